@@ -1,0 +1,1 @@
+"""GlassGPT: train a GPT from scratch on your own text, and see through it."""

@@ -1,0 +1,214 @@
+"""What a run is made of, declared once.
+
+The same frozen models serve the command line, TOML files, the `config.json` of a run and the documentation. A
+field left out takes the value of the named preset; a field given wins over it. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib import resources
+from typing import Annotated, Any, Literal, Self
+
+from cyclopts import Parameter
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Architecture = Literal["modern", "gpt2"]
+Size = Literal["nano", "micro", "mini", "small"]
+
+
+class Config(BaseModel):
+    """Frozen, and refuses a field that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+@cache
+def preset(name: str) -> dict[str, Any]:
+    """The fields that a preset sets.
+
+    >>> preset("small")["n_embd"]
+    768
+    """
+    return tomllib.loads(resources.files(__package__).joinpath("presets", f"{name}.toml").read_text("utf-8"))
+
+
+@Parameter(name="*")
+class DataConfig(Config):
+    """Which text to learn from."""
+
+    sources: Annotated[tuple[str, ...], Parameter(parse=False)] = ("python",)
+    """Files, folders, globs, `-` for standard input, or a named corpus (`python`, `shakespeare`)."""
+    column: str | None = None
+    """Column of a csv file, or field of a jsonl file, that holds the text."""
+    encoding: str | None = None
+    """Encoding of the files; detected when not given."""
+    val_fraction: float = Field(0.1, gt=0, le=0.5)
+    """Share of the text, at its end, that is held out for validation."""
+
+
+@Parameter(name="*")
+class TokenizerConfig(Config):
+    """How text becomes token ids."""
+
+    kind: Annotated[Literal["char", "byte", "bpe"], Parameter(name="--tokenizer")] = "char"
+    """Characters seen in training (bytes for all others), bytes, or byte-level BPE."""
+    vocab_size: int = Field(4096, ge=257, le=1_000_000)
+    """Number of tokens of a BPE vocabulary; the other tokenizers take theirs from the text."""
+
+
+@Parameter(name="*")
+class ModelConfig(Config):
+    """The shape of a model: a preset of architecture, a preset of size, and what deviates from them."""
+
+    family: Annotated[Literal["gpt", "bigram"], Parameter(name="--model")] = "gpt"
+    """The kind of model."""
+    preset: Architecture = "modern"
+    """Architecture: `modern` (RoPE, RMSNorm, SwiGLU, QK-norm) or `gpt2`."""
+    size: Size = "micro"
+    """nano 0.1 M, micro 0.8 M, mini 10 M or small 124 M parameters (about)."""
+    n_layer: int = Field(ge=1, le=200)
+    """Number of blocks."""
+    n_head: int = Field(ge=1, le=256)
+    """Number of attention heads."""
+    n_kv_head: int | None = Field(None, ge=1)
+    """Number of key and value heads; fewer than `n_head` is grouped-query attention."""
+    n_embd: int = Field(ge=1, le=65_536)
+    """Width of the residual stream."""
+    n_hidden: int | None = Field(None, ge=1)
+    """Width of the MLP's hidden layer; by default 4 × n_embd, or 8/3 × n_embd for swiglu."""
+    block_size: int = Field(ge=1, le=1_048_576)
+    """Longest context, in tokens."""
+    position: Literal["learned", "rope", "sinusoidal", "none"]
+    """How the model knows where a token stands."""
+    norm: Literal["layer", "rms"]
+    """Kind of normalisation."""
+    mlp: Literal["gelu", "swiglu"]
+    """Kind of MLP."""
+    bias: bool
+    """Biases in the linear layers and norms."""
+    qk_norm: bool
+    """RMSNorm on queries and keys before their product."""
+    tie_embeddings: bool
+    """The output head shares the matrix of the token embedding."""
+    rope_theta: float = Field(10_000.0, gt=1)
+    """Base of the rotary frequencies."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Dropout on embeddings and on the outputs of attention and MLP."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_presets(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        fields = cls.model_fields
+        architecture = given.get("preset", fields["preset"].default)
+        size = given.get("size", fields["size"].default)
+        known = architecture in Architecture.__args__ and size in Size.__args__  # else pydantic names the choices
+        return {**preset(architecture), **preset(size), **given} if known else given
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> Self:
+        if self.n_embd % self.n_head:
+            raise ValueError(f"n_embd ({self.n_embd}) must be a multiple of n_head ({self.n_head})")
+        if self.n_head % self.kv_heads:
+            raise ValueError(f"n_head ({self.n_head}) must be a multiple of n_kv_head ({self.n_kv_head})")
+        if self.position == "rope" and self.head_dim % 2:
+            raise ValueError(
+                f"rotary positions need an even n_embd / n_head, got {self.head_dim}; change n_head or --position"
+            )
+        return self
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one head."""
+        return self.n_embd // self.n_head
+
+    @property
+    def kv_heads(self) -> int:
+        """Number of key and value heads, resolved."""
+        return self.n_kv_head or self.n_head
+
+    @property
+    def hidden(self) -> int:
+        """Width of the MLP, resolved; for swiglu rounded up to a multiple of 32."""
+        if self.n_hidden:
+            return self.n_hidden
+        return 4 * self.n_embd if self.mlp == "gelu" else -(-self.n_embd * 8 // 3 // 32) * 32
+
+
+@Parameter(name="*")
+class OptimConfig(Config):
+    """How weights follow gradients."""
+
+    optimizer: Literal["muon", "adamw"] = "muon"
+    """Muon for the matrices of the blocks with AdamW for the rest, or AdamW for all."""
+    lr: float = Field(0.003, gt=0)
+    """Peak learning rate of AdamW."""
+    muon_lr: float = Field(0.02, gt=0)
+    """Peak learning rate of Muon."""
+    weight_decay: float = Field(0.1, ge=0)
+    """Decay of the matrices, per step and unit of learning rate."""
+    beta1: float = Field(0.9, ge=0, lt=1)
+    """AdamW's memory of the gradient."""
+    beta2: float = Field(0.99, ge=0, lt=1)
+    """AdamW's memory of the squared gradient."""
+    warmup: float = Field(0.02, ge=0, lt=1)
+    """Share of the run over which the learning rate rises from zero."""
+    final_lr: float = Field(0.0, ge=0, le=1)
+    """Learning rate at the end, as a share of its peak."""
+    grad_clip: float = Field(1.0, ge=0)
+    """Largest norm of the gradient; 0 switches clipping off."""
+
+
+@Parameter(name="*")
+class TrainConfig(Config):
+    """How long to train, on what, and what to watch."""
+
+    steps: int | None = Field(None, ge=1)
+    """Length of the run in optimiser steps."""
+    minutes: float | None = Field(None, gt=0)
+    """Length of the run in minutes, evaluation included (5 when neither is given)."""
+    micro_batch_size: Annotated[int, Parameter(name=["--micro-batch-size", "--batch-size"])] = Field(16, ge=1)
+    """Sequences per forward pass."""
+    grad_accum_steps: int = Field(1, ge=1)
+    """Forward passes per optimiser step."""
+    evals: int = Field(10, ge=1)
+    """Evaluations over the run, on the whole validation split; fewer where they would take over 20 % of the time."""
+    save_minutes: float = Field(5.0, gt=0)
+    """Minutes between checkpoints; one is also written at each new best and at the end."""
+    sample_tokens: int = Field(200, ge=0)
+    """Length of the sample at each evaluation."""
+    seed: int = Field(1337, ge=0, lt=2**63)
+    """Decides the initial weights, the order of the data, dropout and samples."""
+    device: str = "auto"
+    """`auto` (cuda, else mps, else cpu) or a torch device such as `cuda:1`."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of the forward pass; `auto` is bfloat16 on a GPU that has it, else float32."""
+    compile: bool = False
+    """Compile the model with torch.compile."""
+    tensorboard: bool = False
+    """Also write TensorBoard events into the run."""
+    trackio: bool = False
+    """Also log to trackio."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if self.steps and self.minutes:
+            raise ValueError("give --steps or --minutes, not both")
+        return self
+
+
+class RunConfig(Config):
+    """Everything that decides a run.
+
+    >>> RunConfig.model_validate({"model": {"size": "nano", "n_layer": 3}}).model.n_layer
+    3
+    """
+
+    data: DataConfig = DataConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    model: ModelConfig = Field(default_factory=lambda: ModelConfig.model_validate({}))
+    optim: OptimConfig = OptimConfig()
+    train: TrainConfig = TrainConfig()
