@@ -10,4 +10,12 @@ from glassgpt.config.schema import (
     preset,
 )
 
-__all__ = ["DataConfig", "ModelConfig", "OptimConfig", "RunConfig", "TokenizerConfig", "TrainConfig", "preset"]
+__all__ = [
+    "DataConfig",
+    "ModelConfig",
+    "OptimConfig",
+    "RunConfig",
+    "TokenizerConfig",
+    "TrainConfig",
+    "preset",
+]

@@ -31,7 +31,9 @@ def preset(name: str) -> dict[str, Any]:
     >>> preset("small")["n_embd"]
     768
     """
-    return tomllib.loads(resources.files(__package__).joinpath("presets", f"{name}.toml").read_text("utf-8"))
+    return tomllib.loads(
+        resources.files("glassgpt.config").joinpath("presets", f"{name}.toml").read_text("utf-8")
+    )
 
 
 @Parameter(name="*")
@@ -44,7 +46,7 @@ class DataConfig(Config):
     """Column of a csv file, or field of a jsonl file, that holds the text."""
     encoding: str | None = None
     """Encoding of the files; detected when not given."""
-    val_fraction: float = Field(0.1, gt=0, le=0.5)
+    val_fraction: float = Field(default=0.1, gt=0, le=0.5)
     """Share of the text, at its end, that is held out for validation."""
 
 
@@ -54,7 +56,7 @@ class TokenizerConfig(Config):
 
     kind: Annotated[Literal["char", "byte", "bpe"], Parameter(name="--tokenizer")] = "char"
     """Characters seen in training (bytes for all others), bytes, or byte-level BPE."""
-    vocab_size: int = Field(4096, ge=257, le=1_000_000)
+    vocab_size: int = Field(default=4096, ge=257, le=1_000_000)
     """Number of tokens of a BPE vocabulary; the other tokenizers take theirs from the text."""
 
 
@@ -72,11 +74,11 @@ class ModelConfig(Config):
     """Number of blocks."""
     n_head: int = Field(ge=1, le=256)
     """Number of attention heads."""
-    n_kv_head: int | None = Field(None, ge=1)
+    n_kv_head: int | None = Field(default=None, ge=1)
     """Number of key and value heads; fewer than `n_head` is grouped-query attention."""
     n_embd: int = Field(ge=1, le=65_536)
     """Width of the residual stream."""
-    n_hidden: int | None = Field(None, ge=1)
+    n_hidden: int | None = Field(default=None, ge=1)
     """Width of the MLP's hidden layer; by default 4 × n_embd, or 8/3 × n_embd for swiglu."""
     block_size: int = Field(ge=1, le=1_048_576)
     """Longest context, in tokens."""
@@ -92,9 +94,11 @@ class ModelConfig(Config):
     """RMSNorm on queries and keys before their product."""
     tie_embeddings: bool
     """The output head shares the matrix of the token embedding."""
-    rope_theta: float = Field(10_000.0, gt=1)
+    init: Literal["gpt2", "zero"]
+    """Scheme of the first weights: GPT-2's, or unit variance with every block starting as the identity."""
+    rope_theta: float = Field(default=10_000.0, gt=1)
     """Base of the rotary frequencies."""
-    dropout: float = Field(0.0, ge=0, lt=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout on embeddings and on the outputs of attention and MLP."""
 
     @model_validator(mode="before")
@@ -105,7 +109,9 @@ class ModelConfig(Config):
         fields = cls.model_fields
         architecture = given.get("preset", fields["preset"].default)
         size = given.get("size", fields["size"].default)
-        known = architecture in Architecture.__args__ and size in Size.__args__  # else pydantic names the choices
+        known = (
+            architecture in Architecture.__args__ and size in Size.__args__
+        )  # else pydantic names the choices
         return {**preset(architecture), **preset(size), **given} if known else given
 
     @model_validator(mode="after")
@@ -116,7 +122,8 @@ class ModelConfig(Config):
             raise ValueError(f"n_head ({self.n_head}) must be a multiple of n_kv_head ({self.n_kv_head})")
         if self.position == "rope" and self.head_dim % 2:
             raise ValueError(
-                f"rotary positions need an even n_embd / n_head, got {self.head_dim}; change n_head or --position"
+                f"rotary positions need an even n_embd / n_head, got {self.head_dim}: "
+                "change n_head or position"
             )
         return self
 
@@ -144,21 +151,21 @@ class OptimConfig(Config):
 
     optimizer: Literal["muon", "adamw"] = "muon"
     """Muon for the matrices of the blocks with AdamW for the rest, or AdamW for all."""
-    lr: float = Field(0.003, gt=0)
+    lr: float = Field(default=0.003, gt=0)
     """Peak learning rate of AdamW."""
-    muon_lr: float = Field(0.02, gt=0)
+    muon_lr: float = Field(default=0.02, gt=0)
     """Peak learning rate of Muon."""
-    weight_decay: float = Field(0.1, ge=0)
+    weight_decay: float = Field(default=0.1, ge=0)
     """Decay of the matrices, per step and unit of learning rate."""
-    beta1: float = Field(0.9, ge=0, lt=1)
+    beta1: float = Field(default=0.9, ge=0, lt=1)
     """AdamW's memory of the gradient."""
-    beta2: float = Field(0.99, ge=0, lt=1)
+    beta2: float = Field(default=0.99, ge=0, lt=1)
     """AdamW's memory of the squared gradient."""
-    warmup: float = Field(0.02, ge=0, lt=1)
+    warmup: float = Field(default=0.02, ge=0, lt=1)
     """Share of the run over which the learning rate rises from zero."""
-    final_lr: float = Field(0.0, ge=0, le=1)
+    final_lr: float = Field(default=0.0, ge=0, le=1)
     """Learning rate at the end, as a share of its peak."""
-    grad_clip: float = Field(1.0, ge=0)
+    grad_clip: float = Field(default=1.0, ge=0)
     """Largest norm of the gradient; 0 switches clipping off."""
 
 
@@ -166,21 +173,23 @@ class OptimConfig(Config):
 class TrainConfig(Config):
     """How long to train, on what, and what to watch."""
 
-    steps: int | None = Field(None, ge=1)
+    steps: int | None = Field(default=None, ge=1)
     """Length of the run in optimiser steps."""
-    minutes: float | None = Field(None, gt=0)
+    minutes: float | None = Field(default=None, gt=0)
     """Length of the run in minutes, evaluation included (5 when neither is given)."""
-    micro_batch_size: Annotated[int, Parameter(name=["--micro-batch-size", "--batch-size"])] = Field(16, ge=1)
+    micro_batch_size: Annotated[int, Parameter(name=["--micro-batch-size", "--batch-size"])] = Field(
+        default=16, ge=1
+    )
     """Sequences per forward pass."""
-    grad_accum_steps: int = Field(1, ge=1)
+    grad_accum_steps: int = Field(default=1, ge=1)
     """Forward passes per optimiser step."""
-    evals: int = Field(10, ge=1)
-    """Evaluations over the run, on the whole validation split; fewer where they would take over 20 % of the time."""
-    save_minutes: float = Field(5.0, gt=0)
+    evals: int = Field(default=10, ge=1)
+    """Evaluations on the whole validation split; fewer where they would take over a fifth of the time."""
+    save_minutes: float = Field(default=5.0, gt=0)
     """Minutes between checkpoints; one is also written at each new best and at the end."""
-    sample_tokens: int = Field(200, ge=0)
+    sample_tokens: int = Field(default=200, ge=0)
     """Length of the sample at each evaluation."""
-    seed: int = Field(1337, ge=0, lt=2**63)
+    seed: int = Field(default=1337, ge=0, lt=2**63)
     """Decides the initial weights, the order of the data, dropout and samples."""
     device: str = "auto"
     """`auto` (cuda, else mps, else cpu) or a torch device such as `cuda:1`."""

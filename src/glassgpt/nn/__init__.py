@@ -1,1 +1,29 @@
-""""""
+"""Floor 1: the parts of a transformer. None of them knows which model it is in, or that it may be watched."""
+
+from glassgpt.nn.attention import Attention, ScaledDotProduct, attention_weights
+from glassgpt.nn.block import Block, Memory
+from glassgpt.nn.cache import KVCache, LayerKV
+from glassgpt.nn.init import init_weights
+from glassgpt.nn.mask import AttnMask
+from glassgpt.nn.mlp import GeluMLP, SwigluMLP, make_mlp
+from glassgpt.nn.norm import make_norm
+from glassgpt.nn.position import Rope, RotaryEmbedding, SinusoidalEmbedding
+
+__all__ = [
+    "Attention",
+    "AttnMask",
+    "Block",
+    "GeluMLP",
+    "KVCache",
+    "LayerKV",
+    "Memory",
+    "Rope",
+    "RotaryEmbedding",
+    "ScaledDotProduct",
+    "SinusoidalEmbedding",
+    "SwigluMLP",
+    "attention_weights",
+    "init_weights",
+    "make_mlp",
+    "make_norm",
+]

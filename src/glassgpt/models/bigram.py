@@ -1,0 +1,32 @@
+"""The first rung of the ladder: the next token from this token alone, by a table. No attention, no positions."""
+
+from torch import Tensor, nn
+
+from glassgpt.config import ModelConfig
+from glassgpt.models.base import Model
+from glassgpt.nn import KVCache, Memory
+
+
+class Bigram(Model):
+    """A trained V × V table of logits, row = this token, column = the next one."""
+
+    def __init__(self, config: ModelConfig, n_vocab: int) -> None:
+        super().__init__(config, n_vocab)
+        self.table = nn.Embedding(n_vocab, n_vocab)
+        nn.init.normal_(self.table.weight)  # N(0, 1): confidently wrong, so it starts above ln V
+
+    def trunk(self, tokens: Tensor, *, memory: Memory | None = None, cache: KVCache | None = None) -> Tensor:
+        """tokens: (B, T) -> rows of the table (B, T, V)."""
+        return self.table(tokens)
+
+    def head(self, h: Tensor) -> Tensor:
+        """The rows are the logits already."""
+        return h
+
+    def expected_logit_variance(self) -> float:
+        """The table is drawn from N(0, 1)."""
+        return 1.0
+
+    def flops_per_token(self) -> float:
+        """A look-up multiplies nothing; its softmax and gradient touch V numbers a few times."""
+        return 6.0 * self.n_vocab

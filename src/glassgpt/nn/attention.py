@@ -1,0 +1,101 @@
+"""One attention for every role.
+
+Causal, bidirectional, padded, cached and cross-attention differ only in what is passed in (`memory`, `mask`, `kv`).
+The slow, readable `attention_weights` stands beside the fast kernel: tests hold one against the other, and whoever
+looks inside a model sees its numbers.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from glassgpt.config import ModelConfig
+from glassgpt.nn.cache import LayerKV
+from glassgpt.nn.mask import AttnMask
+from glassgpt.nn.norm import RMS_EPS
+from glassgpt.nn.position import Rope
+
+
+def attention_weights(q: Tensor, k: Tensor, mask: AttnMask) -> Tensor:
+    """Softmax of the scaled, masked scores: the weights that the fast kernel never shows.
+
+    q: (B, H, T, D), k: (B, H_kv, S, D) with H a multiple of H_kv. Returns (B, H, T, S), float32, rows summing to 1.
+    Raises ValueError where a query has nothing to attend to.
+    Source: Vaswani et al. 2017, eq. 1.
+    """
+    k = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)  # (B, H, S, D)
+    scores = q.float() @ k.float().mT / math.sqrt(q.shape[-1])  # (B, H, T, S)
+    allowed = mask.dense(q.shape[2], k.shape[2], q.device)
+    if not allowed.any(dim=-1).all():
+        raise ValueError("a query has nothing to attend to: its row of the mask is empty")
+    return scores.masked_fill(~allowed, -torch.inf).softmax(dim=-1)
+
+
+class ScaledDotProduct(nn.Module):
+    """softmax(q kᵀ / √D) v, by the fastest kernel at hand. Has no parameters; it is where a recorder looks."""
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: AttnMask) -> Tensor:
+        """q: (B, H, T, D), k and v: (B, H_kv, S, D) -> (B, H, T, D)."""
+        return F.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask.allowed, is_causal=mask.is_causal, enable_gqa=q.shape[1] != k.shape[1]
+        )
+
+
+class Attention(nn.Module):
+    """Tokens gather from the tokens they may see, weighted by how well query and key agree.
+
+    `qkv` holds the projections of queries, keys and values as one matrix of (n_head + 2 n_kv_head) · head_dim rows.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.n_head, self.n_kv_head, self.head_dim = config.n_head, config.kv_heads, config.head_dim
+        rows = (config.n_head + 2 * config.kv_heads) * config.head_dim
+        self.qkv = nn.Linear(config.n_embd, rows, bias=config.bias)
+        self.proj = nn.Linear(config.n_head * config.head_dim, config.n_embd, bias=config.bias)
+        self.q_norm = nn.RMSNorm(self.head_dim, eps=RMS_EPS) if config.qk_norm else nn.Identity()
+        self.k_norm = nn.RMSNorm(self.head_dim, eps=RMS_EPS) if config.qk_norm else nn.Identity()
+        self.core = ScaledDotProduct()
+
+    def forward(
+        self,
+        x: Tensor,
+        memory: Tensor | None = None,
+        *,
+        mask: AttnMask,
+        rope: Rope | None = None,
+        kv: LayerKV | None = None,
+    ) -> Tensor:
+        """x: (B, T, C); memory: (B, S, C) to look at instead of x itself; kv: what was seen before. -> (B, T, C)."""
+        q, k, v = self._project(x) if memory is None else self._project_cross(x, memory)
+        q, k = self.q_norm(q), self.k_norm(k)
+        if rope is not None:
+            q, k = rope.rotate(q), rope.rotate(k)
+        if kv is not None:
+            k, v = kv.extend(k, v)
+        y = self.core(q, k, v, mask)  # (B, H, T, D)
+        return self.proj(y.transpose(1, 2).flatten(2))  # (B, T, H · D) -> (B, T, C)
+
+    def _heads(self, x: Tensor, n_head: int) -> Tensor:
+        return x.unflatten(-1, (n_head, self.head_dim)).transpose(1, 2)  # (B, T, n · D) -> (B, n, T, D)
+
+    @property
+    def _widths(self) -> list[int]:
+        return [n * self.head_dim for n in (self.n_head, self.n_kv_head, self.n_kv_head)]
+
+    def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = self.qkv(x).split(self._widths, dim=-1)
+        return self._heads(q, self.n_head), self._heads(k, self.n_kv_head), self._heads(v, self.n_kv_head)
+
+    def _project_cross(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The query rows of the matrix on x, its key and value rows on the memory."""
+        w_q, w_k, w_v = self.qkv.weight.split(self._widths)
+        b_q, b_k, b_v = (None, None, None) if self.qkv.bias is None else self.qkv.bias.split(self._widths)
+        q = self._heads(F.linear(x, w_q, b_q), self.n_head)
+        k = self._heads(F.linear(memory, w_k, b_k), self.n_kv_head)
+        v = self._heads(F.linear(memory, w_v, b_v), self.n_kv_head)
+        return q, k, v

@@ -1,0 +1,65 @@
+"""Keys and values of the past, so that a new token costs one token's work. The caller owns the cache and passes it in."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class KVCache:
+    """Room for the keys and values of `max_len` tokens in every layer, allocated once.
+
+    One forward pass writes T tokens in every layer at `pos`; the model then calls `advance(T)`.
+    """
+
+    def __init__(
+        self,
+        n_layer: int,
+        B: int,
+        n_kv_head: int,
+        max_len: int,
+        head_dim: int,
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str | None = None,
+    ) -> None:
+        self.keys = torch.zeros(n_layer, B, n_kv_head, max_len, head_dim, dtype=dtype, device=device)
+        self.values = torch.zeros_like(self.keys)
+        self.pos = 0
+
+    @property
+    def max_len(self) -> int:
+        """Number of tokens that fit."""
+        return self.keys.shape[3]
+
+    def layer(self, i: int) -> LayerKV:
+        """The view that layer i's attention writes to."""
+        return LayerKV(self.keys[i], self.values[i], self.pos)
+
+    def advance(self, T: int) -> None:
+        """Make the T tokens that the layers have just written part of the past."""
+        self.pos += T
+
+    def reset(self) -> None:
+        """Forget everything, keep the memory."""
+        self.pos = 0
+
+    def select(self, rows: Tensor) -> None:
+        """Keep these sequences of the batch, in this order (rows may repeat: beams, samples)."""
+        self.keys = self.keys[:, rows]
+        self.values = self.values[:, rows]
+
+
+class LayerKV:
+    """One layer's share of a `KVCache`."""
+
+    def __init__(self, keys: Tensor, values: Tensor, pos: int) -> None:
+        self.keys, self.values, self.pos = keys, values, pos
+
+    def extend(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Append k, v (B, H, T, D) and return all keys and values so far (B, H, pos + T, D)."""
+        end = self.pos + k.shape[2]
+        assert end <= self.keys.shape[2], f"{end} tokens in a cache for {self.keys.shape[2]}"
+        self.keys[:, :, self.pos : end] = k
+        self.values[:, :, self.pos : end] = v
+        return self.keys[:, :, :end], self.values[:, :, :end]

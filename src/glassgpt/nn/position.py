@@ -1,0 +1,62 @@
+"""How a model knows where a token stands. Attention alone does not: it sees a set, not a sequence."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Rope(NamedTuple):
+    """Cosines and sines of some positions, each (T, D / 2)."""
+
+    cos: Tensor
+    sin: Tensor
+
+    def rotate(self, x: Tensor) -> Tensor:
+        """Turn each pair (x_i, x_{i + D/2}) of x (B, H, T, D) by its position's angle; lengths stay as they were.
+
+        Source: Su et al. 2021, with the pairing of GPT-NeoX ("rotate half").
+        """
+        a, b = x.chunk(2, dim=-1)  # (B, H, T, D / 2) each
+        cos, sin = self.cos.to(x.dtype), self.sin.to(x.dtype)
+        return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)  # (B, H, T, D)
+
+
+class RotaryEmbedding(nn.Module):
+    """Tables of the rotary angles: not trained, so buffers; recomputed on load, so not saved."""
+
+    cos: Tensor
+    sin: Tensor
+
+    def __init__(self, head_dim: int, block_size: int, theta: float) -> None:
+        super().__init__()
+        frequency = theta ** (-torch.arange(0, head_dim, 2).float() / head_dim)  # (D / 2,)
+        angle = torch.outer(torch.arange(block_size).float(), frequency)  # (block_size, D / 2)
+        self.register_buffer("cos", angle.cos(), persistent=False)
+        self.register_buffer("sin", angle.sin(), persistent=False)
+
+    def forward(self, start: int, T: int) -> Rope:
+        """Angles of the positions start … start + T − 1."""
+        return Rope(self.cos[start : start + T], self.sin[start : start + T])
+
+
+class SinusoidalEmbedding(nn.Module):
+    """Fixed sines and cosines of geometrically spaced wavelengths, added to the tokens.
+
+    Source: Vaswani et al. 2017, section 3.5.
+    """
+
+    table: Tensor
+
+    def __init__(self, block_size: int, n_embd: int) -> None:
+        super().__init__()
+        frequency = 10_000.0 ** (-torch.arange(0, n_embd, 2).float() / n_embd)  # (C / 2,)
+        angle = torch.outer(torch.arange(block_size).float(), frequency)  # (block_size, C / 2)
+        table = torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)[:, :n_embd]  # (block_size, C)
+        self.register_buffer("table", table, persistent=False)
+
+    def forward(self, positions: Tensor) -> Tensor:
+        """positions (T,) -> (T, C)."""
+        return self.table[positions]
