@@ -50,7 +50,7 @@ class Model(nn.Module):
         return sum(p.numel() for p in self.parameters())
 
     def expected_logit_variance(self) -> float:
-        """Variance of a logit over random inputs before any training, from the scheme of the first weights."""
+        """Variance of a logit before any training, from the scheme of the first weights."""
         raise NotImplementedError
 
     def flops_per_token(self) -> float:

@@ -1,4 +1,7 @@
-"""The first rung of the ladder: the next token from this token alone, by a table. No attention, no positions."""
+"""The first rung of the ladder: the next token from this token alone, by a table.
+
+No attention, no positions.
+"""
 
 from torch import Tensor, nn
 

@@ -1,6 +1,6 @@
 """The decoder: a transformer in which each token sees itself and the past, and predicts the next.
 
-With the `gpt2` preset it is GPT-2, with `modern` it is Qwen3; only data in the configuration tells them apart.
+With the `gpt2` preset it is GPT-2, with `modern` it is Qwen3; only the configuration tells them apart.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class GPT(Model):
         return self.config.n_embd * 0.02**2 if self.config.init == "gpt2" else 0.0
 
     def flops_per_token(self) -> float:
-        """6 per weight that multiplies (embeddings are looked up), 12 · n_layer · C · T for the scores and their sum.
+        """6 per weight that multiplies (embeddings are looked up) and 12 · n_layer · C · T in attention.
 
         Source: Chowdhery et al. 2022 (PaLM), appendix B.
         """

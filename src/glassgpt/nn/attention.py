@@ -1,8 +1,8 @@
 """One attention for every role.
 
-Causal, bidirectional, padded, cached and cross-attention differ only in what is passed in (`memory`, `mask`, `kv`).
-The slow, readable `attention_weights` stands beside the fast kernel: tests hold one against the other, and whoever
-looks inside a model sees its numbers.
+Causal, bidirectional, padded, cached and cross-attention differ only in what is passed in: `memory`, `mask`,
+`kv`. The slow, readable `attention_weights` stands beside the fast kernel: tests hold one against the other, and
+whoever looks inside a model sees its numbers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from glassgpt.nn.position import Rope
 def attention_weights(q: Tensor, k: Tensor, mask: AttnMask) -> Tensor:
     """Softmax of the scaled, masked scores: the weights that the fast kernel never shows.
 
-    q: (B, H, T, D), k: (B, H_kv, S, D) with H a multiple of H_kv. Returns (B, H, T, S), float32, rows summing to 1.
+    q: (B, H, T, D), k: (B, H_kv, S, D), H a multiple of H_kv. Returns (B, H, T, S), float32, rows summing to 1.
     Raises ValueError where a query has nothing to attend to.
     Source: Vaswani et al. 2017, eq. 1.
     """
@@ -36,7 +36,7 @@ def attention_weights(q: Tensor, k: Tensor, mask: AttnMask) -> Tensor:
 
 
 class ScaledDotProduct(nn.Module):
-    """softmax(q kᵀ / √D) v, by the fastest kernel at hand. Has no parameters; it is where a recorder looks."""
+    """softmax(q kᵀ / √D) v, by the fastest kernel at hand. No parameters; it is where a recorder looks."""
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: AttnMask) -> Tensor:
         """q: (B, H, T, D), k and v: (B, H_kv, S, D) -> (B, H, T, D)."""
@@ -48,7 +48,7 @@ class ScaledDotProduct(nn.Module):
 class Attention(nn.Module):
     """Tokens gather from the tokens they may see, weighted by how well query and key agree.
 
-    `qkv` holds the projections of queries, keys and values as one matrix of (n_head + 2 n_kv_head) · head_dim rows.
+    `qkv` is one matrix for queries, keys and values: (n_head + 2 n_kv_head) · head_dim rows.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -70,7 +70,7 @@ class Attention(nn.Module):
         rope: Rope | None = None,
         kv: LayerKV | None = None,
     ) -> Tensor:
-        """x: (B, T, C); memory: (B, S, C) to look at instead of x itself; kv: what was seen before. -> (B, T, C)."""
+        """x: (B, T, C) -> (B, T, C). memory: (B, S, C) to look at instead of x; kv: what was seen before."""
         q, k, v = self._project(x) if memory is None else self._project_cross(x, memory)
         q, k = self.q_norm(q), self.k_norm(k)
         if rope is not None:

@@ -17,9 +17,10 @@ from glassgpt.nn.position import Rope
 
 @dataclass(frozen=True)
 class Memory:
-    """Whatever a decoder looks at besides itself: an encoder's output, the patches of an image. states: (B, S, C)."""
+    """Whatever a decoder looks at besides itself: an encoder's output, the patches of an image."""
 
     states: Tensor
+    """(B, S, C)."""
     mask: AttnMask
 
 

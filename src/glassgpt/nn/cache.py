@@ -1,4 +1,7 @@
-"""Keys and values of the past, so that a new token costs one token's work. The caller owns the cache and passes it in."""
+"""Keys and values of the past, so that a new token costs one token's work.
+
+The caller owns the cache and passes it in; no module holds one.
+"""
 
 from __future__ import annotations
 

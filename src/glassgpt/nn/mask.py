@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class AttnMask:
-    """One of three things: nothing is hidden, the fast causal flag, or a boolean tensor in which True means attend.
+    """Nothing is hidden, the kernel's own causal flag, or a boolean tensor in which True means attend.
 
     `allowed` broadcasts to (B, H, T, S). At most one of the two fields is set.
     """
@@ -34,9 +34,9 @@ class AttnMask:
     ) -> AttnMask:
         """A token sees itself and what came before it, `past` cached tokens included.
 
-        padding: (B, past + T), True where a token is real; a padding token still sees itself, so no row is empty.
-        The kernel's own causal flag aligns to the top left, which is right only without a past: with one, the mask
-        is spelled out.
+        padding: (B, past + T), True where a token is real; padding still sees itself, so no row is empty.
+        The kernel's own causal flag aligns to the top left, which is right only without a past: with one, the
+        mask is spelled out.
         """
         if padding is None and past == 0:
             return cls(is_causal=True)

@@ -15,7 +15,7 @@ class Rope(NamedTuple):
     sin: Tensor
 
     def rotate(self, x: Tensor) -> Tensor:
-        """Turn each pair (x_i, x_{i + D/2}) of x (B, H, T, D) by its position's angle; lengths stay as they were.
+        """Turn each pair (x_i, x_{i + D/2}) of x (B, H, T, D) by its position's angle; lengths stay.
 
         Source: Su et al. 2021, with the pairing of GPT-NeoX ("rotate half").
         """
