@@ -9,10 +9,10 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from importlib import resources
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from cyclopts import Parameter
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, model_validator
 
 Architecture = Literal["modern", "gpt2"]
 Size = Literal["nano", "micro", "mini", "small"]
@@ -101,18 +101,19 @@ class ModelConfig(Config):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout on embeddings and on the outputs of attention and MLP."""
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _fill_from_presets(cls, given: Any) -> Any:
+    def _fill_from_presets(cls, given: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        """What is not given comes from the presets, and does not count as set (`model_fields_set`)."""
         if not isinstance(given, dict):
-            return given
-        fields = cls.model_fields
-        architecture = given.get("preset", fields["preset"].default)
-        size = given.get("size", fields["size"].default)
-        known = (
-            architecture in Architecture.__args__ and size in Size.__args__
-        )  # else pydantic names the choices
-        return {**preset(architecture), **preset(size), **given} if known else given
+            return validate(given)
+        filled = {}
+        for field, choices in (("preset", get_args(Architecture)), ("size", get_args(Size))):
+            name, default = given.get(field), cls.model_fields[field].default
+            filled |= preset(name if name in choices else default)  # a wrong name is reported by validation
+        config = validate(filled | given)
+        config.__pydantic_fields_set__ = set(given)
+        return config
 
     @model_validator(mode="after")
     def _check_heads(self) -> Self:

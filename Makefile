@@ -1,0 +1,42 @@
+# make demo   installs into .venv, trains for a minute on the built-in corpus, prints the verdict and a sample
+# make test   installs what the tests need and runs them
+# make check  format, lint, types, floors
+
+PYTHON ?= python3
+BIN := .venv/bin
+GLASSGPT_DATA ?= $(wildcard ../shared/data)
+export GLASSGPT_DATA
+
+.PHONY: demo test slow check format clean
+
+demo: .venv/installed
+	$(BIN)/glassgpt train python --minutes 1
+
+test: .venv/installed-dev
+	$(BIN)/pytest -q
+
+slow: .venv/installed-dev
+	$(BIN)/pytest -q -m slow
+
+check: .venv/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: .venv/installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "GlassGPT needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,68 @@
+"""The `glassgpt` command: its subcommands, loaded when called, and what happens when something goes wrong.
+
+Commands are given as import paths, so that `--help` and a mistyped option answer before torch is imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from cyclopts import App, CycloptsError
+from pydantic import ValidationError
+
+from glassgpt.errors import UserError
+
+COMMANDS = {
+    "train": "Train a model on your own text.",
+    "sample": "Let a trained model write.",
+    "baselines": "Say what counting and compressing alone achieve on a text.",
+    "runs": "List the runs in a folder and how they compare with counting.",
+}
+
+app = App(
+    name="glassgpt",
+    help="Train a GPT from scratch on your own text, on the machine you have, and see through it.\n\n"
+    "Start with:  glassgpt train notes.txt --minutes 5",
+    version=lambda: version("glassgpt"),
+    help_format="plaintext",
+    help_on_error=False,
+)
+for _name, _help in COMMANDS.items():
+    app.command(f"glassgpt.cli.{_name}:{_name}", name=_name, help=_help)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 when done, 2 for input that can't be used, 130 when interrupted."""
+    try:
+        app(arguments, exit_on_error=False, print_error=False)
+    except (CycloptsError, ValidationError, UserError) as error:
+        _fail(_explain(error), 2)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except BrokenPipeError:  # the reader of a pipe (head, less) has seen enough
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"glassgpt: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _explain(error: Exception) -> str:
+    cause = error if isinstance(error, ValidationError) else error.__cause__
+    if isinstance(cause, ValidationError):
+        return "\n".join(_explain_field(e["loc"], e["msg"], e["input"]) for e in cause.errors())
+    if isinstance(error, CycloptsError):
+        return f"{error}\nSee `glassgpt --help`, or the command's own --help."
+    return str(error)
+
+
+def _explain_field(path: tuple[int | str, ...], message: str, given: object) -> str:
+    message = message.removeprefix("Value error, ")
+    if isinstance(given, dict | tuple) or not path:
+        return message
+    option = "--" + str(path[-1]).replace("_", "-")
+    return f"{option}: {message[:1].lower()}{message[1:]}, got {given!r}"

@@ -1,0 +1,93 @@
+"""How figures look in a terminal: pure functions from values to rich renderables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from glassgpt.diagnose import Score, Verdict
+
+BRAILLE = 0x2800
+DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+"""Bits of the eight dots of a braille character, by row and column."""
+MODEL = "this model"
+
+
+def chart(
+    points: Sequence[tuple[float, float]],
+    lines: Sequence[tuple[str, float]],
+    width: int = 60,
+    height: int = 10,
+) -> Text:
+    """A curve drawn in braille, with labelled horizontal lines.
+
+    points: (x from 0 to 1, y); lines: (label, y). Labels stand at the right, beyond `width`.
+    """
+    values = [y for _, y in points] + [y for _, y in lines]
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+
+    def row(y: float) -> int:
+        return round((high - y) / span * (4 * height - 1))
+
+    cells = [[0] * width for _ in range(height)]
+    for x, y in points:
+        column, dot = min(int(x * 2 * width), 2 * width - 1), row(y)
+        cells[dot // 4][column // 2] |= DOTS[dot % 4][column % 2]
+    labels: dict[int, list[str]] = {}
+    for label, y in lines:
+        labels.setdefault(row(y) // 4, []).append(f"{label} {y:.2f}")
+    text = Text()
+    for i, line in enumerate(cells):
+        ruled = i in labels
+        for cell in line:
+            text.append(chr(BRAILLE + cell) if cell else "┄" if ruled else " ", "cyan" if cell else "dim")
+        text.append("  " + ", ".join(labels.get(i, [])) + "\n", "dim")
+    return text
+
+
+def verdict_table(verdict: Verdict) -> Table:
+    """All scores, best first, the model's own row set off."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("")
+    for name in ("nats/char", "bits/char", "bits/byte"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    worst = max(score.nats_per_char for score in verdict.scores)
+    for score in verdict.scores:
+        style = "bold cyan" if score.name == MODEL else ""
+        table.add_row(*_cells(score, worst), style=style)
+    return table
+
+
+def _cells(score: Score, worst: float) -> list[str]:
+    bar = "█" * round(24 * score.nats_per_char / worst)
+    figures = (score.nats_per_char, score.bits_per_char, score.bits_per_byte)
+    return [score.name, *(f"{figure:.3f}" for figure in figures), bar]
+
+
+def count(n: float) -> str:
+    """A number for people.
+
+    >>> count(950), count(12_300), count(10_700_000)
+    ('950', '12.3 k', '10.7 M')
+    """
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if n >= size:
+            return f"{n / size:.3g}{unit}"
+    return f"{n:.0f}"
+
+
+def duration(seconds: float) -> str:
+    """A span of time for people.
+
+    >>> duration(9), duration(75), duration(3700)
+    ('9 s', '1:15', '1:01:40')
+    """
+    minutes, s = divmod(round(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{m:02}:{s:02}"
+    return f"{m}:{s:02}" if m else f"{s} s"

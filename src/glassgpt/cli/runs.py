@@ -1,0 +1,68 @@
+"""`glassgpt runs`: what has been trained here, and what came of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from glassgpt.checkpoint import Run
+from glassgpt.cli.render import MODEL
+from glassgpt.diagnose import Verdict
+from glassgpt.errors import UserError
+
+
+def runs(folder: Path = Path("runs")) -> None:
+    """List the runs in a folder and how they compare with counting.
+
+    Parameters
+    ----------
+    folder
+        Where the runs are.
+    """
+    found = [Run(path.parent) for path in sorted(folder.glob("*/config.json"))]
+    if not found:
+        raise UserError(f"no runs in {folder}: make one with `glassgpt train`, or name another folder")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("run", "text", "model", "steps", "nats/char", "against counting", "state"):
+        table.add_column(name, justify="right" if name in ("steps", "nats/char") else "left")
+    for run in found:
+        table.add_row(*_row(run))
+    Console().print(table)
+
+
+def _row(run: Run) -> list[str]:
+    try:
+        config = run.config()
+    except UserError as error:
+        return [str(run.path), "", "", "", "", "", str(error).splitlines()[0]]
+    rows = run.metrics()
+    steps = max((row["step"] for row in rows if row.get("event") == "step"), default=0)
+    evals = [row["nats_per_char"] for row in rows if row.get("event") == "eval"]
+    verdict = _verdict(run)
+    state = "finished" if verdict else f"stopped: glassgpt train --resume {run.path}"
+    shape = config.model
+    model = f"{shape.preset} {shape.n_layer}×{shape.n_embd}" if shape.family == "gpt" else shape.family
+    best = f"{min(evals):.3f}" if evals else ""
+    sources = ", ".join(Path(source).name for source in config.data.sources)
+    return [str(run.path), sources, model, str(steps), best, _against_counting(verdict), state]
+
+
+def _verdict(run: Run) -> Verdict | None:
+    try:
+        stored: dict[str, Any] = json.loads(run.verdict_file.read_text("utf-8"))
+        return Verdict.from_dict(stored)
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _against_counting(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return ""
+    model = next(s for s in verdict.scores if s.name == MODEL)
+    counted = min((s for s in verdict.scores if s.name.endswith("gram")), key=lambda s: s.total_nats)
+    difference = model.nats_per_char - counted.nats_per_char
+    return f"{abs(difference):.3f} nats {'better' if difference < 0 else 'worse'} than {counted.name}"

@@ -1,0 +1,136 @@
+"""`glassgpt train`: from text to a model, watched."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from glassgpt.config import RunConfig
+from glassgpt.errors import UserError
+
+DEFAULTS = RunConfig()
+
+
+def train(
+    *sources: str,
+    settings: Annotated[RunConfig, Parameter(name="*")] = DEFAULTS,
+    out: Path | None = None,
+    config: Path | None = None,
+    resume: Path | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Train a model on your own text.
+
+    Reads the text, holds out its end, trains a tokenizer, counts what n-grams and xz achieve on the held-out
+    part, trains a model, and says how it compares. Without a source it learns the documentation of Python.
+
+    Parameters
+    ----------
+    sources
+        Files, folders, globs, `-` for standard input, or a named corpus: python, shakespeare.
+    out
+        Folder of the run; by default below runs/, named after the first source.
+    config
+        TOML file with tables data, tokenizer, model, optim and train; options given here win over it.
+    resume
+        Continue this run from its last checkpoint.
+    json
+        Print events as JSON, one a line.
+    """
+    given = _merge(_read_toml(config), settings.model_dump(exclude_unset=True))
+    if sources:
+        given = _merge(given, {"data": {"sources": sources}})
+    if resume is not None:
+        merged = _resumed_config(resume, given)
+    else:
+        merged = RunConfig.model_validate(given)
+
+    from glassgpt.cli.display import make_display  # the config is right, so it is worth importing torch
+    from glassgpt.train import session
+
+    display = make_display(json)
+    with display:
+        if resume is not None:
+            sitting = session.resume(resume, merged)
+        else:
+            sitting = session.start(merged, out, display.stage)
+        display.begin(sitting)
+        with _stop_on_signal(sitting.trainer) as received:
+            for event in sitting.run():
+                display.show(event)
+    if received:
+        print(
+            f"\nstopped at step {sitting.trainer.step}; everything is saved. Continue with:\n"
+            f"  glassgpt train --resume {_quote(sitting.folder.path)}",
+            file=sys.stderr,
+        )
+        sys.exit(128 + received[0])
+    display.end(sitting)
+
+
+def _read_toml(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UserError(f"--config {path} cannot be read: {error}") from error
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` on top of `base`, table by table."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _resumed_config(path: Path, given: dict[str, Any]) -> RunConfig:
+    """The stored configuration with what may change: how long, how often, on which device."""
+    if fixed := sorted(given.keys() - {"train"}):
+        raise UserError(
+            f"a resumed run keeps its {', '.join(fixed)}: leave these options out, or start a new run"
+        )
+    stored = RunConfig.model_validate_json(_config_text(path)).model_dump(mode="json")
+    changes = given.get("train", {})
+    if changes.keys() & {"steps", "minutes"}:
+        stored["train"] |= {"steps": None, "minutes": None}
+    return RunConfig.model_validate(_merge(stored, {"train": changes}))
+
+
+def _config_text(path: Path) -> str:
+    try:
+        return (path / "config.json").read_text("utf-8")
+    except OSError as error:
+        raise UserError(f"--resume {path}: not a run; `glassgpt runs` lists the runs there are") from error
+
+
+@contextmanager
+def _stop_on_signal(trainer: Any) -> Iterator[list[int]]:
+    """The first signal asks the trainer to save and stop, a second one ends the program at once."""
+    received: list[int] = []
+
+    def handle(number: int, _: object) -> None:
+        if received:
+            sys.exit(128 + number)
+        received.append(number)
+        trainer.request_stop()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _quote(path: Path) -> str:
+    return f'"{path}"' if " " in str(path) else str(path)

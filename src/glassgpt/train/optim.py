@@ -1,0 +1,132 @@
+"""Optimisers: Muon for the matrices of the blocks, AdamW for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+from glassgpt.config import OptimConfig
+
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+"""Of the quintic whose iteration pushes all singular values towards 1, steepest at 0 (Jordan et al. 2024)."""
+
+
+def orthogonalize(G: Tensor, steps: int = 5) -> Tensor:
+    """Each matrix of G (N, rows, columns) with its singular values brought near 1: roughly U Vᵀ of its SVD.
+
+    The result lies within about [0.7, 1.2] of orthogonal, which is enough. bfloat16 on a GPU, else float32.
+    Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
+    """
+    a, b, c = COEFFICIENTS
+    X = G.to(torch.bfloat16 if G.is_cuda else torch.float32)
+    tall = X.shape[1] > X.shape[2]
+    X = X.mT if tall else X  # the Gram matrix below is the smaller one
+    X = X / (X.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    for _ in range(steps):
+        A = X @ X.mT  # (N, rows, rows)
+        X = a * X + (b * A + c * A @ A) @ X
+    return (X.mT if tall else X).to(G.dtype)
+
+
+class Muon(Optimizer):
+    """Momentum, orthogonalised: every direction of a matrix moves at the same speed.
+
+    Matrices of equal shape go through the iteration together, as one batch.
+    """
+
+    def __init__(
+        self, params: Iterable[Tensor], lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(params, dict(lr=lr, momentum=momentum, weight_decay=weight_decay))
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Move every weight that has a gradient."""
+        for group in self.param_groups:
+            by_shape: dict[torch.Size, list[Tensor]] = {}
+            for p in group["params"]:
+                if p.grad is not None:
+                    by_shape.setdefault(p.shape, []).append(p)
+            for shape, params in by_shape.items():
+                self._step_batch(params, shape, group)
+
+    def _step_batch(self, params: list[Tensor], shape: torch.Size, group: dict) -> None:
+        directions = [self._momentum(p, group["momentum"]) for p in params]
+        updates = orthogonalize(torch.stack(directions))  # (N, rows, columns)
+        # A tall matrix maps few inputs to many outputs; the factor keeps the size of its outputs' change.
+        lr = group["lr"] * max(1.0, shape[0] / shape[1]) ** 0.5
+        for p, update in zip(params, updates, strict=True):
+            p.mul_(1 - group["lr"] * group["weight_decay"]).sub_(update, alpha=lr)
+
+    def _momentum(self, p: Tensor, momentum: float) -> Tensor:
+        """The gradient averaged over past steps, one step ahead (Nesterov)."""
+        assert p.grad is not None
+        state = self.state[p]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(p)
+        average = state["momentum"].lerp_(p.grad, 1 - momentum)
+        return p.grad.lerp(average, momentum)
+
+
+def make_optimizers(model: nn.Module, config: OptimConfig) -> dict[str, Optimizer]:
+    """The optimisers of a run by name. Each group remembers its peak rate as `peak_lr`.
+
+    Only matrices decay: norms, biases and embeddings' rows have no direction in which smaller is simpler.
+    """
+    params = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    in_blocks = {name for name, p in params.items() if p.ndim == 2 and name.startswith("blocks.")}
+    for_muon = in_blocks if config.optimizer == "muon" else set()
+    decays = [p for name, p in params.items() if name in in_blocks - for_muon or name == "lm_head.weight"]
+    decaying = {id(p) for p in decays}
+    others = [p for name, p in params.items() if name not in for_muon and id(p) not in decaying]
+    optimizers: dict[str, Optimizer] = {
+        "adamw": AdamW(
+            [
+                g
+                for g in (dict(params=decays, weight_decay=config.weight_decay), dict(params=others))
+                if g["params"]
+            ],
+            lr=config.lr,
+            betas=(config.beta1, config.beta2),
+            weight_decay=0.0,
+            fused=True,
+        )
+    }
+    if for_muon:
+        muon = [params[name] for name in params if name in for_muon]
+        optimizers["muon"] = Muon(muon, lr=config.muon_lr, weight_decay=config.weight_decay)
+    for optimizer in optimizers.values():
+        for group in optimizer.param_groups:
+            group["peak_lr"] = group["lr"]
+    return optimizers
+
+
+def set_lr(optimizers: dict[str, Optimizer], scale: float) -> None:
+    """Set every group's rate to a share of its peak."""
+    for optimizer in optimizers.values():
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak_lr"] * scale
+
+
+def state_tensors(optimizers: dict[str, Optimizer], model: nn.Module) -> dict[str, Tensor]:
+    """All state as tensors named optimizer/parameter/key, which is how a checkpoint keeps it."""
+    return {
+        f"{kind}/{name}/{key}": value
+        for kind, optimizer in optimizers.items()
+        for name, p in model.named_parameters()
+        for key, value in optimizer.state.get(p, {}).items()
+    }
+
+
+def load_state_tensors(
+    optimizers: dict[str, Optimizer], model: nn.Module, tensors: dict[str, Tensor]
+) -> None:
+    """Put back what `state_tensors` took out."""
+    params = dict(model.named_parameters())
+    for path, value in tensors.items():
+        kind, name, key = path.split("/")
+        p = params[name]
+        optimizers[kind].state[p][key] = value.to(p.device if key != "step" else value.device)

@@ -1,0 +1,233 @@
+"""The training loop, as an iterator of events. It prints nothing."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+
+import torch
+
+from glassgpt.checkpoint import (
+    Run,
+    load_weights,
+    newest_valid,
+    prune,
+    read_state,
+    read_tensors,
+    save_step,
+    set_hint,
+    steps,
+    weights,
+)
+from glassgpt.config import RunConfig
+from glassgpt.data import TokenData, TrainWindows, eval_batches
+from glassgpt.errors import UserError
+from glassgpt.generate import generate
+from glassgpt.models import build
+from glassgpt.tokenizers import Tokenizer
+from glassgpt.train.device import autocast, choose_device, choose_dtype
+from glassgpt.train.events import Evaluated, Event, Sampled, Saved, StepDone
+from glassgpt.train.metrics import Tracker, make_trackers
+from glassgpt.train.objective import NextToken
+from glassgpt.train.optim import load_state_tensors, make_optimizers, set_lr, state_tensors
+from glassgpt.train.schedule import Budget, lr_scale
+
+MAX_EVAL_SHARE = 0.2
+"""Of a run measured in minutes, evaluation takes no more than this share."""
+EVAL_TOKENS = 16_384
+"""Tokens per forward pass of an evaluation: large enough to be quick, small enough for any memory."""
+
+
+class Trainer:
+    """Trains one run. `for event in trainer.run(): …`; afterwards `trainer.model` holds the last weights.
+
+    Everything random in step n follows from (seed, n), so a resumed run draws what an unbroken one would.
+    """
+
+    def __init__(self, run: Run, config: RunConfig, tokenizer: Tokenizer, data: TokenData) -> None:
+        self.folder, self.config, self.tokenizer, self.data = run, config, tokenizer, data
+        self.device = choose_device(config.train.device)
+        self.dtype = choose_dtype(config.train.dtype, self.device)
+        torch.manual_seed(config.train.seed)
+        self.model = build(config.model, tokenizer.n_vocab).to(self.device)
+        self.objective = NextToken(self.model)
+        self.optimizers = make_optimizers(self.model, config.optim)
+        self.windows = TrainWindows(data.train, config.model.block_size, config.train.seed)
+        self.budget = Budget.of(config.train)
+        self.step = 0
+        self.best = math.inf
+        self.stopping = False
+        self._before_s = 0.0  # elapsed in earlier sittings
+        self._started = time.monotonic()
+        self._eval_s = 0.0  # duration of the latest evaluation
+        self._next_eval = 0.0  # as progress
+        self._saved: tuple[int, float] = (-1, 0.0)  # step and elapsed_s of the latest checkpoint
+        self._trackers: list[Tracker] = []
+        if config.train.compile:
+            self.objective.compile()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of training, earlier sittings included."""
+        return self._before_s + time.monotonic() - self._started
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done. Of a run measured in time, the last evaluation is part."""
+        return self.budget.progress(self.step, self.elapsed_s, reserved_s=1.2 * self._eval_s)
+
+    def request_stop(self) -> None:
+        """End the run after the step at hand, with its state saved. Safe to call from a signal handler."""
+        self.stopping = True
+
+    def resume(self) -> list[str]:
+        """Continue from the newest step that is whole. Returns what was wrong with newer ones."""
+        step, problems = newest_valid(steps(self.folder.checkpoints))
+        if step is None:
+            reason = "; ".join(problems) or "none was saved yet"
+            raise UserError(f"{self.folder.path} has no step to resume from: {reason}")
+        state = read_state(step)
+        load_weights(self.model, read_tensors(step, "model"))
+        load_state_tensors(self.optimizers, self.model, read_tensors(step, "optimizer"))
+        self.step, self._before_s, self._next_eval = state["step"], state["elapsed_s"], state["next_eval"]
+        self.best = math.inf if state["best"] is None else state["best"]
+        self._saved = (self.step, self._before_s)
+        return problems
+
+    def run(self) -> Iterator[Event]:
+        """Train until the budget is spent or a stop is requested; yields what happens."""
+        self._started = time.monotonic()
+        self._trackers = make_trackers(self.folder, self.config)
+        for event in self._events():
+            for tracker in self._trackers:
+                tracker.log(event)
+            yield event
+        for tracker in self._trackers:
+            tracker.close()
+
+    def _events(self) -> Iterator[Event]:
+        while not self.stopping:
+            progress = self.progress
+            if progress >= self._next_eval:
+                yield from self._evaluate()
+            if progress >= 1:
+                break
+            yield self._train_step()
+            if self.elapsed_s - self._saved[1] > 60 * self.config.train.save_minutes:
+                yield self._save()
+        if self._saved[0] != self.step:
+            yield self._save()
+
+    def _train_step(self) -> StepDone:
+        began, optim = time.monotonic(), self.config.optim
+        torch.manual_seed(self.config.train.seed * 1_000_003 + self.step)  # decides dropout
+        scale = lr_scale(self.progress, optim)
+        set_lr(self.optimizers, scale)
+        loss, n_tokens = self._accumulate_gradients()
+        grad_norm = self._clip_gradients()
+        if not math.isfinite(grad_norm):
+            raise UserError(
+                f"the gradient became {grad_norm} at step {self.step} (loss {loss:.3f}); the weights of the "
+                "last checkpoint are whole: lower --lr and --muon-lr, or raise --warmup"
+            )
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        return StepDone(
+            step=self.step,
+            loss=loss,
+            lr=scale * optim.lr,
+            grad_norm=grad_norm,
+            tokens=n_tokens,
+            tokens_per_s=n_tokens / (time.monotonic() - began),
+            progress=self.progress,
+            elapsed_s=self.elapsed_s,
+        )
+
+    def _accumulate_gradients(self) -> tuple[float, int]:
+        """Gradients of the mean loss over the step's micro-batches; returns that loss and the token count."""
+        B, n = self.config.train.micro_batch_size, self.config.train.grad_accum_steps
+        batches = [self.windows.batch(self.step * n + i, B) for i in range(n)]
+        n_tokens = sum(batch.targets.numel() for batch in batches)
+        total = torch.zeros((), device=self.device)
+        for batch in batches:
+            with autocast(self.device, self.dtype):
+                loss = self.objective(batch.to(self.device)).total / n_tokens
+            loss.backward()
+            total += loss.detach()
+        return total.item(), n_tokens
+
+    def _clip_gradients(self) -> float:
+        limit = self.config.optim.grad_clip or math.inf
+        return torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit, foreach=True).item()
+
+    def _evaluate(self) -> Iterator[Event]:
+        began = time.monotonic()
+        nats, val = self._val_nats(), self.data.val
+        self._eval_s = time.monotonic() - began
+        nats_per_char = nats / val.n_chars
+        best, self.best = nats_per_char < self.best, min(nats_per_char, self.best)
+        self._next_eval = self._plan_eval()
+        yield Evaluated(
+            step=self.step,
+            nats_per_token=nats / len(val),
+            nats_per_char=nats_per_char,
+            bits_per_char=nats_per_char / math.log(2),
+            bits_per_byte=nats / val.n_bytes / math.log(2),
+            best=best,
+            seconds=self._eval_s,
+        )
+        if self.config.train.sample_tokens:
+            yield self._sample()
+        if best:
+            yield self._save(best=True)
+
+    @torch.no_grad()
+    def _val_nats(self) -> float:
+        """The cost of the whole validation split."""
+        T = self.config.model.block_size
+        self.objective.eval()
+        nats = 0.0
+        for batch in eval_batches(self.data, T, max(1, EVAL_TOKENS // T)):
+            with autocast(self.device, self.dtype):
+                nats += self.objective(batch.to(self.device)).total.item()
+        self.objective.train()
+        return nats
+
+    def _plan_eval(self) -> float:
+        """The progress at which the next evaluation is due: evenly spaced, wider where they are slow."""
+        gap = 1 / self.config.train.evals
+        if self.budget.seconds is not None:
+            gap = max(gap, self._eval_s / MAX_EVAL_SHARE / self.budget.seconds)
+        return min(1.0, gap * (math.floor(self.progress / gap + 1e-9) + 1))
+
+    def _sample(self) -> Sampled:
+        self.model.eval()
+        ids = generate(
+            self.model,
+            self.tokenizer.encode("\n"),
+            max_new_tokens=self.config.train.sample_tokens,
+            seed=self.config.train.seed,
+        )
+        text = self.tokenizer.decode(ids)
+        self.model.train()
+        self.folder.samples.mkdir(exist_ok=True)
+        (self.folder.samples / f"step-{self.step:010d}.txt").write_text(text, "utf-8")
+        return Sampled(self.step, text)
+
+    def _save(self, best: bool = False) -> Saved:
+        state = {
+            "elapsed_s": self.elapsed_s,
+            "next_eval": self._next_eval,
+            "best": self.best if math.isfinite(self.best) else None,
+        }
+        tensors = {"model": weights(self.model), "optimizer": state_tensors(self.optimizers, self.model)}
+        path = save_step(self.folder.checkpoints, self.step, tensors, state)
+        if best:
+            set_hint(self.folder.checkpoints, "best", path)
+        set_hint(self.folder.checkpoints, "latest", path)
+        prune(self.folder.checkpoints)
+        self._saved = (self.step, self.elapsed_s)
+        return Saved(self.step, path)

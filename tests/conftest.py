@@ -1,0 +1,25 @@
+"""What all tests share: small configurations, and the real data where it is at hand."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def shakespeare_file() -> Path:
+    """The real tinyshakespeare; the test is skipped where `GLASSGPT_DATA` does not lead to it."""
+    path = Path(os.environ.get("GLASSGPT_DATA") or "missing") / "tinyshakespeare.txt"
+    if not path.is_file():
+        pytest.skip("tinyshakespeare.txt is not in $GLASSGPT_DATA")
+    return path
