@@ -1,0 +1,55 @@
+"""Batches are a pure function of (seed, index), and evaluation predicts each token once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from glassgpt.data import IGNORE, Split, TokenData, TrainWindows, eval_batches
+
+
+def split(n: int, first: int = 0) -> Split:
+    return Split(np.arange(first, first + n, dtype=np.uint16), n, n)
+
+
+def test_a_batch_depends_on_nothing_but_its_index() -> None:
+    ahead, direct = TrainWindows(split(1000), 16, seed=5), TrainWindows(split(1000), 16, seed=5)
+    for i in range(40):
+        ahead.batch(i, 4)
+    assert torch.equal(ahead.batch(7, 4).tokens, direct.batch(7, 4).tokens)
+    other = TrainWindows(split(1000), 16, seed=6)
+    assert not torch.equal(other.batch(7, 4).tokens, direct.batch(7, 4).tokens)
+
+
+def test_an_epoch_shows_each_window_once_and_the_next_one_differs() -> None:
+    windows = TrainWindows(split(1000), 16, seed=0)
+    n = windows.per_epoch
+    first, second = windows.batch(0, n).tokens, windows.batch(1, n).tokens
+    assert len(first.unique()) == n * 16
+    assert not torch.equal(first.sort(dim=0).values, second.sort(dim=0).values) or not torch.equal(
+        first, second
+    )
+
+
+def test_targets_are_the_next_tokens() -> None:
+    tokens, targets = TrainWindows(split(200), 8, seed=0).batch(0, 5)
+    assert torch.equal(tokens + 1, targets)
+
+
+@pytest.mark.parametrize("n", [17, 18, 33, 100])
+def test_short_texts_have_windows_too(n: int) -> None:
+    windows = TrainWindows(split(n), 16, seed=1)
+    assert windows.batch(3, 7).targets.max() < n
+
+
+@pytest.mark.parametrize("n_val", [1, 5, 16, 17, 64, 65, 1000])
+@pytest.mark.parametrize("B", [1, 3])
+def test_evaluation_predicts_every_token_once_from_its_predecessor(n_val: int, B: int) -> None:
+    data = TokenData(split(50), split(n_val, first=50))
+    seen = []
+    for tokens, targets in eval_batches(data, block_size=16, B=B):
+        real = targets != IGNORE
+        assert torch.equal(tokens[real] + 1, targets[real])
+        seen += targets[real].tolist()
+    assert seen == list(range(50, 50 + n_val))

@@ -1,0 +1,77 @@
+"""The streaming loop: the cache changes nothing, a long text slides, half characters never come out."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from glassgpt.config import ModelConfig
+from glassgpt.errors import UserError
+from glassgpt.generate import SamplingParams, generate, stream_text
+from glassgpt.models import Model, build
+from glassgpt.tokenizers import train_tokenizer
+
+V = 31
+GREEDY = SamplingParams(temperature=0)
+
+
+def model(**fields: object) -> Model:
+    config = dict(preset="modern", n_layer=2, n_head=2, n_embd=16, block_size=16) | fields
+    m = build(ModelConfig.model_validate(config), V).eval()
+    with torch.no_grad():
+        for p in m.parameters():
+            if p.ndim == 2:
+                p.normal_(std=0.4)
+    return m
+
+
+@pytest.mark.parametrize("fields", [{}, {"preset": "gpt2"}, {"family": "bigram"}, {"n_kv_head": 1}])
+def test_greedy_equals_the_slow_way(fields: dict) -> None:
+    m, ids = model(**fields), [3, 1, 4]
+    expected = list(ids)
+    with torch.no_grad():
+        for _ in range(13):
+            expected.append(int(m(torch.tensor([expected]))[0, -1].argmax()))
+    assert list(generate(m, ids, GREEDY, max_new_tokens=13)) == expected[3:]
+
+
+def test_a_text_longer_than_the_block_sees_between_half_and_all_of_it() -> None:
+    """Past the block, each token must follow from the last n tokens for some n of 8 … 16."""
+    m, ids = model(), [5]
+    out = ids + list(generate(m, ids, GREEDY, max_new_tokens=60))
+    with torch.no_grad():
+        for t in range(17, 61):
+            views = {int(m(torch.tensor([out[t - n : t]]))[0, -1].argmax()) for n in range(8, 17)}
+            assert out[t] in views
+
+
+def test_long_prompts_and_seeds() -> None:
+    m = model()
+    prompt = torch.randint(V, (50,)).tolist()
+    a = list(generate(m, prompt, max_new_tokens=20, seed=1))
+    assert a == list(generate(m, prompt, max_new_tokens=20, seed=1))
+    assert a != list(generate(m, prompt, max_new_tokens=20, seed=2))
+
+
+def test_bad_prompts() -> None:
+    with pytest.raises(UserError, match="empty"):
+        next(generate(model(), []))
+    with pytest.raises(UserError, match="outside"):
+        next(generate(model(), [V]))
+
+
+def test_streaming_never_splits_a_character() -> None:
+    tokenizer = train_tokenizer("byte", [""])
+    text = "naïve 中文 🙂!"
+    pieces = list(stream_text(tokenizer, tokenizer.encode(text)))
+    assert "".join(pieces) == text
+    assert all("\ufffd" not in piece for piece in pieces)
+    assert "".join(stream_text(tokenizer, tokenizer.encode(text)[:-2])).endswith("\ufffd")
+
+
+@pytest.mark.parametrize(
+    ("stop", "expected"), [(["wor"], "hello "), (["lo", "el"], "h"), (["x"], "hello world")]
+)
+def test_stop_strings_end_the_text_before_them(stop: list[str], expected: str) -> None:
+    tokenizer = train_tokenizer("byte", [""])
+    assert "".join(stream_text(tokenizer, tokenizer.encode("hello world"), stop)) == expected

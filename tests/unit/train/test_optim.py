@@ -1,0 +1,86 @@
+"""Optimisers: Muon does what its source says, and state survives the trip to a checkpoint."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from glassgpt.config import ModelConfig, OptimConfig
+from glassgpt.models import Model, build
+from glassgpt.train import Muon, make_optimizers, orthogonalize
+from glassgpt.train.optim import load_state_tensors, set_lr, state_tensors
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 16), (2, 8, 32), (2, 32, 8)])
+def test_orthogonalize_keeps_directions_and_equalises_speeds(shape: tuple[int, ...]) -> None:
+    """Against the slow reference: U Vᵀ of the singular value decomposition."""
+    G = torch.randn(shape)
+    U, _, Vh = torch.linalg.svd(G, full_matrices=False)
+    X = orthogonalize(G)
+    speeds = torch.linalg.svdvals(X)
+    assert 0.6 < speeds.min() and speeds.max() < 1.3
+    alignment = ((U.mT @ X @ Vh.mT).diagonal(dim1=1, dim2=2)).min()
+    assert alignment > 0.6
+
+
+def test_muon_moves_batched_matrices_as_it_would_each_alone() -> None:
+    together = [
+        nn.Parameter(torch.randn(8, 4)),
+        nn.Parameter(torch.randn(8, 4)),
+        nn.Parameter(torch.randn(4, 4)),
+    ]
+    alone = [nn.Parameter(p.detach().clone()) for p in together]
+    for p, q in zip(together, alone, strict=True):
+        p.grad = torch.randn_like(p)
+        q.grad = p.grad.clone()
+    Muon(together, lr=0.1, weight_decay=0.01).step()
+    for q in alone:
+        Muon([q], lr=0.1, weight_decay=0.01).step()
+    for p, q in zip(together, alone, strict=True):
+        torch.testing.assert_close(p, q)
+
+
+def model() -> Model:
+    return build(ModelConfig.model_validate(dict(size="nano")), 65)
+
+
+@pytest.mark.parametrize("kind", ["muon", "adamw"])
+def test_every_weight_has_one_optimizer(kind: str) -> None:
+    m = model()
+    optimizers = make_optimizers(m, OptimConfig.model_validate(dict(optimizer=kind)))
+    held = [p for o in optimizers.values() for group in o.param_groups for p in group["params"]]
+    assert {id(p) for p in held} == {id(p) for p in m.parameters()} and len(held) == len(list(m.parameters()))
+    assert ("muon" in optimizers) == (kind == "muon")
+
+
+def test_embeddings_norms_and_biases_do_not_decay() -> None:
+    m = build(ModelConfig.model_validate(dict(size="nano", preset="gpt2")), 65)
+    optimizers = make_optimizers(m, OptimConfig(optimizer="adamw", weight_decay=0.5))
+    for group in optimizers["adamw"].param_groups:
+        if group["weight_decay"]:
+            assert all(p.ndim == 2 and p is not m.wte.weight for p in group["params"])
+
+
+def test_state_round_trip_continues_identically() -> None:
+    def train_step(m: Model, optimizers: dict, seed: int) -> None:
+        torch.manual_seed(seed)
+        m(torch.randint(65, (2, 16))).pow(2).mean().backward()
+        set_lr(optimizers, 0.5)
+        for o in optimizers.values():
+            o.step()
+            o.zero_grad()
+
+    first = model()
+    opt_first = make_optimizers(first, OptimConfig())
+    for seed in range(3):
+        train_step(first, opt_first, seed)
+    second = model()
+    second.load_state_dict(first.state_dict())
+    opt_second = make_optimizers(second, OptimConfig())
+    saved = {name: t.clone() for name, t in state_tensors(opt_first, first).items()}
+    load_state_tensors(opt_second, second, saved)
+    for m, optimizers in ((first, opt_first), (second, opt_second)):
+        train_step(m, optimizers, 9)
+    for (name, p), q in zip(first.named_parameters(), second.parameters(), strict=True):
+        assert torch.equal(p, q), name
