@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
-torch.set_num_threads(2)
+settings.register_profile("patient", deadline=None)  # other work on the machine must not fail a test
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import random
 from functools import cache
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from glassgpt.errors import UserError
@@ -43,6 +43,8 @@ def test_bpe_cuts_keep_the_text_and_cut_at_borders_where_they_can(text: str, siz
 
 @settings(max_examples=300, deadline=None)
 @given(words=st.lists(st.text(max_size=3) | st.sampled_from(WORDS), max_size=12))
+@example([".", "\x1c"])  # space to Python, punctuation to the byte-level regex
+@example(["to", "   ", "be"])
 def test_bpe_cuts_between_words_leave_the_tokens_as_they_were(words: list[str]) -> None:
     tokenizer, text = trained(), "".join(words)
     border = [match.start() for match in bpe._BORDER.finditer(text)]

@@ -1,0 +1,212 @@
+"""From logits to the next token: filters, the probabilities that they leave, and the draw.
+
+Every filter is a pure function from logits to logits, where −∞ means "never". None of them knows a model, a
+tokenizer or a loop; engine.py has the loop.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from glassgpt.errors import UserError
+
+TEMPERATURES = (1e-4, 1e4)
+"""Lowest and highest temperature besides 0; beyond them float32 cannot tell it from greedy or uniform."""
+
+
+@dataclass(frozen=True)
+class SamplingParams:
+    """How to choose the next token. The defaults sample from the model's own distribution.
+
+    Raises UserError for values that mean nothing.
+    """
+
+    temperature: float = 1.0
+    """Divides the logits; 0 is greedy: always the likeliest token."""
+    top_k: int | None = None
+    """Keep the k likeliest tokens."""
+    top_p: float | None = None
+    """Keep the fewest tokens that together have this probability."""
+    min_p: float | None = None
+    """Keep tokens at least this share as likely as the likeliest."""
+    repetition_penalty: float = 1.0
+    """Make tokens that already occurred less likely (above 1) or likelier (below 1)."""
+
+    def __post_init__(self) -> None:
+        low, high = TEMPERATURES
+        t, k, p, m = self.temperature, self.top_k, self.top_p, self.min_p
+        _check(t == 0 or low <= t <= high, "temperature", t, f"0 for greedy, or between {low} and {high:g}")
+        whole = k is None or (isinstance(k, int) and not isinstance(k, bool))
+        _check(whole and (k is None or k >= 1), "top_k", k, "a whole number from 1 up, or left out")
+        _check(p is None or 0 < p <= 1, "top_p", p, "above 0 and at most 1, or left out")
+        _check(m is None or 0 <= m <= 1, "min_p", m, "between 0 and 1, or left out")
+        penalty = self.repetition_penalty
+        _check(0 < penalty < math.inf, "repetition_penalty", penalty, "a number above 0; 1 is no penalty")
+
+
+def _check(good: bool, name: str, value: object, limit: str) -> None:
+    if not good:  # a NaN fails every comparison, so it ends here too
+        raise UserError(f"{name} is {value}, but must be {limit}")
+
+
+def repetition_penalty(logits: Tensor, past: Tensor | Sequence[int], penalty: float) -> Tensor:
+    """Divide the positive logits of tokens that occurred by the penalty, and multiply the negative ones.
+
+    logits: (B, V), past: (B, S) ids of each row, or (S,) of all; a negative id is padding. Returns (B, V).
+    Source: Keskar et al. 2019 (CTRL), section 4.1, with the sign taken into account as everyone does.
+    """
+    n_vocab = logits.shape[-1]
+    ids = torch.as_tensor(past, dtype=torch.int64, device=logits.device).expand(len(logits), -1)  # (B, S)
+    padded = torch.zeros(len(logits), n_vocab + 1, dtype=torch.bool, device=logits.device)
+    seen = padded.scatter(1, torch.where(ids < 0, n_vocab, ids), True)[:, :n_vocab]
+    return torch.where(seen, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
+
+
+def logit_bias(logits: Tensor, bias: Mapping[int, float]) -> Tensor:
+    """Add a number to the logits of some ids; −∞ forbids one.
+
+    logits: (..., V). Raises UserError for an id that is not in the vocabulary and for NaN or +∞.
+    """
+    n_vocab = logits.shape[-1]
+    for id, value in bias.items():
+        _check(0 <= id < n_vocab, "an id in logit_bias", id, f"from 0 to {n_vocab - 1}")
+        _check(value < math.inf, f"the logit_bias of id {id}", value, "a number or -inf")
+    added = torch.zeros(n_vocab, dtype=logits.dtype, device=logits.device)
+    added[list(bias)] = torch.tensor(list(bias.values()), dtype=logits.dtype, device=logits.device)
+    return logits + added
+
+
+def temperature(logits: Tensor, t: float) -> Tensor:
+    """Divide by the temperature: below 1 sharpens, above 1 flattens; 0 leaves only the first of the largest.
+
+    logits: (..., V). Returns the same shape.
+
+    >>> temperature(torch.tensor([0.1, 0.7, 0.2]), 0.5).softmax(-1)
+    tensor([0.1805, 0.5991, 0.2204])
+    """
+    if t > 0:
+        return logits / t
+    best = logits.argmax(-1, keepdim=True)
+    return torch.full_like(logits, -math.inf).scatter(-1, best, 0.0)
+
+
+def top_k(logits: Tensor, k: int) -> Tensor:
+    """Keep the k largest logits of each row; where equals compete for the last places, lower ids win.
+
+    logits: (..., V). Returns the same shape. Source: Fan et al. 2018.
+    """
+    if k >= logits.shape[-1]:
+        return logits
+    last = logits.topk(k).values[..., -1:]
+    above, level = logits > last, logits == last
+    places = k - above.sum(-1, keepdim=True)
+    return logits.masked_fill(~(above | (level & (level.cumsum(-1) <= places))), -math.inf)
+
+
+def top_p(logits: Tensor, p: float) -> Tensor:
+    """Keep the smallest set of tokens whose probability reaches p; among equals lower ids come first.
+
+    logits: (..., V). Returns the same shape. Source: Holtzman et al. 2020 (nucleus sampling).
+    """
+    if p >= 1:
+        return logits
+    ordered, ids = logits.sort(dim=-1, descending=True, stable=True)
+    mass = ordered.softmax(-1).cumsum(-1)
+    drop = torch.zeros_like(mass, dtype=torch.bool)
+    drop[..., 1:] = mass[..., :-1] >= p  # a token goes when those before it already reach p
+    return logits.masked_fill(torch.zeros_like(drop).scatter(-1, ids, drop), -math.inf)
+
+
+def min_p(logits: Tensor, share: float) -> Tensor:
+    """Keep the tokens whose probability is at least this share of the largest.
+
+    logits: (..., V). Returns the same shape. Source: Nguyen et al. 2024.
+    """
+    if share <= 0:
+        return logits
+    # p ≥ share · max p, in logits: the common denominator of the softmax cancels out.
+    return logits.masked_fill(logits < logits.amax(-1, keepdim=True) + math.log(share), -math.inf)
+
+
+def probabilities(
+    logits: Tensor,
+    params: SamplingParams,
+    *,
+    past: Tensor | Sequence[int] | None = None,
+    bias: Mapping[int, float] | None = None,
+) -> Tensor:
+    """The distribution that the next token is drawn from, after every filter in `params`.
+
+    logits: (B, V), past: the ids that the repetition penalty counts, bias: id → number to add. Returns (B, V),
+    float32 or finer, rows summing to 1. The order is Hugging Face's: penalty, bias, temperature, top-k, top-p,
+    min-p, each on what the one before left.
+    Raises UserError where the logits hold NaN or +∞, or a row has no token left.
+    """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    if past is not None and params.repetition_penalty != 1:
+        logits = repetition_penalty(logits, past, params.repetition_penalty)
+    if bias:
+        logits = logit_bias(logits, bias)
+    largest = logits.amax(-1, keepdim=True)
+    if not torch.isfinite(largest).all():
+        raise UserError(
+            "the logits hold NaN or +inf, or every token of a row is forbidden; a model that gives NaN has "
+            "diverged: take an earlier checkpoint, or train with a lower learning rate"
+        )
+    # Less the largest, so that a tiny temperature cannot overflow.
+    logits = temperature(logits - largest, params.temperature)
+    if params.top_k is not None:
+        logits = top_k(logits, params.top_k)
+    if params.top_p is not None:
+        logits = top_p(logits, params.top_p)
+    if params.min_p is not None:
+        logits = min_p(logits, params.min_p)
+    return logits.softmax(-1)
+
+
+def sample(
+    logits: Tensor,
+    params: SamplingParams,
+    generator: torch.Generator | None = None,
+    *,
+    past: Tensor | Sequence[int] | None = None,
+    bias: Mapping[int, float] | None = None,
+) -> Tensor:
+    """One token id for each row, drawn from `probabilities`; at temperature 0 the likeliest, without a draw.
+
+    logits: (B, V); past and bias as in `probabilities`. Returns (B,), int64.
+    """
+    p = probabilities(logits, params, past=past, bias=bias)
+    if params.temperature == 0:
+        return p.argmax(-1)
+    return multinomial(p, 1, generator=generator)[:, 0]
+
+
+def multinomial(
+    probabilities: Tensor, n: int, replacement: bool = False, generator: torch.Generator | None = None
+) -> Tensor:
+    """Draw n ids from a vector of probabilities, or from each row of a matrix.
+
+    probabilities: (V,) or (B, V), not negative; they are divided by their sum. Returns (n,) or (B, n).
+    The draw happens where the generator lives, so that a seed gives the same ids wherever the model is.
+    Raises UserError where the numbers are no distribution, or too few are above 0 for n without replacement.
+
+    >>> sorted(multinomial(torch.tensor([0.2, 0.5, 0.3]), 3).tolist())
+    [0, 1, 2]
+    >>> multinomial(torch.tensor([[0.0, 1.0], [1.0, 0.0]]), 2, replacement=True)
+    tensor([[1, 1],
+            [0, 0]])
+    """
+    _check(n >= 1, "n", n, "at least 1")
+    probabilities = probabilities.to(torch.promote_types(probabilities.dtype, torch.float32))
+    sums = probabilities.sum(-1)
+    if not ((probabilities >= 0).all() and (sums > 0).all() and torch.isfinite(sums).all()):
+        raise UserError("probabilities must be finite and not negative, with one above 0 in each row")
+    fewest = int((probabilities > 0).sum(-1).min())
+    _check(replacement or n <= fewest, "n", n, f"at most {fewest}, the ids above 0, unless replacement=True")
+    device = probabilities.device if generator is None else generator.device
+    drawn = torch.multinomial(probabilities.to(device), n, replacement, generator=generator)
+    return drawn.to(probabilities.device)

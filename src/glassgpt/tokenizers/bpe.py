@@ -1,0 +1,124 @@
+"""Byte-level BPE: the bytes of the text, with the most frequent pairs of the training text merged.
+
+Training and merging are left to Hugging Face `tokenizers`, imported on first use; special tokens are not. The
+`tokenizers.Tokenizer` inside has none, so that nothing a user writes can turn into one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from glassgpt.errors import UserError
+from glassgpt.tokenizers.base import TableTokenizer, encoded, number_specials
+from glassgpt.tokenizers.format import added_tokens, byte_symbols, obstacle
+
+if TYPE_CHECKING:
+    import tokenizers
+
+_PIECE = 1 << 14  # characters merged at once; longer pieces are slower and take more memory
+_BATCH = 64  # pieces handed over together, to be shared among the processor's cores
+# Where a word ends and a space or newline begins, the byte-level regex cuts too: the tokens stay the same.
+_BORDER = re.compile(r"(?<=\S)[ \n]")
+
+
+class BpeTokenizer(TableTokenizer):
+    """A `tokenizers.Tokenizer` of byte-level BPE, with the special tokens kept apart from it.
+
+    >>> tokenizer = BpeTokenizer.train(["low lower slow"] * 9, vocab_size=261)
+    >>> tokenizer.n_vocab, [tokenizer.decode([id]) for id in tokenizer.encode("a low bow")]
+    (261, ['a', ' low', ' ', 'b', 'o', 'w'])
+    """
+
+    kind = "bpe"
+
+    def __init__(self, inner: tokenizers.Tokenizer, specials: Mapping[str, int]) -> None:
+        byte_of = {symbol: byte for byte, symbol in enumerate(byte_symbols())}
+        rows = dict.fromkeys(specials.values(), b"")
+        for token, id in inner.get_vocab(with_added_tokens=False).items():
+            if token not in specials:
+                rows[id] = bytes(byte_of[symbol] for symbol in token)
+        super().__init__([rows[id] for id in range(len(rows))], specials)
+        self._inner = inner
+
+    @classmethod
+    def train(cls, chunks: Iterable[str], vocab_size: int, specials: Iterable[str] = ()) -> Self:
+        """Merge pairs until there are `vocab_size` tokens, specials included, or no pair occurs twice.
+
+        Raises UserError where `vocab_size` has no room for the 256 bytes, the specials and one merge.
+        """
+        from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+        names = list(specials)
+        if vocab_size < 257 + len(names):
+            raise UserError(
+                f"vocab_size is {vocab_size}, but 256 bytes, {len(names)} special tokens and one merge need "
+                f"{257 + len(names)}; raise it, or use the byte tokenizer"
+            )
+        byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        # Training takes quadratic time in the length of a word, and a file of DNA or base64 is one word.
+        no_long_words = pre_tokenizers.Split(Regex(r"\S{100}|\s{100}"), "isolated")
+        inner = Tokenizer(models.BPE())
+        inner.decoder = decoders.ByteLevel()
+        inner.pre_tokenizer = pre_tokenizers.Sequence([no_long_words, byte_level])
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocab_size - len(names),
+            min_frequency=2,
+            initial_alphabet=list(byte_symbols()),
+            show_progress=False,
+        )
+        inner.train_from_iterator((piece for chunk in chunks for piece in _pieces(chunk)), trainer)
+        inner.pre_tokenizer = byte_level
+        vocab = inner.get_vocab()
+        return cls(inner, number_specials(names, vocab, first=len(vocab)))
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any]) -> Self:
+        """Take over a `tokenizers` file, our own or foreign: its model and pre-tokenizer, and nothing else.
+
+        Raises UserError where it could not keep every text exact.
+        """
+        from tokenizers import Tokenizer, decoders
+
+        reason = obstacle(spec)
+        if reason:
+            raise UserError(reason)
+        bare = {"model": spec["model"], "pre_tokenizer": spec["pre_tokenizer"], "added_tokens": []}
+        absent = dict.fromkeys(["truncation", "padding", "normalizer", "post_processor", "decoder"])
+        inner = Tokenizer.from_str(json.dumps({"version": "1.0", **bare, **absent}))
+        inner.decoder = decoders.ByteLevel()
+        return cls(inner, {token["content"]: token["id"] for token in spec["added_tokens"]})
+
+    def encode_array(self, text: str) -> np.ndarray:
+        pieces, parts = _pieces(text), [np.empty(0, self.dtype)]
+        while batch := list(islice(pieces, _BATCH)):
+            merged = self._inner.encode_batch_fast(batch, add_special_tokens=False)
+            parts += [np.array(piece.ids, self.dtype) for piece in merged]
+        return np.concatenate(parts)
+
+    def describe(self) -> str:
+        return f"bpe: {self.n_vocab - len(self.specials)} byte-level tokens{self._and_specials()}"
+
+    def spec(self) -> dict[str, Any]:
+        spec = json.loads(self._inner.to_str())
+        spec["added_tokens"] = added_tokens(self.specials)
+        # The format's shorter form, one merge a line; no byte symbol is a space.
+        spec["model"]["merges"] = [" ".join(pair) for pair in spec["model"]["merges"]]
+        return spec
+
+
+def _pieces(text: str, size: int = _PIECE) -> Iterator[str]:
+    """The text in pieces of `size` to 2 × `size` characters, cut between words where there is a border."""
+    start = 0
+    while start < len(text):
+        border = _BORDER.search(text, start + size, start + 2 * size)
+        stop = border.start() if border else start + size
+        piece = text[start:stop]
+        encoded(piece)  # a lone surrogate is refused by name here, before the library trips over it
+        yield piece
+        start = stop

@@ -1,0 +1,76 @@
+"""One token per character seen in training, and 256 byte tokens through which every other character passes.
+
+There is no "unknown" token: a character that training never saw becomes its UTF-8 bytes, and comes back.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Self
+
+import numpy as np
+
+from glassgpt.tokenizers.base import TableTokenizer, encoded, number_specials
+from glassgpt.tokenizers.format import symbols_spec
+
+_CODE_POINTS = 0x110000
+_PIECE = 1 << 18  # characters encoded at once: small enough to stay in the processor's cache
+
+
+class CharTokenizer(TableTokenizer):
+    """Ids 0..n-1 are the n characters in order of their code points, n..n+255 the bytes, then the specials.
+
+    >>> tokenizer = CharTokenizer("hello")
+    >>> tokenizer.encode("hole"), tokenizer.encode("é")  # é is the bytes C3 A9: 4 + 195, 4 + 169
+    ([1, 3, 2, 0], [199, 173])
+    >>> tokenizer.decode([1, 3, 2, 0, 199, 173])
+    'holeé'
+    """
+
+    kind = "char"
+
+    def __init__(self, chars: Iterable[str], specials: Iterable[str] = ()) -> None:
+        self.chars = "".join(sorted(set(chars)))
+        symbols = [*self.chars, *(f"<0x{byte:02X}>" for byte in range(256))]
+        self._vocab = {symbol: id for id, symbol in enumerate(symbols)}
+        numbered = number_specials(specials, self._vocab, first=len(symbols))
+        rows = [encoded(char) for char in self.chars] + [bytes([byte]) for byte in range(256)]
+        super().__init__(rows + [b""] * len(numbered), numbered)
+        # An unseen character maps to n, the first byte token, which no character of its own can have.
+        self._id_of = np.full(_CODE_POINTS, len(self.chars), self.dtype)
+        self._id_of[_code_points(self.chars)] = np.arange(len(self.chars))
+
+    @classmethod
+    def train(cls, chunks: Iterable[str], specials: Iterable[str] = ()) -> Self:
+        """The tokenizer of the characters that occur in some pieces of text."""
+        seen = np.zeros(_CODE_POINTS, bool)
+        for chunk in chunks:
+            seen[_code_points(chunk)] = True
+        return cls(map(chr, np.flatnonzero(seen).tolist()), specials)
+
+    def encode_array(self, text: str) -> np.ndarray:
+        pieces = [self._encode_piece(text[i : i + _PIECE]) for i in range(0, len(text), _PIECE)]
+        return pieces[0] if len(pieces) == 1 else np.concatenate([np.empty(0, self.dtype), *pieces])
+
+    def _encode_piece(self, text: str) -> np.ndarray:
+        codes = _code_points(text)
+        ids = self._id_of[codes]
+        unseen = ids == len(self.chars)
+        if not unseen.any():
+            return ids
+        strange = codes[unseen]
+        n_tokens = np.ones(len(ids), np.int64)
+        n_tokens[unseen] += (strange >= 0x80).astype(int) + (strange >= 0x800) + (strange >= 0x10000)
+        ids = np.repeat(ids, n_tokens)
+        utf8 = strange.tobytes().decode("utf-32-le").encode("utf-8")
+        ids[np.repeat(unseen, n_tokens)] += np.frombuffer(utf8, np.uint8)
+        return ids
+
+    def describe(self) -> str:
+        return f"char: {len(self.chars)} characters + 256 bytes for all others{self._and_specials()}"
+
+    def spec(self) -> dict[str, Any]:
+        fallback = {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]}
+        return symbols_spec(self._vocab, self.specials, fallback, byte_fallback=True)
+
+
+def _code_points(text: str) -> np.ndarray:
+    return np.frombuffer(encoded(text, "utf-32-le"), np.dtype("<u4"))

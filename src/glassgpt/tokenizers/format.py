@@ -1,0 +1,107 @@
+"""The `tokenizers` file: how ours are written in it, and which of other people's keep every text exact.
+
+Knowledge of that format stands here and nowhere else. Nothing here encodes, trains or touches a disk.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def byte_symbols() -> str:
+    """The 256 visible characters by which byte-level vocabularies write the bytes 0..255.
+
+    A printable byte of Latin-1 stands for itself; the others take the code points from U+0100 on, in order.
+    Source: the byte encoder of GPT-2 (Radford et al. 2019).
+
+    >>> byte_symbols()[ord("a")], byte_symbols()[ord(" ")], byte_symbols()[ord("\\n")]
+    ('a', 'Ġ', 'Ċ')
+    """
+    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = iter(range(0x100, 0x200))
+    return "".join(chr(byte if byte in printable else next(others)) for byte in range(256))
+
+
+def symbols_spec(
+    vocab: Mapping[str, int],
+    specials: Mapping[str, int],
+    decoder: dict[str, Any],
+    *,
+    pre_tokenizer: dict[str, Any] | None = None,
+    byte_fallback: bool = False,
+) -> dict[str, Any]:
+    """The file of a vocabulary in which every symbol is a token: in this format, a BPE without merges.
+
+    It holds every key that `tokenizers` itself writes, in its order, and no other: it refuses unknown ones.
+    """
+    model = {
+        "type": "BPE",
+        "dropout": None,
+        "unk_token": None,
+        "continuing_subword_prefix": None,
+        "end_of_word_suffix": None,
+        "fuse_unk": False,
+        "byte_fallback": byte_fallback,
+        "ignore_merges": False,
+        "vocab": dict(vocab),
+        "merges": [],
+    }
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": added_tokens(specials),
+        "normalizer": None,
+        "pre_tokenizer": pre_tokenizer,
+        "post_processor": None,
+        "decoder": decoder,
+        "model": model,
+    }
+
+
+def added_tokens(specials: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The special tokens as such a file lists them."""
+    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    return [{"id": id, "content": name, **plain} for name, id in specials.items()]
+
+
+def obstacle(spec: Mapping[str, Any]) -> str | None:
+    """Why a file is no byte-level BPE that keeps every text exact; None where it is one.
+
+    A damaged file may raise anything: KeyError, TypeError, AttributeError, ValueError.
+    """
+    if spec.get("normalizer"):
+        return f"its normalizer ({spec['normalizer']['type']}) rewrites the text, so that it cannot come back"
+    model = spec["model"]
+    if model.get("type", "BPE") != "BPE":
+        return f"its model is {model['type']}, not BPE"
+    if model.get("dropout") or model.get("continuing_subword_prefix") or model.get("end_of_word_suffix"):
+        return "it uses dropout, a subword prefix or a word suffix"
+    return _splitter_obstacle(spec.get("pre_tokenizer") or {}) or _vocab_obstacle(model, spec["added_tokens"])
+
+
+def _splitter_obstacle(splitter: Mapping[str, Any]) -> str | None:
+    *before, last = splitter.get("pretokenizers") or [splitter]
+    if last.get("type") != "ByteLevel" or last["add_prefix_space"]:
+        return "its pre-tokenizer is not byte-level, or adds a space before the text"
+    if any(step["type"] not in ("Split", "Digits") or step.get("behavior") == "Removed" for step in before):
+        return f"its pre-tokenizer ({', '.join(step['type'] for step in before)}) may change the text"
+    return None
+
+
+def _vocab_obstacle(model: Mapping[str, Any], added: list[dict[str, Any]]) -> str | None:
+    vocab, symbols = model["vocab"], set(byte_symbols())
+    if not vocab.keys() >= symbols:
+        return "its vocabulary lacks some of the 256 bytes"
+    if any(not token["special"] for token in added):
+        return "it has added tokens that are not special"
+    specials = {token["content"]: token["id"] for token in added}
+    ids = {**vocab, **specials}.values()
+    if sorted(ids) != list(range(len(ids))) or any(
+        vocab.get(name, id) != id for name, id in specials.items()
+    ):
+        return "its token ids do not run from 0 upwards, one each"
+    merged = {
+        (pair if isinstance(pair, str) else " ".join(pair)).replace(" ", "") for pair in model["merges"]
+    }
+    within_reach = merged | symbols | (vocab.keys() if model.get("ignore_merges") else set())
+    return "ordinary text can encode to one of its special tokens" if specials.keys() & within_reach else None
