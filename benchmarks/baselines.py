@@ -9,14 +9,11 @@ writes `benchmarks/results/baselines.json`. The long text is generated: words dr
 from __future__ import annotations
 
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +22,8 @@ import numpy as np
 from glassgpt.config import DataConfig
 from glassgpt.data import read_corpus
 from glassgpt.diagnose import baselines, verdict
+from report import write_report
 
-RESULTS = Path(__file__).parent / "results" / "baselines.json"
 LONG_BYTES = 300_000_000
 
 
@@ -35,9 +32,7 @@ def main() -> None:
         long = Path(folder) / "long.txt"
         write_long_text(long)
         results = {name: measure_apart(source) for name, source in sources(long).items()}
-    report = {"machine": machine(), "texts": results}
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    write_report("baselines", {"texts": results})
     for name, result in results.items():
         print(
             f"\n{name}: {result['seconds']} s ({result['cpu_seconds']} of CPU), peak {result['peak_mb']} MB"
@@ -83,19 +78,6 @@ def write_long_text(path: Path) -> None:
         while file.tell() < LONG_BYTES:
             drawn = rng.choice(len(words), size=100_000, p=weights / weights.sum())
             file.write(" ".join(words[i] for i in drawn) + "\n")
-
-
-def machine() -> dict[str, Any]:
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return {
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit.stdout.strip() or None,
-        "system": f"{platform.system()} {platform.machine()}",
-        "cores": os.cpu_count(),
-        "load_average": round(os.getloadavg()[0], 2),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-    }
 
 
 if __name__ == "__main__":

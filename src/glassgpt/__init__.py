@@ -1,1 +1,68 @@
-"""GlassGPT: train a GPT from scratch on your own text, and see through it."""
+"""GlassGPT: train a GPT from scratch on your own text, and see through it.
+
+Names are imported when first used, so `import glassgpt` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from glassgpt.checkpoint import Run, load_run
+    from glassgpt.config import RunConfig
+    from glassgpt.data import Corpus, read_corpus
+    from glassgpt.diagnose import Score, Verdict, baselines, verdict
+    from glassgpt.errors import UserError
+    from glassgpt.generate import SamplingParams, generate, stream_text
+    from glassgpt.models import Model, build
+    from glassgpt.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
+    from glassgpt.train import Session, Trainer, resume, start
+
+_HOMES = {
+    "checkpoint": ("Run", "load_run"),
+    "config": ("RunConfig",),
+    "data": ("Corpus", "read_corpus"),
+    "diagnose": ("Score", "Verdict", "baselines", "verdict"),
+    "errors": ("UserError",),
+    "generate": ("SamplingParams", "generate", "stream_text"),
+    "models": ("Model", "build"),
+    "tokenizers": ("Tokenizer", "load_tokenizer", "train_tokenizer"),
+    "train": ("Session", "Trainer", "resume", "start"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Corpus",
+    "Model",
+    "Run",
+    "RunConfig",
+    "SamplingParams",
+    "Score",
+    "Session",
+    "Tokenizer",
+    "Trainer",
+    "UserError",
+    "Verdict",
+    "baselines",
+    "build",
+    "generate",
+    "load_run",
+    "load_tokenizer",
+    "read_corpus",
+    "resume",
+    "start",
+    "stream_text",
+    "train_tokenizer",
+    "verdict",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'glassgpt' has no attribute {name!r}")
+    return getattr(import_module(f"glassgpt.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,8 +1,8 @@
 """One attention for every role.
 
 Causal, bidirectional, padded, cached and cross-attention differ only in what is passed in: `memory`, `mask`,
-`kv`. The slow, readable `attention_weights` stands beside the fast kernel: tests hold one against the other, and
-whoever looks inside a model sees its numbers.
+`kv`. The slow, readable `attention_weights` stands beside the fast kernel: tests hold one against the
+other, and whoever looks inside a model sees its numbers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from glassgpt.nn.position import Rope
 def attention_weights(q: Tensor, k: Tensor, mask: AttnMask) -> Tensor:
     """Softmax of the scaled, masked scores: the weights that the fast kernel never shows.
 
-    q: (B, H, T, D), k: (B, H_kv, S, D), H a multiple of H_kv. Returns (B, H, T, S), float32, rows summing to 1.
+    q: (B, H, T, D), k: (B, H_kv, S, D), H a multiple of H_kv. Returns (B, H, T, S), float32, each row
+    summing to 1.
     Raises ValueError where a query has nothing to attend to.
     Source: Vaswani et al. 2017, eq. 1.
     """

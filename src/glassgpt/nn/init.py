@@ -12,11 +12,11 @@ from glassgpt.config import ModelConfig
 def init_weights(model: nn.Module, config: ModelConfig) -> None:
     """Fill all weights from the generator of torch, by the scheme that `config.init` names.
 
-    gpt2: every matrix N(0, 0.02²); those that write to the residual stream (`proj`) smaller by √(2 n_layer), so
-    that the stream's variance does not grow with depth (Radford et al. 2019).
-    zero: matrices N(0, 1 / fan_in), which keep a unit-variance input at unit variance; those that write to the
-    residual stream, and the head, start at zero: each block begins as the identity, each logit as 0. A shared
-    embedding is small instead, or each token would begin by predicting itself.
+    gpt2: every matrix N(0, 0.02²); those that write to the residual stream (`proj`) smaller by √(2 n_layer),
+    so that the stream's variance does not grow with depth (Radford et al. 2019).
+    zero: matrices N(0, 1 / fan_in), which keep a unit-variance input at unit variance; those that write to
+    the residual stream, and the head, start at zero: each block begins as the identity, each logit as 0. A
+    shared embedding is small instead, or each token would begin by predicting itself.
     """
     for name, module in model.named_modules():
         if isinstance(module, nn.Embedding):

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from glassgpt.data.encoding import NotText, decode, detect, known_encoding, scan
+from glassgpt.data.encoding import NotText, as_told, decode, detect, scan
 from glassgpt.errors import UserError
 
 CHINESE = (
@@ -15,22 +15,34 @@ CHINESE = (
     "却又没有影像，没有言辞了。仿佛也就如此。于是我自己解释说：故乡本也如此，——虽然没有进步，也未必有如我所感的悲凉，"
     "这只是我自己心情的改变罢了，因为我这次回乡，本没有什么好心绪。\n"
 )
-CLASSICAL = "子曰：「學而時習之，不亦說乎？有朋自遠方來，不亦樂乎？人不知而不慍，不亦君子乎？」有子曰：「其為人也孝弟，而好犯上者，鮮矣。」"
-JAPANESE = "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。何でも薄暗いじめじめした所でニャーニャー泣いていた事だけは記憶している。"
-RUSSIAN = "Все счастливые семьи похожи друг на друга, каждая несчастливая семья несчастлива по-своему. Все смешалось в доме Облонских."
+CLASSICAL = (
+    "子曰：「學而時習之，不亦說乎？有朋自遠方來，不亦樂乎？人不知而不慍，不亦君子"
+    "乎？」有子曰：「其為人也孝弟，而好犯上者，鮮矣。」"
+)
+JAPANESE = (
+    "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。何"
+    "でも薄暗いじめじめした所でニャーニャー泣いていた事だけは記憶している。"
+)
+RUSSIAN = (
+    "Все счастливые семьи похожи друг на друга, каждая несчастливая семья несчастлива по-своему. "
+    "Все смешалось в доме Облонских."
+)
 FRENCH = (
-    "Longtemps, je me suis couché de bonne heure. Parfois, à peine ma bougie éteinte, mes yeux se fermaient si vite que je "
-    "n'avais pas le temps de me dire: «Je m'endors.» Et, une demi-heure après, la pensée qu'il était temps de chercher "
-    "le sommeil m'éveillait; je voulais poser le volume que je croyais avoir encore dans les mains."
+    "Longtemps, je me suis couché de bonne heure. Parfois, à peine ma bougie éteinte, mes yeux se "
+    "fermaient si vite que je n'avais pas le temps de me dire: «Je m'endors.» Et, une demi-heure "
+    "après, la pensée qu'il était temps de chercher le sommeil m'éveillait; je voulais poser le "
+    "volume que je croyais avoir encore dans les mains."
 )
 SPANISH = (
-    "En un lugar de la Mancha, de cuyo nombre no quiero acordarme, no ha mucho tiempo que vivía un hidalgo de los de lanza en "
-    "astillero, adarga antigua, rocín flaco y galgo corredor. Salpicón las más noches, duelos y quebrantos los sábados."
+    "En un lugar de la Mancha, de cuyo nombre no quiero acordarme, no ha mucho tiempo que vivía un "
+    "hidalgo de los de lanza en astillero, adarga antigua, rocín flaco y galgo corredor. Salpicón "
+    "las más noches, duelos y quebrantos los sábados."
 )
 GERMAN = (
-    "Als Gregor Samsa eines Morgens aus unruhigen Träumen erwachte, fand er sich in seinem Bett zu einem ungeheueren "
-    "Ungeziefer verwandelt. Er lag auf seinem panzerartig harten Rücken und sah, wenn er den Kopf ein wenig hob, seinen "
-    "gewölbten, braunen, von bogenförmigen Versteifungen geteilten Bauch."
+    "Als Gregor Samsa eines Morgens aus unruhigen Träumen erwachte, fand er sich in seinem Bett zu "
+    "einem ungeheueren Ungeziefer verwandelt. Er lag auf seinem panzerartig harten Rücken und sah, "
+    "wenn er den Kopf ein wenig hob, seinen gewölbten, braunen, von bogenförmigen Versteifungen "
+    "geteilten Bauch."
 )
 ENGLISH_QUOTES = "It is a truth universally acknowledged — “so they say” — that it’s the café’s fault. " * 3
 
@@ -128,7 +140,7 @@ def test_newlines_of_every_kind_become_one(monkeypatch: pytest.MonkeyPatch) -> N
         random.Random(1).randbytes(100_000),
         random.Random(2).randbytes(100_000).replace(b"\0", b""),
         b"a tar begins with a name" + b"\0" * 400 + b"ustar" + b"then text follows " * 100,
-        b"one stray \0 in prose, which is not UTF-16 " * 30,
+        b"Prose of which nobody would say " * 30 + b"\0" + b"that it is UTF-16. " * 30,
         b"\0" * 1000,
     ],
 )
@@ -140,4 +152,10 @@ def test_binary_data_is_refused_with_a_remedy(data: bytes) -> None:
 @pytest.mark.parametrize("name", ["klingon", "hex", "zlib"])
 def test_an_encoding_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(UserError, match=f"unknown encoding '{name}'.*utf-8"):
-        known_encoding(name)
+        as_told(io.BytesIO(b"text"), "x.txt", name)
+
+
+def test_an_encoding_named_for_a_whole_folder_does_not_make_text_of_its_pictures() -> None:
+    with pytest.raises(NotText, match="binary"):
+        as_told(io.BytesIO(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"), "x.png", "latin-1")
+    assert as_told(io.BytesIO("ab".encode("utf-16-le")), "x.txt", "UTF-16LE") == "UTF-16LE"

@@ -46,7 +46,8 @@ PACKAGE = """<?xml version="1.0"?><package xmlns="http://www.idpf.org/2007/opf">
 <item id="b" href="text/two%20b.xhtml" media-type="application/xhtml+xml"/>
 <item id="a" href="text/one.xhtml" media-type="application/xhtml+xml"/>
 <item id="i" href="cover.png" media-type="image/png"/></manifest>
-<spine><itemref idref="i"/><itemref idref="a"/><itemref idref="b"/><itemref idref="gone"/></spine></package>"""
+<spine><itemref idref="i"/><itemref idref="a"/><itemref idref="b"/><itemref idref="gone"/>
+</spine></package>"""
 
 
 def epub_of(container: str = CONTAINER, package: str = PACKAGE) -> bytes:
@@ -63,9 +64,10 @@ def epub_of(container: str = CONTAINER, package: str = PACKAGE) -> bytes:
 
 
 def test_html_keeps_what_is_seen_and_its_paragraphs() -> None:
-    page = """<!DOCTYPE html><html><head><title>T</title><style>p{}</style><script>alert("no")</script></head><body>
+    page = """<!DOCTYPE html><html><head><title>T</title><style>p{}</style>
+    <script>alert("no")</script></head><body>
     <!-- no --><h1>Head</h1><p>One
-    line &lt;here&gt;.<br/>Next.</p><div hidden>no</div><p style="display: none">no</p>
+    line &lt;here&gt;.<br/>Next.</p><div hidden><div>no</div>no</div><p style="display: none">no</p>
     <ul><li>a</li><li>b</li></ul><table><tr><td>x</td><td>y</td></tr><tr><td>z</td></tr></table>
     <pre>def f():
     return 1</pre><p>中文　段落</p></body></html>"""

@@ -1,4 +1,4 @@
-"""What a name, path, glob, pipe or archive stands for, in which order, and what is said when it stands for nothing."""
+"""What a name, path, glob, pipe or archive stands for, in which order, and what is said if it is missing."""
 
 import io
 import os
@@ -154,5 +154,5 @@ def test_an_archive_in_an_archive_is_not_opened(tmp_path: Path) -> None:
 
 def test_what_is_no_zip_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"not a zip")
-    with pytest.raises(UserError, match="not a readable zip file.*unpack it"):
+    with pytest.raises(UserError, match=r"not a readable zip file.*unpack it"):
         list(unpack(resolve([str(tmp_path / "a.zip")])[0]))

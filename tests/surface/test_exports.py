@@ -1,0 +1,68 @@
+"""What the outside may rely on: public names, floors, instant help, and command line flags."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+import glassgpt
+from glassgpt.cli.main import COMMANDS
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("name", glassgpt.__all__)
+def test_every_public_name_exists_where_it_says(name: str) -> None:
+    value = getattr(glassgpt, name)
+    assert name in import_module(f"glassgpt.{glassgpt._HOME_OF[name]}").__all__
+    assert value.__doc__
+
+
+def test_the_list_of_names_is_complete() -> None:
+    assert sorted(glassgpt._HOME_OF) == sorted(glassgpt.__all__)
+    with pytest.raises(AttributeError):
+        _ = glassgpt.nonsense  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["train", "--help"], ["train", "--n-layer", "0"], ["train", "--no-such"]],
+)
+def test_help_and_config_errors_do_not_import_torch(arguments: list[str]) -> None:
+    code = (
+        "import sys; from glassgpt.cli.main import main\n"
+        f"try: main({arguments!r})\n"
+        "finally: print('torch' in sys.modules)"
+    )
+    assert run("-c", code).stdout.splitlines()[-1] == "False"
+
+
+def test_import_is_lazy() -> None:
+    done = run("-c", "import sys, glassgpt; print('torch' in sys.modules, 'pydantic' in sys.modules)")
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_every_command_has_help() -> None:
+    for command in COMMANDS:
+        done = run("-m", "glassgpt", command, "--help")
+        assert done.returncode == 0 and COMMANDS[command] in done.stdout
+
+
+FLAGS = {
+    "train": "--out --config --resume --json --steps --minutes --tokenizer --vocab-size --model --preset --size "
+    "--n-layer --n-head --n-kv-head --n-embd --block-size --dropout --optimizer --lr --muon-lr --batch-size "
+    "--grad-accum-steps --evals --seed --device --dtype --compile --tensorboard --trackio --column --encoding",
+    "sample": "--prompt --max-new-tokens --temperature --top-k --top-p --min-p --stop --seed --num-samples",
+    "baselines": "--json --column --encoding",
+}
+
+
+@pytest.mark.parametrize("command", FLAGS)
+def test_flags_stay(command: str) -> None:
+    text = run("-m", "glassgpt", command, "--help").stdout
+    assert not [flag for flag in FLAGS[command].split() if flag not in text]

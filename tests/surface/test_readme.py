@@ -1,0 +1,84 @@
+"""Every block of the README runs: its Python as it stands, its commands shortened to a few steps."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+TEXT = "".join(
+    f"{i} green bottles hanging on the wall, and if {i % 7} should fall, so be it.\n" for i in range(400)
+)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """A folder as the README supposes it: notes.txt, and a run made from it."""
+    (tmp_path / "notes.txt").write_text(TEXT)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.md").write_text(TEXT)
+    (tmp_path / "chat.jsonl").write_text('{"text": "hello there, how are you today?"}\n' * 200)
+    shell(tmp_path, "glassgpt train notes.txt --size nano --steps 2 --evals 1")
+    return tmp_path
+
+
+def shell(folder: Path, line: str) -> str:
+    """Run one command of the README with this Python, cut down to a few steps."""
+    words = shlex.split(line, comments=True)
+    assert words[0] in ("glassgpt", "python"), line
+    head = [sys.executable, "-m", "glassgpt"] if words[0] == "glassgpt" else [sys.executable]
+    if "train" in words[1:2]:
+        for length in ("--minutes", "--steps"):
+            if length in words:
+                at = words.index(length)
+                words[at : at + 2] = []
+        words += ["--steps", "3", "--evals", "1", "--sample-tokens", "20"]
+    done = subprocess.run(
+        [*head, *words[1:]],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env=os.environ | {"COLUMNS": "80"},
+    )
+    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("code", [code for language, code in BLOCKS if language == "python"])
+def test_python(code: str, desk: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=desk, capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+COMMANDS = [
+    line
+    for language, block in BLOCKS
+    if language == "sh"
+    for line in block.splitlines()
+    if line.startswith(("glassgpt", "python"))
+]
+
+
+def test_there_are_blocks() -> None:
+    assert len(COMMANDS) >= 5
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_command(line: str, desk: Path) -> None:
+    if "shakespeare" in line and not os.environ.get("GLASSGPT_DATA"):
+        pytest.skip("tinyshakespeare is not in $GLASSGPT_DATA, and tests download nothing")
+    if "|" in line:
+        pytest.skip("a pipe needs a shell; standard input has a test of its own")
+    assert shell(desk, line.replace("examples/", f"{ROOT}/examples/"))
