@@ -2,8 +2,8 @@
 
     python benchmarks/step_time.py --nanogpt PATH_OF_A_CHECKOUT
 
-Both train 4 layers of 128 with 4 heads on 12 sequences of 64 characters of tinyshakespeare, with AdamW and
-gradient clipping, in float32, eager. nanoGPT's step is its own model and optimiser in the loop of its train.py;
+Both train 4 layers of 128 with 4 heads on 12 sequences of 64 characters of tinyshakespeare, with AdamW
+and gradient clipping, in float32, eager. nanoGPT's step is its own model and optimiser as in its train.py;
 ours is the trainer's. Prints the median of the ratios of neighbouring blocks of steps.
 """
 
@@ -38,12 +38,10 @@ def load_nanogpt(path: Path) -> ModuleType:
     return module
 
 
-def nanogpt_step(module: ModuleType, ids: np.ndarray) -> Callable[[], None]:
+def nanogpt_step(module: ModuleType, ids: np.ndarray, *, bias: bool, n_vocab: int) -> Callable[[], None]:
     """One iteration as in nanoGPT's train.py: forward, next batch, backward, clip, step."""
-    config = module.GPTConfig(
-        block_size=T, vocab_size=65, n_layer=4, n_head=4, n_embd=128, dropout=0.0, bias=False
-    )
-    model = module.GPT(config)
+    shape = dict(block_size=T, n_layer=4, n_head=4, n_embd=128)
+    model = module.GPT(module.GPTConfig(vocab_size=n_vocab, dropout=0.0, bias=bias, **shape))
     optimizer = model.configure_optimizers(0.1, 1e-3, (0.9, 0.99), "cpu")
 
     def batch() -> tuple[torch.Tensor, torch.Tensor]:
@@ -92,16 +90,28 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=15)
     parser.add_argument("--steps", type=int, default=30, help="steps per block")
     args = parser.parse_args()
+    module = load_nanogpt(args.nanogpt)
     with tempfile.TemporaryDirectory() as folder:
         ours, ids = glassgpt_step(Path(folder))
-        theirs = nanogpt_step(load_nanogpt(args.nanogpt), ids % 65)
-        for step in (ours, theirs):
+        steps = {
+            "GlassGPT": ours,
+            "nanoGPT, its recipe (no biases, 65 tokens)": nanogpt_step(
+                module, ids % 65, bias=False, n_vocab=65
+            ),
+            "nanoGPT, same shape (biases, 321 tokens)": nanogpt_step(module, ids, bias=True, n_vocab=321),
+        }
+        for step in steps.values():
             seconds(step, 20)
-        pairs = [(seconds(ours, args.steps), seconds(theirs, args.steps)) for _ in range(args.blocks)]
-    mine, nano = (statistics.median(side) for side in zip(*pairs, strict=True))
-    ratio = statistics.median(a / b for a, b in pairs)
-    print(f"GlassGPT {1000 * mine:.1f} ms, nanoGPT {1000 * nano:.1f} ms a step; median ratio {ratio:.3f}")
-    write_report("step_time", {"glassgpt_ms": 1000 * mine, "nanogpt_ms": 1000 * nano, "ratio": ratio})
+        blocks = [
+            {name: seconds(step, args.steps) for name, step in steps.items()} for _ in range(args.blocks)
+        ]
+    figures = {}
+    for name in steps:
+        ms = 1000 * statistics.median(block[name] for block in blocks)
+        ratio = statistics.median(block["GlassGPT"] / block[name] for block in blocks)
+        figures[name] = {"ms": round(ms, 2), "glassgpt_over_this": round(ratio, 3)}
+        print(f"{name:45} {ms:6.1f} ms a step; GlassGPT takes {ratio:.3f} of it")
+    write_report("step_time", {"peers": figures})
 
 
 if __name__ == "__main__":

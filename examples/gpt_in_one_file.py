@@ -2,8 +2,9 @@
 
     python gpt_in_one_file.py notes.txt
 
-It needs torch alone. Everything here has a home of its own in the library, where it is faster and can do more;
-the names are the same, so weights move from one to the other, and a test holds that both compute the same logits.
+It needs torch alone. Everything here has a home of its own in the library, where it is faster and can do
+more; the names are the same, so weights move from one to the other, and a test holds that both compute the
+same logits.
 """
 
 from __future__ import annotations
@@ -154,9 +155,8 @@ def train(text: str, steps: int = 1000, B: int = 16, lr: float = 0.004) -> tuple
     began = time.monotonic()
     for step in range(steps):
         if step % 100 == 0:
-            print(
-                f"step {step:4}  val {evaluate(model, ids[split:]):.3f} nats  {time.monotonic() - began:.0f} s"
-            )
+            val, seconds = evaluate(model, ids[split:]), time.monotonic() - began
+            print(f"step {step:4}  val {val:.3f} nats  {seconds:.0f} s")
         for group in optimizer.param_groups:
             group["lr"] = lr * min((step + 1) / 50, 1 - step / steps)  # a short rise, a straight line to zero
         loss = loss_of(model, *batch(ids[:split], model.config.block_size, B))

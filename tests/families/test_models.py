@@ -8,11 +8,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from glassgpt.config import ModelConfig
+from glassgpt.config import ModelConfig, OptimConfig
 from glassgpt.diagnose import expected_initial_loss
 from glassgpt.models import Model, build
 from glassgpt.train import make_optimizers
-from glassgpt.config import OptimConfig
 
 V = 65
 MODELS = {

@@ -8,11 +8,12 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
+from glassgpt.cli.arguments import Source
 from glassgpt.config import DataConfig
 
 
 def baselines(
-    *sources: str,
+    *sources: Source,
     settings: Annotated[DataConfig, Parameter(name="*")] = DataConfig(),  # noqa: B008 (frozen)
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:

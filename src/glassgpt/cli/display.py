@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from glassgpt.cli.render import chart, count, duration, verdict_table
+from glassgpt.cli.render import chart, count, duration, printable, verdict_table
 from glassgpt.train import Evaluated, Event, Sampled, Session, StepDone, Warned
 
 
@@ -120,13 +120,15 @@ class LiveDisplay(Display):
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render)
         self.doing = ""
         self.session: Session | None = None
         self.last: StepDone | None = None
         self.val: Evaluated | None = None
         self.sample = ""
         self.points: list[tuple[float, float]] = []
+        self._nats_to_chars = 1.0
+        # Last: it renders once at birth.
+        self.live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render)
 
     def __enter__(self) -> Display:
         self.live.start()
@@ -173,7 +175,7 @@ class LiveDisplay(Display):
         if len(self.points) > 1:
             parts.append(self._curve())
         if self.sample:
-            parts.append(Panel(Text(_tail(self.sample, 6), overflow="fold"), title="it writes", style="dim"))
+            parts.append(_panel(self.sample, 6, style="dim"))
         return Group(*parts)
 
     def _bar(self, last: StepDone) -> Table:
@@ -218,7 +220,7 @@ def _print_end(console: Console, session: Session, sample: str) -> None:
     verdict = session.verdict()
     path = session.folder.path
     if sample:
-        console.print(Panel(Text(_tail(sample, 12), overflow="fold"), title="it writes", title_align="left"))
+        console.print(_panel(sample, 12))
     console.print(verdict_table(verdict))
     console.print(f"\n{verdict.sentence}\n", markup=False, highlight=False)
     console.print(
@@ -248,5 +250,7 @@ def _averaged(points: list[tuple[float, float]], n: int) -> list[tuple[float, fl
     return [(sum(x for x, _ in g) / len(g), sum(y for _, y in g) / len(g)) for g in groups]
 
 
-def _tail(text: str, lines: int) -> str:
-    return "\n".join(text.strip("\n").splitlines()[:lines])
+def _panel(sample: str, lines: int, style: str = "") -> Panel:
+    """The first lines of a sample in a frame."""
+    text = "\n".join(printable(sample).strip("\n").split("\n")[:lines])
+    return Panel(Text(text, overflow="fold"), title="it writes", title_align="left", style=style)

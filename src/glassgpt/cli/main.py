@@ -12,6 +12,7 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
+from glassgpt.cli.arguments import STDIN
 from glassgpt.errors import UserError
 
 COMMANDS = {
@@ -35,8 +36,9 @@ for _name, _help in COMMANDS.items():
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 when done, 2 for input that can't be used, 130 when interrupted."""
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        app(arguments, exit_on_error=False, print_error=False)
+        app([STDIN if word == "-" else word for word in words], exit_on_error=False, print_error=False)
     except (CycloptsError, ValidationError, UserError) as error:
         _fail(_explain(error), 2)
     except KeyboardInterrupt:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import unicodedata
 from collections.abc import Sequence
 
 from rich.table import Table
@@ -21,16 +23,16 @@ def chart(
     width: int = 60,
     height: int = 10,
 ) -> Text:
-    """A curve drawn in braille, with labelled horizontal lines.
+    """A curve drawn in braille, with labelled horizontal lines; losses on a logarithmic axis.
 
-    points: (x from 0 to 1, y); lines: (label, y). Labels stand at the right, beyond `width`.
+    points: (x from 0 to 1, y > 0); lines: (label, y > 0). Labels stand at the right, beyond `width`.
     """
-    values = [y for _, y in points] + [y for _, y in lines]
+    values = [math.log(y) for _, y in (*points, *lines)]
     low, high = min(values), max(values)
     span = (high - low) or 1.0
 
     def row(y: float) -> int:
-        return round((high - y) / span * (4 * height - 1))
+        return round((high - math.log(y)) / span * (4 * height - 1))
 
     cells = [[0] * width for _ in range(height)]
     for x, y in points:
@@ -66,6 +68,15 @@ def _cells(score: Score, worst: float) -> list[str]:
     bar = "█" * round(24 * score.nats_per_char / worst)
     figures = (score.nats_per_char, score.bits_per_char, score.bits_per_byte)
     return [score.name, *(f"{figure:.3f}" for figure in figures), bar]
+
+
+def printable(text: str) -> str:
+    """Text that cannot steer a terminal: control characters but tab and newline become U+FFFD.
+
+    >>> printable("a\\x1b[31mb") == "a\\ufffd[31mb"
+    True
+    """
+    return "".join(c if c in "\n\t" or unicodedata.category(c) != "Cc" else "\ufffd" for c in text)
 
 
 def count(n: float) -> str:

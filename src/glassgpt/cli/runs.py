@@ -26,28 +26,34 @@ def runs(folder: Path = Path("runs")) -> None:
     found = [Run(path.parent) for path in sorted(folder.glob("*/config.json"))]
     if not found:
         raise UserError(f"no runs in {folder}: make one with `glassgpt train`, or name another folder")
+    console = Console()
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("run", "text", "model", "steps", "nats/char", "against counting", "state"):
-        table.add_column(name, justify="right" if name in ("steps", "nats/char") else "left")
+    for name in ("run", "text", "model", "steps", "nats/char", "against counting", ""):
+        justify = "right" if name in ("steps", "nats/char") else "left"
+        table.add_column(name, justify=justify, no_wrap=name in ("run", "nats/char", ""))
     for run in found:
         table.add_row(*_row(run))
-    Console().print(table)
+    console.print(table)
+    if stopped := [run for run in found if not run.verdict_file.is_file()]:
+        console.print("\nnot finished; go on with:", style="dim")
+        for run in stopped:
+            console.print(f"  glassgpt train --resume {run.path}", markup=False, highlight=False)
 
 
 def _row(run: Run) -> list[str]:
     try:
         config = run.config()
     except UserError as error:
-        return [str(run.path), "", "", "", "", "", str(error).splitlines()[0]]
+        return [run.path.name, "", "", "", "", str(error).splitlines()[0], "unreadable"]
     rows = run.metrics()
     steps = max((row["step"] for row in rows if row.get("event") == "step"), default=0)
     evals = [row["nats_per_char"] for row in rows if row.get("event") == "eval"]
     verdict = _verdict(run)
-    state = "finished" if verdict else f"stopped: glassgpt train --resume {run.path}"
     shape = config.model
     model = f"{shape.preset} {shape.n_layer}×{shape.n_embd}" if shape.family == "gpt" else shape.family
     best = f"{min(evals):.3f}" if evals else ""
     sources = ", ".join(Path(source).name for source in config.data.sources)
+    state = "finished" if verdict else "stopped"
     return [str(run.path), sources, model, str(steps), best, _against_counting(verdict), state]
 
 
@@ -65,4 +71,4 @@ def _against_counting(verdict: Verdict | None) -> str:
     model = next(s for s in verdict.scores if s.name == MODEL)
     counted = min((s for s in verdict.scores if s.name.endswith("gram")), key=lambda s: s.total_nats)
     difference = model.nats_per_char - counted.nats_per_char
-    return f"{abs(difference):.3f} nats {'better' if difference < 0 else 'worse'} than {counted.name}"
+    return f"{difference:+.3f} ({counted.name})"

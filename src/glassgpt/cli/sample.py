@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from glassgpt.checkpoint import load_run
+from glassgpt.cli.render import printable
 from glassgpt.generate import SamplingParams, generate, stream_text
 from glassgpt.train.device import choose_device
 
@@ -80,6 +81,6 @@ def sample(
             model, ids, params, max_new_tokens=max_new_tokens, seed=None if seed is None else seed + i
         )
         for piece in stream_text(tokenizer, tokens, stop or ()):
-            sys.stdout.write(piece)
+            sys.stdout.write(printable(piece) if console.is_terminal else piece)
             sys.stdout.flush()
         print()

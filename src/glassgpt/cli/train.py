@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from glassgpt.cli.arguments import Source
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
 
@@ -19,7 +20,7 @@ DEFAULTS = RunConfig()
 
 
 def train(
-    *sources: str,
+    *sources: Source,
     settings: Annotated[RunConfig, Parameter(name="*")] = DEFAULTS,
     out: Path | None = None,
     config: Path | None = None,

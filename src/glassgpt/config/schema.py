@@ -152,9 +152,9 @@ class OptimConfig(Config):
 
     optimizer: Literal["muon", "adamw"] = "muon"
     """Muon for the matrices of the blocks with AdamW for the rest, or AdamW for all."""
-    lr: float = Field(default=0.003, gt=0)
-    """Peak learning rate of AdamW."""
-    muon_lr: float = Field(default=0.02, gt=0)
+    lr: float | None = Field(default=None, gt=0)
+    """Peak learning rate of AdamW; by default 0.02 beside Muon, else 0.002."""
+    muon_lr: float = Field(default=0.03, gt=0)
     """Peak learning rate of Muon."""
     weight_decay: float = Field(default=0.1, ge=0)
     """Decay of the matrices, per step and unit of learning rate."""
@@ -168,6 +168,11 @@ class OptimConfig(Config):
     """Learning rate at the end, as a share of its peak."""
     grad_clip: float = Field(default=1.0, ge=0)
     """Largest norm of the gradient; 0 switches clipping off."""
+
+    @property
+    def peak_lr(self) -> float:
+        """AdamW's peak learning rate, resolved."""
+        return self.lr or (0.02 if self.optimizer == "muon" else 0.002)
 
 
 @Parameter(name="*")

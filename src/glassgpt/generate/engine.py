@@ -27,8 +27,8 @@ def generate(
 ) -> Iterator[int]:
     """Token ids that continue the prompt, each as soon as it is drawn.
 
-    A text longer than `block_size` slides: when the cache is full, the model reads its last half anew and
-    goes on, so it always sees between a half and a whole block of the past. The same seed gives the same tokens.
+    A text longer than `block_size` slides: when the cache is full, the model reads its last half anew, so it
+    always sees between a half and a whole block of the past. The same seed gives the same tokens.
     Raises UserError for an empty prompt or an id outside the vocabulary.
     """
     _check_prompt(model, prompt)

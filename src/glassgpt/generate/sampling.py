@@ -140,9 +140,9 @@ def probabilities(
 ) -> Tensor:
     """The distribution that the next token is drawn from, after every filter in `params`.
 
-    logits: (B, V), past: the ids that the repetition penalty counts, bias: id → number to add. Returns (B, V),
-    float32 or finer, rows summing to 1. The order is Hugging Face's: penalty, bias, temperature, top-k, top-p,
-    min-p, each on what the one before left.
+    logits: (B, V), past: the ids that the repetition penalty counts, bias: id → number to add. Returns
+    (B, V), float32 or finer, rows summing to 1. The order is Hugging Face's: penalty, bias, temperature,
+    top-k, top-p, min-p, each on what the one before left.
     Raises UserError where the logits hold NaN or +∞, or a row has no token left.
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))

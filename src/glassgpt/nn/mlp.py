@@ -1,9 +1,40 @@
 """What each token does on its own, between two rounds of attention."""
 
+import math
+from typing import Any
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glassgpt.config import ModelConfig
+
+
+def gelu_tanh(x: Tensor) -> Tensor:
+    """GPT-2's form of GELU, elementwise: x · σ(u) with u = 2 √(2/π) (x + 0.044715 x³)."""
+    return _GeluTanh.apply(x) if x.device.type == "cpu" else F.gelu(x, approximate="tanh")
+
+
+class _GeluTanh(torch.autograd.Function):
+    """The same by a sigmoid, which on a CPU takes two thirds of the time of torch's own kernel."""
+
+    K = 2 * math.sqrt(2 / math.pi)
+    A = 0.044715
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        K, A = _GeluTanh.K, _GeluTanh.A
+        s = torch.addcmul(x.new_tensor(K), x, x, value=K * A).mul_(x).sigmoid_()
+        ctx.save_for_backward(x, s)
+        return x * s
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        """d/dx x σ(u) = σ + x u' σ (1 − σ), with u' = K (1 + 3 A x²)."""
+        K, A = _GeluTanh.K, _GeluTanh.A
+        x, s = ctx.saved_tensors
+        x_du = torch.addcmul(x.new_tensor(K), x, x, value=3 * K * A).mul_(x)
+        return torch.addcmul(s, x_du, torch.addcmul(s, s, s, value=-1)).mul_(grads[0])
 
 
 class GeluMLP(nn.Module):
@@ -16,7 +47,7 @@ class GeluMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
-        return self.proj(F.gelu(self.fc(x), approximate="tanh"))
+        return self.proj(gelu_tanh(self.fc(x)))
 
 
 class SwigluMLP(nn.Module):

@@ -89,7 +89,7 @@ def make_optimizers(model: nn.Module, config: OptimConfig) -> dict[str, Optimize
                 for g in (dict(params=decays, weight_decay=config.weight_decay), dict(params=others))
                 if g["params"]
             ],
-            lr=config.lr,
+            lr=config.peak_lr,
             betas=(config.beta1, config.beta2),
             weight_decay=0.0,
             fused=True,

@@ -36,7 +36,8 @@ class Session:
         """Train; yields the trainer's events. Raises UserError while another process trains this run."""
         with _only_writer(self.folder):
             yield from self.trainer.run()
-            write_json(self.folder.verdict_file, self.verdict().to_dict())
+            if not self.trainer.stopping:
+                write_json(self.folder.verdict_file, self.verdict().to_dict())
 
     def verdict(self) -> Verdict:
         """The model's best loss beside the baselines, on the same whole validation split."""

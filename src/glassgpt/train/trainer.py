@@ -61,7 +61,7 @@ class Trainer:
         self._before_s = 0.0  # elapsed in earlier sittings
         self._started = time.monotonic()
         self._eval_s = 0.0  # duration of the latest evaluation
-        self._next_eval = 0.0  # as progress
+        self._next_eval = 1 / config.train.evals  # as progress
         self._saved: tuple[int, float] = (-1, 0.0)  # step and elapsed_s of the latest checkpoint
         self._trackers: list[Tracker] = []
         if config.train.compile:
@@ -138,7 +138,7 @@ class Trainer:
         return StepDone(
             step=self.step,
             loss=loss,
-            lr=scale * optim.lr,
+            lr=scale * optim.peak_lr,
             grad_norm=grad_norm,
             tokens=n_tokens,
             tokens_per_s=n_tokens / (time.monotonic() - began),
@@ -160,8 +160,12 @@ class Trainer:
         return total.item(), n_tokens
 
     def _clip_gradients(self) -> float:
-        limit = self.config.optim.grad_clip or math.inf
-        return torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit, foreach=True).item()
+        """Scale all gradients so that their norm is within the limit; returns the norm before."""
+        limit, params = self.config.optim.grad_clip, list(self.model.parameters())
+        norm = torch.nn.utils.get_total_norm([p.grad for p in params if p.grad is not None], foreach=True)
+        if limit and norm > limit:  # most steps need no scaling, and a pass over all gradients is not free
+            torch.nn.utils.clip_grads_with_norm_(params, limit, norm, foreach=True)
+        return norm.item()
 
     def _evaluate(self) -> Iterator[Event]:
         began = time.monotonic()

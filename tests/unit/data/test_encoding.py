@@ -141,6 +141,7 @@ def test_newlines_of_every_kind_become_one(monkeypatch: pytest.MonkeyPatch) -> N
         random.Random(2).randbytes(100_000).replace(b"\0", b""),
         b"a tar begins with a name" + b"\0" * 400 + b"ustar" + b"then text follows " * 100,
         b"Prose of which nobody would say " * 30 + b"\0" + b"that it is UTF-16. " * 30,
+        b"lettersalonewouldpassforchinese" * 100 + b"\0e",
         b"\0" * 1000,
     ],
 )
