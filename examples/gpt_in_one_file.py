@@ -1,6 +1,6 @@
 """A whole GPT in one reading: the `modern` model of GlassGPT, its training and its sampling.
 
-    python gpt_in_one_file.py notes.txt
+    python gpt_in_one_file.py notes.txt 1000
 
 It needs torch alone. Everything here has a home of its own in the library, where it is faster and can do
 more; the names are the same, so weights move from one to the other, and a test holds that both compute the
@@ -144,7 +144,7 @@ def evaluate(model: GPT, ids: Tensor) -> float:
     return loss_of(model, ids[:n].view(-1, T), ids[1 : n + 1].view(-1, T)).item()
 
 
-def train(text: str, steps: int = 1000, B: int = 16, lr: float = 0.004) -> tuple[GPT, list[str]]:
+def train(text: str, steps: int, B: int = 16, lr: float = 0.004) -> tuple[GPT, list[str]]:
     """A model of the characters of a text, its last tenth held out."""
     characters = sorted(set(text))
     id_of = {character: i for i, character in enumerate(characters)}
@@ -168,8 +168,8 @@ def train(text: str, steps: int = 1000, B: int = 16, lr: float = 0.004) -> tuple
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python gpt_in_one_file.py TEXT_FILE")
-    trained, characters = train(Path(sys.argv[1]).read_text("utf-8"))
+    if len(sys.argv) != 3:
+        sys.exit("usage: python gpt_in_one_file.py TEXT_FILE STEPS")
+    trained, characters = train(Path(sys.argv[1]).read_text("utf-8"), int(sys.argv[2]))
     drawn = trained.generate(torch.zeros(1, 1, dtype=torch.long), 500)[0].tolist()
     print("".join(characters[i] for i in drawn))

@@ -1,6 +1,7 @@
 """GlassGPT: train a GPT from scratch on your own text, and see through it.
 
-Names are imported when first used, so `import glassgpt` costs nothing.
+Names are imported when first used, so `import glassgpt` costs nothing. No name here is also the name of
+a package (`generate`, `train`): importing the package would put it in the function's place.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from glassgpt.data import Corpus, read_corpus
     from glassgpt.diagnose import Score, Verdict, baselines, verdict
     from glassgpt.errors import UserError
-    from glassgpt.generate import SamplingParams, generate, stream_text
+    from glassgpt.generate import SamplingParams, sample_text
     from glassgpt.models import Model, build
     from glassgpt.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
     from glassgpt.train import Session, Trainer, resume, start
@@ -25,7 +26,7 @@ _HOMES = {
     "data": ("Corpus", "read_corpus"),
     "diagnose": ("Score", "Verdict", "baselines", "verdict"),
     "errors": ("UserError",),
-    "generate": ("SamplingParams", "generate", "stream_text"),
+    "generate": ("SamplingParams", "sample_text"),
     "models": ("Model", "build"),
     "tokenizers": ("Tokenizer", "load_tokenizer", "train_tokenizer"),
     "train": ("Session", "Trainer", "resume", "start"),
@@ -46,13 +47,12 @@ __all__ = [
     "Verdict",
     "baselines",
     "build",
-    "generate",
     "load_run",
     "load_tokenizer",
     "read_corpus",
     "resume",
+    "sample_text",
     "start",
-    "stream_text",
     "train_tokenizer",
     "verdict",
 ]

@@ -224,9 +224,9 @@ def _print_end(console: Console, session: Session, sample: str) -> None:
     console.print(verdict_table(verdict))
     console.print(f"\n{verdict.sentence}\n", markup=False, highlight=False)
     console.print(
-        f"Next:  glassgpt sample {path}            let it write\n"
-        f"       glassgpt train --resume {path} --minutes 10   go on\n"
-        "       glassgpt runs                    compare runs",
+        f"Let it write  glassgpt sample {path}\n"
+        f"Go on         glassgpt train --resume {path} --minutes 10\n"
+        "Compare runs  glassgpt runs",
         style="dim",
         markup=False,
         highlight=False,

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from glassgpt.checkpoint import load_run
 from glassgpt.cli.render import printable
-from glassgpt.generate import SamplingParams, generate, stream_text
+from glassgpt.generate import SamplingParams, sample_text
 from glassgpt.train.device import choose_device
 
 
@@ -67,7 +67,6 @@ def sample(
         repetition_penalty=repetition_penalty,
     )
     model, tokenizer = load_run(run, choose_device(device))
-    ids = tokenizer.encode(prompt)
     console = Console()
     for i in range(num_samples):
         if num_samples > 1 and console.is_terminal:
@@ -77,10 +76,16 @@ def sample(
         console.print(
             prompt.lstrip("\n"), end="", style="bold", markup=False, highlight=False, soft_wrap=True
         )
-        tokens = generate(
-            model, ids, params, max_new_tokens=max_new_tokens, seed=None if seed is None else seed + i
+        pieces = sample_text(
+            model,
+            tokenizer,
+            prompt,
+            params,
+            max_new_tokens=max_new_tokens,
+            stop=stop or (),
+            seed=None if seed is None else seed + i,
         )
-        for piece in stream_text(tokenizer, tokens, stop or ()):
+        for piece in pieces:
             sys.stdout.write(printable(piece) if console.is_terminal else piece)
             sys.stdout.flush()
         print()

@@ -76,6 +76,23 @@ def _check_prompt(model: Model, prompt: Sequence[int]) -> None:
         raise UserError(f"the prompt has ids outside 0 … {model.n_vocab - 1}: use the run's own tokenizer")
 
 
+def sample_text(
+    model: Model,
+    tokenizer: Tokenizer,
+    prompt: str = "\n",
+    params: SamplingParams | None = None,
+    *,
+    max_new_tokens: int = 200,
+    stop: Sequence[str] = (),
+    seed: int | None = None,
+) -> Iterator[str]:
+    """Text that continues the prompt, in pieces as they come: `generate` and `stream_text` in one."""
+    ids = tokenizer.encode(prompt)
+    yield from stream_text(
+        tokenizer, generate(model, ids, params, max_new_tokens=max_new_tokens, seed=seed), stop
+    )
+
+
 def stream_text(tokenizer: Tokenizer, ids: Iterable[int], stop: Sequence[str] = ()) -> Iterator[str]:
     """Pieces of text, never half a character; ends before the first of the `stop` strings.
 

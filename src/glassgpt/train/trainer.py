@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import torch
 
@@ -23,12 +24,12 @@ from glassgpt.checkpoint import (
 from glassgpt.config import RunConfig
 from glassgpt.data import TokenData, TrainWindows, eval_batches
 from glassgpt.errors import UserError
-from glassgpt.generate import generate
+from glassgpt.generate import sample_text
 from glassgpt.models import build
 from glassgpt.tokenizers import Tokenizer
 from glassgpt.train.device import autocast, choose_device, choose_dtype
 from glassgpt.train.events import Evaluated, Event, Sampled, Saved, StepDone
-from glassgpt.train.metrics import Tracker, make_trackers
+from glassgpt.train.metrics import make_trackers
 from glassgpt.train.objective import NextToken
 from glassgpt.train.optim import load_state_tensors, make_optimizers, set_lr, state_tensors
 from glassgpt.train.schedule import Budget, lr_scale
@@ -63,7 +64,6 @@ class Trainer:
         self._eval_s = 0.0  # duration of the latest evaluation
         self._next_eval = 1 / config.train.evals  # as progress
         self._saved: tuple[int, float] = (-1, 0.0)  # step and elapsed_s of the latest checkpoint
-        self._trackers: list[Tracker] = []
         if config.train.compile:
             self.objective.compile()
 
@@ -98,13 +98,14 @@ class Trainer:
     def run(self) -> Iterator[Event]:
         """Train until the budget is spent or a stop is requested; yields what happens."""
         self._started = time.monotonic()
-        self._trackers = make_trackers(self.folder, self.config)
-        for event in self._events():
-            for tracker in self._trackers:
-                tracker.log(event)
-            yield event
-        for tracker in self._trackers:
-            tracker.close()
+        with ExitStack() as closing:
+            trackers = make_trackers(self.folder, self.config)
+            for tracker in trackers:
+                closing.callback(tracker.close)
+            for event in self._events():
+                for tracker in trackers:
+                    tracker.log(event)
+                yield event
 
     def _events(self) -> Iterator[Event]:
         while not self.stopping:
@@ -209,13 +210,9 @@ class Trainer:
 
     def _sample(self) -> Sampled:
         self.model.eval()
-        ids = generate(
-            self.model,
-            self.tokenizer.encode("\n"),
-            max_new_tokens=self.config.train.sample_tokens,
-            seed=self.config.train.seed,
-        )
-        text = self.tokenizer.decode(ids)
+        train = self.config.train
+        pieces = sample_text(self.model, self.tokenizer, max_new_tokens=train.sample_tokens, seed=train.seed)
+        text = "".join(pieces)
         self.model.train()
         self.folder.samples.mkdir(exist_ok=True)
         (self.folder.samples / f"step-{self.step:010d}.txt").write_text(text, "utf-8")

@@ -1,0 +1,163 @@
+"""The loop: what it tells, when it evaluates, and that a resumed run is the unbroken one."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from glassgpt.checkpoint import Run, load_run, read_tensors, steps
+from glassgpt.config import RunConfig
+from glassgpt.errors import UserError
+from glassgpt.train import Budget, Evaluated, Sampled, Saved, Session, StepDone, resume, start
+
+TEXT = "".join(
+    f"Chapter {i}: in which {i * 7 % 31} geese cross the river and {i * 5 % 13} come back.\n"
+    for i in range(300)
+)
+
+
+@pytest.fixture
+def text_file(tmp_path: Path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT)
+    return path
+
+
+def config(path: Path, train: dict[str, Any], **groups: dict[str, Any]) -> RunConfig:
+    model = {"size": "nano", "n_layer": 1, "block_size": 32} | groups.pop("model", {})
+    train = {"evals": 2, "sample_tokens": 8, "micro_batch_size": 4} | train
+    return RunConfig.model_validate(
+        {"data": {"sources": [str(path)]}, "model": model, "train": train, **groups}
+    )
+
+
+def finished(session: Session) -> list[Any]:
+    return list(session.run())
+
+
+def test_events_of_a_run(text_file: Path, tmp_path: Path) -> None:
+    session = start(config(text_file, {"steps": 20, "evals": 4}), tmp_path / "run")
+    events = finished(session)
+    assert [e.step for e in events if isinstance(e, StepDone)] == list(range(1, 21))
+    assert [e.step for e in events if isinstance(e, Evaluated)] == [5, 10, 15, 20]
+    assert len([e for e in events if isinstance(e, Sampled)]) == 4
+    done = [e for e in events if isinstance(e, StepDone)]
+    assert done[0].loss == pytest.approx(math.log(session.trainer.model.n_vocab), abs=0.01)
+    assert done[-1].loss < done[0].loss - 1
+    assert done[-1].progress == 1 and done[0].tokens == 4 * 32
+    rows = Run.open(tmp_path / "run").metrics()
+    assert len(rows) == 24
+    assert json.loads((tmp_path / "run/verdict.json").read_text())["scores"]
+
+
+def test_the_evaluation_is_the_whole_split_whatever_the_batch(text_file: Path, tmp_path: Path) -> None:
+    session = start(config(text_file, {"steps": 3}), tmp_path / "run")
+    finished(session)
+    trainer = session.trainer
+    val, train = trainer.data.val.ids.astype("int64"), trainer.data.train.ids.astype("int64")
+    tokens = torch.tensor([train[-1], *val])
+    nats = 0.0
+    with torch.no_grad():
+        for i in range(0, len(val), 32):  # one window at a time: the slow way
+            window = tokens[i : i + 33]
+            logits = trainer.model.eval()(window[None, :-1])[0]
+            nats += torch.nn.functional.cross_entropy(logits, window[1:], reduction="sum").item()
+    assert trainer._val_nats() == pytest.approx(nats, rel=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_resumed_equals_uninterrupted_bit_for_bit(text_file: Path, tmp_path: Path, optimizer: str) -> None:
+    """Stopped twice, with dropout and accumulation, at steps that are no evaluation."""
+    settings = config(
+        text_file,
+        {"steps": 14, "grad_accum_steps": 2},
+        model={"dropout": 0.1},
+        optim={"optimizer": optimizer},
+    )
+    finished(start(settings, tmp_path / "whole"))
+    session = start(settings, tmp_path / "broken")
+    for stop_at in (4, 9, None):
+        for event in session.run():
+            if isinstance(event, StepDone) and event.step == stop_at:
+                session.trainer.request_stop()
+        if stop_at:
+            assert not (tmp_path / "broken/verdict.json").exists()
+            session = resume(tmp_path / "broken")
+    newest = [steps(tmp_path / name / "checkpoints")[0] for name in ("whole", "broken")]
+    assert newest[0].name == newest[1].name == "step-0000000014"
+    for stem in ("model", "optimizer"):
+        whole, broken = (read_tensors(step, stem) for step in newest)
+        assert whole.keys() == broken.keys()
+        for name in whole:
+            assert torch.equal(whole[name], broken[name]), name
+
+
+def test_accumulation_is_a_larger_batch(text_file: Path, tmp_path: Path) -> None:
+    weights = []
+    for name, shape in (("a", (8, 1)), ("b", (2, 4))):
+        B, n = shape
+        session = start(
+            config(text_file, {"steps": 3, "micro_batch_size": B, "grad_accum_steps": n}), tmp_path / name
+        )
+        finished(session)
+        weights.append({k: p.detach() for k, p in session.trainer.model.named_parameters()})
+    for name in weights[0]:
+        torch.testing.assert_close(weights[0][name], weights[1][name], atol=1e-4, rtol=1e-3)
+
+
+def test_minutes_end_on_time(text_file: Path, tmp_path: Path) -> None:
+    session = start(config(text_file, {"minutes": 0.05}), tmp_path / "run")
+    began = time.monotonic()
+    events = finished(session)
+    assert time.monotonic() - began == pytest.approx(3, abs=1.5)
+    assert isinstance(events[-1], Saved | Sampled) and any(isinstance(e, Evaluated) for e in events)
+
+
+def test_the_best_weights_are_the_ones_that_are_used(text_file: Path, tmp_path: Path) -> None:
+    """An absurd learning rate at the end of the schedule makes the last weights worse than earlier ones."""
+    session = start(config(text_file, {"steps": 24, "evals": 8}, optim={"final_lr": 1.0}), tmp_path / "run")
+    evals = []
+    for event in session.run():
+        if isinstance(event, Evaluated):
+            evals.append(event.nats_per_char)
+        if isinstance(event, StepDone) and event.step >= 15:
+            with torch.no_grad():
+                session.trainer.model.lm_head.weight.mul_(1.5)
+    assert evals[-1] > min(evals)
+    model, _ = load_run(tmp_path / "run")
+    session.trainer.model.load_state_dict(model.state_dict())
+    nats = session.trainer._val_nats() / session.trainer.data.val.n_chars
+    assert nats == pytest.approx(min(evals), rel=1e-4)
+    assert session.trainer.best == min(evals)
+
+
+def test_a_gradient_that_is_no_number_stops_the_run_before_it_does_harm(
+    text_file: Path, tmp_path: Path
+) -> None:
+    session = start(config(text_file, {"steps": 5}), tmp_path / "run")
+    before = session.trainer.model.wte.weight.detach().clone()
+    with torch.no_grad():
+        session.trainer.model.lm_head.weight[0, 0] = math.nan
+    with pytest.raises(UserError, match="lower --lr"):
+        finished(session)
+    assert torch.equal(session.trainer.model.wte.weight, before)
+
+
+def test_one_writer_at_a_time(text_file: Path, tmp_path: Path) -> None:
+    session = start(config(text_file, {"steps": 3}), tmp_path / "run")
+    running = session.run()
+    next(running)
+    with pytest.raises(UserError, match="another process"):
+        next(Session(session.folder, session.trainer, session.baselines, ()).run())
+    running.close()
+
+
+def test_progress_keeps_time_for_what_follows() -> None:
+    assert Budget(seconds=100).progress(0, 80, reserved_s=20) == 1
+    assert Budget(steps=10).progress(10, 0) == 1
