@@ -4,8 +4,6 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-GLASSGPT_DATA ?= $(wildcard ../shared/data)
-export GLASSGPT_DATA
 
 .PHONY: demo test slow check format clean
 
