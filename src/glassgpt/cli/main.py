@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from typing import Any
 
 from cyclopts import App, CycloptsError
-from pydantic import ValidationError
 
 from glassgpt.cli.arguments import STDIN
 from glassgpt.errors import UserError
@@ -22,11 +21,18 @@ COMMANDS = {
     "runs": "List the runs in a folder and how they compare with counting.",
 }
 
+
+def _version() -> str:
+    from importlib.metadata import version  # 15 ms that only --version needs
+
+    return version("glassgpt")
+
+
 app = App(
     name="glassgpt",
     help="Train a GPT from scratch on your own text, on the machine you have, and see through it.\n\n"
     "Start with:  glassgpt train notes.txt --minutes 5",
-    version=lambda: version("glassgpt"),
+    version=_version,
     help_format="plaintext",
     help_on_error=False,
 )
@@ -39,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
     try:
         app([STDIN if word == "-" else word for word in words], exit_on_error=False, print_error=False)
-    except (CycloptsError, ValidationError, UserError) as error:
+    except (CycloptsError, UserError) as error:
         _fail(_explain(error), 2)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
@@ -54,8 +60,8 @@ def _fail(message: str, code: int) -> None:
 
 
 def _explain(error: Exception) -> str:
-    cause = error if isinstance(error, ValidationError) else error.__cause__
-    if isinstance(cause, ValidationError):
+    cause: Any = error.__cause__
+    if type(cause).__name__ == "ValidationError":  # pydantic's, which --help has no need to import
         return "\n".join(_explain_field(e["loc"], e["msg"], e["input"]) for e in cause.errors())
     if isinstance(error, CycloptsError):
         return f"{error}\nSee `glassgpt --help`, or the command's own --help."

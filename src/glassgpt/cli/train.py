@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+from pydantic import ValidationError
 
 from glassgpt.cli.arguments import Source
 from glassgpt.config import RunConfig
@@ -51,7 +52,7 @@ def train(
     if resume is not None:
         merged = _resumed_config(resume, given)
     else:
-        merged = RunConfig.model_validate(given)
+        merged = _validated(given)
 
     from glassgpt.cli.display import make_display  # the config is right, so it is worth importing torch
     from glassgpt.train import session
@@ -74,6 +75,13 @@ def train(
         )
         sys.exit(128 + received[0])
     display.end(sitting)
+
+
+def _validated(given: dict[str, Any]) -> RunConfig:
+    try:
+        return RunConfig.model_validate(given)
+    except ValidationError as error:
+        raise UserError("these settings cannot be used") from error
 
 
 def _read_toml(path: Path | None) -> dict[str, Any]:
@@ -104,7 +112,7 @@ def _resumed_config(path: Path, given: dict[str, Any]) -> RunConfig:
     changes = given.get("train", {})
     if changes.keys() & {"steps", "minutes"}:
         stored["train"] |= {"steps": None, "minutes": None}
-    return RunConfig.model_validate(_merge(stored, {"train": changes}))
+    return _validated(_merge(stored, {"train": changes}))
 
 
 def _config_text(path: Path) -> str:

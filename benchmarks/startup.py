@@ -1,0 +1,41 @@
+"""How long a person waits for an answer that needs no model: help, and a wrong setting.
+
+    python benchmarks/startup.py
+
+Prints the median of wall times of fresh processes, beside a bare interpreter's.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+
+from report import write_report
+
+CASES = {
+    "python -c pass": ["-c", "pass"],
+    "glassgpt --help": ["-m", "glassgpt", "--help"],
+    "glassgpt train --help": ["-m", "glassgpt", "train", "--help"],
+    "glassgpt train --n-layer 0 (a config error)": ["-m", "glassgpt", "train", "--n-layer", "0"],
+}
+ROUNDS = 15
+
+
+def seconds(arguments: list[str]) -> float:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    rounds = [{name: seconds(arguments) for name, arguments in CASES.items()} for _ in range(ROUNDS)]
+    medians = {name: round(statistics.median(r[name] for r in rounds), 3) for name in CASES}
+    for name, median in medians.items():
+        print(f"{median:6.3f} s  {name}")
+    write_report("startup", {"median_seconds": medians, "rounds": ROUNDS})
+
+
+if __name__ == "__main__":
+    main()
