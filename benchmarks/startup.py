@@ -15,22 +15,23 @@ import time
 from report import write_report
 
 CASES = {
-    "python -c pass": ["-c", "pass"],
-    "glassgpt --help": ["-m", "glassgpt", "--help"],
-    "glassgpt train --help": ["-m", "glassgpt", "train", "--help"],
-    "glassgpt train --n-layer 0 (a config error)": ["-m", "glassgpt", "train", "--n-layer", "0"],
+    "python -c pass": (0, ["-c", "pass"]),
+    "glassgpt --help": (0, ["-m", "glassgpt", "--help"]),
+    "glassgpt train --help": (0, ["-m", "glassgpt", "train", "--help"]),
+    "glassgpt train --n-layer 0 (a config error)": (2, ["-m", "glassgpt", "train", "--n-layer", "0"]),
 }
 ROUNDS = 15
 
 
-def seconds(arguments: list[str]) -> float:
+def seconds(code: int, arguments: list[str]) -> float:
     began = time.perf_counter()
-    subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
+    assert done.returncode == code, done.stderr
     return time.perf_counter() - began
 
 
 def main() -> None:
-    rounds = [{name: seconds(arguments) for name, arguments in CASES.items()} for _ in range(ROUNDS)]
+    rounds = [{name: seconds(*case) for name, case in CASES.items()} for _ in range(ROUNDS)]
     medians = {name: round(statistics.median(r[name] for r in rounds), 3) for name in CASES}
     for name, median in medians.items():
         print(f"{median:6.3f} s  {name}")

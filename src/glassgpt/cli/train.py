@@ -17,12 +17,10 @@ from glassgpt.cli.arguments import Source
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
 
-DEFAULTS = RunConfig()
-
 
 def train(
     *sources: Source,
-    settings: Annotated[RunConfig, Parameter(name="*")] = DEFAULTS,
+    settings: Annotated[RunConfig | None, Parameter(name="*")] = None,
     out: Path | None = None,
     config: Path | None = None,
     resume: Path | None = None,
@@ -46,7 +44,7 @@ def train(
     json
         Print events as JSON, one a line.
     """
-    given = _merge(_read_toml(config), settings.model_dump(exclude_unset=True))
+    given = _merge(_read_toml(config), settings.model_dump(exclude_unset=True) if settings else {})
     if sources:
         given = _merge(given, {"data": {"sources": sources}})
     if resume is not None:

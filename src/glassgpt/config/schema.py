@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import tomllib
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, model_validator
 
+PRESETS = Path(__file__).parent / "presets"
 Architecture = Literal["modern", "gpt2"]
 Size = Literal["nano", "micro", "mini", "small"]
 
@@ -21,7 +22,8 @@ Size = Literal["nano", "micro", "mini", "small"]
 class Config(BaseModel):
     """Frozen, and refuses a field that it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    # Validators are built when first used: the commands that check settings build one, not six.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 @cache
@@ -31,9 +33,7 @@ def preset(name: str) -> dict[str, Any]:
     >>> preset("small")["n_embd"]
     768
     """
-    return tomllib.loads(
-        resources.files("glassgpt.config").joinpath("presets", f"{name}.toml").read_text("utf-8")
-    )
+    return tomllib.loads((PRESETS / f"{name}.toml").read_text("utf-8"))
 
 
 @Parameter(name="*")
@@ -222,8 +222,8 @@ class RunConfig(Config):
     3
     """
 
-    data: DataConfig = DataConfig()
-    tokenizer: TokenizerConfig = TokenizerConfig()
+    data: DataConfig = Field(default_factory=DataConfig)
+    tokenizer: TokenizerConfig = Field(default_factory=TokenizerConfig)
     model: ModelConfig = Field(default_factory=lambda: ModelConfig.model_validate({}))
-    optim: OptimConfig = OptimConfig()
-    train: TrainConfig = TrainConfig()
+    optim: OptimConfig = Field(default_factory=OptimConfig)
+    train: TrainConfig = Field(default_factory=TrainConfig)
