@@ -52,7 +52,3 @@ class Model(nn.Module):
     def expected_logit_variance(self) -> float:
         """Variance of a logit before any training, from the scheme of the first weights."""
         raise NotImplementedError
-
-    def flops_per_token(self) -> float:
-        """Multiplications and additions of one forward and backward pass, per token."""
-        raise NotImplementedError

@@ -29,7 +29,3 @@ class Bigram(Model):
     def expected_logit_variance(self) -> float:
         """The table is drawn from N(0, 1)."""
         return 1.0
-
-    def flops_per_token(self) -> float:
-        """A look-up multiplies nothing; its softmax and gradient touch V numbers a few times."""
-        return 6.0 * self.n_vocab

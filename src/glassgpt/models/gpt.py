@@ -82,16 +82,6 @@ class GPT(Model):
         """The last norm leaves a mean square of 1, so a logit is a sum of C terms of the head's variance."""
         return self.config.n_embd * 0.02**2 if self.config.init == "gpt2" else 0.0
 
-    def flops_per_token(self) -> float:
-        """6 per weight that multiplies (embeddings are looked up) and 12 · n_layer · C · T in attention.
-
-        Source: Chowdhery et al. 2022 (PaLM), appendix B.
-        """
-        c = self.config
-        looked_up = sum(p.numel() for p in (self.wpe.parameters() if self.wpe is not None else ()))
-        looked_up += 0 if c.tie_embeddings else self.wte.weight.numel()
-        return 6.0 * (self.n_params - looked_up) + 12.0 * c.n_layer * c.n_embd * c.block_size
-
 
 def _added_positions(config: ModelConfig) -> nn.Module | None:
     """What is added to the token embeddings; rotary positions act inside attention instead."""

@@ -129,4 +129,4 @@ def load_state_tensors(
     for path, value in tensors.items():
         kind, name, key = path.split("/")
         p = params[name]
-        optimizers[kind].state[p][key] = value.to(p.device if key != "step" else value.device)
+        optimizers[kind].state[p][key] = value.to(p.device)
