@@ -90,8 +90,10 @@ class Trainer:
         state = read_state(step)
         load_weights(self.model, read_tensors(step, "model"))
         load_state_tensors(self.optimizers, self.model, read_tensors(step, "optimizer"))
-        self.step, self._before_s, self._next_eval = state["step"], state["elapsed_s"], state["next_eval"]
+        self.step, self._before_s = state["step"], state["elapsed_s"]
         self.best = math.inf if state["best"] is None else state["best"]
+        self._started = time.monotonic()
+        self._next_eval = min(state["next_eval"], self._plan_eval())  # the run may have become longer
         self._saved = (self.step, self._before_s)
         return problems
 

@@ -98,6 +98,13 @@ def test_resumed_equals_uninterrupted_bit_for_bit(text_file: Path, tmp_path: Pat
             assert torch.equal(whole[name], broken[name]), name
 
 
+def test_a_finished_run_can_be_made_longer(text_file: Path, tmp_path: Path) -> None:
+    finished(start(config(text_file, {"steps": 6}), tmp_path / "run"))
+    events = finished(resume(tmp_path / "run", config(text_file, {"steps": 12, "evals": 4})))
+    assert [e.step for e in events if isinstance(e, StepDone)] == list(range(7, 13))
+    assert [e.step for e in events if isinstance(e, Evaluated)] == [9, 12]
+
+
 def test_accumulation_is_a_larger_batch(text_file: Path, tmp_path: Path) -> None:
     weights = []
     for name, shape in (("a", (8, 1)), ("b", (2, 4))):
