@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
 
 from glassgpt.checkpoint.store import BadStep, hinted, newest_valid, read_tensors, steps, write_json
@@ -83,8 +83,10 @@ class Run:
         """What the run was started with."""
         try:
             return RunConfig.model_validate_json(self.config_file.read_text("utf-8"))
-        except (OSError, ValueError, ValidationError) as error:
-            raise UserError(f"{self.config_file} cannot be read: {error}") from error
+        except (OSError, ValueError) as error:  # pydantic's ValidationError is a ValueError
+            reason = str(error).splitlines()[0]
+            message = f"{self.config_file} is damaged or of another version ({reason}); train the run anew"
+            raise UserError(message) from None
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer that the run was trained with."""
@@ -94,7 +96,7 @@ class Run:
         """The lines of metrics.jsonl; a last line that a kill cut short is left out."""
         rows = []
         if self.metrics_file.is_file():
-            for line in self.metrics_file.read_text("utf-8").splitlines():
+            for line in self.metrics_file.read_text("utf-8", errors="replace").splitlines():
                 try:
                     rows.append(json.loads(line))
                 except ValueError:
@@ -102,12 +104,14 @@ class Run:
         return rows
 
     def best_step(self) -> Path:
-        """The folder of the best verified step; the newest one where the best is lost."""
+        """The folder of the best verified step; the newest whole one, with a warning, where the best is lost."""
         best = hinted(self.checkpoints, "best")
         step, problems = newest_valid(([best] if best else []) + steps(self.checkpoints))
         if step is None:
             reason = "; ".join(problems) or "none was saved yet"
             raise UserError(f"{self.path} has no usable checkpoint: {reason}")
+        if problems:
+            warnings.warn(f"using {step.name} of {self.path} instead: {'; '.join(problems)}", stacklevel=2)
         return step
 
     def model(self, device: torch.device | str = "cpu") -> Model:

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from glassgpt.cli.render import chart, count, duration, printable, verdict_table
+from glassgpt.config import DataConfig
 from glassgpt.train import Evaluated, Event, Sampled, Session, StepDone, Warned
 
 
@@ -179,15 +180,15 @@ class LiveDisplay(Display):
         return Group(*parts)
 
     def _bar(self, last: StepDone) -> Table:
-        row = Table.grid(padding=(0, 2))
+        row = Table.grid(padding=(0, 1))
         val = f"val {self.val.nats_per_char:.3f}" if self.val else ""
         row.add_row(
-            ProgressBar(total=1.0, completed=last.progress, width=24),
+            ProgressBar(total=1.0, completed=last.progress, width=12),
             f"{last.progress:.0%}",
             f"step {last.step}",
             f"loss {last.loss * self._nats_to_chars:.3f}",
             val,
-            f"{count(last.tokens_per_s)} tokens/s",
+            f"{count(last.tokens_per_s)} tok/s",
             f"{duration(_left(last))} left",
         )
         return row
@@ -196,7 +197,7 @@ class LiveDisplay(Display):
         assert self.session is not None
         lines = [(score.name, score.nats_per_char) for score in self.session.baselines if score.name != "xz"]
         points = _averaged(self.points, 120)
-        return chart(points, lines, width=max(20, min(60, self.console.width - 24)))
+        return chart(points, lines, width=max(20, self.console.width - 36))
 
 
 def _about(session: Session) -> list[str]:
@@ -205,7 +206,9 @@ def _about(session: Session) -> list[str]:
     shape = config.model
     layers = f" {shape.preset} {shape.n_layer} × {shape.n_embd}" if shape.family == "gpt" else ""
     dtype = str(trainer.dtype).removeprefix("torch.")
+    unasked = config.data == DataConfig()
     return [
+        *(["no text was given: this learns the documentation of Python"] if unasked else []),
         *(f"note: {note}" for note in session.notes),
         f"text       {count(train.n_chars)} characters to learn, {count(trainer.data.val.n_chars)} held out",
         f"tokenizer  {trainer.tokenizer.describe()}",
@@ -225,12 +228,18 @@ def _print_end(console: Console, session: Session, sample: str) -> None:
     console.print(f"\n{verdict.sentence}\n", markup=False, highlight=False)
     console.print(
         f"Let it write  glassgpt sample {path}\n"
-        f"Go on         glassgpt train --resume {path} --minutes 10\n"
+        f"Go on         glassgpt train --resume {path} {_longer(session)}\n"
         "Compare runs  glassgpt runs",
         style="dim",
         markup=False,
         highlight=False,
     )
+
+
+def _longer(session: Session) -> str:
+    """The options that double the length of a run."""
+    budget = session.trainer.budget
+    return f"--steps {2 * budget.steps}" if budget.steps else f"--minutes {(budget.seconds or 0) / 30:g}"
 
 
 def _last_sample(session: Session) -> str:

@@ -6,6 +6,7 @@ Commands are given as import paths, so that `--help` and a mistyped option answe
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,6 +43,7 @@ for _name, _help in COMMANDS.items():
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 when done, 2 for input that can't be used, 130 when interrupted."""
+    warnings.showwarning = _show_warning
     words = sys.argv[1:] if arguments is None else arguments
     try:
         app([STDIN if word == "-" else word for word in words], exit_on_error=False, print_error=False)
@@ -52,6 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of a pipe (head, less) has seen enough
         sys.stderr.close()
         sys.exit(0)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"glassgpt: note: {message}", file=sys.stderr)
 
 
 def _fail(message: str, code: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from glassgpt.checkpoint import Run
+from glassgpt.checkpoint import Run, steps
 from glassgpt.cli.render import MODEL
 from glassgpt.diagnose import Verdict
 from glassgpt.errors import UserError
@@ -34,7 +34,7 @@ def runs(folder: Path = Path("runs")) -> None:
     for run in found:
         table.add_row(*_row(run))
     console.print(table)
-    if stopped := [run for run in found if not run.verdict_file.is_file()]:
+    if stopped := [run for run in found if not run.verdict_file.is_file() and steps(run.checkpoints)]:
         console.print("\nnot finished; go on with:", style="dim")
         for run in stopped:
             console.print(f"  glassgpt train --resume {run.path}", markup=False, highlight=False)
@@ -46,7 +46,7 @@ def _row(run: Run) -> list[str]:
     except UserError as error:
         return [run.path.name, "", "", "", "", str(error).splitlines()[0], "unreadable"]
     rows = run.metrics()
-    steps = max((row["step"] for row in rows if row.get("event") == "step"), default=0)
+    n_steps = max((row["step"] for row in rows if row.get("event") == "step"), default=0)
     evals = [row["nats_per_char"] for row in rows if row.get("event") == "eval"]
     verdict = _verdict(run)
     shape = config.model
@@ -54,7 +54,7 @@ def _row(run: Run) -> list[str]:
     best = f"{min(evals):.3f}" if evals else ""
     sources = ", ".join(Path(source).name for source in config.data.sources)
     state = "finished" if verdict else "stopped"
-    return [str(run.path), sources, model, str(steps), best, _against_counting(verdict), state]
+    return [str(run.path), sources, model, str(n_steps), best, _against_counting(verdict), state]
 
 
 def _verdict(run: Run) -> Verdict | None:

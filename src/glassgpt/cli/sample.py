@@ -11,6 +11,7 @@ from rich.console import Console
 
 from glassgpt.checkpoint import load_run
 from glassgpt.cli.render import printable
+from glassgpt.errors import UserError
 from glassgpt.generate import SamplingParams, sample_text
 from glassgpt.train.device import choose_device
 
@@ -59,6 +60,9 @@ def sample(
     device
         `cpu`, `cuda`, `mps` or `auto`.
     """
+    for name, value in (("max-new-tokens", max_new_tokens), ("num-samples", num_samples)):
+        if value < 1:
+            raise UserError(f"--{name} must be at least 1, got {value}")
     params = SamplingParams(
         temperature=temperature,
         top_k=top_k,

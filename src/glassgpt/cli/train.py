@@ -17,6 +17,8 @@ from glassgpt.cli.arguments import Source
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
 
+LENGTHS = {"steps", "minutes"}
+
 
 def train(
     *sources: Source,
@@ -34,17 +36,21 @@ def train(
     Parameters
     ----------
     sources
-        Files, folders, globs, `-` for standard input, or a named corpus: python, shakespeare.
+        Files, folders, globs, `-` for standard input, or a named corpus: python (when none is given), shakespeare.
     out
         Folder of the run; by default below runs/, named after the first source.
     config
         TOML file with tables data, tokenizer, model, optim and train; options given here win over it.
     resume
-        Continue this run from its last checkpoint.
+        Continue this run from its last checkpoint; --steps and --minutes then name its length in all.
     json
         Print events as JSON, one a line.
     """
-    given = _merge(_read_toml(config), settings.model_dump(exclude_unset=True) if settings else {})
+    options = settings.model_dump(exclude_unset=True) if settings else {}
+    base = _read_toml(config)
+    if options.get("train", {}).keys() & LENGTHS:  # the length given here replaces the other kind, too
+        base["train"] = {key: value for key, value in base.get("train", {}).items() if key not in LENGTHS}
+    given = _merge(base, options)
     if sources:
         given = _merge(given, {"data": {"sources": sources}})
     if resume is not None:
@@ -102,22 +108,17 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 def _resumed_config(path: Path, given: dict[str, Any]) -> RunConfig:
     """The stored configuration with what may change: how long, how often, on which device."""
+    from glassgpt.checkpoint import Run
+
     if fixed := sorted(given.keys() - {"train"}):
         raise UserError(
             f"a resumed run keeps its {', '.join(fixed)}: leave these options out, or start a new run"
         )
-    stored = RunConfig.model_validate_json(_config_text(path)).model_dump(mode="json")
+    stored = Run.open(path).config().model_dump(mode="json")
     changes = given.get("train", {})
-    if changes.keys() & {"steps", "minutes"}:
-        stored["train"] |= {"steps": None, "minutes": None}
+    if changes.keys() & LENGTHS:
+        stored["train"] |= dict.fromkeys(LENGTHS)
     return _validated(_merge(stored, {"train": changes}))
-
-
-def _config_text(path: Path) -> str:
-    try:
-        return (path / "config.json").read_text("utf-8")
-    except OSError as error:
-        raise UserError(f"--resume {path}: not a run; `glassgpt runs` lists the runs there are") from error
 
 
 @contextmanager

@@ -98,6 +98,8 @@ def stream_text(tokenizer: Tokenizer, ids: Iterable[int], stop: Sequence[str] = 
 
     Text that may be the beginning of a stop string is held back until that is decided.
     """
+    if "" in stop:
+        raise UserError("a stop string is empty: every text contains it; give at least one character")
     held = ""
     for piece in _whole_characters(tokenizer, ids):
         held += piece

@@ -35,6 +35,14 @@ def make_trackers(run: Run, config: RunConfig) -> list[Tracker]:
     return trackers
 
 
+def check_trackers(config: RunConfig) -> None:
+    """Raise UserError where a tracker that the configuration asks for is not installed."""
+    if config.train.tensorboard:
+        _optional("torch.utils.tensorboard")
+    if config.train.trackio:
+        _optional("trackio")
+
+
 def figures(event: Event) -> dict[str, float]:
     """What an event measured, under the names that curves get."""
     match event:
@@ -96,4 +104,6 @@ def _optional(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise UserError(f"{module} is not installed: pip install 'glassgpt[track]'") from error
+        raise UserError(
+            f"{module} is not installed: pip install 'glassgpt[track]' (in a clone: '.[track]')"
+        ) from error

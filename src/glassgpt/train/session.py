@@ -16,7 +16,9 @@ from glassgpt.data import open_tokens, read_corpus, write_tokens
 from glassgpt.diagnose import Score, Verdict, baselines, verdict
 from glassgpt.errors import UserError
 from glassgpt.tokenizers import train_tokenizer
+from glassgpt.train.device import choose_device
 from glassgpt.train.events import Event
+from glassgpt.train.metrics import check_trackers
 from glassgpt.train.trainer import Trainer
 
 Stage = Callable[[str], None]
@@ -48,6 +50,8 @@ class Session:
 
 def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambda _: None) -> Session:
     """Read the sources, count the baselines, and make a new run at `out` (by default below `runs/`)."""
+    choose_device(config.train.device)  # what would fail later fails before any work is done
+    check_trackers(config)
     stage("reading " + ", ".join(config.data.sources))
     corpus = read_corpus(config.data)
     run = Run.create(Path(out) if out else new_path(config), config)
@@ -69,10 +73,22 @@ def resume(path: Path | str, config: RunConfig | None = None) -> Session:
     if config is not None:
         write_json(run.config_file, config.model_dump(mode="json"))
     config = config or run.config()
-    saved = json.loads((run.path / "baselines.json").read_text("utf-8"))
     trainer = Trainer(run, config, run.tokenizer(), open_tokens(run.data))
     notes = trainer.resume()
-    return Session(run, trainer, list(Verdict.from_dict(saved).scores), tuple(notes))
+    if trainer.progress >= 1 and run.verdict_file.is_file():
+        done = f"{trainer.step} steps in {trainer.elapsed_s / 60:.2f} minutes"
+        raise UserError(
+            f"{path} is finished ({done}): --steps or --minutes name its length in all; give more"
+        )
+    return Session(run, trainer, _read_baselines(run), tuple(notes))
+
+
+def _read_baselines(run: Run) -> list[Score]:
+    file = run.path / "baselines.json"
+    try:
+        return list(Verdict.from_dict(json.loads(file.read_text("utf-8"))).scores)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} is damaged ({error}); train the run anew") from error
 
 
 def new_path(config: RunConfig, parent: Path = Path("runs")) -> Path:

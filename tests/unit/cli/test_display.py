@@ -77,7 +77,7 @@ def test_each_display_tells_the_whole_story(
     for part in ("reading" if kind != "live" else "it writes", "uniform", "this model", "bigram"):
         assert part in told
     if kind == "live":
-        assert "tokens/s" in told and "left" in told and "┄" in told
+        assert "tok/s" in told and "left" in told and "┄" in told
     if kind == "plain":
         assert "step 3: val" in told and "\x1b" not in told
 
