@@ -104,7 +104,7 @@ class Run:
         return rows
 
     def best_step(self) -> Path:
-        """The folder of the best verified step; the newest whole one, with a warning, where the best is lost."""
+        """The folder of the best verified step; the newest whole one, and a warning, where it is lost."""
         best = hinted(self.checkpoints, "best")
         step, problems = newest_valid(([best] if best else []) + steps(self.checkpoints))
         if step is None:

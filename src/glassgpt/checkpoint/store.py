@@ -49,8 +49,8 @@ def save_step(checkpoints: Path, step: int, tensors: dict[str, dict[str, Tensor]
         return target
     aside = checkpoints / f".writing-{target.name}"
     shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
     try:
+        aside.mkdir(parents=True)
         for stem, named in tensors.items():
             save_file(
                 {name: t.detach().contiguous().cpu() for name, t in named.items()},
@@ -65,10 +65,11 @@ def save_step(checkpoints: Path, step: int, tensors: dict[str, dict[str, Tensor]
         _sync(aside)
         aside.rename(target)
         _sync(checkpoints)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(aside, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or error
         raise UserError(
-            f"step {step} could not be saved in {checkpoints} ({error.strerror}); earlier steps are "
+            f"step {step} could not be saved in {checkpoints} ({reason}); earlier steps are "
             "untouched: free some space or give another --out"
         ) from error
     return target
@@ -120,10 +121,18 @@ def newest_valid(candidates: Iterable[Path]) -> tuple[Path | None, list[str]]:
     return None, problems
 
 
+def set_aside(step: Path) -> None:
+    """Rename a damaged step, so that its number is free and pruning does not count it."""
+    target = step.with_name(f"damaged-{step.name}")
+    shutil.rmtree(target, ignore_errors=True)
+    step.rename(target)
+
+
 def set_hint(checkpoints: Path, name: str, step: Path) -> None:
     """Remember a step under a name (`best`). Only a hint: whoever reads it verifies, and can do without."""
     aside = checkpoints / f".{name}"
     aside.write_text(step.name, "utf-8")
+    _sync(aside)
     aside.replace(checkpoints / name)
 
 
@@ -145,8 +154,10 @@ def prune(checkpoints: Path, keep: int = 2) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Readable JSON, UTF-8."""
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    """Readable JSON, UTF-8; a file that was there is replaced whole or not at all."""
+    aside = path.with_name(f".{path.name}.writing")
+    aside.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    aside.replace(path)
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:

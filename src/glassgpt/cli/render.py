@@ -27,12 +27,16 @@ def chart(
 
     points: (x from 0 to 1, y > 0); lines: (label, y > 0). Labels stand at the right, beyond `width`.
     """
-    values = [math.log(y) for _, y in (*points, *lines)]
+
+    def level(y: float) -> float:
+        return math.log(max(y, 1e-6))  # a text of one character costs nothing to guess
+
+    values = [level(y) for _, y in (*points, *lines)]
     low, high = min(values), max(values)
     span = (high - low) or 1.0
 
     def row(y: float) -> int:
-        return round((high - math.log(y)) / span * (4 * height - 1))
+        return round((high - level(y)) / span * (4 * height - 1))
 
     cells = [[0] * width for _ in range(height)]
     for x, y in points:

@@ -18,6 +18,17 @@ from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
 
 LENGTHS = {"steps", "minutes"}
+RESUMABLE = LENGTHS | {
+    "evals",
+    "save_minutes",
+    "sample_tokens",
+    "device",
+    "dtype",
+    "compile",
+    "tensorboard",
+    "trackio",
+}
+"""Settings of training that do not decide which weights come out of so many steps, or only to rounding."""
 
 
 def train(
@@ -36,7 +47,7 @@ def train(
     Parameters
     ----------
     sources
-        Files, folders, globs, `-` for standard input, or a named corpus: python (when none is given), shakespeare.
+        Files, folders, globs, `-` for standard input, or a corpus: python (when none is given), shakespeare.
     out
         Folder of the run; by default below runs/, named after the first source.
     config
@@ -70,7 +81,10 @@ def train(
         display.begin(sitting)
         with _stop_on_signal(sitting.trainer) as received:
             for event in sitting.run():
-                display.show(event)
+                try:
+                    display.show(event)
+                except BrokenPipeError:  # nobody reads on; what was learned is saved all the same
+                    sitting.trainer.request_stop()
     if received:
         print(
             f"\nstopped at step {sitting.trainer.step}; everything is saved. Continue with:\n"
@@ -114,6 +128,9 @@ def _resumed_config(path: Path, given: dict[str, Any]) -> RunConfig:
         raise UserError(
             f"a resumed run keeps its {', '.join(fixed)}: leave these options out, or start a new run"
         )
+    if fixed := sorted(given.get("train", {}).keys() - RESUMABLE):
+        names = ", ".join("--" + name.replace("_", "-") for name in fixed)
+        raise UserError(f"{names} cannot change in a resumed run: leave it out, or start a new run")
     stored = Run.open(path).config().model_dump(mode="json")
     changes = given.get("train", {})
     if changes.keys() & LENGTHS:

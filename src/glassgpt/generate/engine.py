@@ -33,14 +33,20 @@ def generate(
     """
     _check_prompt(model, prompt)
     params = params or SamplingParams()
-    generator = torch.Generator(model.device)
-    generator.manual_seed(seed if seed is not None else torch.seed() % 2**63)
-    ids = list(prompt)
-    window = Window(model, memory)
-    for _ in range(max_new_tokens):
-        logits = window.next_logits(ids)  # (1, V)
-        ids.append(int(sample(logits, params, generator=generator, past=ids)))
-        yield ids[-1]
+    generator = torch.Generator()  # on the CPU, so that a seed means the same text on every device
+    if seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(seed)
+    ids, window, was_training = list(prompt), Window(model, memory), model.training
+    model.eval()  # dropout is for training
+    try:
+        for _ in range(max_new_tokens):
+            logits = window.next_logits(ids)  # (1, V)
+            ids.append(int(sample(logits, params, generator=generator, past=ids)))
+            yield ids[-1]
+    finally:
+        model.train(was_training)
 
 
 class Window:

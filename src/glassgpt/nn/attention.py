@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from glassgpt.config import ModelConfig
 from glassgpt.nn.cache import LayerKV
 from glassgpt.nn.mask import AttnMask
-from glassgpt.nn.norm import RMS_EPS
+from glassgpt.nn.norm import RMSNorm
 from glassgpt.nn.position import Rope
 
 
@@ -58,8 +58,8 @@ class Attention(nn.Module):
         rows = (config.n_head + 2 * config.kv_heads) * config.head_dim
         self.qkv = nn.Linear(config.n_embd, rows, bias=config.bias)
         self.proj = nn.Linear(config.n_head * config.head_dim, config.n_embd, bias=config.bias)
-        self.q_norm = nn.RMSNorm(self.head_dim, eps=RMS_EPS) if config.qk_norm else nn.Identity()
-        self.k_norm = nn.RMSNorm(self.head_dim, eps=RMS_EPS) if config.qk_norm else nn.Identity()
+        self.q_norm = RMSNorm(self.head_dim) if config.qk_norm else nn.Identity()
+        self.k_norm = RMSNorm(self.head_dim) if config.qk_norm else nn.Identity()
         self.core = ScaledDotProduct()
 
     def forward(

@@ -12,7 +12,9 @@ from glassgpt.config import ModelConfig
 
 def gelu_tanh(x: Tensor) -> Tensor:
     """GPT-2's form of GELU, elementwise: x · σ(u) with u = 2 √(2/π) (x + 0.044715 x³)."""
-    return _GeluTanh.apply(x) if x.device.type == "cpu" else F.gelu(x, approximate="tanh")
+    if x.device.type == "cpu" and x.dtype == torch.float32:
+        return _GeluTanh.apply(x)
+    return F.gelu(x, approximate="tanh")
 
 
 class _GeluTanh(torch.autograd.Function):

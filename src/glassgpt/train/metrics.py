@@ -27,12 +27,12 @@ class Tracker(Protocol):
 
 def make_trackers(run: Run, config: RunConfig) -> list[Tracker]:
     """The trackers that a configuration asks for. Raises UserError where one is not installed."""
-    trackers: list[Tracker] = [JsonLines(run)]
+    trackers: list[Tracker] = []
     if config.train.tensorboard:
         trackers.append(TensorBoard(run))
     if config.train.trackio:
         trackers.append(Trackio(run, config))
-    return trackers
+    return [*trackers, JsonLines(run)]
 
 
 def check_trackers(config: RunConfig) -> None:
@@ -60,7 +60,10 @@ class JsonLines:
     """One JSON object a line in metrics.jsonl, on disk at once."""
 
     def __init__(self, run: Run) -> None:
+        whole = not run.metrics_file.is_file() or run.metrics_file.read_bytes()[-1:] in (b"", b"\n")
         self.file = run.metrics_file.open("a", encoding="utf-8", buffering=1)
+        if not whole:  # a kill cut the last line short
+            self.file.write("\n")
 
     def log(self, event: Event) -> None:
         if isinstance(event, StepDone | Evaluated):

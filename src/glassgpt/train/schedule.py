@@ -23,7 +23,7 @@ class Budget:
             return cls(steps=config.steps)
         return cls(seconds=60 * (config.minutes or DEFAULT_MINUTES))
 
-    def progress(self, step: int, elapsed_s: float, reserved_s: float = 0.0) -> float:
+    def progress(self, step: float, elapsed_s: float, reserved_s: float = 0.0) -> float:
         """Share of the run that is done, 0 to 1. `reserved_s` is kept back for what follows the last step.
 
         >>> Budget(steps=200).progress(50, 9.0), Budget(seconds=60).progress(50, 45.0)

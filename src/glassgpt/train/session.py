@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ class Session:
     def run(self) -> Iterator[Event]:
         """Train; yields the trainer's events. Raises UserError while another process trains this run."""
         with _only_writer(self.folder):
+            self.folder.verdict_file.unlink(missing_ok=True)
             yield from self.trainer.run()
             if not self.trainer.stopping:
                 write_json(self.folder.verdict_file, self.verdict().to_dict())
@@ -44,6 +46,8 @@ class Session:
     def verdict(self) -> Verdict:
         """The model's best loss beside the baselines, on the same whole validation split."""
         val = self.trainer.data.val
+        if not math.isfinite(self.trainer.best):
+            raise UserError("there is no verdict yet: the model has not been evaluated; train longer")
         model = Score("this model", self.trainer.best * val.n_chars, val.n_chars, val.n_bytes)
         return verdict(self.baselines, model)
 
@@ -70,17 +74,17 @@ def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambd
 def resume(path: Path | str, config: RunConfig | None = None) -> Session:
     """Open a run to go on from its newest whole checkpoint; `config` replaces the stored one."""
     run = Run.open(path)
-    if config is not None:
-        write_json(run.config_file, config.model_dump(mode="json"))
-    config = config or run.config()
-    trainer = Trainer(run, config, run.tokenizer(), open_tokens(run.data))
+    trainer = Trainer(run, config or run.config(), run.tokenizer(), open_tokens(run.data))
     notes = trainer.resume()
     if trainer.progress >= 1 and run.verdict_file.is_file():
         done = f"{trainer.step} steps in {trainer.elapsed_s / 60:.2f} minutes"
         raise UserError(
             f"{path} is finished ({done}): --steps or --minutes name its length in all; give more"
         )
-    return Session(run, trainer, _read_baselines(run), tuple(notes))
+    session = Session(run, trainer, _read_baselines(run), tuple(notes))
+    if config is not None:  # only now that everything else has gone well
+        write_json(run.config_file, config.model_dump(mode="json"))
+    return session
 
 
 def _read_baselines(run: Run) -> list[Score]:

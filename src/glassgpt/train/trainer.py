@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import takewhile
 
 import torch
 
@@ -17,18 +18,20 @@ from glassgpt.checkpoint import (
     read_state,
     read_tensors,
     save_step,
+    set_aside,
     set_hint,
+    step_folder,
     steps,
     weights,
 )
 from glassgpt.config import RunConfig
-from glassgpt.data import TokenData, TrainWindows, eval_batches
+from glassgpt.data import Batch, TokenData, TrainWindows, eval_batches
 from glassgpt.errors import UserError
 from glassgpt.generate import sample_text
 from glassgpt.models import build
 from glassgpt.tokenizers import Tokenizer
 from glassgpt.train.device import autocast, choose_device, choose_dtype
-from glassgpt.train.events import Evaluated, Event, Sampled, Saved, StepDone
+from glassgpt.train.events import Evaluated, Event, Sampled, Saved, StepDone, Warned
 from glassgpt.train.metrics import make_trackers
 from glassgpt.train.objective import NextToken
 from glassgpt.train.optim import load_state_tensors, make_optimizers, set_lr, state_tensors
@@ -37,7 +40,9 @@ from glassgpt.train.schedule import Budget, lr_scale
 MAX_EVAL_SHARE = 0.2
 """Of a run measured in minutes, evaluation takes no more than this share."""
 EVAL_TOKENS = 16_384
-"""Tokens per forward pass of an evaluation: large enough to be quick, small enough for any memory."""
+"""Tokens per forward pass of an evaluation, at most; large enough to be quick."""
+EVAL_LOGITS = 1 << 26
+"""Logits per forward pass of an evaluation, at most: 256 MB in float32."""
 
 
 class Trainer:
@@ -58,10 +63,12 @@ class Trainer:
         self.budget = Budget.of(config.train)
         self.step = 0
         self.best = math.inf
+        self._best_step: str | None = None
         self.stopping = False
         self._before_s = 0.0  # elapsed in earlier sittings
         self._started = time.monotonic()
-        self._eval_s = 0.0  # duration of the latest evaluation
+        self._eval_s = 0.0  # duration of an evaluation, measured or guessed
+        self._evaluated = -1  # the step that was evaluated last
         self._next_eval = 1 / config.train.evals  # as progress
         self._saved: tuple[int, float] = (-1, 0.0)  # step and elapsed_s of the latest checkpoint
         if config.train.compile:
@@ -86,12 +93,17 @@ class Trainer:
         step, problems = newest_valid(steps(self.folder.checkpoints))
         if step is None:
             reason = "; ".join(problems) or "none was saved yet"
-            raise UserError(f"{self.folder.path} has no step to resume from: {reason}")
+            raise UserError(f"{self.folder.path} has no step to resume from: {reason}; start a new run")
+        for damaged in takewhile(lambda newer: newer != step, steps(self.folder.checkpoints)):
+            set_aside(damaged)
         state = read_state(step)
         load_weights(self.model, read_tensors(step, "model"))
         load_state_tensors(self.optimizers, self.model, read_tensors(step, "optimizer"))
         self.step, self._before_s = state["step"], state["elapsed_s"]
         self.best = math.inf if state["best"] is None else state["best"]
+        self._eval_s, self._best_step = state["eval_s"], state["best_step"]
+        if self._best_step is not None and (self.folder.checkpoints / self._best_step).is_dir():
+            set_hint(self.folder.checkpoints, "best", self.folder.checkpoints / self._best_step)
         self._started = time.monotonic()
         self._next_eval = min(state["next_eval"], self._plan_eval())  # the run may have become longer
         self._saved = (self.step, self._before_s)
@@ -110,9 +122,17 @@ class Trainer:
                 yield event
 
     def _events(self) -> Iterator[Event]:
+        if self.windows.T < self.config.model.block_size:
+            yield Warned(
+                f"the text has fewer tokens than a block of {self.config.model.block_size}: the model learns "
+                f"positions up to {self.windows.T} only; give more text or a smaller --block-size"
+            )
+        if self.budget.seconds is not None and not self._eval_s:
+            self._eval_s = self._guess_eval_seconds()
+            self._next_eval = self._plan_eval()
         while not self.stopping:
             progress = self.progress
-            if progress >= self._next_eval:
+            if progress >= self._next_eval and self._evaluated != self.step:
                 yield from self._evaluate()
             if progress >= 1:
                 break
@@ -124,8 +144,10 @@ class Trainer:
 
     def _train_step(self) -> StepDone:
         began, optim = time.monotonic(), self.config.optim
-        torch.manual_seed(self.config.train.seed * 1_000_003 + self.step)  # decides dropout
-        scale = lr_scale(self.progress, optim)
+        torch.manual_seed((self.config.train.seed * 1_000_003 + self.step) % 2**63)  # decides dropout
+        # Half a step ahead: the rate of a step's middle, so that neither the first nor the last step is idle.
+        middle = self.budget.progress(self.step + 0.5, self.elapsed_s, reserved_s=1.2 * self._eval_s)
+        scale = lr_scale(middle, optim)
         set_lr(self.optimizers, scale)
         loss, n_tokens = self._accumulate_gradients()
         grad_norm = self._clip_gradients()
@@ -165,17 +187,20 @@ class Trainer:
     def _clip_gradients(self) -> float:
         """Scale all gradients so that their norm is within the limit; returns the norm before."""
         limit, params = self.config.optim.grad_clip, list(self.model.parameters())
-        norm = torch.nn.utils.get_total_norm([p.grad for p in params if p.grad is not None], foreach=True)
+        foreach = True if self.device.type in ("cpu", "cuda") else None  # mps has no such kernels
+        norm = torch.nn.utils.get_total_norm([p.grad for p in params if p.grad is not None], foreach=foreach)
         if limit and norm > limit:  # most steps need no scaling, and a pass over all gradients is not free
-            torch.nn.utils.clip_grads_with_norm_(params, limit, norm, foreach=True)
+            torch.nn.utils.clip_grads_with_norm_(params, limit, norm, foreach=foreach)
         return norm.item()
 
     def _evaluate(self) -> Iterator[Event]:
         began = time.monotonic()
         nats, val = self._val_nats(), self.data.val
+        self._evaluated = self.step
         self._eval_s = time.monotonic() - began
         nats_per_char = nats / val.n_chars
-        best, self.best = nats_per_char < self.best, min(nats_per_char, self.best)
+        if best := nats_per_char < self.best:
+            self.best = nats_per_char
         self._next_eval = self._plan_eval()
         yield Evaluated(
             step=self.step,
@@ -194,14 +219,27 @@ class Trainer:
     @torch.no_grad()
     def _val_nats(self) -> float:
         """The cost of the whole validation split."""
-        T = self.config.model.block_size
         self.objective.eval()
         nats = 0.0
-        for batch in eval_batches(self.data, T, max(1, EVAL_TOKENS // T)):
+        for batch in self._eval_batches():
             with autocast(self.device, self.dtype):
                 nats += self.objective(batch.to(self.device)).total.item()
         self.objective.train()
         return nats
+
+    def _eval_batches(self) -> Iterator[Batch]:
+        T = self.config.model.block_size
+        tokens = min(EVAL_TOKENS, EVAL_LOGITS // self.model.n_vocab)
+        return eval_batches(self.data, T, max(1, tokens // T))
+
+    @torch.no_grad()
+    def _guess_eval_seconds(self) -> float:
+        """How long an evaluation will take, from one batch of it."""
+        batch = next(self._eval_batches())
+        began = time.monotonic()
+        with autocast(self.device, self.dtype):
+            self.objective(batch.to(self.device)).total.item()
+        return (time.monotonic() - began) * len(self.data.val) / batch.targets.numel()
 
     def _plan_eval(self) -> float:
         """The progress at which the next evaluation is due: evenly spaced, wider where they are slow."""
@@ -221,16 +259,19 @@ class Trainer:
         return Sampled(self.step, text)
 
     def _save(self, best: bool = False) -> Saved:
+        if best:
+            self._best_step = step_folder(self.folder.checkpoints, self.step).name
         state = {
             "elapsed_s": self.elapsed_s,
             "next_eval": self._next_eval,
+            "eval_s": self._eval_s,
             "best": self.best if math.isfinite(self.best) else None,
+            "best_step": self._best_step,
         }
         tensors = {"model": weights(self.model), "optimizer": state_tensors(self.optimizers, self.model)}
         path = save_step(self.folder.checkpoints, self.step, tensors, state)
         if best:
             set_hint(self.folder.checkpoints, "best", path)
-        set_hint(self.folder.checkpoints, "latest", path)
         prune(self.folder.checkpoints)
         self._saved = (self.step, self.elapsed_s)
         return Saved(self.step, path)
