@@ -41,7 +41,7 @@ def shell(folder: Path, line: str) -> str:
             if length in words:
                 at = words.index(length)
                 words[at : at + 2] = []
-        words += ["--steps", "3", "--evals", "1", "--sample-tokens", "20"]
+        words += ["--steps", "9" if "--resume" in words else "3", "--evals", "1", "--sample-tokens", "20"]
     if words[1].endswith("gpt_in_one_file.py"):
         words[-1] = "5"
     done = subprocess.run(
