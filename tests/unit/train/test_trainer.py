@@ -122,7 +122,7 @@ def test_minutes_end_on_time(text_file: Path, tmp_path: Path) -> None:
     session = start(config(text_file, {"minutes": 0.05}), tmp_path / "run")
     began = time.monotonic()
     events = finished(session)
-    assert time.monotonic() - began == pytest.approx(3, abs=1.5)
+    assert 1.5 < time.monotonic() - began < 8  # 3 s were given; a busy machine may be late with the last save
     assert isinstance(events[-1], Saved | Sampled) and any(isinstance(e, Evaluated) for e in events)
 
 
