@@ -14,7 +14,7 @@ from glassgpt.config import DataConfig
 
 def baselines(
     *sources: Source,
-    settings: Annotated[DataConfig, Parameter(name="*")] = DataConfig(),  # noqa: B008 (frozen)
+    settings: Annotated[DataConfig | None, Parameter(name="*")] = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Say what counting and compressing alone achieve on a text.
@@ -32,7 +32,9 @@ def baselines(
     from glassgpt.data import read_corpus
     from glassgpt.diagnose import baselines, verdict
 
-    config = settings.model_copy(update={"sources": sources}) if sources else settings
+    config = settings or DataConfig()
+    if sources:
+        config = config.model_copy(update={"sources": sources})
     corpus = read_corpus(config)
     result = verdict(baselines(corpus), None)
     if json:

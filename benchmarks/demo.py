@@ -1,0 +1,30 @@
+"""The minute of `make demo`: does its model beat the bigram and the trigram of its own verdict?
+
+    python benchmarks/demo.py
+
+Exits with 1 where it does not.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+
+from report import write_report
+
+
+def main() -> None:
+    command = [sys.executable, "-m", "glassgpt", "train", "python", "--minutes", "1", "--json"]
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    scores = json.loads(done.stdout.splitlines()[-1])["scores"]
+    nats = {score["name"]: round(score["nats_per_char"], 4) for score in scores}
+    print(nats)
+    write_report("demo", {"nats_per_char": nats})
+    sys.exit(nats["this model"] >= min(nats["bigram"], nats["trigram"]))
+
+
+if __name__ == "__main__":
+    main()
