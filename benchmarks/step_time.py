@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from glassgpt.config import RunConfig
-from glassgpt.train import start
+from glassgpt.train import TextTask, start
 from report import write_report
 
 B, T = 12, 64
@@ -73,8 +73,9 @@ def glassgpt_step(folder: Path) -> tuple[Callable[[], object], np.ndarray]:
             "train": {"micro_batch_size": B, "steps": 1_000_000},
         }
     )
-    trainer = start(config, folder / "run").trainer
-    return trainer._train_step, trainer.data.train.ids
+    session = start(config, folder / "run")
+    assert isinstance(session.task, TextTask)
+    return session.trainer._train_step, session.task.data.train.ids
 
 
 def seconds(step: Callable[[], object], n: int) -> float:

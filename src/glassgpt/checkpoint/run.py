@@ -41,6 +41,10 @@ class Run:
         return self.path / "verdict.json"
 
     @property
+    def baselines_file(self) -> Path:
+        return self.path / "baselines.json"
+
+    @property
     def data(self) -> Path:
         return self.path / "data"
 

@@ -16,9 +16,19 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from glassgpt.cli.opening import command_for
 from glassgpt.cli.render import chart, count, duration, printable, verdict_table
-from glassgpt.config import DataConfig
-from glassgpt.train import Evaluated, Event, Sampled, Session, StepDone, Warned
+from glassgpt.config import DataConfig, ModelConfig
+from glassgpt.train import AnswerTask, Evaluated, Event, GapTask, Sampled, Session, StepDone, TextTask, Warned
+
+USES = {
+    "sample": "Let it write  glassgpt sample {}",
+    "translate": 'Use it        glassgpt translate {} "a text like those it learned from"',
+    "ask": 'Use it        glassgpt ask {} image.png "a question"',
+    "fill": 'Use it        glassgpt fill {} "a text with [?] gaps"',
+    "classify": 'Use it        glassgpt classify {} "a text"',
+}
+"""What to do with a finished run, by the command that is for it."""
 
 
 def make_display(as_json: bool) -> Display:
@@ -106,7 +116,7 @@ class PlainDisplay(Display):
                 )
             case Evaluated():
                 mark = "  best" if event.best else ""
-                self._say(f"step {event.step}: val {event.nats_per_char:.4f} nats/char{mark}")
+                self._say(f"step {event.step}: val {event.nats_per_char:.4f} nats/char{_exact(event)}{mark}")
             case Warned():
                 self._say(f"warning: {event.message}")
             case _:
@@ -145,7 +155,7 @@ class LiveDisplay(Display):
         for line in _about(session):
             self.console.print(line, markup=False, highlight=False)
         self.doing, self.session = "", session
-        self._nats_to_chars = len(session.trainer.data.train) / session.trainer.data.train.n_chars
+        self._nats_to_chars = session.task.tokens_per_char
 
     def show(self, event: Event) -> None:
         match event:
@@ -181,7 +191,7 @@ class LiveDisplay(Display):
 
     def _bar(self, last: StepDone) -> Table:
         row = Table.grid(padding=(0, 1))
-        val = f"val {self.val.nats_per_char:.3f}" if self.val else ""
+        val = f"val {self.val.nats_per_char:.3f}{_exact(self.val)}" if self.val else ""
         row.add_row(
             ProgressBar(total=1.0, completed=last.progress, width=12),
             f"{last.progress:.0%}",
@@ -200,19 +210,52 @@ class LiveDisplay(Display):
         return chart(points, lines, width=max(20, self.console.width - 36))
 
 
+def _exact(event: Evaluated) -> str:
+    return "" if event.exact is None else f", {event.exact:.1%} exact"
+
+
+def _material(session: Session) -> list[str]:
+    """What is learned from, a line each."""
+    match session.task:
+        case AnswerTask(data=data) as task:
+            images = f", {count(len(data.train.images))} images" if data.train.images is not None else ""
+            labels = task.config.model.labels
+            classes = f", {len(labels)} classes" if labels else ""
+            n_train, n_val = count(len(data.train)), count(len(data.val))
+            return [f"examples   {n_train} to learn{images}{classes}, {n_val} held out"]
+        case TextTask(data=data) as task:
+            n_train, n_val = count(data.train.n_chars), count(data.val.n_chars)
+            lines = [f"text       {n_train} characters to learn, {n_val} held out"]
+            if isinstance(task, GapTask):
+                lines.append(f"gaps       {task.config.train.mask_fraction:.0%} of the tokens are hidden")
+            return lines
+        case _:
+            return []
+
+
+def _shape(config: ModelConfig) -> str:
+    """The family and, of a transformer, its layers and width.
+
+    >>> _shape(ModelConfig.model_validate({"family": "seq2seq", "n_encoder_layer": 3}))
+    'seq2seq modern 3 + 4 × 128'
+    """
+    if config.family == "bigram":
+        return config.family
+    encoder = f"{config.encoder_layers} + " if config.family in ("seq2seq", "captioner") else ""
+    return f"{config.family} {config.preset} {encoder}{config.n_layer} × {config.n_embd}"
+
+
 def _about(session: Session) -> list[str]:
     trainer = session.trainer
-    config, model, train = trainer.config, trainer.model, trainer.data.train
-    shape = config.model
-    layers = f" {shape.preset} {shape.n_layer} × {shape.n_embd}" if shape.family == "gpt" else ""
+    config, n_params = trainer.config, count(trainer.model.n_params)
     dtype = str(trainer.dtype).removeprefix("torch.")
     unasked = config.data == DataConfig()
     return [
         *(["no text was given: this learns the documentation of Python"] if unasked else []),
         *(f"note: {note}" for note in session.notes),
-        f"text       {count(train.n_chars)} characters to learn, {count(trainer.data.val.n_chars)} held out",
-        f"tokenizer  {trainer.tokenizer.describe()}",
-        f"model      {shape.family}{layers}, {count(model.n_params)} parameters, block {shape.block_size}, "
+        *_material(session),
+        f"tokenizer  {session.task.tokenizer.describe()}",
+        f"model      {_shape(config.model)}, {n_params} parameters, block {config.model.block_size}, "
         f"on {trainer.device} in {dtype}",
         f"run        {session.folder.path}",
         "",
@@ -227,7 +270,7 @@ def _print_end(console: Console, session: Session, sample: str) -> None:
     console.print(verdict_table(verdict))
     console.print(f"\n{verdict.sentence}\n", markup=False, highlight=False)
     console.print(
-        f"Let it write  glassgpt sample {path}\n"
+        f"{USES[command_for(session.trainer.config.model)].format(path)}\n"
         f"Go on         glassgpt train --resume {path} {_longer(session)}\n"
         "Compare runs  glassgpt runs",
         style="dim",

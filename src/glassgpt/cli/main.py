@@ -18,6 +18,10 @@ from glassgpt.errors import UserError
 COMMANDS = {
     "train": "Train a model on your own text.",
     "sample": "Let a trained model write.",
+    "translate": "Translate with a trained seq2seq model.",
+    "ask": "Ask a trained captioner about an image.",
+    "classify": "Say which class a text belongs to.",
+    "fill": "Fill the gaps of a text with a trained encoder.",
     "baselines": "Say what counting and compressing alone achieve on a text.",
     "runs": "List the runs in a folder and how they compare with counting.",
 }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 import unicodedata
 from collections.abc import Sequence
 
 from rich.table import Table
 from rich.text import Text
 
-from glassgpt.diagnose import Score, Verdict
+from glassgpt.diagnose import AnswersVerdict, Score, Verdict
 
 BRAILLE = 0x2800
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
@@ -54,8 +55,10 @@ def chart(
     return text
 
 
-def verdict_table(verdict: Verdict) -> Table:
+def verdict_table(verdict: Verdict | AnswersVerdict) -> Table:
     """All scores, best first, the model's own row set off."""
+    if isinstance(verdict, AnswersVerdict):
+        return _answers_table(verdict)
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("")
     for name in ("nats/char", "bits/char", "bits/byte"):
@@ -65,6 +68,28 @@ def verdict_table(verdict: Verdict) -> Table:
     for score in verdict.scores:
         style = "bold cyan" if score.name == MODEL else ""
         table.add_row(*_cells(score, worst), style=style)
+    return table
+
+
+def _answers_table(verdict: AnswersVerdict) -> Table:
+    """What each gets right, and whatever else was measured of all or some."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("")
+    table.add_column("exact", justify="right")
+    names = list(dict.fromkeys(name for row in verdict.rows for name in row.figures))
+    for name in names:
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for row in verdict.rows:
+        figures = [f"{row.figures[name]:.3g}" if name in row.figures else "" for name in names]
+        bar = "█" * round(24 * row.share)
+        table.add_row(
+            row.name, f"{row.share:.1%}", *figures, bar, style="bold cyan" if row.name == MODEL else ""
+        )
+    if "nats/char" in names:
+        for score in verdict.losses:
+            figures = [f"{score.nats_per_char:.3g}" if name == "nats/char" else "" for name in names]
+            table.add_row(f"counted {score.name}s of the answers", "", *figures, "")
     return table
 
 
@@ -81,6 +106,11 @@ def printable(text: str) -> str:
     True
     """
     return "".join(c if c in "\n\t" or unicodedata.category(c) != "Cc" else "\ufffd" for c in text)
+
+
+def shown(text: str) -> str:
+    """Text for standard output: made harmless where that is a terminal, exact where it is a file or pipe."""
+    return printable(text) if sys.stdout.isatty() else text
 
 
 def count(n: float) -> str:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from glassgpt.checkpoint import Run, steps
 from glassgpt.cli.render import MODEL
-from glassgpt.diagnose import Verdict
+from glassgpt.diagnose import AnswersVerdict, Verdict
 from glassgpt.errors import UserError
 
 
@@ -50,25 +50,32 @@ def _row(run: Run) -> list[str]:
     evals = [row["nats_per_char"] for row in rows if row.get("event") == "eval"]
     verdict = _verdict(run)
     shape = config.model
-    model = f"{shape.preset} {shape.n_layer}×{shape.n_embd}" if shape.family == "gpt" else shape.family
+    size = f"{shape.preset} {shape.n_layer}×{shape.n_embd}"
+    model = {"gpt": size, "bigram": "bigram"}.get(shape.family, f"{shape.family} {size}")
     best = f"{min(evals):.3f}" if evals else ""
     sources = ", ".join(Path(source).name for source in config.data.sources)
     state = "finished" if verdict else "stopped"
     return [str(run.path), sources, model, str(n_steps), best, _against_counting(verdict), state]
 
 
-def _verdict(run: Run) -> Verdict | None:
+def _verdict(run: Run) -> Verdict | AnswersVerdict | None:
     try:
         stored: dict[str, Any] = json.loads(run.verdict_file.read_text("utf-8"))
-        return Verdict.from_dict(stored)
+        return AnswersVerdict.from_dict(stored) if "rows" in stored else Verdict.from_dict(stored)
     except (OSError, ValueError, KeyError):
         return None
 
 
-def _against_counting(verdict: Verdict | None) -> str:
+def _against_counting(verdict: Verdict | AnswersVerdict | None) -> str:
     if verdict is None:
         return ""
+    if isinstance(verdict, AnswersVerdict):
+        mine = next(row for row in verdict.rows if row.name == MODEL)
+        counted = max(
+            (row for row in verdict.rows if not row.name.startswith(MODEL)), key=lambda row: row.share
+        )
+        return f"{mine.share:.1%} exact, tables {counted.share:.1%}"
     model = next(s for s in verdict.scores if s.name == MODEL)
-    counted = min((s for s in verdict.scores if s.name.endswith("gram")), key=lambda s: s.total_nats)
+    counted = min((s for s in verdict.scores if s.name not in (MODEL, "xz")), key=lambda s: s.total_nats)
     difference = model.nats_per_char - counted.nats_per_char
     return f"{difference:+.3f} ({counted.name})"

@@ -9,11 +9,10 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from glassgpt.checkpoint import load_run
+from glassgpt.cli.opening import open_for
 from glassgpt.cli.render import printable
 from glassgpt.errors import UserError
 from glassgpt.generate import SamplingParams, sample_text
-from glassgpt.train.device import choose_device
 
 
 def sample(
@@ -70,7 +69,7 @@ def sample(
         min_p=min_p,
         repetition_penalty=repetition_penalty,
     )
-    model, tokenizer = load_run(run, choose_device(device))
+    model, tokenizer = open_for("sample", run, device)
     console = Console()
     for i in range(num_samples):
         if num_samples > 1 and console.is_terminal:

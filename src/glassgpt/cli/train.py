@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from pydantic import ValidationError
 
 from glassgpt.cli.arguments import Source
-from glassgpt.config import RunConfig
+from glassgpt.config import RunConfig, merge
 from glassgpt.errors import UserError
 
 LENGTHS = {"steps", "minutes"}
@@ -39,15 +39,18 @@ def train(
     resume: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Train a model on your own text.
+    """Train a model on your own text, pairs of texts, labelled texts or images.
 
-    Reads the text, holds out its end, trains a tokenizer, counts what n-grams and xz achieve on the held-out
+    Reads what is given, holds out a part, trains a tokenizer, counts what tables achieve on the held-out
     part, trains a model, and says how it compares. Without a source it learns the documentation of Python.
 
     Parameters
     ----------
     sources
-        Files, folders, globs, `-` for standard input, or a corpus: python (when none is given), shakespeare.
+        Files, folders, globs, `-` for standard input, a corpus: python (when none is given), shakespeare; or
+        a task: dates, scenes, scenes-3x3, multi30k-en-de. With --model seq2seq pairs of texts (tsv, csv,
+        jsonl, or two files with the same number of lines), with --model captioner a folder of images with
+        captions.csv, with --model encoder text, or a table with a column of labels.
     out
         Folder of the run; by default below runs/, named after the first source.
     config
@@ -61,9 +64,9 @@ def train(
     base = _read_toml(config)
     if options.get("train", {}).keys() & LENGTHS:  # the length given here replaces the other kind, too
         base["train"] = {key: value for key, value in base.get("train", {}).items() if key not in LENGTHS}
-    given = _merge(base, options)
+    given = merge(base, options)
     if sources:
-        given = _merge(given, {"data": {"sources": sources}})
+        given = merge(given, {"data": {"sources": sources}})
     if resume is not None:
         merged = _resumed_config(resume, given)
     else:
@@ -111,15 +114,6 @@ def _read_toml(path: Path | None) -> dict[str, Any]:
         raise UserError(f"--config {path} cannot be read: {error}") from error
 
 
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`over` on top of `base`, table by table."""
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
-
-
 def _resumed_config(path: Path, given: dict[str, Any]) -> RunConfig:
     """The stored configuration with what may change: how long, how often, on which device."""
     from glassgpt.checkpoint import Run
@@ -135,7 +129,7 @@ def _resumed_config(path: Path, given: dict[str, Any]) -> RunConfig:
     changes = given.get("train", {})
     if changes.keys() & LENGTHS:
         stored["train"] |= dict.fromkeys(LENGTHS)
-    return _validated(_merge(stored, {"train": changes}))
+    return _validated(merge(stored, {"train": changes}))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from glassgpt.config.schema import (
     RunConfig,
     TokenizerConfig,
     TrainConfig,
+    merge,
     preset,
 )
 
@@ -17,5 +18,6 @@ __all__ = [
     "RunConfig",
     "TokenizerConfig",
     "TrainConfig",
+    "merge",
     "preset",
 ]

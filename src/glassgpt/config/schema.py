@@ -15,8 +15,11 @@ from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, model_validator
 
 PRESETS = Path(__file__).parent / "presets"
+TASKS = ("dates", "scenes", "scenes-3x3", "multi30k-en-de")
+"""Sources that are tasks: naming one chooses its family and settings."""
 Architecture = Literal["modern", "gpt2"]
 Size = Literal["nano", "micro", "mini", "small"]
+Family = Literal["gpt", "bigram", "encoder", "seq2seq", "captioner"]
 
 
 class Config(BaseModel):
@@ -36,6 +39,19 @@ def preset(name: str) -> dict[str, Any]:
     return tomllib.loads((PRESETS / f"{name}.toml").read_text("utf-8"))
 
 
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` on top of `base`, table by table.
+
+    >>> merge({"model": {"n_layer": 2, "n_head": 4}}, {"model": {"n_layer": 3}})
+    {'model': {'n_layer': 3, 'n_head': 4}}
+    """
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
 @Parameter(name="*")
 class DataConfig(Config):
     """Which text to learn from."""
@@ -43,7 +59,13 @@ class DataConfig(Config):
     sources: Annotated[tuple[str, ...], Parameter(parse=False)] = ("python",)
     """Files, folders, globs, `-` for standard input, or a named corpus (`python`, `shakespeare`)."""
     column: str | None = None
-    """Column of a csv file, or field of a jsonl file, that holds the text."""
+    """Column of a csv file, or field of a jsonl file, that holds the text, the source or the question."""
+    target_column: str | None = None
+    """Column or field that holds what to answer: the translation, the label, the caption."""
+    image_column: str | None = None
+    """Column or field that names the image."""
+    skip_bad: bool = False
+    """Leave out pairs, rows and images that cannot be used, and count them, instead of stopping."""
     encoding: str | None = None
     """Encoding of the files; detected when not given."""
     val_fraction: float = Field(default=0.1, gt=0, le=0.5)
@@ -55,7 +77,7 @@ class TokenizerConfig(Config):
     """How text becomes token ids."""
 
     kind: Annotated[Literal["char", "byte", "bpe"], Parameter(name="--tokenizer")] = "char"
-    """Characters seen in training (bytes for all others), bytes, or byte-level BPE."""
+    """Characters seen in training (bytes for all others), bytes, or byte-level BPE (seq2seq's default)."""
     vocab_size: int = Field(default=4096, ge=257, le=1_000_000)
     """Number of tokens of a BPE vocabulary; the other tokenizers take theirs from the text."""
 
@@ -64,8 +86,9 @@ class TokenizerConfig(Config):
 class ModelConfig(Config):
     """The shape of a model: a preset of architecture, a preset of size, and what deviates from them."""
 
-    family: Annotated[Literal["gpt", "bigram"], Parameter(name="--model")] = "gpt"
-    """The kind of model."""
+    family: Annotated[Family, Parameter(name="--model")] = "gpt"
+    """The kind of model: `gpt` writes on, `bigram` is a table, `encoder` fills gaps or classifies, `seq2seq`
+    translates, `captioner` answers about images."""
     preset: Architecture = "modern"
     """Architecture: `modern` (RoPE, RMSNorm, SwiGLU, QK-norm) or `gpt2`."""
     size: Size = "micro"
@@ -80,8 +103,12 @@ class ModelConfig(Config):
     """Width of the residual stream."""
     n_hidden: int | None = Field(default=None, ge=1)
     """Width of the MLP's hidden layer; by default 4 × n_embd, or 8/3 × n_embd for swiglu."""
+    n_encoder_layer: int | None = Field(default=None, ge=1, le=200)
+    """Number of blocks of the encoder of seq2seq and captioner; by default n_layer."""
     block_size: int = Field(ge=1, le=1_048_576)
     """Longest context, in tokens."""
+    window: int | None = Field(default=None, ge=1)
+    """A token attends to tokens fewer than so many places away; by default to the whole context."""
     position: Literal["learned", "rope", "sinusoidal", "none"]
     """How the model knows where a token stands."""
     norm: Literal["layer", "rms"]
@@ -100,6 +127,14 @@ class ModelConfig(Config):
     """Base of the rotary frequencies."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout on embeddings and on the outputs of attention and MLP."""
+    image_size: int = Field(default=64, ge=4, le=1024)
+    """Width and height to which a captioner's images are brought, in pixels."""
+    patch_size: int = Field(default=8, ge=1, le=256)
+    """Width and height of the patches that an image is cut into, in pixels."""
+    channels: Annotated[Literal[1, 3], Parameter(parse=False)] = 1
+    """1 for grey images, 3 for colour; found in the data."""
+    labels: Annotated[tuple[str, ...], Parameter(parse=False)] = ()
+    """Names of the classes that an encoder tells apart, found in the data; without any it fills in tokens."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -127,6 +162,24 @@ class ModelConfig(Config):
                 "change n_head or position"
             )
         return self
+
+    @model_validator(mode="after")
+    def _check_patches(self) -> Self:
+        if self.family == "captioner" and self.image_size % self.patch_size:
+            raise ValueError(
+                f"image_size ({self.image_size}) must be a multiple of patch_size ({self.patch_size})"
+            )
+        return self
+
+    @property
+    def encoder_layers(self) -> int:
+        """Number of blocks of the encoder, resolved."""
+        return self.n_encoder_layer or self.n_layer
+
+    @property
+    def n_patch(self) -> int:
+        """Number of patches of an image."""
+        return (self.image_size // self.patch_size) ** 2
 
     @property
     def head_dim(self) -> int:
@@ -189,6 +242,10 @@ class TrainConfig(Config):
     """Sequences per forward pass."""
     grad_accum_steps: int = Field(default=1, ge=1)
     """Forward passes per optimiser step."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of each target's probability that is spread over all tokens while training."""
+    mask_fraction: float = Field(default=0.15, gt=0, lt=1)
+    """Share of the tokens that are hidden from an encoder, which learns to fill them in."""
     evals: int = Field(default=10, ge=1)
     """Evaluations on the whole validation split; fewer where they would take over a fifth of the time."""
     save_minutes: float = Field(default=5.0, gt=0)
@@ -216,10 +273,12 @@ class TrainConfig(Config):
 
 
 class RunConfig(Config):
-    """Everything that decides a run.
+    """Everything that decides a run. What is not given comes from the presets of the task and the family.
 
     >>> RunConfig.model_validate({"model": {"size": "nano", "n_layer": 3}}).model.n_layer
     3
+    >>> RunConfig.model_validate({"data": {"sources": ["dates"]}}).model.family
+    'seq2seq'
     """
 
     data: DataConfig = Field(default_factory=DataConfig)
@@ -227,3 +286,38 @@ class RunConfig(Config):
     model: ModelConfig = Field(default_factory=lambda: ModelConfig.model_validate({}))
     optim: OptimConfig = Field(default_factory=OptimConfig)
     train: TrainConfig = Field(default_factory=TrainConfig)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _fill_from_presets(cls, given: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        """What comes from the presets does not count as set (`model_fields_set`), in no table."""
+        if not isinstance(given, dict):
+            return validate(given)
+        tables = {
+            name: table.model_dump(exclude_unset=True) if isinstance(table, Config) else table
+            for name, table in given.items()
+        }
+        config = validate(merge(_presets_for(tables), tables))
+        for name, table in config:
+            table.__pydantic_fields_set__ = set(tables.get(name, ()))
+        config.__pydantic_fields_set__ = set(tables)
+        return config
+
+
+def _presets_for(tables: dict[str, Any]) -> dict[str, Any]:
+    """The settings that a task and a family bring along; wrong names are reported by validation.
+
+    A size that is given wins over the numbers that a task or a family would have chosen.
+    """
+    task: dict[str, Any] = {}
+    match tables.get("data"):
+        case {"sources": (str(name),) | [str(name)]} if name in TASKS:
+            task = preset(name)
+    family = merge(task, {"model": tables.get("model", {})})["model"]
+    name = family.get("family", "gpt") if isinstance(family, dict) else "gpt"
+    has_own = name in get_args(Family) and (PRESETS / f"{name}.toml").is_file()
+    chosen = merge(preset(name) if has_own else {}, task)
+    if isinstance(family, dict) and family.get("size") in get_args(Size):
+        fixed = preset(family["size"])
+        chosen["model"] = {key: value for key, value in chosen.get("model", {}).items() if key not in fixed}
+    return chosen

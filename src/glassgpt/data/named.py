@@ -107,30 +107,39 @@ def _docstrings(source: bytes) -> Iterator[str]:
 
 def open_shakespeare() -> BinaryIO:
     """Tiny Shakespeare, 1,115,394 characters, from $GLASSGPT_DATA or by download, its SHA-256 verified."""
+    otherwise = "train on 'python', which needs no download"
+    return io.BytesIO(known_file(SHAKESPEARE_FILE, SHAKESPEARE_URL, SHAKESPEARE_SHA256, otherwise))
+
+
+def known_file(name: str, url: str, sha256: str, otherwise: str) -> bytes:
+    """The bytes of a file that is known in advance: `name` below $GLASSGPT_DATA, or else what `url` holds.
+
+    Downloads are kept in the user's cache. Raises UserError where the SHA-256 differs and, with what can be
+    done `otherwise`, where nothing can be downloaded.
+    """
     if folder := os.environ.get("GLASSGPT_DATA"):
-        path = Path(folder) / SHAKESPEARE_FILE
+        path = Path(folder) / name
         if path.is_file():
             data = path.read_bytes()
-            if hashlib.sha256(data).hexdigest() != SHAKESPEARE_SHA256:
+            if hashlib.sha256(data).hexdigest() != sha256:
                 raise UserError(
-                    f"{path} is not the known tinyshakespeare (its SHA-256 differs); remove or replace it"
+                    f"{path} is not the known file of that name (its SHA-256 differs); remove or replace it"
                 )
-            return io.BytesIO(data)
-    return io.BytesIO(_download().read_bytes())
+            return data
+    return _download(name, url, sha256, otherwise).read_bytes()
 
 
-def _download() -> Path:
+def _download(name: str, url: str, sha256: str, otherwise: str) -> Path:
     import pooch
 
     pooch.get_logger().setLevel(logging.WARNING)
     try:
-        cache = pooch.os_cache("glassgpt")
-        return Path(pooch.retrieve(SHAKESPEARE_URL, f"sha256:{SHAKESPEARE_SHA256}", SHAKESPEARE_FILE, cache))
+        cache = Path(pooch.os_cache("glassgpt"), name)
+        return Path(pooch.retrieve(url, f"sha256:{sha256}", cache.name, cache.parent))
     except (OSError, ValueError) as error:  # no network (requests' errors are OSErrors); a hash that differs
         raise UserError(
-            f"the corpus 'shakespeare' could not be downloaded ({type(error).__name__}). Put the file from "
-            f"{SHAKESPEARE_URL} into a folder as {SHAKESPEARE_FILE} and set GLASSGPT_DATA to that folder, "
-            "or train on 'python', which needs no download"
+            f"{name} could not be downloaded ({type(error).__name__}). Put the file from {url} into a folder "
+            f"as {name} and set GLASSGPT_DATA to that folder, or {otherwise}"
         ) from error
 
 

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Iterator
 from typing import Any
 
 from glassgpt.data.encoding import NotText
+from glassgpt.data.records import MAX_VALUE, csv_rows, json_rows, parse_json
 from glassgpt.errors import UserError
-
-MAX_VALUE = 64 << 20
-"""Characters of one line of jsonl, one field of csv or one json file, which are held in memory whole."""
 
 
 def read_jsonl(pieces: Iterator[str], name: str, column: str | None) -> Iterator[str]:
     """One object a line: its `text`, its `messages`, or the field named by `column`."""
-    for number, line in enumerate(_lines(pieces, name), 1):
-        if line.strip():
-            yield _record_text(_json(line, f"{name}:{number}"), column, f"{name}:{number}")
+    for number, record in json_rows(pieces, name):
+        yield _record_text(record, column, f"{name}:{number}")
 
 
 def read_json(pieces: Iterator[str], name: str, column: str | None) -> Iterator[str]:
@@ -31,33 +25,19 @@ def read_json(pieces: Iterator[str], name: str, column: str | None) -> Iterator[
                 f"{name} is over {MAX_VALUE:,} characters of json; write one object a line, as .jsonl"
             )
     if whole.strip():
-        value = _json(whole, name)
+        value = parse_json(whole, name)
         for number, record in enumerate(value if isinstance(value, list) else [value], 1):
             yield _record_text(record, column, f"{name}, entry {number}")
 
 
 def read_csv(pieces: Iterator[str], name: str, column: str | None) -> Iterator[str]:
     """The column named by `column`; without one, the only column or the one called `text`."""
-    lines = _lines(pieces, name)
-    header = next(lines, "")
-    delimiter = max(",\t;", key=header.count)
-    rows = csv.reader(chain([header], lines), delimiter=delimiter)
-    former_limit = csv.field_size_limit(MAX_VALUE)
-    try:
-        names = next(rows, [])
-        index = _column_index(names, column, name)
-        for row in rows:
-            if len(row) > len(names):
-                raise UserError(
-                    f"{name}:{rows.line_num}: {len(row)} fields, but the header has {len(names)}; "
-                    f"put fields that contain {delimiter!r} into quotes"
-                )
-            if index < len(row):
-                yield row[index]
-    except csv.Error as error:
-        raise UserError(f"{name}:{rows.line_num}: not csv ({error}); check the quotes") from error
-    finally:
-        csv.field_size_limit(former_limit)
+    rows = csv_rows(pieces, name)
+    _, names = next(rows, (1, []))
+    index = _column_index(names, column, name)
+    for _, row in rows:
+        if index < len(row):
+            yield row[index]
 
 
 def _column_index(names: list[str], column: str | None, name: str) -> int:
@@ -67,13 +47,6 @@ def _column_index(names: list[str], column: str | None, name: str) -> int:
         return names.index(wanted)
     problem = f"has no column {column!r}" if column else "has several columns, none of them called 'text'"
     raise NotText(f"{name} {problem}; choose one with --column: {', '.join(names)}")
-
-
-def _json(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise UserError(f"{where}: not json ({error}); repair or remove it") from error
 
 
 def _record_text(record: Any, column: str | None, where: str) -> str:
@@ -109,16 +82,3 @@ def _message_text(message: Any, where: str) -> str:
     if isinstance(content, list):
         content = "".join(part.get("text") or "" for part in content if isinstance(part, dict))
     return f"{message.get('role', 'unknown')}: {content}"
-
-
-def _lines(pieces: Iterable[str], name: str) -> Iterator[str]:
-    """Lines with their newline; only `\\n` ends one, since json may hold other separators in its strings."""
-    rest = ""
-    for piece in pieces:
-        *whole, rest = (rest + piece).split("\n")
-        for line in whole:
-            yield line + "\n"
-        if len(rest) > MAX_VALUE:
-            raise UserError(f"{name} has a line of over {MAX_VALUE:,} characters; split it")
-    if rest:
-        yield rest

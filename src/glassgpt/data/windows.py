@@ -1,4 +1,4 @@
-"""Batches as a pure function of (seed, step): there is no loader whose state could be lost.
+"""Batches of running text as a pure function of (seed, step): there is no loader whose state could be lost.
 
 Training draws non-overlapping windows in a shuffled order, anew in each epoch and from a shifted start;
 evaluation walks the validation split from end to end, each token predicted exactly once.
@@ -7,29 +7,12 @@ evaluation walks the validation split from end to end, each token predicted exac
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from glassgpt.data.batch import IGNORE, Batch
 from glassgpt.data.tokens import Split, TokenData
-
-IGNORE = -100
-"""Target of a position that is not predicted; the default of torch's cross-entropy."""
-
-
-class Batch(NamedTuple):
-    """tokens: (B, T) int64; targets: (B, T) int64, each the token that follows, or IGNORE."""
-
-    tokens: Tensor
-    targets: Tensor
-
-    def to(self, device: torch.device) -> Batch:
-        """The same batch on a device; from pinned memory without waiting."""
-        if device.type != "cuda":
-            return Batch(*(t.to(device) for t in self))
-        return Batch(*(t.pin_memory().to(device, non_blocking=True) for t in self))
 
 
 class TrainWindows:

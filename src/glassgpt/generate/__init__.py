@@ -1,14 +1,24 @@
-"""Floor 3: writing text with a model."""
+"""Floor 3: what trained models are for: writing on, translating, answering, filling gaps."""
 
+from glassgpt.generate.answering import Answer, Filled, answer, classify, fill, translate
+from glassgpt.generate.beam import Hypothesis, beam_search
 from glassgpt.generate.engine import generate, sample_text, stream_text
 from glassgpt.generate.sampling import SamplingParams, multinomial, probabilities, sample
 
 __all__ = [
+    "Answer",
+    "Filled",
+    "Hypothesis",
     "SamplingParams",
+    "answer",
+    "beam_search",
+    "classify",
+    "fill",
     "generate",
     "multinomial",
     "probabilities",
     "sample",
     "sample_text",
     "stream_text",
+    "translate",
 ]

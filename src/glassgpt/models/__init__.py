@@ -3,9 +3,12 @@
 from glassgpt.config import ModelConfig
 from glassgpt.models.base import Model
 from glassgpt.models.bigram import Bigram
+from glassgpt.models.captioner import Captioner
+from glassgpt.models.encoder import Classifier, Encoder, MaskedLM
 from glassgpt.models.gpt import GPT
+from glassgpt.models.seq2seq import Seq2Seq
 
-__all__ = ["GPT", "Bigram", "Model", "build"]
+__all__ = ["GPT", "Bigram", "Captioner", "Classifier", "Encoder", "MaskedLM", "Model", "Seq2Seq", "build"]
 
 
 def build(config: ModelConfig, n_vocab: int) -> Model:
@@ -15,3 +18,9 @@ def build(config: ModelConfig, n_vocab: int) -> Model:
             return GPT(config, n_vocab)
         case "bigram":
             return Bigram(config, n_vocab)
+        case "encoder":
+            return Classifier(config, n_vocab) if config.labels else MaskedLM(config, n_vocab)
+        case "seq2seq":
+            return Seq2Seq(config, n_vocab)
+        case "captioner":
+            return Captioner(config, n_vocab)

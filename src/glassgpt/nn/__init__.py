@@ -2,14 +2,21 @@
 
 from glassgpt.nn.attention import Attention, ScaledDotProduct, attention_weights
 from glassgpt.nn.block import Block, Memory
-from glassgpt.nn.cache import KVCache, LayerKV
+from glassgpt.nn.cache import KVCache, LayerKV, MemoryKV
 from glassgpt.nn.init import init_weights
-from glassgpt.nn.mask import AttnMask
+from glassgpt.nn.mask import PAD, AttnMask
 from glassgpt.nn.mlp import GeluMLP, SwigluMLP, make_mlp
 from glassgpt.nn.norm import make_norm
-from glassgpt.nn.position import Rope, RotaryEmbedding, SinusoidalEmbedding
+from glassgpt.nn.position import (
+    Rope,
+    RotaryEmbedding,
+    SinusoidalEmbedding,
+    make_added_positions,
+    make_rope,
+)
 
 __all__ = [
+    "PAD",
     "Attention",
     "AttnMask",
     "Block",
@@ -17,6 +24,7 @@ __all__ = [
     "KVCache",
     "LayerKV",
     "Memory",
+    "MemoryKV",
     "Rope",
     "RotaryEmbedding",
     "ScaledDotProduct",
@@ -24,6 +32,8 @@ __all__ = [
     "SwigluMLP",
     "attention_weights",
     "init_weights",
+    "make_added_positions",
     "make_mlp",
     "make_norm",
+    "make_rope",
 ]

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glassgpt.config import ModelConfig
-from glassgpt.nn.cache import LayerKV
+from glassgpt.nn.cache import LayerKV, MemoryKV
 from glassgpt.nn.mask import AttnMask
 from glassgpt.nn.norm import RMSNorm
 from glassgpt.nn.position import Rope
@@ -69,15 +69,25 @@ class Attention(nn.Module):
         *,
         mask: AttnMask,
         rope: Rope | None = None,
-        kv: LayerKV | None = None,
+        kv: LayerKV | MemoryKV | None = None,
     ) -> Tensor:
-        """x: (B, T, C) -> (B, T, C). memory: (B, S, C) to look at instead of x; kv: what was seen before."""
-        q, k, v = self._project(x) if memory is None else self._project_cross(x, memory)
-        q, k = self.q_norm(q), self.k_norm(k)
-        if rope is not None:
-            q, k = rope.rotate(q), rope.rotate(k)
-        if kv is not None:
-            k, v = kv.extend(k, v)
+        """x: (B, T, C) -> (B, T, C). memory: (B, S, C) to look at instead of x, where the mask is over S.
+
+        kv: what was computed before; a `LayerKV` without a memory, a `MemoryKV` with one. rope turns queries
+        and keys of one sequence: it means nothing between two.
+        """
+        if memory is None:
+            q, k, v = self._project(x)
+            if rope is not None:
+                q, k = rope.rotate(q), rope.rotate(k)
+            if isinstance(kv, LayerKV):
+                k, v = kv.extend(k, v)
+        else:
+            assert rope is None and not isinstance(kv, LayerKV)
+            q = self._query(x)
+            k, v = (kv and kv.kept) or self._key_value(memory)
+            if kv is not None:
+                kv.keep(k, v)
         y = self.core(q, k, v, mask)  # (B, H, T, D)
         return self.proj(y.transpose(1, 2).flatten(2))  # (B, T, H · D) -> (B, T, C)
 
@@ -89,14 +99,20 @@ class Attention(nn.Module):
         return [n * self.head_dim for n in (self.n_head, self.n_kv_head, self.n_kv_head)]
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """All rows of the matrix on one x."""
         q, k, v = self.qkv(x).split(self._widths, dim=-1)
-        return self._heads(q, self.n_head), self._heads(k, self.n_kv_head), self._heads(v, self.n_kv_head)
+        q, k = self._heads(q, self.n_head), self._heads(k, self.n_kv_head)
+        return self.q_norm(q), self.k_norm(k), self._heads(v, self.n_kv_head)
 
-    def _project_cross(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The query rows of the matrix on x, its key and value rows on the memory."""
-        w_q, w_k, w_v = self.qkv.weight.split(self._widths)
-        b_q, b_k, b_v = (None, None, None) if self.qkv.bias is None else self.qkv.bias.split(self._widths)
-        q = self._heads(F.linear(x, w_q, b_q), self.n_head)
-        k = self._heads(F.linear(memory, w_k, b_k), self.n_kv_head)
-        v = self._heads(F.linear(memory, w_v, b_v), self.n_kv_head)
-        return q, k, v
+    def _query(self, x: Tensor) -> Tensor:
+        """The query rows only."""
+        n = self._widths[0]
+        bias = None if self.qkv.bias is None else self.qkv.bias[:n]
+        return self.q_norm(self._heads(F.linear(x, self.qkv.weight[:n], bias), self.n_head))
+
+    def _key_value(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """The key and value rows only."""
+        n = self._widths[0]
+        bias = None if self.qkv.bias is None else self.qkv.bias[n:]
+        k, v = F.linear(memory, self.qkv.weight[n:], bias).split(self._widths[1:], dim=-1)
+        return self.k_norm(self._heads(k, self.n_kv_head)), self._heads(v, self.n_kv_head)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from glassgpt.config import ModelConfig
 from glassgpt.nn.attention import Attention
-from glassgpt.nn.cache import LayerKV
+from glassgpt.nn.cache import LayerKV, MemoryKV
 from glassgpt.nn.mask import AttnMask
 from glassgpt.nn.mlp import make_mlp
 from glassgpt.nn.norm import make_norm
@@ -22,6 +23,15 @@ class Memory:
     states: Tensor
     """(B, S, C)."""
     mask: AttnMask
+
+    def select(self, rows: Tensor) -> Memory:
+        """These sequences of the batch, in this order (rows may repeat)."""
+        allowed = self.mask.allowed
+        return Memory(self.states[rows], AttnMask(allowed if allowed is None else allowed[rows]))
+
+    def blank(self) -> Memory:
+        """The same with nothing in it: what a decoder says then, it says without its source."""
+        return Memory(torch.zeros_like(self.states), self.mask)
 
 
 class Block(nn.Module):
@@ -45,9 +55,15 @@ class Block(nn.Module):
         mask: AttnMask,
         rope: Rope | None = None,
         kv: LayerKV | None = None,
+        memory_kv: MemoryKV | None = None,
     ) -> Tensor:
-        """x: (B, T, C) -> (B, T, C)."""
+        """x: (B, T, C) -> (B, T, C). A block with cross-attention needs a memory."""
         x = x + self.drop(self.attn(self.norm_1(x), mask=mask, rope=rope, kv=kv))
-        if self.cross is not None and self.norm_x is not None and memory is not None:
-            x = x + self.drop(self.cross(self.norm_x(x), memory.states, mask=memory.mask))
+        if self.cross is not None and self.norm_x is not None:
+            assert memory is not None, "this decoder looks at a memory: encode a source first"
+            x = x + self.drop(self.cross(self.norm_x(x), memory.states, mask=memory.mask, kv=memory_kv))
         return x + self.drop(self.mlp(self.norm_2(x)))
+
+    def writers(self) -> list[nn.Linear]:
+        """The matrices that write to the residual stream."""
+        return [part.proj for part in (self.attn, self.cross, self.mlp) if part is not None]

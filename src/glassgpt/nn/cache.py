@@ -1,6 +1,7 @@
-"""Keys and values of the past, so that a new token costs one token's work.
+"""Keys and values that were computed before, so that a new token costs one token's work.
 
-The caller owns the cache and passes it in; no module holds one.
+Those of the text so far grow by a token at a time, those of the memory that a decoder looks at are computed
+once. The caller owns the cache and passes it in; no module holds one.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class KVCache:
         self.keys = torch.zeros(n_layer, B, n_kv_head, max_len, head_dim, dtype=dtype, device=device)
         self.values = torch.zeros_like(self.keys)
         self.pos = 0
+        self._memory = [MemoryKV() for _ in range(n_layer)]
 
     @property
     def max_len(self) -> int:
@@ -39,18 +41,42 @@ class KVCache:
         """The view that layer i's attention writes to."""
         return LayerKV(self.keys[i], self.values[i], self.pos)
 
+    def memory(self, i: int) -> MemoryKV:
+        """Where layer i's cross-attention keeps the keys and values of the memory."""
+        return self._memory[i]
+
     def advance(self, T: int) -> None:
         """Make the T tokens that the layers have just written part of the past."""
         self.pos += T
 
     def reset(self) -> None:
-        """Forget everything, keep the memory."""
+        """Forget the text; the room for it stays, and what is known of the memory."""
         self.pos = 0
 
     def select(self, rows: Tensor) -> None:
         """Keep these sequences of the batch, in this order (rows may repeat: beams, samples)."""
         self.keys = self.keys[:, rows]
         self.values = self.values[:, rows]
+        for kv in self._memory:
+            kv.select(rows)
+
+
+class MemoryKV:
+    """Keys and values of a memory in one layer: empty until its cross-attention has run once."""
+
+    def __init__(self) -> None:
+        self.kept: tuple[Tensor, Tensor] | None = None
+
+    def keep(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Remember k and v (B, H, S, D), and return them."""
+        self.kept = k, v
+        return self.kept
+
+    def select(self, rows: Tensor) -> None:
+        """Keep these sequences of the batch, in this order."""
+        if self.kept is not None:
+            k, v = self.kept
+            self.kept = k[rows], v[rows]
 
 
 class LayerKV:

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+PAD = -1
+"""The id of a place without a token: batches of different lengths are filled up with it. It is in no
+vocabulary, so a model needs no extra row for it, and which places are real shows in the ids themselves."""
+
 
 @dataclass(frozen=True)
 class AttnMask:
@@ -24,29 +28,47 @@ class AttnMask:
         return cls()
 
     @classmethod
-    def padding(cls, real: Tensor) -> AttnMask:
-        """Every token sees every real token. real: (B, S), True where a token is not padding."""
-        return cls(allowed=real[:, None, None, :])  # (B, 1, 1, S)
+    def padding(cls, real: Tensor, *, window: int | None = None) -> AttnMask:
+        """Every token sees every real token. real: (B, S), True where a token is not padding.
+
+        window: only tokens fewer than so many places away, on either side; padding then sees itself, so that
+        no row is empty.
+        """
+        if window is None:
+            return cls(allowed=real[:, None, None, :])  # (B, 1, 1, S)
+        place = torch.arange(real.shape[1], device=real.device)
+        near = (place[:, None] - place).abs() < window  # (S, S)
+        itself = place[:, None] == place
+        return cls(allowed=(near & real[:, None, :] | itself)[:, None])  # (B, 1, S, S)
 
     @classmethod
     def causal(
-        cls, T: int, past: int = 0, padding: Tensor | None = None, *, device: torch.device | None = None
+        cls,
+        T: int,
+        past: int = 0,
+        padding: Tensor | None = None,
+        *,
+        window: int | None = None,
+        device: torch.device | None = None,
     ) -> AttnMask:
         """A token sees itself and what came before it, `past` cached tokens included.
 
         padding: (B, past + T), True where a token is real; padding still sees itself, so no row is empty.
+        window: a token sees itself and the window − 1 before it (Beltagy et al. 2020; as in Mistral).
         The kernel's own causal flag aligns to the top left, which is right only without a past: with one, the
         mask is spelled out.
         """
-        if padding is None and past == 0:
-            return cls(is_causal=True)
-        if padding is None and T == 1:
-            return cls()
-        query = torch.arange(past, past + T, device=device if padding is None else padding.device)[
-            :, None
-        ]  # (T, 1)
-        key = torch.arange(past + T, device=query.device)[None, :]  # (1, S)
+        if padding is None and (window is None or past + T <= window):
+            if past == 0:
+                return cls(is_causal=True)
+            if T == 1:
+                return cls()
+        where = device if padding is None else padding.device
+        query = torch.arange(past, past + T, device=where)[:, None]  # (T, 1)
+        key = torch.arange(past + T, device=where)[None, :]  # (1, S)
         allowed = key <= query  # (T, S)
+        if window is not None:
+            allowed &= key > query - window
         if padding is not None:
             allowed = (allowed & padding[:, None, :]) | (key == query)  # (B, T, S)
             return cls(allowed=allowed[:, None])  # (B, 1, T, S)

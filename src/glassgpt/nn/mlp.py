@@ -66,6 +66,6 @@ class SwigluMLP(nn.Module):
         return self.proj(F.silu(gate) * up)
 
 
-def make_mlp(config: ModelConfig) -> nn.Module:
+def make_mlp(config: ModelConfig) -> GeluMLP | SwigluMLP:
     """The MLP that the configuration names."""
     return GeluMLP(config) if config.mlp == "gelu" else SwigluMLP(config)

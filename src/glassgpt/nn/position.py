@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from glassgpt.config import ModelConfig
+
 
 class Rope(NamedTuple):
     """Cosines and sines of some positions, each (T, D / 2)."""
@@ -60,3 +62,21 @@ class SinusoidalEmbedding(nn.Module):
     def forward(self, positions: Tensor) -> Tensor:
         """positions (T,) -> (T, C)."""
         return self.table[positions]
+
+
+def make_added_positions(config: ModelConfig) -> nn.Module | None:
+    """What is added to the embeddings of the tokens; rotary positions act inside attention instead."""
+    match config.position:
+        case "learned":
+            return nn.Embedding(config.block_size, config.n_embd)
+        case "sinusoidal":
+            return SinusoidalEmbedding(config.block_size, config.n_embd)
+        case _:
+            return None
+
+
+def make_rope(config: ModelConfig) -> RotaryEmbedding | None:
+    """Rotary positions, where the configuration wants them."""
+    if config.position != "rope":
+        return None
+    return RotaryEmbedding(config.head_dim, config.block_size, config.rope_theta)

@@ -1,27 +1,36 @@
 """Floor 4: training, from sources to a verdict."""
 
+from glassgpt.train.answer_task import AnswerTask
 from glassgpt.train.events import Evaluated, Event, Sampled, Saved, StepDone, Warned
-from glassgpt.train.objective import LossSum, NextToken
+from glassgpt.train.objective import CrossEntropy, LossSum, n_right
 from glassgpt.train.optim import Muon, make_optimizers, orthogonalize
 from glassgpt.train.schedule import Budget, lr_scale
 from glassgpt.train.session import Session, resume, start
+from glassgpt.train.task import Lengths, Task
+from glassgpt.train.text_task import GapTask, TextTask
 from glassgpt.train.trainer import Trainer
 
 __all__ = [
+    "AnswerTask",
     "Budget",
+    "CrossEntropy",
     "Evaluated",
     "Event",
+    "GapTask",
+    "Lengths",
     "LossSum",
     "Muon",
-    "NextToken",
     "Sampled",
     "Saved",
     "Session",
     "StepDone",
+    "Task",
+    "TextTask",
     "Trainer",
     "Warned",
     "lr_scale",
     "make_optimizers",
+    "n_right",
     "orthogonalize",
     "resume",
     "start",

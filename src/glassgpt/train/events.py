@@ -20,7 +20,10 @@ class StepDone:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The loss on the whole validation split; `best` says that no earlier one was lower."""
+    """The loss on the whole validation split; `best` says that no earlier one was lower.
+
+    `exact`: the share of answers that are right from first to last token, where the task has answers.
+    """
 
     step: int
     nats_per_token: float
@@ -29,6 +32,7 @@ class Evaluated:
     bits_per_byte: float
     best: bool
     seconds: float
+    exact: float | None = None
 
 
 @dataclass(frozen=True)

@@ -18,17 +18,39 @@ class LossSum(NamedTuple):
     n_tokens: Tensor
 
 
-class NextToken(nn.Module):
-    """−ln p of each next token, summed."""
+class CrossEntropy(nn.Module):
+    """−ln p of each target, summed: next tokens, hidden tokens, answers and classes alike."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, label_smoothing: float = 0.0) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.label_smoothing = model, label_smoothing
 
     def forward(self, batch: Batch) -> LossSum:
-        """batch: tokens and targets (B, T). Where the target is IGNORE nothing is counted."""
-        logits = self.model(batch.tokens)  # (B, T, V)
+        """Where the target is IGNORE nothing is counted. Labels are smoothed in training only."""
+        return self.loss(self.logits(batch), batch.targets)
+
+    def logits(self, batch: Batch, *, blank: bool = False) -> Tensor:
+        """(B, T, V), or (B, 1, n_class). blank: with the memory zeroed, as if nothing had been given."""
+        memory = None if batch.source is None else self.model.encode(batch.source)
+        return self.model(batch.tokens, memory=memory.blank() if memory and blank else memory)
+
+    def loss(self, logits: Tensor, targets: Tensor) -> LossSum:
+        """logits: (B, T, V), targets: (B, T)."""
         total = F.cross_entropy(
-            logits.flatten(0, 1).float(), batch.targets.flatten(), ignore_index=IGNORE, reduction="sum"
+            logits.flatten(0, 1).float(),
+            targets.flatten(),
+            ignore_index=IGNORE,
+            reduction="sum",
+            label_smoothing=self.label_smoothing if self.training else 0.0,
         )
-        return LossSum(total, (batch.targets != IGNORE).sum())
+        return LossSum(total, (targets != IGNORE).sum())
+
+
+def n_right(logits: Tensor, targets: Tensor) -> int:
+    """How many sequences would come out right, token by token the likeliest.
+
+    logits: (B, T, V), targets: (B, T). Each token is predicted after the right ones before it, which is what
+    a greedy decoder sees as long as it makes no mistake: so this equals decoding and comparing.
+    """
+    right = (logits.argmax(-1) == targets) | (targets == IGNORE)
+    return int(right.all(-1).sum())

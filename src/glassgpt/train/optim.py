@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from glassgpt.config import OptimConfig
+from glassgpt.nn import Block
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic whose iteration pushes all singular values towards 1, steepest at 0 (Jordan et al. 2024)."""
@@ -74,14 +75,14 @@ class Muon(Optimizer):
 def make_optimizers(model: nn.Module, config: OptimConfig) -> dict[str, Optimizer]:
     """The optimisers of a run by name. Each group remembers its peak rate as `peak_lr`.
 
-    Only matrices decay: norms, biases and embeddings' rows have no direction in which smaller is simpler.
+    Matrices of linear layers decay: norms, biases and embeddings' rows have no direction in which smaller is
+    simpler. Those inside the blocks are Muon's, where it is used.
     """
-    params = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    in_blocks = {name for name, p in params.items() if p.ndim == 2 and name.startswith("blocks.")}
-    for_muon = in_blocks if config.optimizer == "muon" else set()
-    decays = [p for name, p in params.items() if name in in_blocks - for_muon or name == "lm_head.weight"]
-    decaying = {id(p) for p in decays}
-    others = [p for name, p in params.items() if name not in for_muon and id(p) not in decaying]
+    in_blocks = [p for block in model.modules() if isinstance(block, Block) for p in _matrices(block)]
+    for_muon = set(in_blocks) if config.optimizer == "muon" else set()
+    embeddings = {part.weight for part in model.modules() if isinstance(part, nn.Embedding)}
+    decays = [p for p in _matrices(model) if p not in for_muon | embeddings]
+    others = [p for p in model.parameters() if p.requires_grad and p not in {*for_muon, *decays}]
     optimizers: dict[str, Optimizer] = {
         "adamw": AdamW(
             [
@@ -96,12 +97,17 @@ def make_optimizers(model: nn.Module, config: OptimConfig) -> dict[str, Optimize
         )
     }
     if for_muon:
-        muon = [params[name] for name in params if name in for_muon]
-        optimizers["muon"] = Muon(muon, lr=config.muon_lr, weight_decay=config.weight_decay)
+        optimizers["muon"] = Muon(in_blocks, lr=config.muon_lr, weight_decay=config.weight_decay)
     for optimizer in optimizers.values():
         for group in optimizer.param_groups:
             group["peak_lr"] = group["lr"]
     return optimizers
+
+
+def _matrices(module: nn.Module) -> list[Tensor]:
+    """The matrices of all linear layers in a module, in order, each once."""
+    found = [part.weight for part in module.modules() if isinstance(part, nn.Linear)]
+    return list(dict.fromkeys(weight for weight in found if weight.requires_grad))
 
 
 def set_lr(optimizers: dict[str, Optimizer], scale: float) -> None:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from glassgpt.checkpoint import Run, write_json
 from glassgpt.config import RunConfig
-from glassgpt.data import open_tokens, read_corpus, write_tokens
-from glassgpt.diagnose import Score, Verdict, baselines, verdict
+from glassgpt.data import SPECIALS, Corpus, ExampleCorpus, fit_examples, read_corpus, read_examples
+from glassgpt.diagnose import AnswersVerdict, Score, Verdict
 from glassgpt.errors import UserError
-from glassgpt.tokenizers import train_tokenizer
+from glassgpt.tokenizers import Tokenizer, train_tokenizer
+from glassgpt.train.answer_task import AnswerTask
 from glassgpt.train.device import choose_device
 from glassgpt.train.events import Event
 from glassgpt.train.metrics import check_trackers
+from glassgpt.train.task import Task
+from glassgpt.train.text_task import GapTask, TextTask
 from glassgpt.train.trainer import Trainer
 
 Stage = Callable[[str], None]
@@ -28,28 +30,41 @@ Stage = Callable[[str], None]
 
 @dataclass
 class Session:
-    """One sitting of a run: its folder, its trainer, and the baselines to hold its model against."""
+    """One sitting of a run: its folder, its trainer, and what there is to hold its model against."""
 
     folder: Run
     trainer: Trainer
-    baselines: list[Score]
     notes: tuple[str, ...]
+    _verdict: Verdict | AnswersVerdict | None = field(default=None, repr=False)
+
+    @property
+    def task(self) -> Task:
+        """What is learned."""
+        return self.trainer.task
+
+    @property
+    def baselines(self) -> list[Score]:
+        """The losses of counting, on the same validation split."""
+        return self.task.baselines
 
     def run(self) -> Iterator[Event]:
         """Train; yields the trainer's events. Raises UserError while another process trains this run."""
         with _only_writer(self.folder):
+            self._verdict = None
             self.folder.verdict_file.unlink(missing_ok=True)
             yield from self.trainer.run()
             if not self.trainer.stopping:
                 write_json(self.folder.verdict_file, self.verdict().to_dict())
 
-    def verdict(self) -> Verdict:
-        """The model's best loss beside the baselines, on the same whole validation split."""
-        val = self.trainer.data.val
-        if not math.isfinite(self.trainer.best):
-            raise UserError("there is no verdict yet: the model has not been evaluated; train longer")
-        model = Score("this model", self.trainer.best * val.n_chars, val.n_chars, val.n_bytes)
-        return verdict(self.baselines, model)
+    def verdict(self) -> Verdict | AnswersVerdict:
+        """The model's best step beside the baselines, on the same whole validation split."""
+        if self._verdict is None:
+            if not math.isfinite(self.trainer.best):
+                raise UserError("there is no verdict yet: the model has not been evaluated; train longer")
+            val = self.task.val
+            score = Score("this model", self.trainer.best * val.n_chars, val.n_chars, val.n_bytes)
+            self._verdict = self.task.verdict(score, lambda: self.folder.model(self.trainer.device))
+        return self._verdict
 
 
 def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambda _: None) -> Session:
@@ -57,42 +72,67 @@ def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambd
     choose_device(config.train.device)  # what would fail later fails before any work is done
     check_trackers(config)
     stage("reading " + ", ".join(config.data.sources))
-    corpus = read_corpus(config.data)
-    run = Run.create(Path(out) if out else new_path(config), config)
+    if (corpus := read_examples(config)) is not None:
+        config = _with_facts(config, corpus)
+    else:
+        corpus = read_corpus(config.data)
+    path = Path(out) if out else new_path(config)
     stage(f"training the {config.tokenizer.kind} tokenizer")
-    tokenizer = train_tokenizer(
-        config.tokenizer.kind, corpus.train.chunks(), vocab_size=config.tokenizer.vocab_size
-    )
+    specials = () if config.model.labels else SPECIALS.get(config.model.family, ())
+    kind, vocab_size = config.tokenizer.kind, config.tokenizer.vocab_size
+    if isinstance(corpus, ExampleCorpus):
+        tokenizer = train_tokenizer(kind, corpus.texts(), vocab_size=vocab_size, specials=specials)
+        corpus = fit_examples(config, corpus, tokenizer)
+        run = Run.create(path, config)
+    else:
+        run = Run.create(path, config)
+        tokenizer = train_tokenizer(kind, corpus.train.chunks(), vocab_size=vocab_size, specials=specials)
     tokenizer.save(run.tokenizer_file)
-    data = write_tokens(corpus, tokenizer, run.data)
-    stage("counting what n-grams and xz can do")
-    scores = baselines(corpus)
-    write_json(run.path / "baselines.json", verdict(scores, None).to_dict())
-    return Session(run, Trainer(run, config, tokenizer, data), scores, corpus.notes)
+    stage("counting what there is to beat")
+    task = _prepare(config, corpus, tokenizer, run)
+    return Session(run, Trainer(run, config, task), corpus.notes)
+
+
+def _prepare(config: RunConfig, corpus: Corpus | ExampleCorpus, tokenizer: Tokenizer, run: Run) -> Task:
+    if isinstance(corpus, ExampleCorpus):
+        return AnswerTask.prepare(config, corpus, tokenizer, run)
+    kind = GapTask if config.model.family == "encoder" else TextTask
+    return kind.prepare(config, corpus, tokenizer, run)
+
+
+def _open(config: RunConfig, run: Run) -> Task:
+    family, tokenizer = config.model.family, run.tokenizer()
+    if family in ("seq2seq", "captioner") or config.model.labels:
+        return AnswerTask.open(config, tokenizer, run)
+    kind = GapTask if family == "encoder" else TextTask
+    return kind.open(config, tokenizer, run)
+
+
+def _with_facts(config: RunConfig, corpus: ExampleCorpus) -> RunConfig:
+    """The configuration with what only the data know: the classes, the images' colours."""
+    facts: dict[str, object] = {}
+    if config.model.family == "encoder":
+        facts["labels"] = tuple(sorted({example.target for example in (*corpus.train, *corpus.val)}))
+    if corpus.images is not None:
+        facts["channels"] = corpus.images.shape[1]
+    return config.model_copy(update={"model": config.model.model_copy(update=facts)})
 
 
 def resume(path: Path | str, config: RunConfig | None = None) -> Session:
     """Open a run to go on from its newest whole checkpoint; `config` replaces the stored one."""
     run = Run.open(path)
-    trainer = Trainer(run, config or run.config(), run.tokenizer(), open_tokens(run.data))
+    merged = config or run.config()
+    trainer = Trainer(run, merged, _open(merged, run))
     notes = trainer.resume()
     if trainer.progress >= 1 and run.verdict_file.is_file():
         done = f"{trainer.step} steps in {trainer.elapsed_s / 60:.2f} minutes"
         raise UserError(
             f"{path} is finished ({done}): --steps or --minutes name its length in all; give more"
         )
-    session = Session(run, trainer, _read_baselines(run), tuple(notes))
+    session = Session(run, trainer, tuple(notes))
     if config is not None:  # only now that everything else has gone well
         write_json(run.config_file, config.model_dump(mode="json"))
     return session
-
-
-def _read_baselines(run: Run) -> list[Score]:
-    file = run.path / "baselines.json"
-    try:
-        return list(Verdict.from_dict(json.loads(file.read_text("utf-8"))).scores)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{file} is damaged ({error}); train the run anew") from error
 
 
 def new_path(config: RunConfig, parent: Path = Path("runs")) -> Path:

@@ -25,24 +25,19 @@ from glassgpt.checkpoint import (
     weights,
 )
 from glassgpt.config import RunConfig
-from glassgpt.data import Batch, TokenData, TrainWindows, eval_batches
+from glassgpt.data import IGNORE
 from glassgpt.errors import UserError
-from glassgpt.generate import sample_text
 from glassgpt.models import build
-from glassgpt.tokenizers import Tokenizer
 from glassgpt.train.device import autocast, choose_device, choose_dtype
 from glassgpt.train.events import Evaluated, Event, Sampled, Saved, StepDone, Warned
 from glassgpt.train.metrics import make_trackers
-from glassgpt.train.objective import NextToken
+from glassgpt.train.objective import CrossEntropy, n_right
 from glassgpt.train.optim import load_state_tensors, make_optimizers, set_lr, state_tensors
 from glassgpt.train.schedule import Budget, lr_scale
+from glassgpt.train.task import Task
 
 MAX_EVAL_SHARE = 0.2
 """Of a run measured in minutes, evaluation takes no more than this share."""
-EVAL_TOKENS = 16_384
-"""Tokens per forward pass of an evaluation, at most; large enough to be quick."""
-EVAL_LOGITS = 1 << 26
-"""Logits per forward pass of an evaluation, at most: 256 MB in float32."""
 
 
 class Trainer:
@@ -51,15 +46,14 @@ class Trainer:
     Everything random in step n follows from (seed, n), so a resumed run draws what an unbroken one would.
     """
 
-    def __init__(self, run: Run, config: RunConfig, tokenizer: Tokenizer, data: TokenData) -> None:
-        self.folder, self.config, self.tokenizer, self.data = run, config, tokenizer, data
+    def __init__(self, run: Run, config: RunConfig, task: Task) -> None:
+        self.folder, self.config, self.task = run, config, task
         self.device = choose_device(config.train.device)
         self.dtype = choose_dtype(config.train.dtype, self.device)
         torch.manual_seed(config.train.seed)
-        self.model = build(config.model, tokenizer.n_vocab).to(self.device)
-        self.objective = NextToken(self.model)
+        self.model = build(config.model, task.tokenizer.n_vocab).to(self.device)
+        self.objective = CrossEntropy(self.model, config.train.label_smoothing)
         self.optimizers = make_optimizers(self.model, config.optim)
-        self.windows = TrainWindows(data.train, config.model.block_size, config.train.seed)
         self.budget = Budget.of(config.train)
         self.step = 0
         self.best = math.inf
@@ -122,11 +116,7 @@ class Trainer:
                 yield event
 
     def _events(self) -> Iterator[Event]:
-        if self.windows.T < self.config.model.block_size:
-            yield Warned(
-                f"the text has fewer tokens than a block of {self.config.model.block_size}: the model learns "
-                f"positions up to {self.windows.T} only; give more text or a smaller --block-size"
-            )
+        yield from map(Warned, self.task.warnings())
         if self.budget.seconds is not None and not self._eval_s:
             self._eval_s = self._guess_eval_seconds()
             self._next_eval = self._plan_eval()
@@ -174,8 +164,8 @@ class Trainer:
     def _accumulate_gradients(self) -> tuple[float, int]:
         """Gradients of the mean loss over the step's micro-batches; returns that loss and the token count."""
         B, n = self.config.train.micro_batch_size, self.config.train.grad_accum_steps
-        batches = [self.windows.batch(self.step * n + i, B) for i in range(n)]
-        n_tokens = sum(batch.targets.numel() for batch in batches)
+        batches = [self.task.train_batch(self.step * n + i, B) for i in range(n)]
+        n_tokens = sum(int((batch.targets != IGNORE).sum()) for batch in batches)
         total = torch.zeros((), device=self.device)
         for batch in batches:
             with autocast(self.device, self.dtype):
@@ -195,7 +185,7 @@ class Trainer:
 
     def _evaluate(self) -> Iterator[Event]:
         began = time.monotonic()
-        nats, val = self._val_nats(), self.data.val
+        (nats, exact), val = self._measure(), self.task.val
         self._evaluated = self.step
         self._eval_s = time.monotonic() - began
         nats_per_char = nats / val.n_chars
@@ -204,12 +194,13 @@ class Trainer:
         self._next_eval = self._plan_eval()
         yield Evaluated(
             step=self.step,
-            nats_per_token=nats / len(val),
+            nats_per_token=nats / val.n_tokens,
             nats_per_char=nats_per_char,
             bits_per_char=nats_per_char / math.log(2),
             bits_per_byte=nats / val.n_bytes / math.log(2),
             best=best,
             seconds=self._eval_s,
+            exact=exact,
         )
         if self.config.train.sample_tokens:
             yield self._sample()
@@ -217,29 +208,29 @@ class Trainer:
             yield self._save(best=True)
 
     @torch.no_grad()
-    def _val_nats(self) -> float:
-        """The cost of the whole validation split."""
+    def _measure(self) -> tuple[float, float | None]:
+        """The cost of the whole validation split in nats, and the share of its answers that are right."""
         self.objective.eval()
-        nats = 0.0
-        for batch in self._eval_batches():
+        nats, right, n = 0.0, 0, 0
+        for batch in self.task.eval_batches():
+            batch = batch.to(self.device)
             with autocast(self.device, self.dtype):
-                nats += self.objective(batch.to(self.device)).total.item()
+                logits = self.objective.logits(batch)
+                nats += self.objective.loss(logits, batch.targets).total.item()
+            if self.task.has_answers:
+                right += n_right(logits, batch.targets)
+                n += len(batch.targets)
         self.objective.train()
-        return nats
-
-    def _eval_batches(self) -> Iterator[Batch]:
-        T = self.config.model.block_size
-        tokens = min(EVAL_TOKENS, EVAL_LOGITS // self.model.n_vocab)
-        return eval_batches(self.data, T, max(1, tokens // T))
+        return nats, right / n if n else None
 
     @torch.no_grad()
     def _guess_eval_seconds(self) -> float:
         """How long an evaluation will take, from one batch of it."""
-        batch = next(self._eval_batches())
+        batch = next(self.task.eval_batches())
         began = time.monotonic()
         with autocast(self.device, self.dtype):
-            self.objective(batch.to(self.device)).total.item()
-        return (time.monotonic() - began) * len(self.data.val) / batch.targets.numel()
+            n_tokens = self.objective(batch.to(self.device)).n_tokens.item()
+        return (time.monotonic() - began) * self.task.val.n_tokens / max(1, n_tokens)
 
     def _plan_eval(self) -> float:
         """The progress at which the next evaluation is due: evenly spaced, wider where they are slow."""
@@ -251,8 +242,7 @@ class Trainer:
     def _sample(self) -> Sampled:
         self.model.eval()
         train = self.config.train
-        pieces = sample_text(self.model, self.tokenizer, max_new_tokens=train.sample_tokens, seed=train.seed)
-        text = "".join(pieces)
+        text = self.task.sample(self.model, train.sample_tokens, train.seed)
         self.model.train()
         self.folder.samples.mkdir(exist_ok=True)
         (self.folder.samples / f"step-{self.step:010d}.txt").write_text(text, "utf-8")

@@ -1,13 +1,18 @@
-"""One module for every role, held against the readable reference and against torch's own attention."""
+"""The parts of attention: the kernel against the readable reference, masks, positions and the cache.
+
+Its roles are held against torch's own attention in tests/equivalence/test_attention_roles.py.
+"""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 import torch
 from torch import nn
 
 from glassgpt.config import ModelConfig
-from glassgpt.nn import Attention, AttnMask, KVCache, RotaryEmbedding, attention_weights
+from glassgpt.nn import Attention, AttnMask, KVCache, RotaryEmbedding, SinusoidalEmbedding, attention_weights
 
 B, T, S, C, H, D = 2, 7, 5, 24, 4, 6
 
@@ -20,46 +25,25 @@ def attention(**fields: object) -> Attention:
     return module
 
 
-def torch_attention(ours: Attention) -> nn.MultiheadAttention:
-    theirs = nn.MultiheadAttention(C, H, batch_first=True)
-    with torch.no_grad():
-        theirs.in_proj_weight.copy_(ours.qkv.weight)
-        theirs.in_proj_bias.copy_(ours.qkv.bias)
-        theirs.out_proj.weight.copy_(ours.proj.weight)
-        theirs.out_proj.bias.copy_(ours.proj.bias)
-    return theirs
-
-
 def real_tokens(lengths: list[int], n: int) -> torch.Tensor:
     return torch.arange(n)[None, :] < torch.tensor(lengths)[:, None]
 
 
+REAL = real_tokens([7, 4], T)
 MASKS = {
-    "full": (AttnMask.full(), {}),
-    "causal": (AttnMask.causal(T), {"attn_mask": torch.ones(T, T, dtype=torch.bool).triu(1)}),
-    "padding": (AttnMask.padding(real_tokens([7, 4], T)), {"key_padding_mask": ~real_tokens([7, 4], T)}),
+    "full": AttnMask.full(),
+    "causal": AttnMask.causal(T),
+    "padding": AttnMask.padding(REAL),
+    "causal window": AttnMask.causal(T, window=3),
+    "padding window": AttnMask.padding(REAL, window=3),
+    "causal padding window": AttnMask.causal(T, padding=REAL, window=3),
 }
-
-
-@pytest.mark.parametrize("role", MASKS)
-def test_self_attention_equals_torch(role: str) -> None:
-    mask, theirs = MASKS[role]
-    ours, x = attention(), torch.randn(B, T, C)
-    expected, _ = torch_attention(ours)(x, x, x, need_weights=False, **theirs)
-    torch.testing.assert_close(ours(x, mask=mask), expected, atol=1e-5, rtol=1e-5)
-
-
-def test_cross_attention_equals_torch() -> None:
-    ours, x, memory = attention(), torch.randn(B, T, C), torch.randn(B, S, C)
-    real = real_tokens([5, 2], S)
-    expected, _ = torch_attention(ours)(x, memory, memory, key_padding_mask=~real)
-    torch.testing.assert_close(ours(x, memory, mask=AttnMask.padding(real)), expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("n_kv_head", [4, 2, 1])
 @pytest.mark.parametrize("role", MASKS)
 def test_kernel_equals_reference(role: str, n_kv_head: int) -> None:
-    mask = MASKS[role][0]
+    mask = MASKS[role]
     q, k, v = torch.randn(B, H, T, D), torch.randn(B, n_kv_head, T, D), torch.randn(B, n_kv_head, T, D)
     weights = attention_weights(q, k, mask)
     expected = weights @ v.repeat_interleave(H // n_kv_head, dim=1)
@@ -72,32 +56,6 @@ def test_reference_refuses_an_empty_row() -> None:
         attention_weights(
             torch.randn(1, 1, 2, 4), torch.randn(1, 1, 2, 4), AttnMask.padding(torch.zeros(1, 2).bool())
         )
-
-
-def test_grouped_queries_equal_repeated_heads() -> None:
-    grouped, full = attention(n_kv_head=2), attention()
-    with torch.no_grad():
-        for mine, theirs in ((grouped.qkv.weight, full.qkv.weight), (grouped.qkv.bias, full.qkv.bias)):
-            q, k, v = mine.split([H * D, 2 * D, 2 * D])
-            repeat = [w.unflatten(0, (2, D)).repeat_interleave(2, dim=0).flatten(0, 1) for w in (k, v)]
-            theirs.copy_(torch.cat((q, *repeat)))
-        full.proj.load_state_dict(grouped.proj.state_dict())
-    x = torch.randn(B, T, C)
-    mask = AttnMask.causal(T)
-    torch.testing.assert_close(grouped(x, mask=mask), full(x, mask=mask), atol=1e-5, rtol=1e-5)
-
-
-def test_a_past_is_seen_and_the_future_is_not() -> None:
-    """Chunks through a cache equal the whole, although the kernel's own causal flag would misalign them."""
-    module, x = attention(), torch.randn(B, T, C)
-    cache = KVCache(1, B, H, T, D)
-    pieces = []
-    for piece in x.split([3, 1, 3], dim=1):
-        mask = AttnMask.causal(piece.shape[1], cache.pos)
-        pieces.append(module(piece, mask=mask, kv=cache.layer(0)))
-        cache.advance(piece.shape[1])
-    whole = module(x, mask=AttnMask.causal(T))
-    torch.testing.assert_close(torch.cat(pieces, dim=1), whole, atol=1e-5, rtol=1e-5)
 
 
 def test_padded_causal_equals_unpadded() -> None:
@@ -121,8 +79,60 @@ def test_rotary_scores_depend_on_distance_only() -> None:
     torch.testing.assert_close(rope(40, 1).rotate(q).norm(), q.norm())
 
 
+def shown(mask: AttnMask, T: int, S: int) -> list[list[int]]:
+    return mask.dense(T, S).int().reshape(T, S).tolist()
+
+
+def test_a_window_counts_the_token_itself() -> None:
+    assert shown(AttnMask.causal(4, window=2), 4, 4) == [
+        [1, 0, 0, 0],
+        [1, 1, 0, 0],
+        [0, 1, 1, 0],
+        [0, 0, 1, 1],
+    ]
+    assert shown(AttnMask.causal(1, past=3, window=2), 1, 4) == [[0, 0, 1, 1]]
+    real = torch.tensor([[True, True, True, False]])
+    both = [[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 1, 1]]
+    assert shown(AttnMask.padding(real, window=2), 4, 4) == both
+
+
+@pytest.mark.parametrize("window", [None, 4, 9])
+def test_the_fast_paths_are_taken_where_nothing_needs_a_mask(window: int | None) -> None:
+    assert AttnMask.causal(4, window=window) == AttnMask(is_causal=True)
+    assert AttnMask.causal(1, past=3, window=window) == AttnMask.full()
+
+
+def test_sinusoids_are_those_of_the_paper() -> None:
+    table = SinusoidalEmbedding(10, 6)(torch.arange(10))
+    for place in (0, 3, 9):
+        for i in range(3):
+            angle = place / 10_000 ** (2 * i / 6)
+            assert table[place, 2 * i].item() == pytest.approx(math.sin(angle), abs=1e-6)
+            assert table[place, 2 * i + 1].item() == pytest.approx(math.cos(angle), abs=1e-6)
+
+
+def test_a_reset_cache_forgets_the_text_and_keeps_the_memory() -> None:
+    cache = KVCache(2, 1, 1, 4, 2)
+    cache.layer(0).extend(torch.ones(1, 1, 3, 2), torch.ones(1, 1, 3, 2))
+    cache.memory(1).keep(torch.ones(1, 1, 5, 2), torch.zeros(1, 1, 5, 2))
+    cache.advance(3)
+    cache.reset()
+    k, _ = cache.layer(0).extend(torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 1, 2))
+    assert k.shape == (1, 1, 1, 2) and not k.any()
+    assert cache.memory(0).kept is None and cache.memory(1).kept is not None
+
+
 def test_cache_keeps_the_selected_rows() -> None:
     cache = KVCache(1, 3, 1, 4, 2)
     cache.layer(0).extend(torch.arange(3.0).view(3, 1, 1, 1).expand(3, 1, 1, 2), torch.zeros(3, 1, 1, 2))
     cache.select(torch.tensor([2, 0]))
     assert cache.keys[0, :, 0, 0, 0].tolist() == [2.0, 0.0]
+
+
+def test_kept_memory_follows_the_selected_rows() -> None:
+    cache, k = KVCache(1, 3, 1, 4, 2), torch.arange(3.0).view(3, 1, 1, 1)
+    cache.memory(0).keep(k, -k)
+    cache.select(torch.tensor([2, 0, 2, 1]))
+    kept = cache.memory(0).kept
+    assert kept is not None
+    assert [part.flatten().tolist() for part in kept] == [[2, 0, 2, 1], [-2, 0, -2, -1]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from glassgpt.config import ModelConfig
@@ -32,11 +33,17 @@ def test_the_memory_matters_and_its_padding_does_not() -> None:
     assert torch.equal(run(states), run(changed_padding))
 
 
-def test_without_a_memory_it_is_a_block_without_cross_attention() -> None:
-    module, x = block(), torch.randn(2, 5, 16)
-    plain = Block(CONFIG)
-    plain.load_state_dict(
-        {k: v for k, v in module.state_dict().items() if "cross" not in k and "norm_x" not in k}
-    )
-    mask = AttnMask.causal(5)
-    torch.testing.assert_close(module(x, mask=mask), plain(x, mask=mask))
+def test_without_a_memory_it_says_that_one_is_missing() -> None:
+    with pytest.raises(AssertionError, match="encode a source first"):
+        block()(torch.randn(2, 5, 16), mask=AttnMask.causal(5))
+
+
+def test_a_memory_follows_its_rows_and_forgets_its_content() -> None:
+    states, real = torch.randn(3, 4, 16), torch.tensor([[1, 1, 1, 1], [1, 0, 0, 0], [1, 1, 0, 0]]).bool()
+    rows = torch.tensor([2, 0, 2])
+    chosen = Memory(states, AttnMask.padding(real)).select(rows)
+    assert torch.equal(chosen.states, states[rows])
+    assert torch.equal(chosen.mask.dense(1, 4)[:, 0, 0], real[rows])
+    assert Memory(states, AttnMask.full()).select(rows).mask.allowed is None
+    blank = chosen.blank()
+    assert not blank.states.any() and blank.states.shape == chosen.states.shape and blank.mask is chosen.mask

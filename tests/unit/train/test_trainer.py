@@ -60,7 +60,7 @@ def test_the_evaluation_is_the_whole_split_whatever_the_batch(text_file: Path, t
     session = start(config(text_file, {"steps": 3}), tmp_path / "run")
     finished(session)
     trainer = session.trainer
-    val, train = trainer.data.val.ids.astype("int64"), trainer.data.train.ids.astype("int64")
+    val, train = trainer.task.data.val.ids.astype("int64"), trainer.task.data.train.ids.astype("int64")
     tokens = torch.tensor([train[-1], *val])
     nats = 0.0
     with torch.no_grad():
@@ -68,7 +68,7 @@ def test_the_evaluation_is_the_whole_split_whatever_the_batch(text_file: Path, t
             window = tokens[i : i + 33]
             logits = trainer.model.eval()(window[None, :-1])[0]
             nats += torch.nn.functional.cross_entropy(logits, window[1:], reduction="sum").item()
-    assert trainer._val_nats() == pytest.approx(nats, rel=1e-5)
+    assert trainer._measure()[0] == pytest.approx(nats, rel=1e-5)
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
@@ -139,7 +139,7 @@ def test_the_best_weights_are_the_ones_that_are_used(text_file: Path, tmp_path: 
     assert evals[-1] > min(evals)
     model, _ = load_run(tmp_path / "run")
     session.trainer.model.load_state_dict(model.state_dict())
-    nats = session.trainer._val_nats() / session.trainer.data.val.n_chars
+    nats = session.trainer._measure()[0] / session.task.val.n_chars
     assert nats == pytest.approx(min(evals), rel=1e-4)
     assert session.trainer.best == min(evals)
 

@@ -1,0 +1,46 @@
+"""Opening a run for the command that its family is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from glassgpt.checkpoint import load_run
+from glassgpt.config import ModelConfig
+from glassgpt.errors import UserError
+from glassgpt.models import Model
+from glassgpt.tokenizers import Tokenizer
+from glassgpt.train.device import choose_device
+
+COMMANDS = {
+    "sample": "write on",
+    "translate": "turn one text into another",
+    "ask": "answer about images",
+    "fill": "fill gaps",
+    "classify": "tell classes apart",
+}
+
+
+def command_for(config: ModelConfig) -> str:
+    """The command that uses a model of this kind."""
+    match config.family:
+        case "gpt" | "bigram":
+            return "sample"
+        case "seq2seq":
+            return "translate"
+        case "captioner":
+            return "ask"
+        case "encoder":
+            return "classify" if config.labels else "fill"
+
+
+def open_for(command: str, run: Path, device: str) -> tuple[Model, Tokenizer]:
+    """The best model of a run and its tokenizer. Raises UserError where another command is meant."""
+    model, tokenizer = load_run(run, choose_device(device))
+    right = command_for(model.config)
+    if right != command:
+        kind = model.config.family
+        raise UserError(
+            f"{run} is a {kind}, which can {COMMANDS[right]}, not {COMMANDS[command]}: "
+            f"use `glassgpt {right} {run}`"
+        )
+    return model, tokenizer

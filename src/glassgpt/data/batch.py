@@ -1,0 +1,33 @@
+"""What a training step is fed: the same type for every family."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+IGNORE = -100
+"""Target of a position that is not predicted; the default of torch's cross-entropy."""
+
+
+class Batch(NamedTuple):
+    """Tokens, what to predict from them, and what to look at meanwhile.
+
+    tokens: (B, T) int64, PAD where there is none. targets: int64, what the model's logits are held against,
+    or IGNORE: (B, T) next or hidden tokens, (B, 1) classes. source: None, (B, S) tokens, or images
+    (B, channels, H, W) of uint8.
+    """
+
+    tokens: Tensor
+    targets: Tensor
+    source: Tensor | None = None
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on a device; from pinned memory without waiting."""
+
+        def moved(t: Tensor) -> Tensor:
+            return t.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else t.to(device)
+
+        source = None if self.source is None else moved(self.source)
+        return Batch(moved(self.tokens), moved(self.targets), source)

@@ -1,0 +1,78 @@
+"""Handwritten digits to compose pictures of: loaded, split into train, val and test, drawn into cells.
+
+They are the 1,797 digits of 8×8 pixels that scikit-learn brings (UCI optdigits), split by picture; who
+wrote which is not recorded, so one hand may stand in all three parts. What is composed is in scenes.py.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from glassgpt.errors import UserError
+
+SIDE = 8
+"""Side of a digit's picture in pixels."""
+CELL = 12
+"""Side of the cell that it is drawn into."""
+HELD_OUT = (0.10, 0.15)
+"""Shares of the pictures that are only for val and only for test."""
+
+
+def load_digits() -> tuple[np.ndarray, np.ndarray]:
+    """Pictures (1797, 8, 8) from 0 to 1, and the digit 0..9 that each shows."""
+    try:
+        from sklearn import datasets
+    except ImportError as error:
+        raise UserError(
+            "scikit-learn is not installed: pip install 'glassgpt[data]' (in a clone: '.[data]')"
+        ) from error
+    values, labels = datasets.load_digits(return_X_y=True)
+    return (np.asarray(values).reshape(-1, SIDE, SIDE) / 16).astype(np.float32), np.asarray(labels)
+
+
+def split_digits(labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Indices of the pictures of train, val and test, each digit in the same shares, sorted by digit."""
+    rng = np.random.default_rng(seed)
+    parts: tuple[list[np.ndarray], ...] = ([], [], [])
+    for digit in range(10):
+        own = rng.permutation(np.flatnonzero(labels == digit))
+        n_val, n_test = (round(len(own) * share) for share in HELD_OUT)
+        shares = np.split(own, [len(own) - n_val - n_test, len(own) - n_test])
+        for part, some in zip(parts, shares, strict=True):
+            part.append(some)
+    train, val, test = map(np.concatenate, parts)
+    return train, val, test
+
+
+def draw_digits(pictures: np.ndarray, rng: np.random.Generator, augment: bool) -> np.ndarray:
+    """Pictures (n, 8, 8) of 0..1 as cells (n, 12, 12) of uint8, each digit at a place of its own.
+
+    With `augment` each is also turned by up to 0.2 radians, scaled by up to 12 %, slanted by up to 15 %
+    and inked by 0.7 to 1.1. Both move it by fractions of a pixel, so that both come out equally soft.
+    """
+    n = len(pictures)
+    wobble = rng.uniform(-1, 1, (4, n)).astype(np.float32) * augment
+    angle, scale, shear, ink = wobble * np.array([[0.2], [0.12], [0.15], [0.2]], np.float32)
+    room = np.maximum(0, (CELL - SIDE * (1 + scale)) / 2)  # on either side of a digit in the middle
+    shift_y, shift_x = (rng.uniform(-1, 1, (2, n)).astype(np.float32) * room)[:, :, None, None]
+    grid = np.arange(CELL, dtype=np.float32) - (CELL - 1) / 2
+    y, x = grid[:, None] - shift_y, grid[None, :] - shift_x  # (n, 12, 1), (n, 1, 12) from its middle
+    cos, sin, lean = (
+        each[:, None, None] for each in (np.cos(angle) / (1 + scale), np.sin(angle) / (1 + scale), shear)
+    )
+    from_y = y * cos - x * sin
+    from_x = y * sin + x * cos + lean * from_y
+    return _read_off(pictures * (1 + ink - 0.1 * augment)[:, None, None], from_y, from_x)
+
+
+def _read_off(pictures: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Bilinear values (n, 12, 12) of uint8 at y, x, counted from the picture's middle; black outside."""
+    n, side = len(pictures), SIDE + 2  # with a margin of 1, into which everything outside is clipped
+    flat = np.pad(pictures, ((0, 0), (1, 1), (1, 1))).ravel()
+    y, x = (np.clip(each + (side - 1) / 2, 0, side - 1.001) for each in (y, x))
+    top, left = y.astype(np.int32), x.astype(np.int32)
+    y, x = y - top, x - left
+    at = (np.arange(n, dtype=np.int32) * side * side)[:, None, None] + top * side + left
+    upper = flat[at] * (1 - x) + flat[at + 1] * x
+    lower = flat[at + side] * (1 - x) + flat[at + side + 1] * x
+    return (np.clip(upper * (1 - y) + lower * y, 0, 1) * 255).round().astype(np.uint8)

@@ -1,0 +1,55 @@
+"""Rows of different lengths in one flat array, and the padded matrices made of some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Row i is `ids[starts[i] : starts[i + 1]]`.
+
+    >>> rows = Ragged.of([[1, 2, 3], [], [4]])
+    >>> len(rows), rows.lengths.tolist(), rows[2].tolist()
+    (3, [3, 0, 1], [4])
+    """
+
+    ids: np.ndarray
+    starts: np.ndarray
+    """(n_rows + 1,), rising from 0 to the number of ids."""
+
+    @classmethod
+    def of(cls, rows: Iterable[Sequence[int]]) -> Self:
+        """Rows of token ids, in the smallest of the usual types."""
+        arrays = [np.asarray(row, np.int64) for row in rows]
+        ids = np.concatenate(arrays) if arrays else np.zeros(0, np.int64)
+        starts = np.cumsum([0, *map(len, arrays)])
+        return cls(ids.astype(np.uint16 if ids.max(initial=0) < 1 << 16 else np.int32), starts)
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        return self.ids[self.starts[i] : self.starts[i + 1]]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Length of each row: (n_rows,)."""
+        return np.diff(self.starts)
+
+    def matrix(self, rows: np.ndarray, fill: int) -> np.ndarray:
+        """Some rows side by side, (len(rows), longest), int64, filled up at their ends.
+
+        >>> Ragged.of([[1, 2, 3], [], [4]]).matrix(np.array([2, 0]), fill=-1).tolist()
+        [[4, -1, -1], [1, 2, 3]]
+        """
+        lengths = self.lengths[rows]
+        column = np.arange(lengths.max(initial=0))
+        real = column < lengths[:, None]
+        matrix = np.full(real.shape, fill, np.int64)
+        matrix[real] = self.ids[(self.starts[rows][:, None] + column)[real]]
+        return matrix

@@ -1,0 +1,67 @@
+"""What is hidden is decided by the seed, is what is asked for, and is asked for once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from glassgpt.data import IGNORE, MaskedWindows, Split, TrainWindows, hidden_places, masked_eval_batches
+
+MASK = 5000
+
+
+def split(n: int) -> Split:
+    return Split(np.arange(n, dtype=np.uint16), n, n)
+
+
+def windows(seed: int = 3, fraction: float = 0.15) -> MaskedWindows:
+    return MaskedWindows(split(1000), 16, seed, MASK, fraction)
+
+
+def test_a_batch_depends_on_nothing_but_seed_and_index() -> None:
+    ahead = windows()
+    for i in range(40):
+        ahead.batch(i, 4)
+    again, direct = ahead.batch(7, 4), windows().batch(7, 4)
+    assert torch.equal(again.tokens, direct.tokens) and torch.equal(again.targets, direct.targets)
+    for other in (windows(seed=4).batch(7, 4), direct._replace(tokens=windows().batch(8, 4).tokens)):
+        assert not torch.equal(other.tokens, direct.tokens)
+
+
+def test_other_places_are_hidden_when_a_window_comes_again() -> None:
+    gaps = [windows().batch(i, 4).targets != IGNORE for i in range(6)]
+    assert len({tuple(gap.flatten().tolist()) for gap in gaps}) == 6
+
+
+@pytest.mark.parametrize(("fraction", "n_hidden"), [(0.15, 10), (0.5, 32), (0.001, 1)])
+def test_a_share_is_hidden_and_only_that_is_asked_for(fraction: float, n_hidden: int) -> None:
+    tokens, targets, source = windows(fraction=fraction).batch(2, 4)
+    whole = TrainWindows(split(1000), 16, seed=3).batch(2, 4).tokens
+    asked = targets != IGNORE
+    assert source is None and int(asked.sum()) == n_hidden
+    assert (tokens[asked] == MASK).all() and torch.equal(tokens[~asked], whole[~asked])
+    assert torch.equal(targets[asked], whole[asked])
+
+
+def test_the_same_places_are_hidden_each_time_it_is_measured() -> None:
+    hidden = hidden_places(200, 0.15, seed=1)
+    assert hidden.shape == (200,) and hidden.dtype == bool and hidden.sum() == 30
+    assert np.array_equal(hidden, hidden_places(200, 0.15, seed=1))
+    assert not np.array_equal(hidden, hidden_places(200, 0.15, seed=2))
+    assert hidden_places(1, 0.15, seed=1).tolist() == [True]
+
+
+@pytest.mark.parametrize("n", [1, 5, 16, 17, 64, 65, 1000])
+@pytest.mark.parametrize("B", [1, 3])
+def test_each_hidden_token_is_a_target_once_and_no_other(n: int, B: int) -> None:
+    hidden, asked = hidden_places(n, 0.15, seed=1), []
+    hidden[-1] = True  # in a last window that may be shorter than the others
+    for tokens, targets, _ in masked_eval_batches(split(n), hidden, 16, B, MASK):
+        assert tokens.shape == targets.shape and tokens.shape[0] <= B and tokens.shape[1] <= 16
+        gaps = targets != IGNORE
+        assert gaps.any() and (tokens[gaps] == MASK).all()
+        context = tokens.where(~gaps, targets)  # ids count up, so a window put together again does as well
+        assert torch.equal(context - context[:, :1], torch.arange(tokens.shape[1]).expand_as(context))
+        asked += targets[gaps].tolist()
+    assert asked == np.flatnonzero(hidden).tolist()
