@@ -47,12 +47,12 @@ def split_digits(labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray,
 def draw_digits(pictures: np.ndarray, rng: np.random.Generator, augment: bool) -> np.ndarray:
     """Pictures (n, 8, 8) of 0..1 as cells (n, 12, 12) of uint8, each digit at a place of its own.
 
-    With `augment` each is also turned by up to 0.2 radians, scaled by up to 12 %, slanted by up to 15 %
-    and inked by 0.7 to 1.1. Both move it by fractions of a pixel, so that both come out equally soft.
+    With `augment` each is also turned by up to 0.1 radians, scaled by up to 6 %, slanted by up to 8 %
+    and inked by 0.85 to 1.05. Both move it by fractions of a pixel, so that both come out equally soft.
     """
     n = len(pictures)
     wobble = rng.uniform(-1, 1, (4, n)).astype(np.float32) * augment
-    angle, scale, shear, ink = wobble * np.array([[0.2], [0.12], [0.15], [0.2]], np.float32)
+    angle, scale, shear, ink = wobble * np.array([[0.1], [0.06], [0.08], [0.1]], np.float32)
     room = np.maximum(0, (CELL - SIDE * (1 + scale)) / 2)  # on either side of a digit in the middle
     shift_y, shift_x = (rng.uniform(-1, 1, (2, n)).astype(np.float32) * room)[:, :, None, None]
     grid = np.arange(CELL, dtype=np.float32) - (CELL - 1) / 2
@@ -62,7 +62,7 @@ def draw_digits(pictures: np.ndarray, rng: np.random.Generator, augment: bool) -
     )
     from_y = y * cos - x * sin
     from_x = y * sin + x * cos + lean * from_y
-    return _read_off(pictures * (1 + ink - 0.1 * augment)[:, None, None], from_y, from_x)
+    return _read_off(pictures * (1 + ink - 0.05 * augment)[:, None, None], from_y, from_x)
 
 
 def _read_off(pictures: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -13,11 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from glassgpt.data.examples import MIN_EXAMPLES, Example, ExampleCorpus, split_by_group
-from glassgpt.data.pixels import as_channels, check_pillow, read_image, read_pixels
+from glassgpt.data.pixels import as_channels, check_pillow, read_pixels
 from glassgpt.data.table import Report, read_rows
 from glassgpt.errors import UserError
-
-__all__ = ["read_captioned", "read_image"]
 
 TABLES = ("captions.csv", "captions.tsv", "captions.jsonl")
 IMAGE_COLUMNS = ("image", "file", "file_name", "filename")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from glassgpt.config import RunConfig
+from glassgpt.data.columns import is_table
 from glassgpt.data.dates import dates
 from glassgpt.data.encodings import check_length, make_encoding
 from glassgpt.data.examples import MIN_EXAMPLES, Example, ExampleCorpus
@@ -15,6 +16,7 @@ from glassgpt.data.labelled import has_labels, read_labelled
 from glassgpt.data.multi30k import multi30k_en_de
 from glassgpt.data.pairs import read_pairs
 from glassgpt.data.scenes import scenes
+from glassgpt.data.sources import resolve
 from glassgpt.errors import UserError
 from glassgpt.tokenizers import Tokenizer
 
@@ -25,7 +27,6 @@ TASKS: dict[str, tuple[str, Callable[[], ExampleCorpus]]] = {
     "scenes-3x3": ("captioner", lambda: scenes(rows=3)),
 }
 """Tasks that have a name instead of a path: the family that they are for, and how to make them."""
-TABLES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson"})
 
 
 def read_examples(config: RunConfig) -> ExampleCorpus | None:
@@ -121,8 +122,8 @@ def _labelled(config: RunConfig) -> bool:
     sources = config.data.sources
     if config.data.target_column:
         return True
-    tables = [source for source in sources if PurePath(source).suffix.lower() in TABLES]
-    return len(tables) == len(sources) and all(has_labels(Path(table)) for table in tables)
+    found = resolve(sources)
+    return all(map(is_table, found)) and all(has_labels(Path(s), config.data.encoding) for s in sources)
 
 
 def _tasks_of(family: str) -> list[str]:

@@ -10,13 +10,10 @@ from collections.abc import Iterator, Sequence
 
 from glassgpt.data.columns import Columns, corpus_of, example_of, is_table, table_rows, tables_among
 from glassgpt.data.examples import Example, ExampleCorpus
-from glassgpt.data.labelled import has_labels, read_labelled
 from glassgpt.data.records import ending, lines_of
 from glassgpt.data.sources import Source, resolve
-from glassgpt.data.table import Report, open_text, read_rows
+from glassgpt.data.table import Report, open_text
 from glassgpt.errors import UserError
-
-__all__ = ["Report", "has_labels", "read_labelled", "read_pairs", "read_rows"]
 
 PAIR_NAMES = (("source", "target"), ("src", "tgt"), ("input", "output"))
 LANGUAGES = frozenset(

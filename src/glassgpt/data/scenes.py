@@ -100,13 +100,14 @@ def cell_of(question: str, rows: int = 2) -> tuple[int, int]:
     raise UserError(f"{question!r} asks for no place in {rows}×{rows} cells; ask as in {example!r}")
 
 
-def scenes(seed: int = 0, rows: int = 2, n_train: int = 40_000, n_held_out: int = 1_000) -> ExampleCorpus:
-    """`n_train` scenes to learn from, `n_held_out` each in val and test, and three questions about each.
+def scenes(seed: int = 0, rows: int = 2, n_train: int = 30_000, n_held_out: int = 1_000) -> ExampleCorpus:
+    """`n_train` scenes to learn from, `n_held_out` each in val and test, and questions about each.
 
-    images: (N, 1, 12·rows, 12·rows), strokes bright on black. The three questions of a scene lie
-    together and are one of each kind (see `kind_of`). Training digits are varied and placed at random,
-    held-out digits only placed. The same seed gives the same corpus. Raises UserError for other rows
-    than 2 or 3, and where scikit-learn is missing.
+    images: (N, 1, 12·rows, 12·rows), strokes bright on black. The questions of a scene lie together, one
+    of each kind (see `kind_of`); in training, what is in each of its cells, because that teaches to read,
+    without which neither finding nor counting can be learned. Training digits are varied and placed at
+    random, held-out digits only placed. The same seed gives the same corpus. Raises UserError for other
+    rows than 2 or 3, and where scikit-learn is missing.
     """
     if rows not in ENGLISH.places:
         raise UserError(f"scenes have 2 or 3 rows of cells, not {rows}; choose one of these")
@@ -118,7 +119,8 @@ def scenes(seed: int = 0, rows: int = 2, n_train: int = 40_000, n_held_out: int 
         layouts = _layouts(n_held_out if part else n_train, rows * rows, rng)
         chosen = _choose_sources(layouts, sources, labels, rng)
         images.append(_paint(pictures, chosen, rows, rng, augment=part == 0))
-        examples.append(list(_ask(layouts, rows, rng, first=sum(map(len, images[:-1])))))
+        first = sum(map(len, images[:-1]))
+        examples.append(list(_ask(layouts, rows, rng, first, every_cell=part == 0)))
     train, val, test = examples
     return ExampleCorpus(train, val, np.concatenate(images), test=test)
 
@@ -164,24 +166,26 @@ def _paint(
     return grid.reshape(-1, 1, rows * CELL, rows * CELL)
 
 
-def _ask(layouts: np.ndarray, rows: int, rng: np.random.Generator, first: int) -> Iterator[Example]:
-    """Three questions about each scene, each in some language; `first` is the first scene's index."""
+def _ask(
+    layouts: np.ndarray, rows: int, rng: np.random.Generator, first: int, every_cell: bool
+) -> Iterator[Example]:
+    """Questions about each scene, each in some language; `first` is the first scene's index."""
     counts = _counts(layouts)
-    cells = rng.integers(layouts.shape[1], size=len(layouts))
-    found = np.take_along_axis(layouts, cells[:, None], 1)[:, 0]
+    n, n_cells = layouts.shape
+    cells = np.tile(np.arange(n_cells), (n, 1)) if every_cell else rng.integers(n_cells, size=(n, 1))
     single = _pick(counts == 1, rng)
     places = (layouts == single[:, None]).argmax(1)
     counted = _pick(_count_weights(counts), rng)
     amounts = np.take_along_axis(counts, counted[:, None], 1)[:, 0]
-    columns = (cells, found, single, places, counted, amounts)
-    languages = rng.integers(2, size=(len(layouts), 3)).tolist()
-    facts: Sequence[Sequence[int]] = np.stack(columns, axis=1).tolist()
-    for image, ((cell, digit, once, place, many, amount), spoken) in enumerate(
-        zip(facts, languages, strict=True), first
-    ):
-        what, where, count = (LANGUAGES[each] for each in spoken)
-        seen = what.nothing if digit == EMPTY else str(digit)
-        yield Example(seen, question=what.what.format(what.places[rows][cell]), image=image)
+    facts: Sequence[Sequence[int]] = np.stack((single, places, counted, amounts), axis=1).tolist()
+    languages = rng.integers(2, size=(n, 2 + cells.shape[1])).tolist()
+    for row, (once, place, many, amount) in enumerate(facts):
+        image = first + row
+        where, count, *whats = (LANGUAGES[each] for each in languages[row])
+        for cell, what in zip(cells[row].tolist(), whats, strict=True):
+            digit = int(layouts[row, cell])
+            seen = what.nothing if digit == EMPTY else str(digit)
+            yield Example(seen, question=what.what.format(what.places[rows][cell]), image=image)
         yield Example(where.places[rows][place], question=where.where.format(once), image=image)
         yield Example(str(amount), question=count.count.format(many), image=image)
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from glassgpt.data import images
 from glassgpt.data.examples import ExampleCorpus
-from glassgpt.data.images import read_captioned, read_image
-from glassgpt.data.pixels import read_pixels
+from glassgpt.data.images import read_captioned
+from glassgpt.data.pixels import read_image, read_pixels
 from glassgpt.errors import UserError
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)

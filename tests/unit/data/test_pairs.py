@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from glassgpt.data.examples import Example, ExampleCorpus
-from glassgpt.data.pairs import Report, has_labels, read_labelled, read_pairs, read_rows
+from glassgpt.data.labelled import has_labels, read_labelled
+from glassgpt.data.pairs import read_pairs
+from glassgpt.data.table import Report, read_rows
 from glassgpt.errors import UserError
 
 PAIRS = [(f"the house number {i}", f"das Haus Nummer {i}, „schön“") for i in range(40)]
