@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from glassgpt.checkpoint import Run, load_run
     from glassgpt.config import RunConfig
-    from glassgpt.data import Corpus, read_corpus
-    from glassgpt.diagnose import Score, Verdict, baselines, verdict
+    from glassgpt.data import Corpus, Example, ExampleCorpus, read_corpus
+    from glassgpt.diagnose import Answers, AnswersVerdict, Score, Verdict, baselines, verdict
     from glassgpt.errors import UserError
-    from glassgpt.generate import SamplingParams, sample_text
+    from glassgpt.generate import SamplingParams, answer, beam_search, classify, fill, sample_text, translate
     from glassgpt.models import Model, build
     from glassgpt.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
     from glassgpt.train import Session, Trainer, resume, start
@@ -23,10 +23,18 @@ if TYPE_CHECKING:
 _HOMES = {
     "checkpoint": ("Run", "load_run"),
     "config": ("RunConfig",),
-    "data": ("Corpus", "read_corpus"),
-    "diagnose": ("Score", "Verdict", "baselines", "verdict"),
+    "data": ("Corpus", "Example", "ExampleCorpus", "read_corpus"),
+    "diagnose": ("Answers", "AnswersVerdict", "Score", "Verdict", "baselines", "verdict"),
     "errors": ("UserError",),
-    "generate": ("SamplingParams", "sample_text"),
+    "generate": (
+        "SamplingParams",
+        "answer",
+        "beam_search",
+        "classify",
+        "fill",
+        "sample_text",
+        "translate",
+    ),
     "models": ("Model", "build"),
     "tokenizers": ("Tokenizer", "load_tokenizer", "train_tokenizer"),
     "train": ("Session", "Trainer", "resume", "start"),
@@ -34,7 +42,11 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Answers",
+    "AnswersVerdict",
     "Corpus",
+    "Example",
+    "ExampleCorpus",
     "Model",
     "Run",
     "RunConfig",
@@ -45,8 +57,12 @@ __all__ = [
     "Trainer",
     "UserError",
     "Verdict",
+    "answer",
     "baselines",
+    "beam_search",
     "build",
+    "classify",
+    "fill",
     "load_run",
     "load_tokenizer",
     "read_corpus",
@@ -54,6 +70,7 @@ __all__ = [
     "sample_text",
     "start",
     "train_tokenizer",
+    "translate",
     "verdict",
 ]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import signal
@@ -14,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from glassgpt.cli.main import main
+from commands import run
 
 GLASSGPT = [sys.executable, "-m", "glassgpt"]
 QUICK = ["--size", "nano", "--steps", "4", "--evals", "2", "--sample-tokens", "16"]
@@ -24,22 +22,6 @@ CHINESE = "学而时习之，不亦说乎？有朋自远方来，不亦乐乎？
 
 def prose(n: int = 200, line: str = PROSE) -> str:
     return "".join(line.format(i) for i in range(n))
-
-
-def run(folder: Path, *arguments: str, stdin: bytes = b"", code: int = 0) -> str:
-    """What a command says, on both streams. In this process: importing torch once is enough."""
-    out, before = io.StringIO(), sys.stdin
-    sys.stdin = io.TextIOWrapper(io.BytesIO(stdin))
-    try:
-        with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-            main(arguments)
-        status = 0
-    except SystemExit as end:
-        status = end.code
-    finally:
-        sys.stdin = before
-    assert status == code, out.getvalue()
-    return out.getvalue()
 
 
 def test_train_sample_and_runs(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from glassgpt.train import AnswerTask, Evaluated, Event, GapTask, Sampled, Sessi
 USES = {
     "sample": "Let it write  glassgpt sample {}",
     "translate": 'Use it        glassgpt translate {} "a text like those it learned from"',
-    "ask": 'Use it        glassgpt ask {} image.png "a question"',
+    "ask": 'Use it        glassgpt ask {0} {0}/samples/held-out.png "a question"',
     "fill": 'Use it        glassgpt fill {} "a text with [?] gaps"',
     "classify": 'Use it        glassgpt classify {} "a text"',
 }

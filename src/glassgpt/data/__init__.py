@@ -15,7 +15,7 @@ from glassgpt.data.example_tokens import (
 from glassgpt.data.examples import Example, ExampleCorpus, split_by_group
 from glassgpt.data.intake import fit_examples, read_examples
 from glassgpt.data.masked import MaskedWindows, hidden_places, masked_eval_batches
-from glassgpt.data.pixels import read_image
+from glassgpt.data.pixels import read_image, write_image
 from glassgpt.data.tokens import Split, TokenData, open_tokens, write_tokens
 from glassgpt.data.windows import TrainWindows, eval_batches
 
@@ -50,5 +50,6 @@ __all__ = [
     "read_image",
     "split_by_group",
     "write_examples",
+    "write_image",
     "write_tokens",
 ]

@@ -24,6 +24,8 @@ from glassgpt.nn import PAD
 
 POOL = 64
 """Batches whose examples are sorted by length together: little padding, and still a random order."""
+ALIKE = 8
+"""Lengths that differ by fewer tokens are one: what is as short as that would be sorted by its kind."""
 
 
 class Encoding(Protocol):
@@ -105,7 +107,8 @@ class ExampleBatches:
 
     def _shuffle(self, epoch: int, B: int) -> list[np.ndarray]:
         rng = np.random.default_rng((self.seed, epoch))
-        order, lengths = rng.permutation(len(self.split)), self.split.lengths
+        order = rng.permutation(len(self.split))
+        lengths = (self.split.lengths + rng.integers(ALIKE)) // ALIKE
         order = order[: max(B, len(order) // B * B)]  # who sits out an epoch is decided by lot, not by length
         pools = [order[i : i + POOL * B] for i in range(0, len(order), POOL * B)]
         ordered = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])

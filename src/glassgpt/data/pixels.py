@@ -33,6 +33,15 @@ def read_image(path: Path, image_size: int, channels: int) -> np.ndarray:
     return as_channels(read_pixels(path, image_size), channels)
 
 
+def write_image(pixels: np.ndarray, path: Path) -> None:
+    """Write (channels, H, W) of uint8 as a png; a file that is there is replaced."""
+    check_pillow()
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)).save(path, "PNG")
+
+
 def check_pillow() -> None:
     """Raise UserError where Pillow is missing."""
     if not find_spec("PIL"):

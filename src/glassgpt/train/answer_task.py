@@ -21,6 +21,7 @@ from glassgpt.data import (
     make_encoding,
     open_examples,
     write_examples,
+    write_image,
 )
 from glassgpt.diagnose import (
     Answers,
@@ -42,6 +43,8 @@ from glassgpt.train.objective import CrossEntropy, n_right
 from glassgpt.train.task import Lengths, Task
 
 ASKED = {"seq2seq": "sources", "captioner": "questions", "encoder": "texts"}
+HELD_OUT_IMAGE = "held-out.png"
+"""An image of the validation split, among the samples of a run."""
 RARE = 0.2
 """Where fewer answers are exactly right than this share, translations are also decoded, for their BLEU."""
 
@@ -70,6 +73,9 @@ class AnswerTask(Task):
         rows, losses = _count(config, corpus)
         counted = answers_verdict(rows, asked=ASKED[config.model.family], losses=losses)
         write_json(run.baselines_file, counted.to_dict())
+        if corpus.images is not None:  # something to ask about
+            image = corpus.images[corpus.val[0].image]
+            write_image(image, run.samples / HELD_OUT_IMAGE)
         return cls(config, tokenizer, data, counted)
 
     @classmethod

@@ -8,11 +8,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from glassgpt.checkpoint import Run, load_run, read_tensors, steps
 from glassgpt.config import RunConfig
+from glassgpt.data import write_image
 from glassgpt.errors import UserError
 from glassgpt.train import Budget, Evaluated, Sampled, Saved, Session, StepDone, resume, start
 
@@ -71,13 +73,38 @@ def test_the_evaluation_is_the_whole_split_whatever_the_batch(text_file: Path, t
     assert trainer._measure()[0] == pytest.approx(nats, rel=1e-5)
 
 
-@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
-def test_resumed_equals_uninterrupted_bit_for_bit(text_file: Path, tmp_path: Path, optimizer: str) -> None:
+def material(family: str, tmp_path: Path) -> Path:
+    """Something for a family to learn from."""
+    rows = [(f"{i} and {i % 7}", f"{i % 7} then {i}") for i in range(60)]
+    if family == "seq2seq":
+        (tmp_path / "data.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in rows))
+        return tmp_path / "data.tsv"
+    if family == "classifier":
+        rows = [(a, str(i % 2)) for i, (a, _) in enumerate(rows)]
+        (tmp_path / "data.csv").write_text("text,label\n" + "".join(f"{a},{b}\n" for a, b in rows))
+        return tmp_path / "data.csv"
+    folder = tmp_path / "images"
+    for i in range(30):
+        write_image(np.full((1, 16, 16), 8 * i, np.uint8), folder / f"{i}.png")
+    (folder / "captions.csv").write_text("image,caption\n" + "".join(f"{i}.png,{i}\n" for i in range(30)))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("family", "optimizer"),
+    [(family, "muon") for family in ("gpt", "encoder", "seq2seq", "captioner", "classifier")]
+    + [("gpt", "adamw"), ("seq2seq", "adamw")],
+)
+def test_resumed_equals_uninterrupted_bit_for_bit(
+    text_file: Path, tmp_path: Path, family: str, optimizer: str
+) -> None:
     """Stopped twice, with dropout and accumulation, at steps that are no evaluation."""
+    model = {"family": "encoder" if family == "classifier" else family, "dropout": 0.1}
     settings = config(
-        text_file,
+        text_file if family in ("gpt", "encoder") else material(family, tmp_path),
         {"steps": 14, "grad_accum_steps": 2},
-        model={"dropout": 0.1},
+        model=model | {"image_size": 16, "patch_size": 8, "block_size": 32},
+        tokenizer={"kind": "char"},
         optim={"optimizer": optimizer},
     )
     finished(start(settings, tmp_path / "whole"))

@@ -1,0 +1,26 @@
+"""The command line, called inside the test's own process: importing torch once is enough."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from pathlib import Path
+
+from glassgpt.cli.main import main
+
+
+def run(folder: Path, *arguments: str, stdin: bytes = b"", code: int = 0) -> str:
+    """What a command says, on both streams."""
+    out, before = io.StringIO(), sys.stdin
+    sys.stdin = io.TextIOWrapper(io.BytesIO(stdin))
+    try:
+        with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            main(arguments)
+        status = 0
+    except SystemExit as end:
+        status = end.code
+    finally:
+        sys.stdin = before
+    assert status == code, out.getvalue()
+    return out.getvalue()
