@@ -9,7 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from glassgpt.data import write_image
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -27,6 +30,14 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.md").write_text(TEXT)
     (tmp_path / "chat.jsonl").write_text('{"text": "hello there, how are you today?"}\n' * 200)
+    (tmp_path / "pairs.tsv").write_text("".join(f"{i} green bottles\t{i} flacons verts\n" for i in range(60)))
+    (tmp_path / "reviews.csv").write_text(
+        "text,label\n" + "".join(f"number {i},{i % 2}\n" for i in range(60))
+    )
+    for i in range(30):
+        write_image(np.full((3, 20, 20), 8 * i, np.uint8), tmp_path / "photos" / f"{i}.png")
+    rows = "".join(f"{i}.png,what is this?,a grey of {i}\n" for i in range(30))
+    (tmp_path / "photos" / "captions.csv").write_text("image,question,answer\n" + rows)
     shell(tmp_path, "glassgpt train notes.txt --size nano")
     return tmp_path
 

@@ -16,12 +16,14 @@ class Batch(NamedTuple):
 
     tokens: (B, T) int64, PAD where there is none. targets: int64, what the model's logits are held against,
     or IGNORE: (B, T) next or hidden tokens, (B, 1) classes. source: None, (B, S) tokens, or images
-    (B, channels, H, W) of uint8.
+    (N, channels, H, W) of uint8. source_of: (B,), which of N sources each row is about; without it row i is
+    about source i.
     """
 
     tokens: Tensor
     targets: Tensor
     source: Tensor | None = None
+    source_of: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on a device; from pinned memory without waiting."""
@@ -29,5 +31,5 @@ class Batch(NamedTuple):
         def moved(t: Tensor) -> Tensor:
             return t.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else t.to(device)
 
-        source = None if self.source is None else moved(self.source)
-        return Batch(moved(self.tokens), moved(self.targets), source)
+        rest = (None if t is None else moved(t) for t in (self.source, self.source_of))
+        return Batch(moved(self.tokens), moved(self.targets), *rest)

@@ -77,9 +77,11 @@ class ExampleSplit:
             return Batch(given, text)
         targets = text[:, 1:]
         asked = (targets != PAD) & (torch.arange(1, text.shape[1]) >= n_prompt)
-        if self.images is not None and self.image is not None:
-            given = torch.from_numpy(self.images[self.image[rows]])
-        return Batch(text[:, :-1].contiguous(), targets.where(asked, IGNORE), given)
+        tokens, targets = text[:, :-1].contiguous(), targets.where(asked, IGNORE)
+        if self.images is None or self.image is None:
+            return Batch(tokens, targets, given)
+        used, source_of = np.unique(self.image[rows], return_inverse=True)
+        return Batch(tokens, targets, torch.from_numpy(self.images[used]), torch.from_numpy(source_of))
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,10 @@ class ExampleData:
 
 
 class ExampleBatches:
-    """Shuffled batches of examples of similar length; each example at most once an epoch."""
+    """Shuffled batches of examples of similar length; each example at most once an epoch.
+
+    Examples about one image share a batch instead, which then has to look at the image only once.
+    """
 
     def __init__(self, split: ExampleSplit, seed: int) -> None:
         self.split, self.seed = split, seed
@@ -109,23 +114,31 @@ class ExampleBatches:
         rng = np.random.default_rng((self.seed, epoch))
         order = rng.permutation(len(self.split))
         lengths = (self.split.lengths + rng.integers(ALIKE)) // ALIKE
+        if self.split.image is not None:
+            rank = rng.permutation(len(order))  # of the images, which are not more than the examples
+            order = order[np.argsort(rank[self.split.image[order]], kind="stable")]
         order = order[: max(B, len(order) // B * B)]  # who sits out an epoch is decided by lot, not by length
         pools = [order[i : i + POOL * B] for i in range(0, len(order), POOL * B)]
-        ordered = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
+        if self.split.image is None:
+            pools = [pool[np.argsort(lengths[pool], kind="stable")] for pool in pools]
+        ordered = np.concatenate(pools)
         if len(ordered) <= B:
             return [ordered]
         starts = B * rng.permutation(len(ordered) // B)
         return [ordered[start : start + B] for start in starts]
 
 
-def eval_rows(split: ExampleSplit, max_tokens: int) -> Iterator[np.ndarray]:
-    """Every example once, the shortest first, in batches of at most so many tokens, padding included."""
+def eval_rows(split: ExampleSplit, max_tokens: int, n_patch: int = 0) -> Iterator[np.ndarray]:
+    """Every example once, the shortest first, in batches of at most so many tokens, padding included.
+
+    n_patch: what the image of each takes besides.
+    """
     given, text = split.given.lengths, split.text.lengths
     rows: list[int] = []
     widest = [0, 0]
     for row in np.argsort(given + text, kind="stable").tolist():
         wider = [max(widest[0], int(given[row])), max(widest[1], int(text[row]))]
-        if rows and (len(rows) + 1) * sum(wider) > max_tokens:
+        if rows and (len(rows) + 1) * (sum(wider) + n_patch) > max_tokens:
             yield np.array(rows)
             rows, wider = [], [int(given[row]), int(text[row])]
         rows.append(row)

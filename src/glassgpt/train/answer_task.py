@@ -28,6 +28,7 @@ from glassgpt.diagnose import (
     AnswersVerdict,
     Score,
     answers_verdict,
+    bleu,
     copy_source,
     counted_classes,
     exact_answers,
@@ -91,7 +92,9 @@ class AnswerTask(Task):
         return self.batches.batch(index, B)
 
     def eval_batches(self) -> Iterator[Batch]:
-        return map(self.data.val.batch, eval_rows(self.data.val, self.eval_tokens))
+        val, config = self.data.val, self.config.model
+        n_patch = 0 if val.images is None else config.n_patch
+        return map(val.batch, eval_rows(val, self.eval_tokens, n_patch))
 
     def warnings(self) -> list[str]:
         n, B = len(self.data.train), self.config.train.micro_batch_size
@@ -134,9 +137,9 @@ class AnswerTask(Task):
         figures = {"nats/char": nats / self.val.n_chars}
         n = len(self.data.val)
         if self.config.model.family == "seq2seq" and right < RARE * n and not blank:
-            rows = range(n)
-            decoded = exact_answers(name, self._answers(model, rows), [self._right(row) for row in rows])
-            figures |= decoded.figures
+            wanted = [self._right(row) for row in range(n)]
+            if bleu(wanted, wanted) is not None:  # long enough to be compared, and sacrebleu is there
+                figures |= exact_answers(name, self._answers(model, range(n)), wanted).figures
         return Answers(name, right, n, figures=figures)
 
     def _asked(self, row: int) -> str:

@@ -32,6 +32,8 @@ class CrossEntropy(nn.Module):
     def logits(self, batch: Batch, *, blank: bool = False) -> Tensor:
         """(B, T, V), or (B, 1, n_class). blank: with the memory zeroed, as if nothing had been given."""
         memory = None if batch.source is None else self.model.encode(batch.source)
+        if memory is not None and batch.source_of is not None:
+            memory = memory.select(batch.source_of)
         return self.model(batch.tokens, memory=memory.blank() if memory and blank else memory)
 
     def loss(self, logits: Tensor, targets: Tensor) -> LossSum:
