@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def lengths_only(lengths: np.ndarray) -> ExampleSplit:
 def test_a_pair_asks_for_the_translation_and_its_end(tmp_path: Path) -> None:
     split, special = written("seq2seq", tmp_path), tokenizer("seq2seq").specials
     begin, end = special["<bos>"], special["<eos>"]
-    tokens, targets, source = split.batch(np.array([1, 0, 2]))
+    tokens, targets, source, _ = split.batch(np.array([1, 0, 2]))
     assert source is not None and source.tolist() == [[0, 1, 2], [0, 1, PAD], [1, PAD, PAD]]
     assert tokens.tolist() == [[begin, 3, end, PAD], [begin, 3, 4, 5], [begin, end, PAD, PAD]]
     i = IGNORE
@@ -69,16 +70,29 @@ def test_a_pair_asks_for_the_translation_and_its_end(tmp_path: Path) -> None:
 def test_a_question_is_given_and_only_its_answer_is_asked_for(tmp_path: Path) -> None:
     split, special = written("captioner", tmp_path), tokenizer("captioner").specials
     begin, separate, end = (special[name] for name in ("<bos>", "<sep>", "<eos>"))
-    tokens, targets, source = split.batch(np.array([0, 1]))
+    tokens, targets, source, source_of = split.batch(np.array([0, 1]))
     assert tokens.tolist() == [[begin, 0, 1, separate, 3], [begin, separate, 4, 5, end]]
     i = IGNORE
     assert targets.tolist() == [[i, i, i, 3, end], [i, 4, 5, end, i]]
     assert source is not None and source.dtype == torch.uint8
-    assert np.array_equal(source.numpy(), IMAGES[[2, 0]])
+    assert source_of is not None and np.array_equal(source[source_of].numpy(), IMAGES[[2, 0]])
+
+
+def test_questions_about_one_image_share_a_batch_that_looks_at_it_once() -> None:
+    n, per_image = 60, 3
+    split = lengths_only(np.random.default_rng(0).integers(1, 9, n))
+    image = np.random.default_rng(1).permutation(np.repeat(np.arange(n // per_image), per_image))
+    images = np.zeros((n // per_image, 1, 4, 4), np.uint8)
+    split = replace(split, n_prompt=np.ones(n, np.int64), text=split.given, image=image, images=images)
+    batches = ExampleBatches(split, seed=3)
+    for index in range(5):
+        batch = batches.batch(index, 12)
+        assert batch.source is not None and len(batch.source) == 4
+        assert batch.source_of is not None and sorted(batch.source_of.tolist()) == sorted([0, 1, 2, 3] * 3)
 
 
 def test_a_class_is_asked_for_once_and_long_texts_are_cut(tmp_path: Path) -> None:
-    tokens, targets, source = written("encoder", tmp_path).batch(np.array([0, 1]))
+    tokens, targets, source, _ = written("encoder", tmp_path).batch(np.array([0, 1]))
     assert tokens.tolist() == [[0, 1, 2, 0, 1, 2], [1, *[PAD] * 5]]
     assert targets.tolist() == [[1], [0]] and source is None
 

@@ -36,7 +36,7 @@ def test_other_places_are_hidden_when_a_window_comes_again() -> None:
 
 @pytest.mark.parametrize(("fraction", "n_hidden"), [(0.15, 10), (0.5, 32), (0.001, 1)])
 def test_a_share_is_hidden_and_only_that_is_asked_for(fraction: float, n_hidden: int) -> None:
-    tokens, targets, source = windows(fraction=fraction).batch(2, 4)
+    tokens, targets, source, _ = windows(fraction=fraction).batch(2, 4)
     whole = TrainWindows(split(1000), 16, seed=3).batch(2, 4).tokens
     asked = targets != IGNORE
     assert source is None and int(asked.sum()) == n_hidden
