@@ -82,7 +82,7 @@ def test_captioner_from_a_folder_to_answers(tmp_path: Path, gallery: Path) -> No
 def test_encoder_from_text_to_gaps(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("".join(f"{a} is {b}.\n" for a, b in counted(200)))
     out = run(tmp_path, "train", "text.txt", "--model", "encoder", *TINY)
-    assert "counted neighbours" in out and "[?]" in out and "15% of the tokens" in out
+    assert "counted neighbours" in out and "[?]" in out and "30% of the tokens" in out
     filled = run(tmp_path, "fill", "runs/text", "one i[?] un")
     assert filled.startswith("one i") and "gap 1:" in filled
     gaps = json.loads(run(tmp_path, "fill", "runs/text", "o[??] is", "--json"))["gaps"]

@@ -19,6 +19,7 @@ from rich.text import Text
 from glassgpt.cli.opening import command_for
 from glassgpt.cli.render import chart, count, duration, printable, verdict_table
 from glassgpt.config import DataConfig, ModelConfig
+from glassgpt.data import MEASURED
 from glassgpt.train import AnswerTask, Evaluated, Event, GapTask, Sampled, Session, StepDone, TextTask, Warned
 
 USES = {
@@ -227,7 +228,8 @@ def _material(session: Session) -> list[str]:
             n_train, n_val = count(data.train.n_chars), count(data.val.n_chars)
             lines = [f"text       {n_train} characters to learn, {n_val} held out"]
             if isinstance(task, GapTask):
-                lines.append(f"gaps       {task.config.train.mask_fraction:.0%} of the tokens are hidden")
+                hidden = f"{task.config.train.mask_fraction:.0%} of the tokens hidden to learn"
+                lines.append(f"gaps       {hidden}, {MEASURED:.0%} to measure")
             return lines
         case _:
             return []

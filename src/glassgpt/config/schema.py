@@ -244,8 +244,8 @@ class TrainConfig(Config):
     """Forward passes per optimiser step."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Share of each target's probability that is spread over all tokens while training."""
-    mask_fraction: float = Field(default=0.15, gt=0, lt=1)
-    """Share of the tokens that are hidden from an encoder, which learns to fill them in."""
+    mask_fraction: float = Field(default=0.3, gt=0, lt=1)
+    """Share of the tokens that are hidden from an encoder while it learns; it is always measured on 15 %."""
     evals: int = Field(default=10, ge=1)
     """Evaluations on the whole validation split; fewer where they would take over a fifth of the time."""
     save_minutes: float = Field(default=5.0, gt=0)

@@ -14,13 +14,14 @@ from glassgpt.data.example_tokens import (
 )
 from glassgpt.data.examples import Example, ExampleCorpus, split_by_group
 from glassgpt.data.intake import fit_examples, read_examples
-from glassgpt.data.masked import MaskedWindows, hidden_places, masked_eval_batches
+from glassgpt.data.masked import MEASURED, MaskedWindows, hidden_places, masked_eval_batches
 from glassgpt.data.pixels import read_image, write_image
 from glassgpt.data.tokens import Split, TokenData, open_tokens, write_tokens
 from glassgpt.data.windows import TrainWindows, eval_batches
 
 __all__ = [
     "IGNORE",
+    "MEASURED",
     "SPECIALS",
     "Batch",
     "Corpus",

@@ -16,6 +16,9 @@ from glassgpt.data.batch import IGNORE, Batch
 from glassgpt.data.tokens import Split
 from glassgpt.data.windows import TrainWindows
 
+MEASURED = 0.15
+"""Share of a validation split that is hidden. Fixed, so that runs that train differently can be compared."""
+
 
 class MaskedWindows:
     """Shuffled windows of T tokens of which a share is replaced by `mask_id`."""
@@ -49,9 +52,9 @@ def hide(rng: np.random.Generator, shape: tuple[int, ...], fraction: float) -> n
     return hidden.reshape(shape)
 
 
-def hidden_places(n_tokens: int, fraction: float, seed: int) -> np.ndarray:
+def hidden_places(n_tokens: int, seed: int) -> np.ndarray:
     """Which of the tokens of a validation split are hidden: (n_tokens,) of bool."""
-    return hide(np.random.default_rng((seed, 2)), (n_tokens,), fraction)
+    return hide(np.random.default_rng((seed, 2)), (n_tokens,), MEASURED)
 
 
 def masked_eval_batches(

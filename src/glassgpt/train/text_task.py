@@ -101,7 +101,7 @@ class GapTask(TextTask):
         fraction, seed = config.train.mask_fraction, config.train.seed
         self.mask_id = tokenizer.specials[MASK]
         self.masked = MaskedWindows(data.train, config.model.block_size, seed, self.mask_id, fraction)
-        self.hidden = hidden_places(len(data.val), fraction, seed)
+        self.hidden = hidden_places(len(data.val), seed)
         self.val = _lengths(tokenizer, data.val, self.hidden)
 
     @classmethod
@@ -110,7 +110,7 @@ class GapTask(TextTask):
     ) -> list[Score]:
         """A uniform guess, counted tokens alone, and counted neighbours, all in the same gaps."""
         ids, V = data.val.ids, tokenizer.n_vocab
-        hidden = hidden_places(len(ids), config.train.mask_fraction, config.train.seed)
+        hidden = hidden_places(len(ids), config.train.seed)
         places, lengths = np.flatnonzero(hidden), _lengths(tokenizer, data.val, hidden)
         counted = TwoSided(data.train.ids[-MAX_COUNTED:], V)
 
