@@ -258,7 +258,7 @@ TASKS: dict[str, tuple[Callable[[float], list[Figure]], float]] = {
     "dates": (run_dates, 4.5),
     "scenes": (run_scenes, 9.5),
     "encoder": (run_encoder, 4.8),
-    "classify": (run_classify, 4.8),
+    "classify": (run_classify, 2.0),
     "multi30k": (run_multi30k, 24.0),
 }
 """What to run, and minutes of training: a little under the bar's, for what comes before and after."""

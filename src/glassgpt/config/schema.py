@@ -77,7 +77,8 @@ class TokenizerConfig(Config):
     """How text becomes token ids."""
 
     kind: Annotated[Literal["char", "byte", "bpe"], Parameter(name="--tokenizer")] = "char"
-    """Characters seen in training (bytes for all others), bytes, or byte-level BPE (seq2seq's default)."""
+    """Characters seen in training (bytes for all others), bytes, or byte-level BPE, which is the default of
+    seq2seq and of texts with classes."""
     vocab_size: int = Field(default=4096, ge=257, le=1_000_000)
     """Number of tokens of a BPE vocabulary; the other tokenizers take theirs from the text."""
 

@@ -53,7 +53,7 @@ class ExampleSplit:
     n_prompt: np.ndarray
     """(n_examples,): tokens of the prompt. 0: the text is not written, but is the number of a class."""
     n_chars: int
-    """Characters of all answers, an end counting as one: what the loss is divided by."""
+    """Characters of all answers, an end and a class counting as one: what the loss is divided by."""
     n_bytes: int
     image: np.ndarray | None = None
     """(n_examples,): which of the images each example is about."""
@@ -171,8 +171,10 @@ def _arrays(
     prompts = [encoding.prompt(example) for example in examples]
     given = Ragged.of(encoding.given(example) for example in examples)
     text = Ragged.of([*prompt, *encoding.answer(e)] for prompt, e in zip(prompts, examples, strict=True))
-    n_chars = sum(len(example.target) + 1 for example in examples)
-    n_bytes = sum(len(example.target.encode("utf-8", "replace")) + 1 for example in examples)
+    n_chars = n_bytes = len(examples)
+    if any(prompts):  # what is written, and its end; a class counts as one
+        n_chars += sum(len(example.target) for example in examples)
+        n_bytes += sum(len(example.target.encode("utf-8", "replace")) for example in examples)
     arrays = {
         "given": given.ids,
         "given_starts": given.starts,

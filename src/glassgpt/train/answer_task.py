@@ -134,7 +134,7 @@ class AnswerTask(Task):
             logits = objective.logits(batch, blank=blank)
             nats += objective.loss(logits, batch.targets).total.item()
             right += n_right(logits, batch.targets)
-        figures = {"nats/char": nats / self.val.n_chars}
+        figures = {"nats/class" if isinstance(model, Classifier) else "nats/char": nats / self.val.n_chars}
         n = len(self.data.val)
         if self.config.model.family == "seq2seq" and right < RARE * n and not blank:
             wanted = [self._right(row) for row in range(n)]

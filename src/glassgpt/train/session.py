@@ -109,13 +109,20 @@ def _open(config: RunConfig, run: Run) -> Task:
 
 
 def _with_facts(config: RunConfig, corpus: ExampleCorpus) -> RunConfig:
-    """The configuration with what only the data know: the classes, the images' colours."""
+    """The configuration with what only the data know: the classes, the images' colours.
+
+    Classes are told by words rather than letters: unless a tokenizer was asked for, BPE reads them.
+    """
     facts: dict[str, object] = {}
+    tokenizer = config.tokenizer
     if config.model.family == "encoder":
         facts["labels"] = tuple(sorted({example.target for example in (*corpus.train, *corpus.val)}))
+        if "kind" not in tokenizer.model_fields_set:
+            tokenizer = tokenizer.model_copy(update={"kind": "bpe"})
     if corpus.images is not None:
         facts["channels"] = corpus.images.shape[1]
-    return config.model_copy(update={"model": config.model.model_copy(update=facts)})
+    model = config.model.model_copy(update=facts)
+    return config.model_copy(update={"model": model, "tokenizer": tokenizer})
 
 
 def resume(path: Path | str, config: RunConfig | None = None) -> Session:
