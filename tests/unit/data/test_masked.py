@@ -57,7 +57,7 @@ def test_the_same_places_are_hidden_each_time_it_is_measured() -> None:
 def test_each_hidden_token_is_a_target_once_and_no_other(n: int, B: int) -> None:
     hidden, asked = hidden_places(n, seed=1), []
     hidden[-1] = True  # in a last window that may be shorter than the others
-    for tokens, targets, _ in masked_eval_batches(split(n), hidden, 16, B, MASK):
+    for tokens, targets, *_ in masked_eval_batches(split(n), hidden, 16, B, MASK):
         assert tokens.shape == targets.shape and tokens.shape[0] <= B and tokens.shape[1] <= 16
         gaps = targets != IGNORE
         assert gaps.any() and (tokens[gaps] == MASK).all()
