@@ -33,7 +33,7 @@ def test_an_epoch_shows_each_window_once_and_the_next_one_differs() -> None:
 
 
 def test_targets_are_the_next_tokens() -> None:
-    tokens, targets = TrainWindows(split(200), 8, seed=0).batch(0, 5)
+    tokens, targets, *_ = TrainWindows(split(200), 8, seed=0).batch(0, 5)
     assert torch.equal(tokens + 1, targets)
 
 
@@ -48,7 +48,7 @@ def test_short_texts_have_windows_too(n: int) -> None:
 def test_evaluation_predicts_every_token_once_from_its_predecessor(n_val: int, B: int) -> None:
     data = TokenData(split(50), split(n_val, first=50))
     seen = []
-    for tokens, targets in eval_batches(data, block_size=16, B=B):
+    for tokens, targets, *_ in eval_batches(data, block_size=16, B=B):
         real = targets != IGNORE
         assert torch.equal(tokens[real] + 1, targets[real])
         seen += targets[real].tolist()

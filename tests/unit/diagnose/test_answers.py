@@ -22,7 +22,7 @@ from glassgpt.diagnose import (
     most_frequent_per_question,
     target_ngram,
 )
-from glassgpt.diagnose import answers as module
+from glassgpt.diagnose import counted_answers as module
 from glassgpt.diagnose.answers import chance_of_shares
 from glassgpt.errors import UserError
 
