@@ -81,16 +81,21 @@ def _answers_table(verdict: AnswersVerdict) -> Table:
         table.add_column(name, justify="right")
     table.add_column("")
     for row in verdict.rows:
-        figures = [f"{row.figures[name]:.3g}" if name in row.figures else "" for name in names]
+        figures = [_figure(row.figures[name]) if name in row.figures else "" for name in names]
         bar = "█" * round(24 * row.share)
         table.add_row(
             row.name, f"{row.share:.1%}", *figures, bar, style="bold cyan" if row.name == MODEL else ""
         )
     if "nats/char" in names:
         for score in verdict.losses:
-            figures = [f"{score.nats_per_char:.3g}" if name == "nats/char" else "" for name in names]
+            figures = [_figure(score.nats_per_char) if name == "nats/char" else "" for name in names]
             table.add_row(f"counted {score.name}s of the answers", "", *figures, "")
     return table
+
+
+def _figure(value: float) -> str:
+    """BLEU with one decimal, nats with three."""
+    return f"{value:.1f}" if value >= 10 else f"{value:.3f}"
 
 
 def _cells(score: Score, worst: float) -> list[str]:
