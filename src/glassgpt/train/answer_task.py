@@ -36,6 +36,7 @@ from glassgpt.diagnose import (
     most_frequent_per_question,
     target_ngram,
 )
+from glassgpt.diagnose.answers import RARE
 from glassgpt.errors import UserError
 from glassgpt.generate import answer, classify, translate
 from glassgpt.models import Captioner, Classifier, Model, Seq2Seq
@@ -46,8 +47,6 @@ from glassgpt.train.task import Lengths, Task
 ASKED = {"seq2seq": "sources", "captioner": "questions", "encoder": "texts"}
 HELD_OUT_IMAGE = "held-out.png"
 """An image of the validation split, among the samples of a run."""
-RARE = 0.2
-"""Where fewer answers are exactly right than this share, translations are also decoded, for their BLEU."""
 
 
 class AnswerTask(Task):
