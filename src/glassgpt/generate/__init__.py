@@ -1,6 +1,6 @@
 """Floor 3: what trained models are for: writing on, translating, answering, filling gaps."""
 
-from glassgpt.generate.answering import Answer, Filled, answer, classify, fill, translate
+from glassgpt.generate.answering import Answer, Filled, answer, classify, fill, masked_ids, translate
 from glassgpt.generate.beam import Hypothesis, beam_search
 from glassgpt.generate.engine import generate, sample_text, stream_text
 from glassgpt.generate.sampling import SamplingParams, multinomial, probabilities, sample
@@ -15,6 +15,7 @@ __all__ = [
     "classify",
     "fill",
     "generate",
+    "masked_ids",
     "multinomial",
     "probabilities",
     "sample",

@@ -178,6 +178,12 @@ def fill(model: MaskedLM, tokenizer: Tokenizer, text: str, *, n: int = 5) -> Fil
     return Filled(tokenizer.decode(ids), gaps)
 
 
+def masked_ids(tokenizer: Tokenizer, text: str) -> list[int]:
+    """The ids of a text, its gaps (`[?]`) hidden as in training; a text without any stays whole."""
+    legible, spaced = _fillable(tokenizer)
+    return _with_gaps(tokenizer, text, legible, spaced)[0] if GAP.search(text) else tokenizer.encode(text)
+
+
 def _in_batches(
     rows: Sequence[Sequence[int]], max_tokens: int, work: Callable[[Tensor], Iterable[T]]
 ) -> Iterator[T]:

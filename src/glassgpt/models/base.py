@@ -35,6 +35,24 @@ class Model(nn.Module):
         """tokens: (B, T) -> logits (B, T, V)."""
         return self.head(self.trunk(tokens, memory=memory, cache=cache))
 
+    def predict(
+        self, tokens: Tensor, source: Tensor | None = None, source_of: Tensor | None = None, *, blank: bool = False
+    ) -> Tensor:
+        """Logits (B, T, V) of a batch, its source encoded first.
+
+        tokens: (B, T). source: what `encode` takes. source_of: (B,), which source each row is about; without it
+        row i is about source i. blank: with the memory zeroed, as if nothing had been given.
+        """
+        memory = None if source is None else self.encode(source)
+        if memory is not None and source_of is not None:
+            memory = memory.select(source_of)
+        return self(tokens, memory=memory.blank() if memory and blank else memory)
+
+    @property
+    def readout(self) -> nn.Module | None:
+        """The module whose output is the logits; None for what only encodes."""
+        return None
+
     def new_cache(self, B: int, max_len: int | None = None) -> KVCache | None:
         """An empty cache for B sequences, or None for a model that needs no past."""
         return None

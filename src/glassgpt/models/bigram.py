@@ -26,6 +26,10 @@ class Bigram(Model):
         """The rows are the logits already."""
         return h
 
+    @property
+    def readout(self) -> nn.Module:
+        return self.table
+
     def expected_logit_variance(self) -> float:
         """The table is drawn from N(0, 1)."""
         return 1.0

@@ -45,6 +45,10 @@ class MaskedLM(Encoder):
         """(B, T, C) -> (B, T, V)."""
         return self.lm_head(h)
 
+    @property
+    def readout(self) -> nn.Module:
+        return self.lm_head
+
 
 class Classifier(Encoder):
     """An encoder whose states are averaged into one, from which the class of the text is read."""
@@ -64,6 +68,10 @@ class Classifier(Encoder):
         real = is_real(tokens)[..., None]  # (B, T, 1)
         h = super().trunk(tokens).where(real, 0)  # (B, T, C)
         return h.sum(1, keepdim=True) / real.sum(1, keepdim=True)  # (B, 1, C)
+
+    @property
+    def readout(self) -> nn.Module:
+        return self.class_head
 
     def expected_logit_variance(self) -> float:
         """The head starts at zero."""

@@ -34,6 +34,10 @@ class GPT(Transformer):
         """(B, T, C) -> (B, T, V)."""
         return self.lm_head(h)
 
+    @property
+    def readout(self) -> nn.Module:
+        return self.lm_head
+
     def new_cache(self, B: int, max_len: int | None = None) -> KVCache:
         """Room for B sequences of `max_len` tokens (the block size when not given)."""
         c, weight = self.config, self.wte.weight

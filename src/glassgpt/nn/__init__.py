@@ -1,6 +1,12 @@
 """Floor 1: the parts of a transformer. None of them knows which model it is in, or that it may be watched."""
 
-from glassgpt.nn.attention import Attention, ScaledDotProduct, attention_weights
+from glassgpt.nn.attention import (
+    Attention,
+    ScaledDotProduct,
+    attention_scores,
+    attention_weights,
+    masked_scores,
+)
 from glassgpt.nn.block import Block, Memory
 from glassgpt.nn.cache import KVCache, LayerKV, MemoryKV
 from glassgpt.nn.init import init_weights
@@ -30,10 +36,12 @@ __all__ = [
     "ScaledDotProduct",
     "SinusoidalEmbedding",
     "SwigluMLP",
+    "attention_scores",
     "attention_weights",
     "init_weights",
     "make_added_positions",
     "make_mlp",
     "make_norm",
     "make_rope",
+    "masked_scores",
 ]

@@ -7,8 +7,6 @@ other, and whoever looks inside a model sees its numbers.
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,20 +18,36 @@ from glassgpt.nn.norm import RMSNorm
 from glassgpt.nn.position import Rope
 
 
+def attention_scores(q: Tensor, k: Tensor, scale: float | None = None) -> Tensor:
+    """How well each query agrees with each key: q · k / √D, or times another `scale`.
+
+    q: (B, H, T, D), k: (B, H_kv, S, D), H a multiple of H_kv. Returns (B, H, T, S), float32 or finer.
+    """
+    k = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)  # (B, H, S, D)
+    finer = torch.promote_types(q.dtype, torch.float32)
+    return q.to(finer) @ k.to(finer).mT * (q.shape[-1] ** -0.5 if scale is None else scale)
+
+
+def masked_scores(scores: Tensor, mask: AttnMask) -> Tensor:
+    """The scores (B, H, T, S) with −∞ where a query may not look.
+
+    Raises ValueError where a query has nothing to attend to.
+    """
+    allowed = mask.dense(scores.shape[-2], scores.shape[-1], scores.device)
+    if not allowed.any(dim=-1).all():
+        raise ValueError("a query has nothing to attend to: its row of the mask is empty")
+    return scores.masked_fill(~allowed, -torch.inf)
+
+
 def attention_weights(q: Tensor, k: Tensor, mask: AttnMask) -> Tensor:
     """Softmax of the scaled, masked scores: the weights that the fast kernel never shows.
 
-    q: (B, H, T, D), k: (B, H_kv, S, D), H a multiple of H_kv. Returns (B, H, T, S), float32, each row
-    summing to 1.
+    q: (B, H, T, D), k: (B, H_kv, S, D), H a multiple of H_kv. Returns (B, H, T, S), float32 or finer, each
+    row summing to 1.
     Raises ValueError where a query has nothing to attend to.
     Source: Vaswani et al. 2017, eq. 1.
     """
-    k = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)  # (B, H, S, D)
-    scores = q.float() @ k.float().mT / math.sqrt(q.shape[-1])  # (B, H, T, S)
-    allowed = mask.dense(q.shape[2], k.shape[2], q.device)
-    if not allowed.any(dim=-1).all():
-        raise ValueError("a query has nothing to attend to: its row of the mask is empty")
-    return scores.masked_fill(~allowed, -torch.inf).softmax(dim=-1)
+    return masked_scores(attention_scores(q, k), mask).softmax(dim=-1)
 
 
 class ScaledDotProduct(nn.Module):

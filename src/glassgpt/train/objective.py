@@ -31,10 +31,7 @@ class CrossEntropy(nn.Module):
 
     def logits(self, batch: Batch, *, blank: bool = False) -> Tensor:
         """(B, T, V), or (B, 1, n_class). blank: with the memory zeroed, as if nothing had been given."""
-        memory = None if batch.source is None else self.model.encode(batch.source)
-        if memory is not None and batch.source_of is not None:
-            memory = memory.select(batch.source_of)
-        return self.model(batch.tokens, memory=memory.blank() if memory and blank else memory)
+        return self.model.predict(batch.tokens, batch.source, batch.source_of, blank=blank)
 
     def loss(self, logits: Tensor, targets: Tensor) -> LossSum:
         """logits: (B, T, V), targets: (B, T)."""
