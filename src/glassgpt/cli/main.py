@@ -22,6 +22,8 @@ COMMANDS = {
     "ask": "Ask a trained captioner about an image.",
     "classify": "Say which class a text belongs to.",
     "fill": "Fill the gaps of a text with a trained encoder.",
+    "look": "Look inside a trained model as it reads.",
+    "explain": "Watch a fact about transformers happen, in numbers.",
     "baselines": "Say what counting and compressing alone achieve on a text.",
     "runs": "List the runs in a folder and how they compare with counting.",
 }

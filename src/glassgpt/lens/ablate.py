@@ -21,7 +21,9 @@ from glassgpt.tokenizers import Tokenizer
 
 Figures = Mapping[str, float]
 LOSS, EXACT = "nats/token", "exact"
-PARTS = {("dates",): {"year": slice(0, 4), "month": slice(5, 7), "day": slice(8, 10)}}
+PARTS: dict[tuple[str, ...], dict[str, slice]] = {
+    ("dates",): {"year": slice(0, 4), "month": slice(5, 7), "day": slice(8, 10)}
+}
 """For the sources of a task whose answers have parts, where each part stands in an answer's text."""
 WINDOWS = 64
 """Windows of running text that are measured on."""

@@ -138,10 +138,16 @@ def _at_kernel(core: nn.Module, prefix: str) -> Part:
             return *kernel.before(q, k, v), mask
 
         def after(_: nn.Module, given: tuple[Any, ...], heads: Tensor) -> Tensor:
-            return kernel.after(*given, heads)
+            q, k, v, mask = given
+            return kernel.after(q, k, v, mask, heads)
 
         handles = core.register_forward_pre_hook(before), core.register_forward_hook(after)
-        return lambda: [handle.remove() for handle in handles] and None
+
+        def detach() -> None:
+            for handle in handles:
+                handle.remove()
+
+        return detach
 
     return Part(tuple(prefix + name for name in KERNEL), attach)
 

@@ -129,7 +129,8 @@ def _watched(
     module: nn.Module, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, **options: Any
 ) -> tuple[Tensor, Tensor | None]:
     """An attention function of transformers: (B, H, T, D) in, (B, T, H, D) out."""
-    kind = str(module.config._attn_implementation).removeprefix(PREFIX)
+    config: Any = module.config
+    kind = config._attn_implementation.removeprefix(PREFIX)
     default = sys.modules[type(module).__module__].eager_attention_forward
     function = AttentionInterface().get_interface(kind, default)
     kernel = _kernels.get(module)

@@ -6,6 +6,7 @@ What a seq2seq or captioner is to write is what it would write, token by token t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +17,7 @@ from glassgpt.errors import UserError
 from glassgpt.generate import answer, masked_ids, translate
 from glassgpt.lens.labels import token_labels
 from glassgpt.lens.logit_lens import logit_lens
-from glassgpt.lens.record import Recording, activations, record
+from glassgpt.lens.record import Edit, Recording, activations, edit, record
 from glassgpt.lens.trace import IMAGE, Reading, Trace
 from glassgpt.models import Bigram, Captioner, Classifier, MaskedLM, Model, Seq2Seq
 from glassgpt.nn import PAD
@@ -31,6 +32,8 @@ class Scene:
     written: list[int] = field(default_factory=list)
     """The token after each of `tokens`, PAD where it is not known."""
     source: list[int] | None = None
+    begins: int = 0
+    """From which place the model writes."""
     image: np.ndarray | None = None
 
 
@@ -42,23 +45,27 @@ def look(
     *,
     image: np.ndarray | None = None,
     target: str | None = None,
+    hide: str | None = None,
     pattern: str | Sequence[str] | None = None,
 ) -> Trace:
     """What happens in a model as it reads a text, and writes.
 
     text: what a gpt, bigram or encoder reads (of a masked encoder with gaps, `[?]`), what a seq2seq
     translates, what a captioner is asked about `image`, (channels, image_size, image_size) of uint8. target:
-    what the last two are to write instead of what they would. pattern: what to record; by default all but
-    the inside of the MLPs. Raises UserError for a text that is empty, or longer than the model can see.
+    what the last two are to write instead of what they would. hide: a part of the text at which the decoder
+    of a seq2seq may not look. pattern: what to record; by default all but the inside of the MLPs.
+    Raises UserError for a text that is empty, or longer than the model can see.
     """
-    scene = _set(model, tokenizer, text, image, target)
+    edits = {} if hide is None else _hiding(model, tokenizer, text, hide)
+    with edit(model, edits) if edits and target is None else nullcontext():
+        scene = _set(model, tokenizer, text, image, target)
     if not scene.tokens:
         raise UserError("there is nothing to look at: give a text of at least one token")
     names = [name for name in activations(model) if not name.endswith("mlp.hidden")]
     was_training = model.training
     model.eval()
     try:
-        with record(model, names if pattern is None else pattern) as seen:
+        with record(model, names if pattern is None else pattern, edits=edits) as seen:
             _run(model, scene)
     finally:
         model.train(was_training)
@@ -70,6 +77,7 @@ def look(
         tuple(token_labels(tokenizer, scene.tokens)),
         tuple(_known(tokenizer, scene.written)),
         tuple(_source_labels(model, tokenizer, scene)),
+        scene.begins,
         _reading(model, tokenizer, seen) if not isinstance(model, Classifier) else None,
         model.config.model_dump(mode="json"),
     )
@@ -102,15 +110,32 @@ def _set(
     return Scene(ids, [*ids[1:], PAD] if not isinstance(model, MaskedLM) else [])
 
 
+def _hiding(model: Model, tokenizer: Tokenizer, text: str, hide: str) -> dict[str, Edit]:
+    """Cross-attention to nothing that belongs to a part of the text."""
+    if not isinstance(model, Seq2Seq):
+        raise UserError(f"a {model.config.family} has no source to hide a part of: that takes a seq2seq")
+    start = text.find(hide)
+    if start < 0 or not hide:
+        raise UserError(f"{hide!r} does not occur in {text!r}: give a part of the text to hide")
+    begin, end = (len(text[:place].encode()) for place in (start, start + len(hide)))
+    stops = np.cumsum([len(tokenizer.token_bytes([id])) for id in tokenizer.encode(text)])
+    starts = np.concatenate([[0], stops[:-1]])
+    hidden = torch.from_numpy((starts < end) & (stops > begin)).to(model.device)  # (S,)
+    if hidden.all():
+        raise UserError(f"{hide!r} is the whole text: leave something to look at")
+    return {"blocks.*.cross.masked_scores": lambda scores: scores.masked_fill(hidden, -torch.inf)}
+
+
 def _with_answer(
     model: Model, tokenizer: Tokenizer, example: Example, image: np.ndarray | None = None
 ) -> Scene:
     encoding = make_encoding(model.config, tokenizer)
     given = list(encoding.given(example))
-    whole = [*encoding.prompt(example), *encoding.answer(example)]
+    prompt = encoding.prompt(example)
+    whole = [*prompt, *encoding.answer(example)]
     _check_length(model, len(given), "the text")
     _check_length(model, len(whole) - 1, "what is written")
-    return Scene(whole[:-1], whole[1:], given if image is None else None, image)
+    return Scene(whole[:-1], whole[1:], given if image is None else None, len(prompt) - 1, image)
 
 
 def _check_length(model: Model, n: int, what: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -55,6 +55,8 @@ class Trace:
     """The token that comes after each place (T,), as given or as the model wrote it; "" where none does."""
     source: tuple[str, ...] = ()
     """What the encoder was given: labels of S tokens, or of patches, row by row."""
+    begins: int = 0
+    """The first place from which the model writes: before it `written` only repeats what it was asked."""
     reading: Reading | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     """The model's configuration."""
@@ -120,7 +122,7 @@ class Trace:
     def select(self, pattern: str | Sequence[str], head: int | None = None) -> Trace:
         """Only tensors whose names fit, and of those of a kernel, only one head."""
         kept = {name: _head(name, t, head) for name, t in self.tensors.items() if _fits(name, pattern)}
-        return Trace(kept, self.tokens, self.written, self.source, self.reading, self.config)
+        return replace(self, tensors=kept)
 
     def to_bytes(self, precision: Precision = "float16") -> bytes:
         """The file, for a wire. What half precision cannot hold stays in single precision."""
@@ -134,6 +136,7 @@ class Trace:
             "tokens": self.tokens,
             "written": self.written,
             "source": self.source,
+            "begins": self.begins,
             "reading": vars(self.reading) if self.reading else None,
             "shapes": {name: list(tensor.shape) for name, tensor in self.tensors.items()},
             "config": dict(self.config),
@@ -250,7 +253,7 @@ def _made(header: dict[str, Any], tensors: dict[str, Tensor]) -> Trace:
     tokens, written, source = (tuple(header[name]) for name in ("tokens", "written", "source"))
     reading = header["reading"]
     read = reading and Reading(**_tuples(reading))
-    return Trace(tensors, tokens, written, source, read, header["config"])
+    return Trace(tensors, tokens, written, source, header["begins"], read, header["config"])
 
 
 def _tuples(value: Any) -> Any:

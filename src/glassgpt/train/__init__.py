@@ -3,7 +3,7 @@
 from glassgpt.train.answer_task import AnswerTask
 from glassgpt.train.events import Evaluated, Event, Sampled, Saved, StepDone, Warned
 from glassgpt.train.objective import CrossEntropy, LossSum, n_right
-from glassgpt.train.optim import Muon, make_optimizers, orthogonalize
+from glassgpt.train.optim import Muon, make_optimizers, orthogonalize, set_lr
 from glassgpt.train.schedule import Budget, lr_scale
 from glassgpt.train.session import Session, resume, start
 from glassgpt.train.task import Lengths, Task
@@ -33,5 +33,6 @@ __all__ = [
     "n_right",
     "orthogonalize",
     "resume",
+    "set_lr",
     "start",
 ]

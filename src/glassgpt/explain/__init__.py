@@ -1,0 +1,69 @@
+"""Floor 5: the notes as live chapters, each computed now, on the user's own model where it can."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+
+from glassgpt.errors import UserError
+from glassgpt.explain.chapter import Chapter, Grid
+from glassgpt.explain.subject import Specimen, Subject
+from glassgpt.explain.texts import LANGUAGES, translator
+
+NAMES = (
+    "loss",
+    "sampling",
+    "temperature",
+    "weighted-sum",
+    "query-key",
+    "scale",
+    "graph",
+    "mask",
+    "cross",
+    "qkv",
+    "buffers",
+    "ladder",
+)
+"""All chapters, in the order of reading; each is a module of this package with a function `write`."""
+
+__all__ = ["LANGUAGES", "NAMES", "Chapter", "Grid", "Specimen", "Subject", "chapter", "titles"]
+
+
+def chapter(
+    name: str,
+    run: Path | str | None = None,
+    *,
+    seed: int = 0,
+    language: str | None = None,
+    seconds: float | None = None,
+) -> Chapter:
+    """A chapter of the notes, computed now.
+
+    run: the folder of a run, whose model is shown where the chapter can; else a small built-in one is.
+    language: `en` or `zh`; by default that of the environment. seconds: for the chapter `ladder`, how long
+    each rung is trained, by default 0.3. Raises UserError for an unknown chapter.
+    """
+    if name not in NAMES:
+        near = get_close_matches(name, NAMES, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise UserError(f"there is no chapter {name!r}{hint}; there are: {', '.join(NAMES)}")
+    subject = Subject(None if run is None else Path(run), seed)
+    if seconds is not None:
+        if name != "ladder" or not 0 < seconds <= 3600:
+            raise UserError(
+                f"seconds is {seconds:g} for the chapter {name!r}, but only `ladder` takes it, from 0 to 3,600"
+            )
+        subject = replace(subject, seconds=seconds)
+    return _module(name).write(subject, translator(language))
+
+
+def titles(language: str | None = None) -> dict[str, str]:
+    """The title of each chapter by its name; computes nothing."""
+    _ = translator(language)
+    return {name: _(_module(name).TITLE) for name in NAMES}
+
+
+def _module(name: str):
+    return import_module(f"glassgpt.explain.{name.replace('-', '_')}")

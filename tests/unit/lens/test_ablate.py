@@ -1,0 +1,77 @@
+"""Heads switched off one at a time: measured on held-out data, against cutting them out of the weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from glassgpt.checkpoint import Run
+from glassgpt.data import open_examples
+from glassgpt.explain.subject import BUILTIN
+from glassgpt.generate import translate
+from glassgpt.lens import ablate, edit, held_out_figures, zero_heads
+
+
+@pytest.fixture(scope="module")
+def dates() -> Run:
+    return Run.open(BUILTIN / "dates")
+
+
+def test_every_head_is_switched_off_once_and_on_again(dates: Run) -> None:
+    model, tokenizer = dates.model(), dates.tokenizer()
+    measure = held_out_figures(dates, model, tokenizer, n=50)
+    whole = measure()
+    assert whole["exact"] == whole["month"] == 1.0 and whole["nats/token"] < 0.01
+    found = ablate(model, measure)
+    assert len(found) == 4 * (2 + 2 + 2)
+    assert measure() == whole
+    D, cut = model.config.head_dim, found[0]
+    assert (cut.attention, cut.head) == ("blocks.0.attn", 0)
+    with torch.no_grad():
+        model.blocks[0].attn.proj.weight[:, :D] = 0
+    assert measure() == pytest.approx(cut.figures, abs=1e-6)
+
+
+def test_right_answers_are_counted_as_decoding_counts_them(dates: Run) -> None:
+    """With a head off that is missed, by parts, against the model writing by itself."""
+    model, tokenizer = dates.model(), dates.tokenizer()
+    n = 60
+    val = open_examples(dates.data).val
+    sources = [tokenizer.decode(val.given[i]) for i in range(n)]
+    right = [tokenizer.decode(val.text[i][1:-1]) for i in range(n)]
+    with edit(model, {"blocks.0.cross.heads": zero_heads(0, 1, 2, 3)}):
+        figures = held_out_figures(dates, model, tokenizer, n)()
+        said = list(translate(model, tokenizer, sources, beams=1))
+    assert 0 < figures["year"] < 1 or 0 < figures["month"] < 1 or 0 < figures["day"] < 1
+    exact = sum(a == b for a, b in zip(said, right, strict=True)) / n
+    assert figures["exact"] == pytest.approx(exact, abs=1e-9)
+
+
+def test_running_text_is_measured_in_nats() -> None:
+    run = Run.open(BUILTIN / "text")
+    model = run.model()
+    measure = held_out_figures(run, model, run.tokenizer())
+    assert measure().keys() == {"nats/token"}
+    losses = [each.figures["nats/token"] for each in ablate(model, measure)]
+    assert len(losses) == 8 and min(losses) > measure()["nats/token"]
+
+
+def test_an_encoder_is_measured_on_what_is_hidden(tmp_path: Path) -> None:
+    import glassgpt as gg
+
+    (tmp_path / "notes.txt").write_text("a rose is a rose is a rose. " * 200, "utf-8")
+    config = gg.RunConfig.model_validate(
+        {
+            "data": {"sources": [str(tmp_path / "notes.txt")]},
+            "model": {"family": "encoder", "size": "nano", "block_size": 16},
+            "train": {"steps": 3},
+        }
+    )
+    session = gg.start(config, out=tmp_path / "run")
+    list(session.run())
+    run = Run.open(tmp_path / "run")
+    figures = held_out_figures(run, run.model(), run.tokenizer())()
+    best = next(score for score in session.verdict().scores if score.name == "this model")
+    assert figures["nats/token"] == pytest.approx(best.nats_per_char, rel=0.05)
