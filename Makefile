@@ -1,11 +1,13 @@
 # make demo   installs into .venv, trains for a minute on the built-in corpus, prints the verdict and a sample
 # make test   installs what the tests need and runs them
 # make check  format, lint, types, floors
+# make docs   builds the documentation site; make notebooks runs the chapters into docs/chapters anew,
+# make texts  brings the translations of the chapters up to date
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test slow check format clean
+.PHONY: demo test slow check format docs notebooks texts clean
 
 demo: .venv/installed
 	$(BIN)/glassgpt train python --minutes 1
@@ -25,6 +27,15 @@ check: .venv/installed-dev
 format: .venv/installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: .venv/installed-dev
+	$(BIN)/python docs/site/build.py
+
+notebooks: .venv/installed-dev
+	$(BIN)/python docs/chapters/make.py
+
+texts: .venv/installed-dev
+	$(BIN)/python tools/texts.py
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "GlassGPT needs Python 3.11 or newer: make PYTHON=python3.12 …")'

@@ -73,7 +73,10 @@ def pack_examples(run: Run, folder: Path) -> None:
         if "image" in arrays:
             used, image = np.unique(arrays["image"][:n], return_inverse=True)
             arrays |= {"image": image, "images": arrays["images"][used]}
-        save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, folder / f"{name}.safetensors")
+        save_file(
+            {key: np.ascontiguousarray(value) for key, value in arrays.items()},
+            folder / f"{name}.safetensors",
+        )
 
 
 def main() -> None:

@@ -15,7 +15,19 @@ if TYPE_CHECKING:
     from glassgpt.data import Corpus, Example, ExampleCorpus, read_corpus
     from glassgpt.diagnose import Answers, AnswersVerdict, Score, Verdict, baselines, verdict
     from glassgpt.errors import UserError
+    from glassgpt.explain import Chapter, chapter
     from glassgpt.generate import SamplingParams, answer, beam_search, classify, fill, sample_text, translate
+    from glassgpt.lens import (
+        Recording,
+        Trace,
+        ablate,
+        activations,
+        edit,
+        logit_lens,
+        look,
+        record,
+        zero_heads,
+    )
     from glassgpt.models import Model, build
     from glassgpt.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
     from glassgpt.train import Session, Trainer, resume, start
@@ -35,6 +47,18 @@ _HOMES = {
         "sample_text",
         "translate",
     ),
+    "explain": ("Chapter", "chapter"),
+    "lens": (
+        "Recording",
+        "Trace",
+        "ablate",
+        "activations",
+        "edit",
+        "logit_lens",
+        "look",
+        "record",
+        "zero_heads",
+    ),
     "models": ("Model", "build"),
     "tokenizers": ("Tokenizer", "load_tokenizer", "train_tokenizer"),
     "train": ("Session", "Trainer", "resume", "start"),
@@ -44,34 +68,45 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Answers",
     "AnswersVerdict",
+    "Chapter",
     "Corpus",
     "Example",
     "ExampleCorpus",
     "Model",
+    "Recording",
     "Run",
     "RunConfig",
     "SamplingParams",
     "Score",
     "Session",
     "Tokenizer",
+    "Trace",
     "Trainer",
     "UserError",
     "Verdict",
+    "ablate",
+    "activations",
     "answer",
     "baselines",
     "beam_search",
     "build",
+    "chapter",
     "classify",
+    "edit",
     "fill",
     "load_run",
     "load_tokenizer",
+    "logit_lens",
+    "look",
     "read_corpus",
+    "record",
     "resume",
     "sample_text",
     "start",
     "train_tokenizer",
     "translate",
     "verdict",
+    "zero_heads",
 ]
 
 

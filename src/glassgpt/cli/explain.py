@@ -53,6 +53,8 @@ def explain(
     if name is None:
         _list(lang, json)
         return
+    if plot is not None:
+        import glassgpt.lens.pictures  # noqa: F401  before anything is computed: matplotlib may be missing
     read = chapter(name, run, seed=seed, language=lang, seconds=seconds)
     if json:
         print(json_format.dumps(read.to_dict(), ensure_ascii=False, indent=1))
@@ -61,11 +63,16 @@ def explain(
         console.width = min(console.width, WIDTH)
         console.print(_page(read))
     if plot is not None:
-        from glassgpt.lens.pictures import save
+        _save(read, plot, quiet=json)
 
-        save(read.plot(), plot)
-        if not json:
-            print(f"{read.words('picture')}  {plot}")
+
+def _save(read: Chapter, plot: Path, quiet: bool) -> None:
+    from glassgpt.lens.pictures import save
+
+    save(read.plot(), plot)
+    _ = read.words
+    if not quiet:
+        print(_("picture: {path}").format(path=plot))
 
 
 def _list(lang: str | None, as_json: bool) -> None:

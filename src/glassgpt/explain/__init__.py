@@ -49,14 +49,15 @@ def chapter(
         near = get_close_matches(name, NAMES, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise UserError(f"there is no chapter {name!r}{hint}; there are: {', '.join(NAMES)}")
-    subject = Subject(None if run is None else Path(run), seed)
+    _ = translator(language)
+    subject = Subject(None if run is None else Path(run), seed, words=_)
     if seconds is not None:
         if name != "ladder" or not 0 < seconds <= 3600:
             raise UserError(
                 f"seconds is {seconds:g} for the chapter {name!r}, but only `ladder` takes it, from 0 to 3,600"
             )
         subject = replace(subject, seconds=seconds)
-    return _module(name).write(subject, translator(language))
+    return _module(name).write(subject, _)
 
 
 def titles(language: str | None = None) -> dict[str, str]:

@@ -82,8 +82,7 @@ class Chapter:
 
     def _repr_markdown_(self) -> str:
         """How Jupyter shows it."""
-        parts = [f"## {self.title}"]
-        parts += [part if isinstance(part, str) else markdown_table(part) for part in self.body]
+        parts = [part if isinstance(part, str) else markdown_table(part) for part in self.body]
         return "\n\n".join([*parts, self._findings_markdown()])
 
     def _findings_markdown(self) -> str:

@@ -79,7 +79,7 @@ def rungs(n_vocab: int) -> dict[str, nn.Module]:
     shape = dict(preset="gpt2", size="nano", block_size=T)
     one, four = ModelConfig.model_validate({**shape, "n_head": 1}), ModelConfig.model_validate(shape)
     return {
-        "bigram": build(ModelConfig(family="bigram"), n_vocab),
+        "bigram": build(ModelConfig.model_validate(dict(family="bigram")), n_vocab),
         "head": Rung(one, n_vocab, Attention(one)),
         "heads": Rung(four, n_vocab, Attention(four)),
         "block": Rung(four, n_vocab, Block(four)),

@@ -14,6 +14,7 @@ import torch
 
 from glassgpt.checkpoint import Run
 from glassgpt.data import ExampleData, TokenData, open_examples, open_tokens
+from glassgpt.explain.chapter import Translate
 from glassgpt.models import Model
 from glassgpt.tokenizers import Tokenizer
 
@@ -28,7 +29,7 @@ class Specimen:
     """A trained model with what it was trained on."""
 
     name: str
-    """How to speak of it: the folder that the user gave, or `the built-in run "dates"`."""
+    """How to speak of it: the folder that the user gave, or “the built-in run …”."""
     run: Run
     model: Model
     tokenizer: Tokenizer
@@ -52,6 +53,8 @@ class Subject:
     seed: int = 0
     seconds: float = SECONDS
     """How long each rung of the ladder is trained."""
+    words: Translate = str
+    """For the name of a built-in run."""
 
     def generator(self) -> torch.Generator:
         """A fresh source of chance, the same one for each call."""
@@ -66,8 +69,8 @@ class Subject:
         """The user's model where it is of one of these families, else the built-in one of the first."""
         if self.own is not None and self.own.model.config.family in families:
             return self.own
-        name = BUILTIN_FOR[families[0]]
-        return _open(Run.open(BUILTIN / name), f"the built-in run “{name}”")
+        name, _ = BUILTIN_FOR[families[0]], self.words
+        return _open(Run.open(BUILTIN / name), _("the built-in run “{name}”").format(name=name))
 
 
 def _open(run: Run, name: str) -> Specimen:

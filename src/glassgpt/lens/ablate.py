@@ -66,7 +66,7 @@ def held_out_figures(run: Run, model: Model, tokenizer: Tokenizer, n: int = 400)
     if config.model.labels:
         return lambda: _measure(model, batches, exact=True)
     parts = PARTS.get(config.data.sources, {})
-    return lambda: _measure(model, batches, exact=True) | _parts(model, tokenizer, batches, parts)
+    return lambda: _measure(model, batches, exact=True) | answer_parts(model, tokenizer, batches, parts)
 
 
 def _text_batches(run: Run, model: Model, tokenizer: Tokenizer) -> list[Batch]:
@@ -97,7 +97,7 @@ def _measure(model: Model, batches: list[Batch], exact: bool = False) -> dict[st
 
 
 @torch.inference_mode()
-def _parts(
+def answer_parts(
     model: Model, tokenizer: Tokenizer, batches: list[Batch], parts: Mapping[str, slice]
 ) -> dict[str, float]:
     """The share of answers in which a part is right."""

@@ -36,12 +36,17 @@ class Model(nn.Module):
         return self.head(self.trunk(tokens, memory=memory, cache=cache))
 
     def predict(
-        self, tokens: Tensor, source: Tensor | None = None, source_of: Tensor | None = None, *, blank: bool = False
+        self,
+        tokens: Tensor,
+        source: Tensor | None = None,
+        source_of: Tensor | None = None,
+        *,
+        blank: bool = False,
     ) -> Tensor:
         """Logits (B, T, V) of a batch, its source encoded first.
 
-        tokens: (B, T). source: what `encode` takes. source_of: (B,), which source each row is about; without it
-        row i is about source i. blank: with the memory zeroed, as if nothing had been given.
+        tokens: (B, T). source: what `encode` takes. source_of: (B,), which source each row is about; without
+        it row i is about source i. blank: with the memory zeroed, as if nothing had been given.
         """
         memory = None if source is None else self.encode(source)
         if memory is not None and source_of is not None:

@@ -1,0 +1,104 @@
+"""Make the notebooks of the chapters, one for each, from the chapters themselves.
+
+    python docs/chapters/make.py              # all, run, with their outputs: about two minutes
+    python docs/chapters/make.py loss scale   # some
+
+A notebook shows the chapter, its picture, and the functions that measured it, to be changed and run again.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+
+from glassgpt.explain import NAMES, titles
+
+HERE = Path(__file__).parent
+TRY = {
+    "loss": "table_losses(n_tables=5, n_targets=32, generator=torch.Generator().manual_seed(1))",
+    "ladder": 'from glassgpt.explain import Subject\n\ntrain, val = texts(Subject().specimen("gpt"))\n'
+    'climb("one head", rungs(321)["head"], train, val, seconds=1.0, seed=0)',
+}
+"""What to try first with a chapter's functions."""
+
+SPLIT = "\n# ---\n"
+
+
+def notebook(name: str) -> Any:
+    """The notebook of a chapter, not yet run."""
+    functions, trial = tidied(measuring(name) + SPLIT + TRY[name]).split(SPLIT)
+    cells = [
+        f"# {titles('en')[name]}",
+        f'import glassgpt as gg\n\nchapter = gg.chapter("{name}", language="en")  # or "zh", or run="runs/…"',
+        "chapter",
+        "chapter.plot()",
+        "## How it was measured\n\nThe chapter's own functions: change them, and run them again.",
+        functions.strip(),
+        trial.strip(),
+    ]
+    make = {True: nbformat.v4.new_markdown_cell, False: nbformat.v4.new_code_cell}
+    book = nbformat.v4.new_notebook(
+        cells=[make[text.startswith("#")](text, id=f"{name}-{i}") for i, text in enumerate(cells)],
+        metadata={
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+            "language_info": {"name": "python"},
+        },
+    )
+    nbformat.validate(book)
+    return book
+
+
+def measuring(name: str) -> str:
+    """The source of a chapter's module up to `write`, without what only the chapter's words need."""
+    module = import_module(f"glassgpt.explain.{name.replace('-', '_')}")
+    text = Path(str(module.__file__)).read_text("utf-8")
+    lines, parts = text.splitlines(), []
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef) and node.name == "write":
+            break
+        if not _is_left_out(node):
+            first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
+            gap = "\n\n\n" if isinstance(node, ast.FunctionDef | ast.ClassDef) else "\n"
+            parts += [gap, "\n".join(lines[first - 1 : node.end_lineno])]
+    return "".join(parts).strip("\n") + "\n"
+
+
+def tidied(code: str) -> str:
+    """Without the imports that nothing uses, and in the project's format."""
+    for command in (["check", "--quiet", "--fix", "--select", "F401,I"], ["format", "--quiet"]):
+        command = [sys.executable, "-m", "ruff", *command, "--stdin-filename", "cell.py", "-"]
+        code = subprocess.run(command, input=code, capture_output=True, text=True, check=True).stdout
+    return code
+
+
+def _is_left_out(node: ast.stmt) -> bool:
+    """The module's docstring, its title, and imports for the type checker."""
+    match node:
+        case ast.Expr(value=ast.Constant()) if node.lineno == 1:
+            return True
+        case ast.ImportFrom(module="__future__") | ast.If():
+            return True
+        case ast.Assign(targets=[ast.Name(id="TITLE")]):
+            return True
+    return False
+
+
+def main() -> None:
+    for name in sys.argv[1:] or NAMES:
+        book = notebook(name)
+        NotebookClient(book, timeout=120, kernel_name="python3").execute()
+        for cell in book.cells:
+            cell.metadata.pop("execution", None)  # when it ran: of no use, and different each time
+        nbformat.write(book, HERE / f"{name}.ipynb")
+        print(name, flush=True)
+
+
+if __name__ == "__main__":
+    main()
