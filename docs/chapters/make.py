@@ -16,15 +16,32 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 
 from glassgpt.explain import NAMES, titles
 
 HERE = Path(__file__).parent
+FROM = {"cross": "asking"}
+"""The module with the measuring functions, where it is not the chapter's own."""
+SPECIMEN = 'from glassgpt.explain import Subject\n\nspecimen = Subject().specimen("{family}")\n'
+TEXT, DATES = SPECIMEN.format(family="gpt"), SPECIMEN.format(family="seq2seq")
+TOKENS = 'tokens = torch.tensor([specimen.tokenizer.encode("To be, or not")])\n'
 TRY = {
     "loss": "table_losses(n_tables=5, n_targets=32, generator=torch.Generator().manual_seed(1))",
-    "ladder": 'from glassgpt.explain import Subject\n\ntrain, val = texts(Subject().specimen("gpt"))\n'
-    'climb("one head", rungs(321)["head"], train, val, seconds=1.0, seed=0)',
+    "sampling": "orders([0.2, 0.5, 0.3])",
+    "temperature": "[by_hand([0.1, 0.7, 0.2], t) for t in (1.5, 1.0, 0.5, 0.01)]",
+    "weighted-sum": "W, x = torch.tensor([[1.0, 0.0], [0.5, 0.5]]), torch.tensor([[1.0, 2.0], [3.0, 4.0]])\n"
+    "by_rows(W, x), W @ x",
+    "query-key": "q, k = torch.randn(3, 4), torch.randn(3, 4)\nby_pairs(q, k), q @ k.mT",
+    "scale": "[measure(d, torch.Generator().manual_seed(0)) for d in (16, 1024)]",
+    "graph": f"{TEXT}{TOKENS}edges(specimen.model, torch.cat([tokens, tokens.flip(1)]))",
+    "mask": f"{TEXT}{TOKENS}watch(specimen.model, tokens).weights",
+    "cross": f"import numpy as np\n{DATES}cut(specimen, np.arange(50))",
+    "qkv": "compare(torch.randn(6, 768), torch.randn(2304, 768), None, [768, 768, 768]).whole.shape",
+    "buffers": f'{TEXT}fates(specimen.model, ["rope.cos", "lm_head.weight"], optimized=set())',
+    "ladder": f"{TEXT}train, val = texts(specimen)\n"
+    'climb("one head", rungs(specimen.tokenizer.n_vocab)["head"], train, val, seconds=1.0, seed=0)',
 }
 """What to try first with a chapter's functions."""
 
@@ -57,7 +74,7 @@ def notebook(name: str) -> Any:
 
 def measuring(name: str) -> str:
     """The source of a chapter's module up to `write`, without what only the chapter's words need."""
-    module = import_module(f"glassgpt.explain.{name.replace('-', '_')}")
+    module = import_module(f"glassgpt.explain.{FROM.get(name, name.replace('-', '_'))}")
     text = Path(str(module.__file__)).read_text("utf-8")
     lines, parts = text.splitlines(), []
     for node in ast.parse(text).body:
@@ -90,12 +107,18 @@ def _is_left_out(node: ast.stmt) -> bool:
     return False
 
 
+def run(book: Any) -> None:
+    """Fill in the outputs; raises where a cell fails."""
+    manager = KernelManager(kernel_name="python3", transport="ipc")  # not over TCP: nobody listens in
+    NotebookClient(book, timeout=120, km=manager).execute()
+    for cell in book.cells:
+        cell.metadata.pop("execution", None)  # when it ran: of no use, and different each time
+
+
 def main() -> None:
     for name in sys.argv[1:] or NAMES:
         book = notebook(name)
-        NotebookClient(book, timeout=120, kernel_name="python3").execute()
-        for cell in book.cells:
-            cell.metadata.pop("execution", None)  # when it ran: of no use, and different each time
+        run(book)
         nbformat.write(book, HERE / f"{name}.ipynb")
         print(name, flush=True)
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from glassgpt.cli.numbers import numbers_table
-from glassgpt.cli.render import printable
+from glassgpt.cli.render import printable, wrapped
 from glassgpt.explain import Chapter, Grid, chapter, titles
 from glassgpt.explain.chapter import MARKS, expectation, figure
 
@@ -61,7 +61,7 @@ def explain(
     else:
         console = Console()
         console.width = min(console.width, WIDTH)
-        console.print(_page(read))
+        console.print(_page(read, console.width))
     if plot is not None:
         _save(read, plot, quiet=json)
 
@@ -88,10 +88,10 @@ def _list(lang: str | None, as_json: bool) -> None:
     console.print("\nglassgpt explain NAME [--run runs/…] [--plot picture.svg]", style="dim", highlight=False)
 
 
-def _page(read: Chapter) -> RenderableType:
+def _page(read: Chapter, width: int) -> RenderableType:
     parts: list[RenderableType] = [Text(read.title, "bold cyan"), Text()]
     for part in read.body:
-        parts += [Text(printable(part)) if isinstance(part, str) else _grid(part), Text()]
+        parts += [Text(wrapped(printable(part), width)) if isinstance(part, str) else _grid(part), Text()]
     return Group(*parts, _findings(read))
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 import unicodedata
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -102,6 +104,30 @@ def _cells(score: Score, worst: float) -> list[str]:
     bar = "█" * round(24 * score.nats_per_char / worst)
     figures = (score.nats_per_char, score.bits_per_char, score.bits_per_byte)
     return [score.name, *(f"{figure:.3f}" for figure in figures), bar]
+
+
+WIDE = r"\u2e80-\u9fff\uf900-\uffef"
+CLOSING = "，。：；、！？）」』”’"
+UNIT = re.compile(rf"\s+|[{WIDE}][{CLOSING}]*|[^\s{WIDE}]+[{CLOSING}]*")
+
+
+def wrapped(text: str, width: int) -> str:
+    """A paragraph in lines of at most `width` cells, broken between words and between Chinese characters.
+
+    >>> print(wrapped("温度 T 使分布变平，或者变尖。", 16))
+    温度 T 使分布变
+    平，或者变尖。
+    """
+    lines, line, used = [], "", 0
+    for unit in UNIT.findall(text):
+        size = cell_len(unit)
+        if used + size > width and line.strip():
+            lines.append(line.rstrip())
+            line, used = "", 0
+            if unit.isspace():
+                continue
+        line, used = line + unit, used + size
+    return "\n".join([*lines, line.rstrip()])
 
 
 def printable(text: str) -> str:

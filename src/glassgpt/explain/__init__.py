@@ -54,7 +54,7 @@ def chapter(
     if seconds is not None:
         if name != "ladder" or not 0 < seconds <= 3600:
             raise UserError(
-                f"seconds is {seconds:g} for the chapter {name!r}, but only `ladder` takes it, from 0 to 3,600"
+                f"seconds is {seconds:g} for the chapter {name!r}: only `ladder` takes it, up to 3,600"
             )
         subject = replace(subject, seconds=seconds)
     return _module(name).write(subject, _)

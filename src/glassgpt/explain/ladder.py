@@ -90,7 +90,8 @@ def rungs(n_vocab: int) -> dict[str, nn.Module]:
 def climb(name: str, model: nn.Module, train: Tensor, val: Tensor, seconds: float, seed: int) -> Climb:
     """Train a rung for some seconds, in which its rate falls to zero, and measure it five times meanwhile.
 
-    train and val: (n,) token ids. The seconds of measuring do not count.
+    The first steps are made at the full rate, so that after them all rungs can be compared. train and val:
+    (n,) token ids. The seconds of measuring do not count.
     """
     generator = torch.Generator().manual_seed(seed)
     optimizers = make_optimizers(
@@ -100,7 +101,7 @@ def climb(name: str, model: nn.Module, train: Tensor, val: Tensor, seconds: floa
     spent, marks = 0.0, [seconds * share for share in (0.1, 0.25, 0.5, 0.75, 1.0)]
     while marks or found.steps < ALIKE:
         start = time.perf_counter()
-        set_lr(optimizers, max(0.0, 1 - spent / seconds))
+        set_lr(optimizers, max(0.0, 1 - spent / seconds) if found.steps >= ALIKE else 1.0)
         _step(model, optimizers, _draw_tokens(train, generator))
         spent, found.steps = spent + time.perf_counter() - start, found.steps + 1
         if found.steps == ALIKE:

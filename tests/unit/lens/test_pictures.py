@@ -400,9 +400,7 @@ def test_tensors_of_any_kind_and_arrays_give_the_same() -> None:
 
 
 def test_a_notebook_shows_it() -> None:
-    picture = make("bars")
-    assert picture._repr_png_().startswith(b"\x89PNG")
-    assert "<svg" in picture._repr_svg_()
+    assert make("bars")._repr_png_().startswith(b"\x89PNG")
 
 
 def test_saved_by_suffix_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

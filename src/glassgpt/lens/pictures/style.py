@@ -121,9 +121,6 @@ class Picture(Figure):
     def _repr_png_(self) -> bytes:
         return self.rendered("png", dpi=100)
 
-    def _repr_svg_(self) -> str:
-        return self.rendered("svg").decode("utf-8")
-
     def _without_glyph(self) -> str:
         return without_glyph(text.get_text() for text in self.findobj(Text) if isinstance(text, Text))
 

@@ -1,0 +1,95 @@
+"""Chapter `graph`: no gradient crosses the batch; without positions order is lost, in a convolution not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from explain_runs import small_run
+from glassgpt.explain import Subject, graph
+from glassgpt.explain.reach import held_out, influence, reader
+from glassgpt.lens import edit, record
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_finding_holds(seed: int) -> None:
+    assert graph.write(Subject(seed=seed), str).is_confirmed
+
+
+def test_influence_is_the_gradient_of_finite_differences() -> None:
+    subject = Subject()
+    specimen = subject.specimen("gpt")
+    model = specimen.model.double()
+    tokens = held_out(specimen, 2, 5, subject.generator())
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = influence(model, tokens, subject.generator())
+        along = torch.randn(model.config.n_embd, generator=subject.generator())
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+    def output(change: torch.Tensor) -> float:
+        with (
+            torch.no_grad(),
+            record(model, "norm_f") as seen,
+            edit(model, {"blocks.0.resid_pre": lambda x: x + change}),
+        ):
+            model.trunk(tokens)
+        return (seen["norm_f"][1, 3] @ along).item()
+
+    for b, t in ((1, 2), (1, 4), (0, 2)):
+        gradient = torch.zeros(model.config.n_embd, dtype=torch.float64)
+        for i in range(len(gradient)):
+            change = torch.zeros(2, 5, len(gradient), dtype=torch.float64)
+            change[b, t, i] = 1e-6
+            gradient[i] = (output(change) - output(-change)) / 2e-6
+        assert found[1, 3, b, t].item() == pytest.approx(gradient.norm().item(), rel=1e-5, abs=1e-8)
+
+
+def test_a_model_that_mixes_the_batch_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    specimen, of = Subject().specimen("gpt"), Subject.specimen
+    mlp = specimen.model.get_submodule("blocks.1.mlp")
+    mlp.register_forward_hook(lambda *given: given[2] + given[2].mean(0, keepdim=True))
+    monkeypatch.setattr(Subject, "specimen", lambda self, *f: specimen if f == ("gpt",) else of(self, *f))
+    failed = [f.name for f in graph.write(Subject(), str).findings if f.verdict == "fail"]
+    assert failed == ["largest gradient across the batch"]
+
+
+def test_positions_left_in_are_found_out() -> None:
+    subject = Subject()
+    specimen = subject.specimen("seq2seq")
+    encoder, generator = reader(specimen), subject.generator()
+    tokens = held_out(specimen, 1, 16, generator)
+    moved = graph.permuted(encoder, tokens, torch.randperm(16, generator=generator), generator)
+    assert moved.without_positions < graph.ROUNDING < 0.1 < moved.with_positions
+    assert encoder.rope is not None  # the model itself keeps them
+    same = graph.permuted(encoder, tokens, torch.arange(16), generator)
+    assert same.with_positions == same.convolution == 0
+
+
+def test_the_same_text_twice_has_the_same_edges() -> None:
+    specimen = Subject().specimen("gpt")
+    tokens = held_out(specimen, 1, 8, torch.Generator().manual_seed(0))
+    assert graph.edges(specimen.model, torch.cat([tokens, tokens])).moved == 0
+
+
+@pytest.mark.parametrize(
+    ("family", "model"),
+    [
+        ("gpt", {"preset": "gpt2"}),
+        ("gpt", {"n_kv_head": 2, "window": 4}),
+        ("encoder", {}),
+        ("encoder", {"position": "none"}),
+        ("encoder", {"preset": "gpt2", "window": 6}),
+        ("bigram", {}),
+        ("seq2seq", {}),
+    ],
+)
+def test_a_users_run(tmp_path: Path, family: str, model: dict) -> None:
+    run = small_run(tmp_path, family, **model)
+    chapter = graph.write(Subject(run), str)
+    assert chapter.is_confirmed
+    shown = str(run) in " ".join(part for part in chapter.body if isinstance(part, str))
+    assert shown == (family != "bigram" and model.get("position") != "none")

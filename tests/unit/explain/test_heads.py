@@ -1,0 +1,60 @@
+"""What the chapters of attention share: every head at work, and errors in units of float rounding."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from explain_runs import small_run
+from glassgpt.explain import Subject
+from glassgpt.explain.heads import FAMILIES, largest_error, part_of, rounding, show, visible, watch
+from glassgpt.explain.reach import held_out
+
+
+@pytest.mark.parametrize("n_kv_head", [1, 2, 4])
+def test_keys_and_values_go_with_the_query_heads_that_use_them(tmp_path: Path, n_kv_head: int) -> None:
+    specimen = Subject(small_run(tmp_path, "gpt", n_kv_head=n_kv_head)).specimen("gpt")
+    tokens = held_out(specimen, 1, 8, torch.Generator().manual_seed(0))
+    for layer in watch(specimen.model, tokens):
+        assert layer.q.shape == layer.k.shape == layer.v.shape == (4, 8, 8)
+        gathered = F.scaled_dot_product_attention(layer.q, layer.k, layer.v, is_causal=True)
+        torch.testing.assert_close(gathered, layer.heads)
+        assert layer.allowed.equal(torch.ones(4, 8, 8).tril().bool())
+
+
+def test_the_head_and_the_query_that_mix_most_are_shown() -> None:
+    specimen = Subject().specimen(*FAMILIES)
+    shown = show(specimen, 8, torch.Generator().manual_seed(3))
+    tokens = held_out(specimen, 1, 8, torch.Generator().manual_seed(3))
+    spreads = {
+        (at, head): [-sum(p * math.log(p) for p in row if p > 0) for row in weights.tolist()]
+        for at, layer in enumerate(watch(specimen.model, tokens))
+        for head, weights in enumerate(layer.weights)
+    }
+    assert max(spreads, key=lambda key: sum(spreads[key])) == (shown.layer, shown.head)
+    rows = spreads[shown.layer, shown.head]
+    assert rows.index(max(rows)) == shown.row
+    assert len(shown.labels) == 8
+
+
+def test_of_a_translator_the_encoder_is_looked_at() -> None:
+    model = Subject().specimen("seq2seq").model
+    assert part_of(model) is model.get_submodule("encoder")
+    weights = watch(part_of(model), torch.tensor([[3, 4, 5]]))[0].weights
+    assert (weights > 0).all()  # it looks both ways
+
+
+def test_rounding_bounds_two_orders_of_summing() -> None:
+    a, b = torch.randn(20, 500), torch.randn(500, 20)
+    backwards = a.flip(-1) @ b.flip(0)
+    assert 0 < largest_error(backwards, a @ b, rounding(a, b)) <= 1
+    assert largest_error(a @ b * (1 + 1e-3), a @ b, rounding(a, b)) > 1
+    assert largest_error(torch.zeros(2), torch.zeros(2), torch.zeros(2)) == 0
+
+
+def test_what_is_not_seen_in_a_sentence_gets_a_sign() -> None:
+    assert visible("a b\r\n\t") == "a␣b␍⏎⇥"

@@ -1,0 +1,69 @@
+"""Chapter `mask`: an encoder's positions are all connected, a decoder's only to themselves and the past."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from explain_runs import small_run
+from glassgpt.explain import Subject, mask
+from glassgpt.explain.reach import held_out
+from glassgpt.nn import AttnMask
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_finding_holds(seed: int) -> None:
+    assert mask.write(Subject(seed=seed), str).is_confirmed
+
+
+def test_a_decoder_without_its_mask_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AttnMask, "causal", lambda *_, **__: AttnMask.full())
+    failed = [f.name for f in mask.write(Subject(), str).findings if f.verdict == "fail"]
+    assert "connected pairs, decoder" in failed
+    assert "gradient from the token to predict" in failed
+    assert "largest weight on the future" in failed
+    assert "one pass ↔ one pass for each beginning, logits" in failed
+
+
+def test_an_encoder_that_looks_back_only_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AttnMask, "padding", lambda real, **_: AttnMask.causal(real.shape[1]))
+    failed = [f.name for f in mask.write(Subject(), str).findings if f.verdict == "fail"]
+    assert failed == ["connected pairs, encoder"]
+
+
+def test_unmasked_shows_every_score_and_ends() -> None:
+    specimen = Subject().specimen("gpt")
+    tokens = held_out(specimen, 1, 8, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        before = specimen.model(tokens)
+        with mask.unmasked(specimen.model):
+            lifted = specimen.model(tokens)
+        assert torch.equal(specimen.model(tokens), before)
+    assert not torch.allclose(lifted[:, 0], before[:, 0])
+    assert not torch.allclose(lifted[:, -1], before[:, -1])  # what it looks at has seen more, too
+
+
+def test_the_head_is_the_models_own() -> None:
+    specimen = Subject().specimen("gpt")
+    tokens = held_out(specimen, 1, 8, torch.Generator().manual_seed(0))
+    head = mask.watch(specimen.model, tokens)
+    hidden = torch.ones(8, 8).triu(1).bool()
+    assert torch.isneginf(head.masked[hidden]).all() and torch.isfinite(head.scores).all()
+    assert torch.equal(head.masked[~hidden], head.scores[~hidden])
+    assert torch.allclose(head.weights, head.masked.softmax(-1))
+
+
+@pytest.mark.parametrize(
+    ("family", "model"),
+    [
+        ("gpt", {"preset": "gpt2"}),
+        ("gpt", {"n_kv_head": 1}),
+        ("encoder", {}),
+        ("bigram", {}),
+        ("seq2seq", {}),
+    ],
+)
+def test_a_users_run(tmp_path: Path, family: str, model: dict) -> None:
+    assert mask.write(Subject(small_run(tmp_path, family, **model)), str).is_confirmed

@@ -1,0 +1,71 @@
+"""Chapter `qkv`: one product equals three, in the shape of GPT-2 small and in trained models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from explain_runs import small_run
+from glassgpt.explain import Grid, Subject, qkv
+from glassgpt.explain.reach import held_out
+from glassgpt.nn import Attention
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_finding_holds(seed: int) -> None:
+    assert qkv.write(Subject(seed=seed), str).is_confirmed
+
+
+def test_the_error_is_measured_in_what_rounding_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, weight = torch.randn(6, 32), torch.randn(96, 32)
+    assert qkv.compare(x, weight, torch.randn(96), [32, 32, 32]).error <= 1
+    bent = torch.nn.functional.linear
+
+    def wrong(x: torch.Tensor, w: torch.Tensor, b: torch.Tensor | None = None) -> torch.Tensor:
+        return bent(x, w, b) * (1 if len(w) == 96 else 1 + 1e-4)
+
+    monkeypatch.setattr(qkv.F, "linear", wrong)
+    assert qkv.compare(x, weight, None, [32, 32, 32]).error > 1
+
+
+def test_a_product_cut_in_the_wrong_places_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    specimen = Subject().specimen("gpt")
+    tokens = held_out(specimen, 1, 6, torch.Generator().manual_seed(0))
+    assert qkv.watch(specimen.model, tokens).values == 0
+    project = Attention._project
+
+    def swapped(self: Attention, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        q, k, v = project(self, x)
+        return q, v, k
+
+    monkeypatch.setattr(Attention, "_project", swapped)
+    failed = [f.name for f in qkv.write(Subject(), str).findings if f.verdict == "fail"]
+    assert failed == ["last columns of the product ↔ the values that the head used"]
+
+
+def test_cross_values_from_the_wrong_memory_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    key_value = Attention._key_value
+    monkeypatch.setattr(Attention, "_key_value", lambda self, memory: key_value(self, memory * 1.01))
+    failed = [f.name for f in qkv.write(Subject(), str).findings if f.verdict == "fail"]
+    assert failed == ["cross-attention: value rows × memory ↔ the values used"]
+
+
+@pytest.mark.parametrize(
+    ("family", "model", "rows"),
+    [
+        ("gpt", {"preset": "gpt2"}, 96),
+        ("gpt", {"n_kv_head": 2}, (4 + 2 * 2) * 8),
+        ("gpt", {"n_kv_head": 1, "bias": True}, (4 + 2 * 1) * 8),
+        ("seq2seq", {"n_kv_head": 2}, 64),
+        ("bigram", {}, None),
+    ],
+)
+def test_a_users_run(tmp_path: Path, family: str, model: dict, rows: int | None) -> None:
+    chapter = qkv.write(Subject(small_run(tmp_path, family, **model)), str)
+    assert chapter.is_confirmed
+    table = next(part for part in chapter.body if isinstance(part, Grid) and "rows" in part.columns)
+    sizes = {name: values[-1] for name, values in zip(table.rows, table.values, strict=True)}
+    assert sizes["GPT-2 small"] == 2304
+    assert [size for name, size in sizes.items() if str(tmp_path) in name] == ([] if rows is None else [rows])

@@ -1,0 +1,89 @@
+"""Chapter `weighted-sum`: W @ x row by row is what the kernel gathers, in every family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from explain_runs import small_run
+from glassgpt.explain import Grid, Subject, weighted_sum
+from glassgpt.explain.heads import Layer, show
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_finding_holds(seed: int) -> None:
+    assert weighted_sum.write(Subject(seed=seed), str).is_confirmed
+
+
+def test_rows_against_loops() -> None:
+    W, x = torch.randn(3, 4), torch.randn(4, 5)
+    found = weighted_sum.by_rows(W, x)
+    for t in range(3):
+        for c in range(5):
+            entry = sum((W[t, s] * x[s, c]).item() for s in range(4))
+            assert found[t, c].item() == pytest.approx(entry, abs=1e-5)
+
+
+def test_the_table_adds_up_to_what_the_kernel_gathered() -> None:
+    tables = [part for part in weighted_sum.write(Subject(seed=4), str).body if isinstance(part, Grid)]
+    *parts, total, kernel = torch.tensor(tables[-1].values)
+    torch.testing.assert_close(torch.stack(parts).nansum(0), total)
+    torch.testing.assert_close(total[1:], kernel[1:])
+
+
+def broken(monkeypatch: pytest.MonkeyPatch, change: Callable[[Layer], Layer]) -> list[str]:
+    """The findings that fail when something is wrong in every layer."""
+
+    def shown(*arguments: object) -> object:
+        right = show(*arguments)  # pyright: ignore[reportArgumentType]
+        return replace(right, layers=[change(layer) for layer in right.layers])
+
+    monkeypatch.setattr(weighted_sum, "show", shown)
+    findings = weighted_sum.write(Subject(), str).findings
+    return [finding.name.split(",")[0] for finding in findings if finding.verdict == "fail"]
+
+
+def test_weights_that_do_not_sum_to_1_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = broken(monkeypatch, lambda layer: replace(layer, weights=layer.weights * 1.001))
+    assert failed == ["sum of a row of weights", "W @ x ↔ the kernel"]
+
+
+def test_values_of_another_head_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = broken(monkeypatch, lambda layer: replace(layer, v=layer.v.roll(1, 0)))
+    assert failed == ["W @ x ↔ the kernel", "output beyond its values"]
+
+
+def test_a_sum_that_loses_a_token_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = weighted_sum.by_rows
+    monkeypatch.setattr(weighted_sum, "by_rows", lambda W, x: right(W[:, 1:], x[1:]))
+    failed = [f.name for f in weighted_sum.write(Subject(), str).findings if f.verdict == "fail"]
+    assert failed == ["row by row ↔ W @ x, float roundings"]
+
+
+@pytest.mark.parametrize(
+    ("family", "model", "own"),
+    [
+        ("gpt", {"preset": "gpt2"}, True),
+        ("gpt", {"n_kv_head": 2}, True),
+        ("gpt", {"window": 3}, True),
+        ("encoder", {}, True),
+        ("seq2seq", {"n_encoder_layer": 1}, True),
+        ("bigram", {}, False),
+    ],
+)
+def test_a_users_run(tmp_path: Path, family: str, model: dict, own: bool) -> None:
+    chapter = weighted_sum.write(Subject(small_run(tmp_path, family, **model)), str)
+    assert chapter.is_confirmed
+    assert (str(tmp_path) in str(chapter.body[0])) is own
+
+
+def test_the_picture() -> None:
+    pytest.importorskip("matplotlib")
+    picture = weighted_sum.write(Subject(seed=1), str).plot()
+    assert [axes.get_title() for axes in picture.axes] == [
+        "W", "x, components 0–7", "W @ x, components 0–7"
+    ]  # fmt: skip
