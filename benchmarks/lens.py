@@ -34,7 +34,7 @@ from glassgpt.data.dates import located_test_dates
 from glassgpt.data.example_tokens import ExampleSplit, write_examples
 from glassgpt.explain import NAMES
 from glassgpt.lens import held_out_figures
-from glassgpt.lens.ablate import answer_parts
+from glassgpt.lens.ablation import answer_parts
 from glassgpt.models import Model, build
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
 from report import write_report

@@ -16,8 +16,8 @@ from notebooks import as_markdown
 from reference import api_pages
 
 CHAPTERS = (
-    *("loss", "sampling", "temperature", "weighted-sum", "query-key", "graph"),
-    *("mask", "cross", "scale", "buffers", "qkv", "ladder"),
+    *("loss", "sampling", "temperature", "weighted-sum", "query-key", "scale"),
+    *("graph", "mask", "cross", "qkv", "buffers", "ladder"),
 )
 """The order in which the chapters are read; others follow."""
 ABOUT = {

@@ -19,7 +19,7 @@ from glassgpt.errors import UserError
 from glassgpt.lens import Ablation, Trace, clearest_head, describe_heads, held_out_figures
 from glassgpt.lens import ablate as ablate_heads
 from glassgpt.lens import look as look_into
-from glassgpt.lens.ablate import Figures
+from glassgpt.lens.ablation import Figures
 from glassgpt.models import Model
 from glassgpt.tokenizers import Tokenizer
 from glassgpt.train.device import choose_device

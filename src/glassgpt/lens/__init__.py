@@ -1,11 +1,11 @@
-"""Floor 3, above generate: seeing inside. recording and editing what passes through a model."""
+"""Floor 3, above generate: seeing inside. Recording and editing what passes through a model."""
 
-from glassgpt.lens.ablate import Ablation, ablate, held_out_figures
+from glassgpt.lens.ablation import Ablation, ablate, held_out_figures
 from glassgpt.lens.edits import n_heads, patch, zero, zero_heads
 from glassgpt.lens.heads import HeadSummary, clearest_head, describe_heads
-from glassgpt.lens.logit_lens import logit_lens
-from glassgpt.lens.look import look
-from glassgpt.lens.record import Edit, Recording, activations, edit, record
+from glassgpt.lens.reading import logit_lens
+from glassgpt.lens.looking import look
+from glassgpt.lens.recorder import Edit, Recording, activations, edit, record
 from glassgpt.lens.trace import Reading, Trace
 
 __all__ = [

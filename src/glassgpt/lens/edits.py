@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from glassgpt.errors import UserError
-from glassgpt.lens.record import Edit
+from glassgpt.lens.recorder import Edit
 
 
 def zero_heads(*heads: int) -> Edit:

@@ -15,7 +15,7 @@ from glassgpt.data.encodings import MASK
 from glassgpt.data.windows import eval_batches
 from glassgpt.errors import UserError
 from glassgpt.lens.edits import n_heads, zero_heads
-from glassgpt.lens.record import edit
+from glassgpt.lens.recorder import edit
 from glassgpt.models import MaskedLM, Model
 from glassgpt.tokenizers import Tokenizer
 

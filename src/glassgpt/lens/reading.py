@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from glassgpt.errors import UserError
-from glassgpt.lens.record import anatomy
+from glassgpt.lens.recorder import anatomy
 
 STATES = ("resid_pre", "resid_mid", "resid_cross", "resid_post")
 

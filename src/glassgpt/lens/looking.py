@@ -16,8 +16,8 @@ from glassgpt.data import Example, make_encoding
 from glassgpt.errors import UserError
 from glassgpt.generate import answer, masked_ids, translate
 from glassgpt.lens.labels import token_labels
-from glassgpt.lens.logit_lens import logit_lens
-from glassgpt.lens.record import Edit, Recording, activations, edit, record
+from glassgpt.lens.reading import logit_lens
+from glassgpt.lens.recorder import Edit, Recording, activations, edit, record
 from glassgpt.lens.trace import IMAGE, Reading, Trace
 from glassgpt.models import Bigram, Captioner, Classifier, MaskedLM, Model, Seq2Seq
 from glassgpt.nn import PAD
