@@ -15,7 +15,7 @@ from rich.text import Text
 from glassgpt.cli.numbers import numbers_table
 from glassgpt.cli.render import printable, wrapped
 from glassgpt.explain import Chapter, Grid, chapter, titles
-from glassgpt.explain.chapter import MARKS, expectation, figure
+from glassgpt.explain.chapters import MARKS, expectation, figure
 
 WIDTH = 96
 
@@ -110,5 +110,5 @@ def _findings(read: Chapter) -> Table:
     for finding in read.findings:
         style = {"ok": "green", "fail": "red"}.get(finding.verdict, "yellow")
         mark = Text(f"{MARKS[finding.verdict]} {finding.advice}", style)
-        table.add_row(finding.name, figure(finding.observed), expectation(finding), mark)
+        table.add_row(Text(finding.name), figure(finding.observed), expectation(finding), mark)
     return table

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from glassgpt.errors import UserError
-from glassgpt.explain.chapter import Chapter, Grid
+from glassgpt.explain.chapters import Chapter, Grid
 from glassgpt.explain.subject import Specimen, Subject
 from glassgpt.explain.texts import LANGUAGES, translator
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from glassgpt.checkpoint import read_tensors
 from glassgpt.diagnose import Finding
-from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.chapters import Chapter, Grid, Translate
 from glassgpt.explain.subject import Specimen, Subject
 from glassgpt.models import build
 from glassgpt.train import make_optimizers

@@ -16,7 +16,7 @@ from torch import Tensor
 from glassgpt.data import ExampleSplit
 from glassgpt.diagnose import Finding
 from glassgpt.explain.asking import Cut, Looks, alignment, asked_cell, cross_weights, cut, question, resting
-from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.chapters import Chapter, Grid, Translate
 from glassgpt.explain.subject import Specimen, Subject
 from glassgpt.lens.labels import token_labels
 

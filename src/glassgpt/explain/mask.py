@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from glassgpt.diagnose import Finding
-from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.chapters import Chapter, Grid, Translate
 from glassgpt.explain.reach import held_out, influence, reader
 from glassgpt.explain.subject import Subject
 from glassgpt.lens import edit, record

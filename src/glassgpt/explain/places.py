@@ -15,8 +15,8 @@ from glassgpt.explain.reach import held_out
 from glassgpt.explain.subject import Specimen
 from glassgpt.lens.labels import token_labels
 
-TEXTS, LENGTH, ENDING = 8, 64, 24
-"""How many held-out texts of how many tokens, and how many tokens of an end are quoted."""
+TEXTS, LENGTH, ENDING = 8, 64, 32
+"""How many held-out texts of how many tokens, and how many characters of an end are quoted."""
 MOST = 4_000_000
 """Logits that are kept, at most: with a large vocabulary those of the last places only."""
 
@@ -52,5 +52,5 @@ def read(specimen: Specimen, generator: torch.Generator) -> Places:
     kept = max(1, MOST // logits[:, 0].numel()) + 1
     logits, targets = logits[:, -kept:].double(), tokens[:, -kept:]
     row = int(entropy(logits[:, -1].softmax(-1)).argmax())
-    text = "".join(token_labels(specimen.tokenizer, tokens[row, -ENDING:].tolist()))
+    text = "".join(token_labels(specimen.tokenizer, tokens[row].tolist()))[-ENDING:]
     return Places(logits[:, :-1].flatten(0, 1), targets[:, 1:].flatten(), text, logits[row, -1])

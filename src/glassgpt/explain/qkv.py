@@ -18,7 +18,7 @@ from torch import Tensor
 
 from glassgpt.config import ModelConfig
 from glassgpt.diagnose import Finding
-from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.chapters import Chapter, Grid, Translate
 from glassgpt.explain.reach import held_out
 from glassgpt.explain.subject import Subject
 from glassgpt.lens import record

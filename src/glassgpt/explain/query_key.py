@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from glassgpt.diagnose import Finding
-from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.chapters import Chapter, Grid, Translate
 from glassgpt.explain.heads import FAMILIES, Layer, Shown, largest_error, rounding, show, visible
 from glassgpt.explain.subject import Specimen, Subject
 
@@ -78,7 +78,7 @@ def write(subject: Subject, _: Translate) -> Chapter:
             _("Q @ Kᵀ: layer {layer}, head {head} of {name}").format(
                 layer=shown.layer, head=shown.head, name=specimen.name
             ),
-            shown.labels, shown.labels, raw, decimals=1,
+            shown.labels, shown.labels, raw, decimals=1 if raw.abs().max() >= 10 else 2,
         ),
         _(
             "Here is one row of it, number {row}: the query of “{asked}” against each key. A product "
@@ -127,7 +127,7 @@ def _direction(raw: Tensor, row: int, best: int, labels: list[str], _: Translate
         row, best = divmod(int(difference.argmax()), len(raw))
     return _(
         "The table is not symmetric. “{a}” (place {row}) asking “{b}” (place {best}) gives "
-        "{there:.1f}, the other way round {back:.1f}: what a token looks for is not what it offers. So "
+        "{there:.3g}, the other way round {back:.3g}: what a token looks for is not what it offers. So "
         "the weights make a directed graph."
     ).format(
         a=visible(labels[row]), b=visible(labels[best]), row=row, best=best,

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from glassgpt.diagnose import Finding
-from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.chapters import Chapter, Grid, Translate
 from glassgpt.explain.counts import CHANCE, SIGMAS, Fit, cells
 from glassgpt.explain.heads import visible
 from glassgpt.explain.places import TEXTS, read

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from glassgpt.diagnose import Finding
-from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.chapters import Chapter, Grid, Translate
 from glassgpt.explain.heads import FAMILIES, Layer, part_of, watch
 from glassgpt.explain.places import entropy
 from glassgpt.explain.reach import held_out

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from glassgpt.diagnose import Finding
-from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.chapters import Chapter, Grid, Translate
 from glassgpt.explain.heads import visible
 from glassgpt.explain.places import TEXTS, Places, entropy, read
 from glassgpt.explain.subject import Specimen, Subject

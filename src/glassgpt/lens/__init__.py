@@ -3,8 +3,8 @@
 from glassgpt.lens.ablation import Ablation, ablate, held_out_figures
 from glassgpt.lens.edits import n_heads, patch, zero, zero_heads
 from glassgpt.lens.heads import HeadSummary, clearest_head, describe_heads
-from glassgpt.lens.reading import logit_lens
 from glassgpt.lens.looking import look
+from glassgpt.lens.reading import logit_lens
 from glassgpt.lens.recorder import Edit, Recording, activations, edit, record
 from glassgpt.lens.trace import Reading, Trace
 
