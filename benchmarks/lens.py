@@ -3,7 +3,7 @@
     python benchmarks/lens.py                   # all: about ten minutes on two cores
     python benchmarks/lens.py unused trace      # some of: unused, trace, chapters, dates
 
-unused    a training step with the lens imported but not used, against one without: two processes take turns
+unused    a training step with the lens imported but not used, against one before the import
 trace     size and time of a trace of 6 layers × 6 heads × 384 at T = 64
 chapters  seconds of each `glassgpt explain NAME`, start of the process included
 dates     a translator of dates, trained now: its month without each head, and without seeing the month
@@ -39,7 +39,7 @@ from glassgpt.models import Model, build
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
 from report import write_report
 
-BLOCKS, STEPS = 60, 20
+WORKERS, BLOCKS, STEPS = 10, 12, 20
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,7 @@ class Figure:
 
 
 STEPPER = """
-import sys, time, torch
-if sys.argv[1] == "with":
-    import glassgpt.lens
+import statistics, sys, time, torch
 from glassgpt.config import ModelConfig, OptimConfig
 from glassgpt.data import Batch
 from glassgpt.models import build
@@ -81,44 +79,49 @@ def step():
     for o in optimizers.values(): o.zero_grad()
     (loss.total / loss.n_tokens).backward()
     for o in optimizers.values(): o.step()
-for line in sys.stdin:
+def calls():
+    count = 0
+    def saw(*_):
+        nonlocal count
+        count += 1
+    sys.setprofile(saw)
+    step()
+    sys.setprofile(None)
+    return count
+def seconds(n):
     start = time.perf_counter()
-    for _ in range(int(line)): step()
-    print(time.perf_counter() - start, flush=True)
+    for _ in range(n): step()
+    return time.perf_counter() - start
+blocks, n = int(sys.argv[2]), int(sys.argv[3])
+seconds(n)
+before, calls_before = [seconds(n) for _ in range(blocks)], calls()
+if sys.argv[1] == "with":
+    import glassgpt.lens, glassgpt.lens.huggingface
+seconds(n)
+after = [seconds(n) for _ in range(blocks)]
+print(statistics.median(after) / statistics.median(before), calls() - calls_before)
 """
 
 
 def unused() -> list[Figure]:
-    """The ratio of the steps' times, block by block, and its standard error."""
-    workers = {
-        kind: subprocess.Popen(
-            [sys.executable, "-c", STEPPER, kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for kind in ("with", "without")
-    }
+    """A step after the import over one before it in the same process, over the same without an import.
 
-    def block(kind: str) -> float:
-        worker = workers[kind]
-        assert worker.stdin and worker.stdout
-        worker.stdin.write(f"{STEPS}\n")
-        worker.stdin.flush()
-        return float(worker.stdout.readline())
-
-    for kind in workers:
-        block(kind)
-    ratios = []
-    for i in range(BLOCKS):
-        order = ("with", "without") if i % 2 else ("without", "with")
-        seconds = {kind: block(kind) for kind in order}
-        ratios.append(seconds["with"] / seconds["without"])
-    for worker in workers.values():
-        assert worker.stdin
-        worker.stdin.close()
-        worker.wait()
-    error = 1.25 * statistics.stdev(ratios) / BLOCKS**0.5  # of a median
+    Two processes differ by one or two percent whatever they run, so each is compared with itself.
+    """
+    ratios: dict[str, list[float]] = {"with": [], "without": []}
+    more = 0
+    for _ in range(WORKERS):
+        for kind, found in ratios.items():
+            command = [sys.executable, "-c", STEPPER, kind, str(BLOCKS), str(STEPS)]
+            ratio, calls = subprocess.check_output(command, text=True).split()
+            found.append(float(ratio))
+            more = max(more, abs(int(calls)))
+    errors = [1.25 * statistics.stdev(found) / WORKERS**0.5 for found in ratios.values()]  # of a median
+    ratio = statistics.median(ratios["with"]) / statistics.median(ratios["without"])
     return [
-        Figure("step time with the lens imported / without, median", statistics.median(ratios), 0.99, 1.01),
-        Figure("its standard error", error),
+        Figure("calls of functions in a step, more than without the lens", more, at_most=0),
+        Figure("step time with the lens imported / without", ratio, 0.99, 1.01),
+        Figure("its standard error", sum(error**2 for error in errors) ** 0.5),
     ]
 
 
@@ -153,7 +156,6 @@ def chapters() -> list[Figure]:
             subprocess.run(command, check=True, capture_output=True)
             seconds.append(time.perf_counter() - start)
         figures.append(Figure(f"explain {name}, seconds", statistics.median(seconds), at_most=5.0))
-        print(figures[-1], flush=True)
     return figures
 
 
