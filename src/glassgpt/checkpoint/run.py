@@ -59,12 +59,9 @@ class Run:
     @classmethod
     def create(cls, path: Path, config: RunConfig) -> Run:
         """A new folder with its configuration. Raises UserError where something is in the way."""
+        cls.check_free(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
-                raise UserError(
-                    f"{path} is not empty: give another --out, or continue it with --resume {path}"
-                )
             (path / "checkpoints").mkdir()
             write_json(path / "config.json", config.model_dump(mode="json"))
         except OSError as error:
@@ -72,6 +69,19 @@ class Run:
                 f"cannot write to {path} ({error.strerror}): give a folder of your own with --out"
             ) from error
         return cls(path)
+
+    @staticmethod
+    def check_free(path: Path) -> None:
+        """Raise UserError where there is something already, besides the lock of whoever asks."""
+        try:
+            if path.exists() and any(not each.name.startswith(".lock") for each in path.iterdir()):
+                raise UserError(
+                    f"{path} is not empty: give another --out, or continue it with --resume {path}"
+                )
+        except OSError as error:
+            raise UserError(
+                f"cannot write to {path} ({error.strerror}): give a folder of your own with --out"
+            ) from error
 
     @classmethod
     def open(cls, path: Path | str) -> Run:

@@ -27,6 +27,8 @@ RESUMABLE = LENGTHS | {
     "compile",
     "tensorboard",
     "trackio",
+    "on_nan",
+    "on_save_error",
 }
 """Settings of training that do not decide which weights come out of so many steps, or only to rounding."""
 

@@ -34,6 +34,34 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if name == "bfloat16" else torch.float32
 
 
+def scope(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
+    """All that decides the last bits of a sum besides the configuration: same scope, same weights."""
+    return {
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "arithmetic": str(dtype).removeprefix("torch."),
+        "threads": str(torch.get_num_threads()),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def scope_changes(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    """What differs from where a run was trained so far, and what that means; nothing where nothing does.
+
+    >>> scope_changes({"torch": "2.12"}, {"torch": "2.13", "threads": "2"})[0][:31]
+    'not as before: torch 2.12 → 2.1'
+    """
+    changed = [
+        f"{name} {before[name]} → {now[name]}" for name in now if before.get(name, now[name]) != now[name]
+    ]
+    if not changed:
+        return []
+    return [
+        f"not as before: {', '.join(changed)}. The run goes on as well, but its weights will equal those of "
+        "an unbroken run only up to rounding, not to the bit"
+    ]
+
+
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager:
     """The context of a forward pass: weights stay float32, the products run in `dtype`."""
     if dtype == torch.float32:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import socket
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +28,9 @@ from glassgpt.train.task import Task
 from glassgpt.train.text_task import GapTask, TextTask
 from glassgpt.train.trainer import Trainer
 
+LOCK, OWNER = ".lock", ".lock.json"
+"""What whoever writes to a run holds, and who that is."""
+
 Stage = Callable[[str], None]
 """Is told, in a few words, what is being done."""
 
@@ -35,6 +42,7 @@ class Session:
     folder: Run
     trainer: Trainer
     notes: tuple[str, ...]
+    _lock: FileLock = field(repr=False)
     _verdict: Verdict | AnswersVerdict | None = field(default=None, repr=False)
 
     @property
@@ -49,12 +57,20 @@ class Session:
 
     def run(self) -> Iterator[Event]:
         """Train; yields the trainer's events. Raises UserError while another process trains this run."""
-        with _only_writer(self.folder):
+        if not self._lock.is_locked:
+            self._lock = claim(self.folder.path)
+        try:
             self._verdict = None
             self.folder.verdict_file.unlink(missing_ok=True)
             yield from self.trainer.run()
             if not self.trainer.stopping:
                 write_json(self.folder.verdict_file, self.verdict().to_dict())
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Give up the right to write to the run, as its end does by itself."""
+        self._lock.release(force=True)
 
     def verdict(self) -> Verdict | AnswersVerdict:
         """The model's best step beside the baselines, on the same whole validation split."""
@@ -77,6 +93,18 @@ def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambd
     else:
         corpus = read_corpus(config.data)
     path = Path(out) if out else new_path(config)
+    Run.check_free(path)  # before a lock is left in somebody's folder
+    with ExitStack() as undo:
+        lock = claim(path)
+        undo.callback(lock.release, force=True)
+        run, task = _make(path, config, corpus, stage)
+        session = Session(run, Trainer(run, config, task), corpus.notes, lock)
+        undo.pop_all()
+    return session
+
+
+def _make(path: Path, config: RunConfig, corpus: Corpus | ExampleCorpus, stage: Stage) -> tuple[Run, Task]:
+    """A new run with its tokenizer, its data and its baselines."""
     stage(f"training the {config.tokenizer.kind} tokenizer")
     specials = () if config.model.labels else SPECIALS.get(config.model.family, ())
     kind, vocab_size = config.tokenizer.kind, config.tokenizer.vocab_size
@@ -89,8 +117,7 @@ def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambd
         tokenizer = train_tokenizer(kind, corpus.train.chunks(), vocab_size=vocab_size, specials=specials)
     tokenizer.save(run.tokenizer_file)
     stage("counting what there is to beat")
-    task = _prepare(config, corpus, tokenizer, run)
-    return Session(run, Trainer(run, config, task), corpus.notes)
+    return run, _prepare(config, corpus, tokenizer, run)
 
 
 def _prepare(config: RunConfig, corpus: Corpus | ExampleCorpus, tokenizer: Tokenizer, run: Run) -> Task:
@@ -128,17 +155,21 @@ def _with_facts(config: RunConfig, corpus: ExampleCorpus) -> RunConfig:
 def resume(path: Path | str, config: RunConfig | None = None) -> Session:
     """Open a run to go on from its newest whole checkpoint; `config` replaces the stored one."""
     run = Run.open(path)
-    merged = config or run.config()
-    trainer = Trainer(run, merged, _open(merged, run))
-    notes = trainer.resume()
-    if trainer.progress >= 1 and run.verdict_file.is_file():
-        done = f"{trainer.step} steps in {trainer.elapsed_s / 60:.2f} minutes"
-        raise UserError(
-            f"{path} is finished ({done}): --steps or --minutes name its length in all; give more"
-        )
-    session = Session(run, trainer, tuple(notes))
-    if config is not None:  # only now that everything else has gone well
-        write_json(run.config_file, config.model_dump(mode="json"))
+    with ExitStack() as undo:
+        lock = claim(run.path)
+        undo.callback(lock.release, force=True)
+        merged = config or run.config()
+        trainer = Trainer(run, merged, _open(merged, run))
+        notes = trainer.resume()
+        if trainer.progress >= 1 and run.verdict_file.is_file():
+            done = f"{trainer.step} steps in {trainer.elapsed_s / 60:.2f} minutes"
+            raise UserError(
+                f"{path} is finished ({done}): --steps or --minutes name its length in all; give more"
+            )
+        session = Session(run, trainer, tuple(notes), lock)
+        if config is not None:  # only now that everything else has gone well
+            write_json(run.config_file, config.model_dump(mode="json"))
+        undo.pop_all()
     return session
 
 
@@ -150,12 +181,30 @@ def new_path(config: RunConfig, parent: Path = Path("runs")) -> Path:
     return next(parent / name for name in names if not (parent / name).exists())
 
 
-@contextmanager
-def _only_writer(run: Run) -> Iterator[None]:
+def claim(path: Path) -> FileLock:
+    """The right to write to a run's folder. Raises UserError, naming the owner, while another process has it.
+
+    The lock is the operating system's: it ends with its process, however that ends.
+    """
+    lock = FileLock(path / LOCK, thread_local=False)
     try:
-        with FileLock(run.path / ".lock", timeout=0):
-            yield
+        path.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
     except Timeout as error:
+        raise UserError(f"{path} is being trained by {_owner(path)}: wait for it, or use --out") from error
+    except OSError as error:
         raise UserError(
-            f"{run.path} is being trained by another process: wait for it, or use --out"
+            f"cannot write to {path} ({error.strerror}): give a folder of your own with --out"
         ) from error
+    since = time.strftime("%Y-%m-%d %H:%M:%S")
+    owner = {"process": os.getpid(), "host": socket.gethostname(), "since": since}
+    (path / OWNER).write_text(json.dumps(owner), "utf-8")
+    return lock
+
+
+def _owner(path: Path) -> str:
+    try:
+        owner = json.loads((path / OWNER).read_text("utf-8"))
+        return f"process {owner['process']} on {owner['host']} since {owner['since']}"
+    except (OSError, ValueError, KeyError, TypeError):  # it has only just begun
+        return "another process"

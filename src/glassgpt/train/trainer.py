@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import takewhile
+from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,10 +16,8 @@ from glassgpt.checkpoint import (
     Run,
     load_weights,
     newest_valid,
-    prune,
     read_state,
     read_tensors,
-    save_step,
     set_aside,
     set_hint,
     step_folder,
@@ -28,14 +28,17 @@ from glassgpt.config import RunConfig
 from glassgpt.data import IGNORE
 from glassgpt.errors import UserError
 from glassgpt.models import build
-from glassgpt.train.device import autocast, choose_device, choose_dtype
-from glassgpt.train.events import Evaluated, Event, Sampled, Saved, StepDone, Warned
+from glassgpt.train.device import autocast, choose_device, choose_dtype, scope, scope_changes
+from glassgpt.train.events import Evaluated, Event, Sampled, StepDone, Warned
 from glassgpt.train.metrics import make_trackers
 from glassgpt.train.objective import CrossEntropy, n_right
 from glassgpt.train.optim import load_state_tensors, make_optimizers, set_lr, state_tensors
+from glassgpt.train.saver import Saver
 from glassgpt.train.schedule import Budget, lr_scale
 from glassgpt.train.task import Task
 
+MAX_BAD_STEPS = 10
+"""Steps with a gradient that is not finite that a run is forgiven, one after the other or in all."""
 MAX_EVAL_SHARE = 0.2
 """Of a run measured in minutes, evaluation takes no more than this share."""
 
@@ -65,6 +68,8 @@ class Trainer:
         self._evaluated = -1  # the step that was evaluated last
         self._next_eval = 1 / config.train.evals  # as progress
         self._saved: tuple[int, float] = (-1, 0.0)  # step and elapsed_s of the latest checkpoint
+        self._left_out: list[int] = []  # steps whose gradients were not finite
+        self.saver = Saver(run.checkpoints)
         if config.train.compile:
             self.objective.compile()
 
@@ -90,23 +95,31 @@ class Trainer:
             raise UserError(f"{self.folder.path} has no step to resume from: {reason}; start a new run")
         for damaged in takewhile(lambda newer: newer != step, steps(self.folder.checkpoints)):
             set_aside(damaged)
-        state = read_state(step)
-        load_weights(self.model, read_tensors(step, "model"))
-        load_state_tensors(self.optimizers, self.model, read_tensors(step, "optimizer"))
-        self.step, self._before_s = state["step"], state["elapsed_s"]
-        self.best = math.inf if state["best"] is None else state["best"]
-        self._eval_s, self._best_step = state["eval_s"], state["best_step"]
+        state = self._load(step)
+        self._before_s = state["elapsed_s"]
+        self._eval_s = state["eval_s"]
         if self._best_step is not None and (self.folder.checkpoints / self._best_step).is_dir():
             set_hint(self.folder.checkpoints, "best", self.folder.checkpoints / self._best_step)
         self._started = time.monotonic()
         self._next_eval = min(state["next_eval"], self._plan_eval())  # the run may have become longer
         self._saved = (self.step, self._before_s)
-        return problems
+        return [*problems, *scope_changes(state.get("scope", {}), scope(self.device, self.dtype))]
+
+    def _load(self, step: Path) -> dict[str, Any]:
+        """Weights, optimisers and what is known at a step that was verified; returns its state."""
+        state = read_state(step)
+        load_weights(self.model, read_tensors(step, "model"))
+        load_state_tensors(self.optimizers, self.model, read_tensors(step, "optimizer"))
+        self.step, self._best_step = state["step"], state["best_step"]
+        self.best = math.inf if state["best"] is None else state["best"]
+        self._left_out = sorted({*self._left_out, *state.get("left_out", ())})
+        return state
 
     def run(self) -> Iterator[Event]:
         """Train until the budget is spent or a stop is requested; yields what happens."""
         self._started = time.monotonic()
         with ExitStack() as closing:
+            closing.callback(self.saver.close)
             trackers = make_trackers(self.folder, self.config)
             for tracker in trackers:
                 closing.callback(tracker.close)
@@ -128,11 +141,11 @@ class Trainer:
                 break
             yield self._train_step()
             if self.elapsed_s - self._saved[1] > 60 * self.config.train.save_minutes:
-                yield self._save()
-        if self._saved[0] != self.step:
-            yield self._save()
+                yield from self._save()
+            yield from self._what_was_saved()
+        yield from self._save_last()
 
-    def _train_step(self) -> StepDone:
+    def _train_step(self) -> Event:
         began, optim = time.monotonic(), self.config.optim
         torch.manual_seed((self.config.train.seed * 1_000_003 + self.step) % 2**63)  # decides dropout
         # Half a step ahead: the rate of a step's middle, so that neither the first nor the last step is idle.
@@ -141,11 +154,8 @@ class Trainer:
         set_lr(self.optimizers, scale)
         loss, n_tokens = self._accumulate_gradients()
         grad_norm = self._clip_gradients()
-        if not math.isfinite(grad_norm):
-            raise UserError(
-                f"the gradient became {grad_norm} at step {self.step} (loss {loss:.3f}); the weights of the "
-                "last checkpoint are whole: lower --lr and --muon-lr, or raise --warmup"
-            )
+        if not math.isfinite(grad_norm) or self.step in self._left_out:
+            return self._leave_out(loss, grad_norm)
         for optimizer in self.optimizers.values():
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -160,6 +170,40 @@ class Trainer:
             progress=self.progress,
             elapsed_s=self.elapsed_s,
         )
+
+    def _leave_out(self, loss: float, grad_norm: float) -> Warned:
+        """Go on without the update of this step, as the configuration says, or stop before it."""
+        bad, n = self.step, self.config.train.grad_accum_steps
+        batches = f"batch {bad}" if n == 1 else f"batches {bad * n} to {bad * n + n - 1}"
+        what = (
+            f"the gradient became {grad_norm} at step {bad} (loss {loss:.3f}, {batches} of seed "
+            f"{self.config.train.seed}); the weights did not take it"
+        )
+        is_known = bad in self._left_out
+        if self.config.train.on_nan == "stop" or (not is_known and len(self._left_out) >= MAX_BAD_STEPS):
+            raise UserError(
+                f"{what}: lower --lr and --muon-lr, raise --warmup, or leave it out (--on-nan skip)"
+            )
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+        if is_known:
+            self.step += 1
+            return Warned(f"step {bad} is left out: its gradient was not finite when it was first tried")
+        self._left_out.append(bad)
+        if self.config.train.on_nan == "rollback" and (back := self._go_back()) is not None:
+            return Warned(f"{what}: back to step {back}, and on without step {bad}")
+        self.step += 1
+        return Warned(f"{what}: it is left out")
+
+    def _go_back(self) -> int | None:
+        """Load the newest whole checkpoint; None where there is none yet."""
+        self.saver.wait()
+        step, _ = newest_valid(steps(self.folder.checkpoints))
+        if step is None:
+            return None
+        self._load(step)
+        self._next_eval = self._plan_eval()
+        return self.step
 
     def _accumulate_gradients(self) -> tuple[float, int]:
         """Gradients of the mean loss over the step's micro-batches; returns that loss and the token count."""
@@ -205,7 +249,7 @@ class Trainer:
         if self.config.train.sample_tokens:
             yield self._sample()
         if best:
-            yield self._save(best=True)
+            yield from self._save(best=True)
 
     @torch.no_grad()
     def _measure(self) -> tuple[float, float | None]:
@@ -248,7 +292,8 @@ class Trainer:
         (self.folder.samples / f"step-{self.step:010d}.txt").write_text(text, "utf-8")
         return Sampled(self.step, text)
 
-    def _save(self, best: bool = False) -> Saved:
+    def _save(self, best: bool = False) -> Iterator[Event]:
+        """Begin to save this step; yields the save before, where it ended only now."""
         if best:
             self._best_step = step_folder(self.folder.checkpoints, self.step).name
         state = {
@@ -257,11 +302,32 @@ class Trainer:
             "eval_s": self._eval_s,
             "best": self.best if math.isfinite(self.best) else None,
             "best_step": self._best_step,
+            "left_out": self._left_out,
+            "scope": scope(self.device, self.dtype),
         }
         tensors = {"model": weights(self.model), "optimizer": state_tensors(self.optimizers, self.model)}
-        path = save_step(self.folder.checkpoints, self.step, tensors, state)
-        if best:
-            set_hint(self.folder.checkpoints, "best", path)
-        prune(self.folder.checkpoints)
+        yield from self._what_was_saved(wait=True)
+        self.saver.submit(self.step, tensors, state, best)
         self._saved = (self.step, self.elapsed_s)
-        return Saved(self.step, path)
+
+    def _what_was_saved(self, wait: bool = False) -> Iterator[Event]:
+        """The save that has ended since, or what went wrong with it."""
+        try:
+            saved = self.saver.wait() if wait else self.saver.finished()
+        except UserError as error:
+            if self.config.train.on_save_error == "stop":
+                raise
+            self._saved = (-1, self._saved[1])  # still to be saved, at the end if not before
+            yield Warned(f"{error}. Training goes on")
+        else:
+            if saved is not None:
+                yield saved
+
+    def _save_last(self) -> Iterator[Event]:
+        """A run ends when its last step is on disk. Raises UserError where it cannot be."""
+        yield from self._what_was_saved(wait=True)
+        if self._saved[0] != self.step:
+            yield from self._save()
+            saved = self.saver.wait()
+            assert saved is not None
+            yield saved

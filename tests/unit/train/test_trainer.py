@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from glassgpt.config import RunConfig
 from glassgpt.data import write_image
 from glassgpt.errors import UserError
 from glassgpt.train import Budget, Evaluated, Sampled, Saved, Session, StepDone, resume, start
+from glassgpt.train.session import claim
 
 TEXT = "".join(
     f"Chapter {i}: in which {i * 7 % 31} geese cross the river and {i * 5 % 13} come back.\n"
@@ -187,9 +189,13 @@ def test_one_writer_at_a_time(text_file: Path, tmp_path: Path) -> None:
     session = start(config(text_file, {"steps": 3}), tmp_path / "run")
     running = session.run()
     next(running)
-    with pytest.raises(UserError, match="another process"):
-        next(Session(session.folder, session.trainer, session.baselines, ()).run())
+    with pytest.raises(UserError, match=rf"being trained by process {os.getpid()} on .+ since 20"):
+        resume(tmp_path / "run")
+    with pytest.raises(UserError, match="not empty"):
+        start(config(text_file, {"steps": 3}), tmp_path / "run")
     running.close()
+    assert not session._lock.is_locked
+    claim(tmp_path / "run").release()
 
 
 def test_progress_keeps_time_for_what_follows() -> None:

@@ -1,0 +1,210 @@
+"""What may go wrong while a run trains: gradients that are not finite, a full disk, another machine."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import threading
+from collections import namedtuple
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from glassgpt.checkpoint import read_state, read_tensors, steps
+from glassgpt.config import RunConfig
+from glassgpt.errors import UserError
+from glassgpt.train import Saved, Session, StepDone, Warned, resume, start
+from glassgpt.train import saver as saver_module
+from glassgpt.train import trainer as trainer_module
+from glassgpt.train.trainer import Trainer
+
+TEXT = "".join(f"Part {i}: {i * 7 % 31} geese cross the river, {i * 5 % 13} come back.\n" for i in range(300))
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture
+def text_file(tmp_path: Path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT)
+    return path
+
+
+def config(path: Path, train: dict[str, Any]) -> RunConfig:
+    train = {"sample_tokens": 0, "micro_batch_size": 4} | train
+    model = {"size": "nano", "n_layer": 1, "block_size": 32}
+    return RunConfig.model_validate({"data": {"sources": [str(path)]}, "model": model, "train": train})
+
+
+def finished(session: Session) -> list[Any]:
+    return list(session.run())
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, *bad: int) -> list[int]:
+    """Make the gradients of these steps NaN; returns the steps that were tried, as they are."""
+    right, tried = Trainer._accumulate_gradients, []
+
+    def accumulate(self: Trainer) -> tuple[float, int]:
+        found = right(self)
+        tried.append(self.step)
+        if self.step in bad:
+            next(self.model.parameters()).grad.fill_(math.nan)
+        return found
+
+    monkeypatch.setattr(Trainer, "_accumulate_gradients", accumulate)
+    return tried
+
+
+def weights_of(folder: Path) -> dict[str, torch.Tensor]:
+    return read_tensors(steps(folder / "checkpoints")[0], "model")
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_bad_gradient_stops_the_run_before_the_weights_take_it(
+    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison(monkeypatch, 5)
+    session = start(config(text_file, {"steps": 8, "evals": 1, "grad_accum_steps": 2}), tmp_path / "run")
+    with pytest.raises(UserError, match=r"nan at step 5 .*batches 10 to 11 of seed 1337.*--on-nan skip"):
+        finished(session)
+    assert session.trainer.step == 5
+    assert all(p.isfinite().all() for p in session.trainer.model.parameters())
+
+
+@pytest.mark.parametrize("policy", ["skip", "rollback"])
+def test_a_bad_step_is_left_out(
+    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str
+) -> None:
+    """The weights are those of a run in which that step's update does not happen."""
+    tried = poison(monkeypatch, 5)
+    train = {"steps": 10, "evals": 5, "on_nan": policy}
+    session = start(config(text_file, train), tmp_path / "run")
+    warned = [event.message for event in finished(session) if isinstance(event, Warned)]
+    assert any("nan at step 5" in message for message in warned)
+    assert session.trainer.step == 10 and session.trainer._left_out == [5]
+    assert all(p.isfinite().all() for p in session.trainer.model.parameters())
+    if policy == "rollback":
+        assert "back to step 4" in warned[0] and tried.count(4) == 2 and tried.count(5) == 2
+    else:
+        assert tried.count(5) == 1
+    assert read_state(steps(tmp_path / "run/checkpoints")[0])["left_out"] == [5]
+
+
+def test_both_ways_around_a_bad_step_lead_to_the_same_weights(
+    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison(monkeypatch, 5)
+    for policy in ("skip", "rollback"):
+        finished(start(config(text_file, {"steps": 9, "evals": 4, "on_nan": policy}), tmp_path / policy))
+    assert same(weights_of(tmp_path / "skip"), weights_of(tmp_path / "rollback"))
+
+
+def test_a_resumed_run_leaves_the_same_steps_out(
+    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison(monkeypatch, 3, 6)
+    settings = config(text_file, {"steps": 8, "evals": 2, "on_nan": "skip"})
+    finished(start(settings, tmp_path / "whole"))
+    session = start(settings, tmp_path / "broken")
+    for event in session.run():
+        if isinstance(event, StepDone) and event.step == 5:
+            session.trainer.request_stop()
+    session = resume(tmp_path / "broken")
+    assert session.trainer._left_out == [3]
+    finished(session)
+    assert same(weights_of(tmp_path / "whole"), weights_of(tmp_path / "broken"))
+
+
+def test_nothing_but_bad_steps_end_the_run(
+    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison(monkeypatch, *range(2, 40))
+    session = start(config(text_file, {"steps": 40, "evals": 1, "on_nan": "skip"}), tmp_path / "run")
+    with pytest.raises(UserError, match="nan at step 12"):
+        finished(session)
+
+
+def full_disk(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    monkeypatch.setattr(saver_module.shutil, "disk_usage", lambda _: Usage(10**9, 0, free))
+
+
+def test_a_full_disk_is_said_with_numbers_and_training_goes_on(
+    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = start(config(text_file, {"steps": 12, "evals": 4}), tmp_path / "run")
+    events, real = [], shutil.disk_usage
+    for event in session.run():
+        events.append(event)
+        if isinstance(event, StepDone) and event.step == 4:
+            session.trainer.saver.wait()
+            full_disk(monkeypatch, 5_000)
+        if isinstance(event, StepDone) and event.step == 10:
+            monkeypatch.setattr(saver_module.shutil, "disk_usage", real)
+    warned = [event.message for event in events if isinstance(event, Warned)]
+    assert any("0 MB free" in message and "Training goes on" in message for message in warned)
+    assert session.trainer.step == 12
+    assert steps(tmp_path / "run/checkpoints")[0].name == "step-0000000012"
+    assert not list((tmp_path / "run/checkpoints").glob(".writing*"))
+
+
+@pytest.mark.parametrize("policy", ["stop", "continue"])
+def test_a_run_does_not_end_well_without_its_last_step(
+    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str
+) -> None:
+    full_disk(monkeypatch, 5_000)
+    session = start(config(text_file, {"steps": 6, "evals": 2, "on_save_error": policy}), tmp_path / "run")
+    with pytest.raises(UserError, match=r"a step takes \d+ MB"):
+        finished(session)
+    assert (session.trainer.step < 6) == (policy == "stop")
+    assert not session.folder.verdict_file.exists()
+    with pytest.raises(UserError, match="none was saved yet"):
+        resume(session.folder.path)
+
+
+def test_training_goes_on_while_a_step_is_written(
+    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk waits until five more steps are done; what it gets are the weights of the step's own time."""
+    right, gate = saver_module.save_step, threading.Event()
+
+    def slow(folder: Path, step: int, tensors: Any, state: Any) -> Path:
+        if step == 4:
+            assert gate.wait(60)
+        return right(folder, step, tensors, state)
+
+    monkeypatch.setattr(saver_module, "save_step", slow)
+    session = start(config(text_file, {"steps": 12, "evals": 3}), tmp_path / "run")
+    order: list[Any] = []
+    then: dict[str, torch.Tensor] = {}
+    saved: dict[str, torch.Tensor] = {}
+    for event in session.run():
+        if isinstance(event, StepDone):
+            order.append(event.step)
+            if event.step == 4:
+                then = {name: p.detach().clone() for name, p in session.trainer.model.named_parameters()}
+            if event.step == 8:
+                assert not list((tmp_path / "run/checkpoints").glob("step-*"))
+                gate.set()
+        if isinstance(event, Saved):
+            order.append(f"saved {event.step}")
+            saved = read_tensors(event.path, "model") if event.step == 4 else saved
+    assert order.index("saved 4") > order.index(8)
+    assert same(saved, then)
+    assert order[-1] == "saved 12"
+
+
+def test_another_machine_is_announced(
+    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = start(config(text_file, {"steps": 6, "evals": 2}), tmp_path / "run")
+    for event in session.run():
+        if isinstance(event, StepDone) and event.step == 4:
+            session.trainer.request_stop()
+    assert resume(tmp_path / "run").notes == ()
+    monkeypatch.setattr(trainer_module, "scope", lambda *_: {"torch": "9.9"})
+    (note,) = resume(tmp_path / "run").notes
+    assert f"torch {torch.__version__} → 9.9" in note and "not to the bit" in note
