@@ -163,9 +163,9 @@ def test_a_signal_saves_and_resume_goes_on(tmp_path: Path, number: int, code: in
         process.stdout.read()
         said = process.stderr.read().decode()
     assert process.returncode == code
-    assert 'glassgpt train --resume "my run"' in said
+    assert 'glassgpt resume "my run"' in said
     stopped = int(said.split("step ")[1].split(";")[0])
-    out = run(tmp_path, "train", "--resume", "my run", "--steps", str(stopped + 2), "--json")
+    out = run(tmp_path, "resume", "my run", "--steps", str(stopped + 2), "--json")
     steps = [json.loads(line)["step"] for line in out.splitlines() if '"StepDone"' in line]
     assert steps == [stopped + 1, stopped + 2]
     assert "verdict" in out
@@ -174,6 +174,7 @@ def test_a_signal_saves_and_resume_goes_on(tmp_path: Path, number: int, code: in
 def test_resuming_refuses_another_model(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(prose())
     run(tmp_path, "train", "a.txt", *QUICK, "--out", "run")
+    assert "cannot change" in run(tmp_path, "resume", "run", "--seed", "3", code=2)
     assert "keeps its model" in run(tmp_path, "train", "--resume", "run", "--n-layer", "3", code=2)
 
 

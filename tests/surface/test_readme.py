@@ -51,12 +51,12 @@ def shell(folder: Path, line: str) -> str:
     words = shlex.split(line, comments=True)
     assert words[0] in ("glassgpt", "python"), line
     head = [sys.executable, "-m", "glassgpt"] if words[0] == "glassgpt" else [sys.executable]
-    if "train" in words[1:2]:
+    if words[1] in ("train", "resume"):
         for length in ("--minutes", "--steps"):
             if length in words:
                 at = words.index(length)
                 words[at : at + 2] = []
-        words += ["--steps", "9" if "--resume" in words else "3", "--evals", "1", "--sample-tokens", "20"]
+        words += ["--steps", "9" if words[1] == "resume" else "3", "--evals", "1", "--sample-tokens", "20"]
     if "--seconds" in words:
         words[words.index("--seconds") + 1] = "0.01"
     if words[1].endswith("gpt_in_one_file.py"):

@@ -273,7 +273,7 @@ def _print_end(console: Console, session: Session, sample: str) -> None:
     console.print(f"\n{verdict.sentence}\n", markup=False, highlight=False)
     console.print(
         f"{USES[command_for(session.trainer.config.model)].format(path)}\n"
-        f"Go on         glassgpt train --resume {path} {_longer(session)}\n"
+        f"Go on         glassgpt resume {path} {_longer(session)}\n"
         "Compare runs  glassgpt runs",
         style="dim",
         markup=False,

@@ -17,6 +17,7 @@ from glassgpt.errors import UserError
 
 COMMANDS = {
     "train": "Train a model on your own text.",
+    "resume": "Go on with a run from its last checkpoint.",
     "sample": "Let a trained model write.",
     "translate": "Translate with a trained seq2seq model.",
     "ask": "Ask a trained captioner about an image.",
@@ -26,6 +27,7 @@ COMMANDS = {
     "explain": "Watch a fact about transformers happen, in numbers.",
     "baselines": "Say what counting and compressing alone achieve on a text.",
     "runs": "List the runs in a folder and how they compare with counting.",
+    "verify": "Say whether a run is whole, and what of it can be used.",
 }
 
 

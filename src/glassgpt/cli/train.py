@@ -70,19 +70,22 @@ def train(
     if sources:
         given = merge(given, {"data": {"sources": sources}})
     if resume is not None:
-        merged = _resumed_config(resume, given)
+        watch(resumed_config(resume, given), None, resume, json)
     else:
-        merged = _validated(given)
+        watch(_validated(given), out, None, json)
 
+
+def watch(config: RunConfig, out: Path | None, resume: Path | None, json: bool) -> None:
+    """Train a new run at `out`, or go on with one, and show what happens."""
     from glassgpt.cli.display import make_display  # the config is right, so it is worth importing torch
     from glassgpt.train import session
 
     display = make_display(json)
     with display:
         if resume is not None:
-            sitting = session.resume(resume, merged)
+            sitting = session.resume(resume, config)
         else:
-            sitting = session.start(merged, out, display.stage)
+            sitting = session.start(config, out, display.stage)
         display.begin(sitting)
         with _stop_on_signal(sitting.trainer) as received:
             for event in sitting.run():
@@ -93,7 +96,7 @@ def train(
     if received:
         print(
             f"\nstopped at step {sitting.trainer.step}; everything is saved. Continue with:\n"
-            f"  glassgpt train --resume {_quote(sitting.folder.path)}",
+            f"  glassgpt resume {_quote(sitting.folder.path)}",
             file=sys.stderr,
         )
         sys.exit(128 + received[0])
@@ -116,7 +119,7 @@ def _read_toml(path: Path | None) -> dict[str, Any]:
         raise UserError(f"--config {path} cannot be read: {error}") from error
 
 
-def _resumed_config(path: Path, given: dict[str, Any]) -> RunConfig:
+def resumed_config(path: Path, given: dict[str, Any]) -> RunConfig:
     """The stored configuration with what may change: how long, how often, on which device."""
     from glassgpt.checkpoint import Run
 

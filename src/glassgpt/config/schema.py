@@ -252,8 +252,7 @@ class TrainConfig(Config):
     save_minutes: float = Field(default=5.0, gt=0)
     """Minutes between checkpoints; one is also written at each new best and at the end."""
     on_nan: Literal["stop", "skip", "rollback"] = "stop"
-    """What to do when a gradient is not finite; the weights never take it. `skip` leaves that step out,
-    `rollback` goes back to the last checkpoint and leaves it out from there."""
+    """What to do with a step whose gradient is not finite: stop, skip it, or go back to a checkpoint first."""
     on_save_error: Literal["continue", "stop"] = "continue"
     """What to do when a checkpoint cannot be written; the last one of a run always has to be."""
     sample_tokens: int = Field(default=200, ge=0)
