@@ -30,15 +30,16 @@ def image(tmp_path: Path) -> Path:
 def test_a_text_is_looked_into(tmp_path: Path) -> None:
     out = run(tmp_path, "look", TEXT, "To be, or not to be")
     assert "next token" in out and "--out heads.svg" in out
-    assert len(re.findall(r"^.* [0-3] +\d+\.\d places", out, re.MULTILINE)) == 8
-    assert len(re.findall("places", run(tmp_path, "look", TEXT, "To be", "--layer", "1"))) == 4
+    heads = re.compile(r"^.* [0-3] +\d+\.\d +\d\.\d\d ", re.MULTILINE)
+    assert len(heads.findall(out)) == 8
+    assert len(heads.findall(run(tmp_path, "look", TEXT, "To be", "--layer", "1"))) == 4
 
 
 def test_one_head_is_shown_cell_by_cell(tmp_path: Path) -> None:
     out = run(tmp_path, "look", TEXT, "To be", "--layer", "0", "--head", "1")
     assert "blocks.0.attn, head 1" in out and "1.00" in out
     long = run(tmp_path, "look", DATES, MARCH, "--layer", "0", "--head", "1")
-    assert re.search(r"^0 +M 0\.\d+", long, re.MULTILINE)
+    assert re.search(r"^ *5 +0 +8 M 0\.\d+", long, re.MULTILINE)  # place 5 writes 0, looks at place 8
 
 
 @pytest.mark.parametrize("suffix", ["svg", "png", "pdf"])
@@ -85,7 +86,11 @@ def test_heads_are_ablated(tmp_path: Path) -> None:
         ([TEXT, "abc", "--layer", "0", "--head", "9"], "no head 9"),
         ([TEXT, "abc", "--kind", "cross", "--layer", "0"], "no cross"),
         ([TEXT, "abc", "--view", "alignment", "--out", "a.svg"], "no cross-attention"),
-        ([TEXT, "abc", "--view", "image", "--out", "a.svg"], "no image"),
+        ([DATES, MARCH, "--view", "image", "--out", "a.svg"], "no image"),
+        ([TEXT, "abc", "--head", "1"], "of which layer"),
+        ([TEXT, "abc", "--view", "graph"], "--out"),
+        ([TEXT, "abc", "--target", "b"], "given no target"),
+        ([TEXT, "abc", "--ablate"], "takes no text"),
         ([TEXT, "abc", "--out", "a.bmp"], "svg"),
         ([TEXT, "abc", "--hide", "a"], "no source"),
         ([DATES, ""], "give a text to translate"),
@@ -118,9 +123,11 @@ def test_chapters_are_listed(tmp_path: Path) -> None:
     assert list(json.loads(run(tmp_path, "explain", "--json", "--lang", "zh"))) == list(NAMES)
 
 
-def test_a_chapter_looks_at_the_run_that_is_given(tmp_path: Path) -> None:
-    out = run(tmp_path, "explain", "mask", "--run", TEXT, "--lang", "en")
-    assert TEXT.split("/")[-1] in out
+def test_a_chapter_looks_at_the_run_that_is_given_or_says_why_not(tmp_path: Path) -> None:
+    out = run(tmp_path, "explain", "temperature", "--run", TEXT, "--lang", "en", "--json")
+    assert TEXT in out and "built-in" not in out
+    out = run(tmp_path, "explain", "temperature", "--run", SCENES, "--lang", "en", "--json")
+    assert f"{SCENES} is a captioner, in which this cannot be seen" in out
 
 
 @pytest.mark.parametrize(
@@ -131,6 +138,7 @@ def test_a_chapter_looks_at_the_run_that_is_given(tmp_path: Path) -> None:
         (["loss", "--seconds", "3"], "only `ladder`"),
         (["loss", "--lang", "de"], "lang"),
         (["loss", "--plot", "a.gif"], "svg"),
+        (["--plot", "a.svg"], "name one"),
     ],
 )
 def test_what_cannot_be_explained_is_said(tmp_path: Path, arguments: list[str], message: str) -> None:

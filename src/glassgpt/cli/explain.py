@@ -14,6 +14,7 @@ from rich.text import Text
 
 from glassgpt.cli.numbers import numbers_table
 from glassgpt.cli.render import printable, wrapped
+from glassgpt.errors import UserError
 from glassgpt.explain import Chapter, Grid, chapter, titles
 from glassgpt.explain.chapters import MARKS, expectation, figure
 
@@ -46,15 +47,19 @@ def explain(
     lang
         Language: en or zh; by default that of the environment.
     seconds
-        How long each rung of the ladder is trained; 0.3 when not given.
+        How long each of the ladder's five rungs is trained; 0.3 when not given.
     seed
         Where chance begins; the figures differ, the findings should not.
     """
     if name is None:
+        if plot is not None or run is not None:
+            raise UserError("--plot and --run are for a chapter: name one, as in `glassgpt explain loss`")
         _list(lang, json)
         return
     if plot is not None:
-        import glassgpt.lens.pictures  # noqa: F401  before anything is computed: matplotlib may be missing
+        from glassgpt.lens.pictures import check_suffix
+
+        check_suffix(plot)  # before anything is computed
     read = chapter(name, run, seed=seed, language=lang, seconds=seconds)
     if json:
         print(json_format.dumps(read.to_dict(), ensure_ascii=False, indent=1))
@@ -85,7 +90,8 @@ def _list(lang: str | None, as_json: bool) -> None:
         table.add_row(f"[bold]{name}", title)
     console = Console()
     console.print(table)
-    console.print("\nglassgpt explain NAME [--run runs/…] [--plot picture.svg]", style="dim", highlight=False)
+    how = "\nglassgpt explain NAME [--run runs/…] [--plot picture.svg]"
+    console.print(how, style="dim", highlight=False, markup=False)
 
 
 def _page(read: Chapter, width: int) -> RenderableType:

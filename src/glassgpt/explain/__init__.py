@@ -54,10 +54,16 @@ def chapter(
     if seconds is not None:
         if name != "ladder" or not 0 < seconds <= 3600:
             raise UserError(
-                f"seconds is {seconds:g} for the chapter {name!r}: only `ladder` takes it, up to 3,600"
+                f"seconds is {seconds:g} for the chapter {name!r}: only `ladder` takes it, above 0 and up to "
+                "3,600"
             )
         subject = replace(subject, seconds=seconds)
-    return _module(name).write(subject, _)
+    read = _module(name).write(subject, _)
+    if subject.own is None or subject.used:
+        return read
+    note = _("{run} is a {family}, in which this cannot be seen; a built-in run is shown instead.")
+    note = note.format(run=subject.own.name, family=subject.own.model.config.family)
+    return replace(read, body=(note, *read.body))
 
 
 def titles(language: str | None = None) -> dict[str, str]:

@@ -6,7 +6,7 @@ away.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -180,13 +180,13 @@ def _looks_finding(name: str, looks: Looks) -> Finding:
 
 
 def _cut_findings(what: str, cut_off: Cut, _: Translate) -> tuple[Finding, ...]:
+    name = _("{what}: tokens that the memory makes right, share").format(what=what)
+    gain = Finding.at_least(name, cut_off.gain, cut_off.limit)
+    if gain.verdict != "ok":  # a model that has learned little may gain little: no theory forbids it
+        advice = _("too little to tell from chance here; train it longer")
+        gain = replace(gain, verdict="unclear", advice=advice)
     return (
-        Finding.at_least(
-            _("{what}: tokens that the memory makes right, share").format(what=what),
-            cut_off.gain,
-            cut_off.limit,
-            _("this model does not look at its source; train it longer"),
-        ),
+        gain,
         Finding.at_most(
             _("{what}: answers right with the memory zeroed, share").format(what=what),
             cut_off.blind / cut_off.n,

@@ -6,7 +6,7 @@ translator of dates, and a captioner of handwritten digits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -55,6 +55,8 @@ class Subject:
     """How long each rung of the ladder is trained."""
     words: Translate = str
     """For the name of a built-in run."""
+    used: list[str] = field(default_factory=list, compare=False)
+    """The names of the runs that were looked at so far."""
 
     def generator(self) -> torch.Generator:
         """A fresh source of chance, the same one for each call."""
@@ -68,6 +70,7 @@ class Subject:
     def specimen(self, *families: str) -> Specimen:
         """The user's model where it is of one of these families, else the built-in one of the first."""
         if self.own is not None and self.own.model.config.family in families:
+            self.used.append(self.own.name)
             return self.own
         name, _ = BUILTIN_FOR[families[0]], self.words
         return _open(Run.open(BUILTIN / name), _("the built-in run “{name}”").format(name=name))

@@ -5,6 +5,7 @@ What a seq2seq or captioner is to write is what it would write, token by token t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -56,6 +57,8 @@ def look(
     of a seq2seq may not look. pattern: what to record; by default all but the inside of the MLPs.
     Raises UserError for a text that is empty, or longer than the model can see.
     """
+    if target is not None and not isinstance(model, Seq2Seq | Captioner):
+        raise UserError(f"a {model.config.family} is given no target: leave it out")
     edits = {} if hide is None else _hiding(model, tokenizer, text, hide)
     with edit(model, edits) if edits and target is None else nullcontext():
         scene = _set(model, tokenizer, text, image, target)
@@ -114,13 +117,14 @@ def _hiding(model: Model, tokenizer: Tokenizer, text: str, hide: str) -> dict[st
     """Cross-attention to nothing that belongs to a part of the text."""
     if not isinstance(model, Seq2Seq):
         raise UserError(f"a {model.config.family} has no source to hide a part of: that takes a seq2seq")
-    start = text.find(hide)
-    if start < 0 or not hide:
+    if not hide or hide not in text:
         raise UserError(f"{hide!r} does not occur in {text!r}: give a part of the text to hide")
-    begin, end = (len(text[:place].encode()) for place in (start, start + len(hide)))
     stops = np.cumsum([len(tokenizer.token_bytes([id])) for id in tokenizer.encode(text)])
     starts = np.concatenate([[0], stops[:-1]])
-    hidden = torch.from_numpy((starts < end) & (stops > begin)).to(model.device)  # (S,)
+    hidden = torch.zeros(len(stops), dtype=torch.bool, device=model.device)  # (S,)
+    for match in re.finditer(re.escape(hide), text):
+        begin, end = (len(text[:place].encode()) for place in match.span())
+        hidden |= torch.from_numpy((starts < end) & (stops > begin)).to(model.device)
     if hidden.all():
         raise UserError(f"{hide!r} is the whole text: leave something to look at")
     return {"blocks.*.cross.masked_scores": lambda scores: scores.masked_fill(hidden, -torch.inf)}
@@ -170,10 +174,13 @@ def _source_labels(model: Model, tokenizer: Tokenizer, scene: Scene) -> list[str
 def _reading(model: Model, tokenizer: Tokenizer, seen: Recording) -> Reading | None:
     """The logit lens of the states after each block, where they were recorded."""
     states = [name for name in seen if name.startswith("blocks.") and name.endswith(".resid_post")]
-    if not states or isinstance(model, Bigram):
-        return None
     first = [name for name in seen if name == "blocks.0.resid_pre"]
-    read = logit_lens(model, {name: seen[name] for name in [*first, *states]})
+    if isinstance(model, Bigram):
+        read = {name: seen[name] for name in seen if name == "logits"}
+    elif states:
+        read = logit_lens(model, {name: seen[name] for name in [*first, *states]})
+    else:
+        return None
     best = {name: logits[0].float().softmax(-1).max(-1) for name, logits in read.items()}
     return Reading(
         tuple(best),

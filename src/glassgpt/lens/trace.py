@@ -43,7 +43,7 @@ class Reading:
     """Of those tokens."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trace:
     """What passed through a model as it read, and wrote, one sequence."""
 
@@ -60,6 +60,10 @@ class Trace:
     reading: Reading | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     """The model's configuration."""
+
+    def __repr__(self) -> str:
+        rows = [f"  {name}: {tuple(tensor.shape)}" for name, tensor in self.tensors.items()]
+        return "\n".join([f"Trace of {len(self.tokens)} tokens, {len(self.tensors)} tensors", *rows])
 
     @cached_property
     def attentions(self) -> tuple[str, ...]:
@@ -174,8 +178,14 @@ class Trace:
         try:
             with safe_open(path, "pt") as file:
                 header = json.loads(file.metadata()["trace"])
-                found = {name: _read(file, name, head) for name in file.keys() if _fits(name, pattern)}
+                names = [name for name in file.keys() if _fits(name, pattern)]
+                if not names:
+                    there = ", ".join(header["shapes"])
+                    raise UserError(f"nothing in {path} fits {pattern!r}; there is: {there}")
+                found = {name: _read(file, name, head) for name in names}
             return _made(header, found)
+        except UserError:
+            raise
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} is no trace that can be read ({error}); record it anew") from error
 
@@ -231,6 +241,8 @@ def _head(name: str, tensor: Tensor, head: int | None) -> Tensor:
 def _read(file: Any, name: str, head: int | None) -> Tensor:
     if head is None or not name.endswith(KERNEL_ENDS):
         return file.get_tensor(name)
+    if not 0 <= head < (n := file.get_slice(name).get_shape()[0]):
+        raise UserError(f"{name} has no head {head}: they are numbered from 0 to {n - 1}")
     return file.get_slice(name)[head : head + 1]
 
 

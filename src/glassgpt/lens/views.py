@@ -73,7 +73,10 @@ def reading(trace: Trace) -> Picture:
     read = trace.reading
     if read is None:
         raise UserError("this trace has no states to read: record the residual stream of a model with a head")
-    rows = [state.removesuffix(".resid_post") for state in read.states]
+    # The first state is what goes into the blocks, each other what comes out of one.
+    rows = [
+        state.removesuffix(".resid_post").replace("blocks.0.resid_pre", "→ blocks") for state in read.states
+    ]
     return logit_lens_table(read.tokens, torch.tensor(read.probabilities), trace.tokens, rows)
 
 

@@ -90,6 +90,11 @@ def test_a_layer_or_a_head_can_be_read_alone(dates: Trace, tmp_path: Path) -> No
     assert alone.tensors["blocks.1.cross.out"].shape == (11, 64)
     assert torch.equal(alone.tensors["blocks.1.cross.weights"][0], dates.weights(1, 2, "cross"))
     assert all(name.startswith("blocks.1.cross.") for name in alone.tensors)
+    with pytest.raises(UserError, match="no head 9"):
+        Trace.load(path, head=9)
+    with pytest.raises(UserError, match="nothing in .* fits"):
+        Trace.load(path, "blocks.7.*")
+    assert len(repr(dates).splitlines()) == len(dates.tensors) + 1
     assert list(dates.select("blocks.1.cross.*", 2).tensors) == list(alone.tensors)
 
 

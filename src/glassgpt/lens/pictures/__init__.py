@@ -20,7 +20,7 @@ from glassgpt.lens.pictures.heat import head_grid, heat_map
 from glassgpt.lens.pictures.image import over_image
 from glassgpt.lens.pictures.labels import label
 from glassgpt.lens.pictures.lens import logit_lens_table
-from glassgpt.lens.pictures.style import Picture, save
+from glassgpt.lens.pictures.style import Picture, check_suffix, save
 
 __all__ = [
     "Picture",
@@ -28,6 +28,7 @@ __all__ = [
     "attention_graph",
     "bars",
     "bipartite_graph",
+    "check_suffix",
     "head_grid",
     "heat_map",
     "label",

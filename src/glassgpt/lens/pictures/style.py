@@ -142,11 +142,7 @@ def save(picture: Picture, path: str | os.PathLike[str], dpi: int = 200) -> Path
     written.
     """
     path = Path(path)
-    form = FORMATS.get(path.suffix.lower())
-    if form is None:
-        raise UserError(
-            f"{path}: a picture is saved as {', '.join(FORMATS)}; give the file one of these endings"
-        )
+    form = check_suffix(path)
     content = picture.rendered(form, dpi)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,6 +150,16 @@ def save(picture: Picture, path: str | os.PathLike[str], dpi: int = 200) -> Path
     except OSError as problem:
         raise UserError(f"{path} can't be written ({problem.strerror}): give another place") from problem
     return path
+
+
+def check_suffix(path: Path) -> str:
+    """The kind of file that a path names: "png", "svg" or "pdf". Raises UserError for another suffix."""
+    form = FORMATS.get(path.suffix.lower())
+    if form is None:
+        raise UserError(
+            f"{path}: a picture is saved as {', '.join(FORMATS)}; give the file one of these endings"
+        )
+    return form
 
 
 def _replace(path: Path, content: bytes) -> None:
