@@ -20,7 +20,7 @@ SEQUENTIAL = LinearSegmentedColormap.from_list(
 DIVERGING = LinearSegmentedColormap.from_list(
     "orange, white, blue", ["#7A2E00", "#D55E00", "#F6B98B", "#FFFFFF", "#9CC8E6", "#0072B2", "#003B66"]
 )
-OPAQUE = 0.85  # how much of an image the greatest weight hides
+OPAQUE = 0.6  # how much of an image the greatest weight hides: what is looked at must still show
 
 
 def tint(pixels: NDArray[np.float64], strength: NDArray[np.float64]) -> NDArray[np.float64]:
