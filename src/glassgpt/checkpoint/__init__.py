@@ -1,30 +1,35 @@
 """Floor 3: runs on disk."""
 
+from glassgpt.checkpoint.durable import write_json
+from glassgpt.checkpoint.examination import examine, glance
+from glassgpt.checkpoint.health import RunHealth, StepHealth
+from glassgpt.checkpoint.keeping import hinted, prune, set_aside, set_hint
 from glassgpt.checkpoint.run import Run, load_run, load_weights, weights
 from glassgpt.checkpoint.store import (
     BadStep,
-    hinted,
     newest_valid,
-    prune,
     read_state,
     read_tensors,
     save_step,
-    set_aside,
-    set_hint,
     step_folder,
     steps,
     verify_step,
-    write_json,
 )
+from glassgpt.checkpoint.untrusted import read_json
 
 __all__ = [
     "BadStep",
     "Run",
+    "RunHealth",
+    "StepHealth",
+    "examine",
+    "glance",
     "hinted",
     "load_run",
     "load_weights",
     "newest_valid",
     "prune",
+    "read_json",
     "read_state",
     "read_tensors",
     "save_step",

@@ -11,11 +11,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from glassgpt.checkpoint.store import BadStep, hinted, newest_valid, read_tensors, steps, write_json
+from glassgpt.checkpoint.durable import make_folder, sync, sync_above, write_json
+from glassgpt.checkpoint.fitting import Layout, check_weights, layout
+from glassgpt.checkpoint.header import read_header
+from glassgpt.checkpoint.keeping import best_step
+from glassgpt.checkpoint.manifest import read_manifest
+from glassgpt.checkpoint.migrate import FORMAT
+from glassgpt.checkpoint.store import BadStep, newest_valid, read_tensors, steps
+from glassgpt.checkpoint.untrusted import read_json, refuse_links
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
 from glassgpt.models import Model, build
 from glassgpt.tokenizers import Tokenizer, load_tokenizer
+
+MAX_LINE = 1 << 20
+"""Longest line of metrics.jsonl that is read whole, in bytes; ours take some 200."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +71,8 @@ class Run:
         """A new folder with its configuration. Raises UserError where something is in the way."""
         cls.check_free(path)
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            (path / "checkpoints").mkdir()
+            make_folder(path / "checkpoints")
+            sync_above(path)  # whoever holds the lock has made the folder for it
             write_json(path / "config.json", config.model_dump(mode="json"))
         except OSError as error:
             raise UserError(
@@ -85,19 +95,22 @@ class Run:
 
     @classmethod
     def open(cls, path: Path | str) -> Run:
-        """An existing run. Raises UserError when the folder is none."""
+        """An existing run. Raises UserError when the folder is none, or holds links."""
         run = cls(Path(path))
         if not run.config_file.is_file():
             raise UserError(
                 f"{path} is not a run (no config.json in it); `glassgpt runs` lists the runs there are"
             )
+        refuse_links(run.path)
         return run
 
     def config(self) -> RunConfig:
         """What the run was started with."""
         try:
-            return RunConfig.model_validate_json(self.config_file.read_text("utf-8"))
-        except (OSError, ValueError) as error:  # pydantic's ValidationError is a ValueError
+            return RunConfig.model_validate(read_json(self.config_file))
+        except UserError:
+            raise
+        except ValueError as error:  # pydantic's ValidationError is one
             reason = str(error).splitlines()[0]
             message = f"{self.config_file} is damaged or of another version ({reason}); train the run anew"
             raise UserError(message) from None
@@ -107,20 +120,34 @@ class Run:
         return load_tokenizer(self.tokenizer_file)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; a last line that a kill cut short is left out."""
+        """The lines of metrics.jsonl, without a last line that a kill cut short, and what is no object."""
         rows = []
         if self.metrics_file.is_file():
-            for line in self.metrics_file.read_text("utf-8", errors="replace").splitlines():
-                try:
-                    rows.append(json.loads(line))
-                except ValueError:
-                    continue
-        return rows
+            with self.metrics_file.open("rb") as file:
+                for line in iter(lambda: file.readline(MAX_LINE), b""):
+                    try:
+                        rows.append(json.loads(line))
+                    except (ValueError, RecursionError):
+                        continue
+        return [row for row in rows if isinstance(row, dict)]
+
+    def sync(self) -> None:
+        """Put on disk whatever else a run needs: once its data are written, and before its first step is.
+
+        Otherwise a power cut could leave whole steps beside an empty tokenizer.json.
+        """
+        for folder in (self.data, self.samples, self.path):
+            if folder.is_dir():
+                for file in folder.iterdir():
+                    if file.is_file():
+                        sync(file)
+                sync(folder)
 
     def best_step(self) -> Path:
         """The folder of the best verified step; the newest whole one, and a warning, where it is lost."""
-        best = hinted(self.checkpoints, "best")
-        step, problems = newest_valid(([best] if best else []) + steps(self.checkpoints))
+        best = best_step(self.checkpoints)
+        others = [step for step in steps(self.checkpoints) if step != best]
+        step, problems = newest_valid(([best] if best else []) + others)
         if step is None:
             reason = "; ".join(problems) or "none was saved yet"
             raise UserError(f"{self.path} has no usable checkpoint: {reason}")
@@ -128,10 +155,27 @@ class Run:
             warnings.warn(f"using {step.name} of {self.path} instead: {'; '.join(problems)}", stacklevel=2)
         return step
 
+    def layout(self, config: RunConfig | None = None) -> Layout:
+        """The weights of the run's model, known without building it. To be asked before `build`.
+
+        Raises UserError for a model too large for this machine, whatever made config.json ask for it.
+        """
+        return layout((config or self.config()).model, self.tokenizer().n_vocab)
+
     def model(self, device: torch.device | str = "cpu") -> Model:
-        """The model with its best weights, ready to be used (no dropout)."""
-        model = build(self.config().model, self.tokenizer().n_vocab)
-        load_weights(model, read_tensors(self.best_step(), "model"))
+        """The model with its best weights, ready to be used (no dropout).
+
+        Nothing is allocated before the checkpoint is known to hold what config.json asks for.
+        """
+        config, tokenizer = self.config(), self.tokenizer()
+        planned = layout(config.model, tokenizer.n_vocab)
+        step = self.best_step()
+        if read_manifest(step)["format"] == FORMAT:  # what older ones hold shows after migration
+            file = step / "model.safetensors"
+            check_weights(read_header(file), planned, file)
+        tensors = read_tensors(step, "model")
+        model = build(config.model, tokenizer.n_vocab)
+        load_weights(model, tensors)
         return model.to(device).eval()
 
 

@@ -1,17 +1,16 @@
 """Steps of a run on disk: written aside, synced, hashed, then renamed, so that what has a name is whole.
 
 A step is a folder of safetensors and JSON, never overwritten and never pickled. `MANIFEST.json` comes last
-and holds the size and SHA-256 of every other file; reading checks them and falls back to the newest step that
-passes.
+and holds the size and SHA-256 of every other file; manifest.py checks them, and reading falls back to the
+newest step that passes. What is read is believed only where it adds up: the folder may be a stranger's.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
+import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from glassgpt.checkpoint import migrate
+from glassgpt.checkpoint.durable import make_folder, remove, sync, to_json, write_new
+from glassgpt.checkpoint.header import read_header
+from glassgpt.checkpoint.manifest import MANIFEST, check_hashes, check_sizes, fingerprint, read_manifest
+from glassgpt.checkpoint.untrusted import quoted, read_json
 from glassgpt.errors import UserError
 
-FORMAT = 1
-MANIFEST = "MANIFEST.json"
+STEP = re.compile(r"step-\d{10}")
 
 
 class BadStep(UserError):
-    """A step whose files are missing, changed or cut short."""
+    """A step whose files are missing, changed, cut short, or not what glassgpt writes."""
 
 
 def step_folder(checkpoints: Path, step: int) -> Path:
@@ -46,25 +49,16 @@ def save_step(checkpoints: Path, step: int, tensors: dict[str, dict[str, Tensor]
     target = step_folder(checkpoints, step)
     if target.exists():
         verify_step(target)
+        sync(checkpoints)  # whoever renamed it may have been killed before this
         return target
     aside = checkpoints / f".writing-{target.name}"
-    shutil.rmtree(aside, ignore_errors=True)
     try:
-        aside.mkdir(parents=True)
-        for stem, named in tensors.items():
-            save_file(
-                {name: t.detach().contiguous().cpu() for name, t in named.items()},
-                aside / f"{stem}.safetensors",
-            )
-        write_json(aside / "state.json", {"format": FORMAT, "step": step, **state})
-        files = sorted(aside.iterdir())
-        for file in files:
-            _sync(file)
-        write_json(aside / MANIFEST, {"format": FORMAT, "files": {f.name: _fingerprint(f) for f in files}})
-        _sync(aside / MANIFEST)
-        _sync(aside)
+        make_folder(checkpoints)
+        remove(aside)
+        aside.mkdir()
+        _write(aside, step, tensors, state)
         aside.rename(target)
-        _sync(checkpoints)
+        sync(checkpoints)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(aside, ignore_errors=True)
         reason = getattr(error, "strerror", None) or error
@@ -75,37 +69,67 @@ def save_step(checkpoints: Path, step: int, tensors: dict[str, dict[str, Tensor]
     return target
 
 
-def verify_step(step: Path) -> None:
-    """Raise BadStep, saying what is wrong, unless every file is as it was written."""
+def _write(folder: Path, step: int, tensors: dict[str, dict[str, Tensor]], state: dict) -> None:
+    """All files of a step, the manifest last; the bytes of all, then their names, are on disk at the end."""
+    for stem, named in tensors.items():
+        file = folder / f"{stem}.safetensors"
+        save_file({name: t.detach().contiguous().cpu() for name, t in named.items()}, file)
+        sync(file)
+    write_new(folder / "state.json", to_json({"format": migrate.FORMAT, "step": step, **state}))
+    files = {file.name: fingerprint(file) for file in sorted(folder.iterdir())}
+    write_new(folder / MANIFEST, to_json({"format": migrate.FORMAT, "files": files}))
+    sync(folder)
+
+
+@contextmanager
+def _bad(step: Path) -> Iterator[None]:
+    """Whatever goes wrong in reading a step is said of the step."""
     try:
-        manifest = json.loads((step / MANIFEST).read_text("utf-8"))
-        if manifest["format"] > FORMAT:
-            raise BadStep(f"{step}: format {manifest['format']} is newer than {FORMAT}; update glassgpt")
-        for name, expected in manifest["files"].items():
-            if _fingerprint(step / name) != expected:
-                raise BadStep(f"{step / name} is not what was written: its size or SHA-256 differs")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, BadStep):
-            raise
-        raise BadStep(f"{step} cannot be read: {error}") from error
+        yield
+    except BadStep:
+        raise
+    except OSError as error:
+        raise BadStep(f"{step} cannot be read ({error.strerror or error})") from error
+    except (UserError, SafetensorError) as error:
+        raise BadStep(str(error)) from error
+
+
+def verify_step(step: Path) -> None:
+    """Raise BadStep, saying what is wrong, unless every file is as it was written and there is no other."""
+    glance_at_step(step)
+    with _bad(step):
+        check_hashes(step)
+    read_state(step)
+
+
+def glance_at_step(step: Path) -> None:
+    """The quick half of `verify_step`: names, kinds and sizes of files, headers of tensors; no hashes."""
+    with _bad(step):
+        for name in check_sizes(step):
+            if name.endswith(".safetensors"):
+                read_header(step / name)
 
 
 def read_tensors(step: Path, stem: str) -> dict[str, Tensor]:
-    """The tensors of one file of a verified step, on the CPU."""
-    try:
-        return load_file(step / f"{stem}.safetensors")
-    except (OSError, SafetensorError) as error:
-        raise BadStep(f"{step / stem}.safetensors cannot be read: {error}") from error
+    """The tensors of one file of a verified step, on the CPU, as today's format has them."""
+    file = step / f"{stem}.safetensors"
+    with _bad(step):
+        read_header(file)  # before anything is allocated
+        return migrate.migrate_tensors(stem, load_file(file), read_manifest(step)["format"])
 
 
 def read_state(step: Path) -> dict[str, Any]:
-    """What `save_step` was given as state."""
-    return json.loads((step / "state.json").read_text("utf-8"))
+    """What `save_step` was given as state, with `format` and `step`, as today's format has it."""
+    with _bad(step):
+        state = migrate.migrate_state(read_json(step / "state.json"), read_manifest(step)["format"])
+    if type(state.get("step")) is not int or step_folder(step.parent, state["step"]).name != step.name:
+        raise BadStep(f"{step / 'state.json'} is of step {quoted(state.get('step'))}, not of this one")
+    return state
 
 
 def steps(checkpoints: Path) -> list[Path]:
     """All committed steps, newest first; not yet verified."""
-    return sorted(checkpoints.glob("step-*"), reverse=True)
+    return sorted((path for path in checkpoints.glob("step-*") if STEP.fullmatch(path.name)), reverse=True)
 
 
 def newest_valid(candidates: Iterable[Path]) -> tuple[Path | None, list[str]]:
@@ -119,59 +143,3 @@ def newest_valid(candidates: Iterable[Path]) -> tuple[Path | None, list[str]]:
         else:
             return step, problems
     return None, problems
-
-
-def set_aside(step: Path) -> None:
-    """Rename a damaged step, so that its number is free and pruning does not count it."""
-    target = step.with_name(f"damaged-{step.name}")
-    shutil.rmtree(target, ignore_errors=True)
-    step.rename(target)
-
-
-def set_hint(checkpoints: Path, name: str, step: Path) -> None:
-    """Remember a step under a name (`best`). Only a hint: whoever reads it verifies, and can do without."""
-    aside = checkpoints / f".{name}"
-    aside.write_text(step.name, "utf-8")
-    _sync(aside)
-    aside.replace(checkpoints / name)
-
-
-def hinted(checkpoints: Path, name: str) -> Path | None:
-    """The step that a hint names, if there is one."""
-    try:
-        step = checkpoints / (checkpoints / name).read_text("utf-8")
-    except (OSError, ValueError):
-        return None
-    return step if step.parent == checkpoints and step.is_dir() else None
-
-
-def prune(checkpoints: Path, keep: int = 2) -> None:
-    """Remove all but the newest `keep` steps and the hinted best one."""
-    best = hinted(checkpoints, "best")
-    for step in steps(checkpoints)[keep:]:
-        if step != best:
-            shutil.rmtree(step)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Readable JSON, UTF-8; a file that was there is replaced whole or not at all."""
-    aside = path.with_name(f".{path.name}.writing")
-    aside.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", "utf-8")
-    aside.replace(path)
-
-
-def _fingerprint(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"bytes": path.stat().st_size, "sha256": digest}
-
-
-def _sync(path: Path) -> None:
-    """Make a file, or the names in a folder, survive a power cut. Windows has no such call for folders."""
-    if os.name == "nt" and path.is_dir():
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

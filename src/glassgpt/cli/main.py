@@ -5,6 +5,7 @@ Commands are given as import paths, so that `--help` and a mistyped option answe
 
 from __future__ import annotations
 
+import errno
 import sys
 import warnings
 from collections.abc import Sequence
@@ -14,6 +15,9 @@ from cyclopts import App, CycloptsError
 
 from glassgpt.cli.arguments import STDIN
 from glassgpt.errors import UserError
+
+DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG}
+"""What a disk, not the program, is to blame for."""
 
 COMMANDS = {
     "train": "Train a model on your own text.",
@@ -57,11 +61,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app([STDIN if word == "-" else word for word in words], exit_on_error=False, print_error=False)
     except (CycloptsError, UserError) as error:
         _fail(_explain(error), 2)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # the reader of a pipe (head, less) has seen enough
+            sys.stderr.close()
+            sys.exit(0)
+        if error.errno not in DISK_TROUBLE:
+            raise
+        what = error.filename or "a file"
+        _fail(f"{what} could not be written ({error.strerror}); checkpoints that were saved are untouched", 2)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
-    except BrokenPipeError:  # the reader of a pipe (head, less) has seen enough
-        sys.stderr.close()
-        sys.exit(0)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from glassgpt.checkpoint import Run, steps
-from glassgpt.cli.render import MODEL
+from glassgpt.checkpoint import Run, glance, read_json, steps
+from glassgpt.cli.render import MODEL, printable
 from glassgpt.diagnose import AnswersVerdict, Verdict
 from glassgpt.errors import UserError
 
@@ -31,9 +30,14 @@ def runs(folder: Path = Path("runs")) -> None:
     for name in ("run", "text", "model", "steps", "nats/char", "against counting", ""):
         justify = "right" if name in ("steps", "nats/char") else "left"
         table.add_column(name, justify=justify, no_wrap=name in ("run", "nats/char", ""))
-    for run in found:
-        table.add_row(*_row(run))
+    rows = [_row(run) for run in found]
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))  # neither markup nor control characters
     console.print(table)
+    if damaged := [run for run, row in zip(found, rows, strict=True) if "✗" in row[-1]]:
+        console.print("\ndamaged; see what is left with:", style="dim")
+        for run in damaged:
+            console.print(f"  glassgpt verify {run.path}", markup=False, highlight=False)
     if stopped := [run for run in found if not run.verdict_file.is_file() and steps(run.checkpoints)]:
         console.print("\nnot finished; go on with:", style="dim")
         for run in stopped:
@@ -42,28 +46,42 @@ def runs(folder: Path = Path("runs")) -> None:
 
 def _row(run: Run) -> list[str]:
     try:
-        config = run.config()
+        config = Run.open(run.path).config()
     except UserError as error:
-        return [run.path.name, "", "", "", "", str(error).splitlines()[0], "unreadable"]
+        return [run.path.name, "", "", "", "", str(error).splitlines()[0], "✗ unreadable"]
     rows = run.metrics()
-    n_steps = max((row["step"] for row in rows if row.get("event") == "step"), default=0)
-    evals = [row["nats_per_char"] for row in rows if row.get("event") == "eval"]
+    n_steps = max(_figures(rows, "step", "step"), default=0)
+    evals = _figures(rows, "eval", "nats_per_char")
     verdict = _verdict(run)
     shape = config.model
     size = f"{shape.preset} {shape.n_layer}×{shape.n_embd}"
     model = {"gpt": size, "bigram": "bigram"}.get(shape.family, f"{shape.family} {size}")
     best = f"{min(evals):.3f}" if evals else ""
     sources = ", ".join(Path(source).name for source in config.data.sources)
-    state = "finished" if verdict else "stopped"
-    return [str(run.path), sources, model, str(n_steps), best, _against_counting(verdict), state]
+    state = ("finished" if verdict else "stopped") + _health(run)
+    return [str(run.path), sources, model, f"{n_steps:.0f}", best, _against_counting(verdict), state]
+
+
+def _health(run: Run) -> str:
+    """From names and sizes alone: a list must not read gigabytes."""
+    health = glance(run)
+    return {"ok": " ✓", "no steps": ""}.get(health, f" ✗ {health}")
+
+
+def _figures(rows: list[dict[str, object]], event: str, name: str) -> list[float]:
+    """One figure of all events of a kind; lines without it are no events of ours."""
+    values = [row.get(name) for row in rows if row.get("event") == event]
+    return [value for value in values if isinstance(value, int | float)]
 
 
 def _verdict(run: Run) -> Verdict | AnswersVerdict | None:
     try:
-        stored: dict[str, Any] = json.loads(run.verdict_file.read_text("utf-8"))
-        return AnswersVerdict.from_dict(stored) if "rows" in stored else Verdict.from_dict(stored)
-    except (OSError, ValueError, KeyError):
+        stored = read_json(run.verdict_file)
+        found = AnswersVerdict.from_dict(stored) if "rows" in stored else Verdict.from_dict(stored)
+        _against_counting(found)  # a stranger's may lack what is shown of it
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration, ArithmeticError):
         return None
+    return found
 
 
 def _against_counting(verdict: Verdict | AnswersVerdict | None) -> str:

@@ -252,7 +252,7 @@ class TrainConfig(Config):
     save_minutes: float = Field(default=5.0, gt=0)
     """Minutes between checkpoints; one is also written at each new best and at the end."""
     on_nan: Literal["stop", "skip", "rollback"] = "stop"
-    """What to do with a step whose gradient is not finite: stop, skip it, or first go back to a checkpoint."""
+    """What to do with a step whose gradient is not finite: stop, skip it, or go back to a checkpoint."""
     on_save_error: Literal["continue", "stop"] = "continue"
     """What to do when a checkpoint cannot be written; the last one of a run always has to be."""
     sample_tokens: int = Field(default=200, ge=0)

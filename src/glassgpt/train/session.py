@@ -15,6 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from glassgpt.checkpoint import Run, write_json
+from glassgpt.checkpoint.durable import make_folder
 from glassgpt.config import RunConfig
 from glassgpt.data import SPECIALS, Corpus, ExampleCorpus, fit_examples, read_corpus, read_examples
 from glassgpt.diagnose import AnswersVerdict, Score, Verdict
@@ -117,7 +118,9 @@ def _make(path: Path, config: RunConfig, corpus: Corpus | ExampleCorpus, stage: 
         tokenizer = train_tokenizer(kind, corpus.train.chunks(), vocab_size=vocab_size, specials=specials)
     tokenizer.save(run.tokenizer_file)
     stage("counting what there is to beat")
-    return run, _prepare(config, corpus, tokenizer, run)
+    task = _prepare(config, corpus, tokenizer, run)
+    run.sync()  # no step may outlive what it needs
+    return run, task
 
 
 def _prepare(config: RunConfig, corpus: Corpus | ExampleCorpus, tokenizer: Tokenizer, run: Run) -> Task:
@@ -159,6 +162,7 @@ def resume(path: Path | str, config: RunConfig | None = None) -> Session:
         lock = claim(run.path)
         undo.callback(lock.release, force=True)
         merged = config or run.config()
+        run.layout(merged)  # before memory is taken for whatever config.json asks for
         trainer = Trainer(run, merged, _open(merged, run))
         notes = trainer.resume()
         if trainer.progress >= 1 and run.verdict_file.is_file():
@@ -188,7 +192,7 @@ def claim(path: Path) -> FileLock:
     """
     lock = FileLock(path / LOCK, thread_local=False)
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         lock.acquire(timeout=0)
     except Timeout as error:
         raise UserError(f"{path} is being trained by {_owner(path)}: wait for it, or use --out") from error

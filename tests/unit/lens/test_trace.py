@@ -92,7 +92,7 @@ def test_a_layer_or_a_head_can_be_read_alone(dates: Trace, tmp_path: Path) -> No
     assert all(name.startswith("blocks.1.cross.") for name in alone.tensors)
     with pytest.raises(UserError, match="no head 9"):
         Trace.load(path, head=9)
-    with pytest.raises(UserError, match="nothing in .* fits"):
+    with pytest.raises(UserError, match=r"nothing in .* fits"):
         Trace.load(path, "blocks.7.*")
     assert len(repr(dates).splitlines()) == len(dates.tensors) + 1
     assert list(dates.select("blocks.1.cross.*", 2).tensors) == list(alone.tensors)

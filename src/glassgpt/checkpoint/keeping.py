@@ -1,0 +1,77 @@
+"""Which steps of a run are kept, which is the best, and what becomes of the others. Their files: store.py."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from glassgpt.checkpoint.durable import remove, sync, write_text
+from glassgpt.checkpoint.store import STEP, BadStep, glance_at_step, read_state, steps
+from glassgpt.checkpoint.untrusted import read_capped
+from glassgpt.errors import UserError
+
+
+def set_aside(step: Path) -> None:
+    """Rename a damaged step, so that its number is free and pruning does not count it."""
+    target = step.with_name(f"damaged-{step.name}")
+    remove(target)
+    os.rename(step, target)
+    sync(step.parent)  # or the damaged one may be back, under the number that is written next
+
+
+def set_hint(checkpoints: Path, name: str, step: Path) -> None:
+    """Remember a step under a name (`best`). Only a hint: whoever reads it verifies, and can do without.
+
+    On disk at return: otherwise pruning could remove the step that the old hint names, and leave that hint.
+    """
+    write_text(checkpoints / name, step.name)
+
+
+def hinted(checkpoints: Path, name: str) -> Path | None:
+    """The step that a hint names, if there is one."""
+    try:
+        named = read_capped(checkpoints / name, limit=100).decode("ascii", "replace").strip()
+    except UserError:
+        return None
+    step = checkpoints / named
+    return step if STEP.fullmatch(named) and step.is_dir() else None
+
+
+def best_step(checkpoints: Path) -> Path | None:
+    """The hinted best step; where the hint is lost, the one that the newest readable state remembers."""
+    if (best := hinted(checkpoints, "best")) is not None:
+        return best
+    for step in steps(checkpoints):
+        try:
+            named = read_state(step).get("best_step")
+        except BadStep:
+            continue
+        if isinstance(named, str) and STEP.fullmatch(named) and (checkpoints / named).is_dir():
+            return checkpoints / named
+        return None
+    return None
+
+
+def prune(checkpoints: Path, keep: int = 2) -> None:
+    """Remove all but the best step and the newest `keep` that look whole, with any damaged one between these.
+
+    A step loses its name first: a kill in the middle must not leave half of one under it.
+    """
+    best, whole = best_step(checkpoints), 0
+    for left in checkpoints.glob(".removing-step-*"):
+        remove(left)
+    for step in steps(checkpoints):
+        if whole < keep:
+            whole += _looks_whole(step)
+        elif step != best:
+            gone = step.with_name(f".removing-{step.name}")
+            os.rename(step, gone)
+            remove(gone)
+
+
+def _looks_whole(step: Path) -> bool:
+    try:
+        glance_at_step(step)
+    except BadStep:
+        return False
+    return True
