@@ -1,5 +1,6 @@
 # make demo   installs into .venv, trains for a minute on the built-in corpus, prints the verdict and a sample
 # make test   installs what the tests need and runs them
+# make faults kills, cuts the power, fills the disk: the full sweep, about half an hour
 # make check  format, lint, types, floors
 # make docs   builds the documentation site; make notebooks runs the chapters into docs/chapters anew,
 # make texts  brings the translations of the chapters up to date
@@ -7,7 +8,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test slow check format docs notebooks texts clean
+.PHONY: demo test slow faults check format docs notebooks texts clean
 
 demo: .venv/installed
 	$(BIN)/glassgpt train python --minutes 1
@@ -17,6 +18,9 @@ test: .venv/installed-dev
 
 slow: .venv/installed-dev
 	$(BIN)/pytest -q -m slow
+
+faults: .venv/installed-dev
+	$(BIN)/python -m pytest tests/faults -m "slow or not slow"
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .
