@@ -126,7 +126,6 @@ def test_resuming_trains_a_damaged_step_anew(
     count(f"damaged step trained anew from the one before: {n} of {n} bit-equal")
 
 
-@pytest.mark.xfail(reason="data/train.bin and data/val.bin have no hash that resuming checks", strict=True)
 @pytest.mark.parametrize("name", ["train.bin", "val.bin"])
 def test_changed_data_are_noticed(run: Path, server: Server, tmp_path: Path, name: str) -> None:
     """Zeros of the right length, as a power cut leaves them, must not be trained on in silence."""

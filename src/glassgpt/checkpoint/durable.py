@@ -57,8 +57,13 @@ def write_text(path: Path, text: str) -> None:
     """A file that was there is replaced whole or not at all, and on disk when this returns."""
     aside = path.with_name(f".{path.name}.writing")
     aside.unlink(missing_ok=True)
-    write_new(aside, text)
-    os.replace(aside, path)
+    try:
+        write_new(aside, text)
+        os.replace(aside, path)
+    except OSError:  # a full disk: leave no half of a file on it
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise
     sync(path.parent)
 
 

@@ -15,7 +15,7 @@ from glassgpt.checkpoint.durable import make_folder, sync, sync_above, write_jso
 from glassgpt.checkpoint.fitting import Layout, check_weights, layout
 from glassgpt.checkpoint.header import read_header
 from glassgpt.checkpoint.keeping import best_step
-from glassgpt.checkpoint.manifest import read_manifest
+from glassgpt.checkpoint.manifest import fingerprint, read_manifest
 from glassgpt.checkpoint.migrate import FORMAT
 from glassgpt.checkpoint.store import BadStep, newest_valid, read_tensors, steps
 from glassgpt.checkpoint.untrusted import read_json, refuse_links
@@ -130,6 +130,27 @@ class Run:
                     except (ValueError, RecursionError):
                         continue
         return [row for row in rows if isinstance(row, dict)]
+
+    @property
+    def data_hashes(self) -> Path:
+        return self.data / "hashes.json"
+
+    def seal_data(self) -> None:
+        """Note what the data are now, so that resuming can tell whether they still are."""
+        files = sorted(path for path in self.data.iterdir() if path.is_file())
+        write_json(self.data_hashes, {path.name: fingerprint(path) for path in files})
+
+    def check_data(self) -> None:
+        """Raise UserError where the data are not what was sealed; runs of before there were seals pass."""
+        if not self.data_hashes.exists():
+            return
+        for name, about in read_json(self.data_hashes).items():
+            path = self.data / Path(name).name
+            if not path.is_file() or fingerprint(path) != about:
+                raise UserError(
+                    f"{path} is not what was written when the run began (its size or SHA-256 differs): the "
+                    "run can be used, but not gone on with; train anew"
+                )
 
     def sync(self) -> None:
         """Put on disk whatever else a run needs: once its data are written, and before its first step is.

@@ -119,6 +119,7 @@ def _make(path: Path, config: RunConfig, corpus: Corpus | ExampleCorpus, stage: 
     tokenizer.save(run.tokenizer_file)
     stage("counting what there is to beat")
     task = _prepare(config, corpus, tokenizer, run)
+    run.seal_data()
     run.sync()  # no step may outlive what it needs
     return run, task
 
@@ -162,6 +163,7 @@ def resume(path: Path | str, config: RunConfig | None = None) -> Session:
         lock = claim(run.path)
         undo.callback(lock.release, force=True)
         merged = config or run.config()
+        run.check_data()
         run.layout(merged)  # before memory is taken for whatever config.json asks for
         trainer = Trainer(run, merged, _open(merged, run))
         notes = trainer.resume()
