@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,6 +96,7 @@ def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambd
     path = Path(out) if out else new_path(config)
     Run.check_free(path)  # before a lock is left in somebody's folder
     with ExitStack() as undo:
+        undo.callback(_withdraw, path, [folder for folder in (path, path.parent) if not folder.exists()])
         lock = claim(path)
         undo.callback(lock.release, force=True)
         run, task = _make(path, config, corpus, stage)
@@ -206,6 +207,16 @@ def claim(path: Path) -> FileLock:
     owner = {"process": os.getpid(), "host": socket.gethostname(), "since": since}
     (path / OWNER).write_text(json.dumps(owner), "utf-8")
     return lock
+
+
+def _withdraw(path: Path, made: list[Path]) -> None:
+    """Leave nothing of a run that did not come about: its lock, and folders that were made for it."""
+    if path.is_dir() and all(each.name in (LOCK, OWNER) for each in path.iterdir()):
+        for name in (LOCK, OWNER):
+            (path / name).unlink(missing_ok=True)
+        for folder in made:
+            with suppress(OSError):  # something else is in it by now
+                folder.rmdir()
 
 
 def _owner(path: Path) -> str:
