@@ -99,14 +99,16 @@ def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambd
         undo.callback(_withdraw, path, [folder for folder in (path, path.parent) if not folder.exists()])
         lock = claim(path)
         undo.callback(lock.release, force=True)
-        run, task = _make(path, config, corpus, stage)
-        session = Session(run, Trainer(run, config, task), corpus.notes, lock)
+        run, task, notes = _make(path, config, corpus, stage)
+        session = Session(run, Trainer(run, config, task), notes, lock)
         undo.pop_all()
     return session
 
 
-def _make(path: Path, config: RunConfig, corpus: Corpus | ExampleCorpus, stage: Stage) -> tuple[Run, Task]:
-    """A new run with its tokenizer, its data and its baselines."""
+def _make(
+    path: Path, config: RunConfig, corpus: Corpus | ExampleCorpus, stage: Stage
+) -> tuple[Run, Task, tuple[str, ...]]:
+    """A new run with its tokenizer, its data and its baselines; and what the user should hear."""
     stage(f"training the {config.tokenizer.kind} tokenizer")
     specials = () if config.model.labels else SPECIALS.get(config.model.family, ())
     kind, vocab_size = config.tokenizer.kind, config.tokenizer.vocab_size
@@ -122,7 +124,7 @@ def _make(path: Path, config: RunConfig, corpus: Corpus | ExampleCorpus, stage: 
     task = _prepare(config, corpus, tokenizer, run)
     run.seal_data()
     run.sync()  # no step may outlive what it needs
-    return run, task
+    return run, task, corpus.notes
 
 
 def _prepare(config: RunConfig, corpus: Corpus | ExampleCorpus, tokenizer: Tokenizer, run: Run) -> Task:
