@@ -78,8 +78,8 @@ def record(
     >>> model = build(ModelConfig(size="nano"), 65)
     >>> with record(model, "blocks.0.attn.weights") as seen:
     ...     _ = model(torch.zeros(1, 3, dtype=torch.int64))
-    >>> seen["blocks.0.attn.weights"].shape, seen["blocks.0.attn.weights"][0, 0, 1]
-    (torch.Size([1, 4, 3, 3]), tensor([0.5000, 0.5000, 0.0000]))
+    >>> seen["blocks.0.attn.weights"].shape, seen["blocks.0.attn.weights"][0, 0, 0].tolist()
+    (torch.Size([1, 4, 3, 3]), [1.0, 0.0, 0.0])
     """
     patterns = [pattern] if isinstance(pattern, str) else list(pattern)
     return _watch(anatomy(model), patterns, edits or {}, detach)
