@@ -13,6 +13,7 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import nbformat
@@ -109,8 +110,9 @@ def _is_left_out(node: ast.stmt) -> bool:
 
 def run(book: Any) -> None:
     """Fill in the outputs; raises where a cell fails."""
-    manager = KernelManager(kernel_name="python3", transport="ipc")  # not over TCP: nobody listens in
-    NotebookClient(book, timeout=120, km=manager).execute()
+    with TemporaryDirectory() as sockets:  # not over TCP: nobody listens in
+        manager = KernelManager(kernel_name="python3", transport="ipc", ip=f"{sockets}/kernel")
+        NotebookClient(book, timeout=120, km=manager).execute()
     for cell in book.cells:
         cell.metadata.pop("execution", None)  # when it ran: of no use, and different each time
 

@@ -52,7 +52,7 @@ def test_training_goes_on(golden: Path, tmp_path: Path) -> None:
     before = [row["nats_per_char"] for row in Run.open(run).metrics() if row["event"] == "eval"]
     session = resume(run, longer)
     assert session.trainer.step == STEPS and session.trainer.best == pytest.approx(before[-1])
-    assert all(optimizer.state for optimizer in session.trainer.optimizers.values())
+    assert all(optimizer.state for optimizer in session.trainer.learner.optimizers.values())
     events = list(session.run())
     assert [e.step for e in events if isinstance(e, StepDone)] == list(range(STEPS + 1, STEPS + MORE + 1))
     after = [e.nats_per_char for e in events if isinstance(e, Evaluated)]

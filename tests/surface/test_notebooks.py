@@ -52,6 +52,7 @@ def test_every_cell_runs(name: str) -> None:
             for cell in saved(name).cells:
                 if cell.cell_type == "code":
                     exec(compile(cell.source, cell.id, "exec"), module.__dict__)
+        assert module.__dict__["chapter"].name == name and module.__dict__["chapter"].findings
     finally:
         del sys.modules[module.__name__]
 

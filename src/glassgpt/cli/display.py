@@ -11,25 +11,13 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from glassgpt.cli.opening import command_for
-from glassgpt.cli.render import chart, count, duration, printable, verdict_table
-from glassgpt.config import DataConfig, ModelConfig
-from glassgpt.data import MEASURED
-from glassgpt.train import AnswerTask, Evaluated, Event, GapTask, Sampled, Session, StepDone, TextTask, Warned
-
-USES = {
-    "sample": "Let it write  glassgpt sample {}",
-    "translate": 'Use it        glassgpt translate {} "a text like those it learned from"',
-    "ask": 'Use it        glassgpt ask {0} {0}/samples/held-out.png "a question"',
-    "fill": 'Use it        glassgpt fill {} "a text with [?] gaps"',
-    "classify": 'Use it        glassgpt classify {} "a text"',
-}
-"""What to do with a finished run, by the command that is for it."""
+from glassgpt.cli.about import about, panel, print_end
+from glassgpt.cli.render import chart, count, duration
+from glassgpt.train import Evaluated, Event, Sampled, Session, StepDone, Warned
 
 
 def make_display(as_json: bool) -> Display:
@@ -104,7 +92,7 @@ class PlainDisplay(Display):
         self._say(f"{doing} …")
 
     def begin(self, session: Session) -> None:
-        for line in _about(session):
+        for line in about(session):
             self._say(line)
 
     def show(self, event: Event) -> None:
@@ -124,7 +112,7 @@ class PlainDisplay(Display):
                 pass
 
     def end(self, session: Session) -> None:
-        _print_end(self.console, session, sample=_last_sample(session))
+        print_end(self.console, session, sample=_last_sample(session))
 
 
 class LiveDisplay(Display):
@@ -153,7 +141,7 @@ class LiveDisplay(Display):
         self.doing = doing
 
     def begin(self, session: Session) -> None:
-        for line in _about(session):
+        for line in about(session):
             self.console.print(line, markup=False, highlight=False)
         self.doing, self.session = "", session
         self._nats_to_chars = session.task.tokens_per_char
@@ -176,7 +164,7 @@ class LiveDisplay(Display):
         self.live.stop()
         if len(self.points) > 1:
             self.console.print(self._curve())
-        _print_end(self.console, session, self.sample)
+        print_end(self.console, session, self.sample)
 
     def _render(self) -> Group:
         if self.session is None or self.last is None:
@@ -187,7 +175,7 @@ class LiveDisplay(Display):
         if len(self.points) > 1:
             parts.append(self._curve())
         if self.sample:
-            parts.append(_panel(self.sample, 6, style="dim"))
+            parts.append(panel(self.sample, 6, style="dim"))
         return Group(*parts)
 
     def _bar(self, last: StepDone) -> Table:
@@ -215,78 +203,6 @@ def _exact(event: Evaluated) -> str:
     return "" if event.exact is None else f", {event.exact:.1%} exact"
 
 
-def _material(session: Session) -> list[str]:
-    """What is learned from, a line each."""
-    match session.task:
-        case AnswerTask(data=data) as task:
-            images = f", {count(len(data.train.images))} images" if data.train.images is not None else ""
-            labels = task.config.model.labels
-            classes = f", {len(labels)} classes" if labels else ""
-            n_train, n_val = count(len(data.train)), count(len(data.val))
-            return [f"examples   {n_train} to learn{images}{classes}, {n_val} held out"]
-        case TextTask(data=data) as task:
-            n_train, n_val = count(data.train.n_chars), count(data.val.n_chars)
-            lines = [f"text       {n_train} characters to learn, {n_val} held out"]
-            if isinstance(task, GapTask):
-                hidden = f"{task.config.train.mask_fraction:.0%} of the tokens hidden to learn"
-                lines.append(f"gaps       {hidden}, {MEASURED:.0%} to measure")
-            return lines
-        case _:
-            return []
-
-
-def _shape(config: ModelConfig) -> str:
-    """The family and, of a transformer, its layers and width.
-
-    >>> _shape(ModelConfig.model_validate({"family": "seq2seq", "n_encoder_layer": 3}))
-    'seq2seq modern 3 + 4 × 128'
-    """
-    if config.family == "bigram":
-        return config.family
-    encoder = f"{config.encoder_layers} + " if config.family in ("seq2seq", "captioner") else ""
-    return f"{config.family} {config.preset} {encoder}{config.n_layer} × {config.n_embd}"
-
-
-def _about(session: Session) -> list[str]:
-    trainer = session.trainer
-    config, n_params = trainer.config, count(trainer.model.n_params)
-    dtype = str(trainer.dtype).removeprefix("torch.")
-    unasked = config.data == DataConfig()
-    return [
-        *(["no text was given: this learns the documentation of Python"] if unasked else []),
-        *(f"note: {note}" for note in session.notes),
-        *_material(session),
-        f"tokenizer  {session.task.tokenizer.describe()}",
-        f"model      {_shape(config.model)}, {n_params} parameters, block {config.model.block_size}, "
-        f"on {trainer.device} in {dtype}",
-        f"run        {session.folder.path}",
-        "",
-    ]
-
-
-def _print_end(console: Console, session: Session, sample: str) -> None:
-    verdict = session.verdict()
-    path = session.folder.path
-    if sample:
-        console.print(_panel(sample, 12))
-    console.print(verdict_table(verdict))
-    console.print(f"\n{verdict.sentence}\n", markup=False, highlight=False)
-    console.print(
-        f"{USES[command_for(session.trainer.config.model)].format(path)}\n"
-        f"Go on         glassgpt resume {path} {_longer(session)}\n"
-        "Compare runs  glassgpt runs",
-        style="dim",
-        markup=False,
-        highlight=False,
-    )
-
-
-def _longer(session: Session) -> str:
-    """The options that double the length of a run."""
-    budget = session.trainer.budget
-    return f"--steps {2 * budget.steps}" if budget.steps else f"--minutes {(budget.seconds or 0) / 30:g}"
-
-
 def _last_sample(session: Session) -> str:
     files = sorted(session.folder.samples.glob("*.txt"))
     return files[-1].read_text("utf-8") if files else ""
@@ -302,9 +218,3 @@ def _averaged(points: list[tuple[float, float]], n: int) -> list[tuple[float, fl
     size = -(-len(points) // n)
     groups = [points[i : i + size] for i in range(0, len(points), size)]
     return [(sum(x for x, _ in g) / len(g), sum(y for _, y in g) / len(g)) for g in groups]
-
-
-def _panel(sample: str, lines: int, style: str = "") -> Panel:
-    """The first lines of a sample in a frame."""
-    text = "\n".join(printable(sample).strip("\n").split("\n")[:lines])
-    return Panel(Text(text, overflow="fold"), title="it writes", title_align="left", style=style)

@@ -1,15 +1,8 @@
 """Floor 0: what a run is made of. Never imports torch, so that help and config errors are instant."""
 
-from glassgpt.config.schema import (
-    DataConfig,
-    ModelConfig,
-    OptimConfig,
-    RunConfig,
-    TokenizerConfig,
-    TrainConfig,
-    merge,
-    preset,
-)
+from glassgpt.config.base import merge, preset
+from glassgpt.config.model import ModelConfig
+from glassgpt.config.schema import DataConfig, OptimConfig, RunConfig, TokenizerConfig, TrainConfig
 
 __all__ = [
     "DataConfig",

@@ -100,26 +100,22 @@ def _sentence(subject: Subject, _: Translate) -> Part:
         ).format(name=specimen.name, source=source_text, target=target_text, layer=layer, head=head),
         Grid.of(_("where each written token (column) looks in the source (row)"), source, target, weights.mT),
     ]
-    if looks:
-        body.append(
-            _(
-                "Nobody told it what belongs to what. Over {n} tokens of other held-out examples that "
-                "are copied from one place, this head looks hardest at just that place in {share:.0%}; "
-                "a head that looks anywhere would in {chance:.0%}. The head was chosen on half of the "
-                "examples and measured on the other half."
-            ).format(n=looks.n, share=looks.share, chance=looks.chance)
-        )
-        found = (_looks_finding(_("head on the token that is copied, share"), looks),)
-    else:
-        body.append(
-            _(
-                "Too few tokens of this run stand both in the source and in the answer to measure "
-                "which head aligns them best; the last layer's first head is shown."
-            )
-        )
-        found = ()
+    told, found = _how_it_looks(
+        looks,
+        _("head on the token that is copied, share"),
+        measured=_(
+            "Nobody told it what belongs to what. Over {n} tokens of other held-out examples that "
+            "are copied from one place, this head looks hardest at just that place in {share:.0%}; "
+            "a head that looks anywhere would in {chance:.0%}. The head was chosen on half of the "
+            "examples and measured on the other half."
+        ),
+        otherwise=_(
+            "Too few tokens of this run stand both in the source and in the answer to measure "
+            "which head aligns them best; the last layer's first head is shown."
+        ),
+    )
     findings = (*found, *_cut_findings(_("sentence"), cut_off, _))
-    return Part(specimen, cut_off, looks, tuple(body), findings, target_text, weights, row)
+    return Part(specimen, cut_off, looks, (*body, told), findings, target_text, weights, row)
 
 
 def _image(subject: Subject, _: Translate) -> Part:
@@ -143,24 +139,20 @@ def _image(subject: Subject, _: Translate) -> Part:
         ).format(name=specimen.name, question=asked, answer=said, n=side * side, layer=layer, head=head),
         Grid.of(_("attention by row and column of patches"), places, places, weights),
     ]
-    if looks:
-        body.append(
-            _(
-                "Over {n} other questions that name a place, {share:.0%} of its attention rests in the "
-                "cell that is asked for, which is {chance:.0%} of the image."
-            ).format(n=looks.n, share=looks.share, chance=looks.chance)
-        )
-        found = (_looks_finding(_("attention in the asked cell, share"), looks),)
-    else:
-        body.append(
-            _(
-                "Its questions name no cell of a grid, so nothing says where it should look; the last "
-                "layer's first head is shown."
-            )
-        )
-        found = ()
+    told, found = _how_it_looks(
+        looks,
+        _("attention in the asked cell, share"),
+        measured=_(
+            "Over {n} other questions that name a place, {share:.0%} of its attention rests in the "
+            "cell that is asked for, which is {chance:.0%} of the image."
+        ),
+        otherwise=_(
+            "Its questions name no cell of a grid, so nothing says where it should look; the last "
+            "layer's first head is shown."
+        ),
+    )
     findings = (*found, *_cut_findings(_("image"), cut_off, _))
-    return Part(specimen, cut_off, looks, tuple(body), findings, asked, weights, row)
+    return Part(specimen, cut_off, looks, (*body, told), findings, asked, weights, row)
 
 
 def _shown(specimen: Specimen, rows: np.ndarray, side: int) -> int:
@@ -175,8 +167,14 @@ def _shown(specimen: Specimen, rows: np.ndarray, side: int) -> int:
     return int(rows[0])
 
 
-def _looks_finding(name: str, looks: Looks) -> Finding:
-    return Finding.at_least(name, looks.share, looks.limit)
+def _how_it_looks(
+    looks: Looks | None, name: str, *, measured: str, otherwise: str
+) -> tuple[str, tuple[Finding, ...]]:
+    """What is said of the head that is shown, and its finding where its looks could be measured."""
+    if looks is None:
+        return otherwise, ()
+    told = measured.format(n=looks.n, share=looks.share, chance=looks.chance)
+    return told, (Finding.at_least(name, looks.share, looks.limit),)
 
 
 def _cut_findings(what: str, cut_off: Cut, _: Translate) -> tuple[Finding, ...]:

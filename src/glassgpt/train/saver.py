@@ -10,13 +10,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from glassgpt.checkpoint import prune, save_step, set_hint
 from glassgpt.errors import UserError
 from glassgpt.train.events import Saved
+from glassgpt.train.learner import Tensors
 
-Tensors = dict[str, dict[str, Tensor]]
 SPARE_BYTES = 1 << 20
 """Besides the tensors: headers, JSON, folders."""
 

@@ -80,7 +80,7 @@ class Session:
                 raise UserError("there is no verdict yet: the model has not been evaluated; train longer")
             val = self.task.val
             score = Score("this model", self.trainer.best * val.n_chars, val.n_chars, val.n_bytes)
-            self._verdict = self.task.verdict(score, lambda: self.folder.model(self.trainer.device))
+            self._verdict = self.task.verdict(score, lambda: self.folder.model(self.trainer.learner.device))
         return self._verdict
 
 

@@ -64,7 +64,7 @@ def test_each_display_tells_the_whole_story(
     console = Console(file=out, width=100, force_terminal=kind == "live")
     displays = {"live": LiveDisplay(console), "plain": PlainDisplay(console), "json": JsonDisplay()}
     display = displays[kind]
-    session.trainer.step, session.trainer._next_eval, session.trainer.best = 0, 0.5, float("inf")
+    session.trainer.step, session.trainer.evals.next, session.trainer.best = 0, 0.5, float("inf")
     with display:
         display.stage("reading")
         display.begin(session)

@@ -15,9 +15,10 @@ import torch
 from glassgpt.checkpoint import read_state, read_tensors, steps
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
-from glassgpt.train import Saved, Session, StepDone, Warned, resume, start
+from glassgpt.train import Event, Saved, Session, StepDone, Warned, resume, start
 from glassgpt.train import saver as saver_module
 from glassgpt.train import trainer as trainer_module
+from glassgpt.train.learner import Learner
 from glassgpt.train.trainer import Trainer
 
 TEXT = "".join(f"Part {i}: {i * 7 % 31} geese cross the river, {i * 5 % 13} come back.\n" for i in range(300))
@@ -43,16 +44,19 @@ def finished(session: Session) -> list[Any]:
 
 def poison(monkeypatch: pytest.MonkeyPatch, *bad: int) -> list[int]:
     """Make the gradients of these steps NaN; returns the steps that were tried, as they are."""
-    right, tried = Trainer._accumulate_gradients, []
+    step, clip, tried = Trainer._train_step, Learner._clip, []
 
-    def accumulate(self: Trainer) -> tuple[float, int]:
-        found = right(self)
+    def train_step(self: Trainer) -> Event:
         tried.append(self.step)
-        if self.step in bad:
-            next(self.model.parameters()).grad.fill_(math.nan)
-        return found
+        return step(self)
 
-    monkeypatch.setattr(Trainer, "_accumulate_gradients", accumulate)
+    def poisoned(self: Learner) -> float:
+        if tried[-1] in bad:
+            next(self.model.parameters()).grad.fill_(math.nan)
+        return clip(self)
+
+    monkeypatch.setattr(Trainer, "_train_step", train_step)
+    monkeypatch.setattr(Learner, "_clip", poisoned)
     return tried
 
 

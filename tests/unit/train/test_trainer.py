@@ -72,7 +72,7 @@ def test_the_evaluation_is_the_whole_split_whatever_the_batch(text_file: Path, t
             window = tokens[i : i + 33]
             logits = trainer.model.eval()(window[None, :-1])[0]
             nats += torch.nn.functional.cross_entropy(logits, window[1:], reduction="sum").item()
-    assert trainer._measure()[0] == pytest.approx(nats, rel=1e-5)
+    assert trainer.learner.measure(trainer.task).nats == pytest.approx(nats, rel=1e-5)
 
 
 def material(family: str, tmp_path: Path) -> Path:
@@ -168,7 +168,7 @@ def test_the_best_weights_are_the_ones_that_are_used(text_file: Path, tmp_path: 
     assert evals[-1] > min(evals)
     model, _ = load_run(tmp_path / "run")
     session.trainer.model.load_state_dict(model.state_dict())
-    nats = session.trainer._measure()[0] / session.task.val.n_chars
+    nats = session.trainer.learner.measure(session.task).nats / session.task.val.n_chars
     assert nats == pytest.approx(min(evals), rel=1e-4)
     assert session.trainer.best == min(evals)
 

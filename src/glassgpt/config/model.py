@@ -1,0 +1,131 @@
+"""The shape of a model: a preset of architecture, a preset of size, and what deviates from them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self, get_args
+
+from cyclopts import Parameter
+from pydantic import Field, ModelWrapValidatorHandler, model_validator
+
+from glassgpt.config.base import Config, preset
+
+Architecture = Literal["modern", "gpt2"]
+Size = Literal["nano", "micro", "mini", "small"]
+Family = Literal["gpt", "bigram", "encoder", "seq2seq", "captioner"]
+
+
+@Parameter(name="*")
+class ModelConfig(Config):
+    """The shape of a model: a preset of architecture, a preset of size, and what deviates from them."""
+
+    family: Annotated[Family, Parameter(name="--model")] = "gpt"
+    """The kind of model: `gpt` writes on, `bigram` is a table, `encoder` fills gaps or classifies, `seq2seq`
+    translates, `captioner` answers about images."""
+    preset: Architecture = "modern"
+    """Architecture: `modern` (RoPE, RMSNorm, SwiGLU, QK-norm) or `gpt2`."""
+    size: Size = "micro"
+    """nano 0.1 M, micro 0.8 M, mini 10 M or small 124 M parameters (about)."""
+    n_layer: int = Field(ge=1, le=200)
+    """Number of blocks."""
+    n_head: int = Field(ge=1, le=256)
+    """Number of attention heads."""
+    n_kv_head: int | None = Field(default=None, ge=1)
+    """Number of key and value heads; fewer than `n_head` is grouped-query attention."""
+    n_embd: int = Field(ge=1, le=65_536)
+    """Width of the residual stream."""
+    n_hidden: int | None = Field(default=None, ge=1)
+    """Width of the MLP's hidden layer; by default 4 × n_embd, or 8/3 × n_embd for swiglu."""
+    n_encoder_layer: int | None = Field(default=None, ge=1, le=200)
+    """Number of blocks of the encoder of seq2seq and captioner; by default n_layer."""
+    block_size: int = Field(ge=1, le=1_048_576)
+    """Longest context, in tokens."""
+    window: int | None = Field(default=None, ge=1)
+    """A token attends to tokens fewer than so many places away; by default to the whole context."""
+    position: Literal["learned", "rope", "sinusoidal", "none"]
+    """How the model knows where a token stands."""
+    norm: Literal["layer", "rms"]
+    """Kind of normalisation."""
+    mlp: Literal["gelu", "swiglu"]
+    """Kind of MLP."""
+    bias: bool
+    """Biases in the linear layers and norms."""
+    qk_norm: bool
+    """RMSNorm on queries and keys before their product."""
+    tie_embeddings: bool
+    """The output head shares the matrix of the token embedding."""
+    init: Literal["gpt2", "zero"]
+    """Scheme of the first weights: GPT-2's, or unit variance with every block starting as the identity."""
+    rope_theta: float = Field(default=10_000.0, gt=1)
+    """Base of the rotary frequencies."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Dropout on embeddings and on the outputs of attention and MLP."""
+    image_size: int = Field(default=64, ge=4, le=1024)
+    """Width and height to which a captioner's images are brought, in pixels."""
+    patch_size: int = Field(default=8, ge=1, le=256)
+    """Width and height of the patches that an image is cut into, in pixels."""
+    channels: Annotated[Literal[1, 3], Parameter(parse=False)] = 1
+    """1 for grey images, 3 for colour; found in the data."""
+    labels: Annotated[tuple[str, ...], Parameter(parse=False)] = ()
+    """Names of the classes that an encoder tells apart, found in the data; without any it fills in tokens."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _fill_from_presets(cls, given: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        """What is not given comes from the presets, and does not count as set (`model_fields_set`)."""
+        if not isinstance(given, dict):
+            return validate(given)
+        filled = {}
+        for field, choices in (("preset", get_args(Architecture)), ("size", get_args(Size))):
+            name, default = given.get(field), cls.model_fields[field].default
+            filled |= preset(name if name in choices else default)  # a wrong name is reported by validation
+        config = validate(filled | given)
+        config.__pydantic_fields_set__ = set(given)
+        return config
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> Self:
+        if self.n_embd % self.n_head:
+            raise ValueError(f"n_embd ({self.n_embd}) must be a multiple of n_head ({self.n_head})")
+        if self.n_head % self.kv_heads:
+            raise ValueError(f"n_head ({self.n_head}) must be a multiple of n_kv_head ({self.n_kv_head})")
+        if self.position == "rope" and self.head_dim % 2:
+            raise ValueError(
+                f"rotary positions need an even n_embd / n_head, got {self.head_dim}: "
+                "change n_head or position"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_patches(self) -> Self:
+        if self.family == "captioner" and self.image_size % self.patch_size:
+            raise ValueError(
+                f"image_size ({self.image_size}) must be a multiple of patch_size ({self.patch_size})"
+            )
+        return self
+
+    @property
+    def encoder_layers(self) -> int:
+        """Number of blocks of the encoder, resolved."""
+        return self.n_encoder_layer or self.n_layer
+
+    @property
+    def n_patch(self) -> int:
+        """Number of patches of an image."""
+        return (self.image_size // self.patch_size) ** 2
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one head."""
+        return self.n_embd // self.n_head
+
+    @property
+    def kv_heads(self) -> int:
+        """Number of key and value heads, resolved."""
+        return self.n_kv_head or self.n_head
+
+    @property
+    def hidden(self) -> int:
+        """Width of the MLP, resolved; for swiglu rounded up to a multiple of 32."""
+        if self.n_hidden:
+            return self.n_hidden
+        return 4 * self.n_embd if self.mlp == "gelu" else -(-self.n_embd * 8 // 3 // 32) * 32

@@ -1,0 +1,122 @@
+"""One optimiser step at a time: a model, its loss, and what follows the gradient. It knows no clock, no disk.
+
+When a step is taken, at which rate, and what is kept of it, is trainer.py.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from glassgpt.checkpoint import load_weights, weights
+from glassgpt.config import RunConfig
+from glassgpt.data import IGNORE, Batch
+from glassgpt.models import build
+from glassgpt.train.device import autocast, choose_device, choose_dtype
+from glassgpt.train.objective import CrossEntropy, n_right
+from glassgpt.train.optim import load_state_tensors, make_optimizers, set_lr, state_tensors
+from glassgpt.train.task import Task
+
+Tensors = dict[str, dict[str, Tensor]]
+"""What a checkpoint holds, by file and name."""
+
+
+class Gradient(NamedTuple):
+    """A step's mean loss in nats, the tokens that it is the mean of, the norm of its gradient."""
+
+    loss: float
+    n_tokens: int
+    norm: float
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the weights may take it."""
+        return math.isfinite(self.norm)
+
+
+class Measured(NamedTuple):
+    """The cost of a validation split in nats; where it has answers, the share that is right."""
+
+    nats: float
+    exact: float | None
+
+
+class Learner:
+    """Built from the configuration and its seed alone: equal configurations begin with equal weights."""
+
+    def __init__(self, config: RunConfig, n_vocab: int) -> None:
+        self.config = config
+        self.device = choose_device(config.train.device)
+        self.dtype = choose_dtype(config.train.dtype, self.device)
+        torch.manual_seed(config.train.seed)
+        self.model = build(config.model, n_vocab).to(self.device)
+        self.objective = CrossEntropy(self.model, config.train.label_smoothing)
+        self.optimizers = make_optimizers(self.model, config.optim)
+        if config.train.compile:
+            self.objective.compile()
+
+    def gradient(self, batches: list[Batch]) -> Gradient:
+        """Leave the gradient of the mean loss over all batches in the parameters, clipped."""
+        n_tokens = sum(int((batch.targets != IGNORE).sum()) for batch in batches)
+        total = torch.zeros((), device=self.device)
+        for batch in batches:
+            with autocast(self.device, self.dtype):
+                loss = self.objective(batch.to(self.device)).total / n_tokens
+            loss.backward()
+            total += loss.detach()
+        return Gradient(total.item(), n_tokens, self._clip())
+
+    def update(self, lr_scale: float) -> None:
+        """Let the weights follow the gradient, at a share of the peak rates."""
+        set_lr(self.optimizers, lr_scale)
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+        self.discard()
+
+    def discard(self) -> None:
+        """Forget the gradient."""
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+
+    @torch.no_grad()
+    def measure(self, task: Task) -> Measured:
+        """The loss on the task's whole validation split, without dropout."""
+        self.objective.eval()
+        nats, right, n = 0.0, 0, 0
+        for batch in task.eval_batches():
+            batch = batch.to(self.device)
+            with autocast(self.device, self.dtype):
+                logits = self.objective.logits(batch)
+                nats += self.objective.loss(logits, batch.targets).total.item()
+            if task.has_answers:
+                right += n_right(logits, batch.targets)
+                n += len(batch.targets)
+        self.objective.train()
+        return Measured(nats, right / n if n else None)
+
+    @torch.no_grad()
+    def try_out(self, batch: Batch) -> int:
+        """One forward pass, as an evaluation has many; returns the number of tokens that it predicted."""
+        with autocast(self.device, self.dtype):
+            return int(self.objective(batch.to(self.device)).n_tokens)
+
+    def tensors(self) -> Tensors:
+        """All that learning has changed, as a checkpoint keeps it."""
+        return {"model": weights(self.model), "optimizer": state_tensors(self.optimizers, self.model)}
+
+    def load(self, tensors: Tensors) -> None:
+        """Put back what `tensors` took out. Raises BadStep unless it fits the model exactly."""
+        load_weights(self.model, tensors["model"])
+        load_state_tensors(self.optimizers, self.model, tensors["optimizer"])
+
+    def _clip(self) -> float:
+        """Scale all gradients so that their norm is within the limit; returns the norm before."""
+        limit, params = self.config.optim.grad_clip, list(self.model.parameters())
+        foreach = True if self.device.type in ("cpu", "cuda") else None  # mps has no such kernels
+        norm = torch.nn.utils.get_total_norm([p.grad for p in params if p.grad is not None], foreach=foreach)
+        if limit and norm > limit:  # most steps need no scaling, and a pass over all gradients is not free
+            torch.nn.utils.clip_grads_with_norm_(params, limit, norm, foreach=foreach)
+        return norm.item()
