@@ -60,7 +60,7 @@ class Server:
         self.folder, self.config, self.n = folder, folder / "config.toml", 0
         (folder / "text.txt").write_text(TEXT, "utf-8")
         self.settings = {"data": {"sources": [str(folder / "text.txt")]}, "model": MODEL, "train": TRAIN}
-        self.config.write_text(_toml(self.settings), "utf-8")
+        self.config.write_text(toml(self.settings), "utf-8")
         with (folder / "server.txt").open("w") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, str(Path(__file__).with_name("worker.py")), str(shim), str(self.config)],
@@ -128,7 +128,7 @@ class Server:
         return self.process.stdout.readline()
 
 
-def _toml(settings: dict[str, dict[str, Any]]) -> str:
+def toml(settings: dict[str, dict[str, Any]]) -> str:
     tables = (
         f"[{table}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
         for table, values in settings.items()

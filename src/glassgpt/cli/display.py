@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from abc import ABC, abstractmethod
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any
@@ -20,16 +19,21 @@ from glassgpt.cli.render import chart, count, duration
 from glassgpt.train import Evaluated, Event, Sampled, Session, StepDone, Warned
 
 
-def make_display(as_json: bool) -> Display:
-    """The display that fits where the output goes."""
+def make_display(as_json: bool, silent: bool = False) -> Display:
+    """The display that fits where the output goes; none for a process that is one of several."""
+    if silent:
+        return Display()
     if as_json:
         return JsonDisplay()
     console = Console()
     return LiveDisplay(console) if console.is_terminal else PlainDisplay(console)
 
 
-class Display(ABC):
-    """Shows a session from its first stage to its verdict; as a context, it leaves the terminal as it was."""
+class Display:
+    """Shows a session from its first stage to its verdict; as a context, it leaves the terminal as it was.
+
+    This one shows nothing.
+    """
 
     def __enter__(self) -> Display:
         return self
@@ -39,19 +43,15 @@ class Display(ABC):
     ) -> None:
         return None
 
-    @abstractmethod
     def stage(self, doing: str) -> None:
         """Say what is being prepared."""
 
-    @abstractmethod
     def begin(self, session: Session) -> None:
         """Say what will be trained."""
 
-    @abstractmethod
     def show(self, event: Event) -> None:
         """Show what has just happened."""
 
-    @abstractmethod
     def end(self, session: Session) -> None:
         """Give the verdict and the next steps."""
 

@@ -78,9 +78,10 @@ def train(
 def watch(config: RunConfig, out: Path | None, resume: Path | None, json: bool) -> None:
     """Train a new run at `out`, or go on with one, and show what happens."""
     from glassgpt.cli.display import make_display  # the config is right, so it is worth importing torch
-    from glassgpt.train import session
+    from glassgpt.train import Dist, session
 
-    display = make_display(json)
+    is_first = Dist.from_env().is_first
+    display = make_display(json, silent=not is_first)
     with display:
         if resume is not None:
             sitting = session.resume(resume, config)
@@ -93,6 +94,8 @@ def watch(config: RunConfig, out: Path | None, resume: Path | None, json: bool) 
                     display.show(event)
                 except BrokenPipeError:  # nobody reads on; what was learned is saved all the same
                     sitting.trainer.request_stop()
+    if received and not is_first:
+        sys.exit(128 + received[0])
     if received:
         print(
             f"\nstopped at step {sitting.trainer.step}; everything is saved. Continue with:\n"

@@ -25,6 +25,16 @@ class Batch(NamedTuple):
     source: Tensor | None = None
     source_of: Tensor | None = None
 
+    def rows(self, rows: slice) -> Batch:
+        """Some of the rows, with the sources that they are about."""
+        source, source_of = self.source, self.source_of
+        if source is not None and source_of is not None:
+            used, source_of = source_of[rows].unique(return_inverse=True)
+            source = source[used]
+        elif source is not None:
+            source = source[rows]
+        return Batch(self.tokens[rows], self.targets[rows], source, source_of)
+
     def to(self, device: torch.device) -> Batch:
         """The same batch on a device; from pinned memory without waiting."""
 

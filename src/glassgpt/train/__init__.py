@@ -1,6 +1,7 @@
 """Floor 4: training, from sources to a verdict."""
 
 from glassgpt.train.answer_task import AnswerTask
+from glassgpt.train.distributed import Dist
 from glassgpt.train.events import Evaluated, Event, Sampled, Saved, StepDone, Warned
 from glassgpt.train.objective import CrossEntropy, LossSum, n_right
 from glassgpt.train.optim import Muon, make_optimizers, orthogonalize, set_lr
@@ -14,6 +15,7 @@ __all__ = [
     "AnswerTask",
     "Budget",
     "CrossEntropy",
+    "Dist",
     "Evaluated",
     "Event",
     "GapTask",

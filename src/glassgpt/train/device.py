@@ -9,11 +9,14 @@ import torch
 from glassgpt.errors import UserError
 
 
-def choose_device(name: str = "auto") -> torch.device:
-    """`auto` is cuda, else mps, else cpu. Raises UserError for a device that torch does not know or have."""
+def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
+    """`auto` is cuda, else mps, else cpu. Raises UserError for a device that torch does not know or have.
+
+    local_rank: the number of this process on its machine; each takes a GPU of its own.
+    """
     if name == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda")
+            return torch.device("cuda", local_rank % torch.cuda.device_count())
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
@@ -34,13 +37,14 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if name == "bfloat16" else torch.float32
 
 
-def scope(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
+def scope(device: torch.device, dtype: torch.dtype, processes: int = 1) -> dict[str, str]:
     """All that decides the last bits of a sum besides the configuration: same scope, same weights."""
     return {
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "arithmetic": str(dtype).removeprefix("torch."),
         "threads": str(torch.get_num_threads()),
+        "processes": str(processes),
         "capability": torch.backends.cpu.get_cpu_capability(),
     }
 

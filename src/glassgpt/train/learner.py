@@ -1,11 +1,14 @@
 """One optimiser step at a time: a model, its loss, and what follows the gradient. It knows no clock, no disk.
 
+Of several processes each has the whole model and a share of every batch; their gradients are added up.
+
 When a step is taken, at which rate, and what is kept of it, is trainer.py.
 """
 
 from __future__ import annotations
 
 import math
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -14,8 +17,10 @@ from torch import Tensor
 from glassgpt.checkpoint import load_weights, weights
 from glassgpt.config import RunConfig
 from glassgpt.data import IGNORE, Batch
+from glassgpt.errors import UserError
 from glassgpt.models import build
 from glassgpt.train.device import autocast, choose_device, choose_dtype
+from glassgpt.train.distributed import Dist
 from glassgpt.train.objective import CrossEntropy, n_right
 from glassgpt.train.optim import load_state_tensors, make_optimizers, set_lr, state_tensors
 from glassgpt.train.task import Task
@@ -47,9 +52,9 @@ class Measured(NamedTuple):
 class Learner:
     """Built from the configuration and its seed alone: equal configurations begin with equal weights."""
 
-    def __init__(self, config: RunConfig, n_vocab: int) -> None:
-        self.config = config
-        self.device = choose_device(config.train.device)
+    def __init__(self, config: RunConfig, n_vocab: int, dist: Dist) -> None:
+        self.config, self.dist = config, dist
+        self.device = choose_device(config.train.device, dist.local_rank)
         self.dtype = choose_dtype(config.train.dtype, self.device)
         torch.manual_seed(config.train.seed)
         self.model = build(config.model, n_vocab).to(self.device)
@@ -64,9 +69,10 @@ class Learner:
         total = torch.zeros((), device=self.device)
         for batch in batches:
             with autocast(self.device, self.dtype):
-                loss = self.objective(batch.to(self.device)).total / n_tokens
+                loss = self.objective(self._share(batch).to(self.device)).total / n_tokens
             loss.backward()
             total += loss.detach()
+        self.dist.add_up([*(p.grad for p in self.model.parameters() if p.grad is not None), total])
         return Gradient(total.item(), n_tokens, self._clip())
 
     def update(self, lr_scale: float) -> None:
@@ -86,7 +92,7 @@ class Learner:
         """The loss on the task's whole validation split, without dropout."""
         self.objective.eval()
         nats, right, n = 0.0, 0, 0
-        for batch in task.eval_batches():
+        for batch in islice(task.eval_batches(), self.dist.rank, None, self.dist.world):
             batch = batch.to(self.device)
             with autocast(self.device, self.dtype):
                 logits = self.objective.logits(batch)
@@ -95,6 +101,10 @@ class Learner:
                 right += n_right(logits, batch.targets)
                 n += len(batch.targets)
         self.objective.train()
+        if self.dist.world > 1:
+            summed = torch.tensor([nats, right, n], dtype=torch.float64)
+            self.dist.add_up([summed])
+            nats, right, n = summed.tolist()
         return Measured(nats, right / n if n else None)
 
     @torch.no_grad()
@@ -102,6 +112,14 @@ class Learner:
         """One forward pass, as an evaluation has many; returns the number of tokens that it predicted."""
         with autocast(self.device, self.dtype):
             return int(self.objective(batch.to(self.device)).n_tokens)
+
+    @torch.no_grad()
+    def has_drifted(self) -> bool:
+        """Whether the weights of the processes have become different: other hardware rounds otherwise."""
+        if self.dist.world == 1:
+            return False
+        total = sum(int(p.contiguous().view(torch.int32).sum()) for p in self.model.parameters())
+        return not self.dist.same(total % 2**52)  # what a float64 holds exactly
 
     def tensors(self) -> Tensors:
         """All that learning has changed, as a checkpoint keeps it."""
@@ -111,6 +129,17 @@ class Learner:
         """Put back what `tensors` took out. Raises BadStep unless it fits the model exactly."""
         load_weights(self.model, tensors["model"])
         load_state_tensors(self.optimizers, self.model, tensors["optimizer"])
+
+    def _share(self, batch: Batch) -> Batch:
+        if self.dist.world == 1:
+            return batch
+        rows = self.dist.share(len(batch.tokens))
+        if rows.start == rows.stop:
+            raise UserError(
+                f"a batch of {len(batch.tokens)} cannot be shared among {self.dist.world} processes: give a "
+                "larger --batch-size, or start fewer"
+            )
+        return batch.rows(rows)
 
     def _clip(self) -> float:
         """Scale all gradients so that their norm is within the limit; returns the norm before."""

@@ -23,6 +23,7 @@ from glassgpt.errors import UserError
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
 from glassgpt.train.answer_task import AnswerTask
 from glassgpt.train.device import choose_device
+from glassgpt.train.distributed import Dist
 from glassgpt.train.events import Event
 from glassgpt.train.metrics import check_trackers
 from glassgpt.train.task import Task
@@ -43,7 +44,7 @@ class Session:
     folder: Run
     trainer: Trainer
     notes: tuple[str, ...]
-    _lock: FileLock = field(repr=False)
+    _lock: FileLock | None = field(repr=False)
     _verdict: Verdict | AnswersVerdict | None = field(default=None, repr=False)
 
     @property
@@ -58,7 +59,10 @@ class Session:
 
     def run(self) -> Iterator[Event]:
         """Train; yields the trainer's events. Raises UserError while another process trains this run."""
-        if not self._lock.is_locked:
+        if not self.trainer.dist.is_first:
+            yield from self.trainer.run()
+            return
+        if self._lock is None or not self._lock.is_locked:
             self._lock = claim(self.folder.path)
         try:
             self._verdict = None
@@ -71,7 +75,8 @@ class Session:
 
     def close(self) -> None:
         """Give up the right to write to the run, as its end does by itself."""
-        self._lock.release(force=True)
+        if self._lock is not None:
+            self._lock.release(force=True)
 
     def verdict(self) -> Verdict | AnswersVerdict:
         """The model's best step beside the baselines, on the same whole validation split."""
@@ -86,7 +91,10 @@ class Session:
 
 def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambda _: None) -> Session:
     """Read the sources, count the baselines, and make a new run at `out` (by default below `runs/`)."""
+    dist = Dist.from_env()
     choose_device(config.train.device)  # what would fail later fails before any work is done
+    if not dist.is_first:
+        return _join(dist)
     check_trackers(config)
     stage("reading " + ", ".join(config.data.sources))
     if (corpus := read_examples(config)) is not None:
@@ -100,9 +108,17 @@ def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambd
         lock = claim(path)
         undo.callback(lock.release, force=True)
         run, task, notes = _make(path, config, corpus, stage)
-        session = Session(run, Trainer(run, config, task), notes, lock)
+        session = Session(run, Trainer(run, config, task, dist), notes, lock)
         undo.pop_all()
+    dist.said_by_first(str(path))
     return session
+
+
+def _join(dist: Dist) -> Session:
+    """The run that the first process has made."""
+    run = Run.open(dist.said_by_first(""))
+    config = run.config()
+    return Session(run, Trainer(run, config, _open(config, run), dist), (), None)
 
 
 def _make(
@@ -161,14 +177,15 @@ def _with_facts(config: RunConfig, corpus: ExampleCorpus) -> RunConfig:
 
 def resume(path: Path | str, config: RunConfig | None = None) -> Session:
     """Open a run to go on from its newest whole checkpoint; `config` replaces the stored one."""
-    run = Run.open(path)
+    run, dist = Run.open(path), Dist.from_env()
     with ExitStack() as undo:
-        lock = claim(run.path)
-        undo.callback(lock.release, force=True)
+        lock = claim(run.path) if dist.is_first else None
+        if lock is not None:
+            undo.callback(lock.release, force=True)
         merged = config or run.config()
         run.check_data()
         run.layout(merged)  # before memory is taken for whatever config.json asks for
-        trainer = Trainer(run, merged, _open(merged, run))
+        trainer = Trainer(run, merged, _open(merged, run), dist)
         notes = trainer.resume()
         if trainer.progress >= 1 and run.verdict_file.is_file():
             done = f"{trainer.step} steps in {trainer.elapsed_s / 60:.2f} minutes"
@@ -176,7 +193,7 @@ def resume(path: Path | str, config: RunConfig | None = None) -> Session:
                 f"{path} is finished ({done}): --steps or --minutes name its length in all; give more"
             )
         session = Session(run, trainer, tuple(notes), lock)
-        if config is not None:  # only now that everything else has gone well
+        if config is not None and dist.is_first:  # only now that everything else has gone well
             write_json(run.config_file, config.model_dump(mode="json"))
         undo.pop_all()
     return session

@@ -26,6 +26,7 @@ from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
 from glassgpt.models import Model
 from glassgpt.train.device import scope, scope_changes
+from glassgpt.train.distributed import Dist
 from glassgpt.train.evaluation import EvalPlan
 from glassgpt.train.events import Evaluated, Event, Sampled, StepDone, Warned
 from glassgpt.train.learner import Gradient, Learner
@@ -44,9 +45,10 @@ class Trainer:
     Everything random in step n follows from (seed, n), so a resumed run draws what an unbroken one would.
     """
 
-    def __init__(self, run: Run, config: RunConfig, task: Task) -> None:
+    def __init__(self, run: Run, config: RunConfig, task: Task, dist: Dist | None = None) -> None:
         self.folder, self.config, self.task = run, config, task
-        self.learner = Learner(config, task.tokenizer.n_vocab)
+        self.dist = dist or Dist()
+        self.learner = Learner(config, task.tokenizer.n_vocab, self.dist)
         self.budget = Budget.of(config.train)
         self.evals = EvalPlan(self.budget, config.train.evals)
         self.saver = Saver(run.checkpoints)
@@ -56,6 +58,7 @@ class Trainer:
         self._best_step: str | None = None
         self._before_s = 0.0  # elapsed in earlier sittings
         self._started = time.monotonic()
+        self._now = 0.0  # elapsed_s when it was looked at last: what is decided by, in all processes alike
         self._saved: tuple[int, float] = (-1, 0.0)  # step and elapsed_s of the latest checkpoint
         self._left_out: list[int] = []  # steps whose gradients were not finite
 
@@ -72,10 +75,16 @@ class Trainer:
     @property
     def progress(self) -> float:
         """Share of the run that is done. Of a run measured in time, the last evaluation is part."""
-        return self._progress_at(self.step)
+        return self.budget.progress(self.step, self.elapsed_s, self.evals.reserved_s)
 
     def _progress_at(self, step: float) -> float:
-        return self.budget.progress(step, self.elapsed_s, self.evals.reserved_s)
+        return self.budget.progress(step, self._now, self.evals.reserved_s)
+
+    def _agree(self) -> bool:
+        """Look at the clock; returns whether to stop. All processes see the same."""
+        self._now, stop = self.dist.largest(self.elapsed_s, self.stopping)
+        self.stopping |= bool(stop)
+        return bool(stop)
 
     def request_stop(self) -> None:
         """End the run after the step at hand, with its state saved. Safe to call from a signal handler."""
@@ -83,21 +92,31 @@ class Trainer:
 
     def resume(self) -> list[str]:
         """Continue from the newest step that is whole. Returns what was wrong with newer ones."""
-        step, problems = newest_valid(steps(self.folder.checkpoints))
-        if step is None:
+        step, problems = self._newest() if self.dist.is_first else (None, [])
+        name = self.dist.said_by_first(step.name if step else "")
+        if not name:
             reason = "; ".join(problems) or "none was saved yet"
             raise UserError(f"{self.folder.path} has no step to resume from: {reason}; start a new run")
-        for damaged in takewhile(lambda newer: newer != step, steps(self.folder.checkpoints)):
-            set_aside(damaged)
-        state = self._load(step)
+        state = self._load(self.folder.checkpoints / name)
         self._before_s, self.evals.seconds = state["elapsed_s"], state["eval_s"]
-        if self._best_step is not None and (self.folder.checkpoints / self._best_step).is_dir():
-            set_hint(self.folder.checkpoints, "best", self.folder.checkpoints / self._best_step)
+        self._now = self._before_s
         self._started = time.monotonic()
-        self.evals.advance(self.progress)
+        self.evals.advance(self._progress_at(self.step))
         self.evals.next = min(state["next_eval"], self.evals.next)  # the run may have become longer
         self._saved = (self.step, self._before_s)
         return [*problems, *scope_changes(state.get("scope", {}), self._scope())]
+
+    def _newest(self) -> tuple[Path | None, list[str]]:
+        """The newest whole step, where the hint at the best one leads, and what is wrong with newer ones."""
+        folder = self.folder.checkpoints
+        step, problems = newest_valid(steps(folder))
+        if step is not None:
+            for damaged in takewhile(lambda newer: newer != step, steps(folder)):
+                set_aside(damaged)
+            best = read_state(step)["best_step"]
+            if best is not None and (folder / best).is_dir():
+                set_hint(folder, "best", folder / best)
+        return step, problems
 
     def _load(self, step: Path) -> dict[str, Any]:
         """Weights, optimisers and what is known at a step that was verified; returns its state."""
@@ -113,7 +132,7 @@ class Trainer:
         self._started = time.monotonic()
         with ExitStack() as closing:
             closing.callback(self.saver.close)
-            trackers = make_trackers(self.folder, self.config)
+            trackers = make_trackers(self.folder, self.config) if self.dist.is_first else []
             for tracker in trackers:
                 closing.callback(tracker.close)
             for event in self._events():
@@ -125,21 +144,22 @@ class Trainer:
         yield from map(Warned, self.task.warnings())
         if self.budget.seconds is not None and not self.evals.seconds:
             self._guess_eval_seconds()
-        while not self.stopping:
-            progress = self.progress
+        while not self._agree():
+            progress = self._progress_at(self.step)
             if self.evals.is_due(self.step, progress):
                 yield from self._evaluate()
             if progress >= 1:
                 break
             yield self._train_step()
-            if self.elapsed_s - self._saved[1] > 60 * self.config.train.save_minutes:
+            if self._now - self._saved[1] > 60 * self.config.train.save_minutes:
                 yield from self._save()
             yield from self._what_was_saved()
         yield from self._save_last()
 
     def _train_step(self) -> Event:
         began, train = time.monotonic(), self.config.train
-        torch.manual_seed((train.seed * 1_000_003 + self.step) % 2**63)  # decides dropout
+        dropout_seed = train.seed * 1_000_003 + self.step + self.dist.rank * 0x9E3779B97F4A7C15
+        torch.manual_seed(dropout_seed % 2**63)
         # Half a step ahead: the rate of a step's middle, so that neither the first nor the last step is idle.
         scale = lr_scale(self._progress_at(self.step + 0.5), self.config.optim)
         B, n = train.micro_batch_size, train.grad_accum_steps
@@ -185,17 +205,20 @@ class Trainer:
     def _go_back(self) -> int | None:
         """Load the newest whole checkpoint; None where there is none yet."""
         self.saver.wait()
-        step, _ = newest_valid(steps(self.folder.checkpoints))
-        if step is None:
+        step = newest_valid(steps(self.folder.checkpoints))[0] if self.dist.is_first else None
+        name = self.dist.said_by_first(step.name if step else "")
+        if not name:
             return None
-        self._load(step)
-        self.evals.advance(self.progress)
+        self._load(self.folder.checkpoints / name)
+        self.evals.advance(self._progress_at(self.step))
         return self.step
 
     def _evaluate(self) -> Iterator[Event]:
         with self.evals.measuring(self.step):
             measured = self.learner.measure(self.task)
-        self.evals.advance(self.progress)
+        self._plan_eval()
+        if self.learner.has_drifted():
+            yield Warned("the processes' weights are no longer equal: those of the first one are saved")
         val = self.task.val
         nats_per_char = measured.nats / val.n_chars
         if best := nats_per_char < self.best:
@@ -210,7 +233,7 @@ class Trainer:
             seconds=self.evals.seconds,
             exact=measured.exact,
         )
-        if self.config.train.sample_tokens:
+        if self.config.train.sample_tokens and self.dist.is_first:
             yield self._sample()
         if best:
             yield from self._save(best=True)
@@ -221,7 +244,12 @@ class Trainer:
         began = time.monotonic()
         n_tokens = self.learner.try_out(batch)
         self.evals.seconds = (time.monotonic() - began) * self.task.val.n_tokens / max(1, n_tokens)
-        self.evals.advance(self.progress)
+        self._plan_eval()
+
+    def _plan_eval(self) -> None:
+        (self.evals.seconds,) = self.dist.largest(self.evals.seconds)
+        self._agree()
+        self.evals.advance(self._progress_at(self.step))
 
     def _sample(self) -> Sampled:
         self.model.eval()
@@ -233,7 +261,7 @@ class Trainer:
         return Sampled(self.step, text)
 
     def _scope(self) -> dict[str, str]:
-        return scope(self.learner.device, self.learner.dtype)
+        return scope(self.learner.device, self.learner.dtype, self.dist.world)
 
     def _save(self, best: bool = False) -> Iterator[Event]:
         """Begin to save this step; yields the save before, where it ended only now."""
@@ -248,9 +276,10 @@ class Trainer:
             "left_out": self._left_out,
             "scope": self._scope(),
         }
-        yield from self._what_was_saved(wait=True)
-        self.saver.submit(self.step, self.learner.tensors(), state, best)
-        self._saved = (self.step, self.elapsed_s)
+        if self.dist.is_first:
+            yield from self._what_was_saved(wait=True)
+            self.saver.submit(self.step, self.learner.tensors(), state, best)
+        self._saved = (self.step, self._now)
 
     def _what_was_saved(self, wait: bool = False) -> Iterator[Event]:
         """The save that has ended since, or what went wrong with it."""
@@ -268,7 +297,7 @@ class Trainer:
     def _save_last(self) -> Iterator[Event]:
         """A run ends when its last step is on disk. Raises UserError where it cannot be."""
         yield from self._what_was_saved(wait=True)
-        if self._saved[0] != self.step:
+        if self._saved[0] != self.step and self.dist.is_first:
             yield from self._save()
             saved = self.saver.wait()
             assert saved is not None

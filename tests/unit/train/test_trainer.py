@@ -9,16 +9,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from glassgpt.checkpoint import Run, load_run, read_tensors, steps
 from glassgpt.config import RunConfig
-from glassgpt.data import write_image
 from glassgpt.errors import UserError
 from glassgpt.train import Budget, Evaluated, Sampled, Saved, Session, StepDone, resume, start
 from glassgpt.train.session import claim
+from material import material
 
 TEXT = "".join(
     f"Chapter {i}: in which {i * 7 % 31} geese cross the river and {i * 5 % 13} come back.\n"
@@ -73,23 +72,6 @@ def test_the_evaluation_is_the_whole_split_whatever_the_batch(text_file: Path, t
             logits = trainer.model.eval()(window[None, :-1])[0]
             nats += torch.nn.functional.cross_entropy(logits, window[1:], reduction="sum").item()
     assert trainer.learner.measure(trainer.task).nats == pytest.approx(nats, rel=1e-5)
-
-
-def material(family: str, tmp_path: Path) -> Path:
-    """Something for a family to learn from."""
-    rows = [(f"{i} and {i % 7}", f"{i % 7} then {i}") for i in range(60)]
-    if family == "seq2seq":
-        (tmp_path / "data.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in rows))
-        return tmp_path / "data.tsv"
-    if family == "classifier":
-        rows = [(a, str(i % 2)) for i, (a, _) in enumerate(rows)]
-        (tmp_path / "data.csv").write_text("text,label\n" + "".join(f"{a},{b}\n" for a, b in rows))
-        return tmp_path / "data.csv"
-    folder = tmp_path / "images"
-    for i in range(30):
-        write_image(np.full((1, 16, 16), 8 * i, np.uint8), folder / f"{i}.png")
-    (folder / "captions.csv").write_text("image,caption\n" + "".join(f"{i}.png,{i}\n" for i in range(30)))
-    return folder
 
 
 @pytest.mark.parametrize(
