@@ -104,7 +104,7 @@ class Histories(RuleBasedStateMachine):
         return whole
 
 
-@pytest.mark.parametrize("n", [3, pytest.param(60, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
+@pytest.mark.parametrize("n", [3, pytest.param(160, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
 def test_any_history(
     server: Server, reference: dict[str, Weights], n: int, count: Callable[[str], None]
 ) -> None:

@@ -26,6 +26,10 @@ TEXT = "".join(
 )
 
 
+MODULES = {"glassgpt": ["-m", "glassgpt"], "torchrun": ["-m", "torch.distributed.run"], "python": []}
+"""How a command is run with this Python."""
+
+
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as the README supposes it: notes.txt, and a run made from it."""
@@ -49,14 +53,13 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shell(folder: Path, line: str) -> str:
     """Run one command of the README with this Python, cut down to a few steps."""
     words = shlex.split(line, comments=True)
-    assert words[0] in ("glassgpt", "python"), line
-    head = [sys.executable, "-m", "glassgpt"] if words[0] == "glassgpt" else [sys.executable]
-    if words[1] in ("train", "resume"):
+    head = [sys.executable, *MODULES[words[0]]]
+    if {"train", "resume"} & set(words):
         for length in ("--minutes", "--steps"):
             if length in words:
                 at = words.index(length)
                 words[at : at + 2] = []
-        words += ["--steps", "9" if words[1] == "resume" else "3", "--evals", "1", "--sample-tokens", "20"]
+        words += ["--steps", "9" if "resume" in words else "3", "--evals", "1", "--sample-tokens", "20"]
     if "--seconds" in words:
         words[words.index("--seconds") + 1] = "0.01"
     if words[1].endswith("gpt_in_one_file.py"):
@@ -87,7 +90,7 @@ COMMANDS = [
     for language, block in BLOCKS
     if language == "sh"
     for line in block.splitlines()
-    if line.startswith(("glassgpt", "python"))
+    if line.startswith(tuple(MODULES))
 ]
 
 

@@ -78,10 +78,15 @@ class RunHealth:
 
 def _sentence(health: RunHealth) -> str:
     path, newest = health.path, health.newest
+    if not health.steps:
+        return (
+            f"{path} has no steps yet: it is being prepared, or ended before the first one was saved. In the "
+            "latter case train anew; the folder may be deleted."
+        )
     if health.fatal:
         return f"Nothing of {path} is usable as it is: put back a copy of the damaged file, or train anew."
     if newest is None:
-        why = "all its steps are damaged" if health.steps else "it has no steps yet"
+        why = "all its steps are damaged"
         return f"{path} has nothing to use or to go on from: {why}. Train anew, or put back a copy."
     best = next((step for step in health.steps if step.ok and step.path.name == health.best), None)
     parts = [

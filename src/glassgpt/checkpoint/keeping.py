@@ -41,14 +41,18 @@ def best_step(checkpoints: Path) -> Path | None:
     """The hinted best step; where the hint is lost, the one that the newest readable state remembers."""
     if (best := hinted(checkpoints, "best")) is not None:
         return best
+    named = remembered_best(checkpoints)
+    return named if named is not None and named.is_dir() else None
+
+
+def remembered_best(checkpoints: Path) -> Path | None:
+    """What the newest readable state says the best step is, which may be gone."""
     for step in steps(checkpoints):
         try:
             named = read_state(step).get("best_step")
         except BadStep:
             continue
-        if isinstance(named, str) and STEP.fullmatch(named) and (checkpoints / named).is_dir():
-            return checkpoints / named
-        return None
+        return checkpoints / named if isinstance(named, str) and STEP.fullmatch(named) else None
     return None
 
 

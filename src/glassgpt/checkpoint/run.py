@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from glassgpt.checkpoint.durable import make_folder, sync, sync_above, write_json
 from glassgpt.checkpoint.fitting import Layout, check_weights, layout
 from glassgpt.checkpoint.header import read_header
-from glassgpt.checkpoint.keeping import best_step
+from glassgpt.checkpoint.keeping import best_step, remembered_best
 from glassgpt.checkpoint.manifest import fingerprint, read_manifest
 from glassgpt.checkpoint.migrate import FORMAT
 from glassgpt.checkpoint.store import BadStep, newest_valid, read_tensors, steps
@@ -172,6 +172,8 @@ class Run:
         if step is None:
             reason = "; ".join(problems) or "none was saved yet"
             raise UserError(f"{self.path} has no usable checkpoint: {reason}")
+        if best is None and (lost := remembered_best(self.checkpoints)) is not None:
+            problems = [f"the best step, {lost.name}, is gone", *problems]
         if problems:
             warnings.warn(f"using {step.name} of {self.path} instead: {'; '.join(problems)}", stacklevel=2)
         return step

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -71,7 +72,8 @@ class JsonLines:
             self.file.write(json.dumps({"event": kind, **asdict(event)}) + "\n")
 
     def close(self) -> None:
-        self.file.close()
+        with suppress(OSError):  # has been told when it was written
+            self.file.close()
 
 
 class TensorBoard:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from glassgpt.checkpoint import Run, write_json
+from glassgpt.checkpoint import Run, steps, write_json
 from glassgpt.checkpoint.durable import make_folder
 from glassgpt.config import RunConfig
 from glassgpt.data import SPECIALS, Corpus, ExampleCorpus, fit_examples, read_corpus, read_examples
@@ -182,6 +182,11 @@ def resume(path: Path | str, config: RunConfig | None = None) -> Session:
         lock = claim(run.path) if dist.is_first else None
         if lock is not None:
             undo.callback(lock.release, force=True)
+        if not steps(run.checkpoints):
+            raise UserError(
+                f"{path} has nothing to go on from: it ended before its first step was saved; train anew "
+                "(the folder may be deleted)"
+            )
         merged = config or run.config()
         run.check_data()
         run.layout(merged)  # before memory is taken for whatever config.json asks for

@@ -30,7 +30,7 @@ from glassgpt.train.distributed import Dist
 from glassgpt.train.evaluation import EvalPlan
 from glassgpt.train.events import Evaluated, Event, Sampled, StepDone, Warned
 from glassgpt.train.learner import Gradient, Learner
-from glassgpt.train.metrics import make_trackers
+from glassgpt.train.metrics import Tracker, make_trackers
 from glassgpt.train.saver import Saver
 from glassgpt.train.schedule import Budget, lr_scale
 from glassgpt.train.task import Task
@@ -135,24 +135,27 @@ class Trainer:
             trackers = make_trackers(self.folder, self.config) if self.dist.is_first else []
             for tracker in trackers:
                 closing.callback(tracker.close)
+            told: set[Tracker] = set()
             for event in self._events():
-                for tracker in trackers:
-                    tracker.log(event)
+                troubled = dict(_log(event, trackers))
                 yield event
+                for tracker in troubled.keys() - told:
+                    told.add(tracker)
+                    yield Warned(f"figures are lost ({troubled[tracker]}). Training goes on")
 
     def _events(self) -> Iterator[Event]:
         yield from map(Warned, self.task.warnings())
         if self.budget.seconds is not None and not self.evals.seconds:
             self._guess_eval_seconds()
         while not self._agree():
+            if self._save_is_due():
+                yield from self._save()
             progress = self._progress_at(self.step)
             if self.evals.is_due(self.step, progress):
                 yield from self._evaluate()
             if progress >= 1:
                 break
             yield self._train_step()
-            if self._now - self._saved[1] > 60 * self.config.train.save_minutes:
-                yield from self._save()
             yield from self._what_was_saved()
         yield from self._save_last()
 
@@ -234,7 +237,7 @@ class Trainer:
             exact=measured.exact,
         )
         if self.config.train.sample_tokens and self.dist.is_first:
-            yield self._sample()
+            yield from self._sample()
         if best:
             yield from self._save(best=True)
 
@@ -251,17 +254,24 @@ class Trainer:
         self._agree()
         self.evals.advance(self._progress_at(self.step))
 
-    def _sample(self) -> Sampled:
+    def _sample(self) -> Iterator[Event]:
         self.model.eval()
         train = self.config.train
         text = self.task.sample(self.model, train.sample_tokens, train.seed)
         self.model.train()
-        self.folder.samples.mkdir(exist_ok=True)
-        (self.folder.samples / f"step-{self.step:010d}.txt").write_text(text, "utf-8")
-        return Sampled(self.step, text)
+        yield Sampled(self.step, text)
+        try:
+            self.folder.samples.mkdir(exist_ok=True)
+            (self.folder.samples / f"step-{self.step:010d}.txt").write_text(text, "utf-8")
+        except OSError as error:
+            yield Warned(f"the sample could not be written ({error.strerror or error}). Training goes on")
 
     def _scope(self) -> dict[str, str]:
         return scope(self.learner.device, self.learner.dtype, self.dist.world)
+
+    def _save_is_due(self) -> bool:
+        is_new = self.step not in (0, self._saved[0])
+        return is_new and self._now - self._saved[1] > 60 * self.config.train.save_minutes
 
     def _save(self, best: bool = False) -> Iterator[Event]:
         """Begin to save this step; yields the save before, where it ended only now."""
@@ -302,3 +312,12 @@ class Trainer:
             saved = self.saver.wait()
             assert saved is not None
             yield saved
+
+
+def _log(event: Event, trackers: list[Tracker]) -> Iterator[tuple[Tracker, OSError]]:
+    """Let each tracker write down what happened; yields those that cannot, and why."""
+    for tracker in trackers:
+        try:
+            tracker.log(event)
+        except OSError as error:
+            yield tracker, error

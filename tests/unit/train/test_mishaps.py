@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import shutil
 import threading
@@ -12,10 +13,11 @@ from typing import Any
 import pytest
 import torch
 
-from glassgpt.checkpoint import read_state, read_tensors, steps
+from glassgpt.checkpoint import examine, read_state, read_tensors, steps
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
 from glassgpt.train import Event, Saved, Session, StepDone, Warned, resume, start
+from glassgpt.train import metrics as metrics_module
 from glassgpt.train import saver as saver_module
 from glassgpt.train import trainer as trainer_module
 from glassgpt.train.learner import Learner
@@ -165,7 +167,7 @@ def test_a_run_does_not_end_well_without_its_last_step(
         finished(session)
     assert (session.trainer.step < 6) == (policy == "stop")
     assert not session.folder.verdict_file.exists()
-    with pytest.raises(UserError, match="none was saved yet"):
+    with pytest.raises(UserError, match="before its first step was saved"):
         resume(session.folder.path)
 
 
@@ -212,3 +214,50 @@ def test_another_machine_is_announced(
     monkeypatch.setattr(trainer_module, "scope", lambda *_: {"torch": "9.9"})
     (note,) = resume(tmp_path / "run").notes
     assert f"torch {torch.__version__} → 9.9" in note and "not to the bit" in note
+
+
+def test_figures_that_cannot_be_written_do_not_end_a_run(
+    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, n = metrics_module.JsonLines.log, iter(range(100))
+
+    def failing(self: Any, event: Event) -> None:
+        if next(n) in (3, 4, 5):
+            raise OSError(errno.EIO, "Input/output error")
+        log(self, event)
+
+    monkeypatch.setattr(metrics_module.JsonLines, "log", failing)
+    session = start(config(text_file, {"steps": 10}), tmp_path / "run")
+    told = [event.message for event in session.run() if isinstance(event, Warned)]
+    assert len(told) == 1 and "figures are lost" in told[0] and "Input/output error" in told[0]
+    assert session.trainer.step == 10 and len(session.folder.metrics()) >= 7
+
+
+def test_a_sample_that_cannot_be_written_does_not_end_a_run(text_file: Path, tmp_path: Path) -> None:
+    session = start(config(text_file, {"steps": 4, "sample_tokens": 3}), tmp_path / "run")
+    session.folder.samples.write_text("a file where the folder should be")
+    told = [event.message for event in session.run() if isinstance(event, Warned)]
+    assert told and all("sample could not be written" in message for message in told)
+
+
+def test_what_ended_before_its_first_step_is_not_called_damaged(text_file: Path, tmp_path: Path) -> None:
+    start(config(text_file, {"steps": 4}), tmp_path / "run").close()
+    with pytest.raises(UserError, match="ended before its first step was saved"):
+        resume(tmp_path / "run")
+    (tmp_path / "run/baselines.json").unlink()
+    with pytest.raises(UserError, match="ended before its first step was saved"):
+        resume(tmp_path / "run")
+    health = examine(tmp_path / "run")
+    assert health.code == 2 and "has no steps yet" in health.sentence
+
+
+def test_a_best_step_that_is_gone_is_told(text_file: Path, tmp_path: Path) -> None:
+    session = start(config(text_file, {"steps": 8, "evals": 2}), tmp_path / "run")
+    for event in session.run():
+        if isinstance(event, StepDone) and event.step == 6:
+            session.trainer.request_stop()
+    checkpoints = session.folder.checkpoints
+    assert [step.name for step in steps(checkpoints)] == ["step-0000000006", "step-0000000004"]
+    shutil.rmtree(checkpoints / "step-0000000004")
+    with pytest.warns(UserWarning, match="step-0000000004, is gone"):
+        assert session.folder.best_step().name == "step-0000000006"
