@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     )
     from glassgpt.models import Model, build
     from glassgpt.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
-    from glassgpt.train import Session, Trainer, resume, start
+    from glassgpt.train import Session, Trainer, import_nanogpt, resume, start
 
 _HOMES = {
     "checkpoint": ("Run", "load_run"),
@@ -61,7 +61,7 @@ _HOMES = {
     ),
     "models": ("Model", "build"),
     "tokenizers": ("Tokenizer", "load_tokenizer", "train_tokenizer"),
-    "train": ("Session", "Trainer", "resume", "start"),
+    "train": ("Session", "Trainer", "import_nanogpt", "resume", "start"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -94,6 +94,7 @@ __all__ = [
     "classify",
     "edit",
     "fill",
+    "import_nanogpt",
     "load_run",
     "load_tokenizer",
     "logit_lens",

@@ -15,14 +15,13 @@ from material import material
 TWO = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "glassgpt"]
 ONE = ["-m", "glassgpt"]
 SHAPE = "--n-layer 1 --n-embd 32 --n-head 2 --block-size 32 --image-size 16 --patch-size 8 --tokenizer char"
-LENGTH = (
-    "--steps 8 --evals 2 --batch-size 5 --grad-accum-steps 2 --sample-tokens 0 --lr 0.002 --dropout 0"
-)
+LENGTH = "--steps 8 --evals 2 --batch-size 5 --grad-accum-steps 2 --sample-tokens 0 --lr 0.002 --dropout 0"
 
 
 def losses(command: list[str], source: Path, family: str, run: Path) -> tuple[list[float], list[float]]:
     """Of each step in training, and of each evaluation; with the shares of right answers, where there are."""
-    arguments = [*f"--model {family} {SHAPE} {LENGTH}".split(), "--out", str(run)]
+    kind = f"--model {family}" if family != "speedrun" else "--preset speedrun --ngram-rows 512"
+    arguments = [*f"{kind} {SHAPE} {LENGTH}".split(), "--out", str(run)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     ended = subprocess.run(
         [sys.executable, *command, "train", str(source), *arguments],
@@ -39,12 +38,14 @@ def losses(command: list[str], source: Path, family: str, run: Path) -> tuple[li
 
 
 @pytest.mark.dist
-@pytest.mark.parametrize("family", ["gpt", pytest.param("seq2seq", marks=pytest.mark.slow), "captioner"])
+@pytest.mark.parametrize(
+    "family", ["gpt", "speedrun", pytest.param("seq2seq", marks=pytest.mark.slow), "captioner"]
+)
 def test_the_same_losses(family: str, tmp_path: Path) -> None:
     """With batches of five, which two cannot share evenly."""
     source = tmp_path / "text.txt"
     source.write_text("".join(f"{i} times {i % 7} is {i * (i % 7)}.\n" for i in range(200)))
-    if family != "gpt":
+    if family not in ("gpt", "speedrun"):
         source = material(family, tmp_path)
     one, two = (losses(how, source, family, tmp_path / f"{len(how)}") for how in (ONE, TWO))
     assert len(one[0]) == 8 and len(one[1]) == 4

@@ -28,6 +28,7 @@ MODELS = {
     "modern": dict(preset="modern", **NANO),
     "modern-gqa": dict(preset="modern", n_kv_head=2, **NANO),
     "modern-tied": dict(preset="modern", tie_embeddings=True, **NANO),
+    "speedrun": dict(preset="speedrun", ngram_rows=512, **NANO),
     "modern-window": dict(preset="modern", window=4, **NANO),
     "sinusoidal": dict(preset="gpt2", position="sinusoidal", **NANO),
     "no-positions": dict(preset="gpt2", position="none", bias=False, **NANO),

@@ -31,7 +31,14 @@ def test_the_list_of_names_is_complete() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["train", "--help"], ["train", "--n-layer", "0"], ["train", "--no-such"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["train", "--help"],
+        ["import", "--help"],
+        ["train", "--n-layer", "0"],
+        ["train", "--no-such"],
+    ],
 )
 def test_help_and_config_errors_do_not_import_torch(arguments: list[str]) -> None:
     code = (
@@ -60,6 +67,7 @@ FLAGS = {
     "--column --encoding",
     "sample": "--prompt --max-new-tokens --temperature --top-k --top-p --min-p --stop --seed --num-samples",
     "baselines": "--json --column --encoding",
+    "import": "--text --tokenizer --out --device",
 }
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import nanogpt
 from glassgpt.data import write_image
+from glassgpt.tokenizers import train_tokenizer
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
@@ -46,6 +48,12 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_image(np.full((3, 20, 20), 8 * i, np.uint8), tmp_path / "photos" / f"{i}.png")
     rows = "".join(f"{i}.png,what is this?,a grey of {i}\n" for i in range(30))
     (tmp_path / "photos" / "captions.csv").write_text("image,question,answer\n" + rows)
+    nanogpt.save(tmp_path / "out-shakespeare-char", nanogpt.checkpoint())
+    (tmp_path / "data" / "shakespeare_char").mkdir(parents=True)
+    (tmp_path / "data" / "shakespeare_char" / "input.txt").write_text(nanogpt.TEXT)
+    nanogpt.save(tmp_path / "out", nanogpt.checkpoint(vocab_size=300))
+    (tmp_path / "gpt2").mkdir()
+    train_tokenizer("bpe", [nanogpt.TEXT], vocab_size=280).save(tmp_path / "gpt2" / "tokenizer.json")
     shell(tmp_path, "glassgpt train notes.txt --size nano")
     return tmp_path
 

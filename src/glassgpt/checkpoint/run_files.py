@@ -23,6 +23,8 @@ KEPT = {"best", "latest"}
 
 def check_data(run: Run, n_vocab: int) -> None:
     """Raise UserError unless the run's copy of its data is whole, with ids that its tokenizer knows."""
+    if not run.config().data.sources:  # imported without a text
+        return
     run.check_data()
     manifest = run.data / "manifest.json"
     if not manifest.exists():

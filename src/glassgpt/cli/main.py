@@ -9,6 +9,7 @@ import errno
 import sys
 import warnings
 from collections.abc import Sequence
+from keyword import iskeyword
 from typing import Any
 
 from cyclopts import App, CycloptsError
@@ -31,6 +32,7 @@ COMMANDS = {
     "explain": "Watch a fact about transformers happen, in numbers.",
     "baselines": "Say what counting and compressing alone achieve on a text.",
     "runs": "List the runs in a folder and how they compare with counting.",
+    "import": "Make a run of a checkpoint that nanoGPT has trained.",
     "verify": "Say whether a run is whole, and what of it can be used.",
 }
 
@@ -50,7 +52,8 @@ app = App(
     help_on_error=False,
 )
 for _name, _help in COMMANDS.items():
-    app.command(f"glassgpt.cli.{_name}:{_name}", name=_name, help=_help)
+    _python = _name + "_" * iskeyword(_name)  # `import` cannot be the name of a module
+    app.command(f"glassgpt.cli.{_python}:{_python}", name=_name, help=_help)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

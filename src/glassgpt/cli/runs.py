@@ -38,7 +38,7 @@ def runs(folder: Path = Path("runs")) -> None:
         console.print("\ndamaged; see what is left with:", style="dim")
         for run in damaged:
             console.print(f"  glassgpt verify {run.path}", markup=False, highlight=False)
-    if stopped := [run for run in found if not run.verdict_file.is_file() and steps(run.checkpoints)]:
+    if stopped := [run for run in found if not run.verdict_file.is_file() and _is_resumable(run)]:
         console.print("\nnot finished; go on with:", style="dim")
         for run in stopped:
             console.print(f"  glassgpt train --resume {run.path}", markup=False, highlight=False)
@@ -50,7 +50,8 @@ def _row(run: Run) -> list[str]:
     except UserError as error:
         return [run.path.name, "", "", "", "", str(error).splitlines()[0], "✗ unreadable"]
     rows = run.metrics()
-    n_steps = max(_figures(rows, "step", "step"), default=0)
+    saved = [int(step.name.removeprefix("step-")) for step in steps(run.checkpoints)]
+    n_steps = max(_figures(rows, "step", "step") or saved, default=0)  # what was imported has no such figures
     evals = _figures(rows, "eval", "nats_per_char")
     verdict = _verdict(run)
     shape = config.model
@@ -58,8 +59,24 @@ def _row(run: Run) -> list[str]:
     model = {"gpt": size, "bigram": "bigram"}.get(shape.family, f"{shape.family} {size}")
     best = f"{min(evals):.3f}" if evals else ""
     sources = ", ".join(Path(source).name for source in config.data.sources)
-    state = ("finished" if verdict else "stopped") + _health(run)
-    return [str(run.path), sources, model, f"{n_steps:.0f}", best, _against_counting(verdict), state]
+    if verdict:
+        state = "finished"
+    else:
+        state = "weights only" if saved and not _is_resumable(run) else "stopped"
+    return [
+        str(run.path),
+        sources,
+        model,
+        f"{n_steps:.0f}",
+        best,
+        _against_counting(verdict),
+        state + _health(run),
+    ]
+
+
+def _is_resumable(run: Run) -> bool:
+    """Whether a step holds the state of training; a run that was imported has none."""
+    return any((step / "optimizer.safetensors").is_file() for step in steps(run.checkpoints))
 
 
 def _health(run: Run) -> str:

@@ -9,7 +9,7 @@ from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
 from glassgpt.config.base import Config, preset
 
-Architecture = Literal["modern", "gpt2"]
+Architecture = Literal["modern", "gpt2", "speedrun"]
 Size = Literal["nano", "micro", "mini", "small"]
 Family = Literal["gpt", "bigram", "encoder", "seq2seq", "captioner"]
 
@@ -22,7 +22,8 @@ class ModelConfig(Config):
     """The kind of model: `gpt` writes on, `bigram` is a table, `encoder` fills gaps or classifies, `seq2seq`
     translates, `captioner` answers about images."""
     preset: Architecture = "modern"
-    """Architecture: `modern` (RoPE, RMSNorm, SwiGLU, QK-norm) or `gpt2`."""
+    """Architecture: `modern` (RoPE, RMSNorm, SwiGLU, QK-norm), `gpt2`, or `speedrun`: modern with embeddings
+    of runs of tokens, which learns a small text several times faster and which no other program can load."""
     size: Size = "micro"
     """nano 0.1 M, micro 0.8 M, mini 10 M or small 124 M parameters (about)."""
     n_layer: int = Field(ge=1, le=200)
@@ -45,14 +46,18 @@ class ModelConfig(Config):
     """How the model knows where a token stands."""
     norm: Literal["layer", "rms"]
     """Kind of normalisation."""
-    mlp: Literal["gelu", "swiglu"]
-    """Kind of MLP."""
+    mlp: Literal["gelu", "gelu_erf", "swiglu"]
+    """Kind of MLP: GELU in the tanh form of GPT-2, in its exact form (nanoGPT), or gated."""
     bias: bool
     """Biases in the linear layers and norms."""
     qk_norm: bool
     """RMSNorm on queries and keys before their product."""
     tie_embeddings: bool
     """The output head shares the matrix of the token embedding."""
+    ngram_order: int = Field(default=0, ge=0, le=16)
+    """Longest run of tokens that has an embedding beside its last token's, from 2; 0 for none. For gpt."""
+    ngram_rows: int = Field(default=65_536, ge=1, le=1 << 26)
+    """Rows that the embeddings of all runs share by their hash."""
     init: Literal["gpt2", "zero"]
     """Scheme of the first weights: GPT-2's, or unit variance with every block starting as the identity."""
     rope_theta: float = Field(default=10_000.0, gt=1)
@@ -96,6 +101,14 @@ class ModelConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _check_ngrams(self) -> Self:
+        if self.ngram_order == 1:
+            raise ValueError("runs have at least 2 tokens: give 2 or more, or 0 for none")
+        if self.ngram_order and self.family != "gpt":
+            raise ValueError(f"ngram_order (which speedrun sets) is for gpt, not for {self.family}")
+        return self
+
+    @model_validator(mode="after")
     def _check_patches(self) -> Self:
         if self.family == "captioner" and self.image_size % self.patch_size:
             raise ValueError(
@@ -128,4 +141,4 @@ class ModelConfig(Config):
         """Width of the MLP, resolved; for swiglu rounded up to a multiple of 32."""
         if self.n_hidden:
             return self.n_hidden
-        return 4 * self.n_embd if self.mlp == "gelu" else -(-self.n_embd * 8 // 3 // 32) * 32
+        return -(-self.n_embd * 8 // 3 // 32) * 32 if self.mlp == "swiglu" else 4 * self.n_embd

@@ -59,6 +59,8 @@ class OptimConfig(Config):
     """Peak learning rate of AdamW; by default 0.02 beside Muon, else 0.002."""
     muon_lr: float = Field(default=0.03, gt=0)
     """Peak learning rate of Muon."""
+    ngram_lr: float = Field(default=0.05, gt=0)
+    """Peak learning rate of the embeddings of runs of tokens."""
     weight_decay: float = Field(default=0.1, ge=0)
     """Decay of the matrices, per step and unit of learning rate."""
     beta1: float = Field(default=0.9, ge=0, lt=1)

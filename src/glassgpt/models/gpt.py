@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from glassgpt.config import ModelConfig
 from glassgpt.models.transformer import Transformer, embed, make_head
-from glassgpt.nn import AttnMask, KVCache, Memory, init_weights
+from glassgpt.nn import AttnMask, KVCache, Memory, init_weights, make_ngrams
 
 
 class GPT(Transformer):
@@ -18,6 +18,7 @@ class GPT(Transformer):
     def __init__(self, config: ModelConfig, n_vocab: int, *, cross: bool = False) -> None:
         super().__init__(config, n_vocab, cross=cross)
         self.wte = nn.Embedding(n_vocab, config.n_embd)
+        self.ngrams = make_ngrams(config.ngram_order, config.ngram_rows, config.n_embd)
         init_weights(self, config)
         self.lm_head = make_head(config, self.wte)
 
@@ -28,7 +29,11 @@ class GPT(Transformer):
         """
         past = cache.pos if cache else 0
         mask = AttnMask.causal(tokens.shape[1], past, window=self.config.window, device=tokens.device)
-        return self.run_blocks(embed(self.wte, tokens), mask, memory=memory, cache=cache)
+        x = embed(self.wte, tokens)
+        if self.ngrams is not None:
+            seen = cache.recall(tokens, self.ngrams.order - 1) if cache else tokens
+            x = x + self.ngrams(seen)[:, -tokens.shape[1] :]
+        return self.run_blocks(x, mask, memory=memory, cache=cache)
 
     def head(self, h: Tensor) -> Tensor:
         """(B, T, C) -> (B, T, V)."""

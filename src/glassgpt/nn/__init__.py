@@ -12,6 +12,7 @@ from glassgpt.nn.cache import KVCache, LayerKV, MemoryKV
 from glassgpt.nn.init import init_weights
 from glassgpt.nn.mask import PAD, AttnMask
 from glassgpt.nn.mlp import GeluMLP, SwigluMLP, make_mlp
+from glassgpt.nn.ngram import NgramEmbedding, make_ngrams
 from glassgpt.nn.norm import make_norm
 from glassgpt.nn.position import (
     Rope,
@@ -31,6 +32,7 @@ __all__ = [
     "LayerKV",
     "Memory",
     "MemoryKV",
+    "NgramEmbedding",
     "Rope",
     "RotaryEmbedding",
     "ScaledDotProduct",
@@ -41,6 +43,7 @@ __all__ = [
     "init_weights",
     "make_added_positions",
     "make_mlp",
+    "make_ngrams",
     "make_norm",
     "make_rope",
     "masked_scores",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 class KVCache:
-    """Room for the keys and values of `max_len` tokens in every layer, allocated once.
+    """Room for the keys and values of `max_len` tokens in every layer, and for the tokens, allocated once.
 
     One forward pass writes T tokens in every layer at `pos`; the model then calls `advance(T)`.
     """
@@ -29,6 +29,7 @@ class KVCache:
     ) -> None:
         self.keys = torch.zeros(n_layer, B, n_kv_head, max_len, head_dim, dtype=dtype, device=device)
         self.values = torch.zeros_like(self.keys)
+        self.tokens = torch.zeros(B, max_len, dtype=torch.int64, device=device)
         self.pos = 0
         self._memory = [MemoryKV() for _ in range(n_layer)]
 
@@ -45,6 +46,12 @@ class KVCache:
         """Where layer i's cross-attention keeps the keys and values of the memory."""
         return self._memory[i]
 
+    def recall(self, tokens: Tensor, n: int) -> Tensor:
+        """Keep (B, T) tokens beside the keys; returns them after the n before, fewer at the beginning."""
+        end = self.pos + tokens.shape[1]
+        self.tokens[:, self.pos : end] = tokens
+        return self.tokens[:, max(0, self.pos - n) : end]
+
     def advance(self, T: int) -> None:
         """Make the T tokens that the layers have just written part of the past."""
         self.pos += T
@@ -57,6 +64,7 @@ class KVCache:
         """Keep these sequences of the batch, in this order (rows may repeat: beams, samples)."""
         self.keys = self.keys[:, rows]
         self.values = self.values[:, rows]
+        self.tokens = self.tokens[rows]
         for kv in self._memory:
             kv.select(rows)
 

@@ -7,6 +7,7 @@ from torch import nn
 
 from glassgpt.config import ModelConfig
 from glassgpt.nn.block import Block
+from glassgpt.nn.ngram import NgramEmbedding
 
 
 @torch.no_grad()
@@ -17,12 +18,17 @@ def init_weights(model: nn.Module, config: ModelConfig) -> None:
     the stream's variance does not grow with depth (Radford et al. 2019).
     zero: matrices N(0, 1 / fan_in), which keep a unit-variance input at unit variance; those that write to
     the residual stream start at zero: each block begins as the identity. An embedding that is also the head
-    is small, or each token would begin by predicting itself.
+    is small, or each token would begin by predicting itself. Embeddings of runs of tokens
+    start at zero in both.
     """
     gpt2 = config.init == "gpt2"
     writers = {writer for block in model.modules() if isinstance(block, Block) for writer in block.writers()}
+    tables: set[nn.Module] = set()  # of runs of tokens: each module comes before its parts
     for module in model.modules():
-        if isinstance(module, nn.Embedding):
+        if isinstance(module, NgramEmbedding):
+            tables.add(module.table)
+            nn.init.zeros_(module.table.weight)
+        elif isinstance(module, nn.Embedding) and module not in tables:
             nn.init.normal_(module.weight, std=_embedding_std(config))
         elif isinstance(module, nn.Linear):
             if gpt2:

@@ -40,16 +40,17 @@ class _GeluTanh(torch.autograd.Function):
 
 
 class GeluMLP(nn.Module):
-    """Two matrices with the tanh form of GELU between them, as in GPT-2."""
+    """Two matrices with GELU between them: its tanh form as in GPT-2, or the exact one, x · Φ(x)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.fc = nn.Linear(config.n_embd, config.hidden, bias=config.bias)
         self.proj = nn.Linear(config.hidden, config.n_embd, bias=config.bias)
+        self.gelu = F.gelu if config.mlp == "gelu_erf" else gelu_tanh
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
-        return self.proj(gelu_tanh(self.fc(x)))
+        return self.proj(self.gelu(self.fc(x)))
 
 
 class SwigluMLP(nn.Module):
@@ -68,4 +69,4 @@ class SwigluMLP(nn.Module):
 
 def make_mlp(config: ModelConfig) -> GeluMLP | SwigluMLP:
     """The MLP that the configuration names."""
-    return GeluMLP(config) if config.mlp == "gelu" else SwigluMLP(config)
+    return SwigluMLP(config) if config.mlp == "swiglu" else GeluMLP(config)

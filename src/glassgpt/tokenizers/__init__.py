@@ -73,8 +73,10 @@ def _from_spec(spec: Any) -> Tokenizer:
     try:
         vocab = spec["model"]["vocab"]
         specials = [token["content"] for token in spec["added_tokens"]]
-        if spec["model"].get("byte_fallback"):
-            ours = CharTokenizer((token for token in vocab if len(token) == 1), specials)
+        fallback = bool(spec["model"].get("byte_fallback"))
+        if fallback or not spec["pre_tokenizer"]:  # characters come as they are, bytes as symbols
+            chars = [token for token in vocab if len(token) == 1]
+            ours = CharTokenizer(chars, specials, fallback=fallback)
         else:
             ours = ByteTokenizer(specials)
         return ours if ours.spec() == spec else BpeTokenizer.from_spec(spec)

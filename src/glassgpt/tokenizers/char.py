@@ -1,6 +1,7 @@
 """One token per character seen in training, and 256 byte tokens through which every other character passes.
 
 There is no "unknown" token: a character that training never saw becomes its UTF-8 bytes, and comes back.
+Without the byte tokens, as in models that other programs have trained, it is refused by name.
 """
 
 from collections.abc import Iterable
@@ -8,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from glassgpt.errors import UserError
 from glassgpt.tokenizers.base import TableTokenizer, encoded, number_specials
 from glassgpt.tokenizers.format import symbols_spec
 
@@ -18,33 +20,41 @@ _PIECE = 1 << 18  # characters encoded at once: small enough to stay in the proc
 class CharTokenizer(TableTokenizer):
     """Ids 0..n-1 are the n characters in order of their code points, n..n+255 the bytes, then the specials.
 
+    With `fallback=False` there are no bytes, and encoding raises UserError for a character that is not there.
+
     >>> tokenizer = CharTokenizer("hello")
     >>> tokenizer.encode("hole"), tokenizer.encode("é")  # é is the bytes C3 A9: 4 + 195, 4 + 169
     ([1, 3, 2, 0], [199, 173])
     >>> tokenizer.decode([1, 3, 2, 0, 199, 173])
     'holeé'
+    >>> CharTokenizer("hello", fallback=False).describe()
+    'char: 4 characters and no others'
     """
 
     kind = "char"
 
-    def __init__(self, chars: Iterable[str], specials: Iterable[str] = ()) -> None:
-        self.chars = "".join(sorted(set(chars)))
-        symbols = [*self.chars, *(f"<0x{byte:02X}>" for byte in range(256))]
+    def __init__(self, chars: Iterable[str], specials: Iterable[str] = (), *, fallback: bool = True) -> None:
+        self.chars, self.fallback = "".join(sorted(set(chars))), fallback
+        if not (self.chars or fallback):
+            raise UserError("there are no characters to make a vocabulary of; give a text that has some")
+        n_bytes = 256 if fallback else 0
+        symbols = [*self.chars, *(f"<0x{byte:02X}>" for byte in range(n_bytes))]
         self._vocab = {symbol: id for id, symbol in enumerate(symbols)}
         numbered = number_specials(specials, self._vocab, first=len(symbols))
-        rows = [encoded(char) for char in self.chars] + [bytes([byte]) for byte in range(256)]
+        rows = [encoded(char) for char in self.chars] + [bytes([byte]) for byte in range(n_bytes)]
         super().__init__(rows + [b""] * len(numbered), numbered)
-        # An unseen character maps to n, the first byte token, which no character of its own can have.
-        self._id_of = np.full(_CODE_POINTS, len(self.chars), self.dtype)
+        # An unseen character maps to n: no character's own id, and the first byte token where there are some.
+        room = np.promote_types(self.dtype, np.min_scalar_type(len(self.chars)))
+        self._id_of = np.full(_CODE_POINTS, len(self.chars), room)
         self._id_of[_code_points(self.chars)] = np.arange(len(self.chars))
 
     @classmethod
-    def train(cls, chunks: Iterable[str], specials: Iterable[str] = ()) -> Self:
+    def train(cls, chunks: Iterable[str], specials: Iterable[str] = (), *, fallback: bool = True) -> Self:
         """The tokenizer of the characters that occur in some pieces of text."""
         seen = np.zeros(_CODE_POINTS, bool)
         for chunk in chunks:
             seen[_code_points(chunk)] = True
-        return cls(map(chr, np.flatnonzero(seen).tolist()), specials)
+        return cls(map(chr, np.flatnonzero(seen).tolist()), specials, fallback=fallback)
 
     def encode_array(self, text: str) -> np.ndarray:
         pieces = [self._encode_piece(text[i : i + _PIECE]) for i in range(0, len(text), _PIECE)]
@@ -55,8 +65,10 @@ class CharTokenizer(TableTokenizer):
         ids = self._id_of[codes]
         unseen = ids == len(self.chars)
         if not unseen.any():
-            return ids
+            return ids.astype(self.dtype, copy=False)
         strange = codes[unseen]
+        if not self.fallback:
+            raise UserError(_not_there(chr(strange[0]), len(self.chars)))
         n_tokens = np.ones(len(ids), np.int64)
         n_tokens[unseen] += (strange >= 0x80).astype(int) + (strange >= 0x800) + (strange >= 0x10000)
         ids = np.repeat(ids, n_tokens)
@@ -65,11 +77,20 @@ class CharTokenizer(TableTokenizer):
         return ids
 
     def describe(self) -> str:
-        return f"char: {len(self.chars)} characters + 256 bytes for all others{self._and_specials()}"
+        others = " + 256 bytes for all others" if self.fallback else " and no others"
+        return f"char: {len(self.chars)} characters{others}{self._and_specials()}"
 
     def spec(self) -> dict[str, Any]:
-        fallback = {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]}
-        return symbols_spec(self._vocab, self.specials, fallback, byte_fallback=True)
+        decoder = {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]}
+        return symbols_spec(self._vocab, self.specials, decoder, byte_fallback=self.fallback)
+
+
+def _not_there(char: str, n_chars: int) -> str:
+    return (
+        f"the text holds {char!a} (U+{ord(char):04X}), which is not among the {n_chars} characters of this "
+        "vocabulary, and it has no bytes for others: leave the character out, or train a model on a text "
+        "that has it"
+    )
 
 
 def _code_points(text: str) -> np.ndarray:

@@ -3,6 +3,7 @@
 from glassgpt.train.answer_task import AnswerTask
 from glassgpt.train.distributed import Dist
 from glassgpt.train.events import Evaluated, Event, Sampled, Saved, StepDone, Warned
+from glassgpt.train.importing import import_nanogpt
 from glassgpt.train.objective import CrossEntropy, LossSum, n_right
 from glassgpt.train.optim import Muon, make_optimizers, orthogonalize, set_lr
 from glassgpt.train.schedule import Budget, lr_scale
@@ -30,6 +31,7 @@ __all__ = [
     "TextTask",
     "Trainer",
     "Warned",
+    "import_nanogpt",
     "lr_scale",
     "make_optimizers",
     "n_right",

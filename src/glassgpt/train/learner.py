@@ -72,8 +72,18 @@ class Learner:
                 loss = self.objective(self._share(batch).to(self.device)).total / n_tokens
             loss.backward()
             total += loss.detach()
-        self.dist.add_up([*(p.grad for p in self.model.parameters() if p.grad is not None), total])
+        self._add_up(total)
         return Gradient(total.item(), n_tokens, self._clip())
+
+    def _add_up(self, total: Tensor) -> None:
+        """Of several processes, add up the gradients and the loss."""
+        if self.dist.world == 1:
+            return
+        params = [p for p in self.model.parameters() if p.grad is not None]
+        grads = [p.grad.to_dense() for p in params if p.grad is not None]  # only these travel
+        self.dist.add_up([*grads, total])
+        for p, grad in zip(params, grads, strict=True):
+            p.grad = grad.to_sparse(1) if p.grad is not None and p.grad.is_sparse else grad
 
     def update(self, lr_scale: float) -> None:
         """Let the weights follow the gradient, at a share of the peak rates."""
@@ -142,10 +152,21 @@ class Learner:
         return batch.rows(rows)
 
     def _clip(self) -> float:
-        """Scale all gradients so that their norm is within the limit; returns the norm before."""
-        limit, params = self.config.optim.grad_clip, list(self.model.parameters())
+        """Scale all gradients so that their norm is within the limit; returns the norm before.
+
+        Those of rows are not scaled: RowAdam divides them by their size anyway.
+        """
+        limit = self.config.optim.grad_clip
         foreach = True if self.device.type in ("cpu", "cuda") else None  # mps has no such kernels
-        norm = torch.nn.utils.get_total_norm([p.grad for p in params if p.grad is not None], foreach=foreach)
+        values, scaled = [], []
+        for p in self.model.parameters():
+            if p.grad is not None and p.grad.is_sparse:
+                p.grad = p.grad.coalesce()
+                values.append(p.grad.values())
+            elif p.grad is not None:
+                values.append(p.grad)
+                scaled.append(p)
+        norm = torch.nn.utils.get_total_norm(values, foreach=foreach)
         if limit and norm > limit:  # most steps need no scaling, and a pass over all gradients is not free
-            torch.nn.utils.clip_grads_with_norm_(params, limit, norm, foreach=foreach)
+            torch.nn.utils.clip_grads_with_norm_(scaled, limit, norm, foreach=foreach)
         return norm.item()

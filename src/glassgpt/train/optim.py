@@ -1,4 +1,4 @@
-"""Optimisers: Muon for the matrices of the blocks, AdamW for everything else."""
+"""Optimisers: Muon for the matrices of the blocks, RowAdam for tables of runs, AdamW for everything else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from glassgpt.config import OptimConfig
-from glassgpt.nn import Block
+from glassgpt.nn import Block, NgramEmbedding
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic whose iteration pushes all singular values towards 1, steepest at 0 (Jordan et al. 2024)."""
@@ -72,6 +72,37 @@ class Muon(Optimizer):
         return p.grad.lerp(average, momentum)
 
 
+class RowAdam(Optimizer):
+    """Adam without momentum, for the rows of a table that a batch has touched; the others wait.
+
+    A row that is seldom seen then moves by its whole rate each time: with momentum it would move by a tenth
+    at once, and the rest never. Gradients are sparse over rows.
+    """
+
+    def __init__(self, params: Iterable[Tensor], lr: float, beta2: float = 0.99, eps: float = 1e-10) -> None:
+        super().__init__(params, dict(lr=lr, beta2=beta2, eps=eps))
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Move every row that has a gradient."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    self._step_rows(p, group)
+
+    def _step_rows(self, p: Tensor, group: dict) -> None:
+        assert p.grad is not None
+        state, gradient = self.state[p], p.grad.coalesce()
+        if not state:
+            state["square"], state["steps"] = torch.zeros_like(p), torch.zeros(())
+        state["steps"] += 1
+        rows, g = gradient.indices()[0], gradient.values()  # (R,), (R, width)
+        square = state["square"][rows].lerp_(g * g, 1 - group["beta2"])
+        state["square"].index_copy_(0, rows, square)
+        unbiased = square / (1 - group["beta2"] ** float(state["steps"]))
+        p.index_add_(0, rows, g / (unbiased.sqrt_() + group["eps"]), alpha=-group["lr"])
+
+
 def make_optimizers(model: nn.Module, config: OptimConfig) -> dict[str, Optimizer]:
     """The optimisers of a run by name. Each group remembers its peak rate as `peak_lr`.
 
@@ -80,9 +111,10 @@ def make_optimizers(model: nn.Module, config: OptimConfig) -> dict[str, Optimize
     """
     in_blocks = [p for block in model.modules() if isinstance(block, Block) for p in _matrices(block)]
     for_muon = set(in_blocks) if config.optimizer == "muon" else set()
+    tables = [part.table.weight for part in model.modules() if isinstance(part, NgramEmbedding)]
     embeddings = {part.weight for part in model.modules() if isinstance(part, nn.Embedding)}
     decays = [p for p in _matrices(model) if p not in for_muon | embeddings]
-    others = [p for p in model.parameters() if p.requires_grad and p not in {*for_muon, *decays}]
+    others = [p for p in model.parameters() if p.requires_grad and p not in {*for_muon, *decays, *tables}]
     optimizers: dict[str, Optimizer] = {
         "adamw": AdamW(
             [
@@ -98,6 +130,8 @@ def make_optimizers(model: nn.Module, config: OptimConfig) -> dict[str, Optimize
     }
     if for_muon:
         optimizers["muon"] = Muon(in_blocks, lr=config.muon_lr, weight_decay=config.weight_decay)
+    if tables:
+        optimizers["rows"] = RowAdam(tables, lr=config.ngram_lr, beta2=config.beta2)
     for optimizer in optimizers.values():
         for group in optimizer.param_groups:
             group["peak_lr"] = group["lr"]

@@ -103,9 +103,10 @@ def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambd
         corpus = read_corpus(config.data)
     path = Path(out) if out else new_path(config)
     Run.check_free(path)  # before a lock is left in somebody's folder
+    made = [folder for folder in (path, path.parent) if not folder.exists()]
     with ExitStack() as undo:
-        undo.callback(_withdraw, path, [folder for folder in (path, path.parent) if not folder.exists()])
         lock = claim(path)
+        undo.callback(withdraw, path, made)
         undo.callback(lock.release, force=True)
         run, task, notes = _make(path, config, corpus, stage)
         session = Session(run, Trainer(run, config, task, dist), notes, lock)
@@ -187,6 +188,11 @@ def resume(path: Path | str, config: RunConfig | None = None) -> Session:
                 f"{path} has nothing to go on from: it ended before its first step was saved; train anew "
                 "(the folder may be deleted)"
             )
+        if not any((step / "optimizer.safetensors").is_file() for step in steps(run.checkpoints)):
+            raise UserError(
+                f"{path} holds weights without the state of training (it was imported): it can be used, but "
+                "not gone on with"
+            )
         merged = config or run.config()
         run.check_data()
         run.layout(merged)  # before memory is taken for whatever config.json asks for
@@ -233,7 +239,7 @@ def claim(path: Path) -> FileLock:
     return lock
 
 
-def _withdraw(path: Path, made: list[Path]) -> None:
+def withdraw(path: Path, made: list[Path]) -> None:
     """Leave nothing of a run that did not come about: its lock, and folders that were made for it."""
     if path.is_dir() and all(each.name in (LOCK, OWNER) for each in path.iterdir()):
         for name in (LOCK, OWNER):

@@ -155,6 +155,31 @@ def test_lone_surrogates_are_refused_by_name(kind: str, text: str) -> None:
     assert trained(kind).decode(trained(kind).encode(repaired)) == repaired
 
 
+@pytest.mark.parametrize("specials", [(), SPECIALS])
+@pytest.mark.parametrize("n_chars", [1, 65, 255, 256, 257])
+def test_characters_without_bytes_for_others(n_chars: int, specials: tuple[str, ...], tmp_path: Path) -> None:
+    chars = "".join(map(chr, range(0x100, 0x100 + n_chars)))
+    before = CharTokenizer(chars, specials, fallback=False)
+    before.save(tmp_path / "tokenizer.json")
+    after = load_tokenizer(tmp_path / "tokenizer.json")
+    assert isinstance(after, CharTokenizer) and not after.fallback
+    assert after.n_vocab == n_chars + len(specials) and after.specials == before.specials
+    assert before.encode(chars) == after.encode(chars) == list(range(n_chars))
+    assert after.encode_array(chars).dtype == after.dtype
+    assert after.decode(after.encode(chars)) == chars
+    other = theirs(tmp_path / "tokenizer.json")
+    assert other.encode(chars).ids == after.encode(chars) and other.decode(after.encode(chars)) == chars
+    for strange in ("é", "狐", chr(0x100 + n_chars)):
+        with pytest.raises(UserError, match=rf"U\+{ord(strange):04X}.* not among the {n_chars} .*: leave"):
+            after.encode(chars + strange)
+
+
+def test_characters_of_nothing_are_refused() -> None:
+    with pytest.raises(UserError, match="no characters"):
+        CharTokenizer("", fallback=False)
+    assert CharTokenizer("").n_vocab == 256
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_files_are_deterministic_readable_and_stable(kind: str, tmp_path: Path) -> None:
     first, second, third = tmp_path / "1.json", tmp_path / "2.json", tmp_path / "3.json"

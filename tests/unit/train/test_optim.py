@@ -9,7 +9,7 @@ from torch import nn
 from glassgpt.config import ModelConfig, OptimConfig
 from glassgpt.models import Model, build
 from glassgpt.train import Muon, make_optimizers, orthogonalize
-from glassgpt.train.optim import load_state_tensors, set_lr, state_tensors
+from glassgpt.train.optim import RowAdam, load_state_tensors, set_lr, state_tensors
 
 
 @pytest.mark.parametrize("shape", [(3, 16, 16), (2, 8, 32), (2, 32, 8)])
@@ -84,3 +84,21 @@ def test_state_round_trip_continues_identically() -> None:
         train_step(m, optimizers, 9)
     for (name, p), q in zip(first.named_parameters(), second.parameters(), strict=True):
         assert torch.equal(p, q), name
+
+
+def test_rows_move_as_in_adam_without_momentum_and_only_when_touched() -> None:
+    torch.manual_seed(1)
+    table = nn.Embedding(6, 3, sparse=True)
+    row, slow = table.weight.detach()[2].clone(), torch.zeros(3)
+    others = table.weight.detach()[[0, 1, 3, 5]].clone()
+    optimizer = RowAdam([table.weight], lr=0.1, beta2=0.9)
+    for step, touched in enumerate([[2, 2], [4], [2, 4]], start=1):
+        optimizer.zero_grad()
+        (table(torch.tensor(touched)).sum(0) * torch.tensor([1.0, -2.0, 0.5]) * step).sum().backward()
+        optimizer.step()
+        if 2 in touched:
+            g = torch.tensor([1.0, -2.0, 0.5]) * step * touched.count(2)
+            slow = 0.9 * slow + 0.1 * g * g
+            row = row - 0.1 * g / (slow / (1 - 0.9**step)).sqrt()
+    torch.testing.assert_close(table.weight.detach()[2], row)
+    assert torch.equal(table.weight.detach()[[0, 1, 3, 5]], others)

@@ -1,0 +1,241 @@
+"""Checkpoints of nanoGPT: the one place where a .pt is read. Nothing in it is executed, and all is checked.
+
+A .pt is a pickle, which may hold a program; torch reads it here with an interpreter that builds tensors,
+numbers and containers and refuses all else. Source: https://github.com/karpathy/nanoGPT, model.py, train.py.
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from pydantic import Field, ValidationError
+from torch import Tensor
+
+from glassgpt.checkpoint.manifest import fingerprint
+from glassgpt.checkpoint.untrusted import quoted
+from glassgpt.config import ModelConfig
+from glassgpt.config.base import Config
+from glassgpt.errors import UserError
+
+ONCE = {
+    "transformer.wte": ("wte", "V C"),
+    "transformer.wpe": ("wpe", "T C"),
+    "transformer.ln_f": ("norm_f", "C"),
+}
+IN_EACH_BLOCK = {
+    "ln_1": ("norm_1", "C"),
+    "attn.c_attn": ("attn.qkv", "3C C"),
+    "attn.c_proj": ("attn.proj", "C C"),
+    "ln_2": ("norm_2", "C"),
+    "mlp.c_fc": ("mlp.fc", "4C C"),
+    "mlp.c_proj": ("mlp.proj", "C 4C"),
+}
+"""Their modules, ours, and the shape of the weight: V tokens, T positions, C the width."""
+WTE, HEAD = "transformer.wte.weight", "lm_head.weight"
+COMPILED = "_orig_mod."
+"""Put before each name by torch.compile."""
+MASK = re.compile(r"transformer\.h\.\d+\.attn\.bias")
+"""The causal mask, which nanoGPT kept beside the weights where torch was older than 2.0."""
+FLOATS = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
+MAX_STEP = 10**10
+REMEDY = (
+    "give a ckpt.pt that nanoGPT's own train.py has written; glassgpt cannot know what a variant computes"
+)
+
+
+class ModelArgs(Config):
+    """`model_args`: the arguments of nanoGPT's GPTConfig. An older checkpoint lacks those with defaults."""
+
+    n_layer: int = Field(strict=True)
+    n_head: int = Field(strict=True)
+    n_embd: int = Field(strict=True)
+    block_size: int = Field(strict=True)
+    vocab_size: int = Field(strict=True, ge=1)
+    bias: bool = Field(default=True, strict=True)
+    dropout: float = 0.0
+
+
+class Place(NamedTuple):
+    """Where a tensor of theirs belongs, and the shape that it must have."""
+
+    ours: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained nanoGPT under our names: float32 tensors that are finite and exactly those of `config`."""
+
+    config: ModelConfig
+    n_vocab: int
+    tensors: dict[str, Tensor]
+    step: int
+    source: dict[str, Any]
+    """The file that it is from, with its size, SHA-256 and nanoGPT's own loss, ready for JSON."""
+
+    def with_vocabulary(self, n_vocab: int) -> Checkpoint:
+        """Without the embeddings of ids from `n_vocab` on, which no text encodes to."""
+        wte = self.tensors["wte.weight"][:n_vocab]  # (n_vocab, C)
+        return replace(self, n_vocab=n_vocab, tensors={**self.tensors, "wte.weight": wte})
+
+
+def read_nanogpt(path: Path) -> Checkpoint:
+    """The model in a `ckpt.pt` of nanoGPT's train.py.
+
+    Raises UserError where the file is missing or damaged, holds more than tensors, numbers and containers,
+    or a model that is not nanoGPT's to the last name and shape.
+    """
+    match _load(path):
+        case {"model": dict(state), "model_args": dict(args), "iter_num": int(step), **rest} if (
+            0 <= step < MAX_STEP
+        ):
+            pass
+        case found:
+            what = f"has {quoted(sorted(map(str, found)))}" if isinstance(found, dict) else "is no dictionary"
+            raise UserError(
+                f"{path} is no checkpoint of nanoGPT: it {what}, and model, model_args and iter_num are "
+                f"needed: {REMEDY}"
+            )
+    config, n_vocab = _config(args, path)
+    named = dict(_named(state, path))
+    tensors = _tensors(named, places(config, n_vocab), path)
+    source = {"format": "nanoGPT", "file": path.name, **fingerprint(path)}
+    loss = _number(rest.get("best_val_loss"))
+    return Checkpoint(config, n_vocab, tensors, step, source | {"iter_num": step, "best_val_loss": loss})
+
+
+def places(config: ModelConfig, n_vocab: int) -> dict[str, Place]:
+    """All tensors that nanoGPT has of such a model, each once: the head shares the embedding's."""
+    C = config.n_embd
+    sizes = {"V": n_vocab, "T": config.block_size, "C": C, "3C": 3 * C, "4C": 4 * C}
+    modules = dict(ONCE)
+    for i in range(config.n_layer):
+        for theirs, (ours, shape) in IN_EACH_BLOCK.items():
+            modules[f"transformer.h.{i}.{theirs}"] = (f"blocks.{i}.{ours}", shape)
+    found = {}
+    for theirs, (ours, letters) in modules.items():
+        shape = tuple(sizes[letter] for letter in letters.split())
+        found[f"{theirs}.weight"] = Place(f"{ours}.weight", shape)
+        if config.bias and ours not in ("wte", "wpe"):
+            found[f"{theirs}.bias"] = Place(f"{ours}.bias", shape[:1])
+    return found
+
+
+def _load(path: Path) -> object:
+    """What is in a file of torch.save, where that is only tensors, numbers and containers."""
+    if not path.is_file():
+        raise UserError(f"{path} is no file: {REMEDY}")
+    try:
+        path.open("rb").close()  # for its reason; of a damaged file torch may say that it cannot be read, too
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of kinds of files that torch then refuses
+            mmap = zipfile.is_zipfile(path)  # older files are read as a whole
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except Exception as error:  # a damaged or hostile file breaks anywhere
+        raise UserError(_why_not(error, path)) from error
+
+
+def _why_not(error: Exception, path: Path) -> str:
+    """Why torch has not read a file: because it holds something to be executed, or because it is damaged."""
+    if isinstance(error, pickle.UnpicklingError) or "TorchScript" in str(error):
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        what = f" ({quoted(named[1])})" if named else ", or is no file of torch.save"
+        return (
+            f"{path} holds more than tensors, numbers and containers{what}. That could be a program, and "
+            "glassgpt executes nothing that is in a file: where you trust it, load it with torch yourself, "
+            "and save again what nanoGPT's train.py saves"
+        )
+    reason = quoted(f"{type(error).__name__}: {error}".splitlines()[0], 160)
+    return f"{path} is damaged, or no file of torch.save ({reason}): {REMEDY}"
+
+
+def _config(args: Mapping[Any, Any], path: Path) -> tuple[ModelConfig, int]:
+    """The model that `model_args` describe, and the size of its vocabulary."""
+    try:
+        given = ModelArgs.model_validate(dict(args))
+        fields = given.model_dump(exclude={"vocab_size"})
+        config = ModelConfig.model_validate({"preset": "gpt2", "mlp": "gelu_erf"} | fields)
+    except (ValidationError, TypeError) as error:  # TypeError: names that are no text
+        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
+        name = ".".join(map(str, ("model_args", *first["loc"])))
+        value = f", got {quoted(first['input'])}" if first["loc"] else ""
+        raise UserError(f"{path}: {quoted(name)}: {first['msg']}{value}: {REMEDY}") from None
+    return config, given.vocab_size
+
+
+def _named(state: Mapping[Any, Any], path: Path) -> Iterator[tuple[str, Tensor]]:
+    """The tensors under the names of model.py, without masks."""
+    seen = set()
+    for key, tensor in state.items():
+        name = str(key).removeprefix(COMPILED)
+        if not _is_plain(tensor) or name in seen:
+            what = "twice" if name in seen else f"as a {type(tensor).__name__}, not as an ordinary tensor"
+            raise UserError(f"{path} holds {quoted(name)} {what}: {REMEDY}")
+        seen.add(name)
+        if not MASK.fullmatch(name):
+            yield name, tensor.detach()
+
+
+def _tensors(named: dict[str, Tensor], places: Mapping[str, Place], path: Path) -> dict[str, Tensor]:
+    """The tensors under our names. Raises UserError unless they are exactly those of the places."""
+    if differing := sorted(named.keys() ^ {*places, HEAD}):
+        side = "nanoGPT's model has not" if differing[0] in named else "the file lacks"
+        raise UserError(
+            f"{path} does not hold the model that its model_args describe: {len(differing)} tensors are on "
+            f"one side only, such as {quoted(differing[0])}, which {side}: {REMEDY}"
+        )
+    head, types = named.pop(HEAD), {t.dtype for t in named.values()}
+    for name, place in places.items():
+        if (shape := tuple(named[name].shape)) != place.shape:
+            raise UserError(
+                f"{path}: {quoted(name)} is {quoted(shape)}, and {quoted(place.shape)} in the model that its "
+                f"model_args describe: {REMEDY}"
+            )
+    if len(types) > 1 or not types <= FLOATS.keys():
+        kinds = ", ".join(sorted(str(each).removeprefix("torch.") for each in types))
+        raise UserError(f"{path} holds {kinds}; weights are all {', all '.join(FLOATS.values())}: {REMEDY}")
+    _check_claims(named, path)
+    if not torch.equal(head, named[WTE]):
+        raise UserError(f"{path}: {HEAD} is not {WTE}, and nanoGPT shares the two: {REMEDY}")
+    return {place.ours: named[name].float() for name, place in places.items()}
+
+
+def _check_claims(named: Mapping[str, Tensor], path: Path) -> None:
+    """Raise UserError for tensors that are larger than their file, or not finite.
+
+    A tensor that repeats itself (stride 0) takes no room in a file, and any amount in memory.
+    """
+    n_bytes, size = sum(t.nbytes for t in named.values()), path.stat().st_size
+    if n_bytes > size:
+        raise UserError(
+            f"{path} has {size:,} bytes, and its tensors would take {n_bytes:,}: it is damaged; do not use it"
+        )
+    for name, t in named.items():
+        if not (finite := torch.isfinite(t)).all():
+            raise UserError(
+                f"{path}: {int((~finite).sum()):,} of the {t.numel():,} numbers of {quoted(name)} are NaN or "
+                "infinite: the training has failed; give a checkpoint of before"
+            )
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, Tensor) and value.layout == torch.strided and value.device.type == "cpu"
+
+
+def _number(value: object) -> float | None:
+    """A loss, which train.py saves as a tensor of one number; None where there is none."""
+    if isinstance(value, Tensor) and _is_plain(value) and value.numel() == 1 and value.dtype in FLOATS:
+        value = value.item()
+    return value if isinstance(value, float) and math.isfinite(value) else None

@@ -1,0 +1,193 @@
+"""From another program's checkpoint to a run: with a text, measured beside the baselines as training would.
+
+What such a file holds is interop's affair. The run has no optimiser state: it can be used, not gone on with.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from glassgpt.checkpoint import Run, load_weights, save_step, set_hint, step_folder, weights, write_json
+from glassgpt.config import DataConfig, RunConfig, TokenizerConfig, TrainConfig
+from glassgpt.data import Corpus, read_corpus
+from glassgpt.diagnose import Score
+from glassgpt.errors import UserError
+from glassgpt.interop import Checkpoint, read_nanogpt
+from glassgpt.tokenizers import CharTokenizer, Tokenizer, load_tokenizer
+from glassgpt.train.device import choose_device
+from glassgpt.train.distributed import Dist
+from glassgpt.train.events import Evaluated
+from glassgpt.train.learner import Learner
+from glassgpt.train.metrics import JsonLines
+from glassgpt.train.session import LOCK, OWNER, claim, new_path, withdraw
+from glassgpt.train.text_task import TextTask
+
+MAX_PADDING = 127
+"""So many more ids than its tokenizer a model may have: rounding up to multiples of 64 or 128 adds them."""
+
+
+def import_nanogpt(
+    path: Path | str,
+    out: Path | str | None = None,
+    *,
+    text: Path | str | None = None,
+    tokenizer: Path | str | None = None,
+    device: str = "auto",
+    stage: Callable[[str], None] = lambda _: None,
+) -> Run:
+    """Make a run of a `ckpt.pt` that nanoGPT has trained, at `out` (by default below `runs/`).
+
+    text: the input.txt that it learned, whose characters are its vocabulary and whose last tenth it is
+    measured on. tokenizer: a tokenizer.json, such as GPT-2's, for a model that is not of characters. Either
+    is needed; with both, the text is for measuring only. Raises UserError, and leaves nothing behind, where
+    any of them cannot be used or does not belong to the others; warns of what was changed.
+    """
+    choose_device(device)  # what would fail later fails before any work is done
+    if text is None and tokenizer is None:
+        raise UserError(
+            "a checkpoint does not say which tokens it was trained on: give the input.txt of its characters "
+            "with --text, or the tokenizer.json of its tokenizer with --tokenizer"
+        )
+    path = Path(path)
+    target = Path(out) if out else _free_path(path)
+    Run.check_free(target)
+    stage(f"reading {path}")
+    found = read_nanogpt(path)
+    data = DataConfig(sources=() if text is None else (str(text),))
+    corpus = read_corpus(data) if data.sources else None
+    if tokenizer is not None:
+        known = load_tokenizer(Path(tokenizer))
+        found, notes = _without_padding(found, known, path)
+    else:
+        assert corpus is not None
+        known, notes = _characters(corpus, found, path), []
+    config = _config(data, known, found, device)
+    run = _whole_or_not_at_all(target, lambda: _make(target, config, found, corpus, known, stage))
+    for note in (*notes, *(corpus.notes if corpus else ())):
+        warnings.warn(note, stacklevel=2)
+    return run
+
+
+def _config(data: DataConfig, known: Tokenizer, found: Checkpoint, device: str) -> RunConfig:
+    """What a run of such a model would have been started with, as far as that is known."""
+    kind = {"kind": known.kind} | ({"vocab_size": known.n_vocab} if known.kind == "bpe" else {})
+    return RunConfig(
+        data=data,
+        tokenizer=TokenizerConfig.model_validate(kind),
+        model=found.config,
+        train=TrainConfig(steps=max(1, found.step), device=device, dtype="float32"),
+    )
+
+
+def _characters(corpus: Corpus, found: Checkpoint, path: Path) -> CharTokenizer:
+    """nanoGPT's vocabulary of characters: those of the whole text, in order, and no others."""
+    chunks = (chunk for part in (corpus.train, corpus.val) for chunk in part.chunks())
+    known = CharTokenizer.train(chunks, fallback=False)
+    if known.n_vocab != found.n_vocab:
+        raise UserError(
+            f"the text has {known.n_vocab:,} different characters, and {path} a vocabulary of "
+            f"{found.n_vocab:,}: give the whole text that it was trained on, or, where its tokens are not "
+            "characters, its tokenizer.json with --tokenizer"
+        )
+    return known
+
+
+def _without_padding(found: Checkpoint, known: Tokenizer, path: Path) -> tuple[Checkpoint, list[str]]:
+    """The model with the tokenizer's ids alone, and what should be said of that."""
+    surplus = found.n_vocab - known.n_vocab
+    if not 0 <= surplus <= MAX_PADDING:
+        raise UserError(
+            f"the tokenizer has {known.n_vocab:,} tokens, and {path} a vocabulary of {found.n_vocab:,}; "
+            f"padding would explain up to {MAX_PADDING} more: give the tokenizer that it was trained with"
+        )
+    if not surplus:
+        return found, []
+    note = (
+        f"the vocabulary of {found.n_vocab:,} is cut to the {known.n_vocab:,} tokens of the tokenizer: the "
+        "others are padding, which nanoGPT could choose, however unlikely"
+    )
+    return found.with_vocabulary(known.n_vocab), [note]
+
+
+def _whole_or_not_at_all(target: Path, make: Callable[[], Run]) -> Run:
+    """Make a run as its only writer; whatever goes wrong, nothing of it stays."""
+    made = [folder for folder in (target, target.parent) if not folder.exists()]
+    with ExitStack() as leaving:
+        lock = claim(target)
+        leaving.callback(withdraw, target, made)
+        leaving.callback(lock.release, force=True)
+        try:
+            return make()
+        except BaseException:
+            for each in target.iterdir():
+                if each.is_dir():
+                    shutil.rmtree(each, ignore_errors=True)
+                elif each.name not in (LOCK, OWNER):
+                    each.unlink()
+            raise
+
+
+def _make(
+    target: Path,
+    config: RunConfig,
+    found: Checkpoint,
+    corpus: Corpus | None,
+    tokenizer: Tokenizer,
+    stage: Callable[[str], None],
+) -> Run:
+    """The run with its tokenizer, its one step and, of a text, tokens, baselines and verdict."""
+    run = Run.create(target, config)
+    tokenizer.save(run.tokenizer_file)
+    learner = Learner(config, tokenizer.n_vocab, Dist())
+    load_weights(learner.model, found.tensors)
+    task = score = None
+    if corpus is not None:
+        stage("counting what there is to beat")
+        task = TextTask.prepare(config, corpus, tokenizer, run)
+        run.seal_data()
+        stage("measuring it on the held-out text")
+        score = _measure(run, task, learner, found.step)
+    run.sync()  # no step may outlive what it needs
+    best = {
+        "best": score.nats_per_char if score else None,
+        "best_step": step_folder(run.checkpoints, found.step).name,
+    }
+    state = {**best, "imported": found.source}
+    step = save_step(run.checkpoints, found.step, {"model": weights(learner.model)}, state)
+    set_hint(run.checkpoints, "best", step)
+    if task is not None and score is not None:
+        write_json(run.verdict_file, task.verdict(score, lambda: learner.model).to_dict())
+    return run
+
+
+def _measure(run: Run, task: TextTask, learner: Learner, step: int) -> Score:
+    """What the model pays for the whole validation split, also as the one line of metrics.jsonl."""
+    began, val = time.monotonic(), task.val
+    nats = learner.measure(task).nats
+    score = Score("this model", nats, val.n_chars, val.n_bytes)
+    if not math.isfinite(nats):
+        raise UserError(f"the model's loss is {nats}: its weights are finite, but what it computes is not")
+    measured = Evaluated(
+        step=step,
+        nats_per_token=nats / val.n_tokens,
+        nats_per_char=score.nats_per_char,
+        bits_per_char=score.bits_per_char,
+        bits_per_byte=score.bits_per_byte,
+        best=True,
+        seconds=time.monotonic() - began,
+    )
+    figures = JsonLines(run)
+    figures.log(measured)
+    figures.close()
+    return score
+
+
+def _free_path(path: Path) -> Path:
+    """Below runs/, after the folder of the checkpoint: every one of nanoGPT's is called ckpt.pt."""
+    return new_path(RunConfig(data=DataConfig(sources=(path.resolve().parent.name or "nanogpt",))))

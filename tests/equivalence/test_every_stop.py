@@ -1,0 +1,80 @@
+"""A run of 50 steps that is stopped after any one of them, and resumed, ends with the same bits."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from glassgpt.checkpoint import steps
+from glassgpt.config import RunConfig
+from glassgpt.train import StepDone, resume, start
+from material import material
+
+N = 50
+MODELS: dict[str, dict[str, object]] = {
+    "gpt": {"family": "gpt"},
+    "gpt2": {"family": "gpt", "preset": "gpt2"},
+    "speedrun": {"family": "gpt", "preset": "speedrun", "ngram_rows": 512},
+    "bigram": {"family": "bigram"},
+    "encoder": {"family": "encoder"},
+    "classifier": {"family": "encoder"},
+    "seq2seq": {"family": "seq2seq"},
+    "captioner": {"family": "captioner", "image_size": 16, "patch_size": 8},
+}
+SHAPE = {"n_layer": 1, "n_embd": 32, "n_head": 2, "block_size": 32, "dropout": 0.1}
+
+
+def config(name: str, source: Path) -> RunConfig:
+    return RunConfig.model_validate(
+        {
+            "data": {"sources": [str(source)]},
+            "tokenizer": {"kind": "char"},
+            "model": SHAPE | MODELS[name],
+            "train": {
+                "steps": N,
+                "evals": 4,
+                "sample_tokens": 0,
+                "micro_batch_size": 4,
+                "grad_accum_steps": 2 if name in ("gpt", "seq2seq") else 1,
+            },
+        }
+    )
+
+
+def last(run: Path) -> list[bytes]:
+    step = steps(run / "checkpoints")[0]
+    assert step.name == f"step-{N:010d}"
+    return [(step / f"{stem}.safetensors").read_bytes() for stem in ("model", "optimizer")]
+
+
+def trained(settings: RunConfig, run: Path, stop_at: int) -> list[bytes]:
+    session = start(settings, run)
+    for event in session.run():
+        if isinstance(event, StepDone) and event.step == stop_at:
+            session.trainer.request_stop()
+    if stop_at < N:
+        assert steps(run / "checkpoints")[0].name == f"step-{stop_at:010d}"
+        list(resume(run).run())
+    return last(run)
+
+
+def source_for(name: str, folder: Path) -> Path:
+    """What a model learns from."""
+    if name in ("classifier", "seq2seq", "captioner"):
+        return material(name, folder)
+    path = folder / "text.txt"
+    path.write_text("".join(f"{i} geese, {i * 7 % 31} swans, {i * 5 % 13} ashore.\n" for i in range(150)))
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", MODELS)
+def test_stopped_anywhere(name: str, tmp_path: Path) -> None:
+    settings = config(name, source_for(name, tmp_path))
+    unbroken = trained(settings, tmp_path / "unbroken", N)
+    for stop_at in range(1, N):
+        assert trained(settings, tmp_path / "broken", stop_at) == unbroken, f"stopped after {stop_at}"
+        shutil.rmtree(tmp_path / "broken")
