@@ -14,7 +14,7 @@ demo: .venv/installed
 	$(BIN)/glassgpt train python --minutes 1
 
 test: .venv/installed-dev
-	$(BIN)/pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --dist loadfile
 
 slow: .venv/installed-dev
 	$(BIN)/pytest -q -m slow

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import multiprocessing
 import sys
-import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -134,26 +135,46 @@ def litgpt(ids: np.ndarray, seed: int) -> Peer:
 
 
 def huggingface(ids: np.ndarray, seed: int, folder: Path) -> Peer:
-    """GPT2LMHeadModel with its Trainer, which waits after each step until it is told to go on."""
+    """GPT2LMHeadModel with its Trainer, in a process of its own, whose threads slow down no other."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    context.Process(target=_train, args=(theirs, ids, seed, folder), daemon=True).start()
+    assert ours.recv() == "ready"
+
+    def ask(question: Tensor | None) -> Any:
+        ours.send(question)
+        return ours.recv()
+
+    return Peer("Hugging Face GPT-2, Trainer", lambda: ask(None), ask)
+
+
+def _train(pipe: Any, ids: np.ndarray, seed: int, folder: Path) -> None:
+    """Make a step when asked for None, and logits when asked with tokens."""
     from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainerCallback, TrainingArguments
 
     torch.manual_seed(seed)
     off = dict(attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0)
     fields: dict[str, Any] = dict(vocab_size=V, n_positions=T, bos_token_id=0, eos_token_id=0, **SHAPE, **off)
-    config = GPT2Config(**fields)
-    model = GPT2LMHeadModel(config)
+    model = GPT2LMHeadModel(GPT2Config(**fields))
     data = torch.from_numpy(ids.astype(np.int64))
     generator = torch.Generator().manual_seed(seed)
     starts = torch.randint(len(data) - T, (B * STEPS,), generator=generator).tolist()
     windows: Any = [{"input_ids": data[i : i + T], "labels": data[i : i + T]} for i in starts]
-    go, done = threading.Semaphore(0), threading.Semaphore(0)
 
-    class Wait(TrainerCallback):
+    class OnRequest(TrainerCallback):
+        def on_train_begin(self, *_: Any, **__: Any) -> None:
+            pipe.send("ready")
+
         def on_step_begin(self, *_: Any, **__: Any) -> None:
-            go.acquire()
+            while (tokens := pipe.recv()) is not None:
+                answer(tokens)
 
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            done.release()
+            pipe.send(None)
+
+    def answer(tokens: Tensor) -> None:
+        with torch.no_grad():
+            pipe.send(model(tokens).logits)
 
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -172,11 +193,8 @@ def huggingface(ids: np.ndarray, seed: int, folder: Path) -> Peer:
         use_cpu=True,
         seed=seed,
     )
-    trainer = Trainer(model=model, args=arguments, train_dataset=windows, callbacks=[Wait()])
-    threading.Thread(target=trainer.train, daemon=True).start()
-
-    def step() -> None:
-        go.release()
-        done.acquire()
-
-    return Peer("Hugging Face GPT-2, Trainer", step, lambda x: model(x).logits)
+    trainer = Trainer(model=model, args=arguments, train_dataset=windows, callbacks=[OnRequest()])
+    with suppress(EOFError):  # the benchmark is over
+        trainer.train()
+        while True:
+            answer(pipe.recv())
