@@ -39,6 +39,8 @@ def slow_forward(
         return {"logits": np.asarray(weights["table.weight"], np.float64)[tokens]}
     main = Stack(config, {name: np.asarray(w, np.float64) for name, w in weights.items()})
     x = main.weights["wte.weight"][np.maximum(tokens, 0)]
+    if config.ngram_order:
+        x = x + runs(main.weights["ngrams.table.weight"], config.ngram_order, tokens)
     if config.family == "encoder":
         states = main.run(x, sees_real(tokens, config.window), config.n_layer)
     else:
@@ -59,6 +61,23 @@ def encode(main: Stack, source: Array) -> tuple[Array, Sees]:
     x = main.weights["wte.weight"][np.maximum(source, 0)]
     states = main.beside("encoder.").run(x, sees_real(source, config.window), config.encoder_layers)
     return states, sees_real(source, None)
+
+
+def runs(table: Array, order: int, tokens: Array) -> Array:
+    """(B, T, C): at each place the sum of the rows of the runs of 2 to `order` tokens that end there."""
+    found = np.zeros((*tokens.shape, table.shape[1]))
+    for b, t in np.ndindex(*tokens.shape):
+        key = int(tokens[b, t]) + 1
+        for n in range(1, order):
+            before = int(tokens[b, t - n]) + 1 if t >= n else 0
+            key = wrapped(key * 1_000_003 + before)
+            found[b, t] += table[wrapped((key ^ (key >> 15)) * 2_654_435_761 + n) % len(table)]
+    return found
+
+
+def wrapped(number: int) -> int:
+    """What 64 bits with a sign hold of it."""
+    return (number + 2**63) % 2**64 - 2**63
 
 
 def sees_all(b: int, t: int, s: int) -> bool:
