@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from families.test_models import LABELLED, MODELS, NANO, SEEING, V, logits, source_for, wake
+from families.test_models import logits
 from glassgpt.config import ModelConfig
 from glassgpt.models import Model, build
 from glassgpt.nn import (
@@ -27,6 +27,7 @@ from glassgpt.nn import (
     attention_weights,
 )
 from slow_transformer import rotated, sinusoid, slow_forward
+from zoo import LABELLED, MODELS, NANO, SEEING, V, source_for, wake
 
 B, T = 3, 7
 MIXED = {

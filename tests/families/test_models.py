@@ -17,59 +17,7 @@ from glassgpt.diagnose import expected_initial_loss
 from glassgpt.models import Model, build
 from glassgpt.nn import PAD
 from glassgpt.train import CrossEntropy, make_optimizers
-
-V = 65
-NANO = dict(size="nano")
-LABELLED = dict(family="encoder", labels=("a", "b", "c"), size="nano")
-SEEING = dict(family="captioner", image_size=24, patch_size=4, size="nano")
-MODELS = {
-    "bigram": dict(family="bigram"),
-    "gpt2": dict(preset="gpt2", **NANO),
-    "modern": dict(preset="modern", **NANO),
-    "modern-gqa": dict(preset="modern", n_kv_head=2, **NANO),
-    "modern-tied": dict(preset="modern", tie_embeddings=True, **NANO),
-    "speedrun": dict(preset="speedrun", ngram_rows=512, **NANO),
-    "modern-window": dict(preset="modern", window=4, **NANO),
-    "sinusoidal": dict(preset="gpt2", position="sinusoidal", **NANO),
-    "no-positions": dict(preset="gpt2", position="none", bias=False, **NANO),
-    "encoder-gpt2": dict(family="encoder", preset="gpt2", **NANO),
-    "encoder-modern": dict(family="encoder", preset="modern", **NANO),
-    "encoder-window": dict(family="encoder", preset="modern", window=4, **NANO),
-    "classifier-gpt2": dict(preset="gpt2", **LABELLED),
-    "classifier-modern": dict(preset="modern", **LABELLED),
-    "seq2seq-gpt2": dict(family="seq2seq", preset="gpt2", **NANO),
-    "seq2seq-modern": dict(family="seq2seq", preset="modern", n_encoder_layer=1, **NANO),
-    "captioner-gpt2": dict(preset="gpt2", **SEEING),
-    "captioner-modern": dict(preset="modern", channels=3, n_encoder_layer=3, **SEEING),
-}
-CROSS = [name for name in MODELS if name.startswith(("seq2seq", "captioner"))]
-TRANSFORMERS = [name for name in MODELS if name != "bigram"]
-DECODERS = [name for name in TRANSFORMERS if MODELS[name].get("family") != "encoder"]
-
-
-def make(name: str, **changes: object) -> Model:
-    return build(ModelConfig.model_validate({**MODELS[name], **changes}), V)
-
-
-def wake(model: Model) -> Model:
-    """Random weights everywhere, so that no zero-initialised layer hides a mistake."""
-    with torch.no_grad():
-        for p in model.parameters():
-            if p.ndim == 2:
-                p.normal_(std=0.1)
-            else:
-                p.add_(torch.randn_like(p), alpha=0.1)
-    return model.eval()
-
-
-def source_for(model: Model, B: int) -> Tensor | None:
-    """Something to look at, for the families that do."""
-    match model.config:
-        case ModelConfig(family="seq2seq"):
-            return torch.randint(V, (B, 9))
-        case ModelConfig(family="captioner", channels=channels, image_size=size):
-            return torch.randint(256, (B, channels, size, size), dtype=torch.uint8)
-    return None
+from zoo import CROSS, DECODERS, MODELS, TRANSFORMERS, V, make, source_for, wake
 
 
 def logits(model: Model, tokens: Tensor, source: Tensor | None = None) -> Tensor:

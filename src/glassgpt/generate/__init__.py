@@ -2,17 +2,30 @@
 
 from glassgpt.generate.answering import Answer, Filled, answer, classify, fill, masked_ids, translate
 from glassgpt.generate.beam import Hypothesis, beam_search
-from glassgpt.generate.engine import generate, sample_text, stream_text
-from glassgpt.generate.sampling import SamplingParams, multinomial, probabilities, sample
+from glassgpt.generate.completing import Completion, complete, generate, sample_text
+from glassgpt.generate.drafting import Draft
+from glassgpt.generate.engine import Engine, Request, Token
+from glassgpt.generate.packing import Precision
+from glassgpt.generate.sampling import SamplingParams, choose, multinomial, probabilities, sample
+from glassgpt.generate.text import TextStream, stream_text
 
 __all__ = [
     "Answer",
+    "Completion",
+    "Draft",
+    "Engine",
     "Filled",
     "Hypothesis",
+    "Precision",
+    "Request",
     "SamplingParams",
+    "TextStream",
+    "Token",
     "answer",
     "beam_search",
+    "choose",
     "classify",
+    "complete",
     "fill",
     "generate",
     "masked_ids",

@@ -21,7 +21,8 @@ from glassgpt.data.example_tokens import ExampleSplit, eval_rows
 from glassgpt.data.examples import Example
 from glassgpt.data.ragged import Ragged
 from glassgpt.errors import UserError
-from glassgpt.generate.beam import beam_search, evaluating
+from glassgpt.generate.beam import beam_search
+from glassgpt.generate.decoder import evaluating
 from glassgpt.models import Captioner, Classifier, MaskedLM, Seq2Seq
 from glassgpt.tokenizers import Tokenizer
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from glassgpt.errors import UserError
-from glassgpt.models import GPT, Model
+from glassgpt.generate.decoder import evaluating
+from glassgpt.generate.engine import make_decoder
+from glassgpt.models import GPT
 from glassgpt.nn import Memory
 
 
@@ -62,11 +63,11 @@ def beam_search(
     found: list[list[Hypothesis]] = [[] for _ in range(B)]
     live = Beams.empty(B, beams)
     with evaluating(model):
-        decoder = _Decoder(model, memory, max_len=len(prompt) + n_new - 1)
-        log_p = decoder.log_p(torch.tensor([list(prompt)] * B))  # (B, V)
+        decoder = make_decoder(model, B * beams, max_len=len(prompt) + n_new - 1)
+        decoder.look_at(0, memory)
+        log_p = _log_p(decoder.forward(0, [list(prompt)] * B))  # (B, V)
         log_p = log_p.repeat_interleave(beams, dim=0)  # (B · beams, V)
-        rows = torch.arange(B).repeat_interleave(beams)
-        decoder.select(rows, rows)
+        decoder.select([row for row in range(B) for _ in range(beams)])
         for length in range(1, n_new + 1):
             candidates, origin = live.extend(log_p)
             for sentence, ids, value in candidates.ending_with(end):
@@ -75,8 +76,8 @@ def beam_search(
             live, origin = candidates.going_on(origin, end, [len(texts) < beams for texts in found])
             if length == n_new or not len(live.sentence):
                 break
-            decoder.select(origin, live.sentence.repeat_interleave(beams))
-            log_p = decoder.log_p(live.ids[:, :, -1].reshape(-1, 1))  # (N · beams, V)
+            decoder.select(origin.tolist())
+            log_p = _log_p(decoder.forward(0, live.ids[:, :, -1:].flatten(0, 1).tolist()))  # (N · beams, V)
     for sentence, ids, value in live.texts():
         score = value / _penalty(n_new, length_penalty)
         found[sentence].append(Hypothesis(ids, score, value, ended=False))
@@ -85,17 +86,6 @@ def beam_search(
 
 def _penalty(length: int, exponent: float) -> float:
     return ((5 + length) / 6) ** exponent
-
-
-@contextmanager
-def evaluating(model: Model) -> Iterator[None]:
-    """No dropout meanwhile; afterwards the model is in the mode that it was in."""
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
 
 
 def _check(model: GPT, prompt: Sequence[int], beams: int, max_new_tokens: int) -> None:
@@ -161,26 +151,9 @@ class Beams:
             yield int(self.sentence[n]), self.ids[n, k].tolist(), float(self.log_p[n, k])
 
 
-class _Decoder:
-    """A model with its cache, and for each row of it the memory that it looks at."""
-
-    def __init__(self, model: GPT, memory: Memory, max_len: int) -> None:
-        self.model, self.all, self.memory = model, memory, memory
-        self.cache = model.new_cache(len(memory.states), max_len)
-        self.sentence = torch.arange(len(memory.states))
-
-    def log_p(self, tokens: Tensor) -> Tensor:
-        """tokens: (R, T) -> log probabilities of the token after them, (R, V)."""
-        h = self.model.trunk(tokens.to(self.model.device), memory=self.memory, cache=self.cache)
-        log_p = self.model.head(h[:, -1:])[:, 0].float().log_softmax(-1)  # (R, V)
-        if log_p[:, 0].isnan().any():  # one NaN makes a whole row NaN
-            raise UserError("the model gives NaN: it has diverged; take an earlier checkpoint")
-        return log_p
-
-    def select(self, rows: Tensor, sentence: Tensor) -> None:
-        """Go on with these rows, which look at these sequences of the memory."""
-        if not torch.equal(rows, torch.arange(len(self.sentence))):
-            self.cache.select(rows.to(self.model.device))
-        if not torch.equal(sentence, self.sentence):
-            self.memory = self.all.select(sentence.to(self.model.device))
-            self.sentence = sentence
+def _log_p(logits: Tensor) -> Tensor:
+    """(R, T, V) -> log probabilities of the token after the last, (R, V)."""
+    log_p = logits[:, -1].float().log_softmax(-1)
+    if log_p[:, 0].isnan().any():  # one NaN makes a whole row NaN
+        raise UserError("the model gives NaN: it has diverged; take an earlier checkpoint")
+    return log_p

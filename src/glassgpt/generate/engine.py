@@ -1,135 +1,356 @@
-"""One token after another: the streaming loop that everything that writes text stands on."""
+"""The loop that all that writes stands on: requests come and go between steps, each step is a token of each.
+
+What decides a request's tokens is the request alone, its seed included: who else is in the batch, when it
+came, whether its beginning had been read before and whether tokens were guessed ahead changes the time that
+it takes, and the sums by a rounding. Text is completing.py's affair, here there are ids.
+"""
 
 from __future__ import annotations
 
-import codecs
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from glassgpt.errors import UserError
-from glassgpt.generate.sampling import SamplingParams, sample
-from glassgpt.models import Model
+from glassgpt.generate.decoder import Decoder, ModelDecoder, evaluating
+from glassgpt.generate.drafting import Draft
+from glassgpt.generate.packed import PackedDecoder
+from glassgpt.generate.packing import Precision, check_precision
+from glassgpt.generate.sampling import SamplingParams, choose, probabilities
+from glassgpt.models import GPT, Model
 from glassgpt.nn import Memory
-from glassgpt.tokenizers import Tokenizer
+
+DEFAULT = SamplingParams()
+CHUNK = 256
+"""Tokens of a prompt that are read at once, so that whoever is being written for need not wait longer."""
 
 
-@torch.inference_mode()
-def generate(
-    model: Model,
-    prompt: Sequence[int],
-    params: SamplingParams | None = None,
-    *,
-    max_new_tokens: int = 200,
-    seed: int | None = None,
-    memory: Memory | None = None,
-) -> Iterator[int]:
-    """Token ids that continue the prompt, each as soon as it is drawn.
+@dataclass(frozen=True)
+class Request:
+    """What to continue, how, and how far.
 
-    A text longer than `block_size` slides: when the cache is full, the model reads its last half anew, so it
-    always sees between a half and a whole block of the past. The same seed gives the same tokens.
-    Raises UserError for an empty prompt or an id outside the vocabulary.
+    A text longer than the model's block slides: when the block is full, its last half is read anew, so that
+    the model always sees between a half and a whole block of the past. What came before does not count then.
     """
-    _check_prompt(model, prompt)
-    params = params or SamplingParams()
-    generator = torch.Generator()  # on the CPU, so that a seed means the same text on every device
-    if seed is None:
-        generator.seed()
-    else:
-        generator.manual_seed(seed)
-    ids, window, was_training = list(prompt), Window(model, memory), model.training
-    model.eval()  # dropout is for training
-    try:
-        for _ in range(max_new_tokens):
-            logits = window.next_logits(ids)  # (1, V)
-            ids.append(int(sample(logits, params, generator=generator, past=ids)))
-            yield ids[-1]
-    finally:
-        model.train(was_training)
+
+    prompt: Sequence[int]
+    params: SamplingParams = DEFAULT
+    max_new_tokens: int = 200
+    seed: int | None = None
+    """The same seed gives the same tokens; none takes one from the operating system."""
+    end: int | None = None
+    """The token after which there is nothing more, such as `<eos>`."""
+    bias: Mapping[int, float] | None = None
+    """Numbers to add to the logits of some ids."""
+    memory: Memory | None = None
+    """(1, S, C) to look at: an encoded source, an image."""
+    logprobs: int | None = None
+    """Report the log probability of each token, and so many of the likeliest beside it."""
+    distribution: bool = False
+    """Hand out what each token was drawn from."""
 
 
-class Window:
-    """What the model sees of a growing text, computed once a token where it has a cache."""
+@dataclass(frozen=True)
+class Token:
+    """One token, and how it came about."""
 
-    def __init__(self, model: Model, memory: Memory | None = None) -> None:
-        self.model, self.memory = model, memory
-        self.block_size = model.config.block_size
-        self.cache = model.new_cache(1)
-        self.seen = 0  # tokens of the text that the cache holds, or has dropped
-
-    def next_logits(self, ids: Sequence[int]) -> Tensor:
-        """Logits (1, V) of the token after `ids`, which continue those of the call before."""
-        if self.cache is None:
-            return self._forward(ids[-self.block_size :])
-        new = len(ids) - self.seen
-        if self.cache.pos + new > self.block_size:
-            self.cache.reset()
-            new = min(len(ids), max(1, self.block_size // 2))
-        self.seen = len(ids)
-        return self._forward(ids[len(ids) - new :])
-
-    def _forward(self, ids: Sequence[int]) -> Tensor:
-        tokens = torch.tensor([ids], device=self.model.device)  # (1, T)
-        h = self.model.trunk(tokens, memory=self.memory, cache=self.cache)  # (1, T, C)
-        return self.model.head(h[:, -1])  # (1, V): the other positions predict what is known
+    id: int
+    finish: str | None = None
+    """Of the last token: `end`, the request's own end token, or `length`."""
+    log_p: float | None = None
+    """Natural logarithm of its probability under the model itself, before any filter."""
+    top: tuple[tuple[int, float], ...] = ()
+    """The likeliest tokens with theirs, likeliest first."""
+    probabilities: Tensor | None = None
+    """(V,), after all filters, on the CPU."""
 
 
-def _check_prompt(model: Model, prompt: Sequence[int]) -> None:
+@dataclass
+class _Writing:
+    """A request in the engine. Its slot is its place in `Engine._writing`, or the one after the last."""
+
+    ticket: int
+    request: Request
+    ids: list[int]
+    generator: torch.Generator
+    unread: list[int] = field(default_factory=list)
+    n_new: int = 0
+    out: deque[Token] = field(default_factory=deque)
+
+    def uniform(self) -> float:
+        """The next number in [0, 1) of this request."""
+        return torch.rand((), generator=self.generator, dtype=torch.float64).item()
+
+
+class Engine:
+    """Writes for up to `max_batch` requests at once; more wait.
+
+    precision: how weights are kept: `float32`, `bfloat16`, `int8`. draft: guesses what comes next, so that
+    several tokens can be checked in one pass while a single request is being written for; the tokens are the
+    same as without. Raises UserError as `check_precision`.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        max_batch: int = 8,
+        precision: Precision = "float32",
+        draft: Draft | None = None,
+    ) -> None:
+        if max_batch < 1:
+            raise UserError(f"max_batch is {max_batch}, but must be at least 1")
+        self.model, self.max_batch, self.draft = model, max_batch, draft
+        with evaluating(model), torch.inference_mode():
+            self.decoder = make_decoder(model, max_batch, precision=precision)
+        self.n_drafted = self.n_accepted = 0
+        self.n_read = self.n_reused = 0
+        self._waiting: deque[_Writing] = deque()
+        self._reading: _Writing | None = None  # in the slot after those that are written for
+        self._writing: list[_Writing] = []
+        self._outlets: dict[int, deque[Token]] = {}
+        self._tickets = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a step would do anything."""
+        return bool(self._waiting or self._reading or self._writing)
+
+    def add(self, request: Request) -> int:
+        """Queue a request; returns its ticket. Raises UserError where it cannot be fulfilled."""
+        check_prompt(self.model, request.prompt)
+        if request.max_new_tokens < 1:
+            raise UserError(f"max_new_tokens is {request.max_new_tokens}, but must be at least 1")
+        generator = torch.Generator()  # on the CPU, so that a seed means the same text on every device
+        if request.seed is None:
+            generator.seed()
+        else:
+            generator.manual_seed(request.seed)
+        self._tickets += 1
+        writing = _Writing(self._tickets, request, list(request.prompt), generator)
+        self._waiting.append(writing)
+        self._outlets[self._tickets] = writing.out
+        return self._tickets
+
+    def cancel(self, ticket: int) -> None:
+        """Stop writing for a request and forget it; a ticket that is not known is ignored."""
+        self._outlets.pop(ticket, None)
+        self._waiting = deque(w for w in self._waiting if w.ticket != ticket)
+        if self._reading is not None and self._reading.ticket == ticket:
+            self._reading = None
+        for slot, writing in enumerate(self._writing):
+            if writing.ticket == ticket:
+                self._leave(slot)
+                break
+
+    def stream(self, request: Request) -> Iterator[Token]:
+        """The tokens of one request as they come; others may be streamed in turns with it.
+
+        Closing the iterator cancels the request.
+        """
+        ticket = self.add(request)
+        out = self._outlets[ticket]
+        try:
+            while True:
+                while not out:
+                    self.step()
+                token = out.popleft()
+                yield token
+                if token.finish:
+                    return
+        finally:
+            self.cancel(ticket)
+
+    def fetch(self, ticket: int) -> list[Token]:
+        """The tokens of a request since they were last fetched; the last one says why it is the last."""
+        out = self._outlets.get(ticket, deque())
+        tokens = [out.popleft() for _ in range(len(out))]
+        if tokens and tokens[-1].finish:
+            self.cancel(ticket)
+        return tokens
+
+    @torch.inference_mode()
+    def step(self) -> None:
+        """Read a piece of a prompt, if one waits, and write at least one token for each request."""
+        with evaluating(self.model):
+            self._read()
+            if self._writing:
+                self._write()
+
+    def _read(self) -> None:
+        """Read on in a prompt; once it has been read, its request gets its first token."""
+        slot = len(self._writing)
+        if self._reading is None:
+            if not self._waiting or slot >= self.max_batch:
+                return
+            self._reading = self._admit(self._waiting.popleft(), slot)
+        reading = self._reading
+        piece, reading.unread = reading.unread[:CHUNK], reading.unread[CHUNK:]
+        logits = self.decoder.read(slot, piece)
+        self.n_read += len(piece)
+        if not reading.unread:
+            self._reading = None
+            self._writing.append(reading)
+            self._take(slot, self._choose([reading], logits[None])[0])
+
+    def _admit(self, writing: _Writing, slot: int) -> _Writing:
+        """Give a request its slot, which begins with what any slot has read of the same beginning."""
+        decoder, memory = self.decoder, writing.request.memory
+        ids = writing.ids if len(writing.ids) <= decoder.max_len else writing.ids[-self._half :]
+        same = {
+            i: _common(text, ids[:-1])
+            for i, text in enumerate(decoder.texts)
+            if decoder.memories[i] is memory
+        }
+        source = max(same, key=lambda i: (same[i], i), default=slot)
+        n = same.get(source, 0)
+        if n and source > slot:
+            decoder.swap(source, slot)
+        elif n and source < slot:
+            decoder.copy(source, slot, n)
+        if n:
+            decoder.truncate(slot, n)
+        else:
+            decoder.look_at(slot, memory)
+        self.n_reused += n
+        writing.unread = ids[n:]
+        return writing
+
+    @property
+    def _half(self) -> int:
+        return max(1, self.decoder.max_len // 2)
+
+    def _write(self) -> None:
+        """The next tokens of all requests that are being written for."""
+        for slot, writing in enumerate(self._writing):
+            if not self.decoder.room(slot):  # its block is full: begin again with the last half
+                self.decoder.truncate(slot, 0)
+                if kept := writing.ids[-self._half : -1]:
+                    self.decoder.read(slot, kept)
+        guess = self._guess()
+        logits = self.decoder.forward(0, [[w.ids[-1], *guess] for w in self._writing])  # (B, T, V)
+        if guess:
+            self._check_guess(logits[0], guess)
+            return
+        tokens = self._choose(self._writing, logits[:, 0])
+        for slot in reversed(range(len(tokens))):  # who leaves is replaced by one that has been looked after
+            self._take(slot, tokens[slot])
+
+    def _guess(self) -> list[int]:
+        """Tokens that may come next, where there is one request to guess for."""
+        if self.draft is None or len(self._writing) != 1:
+            return []
+        writing = self._writing[0]
+        most = min(self.decoder.room(0), writing.request.max_new_tokens - writing.n_new) - 1
+        return self.draft.guess(writing.ids)[: max(0, most)]
+
+    def _check_guess(self, logits: Tensor, guess: list[int]) -> None:
+        """Take tokens as long as they are what was guessed, and the first that is not. logits: (T, V).
+
+        Each is drawn from the model's own distribution with the request's own number, as without a guess: a
+        guess decides only whether the logits after it are good for anything.
+        """
+        writing, decoder = self._writing[0], self.decoder
+        read = len(decoder.texts[0]) - len(guess)
+        for i, expected in enumerate([*guess, None]):
+            token = self._choose([writing], logits[i : i + 1])[0]
+            hit = token.id == expected
+            self.n_drafted += expected is not None
+            self.n_accepted += hit
+            if not hit or token.finish:
+                decoder.truncate(0, read + i)
+            self._take(0, token)
+            if not hit or token.finish:
+                return
+
+    def _choose(self, writing: Sequence[_Writing], logits: Tensor) -> list[Token]:
+        """The next token of each request. logits: (R, V)."""
+        logits = logits.cpu().to(torch.promote_types(logits.dtype, torch.float32))
+        tokens: dict[int, Token] = {}
+        for rows in _alike(writing):
+            params = writing[rows[0]].request.params
+            past = _padded([writing[i].ids for i in rows]) if params.repetition_penalty != 1 else None
+            some = logits if len(rows) == len(logits) else logits[rows]
+            p = probabilities(some, params, past=past, bias=writing[rows[0]].request.bias)
+            if params.temperature == 0:
+                ids = p.argmax(-1).tolist()
+            else:
+                u = torch.tensor([writing[i].uniform() for i in rows], dtype=torch.float64)
+                ids = choose(p, u).tolist()
+            for row, i in enumerate(rows):
+                tokens[i] = _about(writing[i], ids[row], logits[i], p[row])
+        return [tokens[i] for i in range(len(writing))]
+
+    def _take(self, slot: int, token: Token) -> None:
+        writing = self._writing[slot]
+        writing.ids.append(token.id)
+        writing.n_new += 1
+        writing.out.append(token)
+        if token.finish:
+            self._leave(slot)
+
+    def _leave(self, slot: int) -> None:
+        """Take a request out; the last one moves up, so that slots 0 … n − 1 are those that are written for.
+
+        What the slot has read stays, for a request that begins with the same.
+        """
+        last = len(self._writing) - 1
+        if slot != last:
+            self.decoder.swap(slot, last)
+            self._writing[slot] = self._writing[last]
+        if self._reading is not None:  # which stands in the slot after the last
+            self.decoder.swap(last, last + 1)
+        self._writing.pop()
+
+
+def make_decoder(
+    model: Model, max_batch: int, max_len: int | None = None, precision: Precision = "float32"
+) -> Decoder:
+    """The quick decoder where it computes what the model does; where the model is watched or edited, or is
+    another kind of model, the one that calls it. Raises UserError as `check_precision`."""
+    check_precision(precision, model.device)
+    if isinstance(model, GPT) and PackedDecoder.can_stand_for(model):
+        return PackedDecoder(model, max_batch, max_len, precision)
+    return ModelDecoder(model, max_batch, max_len)
+
+
+def check_prompt(model: Model, prompt: Sequence[int]) -> None:
+    """Raise UserError for an empty prompt or an id outside the vocabulary."""
     if not prompt:
         raise UserError("the prompt is empty: give at least one token")
     if not 0 <= min(prompt) <= max(prompt) < model.n_vocab:
         raise UserError(f"the prompt has ids outside 0 … {model.n_vocab - 1}: use the run's own tokenizer")
 
 
-def sample_text(
-    model: Model,
-    tokenizer: Tokenizer,
-    prompt: str = "\n",
-    params: SamplingParams | None = None,
-    *,
-    max_new_tokens: int = 200,
-    stop: Sequence[str] = (),
-    seed: int | None = None,
-) -> Iterator[str]:
-    """Text that continues the prompt, in pieces as they come: `generate` and `stream_text` in one."""
-    ids = tokenizer.encode(prompt)
-    yield from stream_text(
-        tokenizer, generate(model, ids, params, max_new_tokens=max_new_tokens, seed=seed), stop
-    )
+def _alike(writing: Sequence[_Writing]) -> list[list[int]]:
+    """Requests whose tokens are chosen in the same way, as groups of their places."""
+    groups: dict[tuple[SamplingParams, int], list[int]] = {}
+    for i, each in enumerate(writing):
+        groups.setdefault((each.request.params, id(each.request.bias)), []).append(i)
+    return list(groups.values())
 
 
-def stream_text(tokenizer: Tokenizer, ids: Iterable[int], stop: Sequence[str] = ()) -> Iterator[str]:
-    """Pieces of text, never half a character; ends before the first of the `stop` strings.
-
-    Text that may be the beginning of a stop string is held back until that is decided.
-    """
-    if "" in stop:
-        raise UserError("a stop string is empty: every text contains it; give at least one character")
-    held = ""
-    for piece in _whole_characters(tokenizer, ids):
-        held += piece
-        found = min((at for s in stop if (at := held.find(s)) >= 0), default=-1)
-        if found >= 0:
-            yield held[:found]
-            return
-        keep = max((_overlap(held, s) for s in stop), default=0)
-        if len(held) > keep:
-            yield held[: len(held) - keep]
-            held = held[len(held) - keep :]
-    if held:
-        yield held
+def _about(writing: _Writing, id: int, logits: Tensor, p: Tensor) -> Token:
+    """A token with what its request wants to know of it. logits, p: (V,)."""
+    request = writing.request
+    finish = "end" if id == request.end else "length" if writing.n_new + 1 >= request.max_new_tokens else None
+    if request.logprobs is None:
+        return Token(id, finish, probabilities=p.clone() if request.distribution else None)
+    log_p = logits.log_softmax(-1)
+    best = log_p.topk(min(request.logprobs, len(log_p)))
+    top = tuple(zip(best.indices.tolist(), best.values.tolist(), strict=True))
+    return Token(id, finish, log_p[id].item(), top, p.clone() if request.distribution else None)
 
 
-def _whole_characters(tokenizer: Tokenizer, ids: Iterable[int]) -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    for i in ids:
-        if piece := decoder.decode(tokenizer.token_bytes([i])):
-            yield piece
-    if rest := decoder.decode(b"", final=True):
-        yield rest
+def _common(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many first ids are the same."""
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
-def _overlap(text: str, stop: str) -> int:
-    """Length of the longest end of `text` that begins `stop`."""
-    return next((n for n in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:n])), 0)
+def _padded(texts: list[list[int]]) -> Tensor:
+    """(R, S), −1 after a text's end."""
+    S = max(map(len, texts))
+    return torch.tensor([text + [-1] * (S - len(text)) for text in texts])

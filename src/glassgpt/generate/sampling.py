@@ -182,7 +182,22 @@ def sample(
     p = probabilities(logits, params, past=past, bias=bias)
     if params.temperature == 0:
         return p.argmax(-1)
-    return multinomial(p, 1, generator=generator)[:, 0]
+    where = p.device if generator is None else generator.device
+    return choose(p, torch.rand(len(p), dtype=torch.float64, generator=generator, device=where).to(p.device))
+
+
+def choose(probabilities: Tensor, u: Tensor) -> Tensor:
+    """The id at which the probabilities, added up in order, pass u: a draw, if u is uniform in [0, 1).
+
+    probabilities: (R, V), rows summing to about 1; u: (R,). Returns (R,), int64; never an id of probability
+    0. One number a draw, so that a row's draws depend on nothing but its own numbers.
+
+    >>> choose(torch.tensor([[0.2, 0.5, 0.3]]).expand(3, 3), torch.tensor([0.1, 0.65, 0.95])).tolist()
+    [0, 1, 2]
+    """
+    sums = probabilities.double().cumsum(-1)  # (R, V)
+    passed = u.double()[:, None] * sums[:, -1:]  # (R, 1)
+    return torch.searchsorted(sums, passed, right=True)[:, 0]
 
 
 def multinomial(

@@ -99,7 +99,7 @@ class Attention(nn.Module):
         else:
             assert rope is None and not isinstance(kv, LayerKV)
             q = self._query(x)
-            k, v = (kv and kv.kept) or self._key_value(memory)
+            k, v = (kv and kv.kept) or self.key_value(memory)
             if kv is not None:
                 kv.keep(k, v)
         y = self.core(q, k, v, mask)  # (B, H, T, D)
@@ -124,7 +124,7 @@ class Attention(nn.Module):
         bias = None if self.qkv.bias is None else self.qkv.bias[:n]
         return self.q_norm(self._heads(F.linear(x, self.qkv.weight[:n], bias), self.n_head))
 
-    def _key_value(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+    def key_value(self, memory: Tensor) -> tuple[Tensor, Tensor]:
         """The key and value rows only."""
         n = self._widths[0]
         bias = None if self.qkv.bias is None else self.qkv.bias[n:]

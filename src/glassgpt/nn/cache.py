@@ -27,8 +27,9 @@ class KVCache:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str | None = None,
     ) -> None:
-        self.keys = torch.zeros(n_layer, B, n_kv_head, max_len, head_dim, dtype=dtype, device=device)
-        self.values = torch.zeros_like(self.keys)
+        shape = (n_layer, B, max_len, n_kv_head, head_dim)  # what one token writes lies side by side
+        self.keys = torch.zeros(shape, dtype=dtype, device=device).transpose(2, 3)  # (n_layer, B, H, S, D)
+        self.values = torch.zeros(shape, dtype=dtype, device=device).transpose(2, 3)
         self.tokens = torch.zeros(B, max_len, dtype=torch.int64, device=device)
         self.pos = 0
         self._memory = [MemoryKV() for _ in range(n_layer)]

@@ -46,8 +46,8 @@ def test_a_product_cut_in_the_wrong_places_is_found_out(monkeypatch: pytest.Monk
 
 
 def test_cross_values_from_the_wrong_memory_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    key_value = Attention._key_value
-    monkeypatch.setattr(Attention, "_key_value", lambda self, memory: key_value(self, memory * 1.01))
+    key_value = Attention.key_value
+    monkeypatch.setattr(Attention, "key_value", lambda self, memory: key_value(self, memory * 1.01))
     failed = [f.name for f in qkv.write(Subject(), str).findings if f.verdict == "fail"]
     assert failed == ["cross-attention: value rows × memory ↔ the values used"]
 
