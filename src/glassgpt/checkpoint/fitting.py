@@ -23,19 +23,22 @@ from glassgpt.models import build
 
 WEIGHTS = ("F32", "F16", "BF16")
 """Types in which weights may be stored, all of a file in the same; a model that is packed has halves."""
-FILLING = {"normal_", "uniform_", "zeros_", "ones_", "fill_", "zero_"}
+FILLING = {"normal_", "uniform_", "kaiming_uniform_", "zeros_", "ones_", "fill_", "zero_"}
 
 
-class _NoValues(TorchFunctionMode):
-    """Leaves tensors as they are where they would be filled: without memory there is nothing to fill.
+class NoValues(TorchFunctionMode):
+    """Leaves tensors as they are where they would be filled: what is laid out without memory, or loaded next.
 
     torch's own fillers of the meta device import its compiler, which takes over a second.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__name__", "") in FILLING and args:
-            return args[0]
-        return func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in FILLING and (
+            args or "tensor" in kwargs
+        ):  # torch.nn.init names it
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def layout(config: ModelConfig, n_vocab: int) -> Layout:
     Raises UserError for a model that does not fit into this machine's memory.
     """
     try:
-        with torch.device("meta"), _NoValues():
+        with torch.device("meta"), NoValues():
             model = build(config, n_vocab)
         shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
         planned = Layout(shapes, sum(table.nbytes for table in model.buffers()))

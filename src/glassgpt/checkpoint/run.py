@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from glassgpt.checkpoint.durable import make_folder, sync, sync_above, write_json
-from glassgpt.checkpoint.fitting import Layout, check_weights, layout
+from glassgpt.checkpoint.fitting import Layout, NoValues, check_weights, layout
 from glassgpt.checkpoint.header import read_header
 from glassgpt.checkpoint.keeping import best_step, remembered_best
 from glassgpt.checkpoint.manifest import fingerprint, read_manifest
@@ -197,7 +197,8 @@ class Run:
             file = step / "model.safetensors"
             check_weights(read_header(file), planned, file)
         tensors = read_tensors(step, "model")
-        model = build(config.model, tokenizer.n_vocab)
+        with NoValues():
+            model = build(config.model, tokenizer.n_vocab)
         load_weights(model, tensors)
         return model.to(device).eval()
 

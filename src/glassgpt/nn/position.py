@@ -26,6 +26,20 @@ class Rope(NamedTuple):
         return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)  # (B, H, T, D)
 
 
+def _angles(n: int, width: int, theta: float) -> Tensor:
+    """(n, width / 2): place times frequency, from 1 down to about 1 / theta."""
+    frequency = theta ** (-torch.arange(0, width, 2).float() / width)
+    return torch.outer(torch.arange(n).float(), frequency)
+
+
+def _has_no_memory() -> bool:
+    """Whether models are laid out on the meta device, where tables are left without values.
+
+    What computes there imports torch's compiler, which takes over a second.
+    """
+    return torch.empty(0).is_meta
+
+
 class RotaryEmbedding(nn.Module):
     """Tables of the rotary angles: not trained, so buffers; recomputed on load, so not saved."""
 
@@ -34,10 +48,13 @@ class RotaryEmbedding(nn.Module):
 
     def __init__(self, head_dim: int, block_size: int, theta: float) -> None:
         super().__init__()
-        frequency = theta ** (-torch.arange(0, head_dim, 2).float() / head_dim)  # (D / 2,)
-        angle = torch.outer(torch.arange(block_size).float(), frequency)  # (block_size, D / 2)
-        self.register_buffer("cos", angle.cos(), persistent=False)
-        self.register_buffer("sin", angle.sin(), persistent=False)
+        if _has_no_memory():
+            cos, sin = (torch.empty(block_size, head_dim // 2) for _ in range(2))
+        else:
+            angle = _angles(block_size, head_dim, theta)  # (block_size, D / 2)
+            cos, sin = angle.cos(), angle.sin()
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
 
     def forward(self, start: int, T: int) -> Rope:
         """Angles of the positions start … start + T − 1."""
@@ -54,9 +71,11 @@ class SinusoidalEmbedding(nn.Module):
 
     def __init__(self, block_size: int, n_embd: int) -> None:
         super().__init__()
-        frequency = 10_000.0 ** (-torch.arange(0, n_embd, 2).float() / n_embd)  # (C / 2,)
-        angle = torch.outer(torch.arange(block_size).float(), frequency)  # (block_size, C / 2)
-        table = torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)[:, :n_embd]  # (block_size, C)
+        if _has_no_memory():
+            table = torch.empty(block_size, n_embd)
+        else:
+            angle = _angles(block_size, n_embd, 10_000.0)  # (block_size, C / 2)
+            table = torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)[:, :n_embd]  # (block_size, C)
         self.register_buffer("table", table, persistent=False)
 
     def forward(self, positions: Tensor) -> Tensor:
