@@ -18,7 +18,6 @@ from torch import Tensor
 from glassgpt.generate import Draft, Engine, Request, SamplingParams, choose, generate, probabilities
 from glassgpt.generate.decoder import Decoder, ModelDecoder
 from glassgpt.generate.packed import PackedDecoder
-from glassgpt.generate.packing import PackedMatrix, Precision, has_quick_kernels, pack
 from glassgpt.lens import edit, record, zero_heads
 from glassgpt.models import Model
 from glassgpt.nn import Memory
@@ -182,19 +181,6 @@ def test_slots_are_independent_whatever_is_done_to_them(name: str, kind: type[De
             texts[i] = [*texts[i], i + 1]
             expect(i, logits[i])
         assert decoder.texts == texts
-
-
-@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
-def test_rounded_weights_are_the_same_alone_and_together(precision: Precision) -> None:
-    """One row and several go through different kernels; both see the same rounded weights."""
-    weight, bias, x = torch.randn(65, 96), torch.randn(65), torch.randn(5, 96)
-    matrix = pack(weight, bias, precision)
-    rounded = matrix.dense() if isinstance(matrix, PackedMatrix) else matrix.weight.float()
-    assert 0 < (rounded - weight).abs().max() < 0.02
-    tolerance = 0.15 if precision == "bfloat16" else 1e-4  # bfloat16 rounds x, too
-    for rows in (x, x[:1]):
-        torch.testing.assert_close(matrix(rows), rows @ rounded.T + bias, atol=tolerance, rtol=0)
-    assert isinstance(matrix, PackedMatrix) == has_quick_kernels(torch.device("cpu"))
 
 
 def test_a_model_that_is_edited_or_watched_is_asked_itself() -> None:

@@ -33,6 +33,7 @@ COMMANDS = {
     "baselines": "Say what counting and compressing alone achieve on a text.",
     "runs": "List the runs in a folder and how they compare with counting.",
     "import": "Make a run of a checkpoint that nanoGPT has trained.",
+    "bench": "Measure how fast a trained model is on this machine.",
     "verify": "Say whether a run is whole, and what of it can be used.",
 }
 
@@ -51,7 +52,13 @@ app = App(
     help_format="plaintext",
     help_on_error=False,
 )
+_groups = {"bench": App(name="bench", help=COMMANDS["bench"], help_format="plaintext", version_flags=[])}
+_groups["bench"].command("glassgpt.cli.bench:generate", name="generate", help="How fast it writes.")
+for _group in _groups.values():
+    app.command(_group)
 for _name, _help in COMMANDS.items():
+    if _name in _groups:
+        continue
     _python = _name + "_" * iskeyword(_name)  # `import` cannot be the name of a module
     app.command(f"glassgpt.cli.{_python}:{_python}", name=_name, help=_help)
 

@@ -5,7 +5,8 @@ from glassgpt.generate.beam import Hypothesis, beam_search
 from glassgpt.generate.completing import Completion, complete, generate, sample_text
 from glassgpt.generate.drafting import Draft
 from glassgpt.generate.engine import Engine, Request, Token
-from glassgpt.generate.packing import Precision
+from glassgpt.generate.measuring import Speed, measure_speed
+from glassgpt.generate.packing import Precision, rounded
 from glassgpt.generate.sampling import SamplingParams, choose, multinomial, probabilities, sample
 from glassgpt.generate.text import TextStream, stream_text
 
@@ -19,6 +20,7 @@ __all__ = [
     "Precision",
     "Request",
     "SamplingParams",
+    "Speed",
     "TextStream",
     "Token",
     "answer",
@@ -29,8 +31,10 @@ __all__ = [
     "fill",
     "generate",
     "masked_ids",
+    "measure_speed",
     "multinomial",
     "probabilities",
+    "rounded",
     "sample",
     "sample_text",
     "stream_text",

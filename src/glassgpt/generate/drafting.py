@@ -82,9 +82,9 @@ def _hash(runs: np.ndarray) -> np.ndarray:
 
 def _index(text: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Of every run of n ids its hash, sorted, and the id that followed it most often."""
-    runs = np.lib.stride_tricks.sliding_window_view(text, n + 1)  # (m, n + 1)
-    if not len(runs):
+    if len(text) <= n:
         return np.zeros(0, np.uint64), np.zeros(0, np.int64)
+    runs = np.lib.stride_tricks.sliding_window_view(text, n + 1)  # (m, n + 1)
     keys, after = _hash(runs[:, :-1]), runs[:, -1]
     order = np.lexsort((after, keys))
     keys, after = keys[order], after[order]

@@ -107,7 +107,7 @@ class Engine:
         with evaluating(model), torch.inference_mode():
             self.decoder = make_decoder(model, max_batch, precision=precision)
         self.n_drafted = self.n_accepted = 0
-        self.n_read = self.n_reused = 0
+        self.n_read = self.n_reused = self.n_written = 0
         self._waiting: deque[_Writing] = deque()
         self._reading: _Writing | None = None  # in the slot after those that are written for
         self._writing: list[_Writing] = []
@@ -171,6 +171,11 @@ class Engine:
         if tokens and tokens[-1].finish:
             self.cancel(ticket)
         return tokens
+
+    def forget(self) -> None:
+        """Forget what slots have read that nobody is written for, so that no beginning is known."""
+        for slot in range(len(self._writing) + (self._reading is not None), self.max_batch):
+            self.decoder.truncate(slot, 0)
 
     @torch.inference_mode()
     def step(self) -> None:
@@ -288,6 +293,7 @@ class Engine:
         writing = self._writing[slot]
         writing.ids.append(token.id)
         writing.n_new += 1
+        self.n_written += 1
         writing.out.append(token)
         if token.finish:
             self._leave(slot)

@@ -8,14 +8,16 @@ neither is to be had (no x86, a GPU), the plain product is taken. docs/decisions
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import cache
 from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from glassgpt.errors import UserError
+from glassgpt.models import Model
 
 Precision = Literal["float32", "bfloat16", "int8"]
 """How weights are kept for generation. Sums are always taken in float32 on a CPU."""
@@ -127,3 +129,16 @@ def _bags(n_bags: int, C: int) -> tuple[Tensor, Tensor]:
     """Which rows of a table each bag adds up, and where each bag begins."""
     rows = torch.arange(n_bags * C, dtype=torch.int32)
     return rows, torch.arange(n_bags, dtype=torch.int32) * C
+
+
+def rounded(model: Model, precision: Precision) -> Model:
+    """A copy of a model, its matrices rounded to what `pack` keeps of them: to see what that costs in nats.
+
+    A head that shares the matrix of the embedding has one of its own in the copy, as in a decoder.
+    """
+    copy = deepcopy(model)
+    for module in copy.modules():
+        if isinstance(module, nn.Linear) and precision != "float32":
+            packed = PackedMatrix(module.weight.detach().float(), None, precision)
+            module.weight = nn.Parameter(packed.dense().to(module.weight.dtype))
+    return copy
