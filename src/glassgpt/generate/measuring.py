@@ -65,8 +65,8 @@ def measure_speed(
     engine = Engine(model, max_batch=batch, precision=precision, draft=draft)
     params = params or SamplingParams(temperature=0.8)
     rates, firsts, bandwidths = [], [], []
-    for round in range(rounds + 1):
-        requests = [Request(prompt, params, n_tokens, seed=round * batch + i) for i in range(batch)]
+    for turn in range(rounds + 1):
+        requests = [Request(prompt, params, n_tokens, seed=turn * batch + i) for i in range(batch)]
         before = read_bandwidth(model.device)
         began = time.perf_counter()
         tickets = [engine.add(request) for request in requests]
@@ -77,7 +77,7 @@ def measure_speed(
         while engine.busy:
             engine.step()
         rate = (engine.n_written - n_begun) / (time.perf_counter() - first)
-        if round:
+        if turn:
             rates.append(rate)
             firsts.append(first - began)
             bandwidths.append((before + read_bandwidth(model.device)) / 2)

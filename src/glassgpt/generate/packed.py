@@ -224,7 +224,7 @@ class _Layer:
     def query_key_value(self, x: Tensor, rope: Rope | None, few: bool) -> tuple[Tensor, Tensor, Tensor]:
         """(R, C) -> (R, H, D) and twice (R, H_kv, D): queries and keys normed and turned, in one go."""
         n = self.n_head + self.n_kv_head
-        qkv = self.qkv(self.norm_1(x), few).view(len(x), n + self.n_kv_head, self.head_dim)
+        qkv = self.qkv(self.norm_1(x), few).view(-1, n + self.n_kv_head, self.head_dim)
         qk = qkv[:, :n]
         if self.gains is not None:
             qk = _rms(qk, *self.gains)
@@ -234,7 +234,7 @@ class _Layer:
 
     def cross_query(self, x: Tensor, few: bool) -> Tensor:
         """(R, C) -> (R, H, D)."""
-        return self.q_norm(self.cross_q(self.norm_x(x), few).view(len(x), self.n_head, self.head_dim))
+        return self.q_norm(self.cross_q(self.norm_x(x), few).view(-1, self.n_head, self.head_dim))
 
     def mlp(self, x: Tensor, few: bool) -> Tensor:
         """(R, C) -> (R, C)."""
@@ -247,9 +247,10 @@ class _Layer:
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, B: int) -> Tensor:
     """q: (B · T, H, D), k and v: (B, H_kv, S, D) -> (B · T, H · D)."""
-    q = q.unflatten(0, (B, -1)).transpose(1, 2)  # (B, H, T, D)
-    y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=q.shape[1] != k.shape[1])
-    return y.transpose(1, 2).flatten(2).flatten(0, 1)  # (B, H, T, D) -> (B · T, H · D)
+    R, H, D = q.shape
+    q = q.view(B, R // B, H, D).transpose(1, 2)  # (B, H, T, D)
+    y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=k.shape[1] != H)
+    return y.transpose(1, 2).reshape(R, H * D)  # (B, H, T, D) -> (B · T, H · D)
 
 
 def _norm(module: nn.Module) -> Callable[[Tensor], Tensor]:
@@ -260,7 +261,8 @@ def _norm(module: nn.Module) -> Callable[[Tensor], Tensor]:
         doubled = torch.cat((weight, weight))
         return lambda x: _rms(x, doubled, None, eps)
     if isinstance(module, nn.LayerNorm):
-        return lambda x: F.layer_norm(x, module.normalized_shape, module.weight, module.bias, module.eps)
+        shape, bias = list(module.normalized_shape), module.bias
+        return lambda x: torch.layer_norm(x, shape, module.weight, bias, module.eps)
     assert isinstance(module, nn.Identity)
     return lambda x: x
 
@@ -271,7 +273,7 @@ def _rms(x: Tensor, doubled: Tensor | None, gain: Tensor | None, eps: float) -> 
     x: (..., N), doubled: gains (2N,) or None; gain: what to multiply by instead, where rows differ.
     """
     N = x.shape[-1]
-    y = F.layer_norm(torch.cat((x, -x), -1), (2 * N,), doubled, None, eps)[..., :N]
+    y = torch.layer_norm(torch.cat((x, -x), -1), (2 * N,), doubled, None, eps)[..., :N]
     return y if gain is None else y * gain
 
 

@@ -24,6 +24,7 @@ Precision = Literal["float32", "bfloat16", "int8"]
 
 WIDTH: dict[str, int] = {"float32": 48, "bfloat16": 96, "int8": 192}
 """Numbers that stand together in a table's row: as many as the kernel's registers hold at once."""
+_byte_bag = torch.ops.quantized.embedding_bag_byte_rowwise_offsets
 SUM = 0
 """The mode of `embedding_bag` that adds."""
 
@@ -69,12 +70,13 @@ class PackedMatrix(Matrix):
         padded = F.pad(weight, (0, 0, 0, n_bags * width - self.N))  # (n_bags · width, C)
         table = padded.view(n_bags, width, self.C).transpose(1, 2).reshape(-1, width)  # (n_bags · C, width)
         self.n_bags, self.bias, self.precision = n_bags, bias, precision
+        self.bags = _bags(n_bags, self.C)
         self.table = _quantize(table) if precision == "int8" else table.to(_dtype(precision))
         self.exact = weight if precision == "float32" else None
         self.blocked: Tensor | None = None  # made when several rows come for the first time
 
     def __call__(self, x: Tensor) -> Tensor:
-        if len(x) == 1:
+        if x.shape[0] == 1:  # len(x) takes as long as a small kernel
             y = self._weighted_sum(x)
             return y if self.bias is None else y.add_(self.bias)
         if self.blocked is None:
@@ -84,16 +86,18 @@ class PackedMatrix(Matrix):
 
     def _weighted_sum(self, x: Tensor) -> Tensor:
         """(1, C) -> (1, N): of each bag's C rows, each times its x."""
-        rows, offsets = _bags(self.n_bags, self.C)
+        rows, offsets = self.bags
         shares = x.expand(self.n_bags, self.C).reshape(-1)
-        if self.precision == "int8":
-            y = torch.ops.quantized.embedding_bag_byte_rowwise_offsets(
-                self.table, rows, offsets, False, SUM, False, shares, None, False
-            )
+        if self.precision == "float32":
+            y = torch.embedding_bag(self.table, rows, offsets, False, SUM, False, shares)[0]
+        elif self.precision == "bfloat16":
+            y = torch.embedding_bag(self.table, rows, offsets, False, SUM, False, shares.bfloat16())[
+                0
+            ].float()
         else:
-            shares = shares.to(self.table.dtype)
-            y = torch.embedding_bag(self.table, rows, offsets, False, SUM, False, shares)[0].float()
-        return y.view(1, -1)[:, : self.N]
+            y = _byte_bag(self.table, rows, offsets, False, SUM, False, shares, None, False)
+        y = y.view(1, -1)
+        return y if y.shape[1] == self.N else y[:, : self.N]
 
     def dense(self) -> Tensor:
         """The weights (N, C) in float32, as rounded by their precision."""

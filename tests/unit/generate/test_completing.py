@@ -144,6 +144,7 @@ def test_speed_is_measured(model: Model) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_memory_stays_flat_over_10_000_tokens() -> None:
     def resident_mb() -> float:
         gc.collect()
