@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from glassgpt.config import ModelConfig
 from glassgpt.generate.decoder import Decoder, Ids, exchange
 from glassgpt.generate.packing import Precision, pack
-from glassgpt.models import GPT, Captioner, Seq2Seq
+from glassgpt.models import GPT
 from glassgpt.nn import Attention, Block, Memory, SwigluMLP
 
 Rope = tuple[Tensor, Tensor]
@@ -56,11 +56,16 @@ class PackedDecoder(Decoder):
 
     @staticmethod
     def can_stand_for(model: GPT) -> bool:
-        """Whether nobody watches or edits the model, and its matrices are plain ones."""
-        modules = list(model.modules())
-        hooked = any(m._forward_hooks or m._forward_pre_hooks for m in modules)
-        plain = all(type(m) is nn.Linear for m in modules if isinstance(m, nn.Linear) or hasattr(m, "base"))
-        return type(model) in (GPT, Seq2Seq, Captioner) and plain and not hooked
+        """Whether nobody watches or edits the model, and its matrices are plain ones, without adapters."""
+        if any(module._forward_hooks or module._forward_pre_hooks for module in model.modules()):
+            return False
+        matrices: list[nn.Module] = [model.lm_head]
+        for block in model.blocks:
+            assert isinstance(block, Block)
+            attentions = [part for part in (block.attn, block.cross) if part is not None]
+            matrices += [part for each in attentions for part in (each.qkv, each.proj)]
+            matrices += [block.mlp.fc, block.mlp.proj]
+        return type(model.wte) is nn.Embedding and all(type(matrix) is nn.Linear for matrix in matrices)
 
     def forward(self, first: int, tokens: Sequence[Ids]) -> Tensor:
         h = self._states(first, tokens, few=True)  # (B · T, C)
