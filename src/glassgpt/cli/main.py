@@ -24,6 +24,7 @@ COMMANDS = {
     "train": "Train a model on your own text.",
     "resume": "Go on with a run from its last checkpoint.",
     "sample": "Let a trained model write.",
+    "chat": "Talk to a model that was trained on conversations.",
     "translate": "Translate with a trained seq2seq model.",
     "ask": "Ask a trained captioner about an image.",
     "classify": "Say which class a text belongs to.",

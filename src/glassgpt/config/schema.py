@@ -36,6 +36,8 @@ class DataConfig(Config):
     """Encoding of the files; detected when not given."""
     val_fraction: float = Field(default=0.1, gt=0, le=0.5)
     """Share of the text, at its end, that is held out for validation."""
+    chat: Annotated[bool, Parameter(parse=False)] = False
+    """The sources are conversations, of which the assistant's words are learned; found in the data."""
 
 
 @Parameter(name="*")

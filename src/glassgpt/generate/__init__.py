@@ -2,6 +2,7 @@
 
 from glassgpt.generate.answering import Answer, Filled, answer, classify, fill, masked_ids, translate
 from glassgpt.generate.beam import Hypothesis, beam_search
+from glassgpt.generate.chatting import reply, seen
 from glassgpt.generate.engine import generate, sample_text, stream_text
 from glassgpt.generate.sampling import SamplingParams, multinomial, probabilities, sample
 
@@ -18,8 +19,10 @@ __all__ = [
     "masked_ids",
     "multinomial",
     "probabilities",
+    "reply",
     "sample",
     "sample_text",
+    "seen",
     "stream_text",
     "translate",
 ]

@@ -17,11 +17,23 @@ from filelock import FileLock, Timeout
 from glassgpt.checkpoint import Run, steps, write_json
 from glassgpt.checkpoint.durable import make_folder
 from glassgpt.config import RunConfig
-from glassgpt.data import SPECIALS, Corpus, ExampleCorpus, fit_examples, read_corpus, read_examples
+from glassgpt.data import (
+    CHAT_SPECIALS,
+    SPECIALS,
+    ChatCorpus,
+    Corpus,
+    ExampleCorpus,
+    fit_examples,
+    is_chat,
+    read_chat,
+    read_corpus,
+    read_examples,
+)
 from glassgpt.diagnose import AnswersVerdict, Score, Verdict
 from glassgpt.errors import UserError
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
 from glassgpt.train.answer_task import AnswerTask
+from glassgpt.train.chat_task import ChatTask
 from glassgpt.train.device import choose_device
 from glassgpt.train.distributed import Dist
 from glassgpt.train.events import Event
@@ -33,6 +45,10 @@ from glassgpt.train.trainer import Trainer
 LOCK, OWNER = ".lock", ".lock.json"
 """What whoever writes to a run holds, and who that is."""
 
+CHAT_BLOCK = 256
+"""Tokens that a model of conversations sees, where neither --block-size nor --size is given."""
+
+AnyCorpus = Corpus | ExampleCorpus | ChatCorpus
 Stage = Callable[[str], None]
 """Is told, in a few words, what is being done."""
 
@@ -99,6 +115,8 @@ def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambd
     stage("reading " + ", ".join(config.data.sources))
     if (corpus := read_examples(config)) is not None:
         config = _with_facts(config, corpus)
+    elif config.model.family == "gpt" and is_chat(config.data):
+        config, corpus = for_chat(config), read_chat(config.data)
     else:
         corpus = read_corpus(config.data)
     path = Path(out) if out else new_path(config)
@@ -123,15 +141,17 @@ def _join(dist: Dist) -> Session:
 
 
 def _make(
-    path: Path, config: RunConfig, corpus: Corpus | ExampleCorpus, stage: Stage
+    path: Path, config: RunConfig, corpus: AnyCorpus, stage: Stage
 ) -> tuple[Run, Task, tuple[str, ...]]:
     """A new run with its tokenizer, its data and its baselines; and what the user should hear."""
     stage(f"training the {config.tokenizer.kind} tokenizer")
     specials = () if config.model.labels else SPECIALS.get(config.model.family, ())
+    specials = CHAT_SPECIALS if config.data.chat else specials
     kind, vocab_size = config.tokenizer.kind, config.tokenizer.vocab_size
-    if isinstance(corpus, ExampleCorpus):
+    if isinstance(corpus, ExampleCorpus | ChatCorpus):
         tokenizer = train_tokenizer(kind, corpus.texts(), vocab_size=vocab_size, specials=specials)
-        corpus = fit_examples(config, corpus, tokenizer)
+        if isinstance(corpus, ExampleCorpus):
+            corpus = fit_examples(config, corpus, tokenizer)
         run = Run.create(path, config)
     else:
         run = Run.create(path, config)
@@ -141,12 +161,14 @@ def _make(
     task = _prepare(config, corpus, tokenizer, run)
     run.seal_data()
     run.sync()  # no step may outlive what it needs
-    return run, task, corpus.notes
+    return run, task, (*corpus.notes, *task.notes)
 
 
-def _prepare(config: RunConfig, corpus: Corpus | ExampleCorpus, tokenizer: Tokenizer, run: Run) -> Task:
+def _prepare(config: RunConfig, corpus: AnyCorpus, tokenizer: Tokenizer, run: Run) -> Task:
     if isinstance(corpus, ExampleCorpus):
         return AnswerTask.prepare(config, corpus, tokenizer, run)
+    if isinstance(corpus, ChatCorpus):
+        return ChatTask.prepare(config, corpus, tokenizer, run)
     kind = GapTask if config.model.family == "encoder" else TextTask
     return kind.prepare(config, corpus, tokenizer, run)
 
@@ -155,8 +177,19 @@ def _open(config: RunConfig, run: Run) -> Task:
     family, tokenizer = config.model.family, run.tokenizer()
     if family in ("seq2seq", "captioner") or config.model.labels:
         return AnswerTask.open(config, tokenizer, run)
+    if config.data.chat:
+        return ChatTask.open(config, tokenizer, run)
     kind = GapTask if family == "encoder" else TextTask
     return kind.open(config, tokenizer, run)
+
+
+def for_chat(config: RunConfig) -> RunConfig:
+    """The configuration of a model that learns from conversations, which are longer than a line of text."""
+    model, given = config.model, config.model.model_fields_set
+    if not given & {"block_size", "size"}:
+        model = model.model_copy(update={"block_size": CHAT_BLOCK})
+    data = config.data.model_copy(update={"chat": True})
+    return config.model_copy(update={"model": model, "data": data})
 
 
 def _with_facts(config: RunConfig, corpus: ExampleCorpus) -> RunConfig:
