@@ -71,9 +71,24 @@ def about(session: Session) -> list[str]:
         f"tokenizer  {session.task.tokenizer.describe()}",
         f"model      {_shape(config.model)}, {n_params} parameters, block {config.model.block_size}, "
         f"on {trainer.learner.device} in {dtype}",
+        *_beginning(session),
         f"run        {session.folder.path}",
         "",
     ]
+
+
+def _beginning(session: Session) -> list[str]:
+    """What the run begins with, where that is another run, and how much of it is trained."""
+    config, model = session.trainer.config, session.trainer.model
+    if config.tune.run is None:
+        return []
+    lines = [f"from       {config.tune.step} of {config.tune.run}"]
+    if rank := config.model.lora_rank:
+        n = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        lines.append(
+            f"adapters   of rank {rank}: {count(n)} weights are trained, the others stay as they are"
+        )
+    return lines
 
 
 def print_end(console: Console, session: Session, sample: str) -> None:

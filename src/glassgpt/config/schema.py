@@ -130,6 +130,18 @@ class TrainConfig(Config):
         return self
 
 
+@Parameter(name="*")
+class TuneConfig(Config):
+    """What a run begins with, where that is not chance."""
+
+    run: Annotated[str | None, Parameter(name="--from")] = None
+    """Folder of a run whose best weights, tokenizer and shape this one begins with."""
+    step: Annotated[str, Parameter(parse=False)] = ""
+    """Which of its steps that was."""
+    sha256: Annotated[str, Parameter(parse=False)] = ""
+    """Of the file of that step's weights."""
+
+
 class RunConfig(Config):
     """Everything that decides a run. What is not given comes from the presets of the task and the family.
 
@@ -144,6 +156,7 @@ class RunConfig(Config):
     model: ModelConfig = Field(default_factory=lambda: ModelConfig.model_validate({}))
     optim: OptimConfig = Field(default_factory=OptimConfig)
     train: TrainConfig = Field(default_factory=TrainConfig)
+    tune: TuneConfig = Field(default_factory=TuneConfig)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -160,6 +173,14 @@ class RunConfig(Config):
             table.__pydantic_fields_set__ = set(tables.get(name, ()))
         config.__pydantic_fields_set__ = set(tables)
         return config
+
+    @model_validator(mode="after")
+    def _check_base(self) -> Self:
+        if self.model.lora_rank and self.tune.run is None:
+            raise ValueError(
+                "lora_rank: adapters stand beside weights that were learned before; say whose with --from RUN"
+            )
+        return self
 
 
 def _presets_for(tables: dict[str, Any]) -> dict[str, Any]:

@@ -41,12 +41,10 @@ from glassgpt.train.metrics import check_trackers
 from glassgpt.train.task import Task
 from glassgpt.train.text_task import GapTask, TextTask
 from glassgpt.train.trainer import Trainer
+from glassgpt.train.tuning import first_weights, for_chat, tuned
 
 LOCK, OWNER = ".lock", ".lock.json"
 """What whoever writes to a run holds, and who that is."""
-
-CHAT_BLOCK = 256
-"""Tokens that a model of conversations sees, where neither --block-size nor --size is given."""
 
 AnyCorpus = Corpus | ExampleCorpus | ChatCorpus
 Stage = Callable[[str], None]
@@ -112,6 +110,7 @@ def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambd
     if not dist.is_first:
         return _join(dist)
     check_trackers(config)
+    config = tuned(config)
     stage("reading " + ", ".join(config.data.sources))
     if (corpus := read_examples(config)) is not None:
         config = _with_facts(config, corpus)
@@ -127,7 +126,7 @@ def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambd
         undo.callback(withdraw, path, made)
         undo.callback(lock.release, force=True)
         run, task, notes = _make(path, config, corpus, stage)
-        session = Session(run, Trainer(run, config, task, dist), notes, lock)
+        session = Session(run, _beginning(run, config, task, dist), notes, lock)
         undo.pop_all()
     dist.said_by_first(str(path))
     return session
@@ -137,31 +136,44 @@ def _join(dist: Dist) -> Session:
     """The run that the first process has made."""
     run = Run.open(dist.said_by_first(""))
     config = run.config()
-    return Session(run, Trainer(run, config, _open(config, run), dist), (), None)
+    return Session(run, _beginning(run, config, _open(config, run), dist), (), None)
+
+
+def _beginning(run: Run, config: RunConfig, task: Task, dist: Dist) -> Trainer:
+    """A trainer before its first step."""
+    trainer = Trainer(run, config, task, dist)
+    if config.tune.run is not None:
+        trainer.learner.begin_with(first_weights(config, task.tokenizer.n_vocab))
+    return trainer
 
 
 def _make(
     path: Path, config: RunConfig, corpus: AnyCorpus, stage: Stage
 ) -> tuple[Run, Task, tuple[str, ...]]:
     """A new run with its tokenizer, its data and its baselines; and what the user should hear."""
-    stage(f"training the {config.tokenizer.kind} tokenizer")
-    specials = () if config.model.labels else SPECIALS.get(config.model.family, ())
-    specials = CHAT_SPECIALS if config.data.chat else specials
-    kind, vocab_size = config.tokenizer.kind, config.tokenizer.vocab_size
-    if isinstance(corpus, ExampleCorpus | ChatCorpus):
-        tokenizer = train_tokenizer(kind, corpus.texts(), vocab_size=vocab_size, specials=specials)
-        if isinstance(corpus, ExampleCorpus):
-            corpus = fit_examples(config, corpus, tokenizer)
-        run = Run.create(path, config)
-    else:
-        run = Run.create(path, config)
-        tokenizer = train_tokenizer(kind, corpus.train.chunks(), vocab_size=vocab_size, specials=specials)
+    tokenizer = _tokenizer(config, corpus, stage)
+    if isinstance(corpus, ExampleCorpus):
+        corpus = fit_examples(config, corpus, tokenizer)
+    run = Run.create(path, config)
     tokenizer.save(run.tokenizer_file)
     stage("counting what there is to beat")
     task = _prepare(config, corpus, tokenizer, run)
     run.seal_data()
     run.sync()  # no step may outlive what it needs
     return run, task, (*corpus.notes, *task.notes)
+
+
+def _tokenizer(config: RunConfig, corpus: AnyCorpus, stage: Stage) -> Tokenizer:
+    """That of the run which this one begins with, or one that is trained on the text."""
+    specials = () if config.model.labels else SPECIALS.get(config.model.family, ())
+    if config.data.chat:
+        specials = CHAT_SPECIALS
+    if config.tune.run is not None:
+        return Run.open(config.tune.run).tokenizer().with_specials(specials)
+    kind, vocab_size = config.tokenizer.kind, config.tokenizer.vocab_size
+    stage(f"training the {kind} tokenizer")
+    texts = corpus.train.chunks() if isinstance(corpus, Corpus) else corpus.texts()
+    return train_tokenizer(kind, texts, vocab_size=vocab_size, specials=specials)
 
 
 def _prepare(config: RunConfig, corpus: AnyCorpus, tokenizer: Tokenizer, run: Run) -> Task:
@@ -181,15 +193,6 @@ def _open(config: RunConfig, run: Run) -> Task:
         return ChatTask.open(config, tokenizer, run)
     kind = GapTask if family == "encoder" else TextTask
     return kind.open(config, tokenizer, run)
-
-
-def for_chat(config: RunConfig) -> RunConfig:
-    """The configuration of a model that learns from conversations, which are longer than a line of text."""
-    model, given = config.model, config.model.model_fields_set
-    if not given & {"block_size", "size"}:
-        model = model.model_copy(update={"block_size": CHAT_BLOCK})
-    data = config.data.model_copy(update={"chat": True})
-    return config.model_copy(update={"model": model, "data": data})
 
 
 def _with_facts(config: RunConfig, corpus: ExampleCorpus) -> RunConfig:
