@@ -12,11 +12,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from glassgpt.checkpoint import Run, load_run
     from glassgpt.config import RunConfig
-    from glassgpt.data import Corpus, Example, ExampleCorpus, read_corpus
+    from glassgpt.data import Corpus, Example, ExampleCorpus, Message, read_corpus
     from glassgpt.diagnose import Answers, AnswersVerdict, Score, Verdict, baselines, verdict
     from glassgpt.errors import UserError
     from glassgpt.explain import Chapter, chapter
-    from glassgpt.generate import SamplingParams, answer, beam_search, classify, fill, sample_text, translate
+    from glassgpt.generate import (
+        SamplingParams,
+        answer,
+        beam_search,
+        classify,
+        fill,
+        reply,
+        sample_text,
+        translate,
+    )
     from glassgpt.lens import (
         Recording,
         Trace,
@@ -35,7 +44,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "checkpoint": ("Run", "load_run"),
     "config": ("RunConfig",),
-    "data": ("Corpus", "Example", "ExampleCorpus", "read_corpus"),
+    "data": ("Corpus", "Example", "ExampleCorpus", "Message", "read_corpus"),
     "diagnose": ("Answers", "AnswersVerdict", "Score", "Verdict", "baselines", "verdict"),
     "errors": ("UserError",),
     "generate": (
@@ -44,6 +53,7 @@ _HOMES = {
         "beam_search",
         "classify",
         "fill",
+        "reply",
         "sample_text",
         "translate",
     ),
@@ -72,6 +82,7 @@ __all__ = [
     "Corpus",
     "Example",
     "ExampleCorpus",
+    "Message",
     "Model",
     "Recording",
     "Run",
@@ -101,6 +112,7 @@ __all__ = [
     "look",
     "read_corpus",
     "record",
+    "reply",
     "resume",
     "sample_text",
     "start",

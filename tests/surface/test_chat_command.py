@@ -115,6 +115,30 @@ def test_resume_goes_on(tmp_path: Path, chat: Path) -> None:
     assert steps(tmp_path / "run" / "checkpoints")[0].name == "step-0000000008"
 
 
+def test_from_another_run(tmp_path: Path, chat: Path) -> None:
+    (tmp_path / "notes.txt").write_text("The quick brown fox jumps over the lazy dog. " * 60)
+    small = ["--n-layer", "1", "--n-embd", "32"]
+    quick = ["--steps", "3", "--evals", "1", "--sample-tokens", "8"]
+    run(tmp_path, "train", "notes.txt", *small, *quick, "--out", "base")
+    out = run(tmp_path, "train", "chat.jsonl", "--from", "base", "--lora-rank", "2", *quick, "--out", "tuned")
+    assert "of base" in out and "adapters   of rank 2" in out and "+ <system>" in out
+    run(tmp_path, "chat", "tuned", "--max-new-tokens", "3", stdin=b"hi\n")
+    run(tmp_path, "look", "tuned", "hello")
+    run(tmp_path, "verify", "tuned")
+    run(tmp_path, "resume", "tuned", "--steps", "5")
+    run(tmp_path, "train", "notes.txt", "--from", "tuned", *quick, "--out", "again")
+    run(tmp_path, "sample", "again", "--max-new-tokens", "3")
+    for options, says in (
+        (["--from", "nowhere"], "nowhere is not a run"),
+        (["--from", "base", "--n-layer", "2"], "--n-layer 2 contradicts base, where it is 1"),
+        (["--from", "base", "--lora-rank", "99"], "--lora-rank 99 is more than the matrices of base"),
+        (["--lora-rank", "2"], "--from RUN"),
+    ):
+        assert says in run(tmp_path, "train", "chat.jsonl", *options, code=2)
+    assert "keeps its tune" in run(tmp_path, "train", "--resume", "tuned", "--from", "base", code=2)
+    assert "has no adapters" in run(tmp_path, "adapter", "base", "a.safetensors", code=2)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no pseudo-terminals")
 def test_at_a_terminal(tmp_path: Path, chat: Path) -> None:
     """Ctrl-C stops a reply and not the program; Ctrl-D ends it."""

@@ -23,6 +23,7 @@ from glassgpt.generate import SamplingParams
 def chat(
     run: Path,
     *,
+    adapter: Path | None = None,
     system: str = "",
     max_new_tokens: int = 500,
     temperature: float = 0.8,
@@ -43,6 +44,8 @@ def chat(
     ----------
     run
         Folder of a run.
+    adapter
+        File of `glassgpt adapter`, trained beside this run.
     system
         What the system says before the conversation begins.
     max_new_tokens
@@ -65,7 +68,7 @@ def chat(
     if max_new_tokens < 1:
         raise UserError(f"--max-new-tokens must be at least 1, got {max_new_tokens}")
     params = SamplingParams(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
-    model, tokenizer = open_chat(run, device)
+    model, tokenizer = open_chat(run, device, adapter)
     talk = Talk(model, tokenizer, params, max_new_tokens, seed)
     if system:
         talk.take(f"/system {system}")

@@ -34,6 +34,7 @@ COMMANDS = {
     "baselines": "Say what counting and compressing alone achieve on a text.",
     "runs": "List the runs in a folder and how they compare with counting.",
     "import": "Make a run of a checkpoint that nanoGPT has trained.",
+    "adapter": "Write what a run with --lora-rank has learned into a small file.",
     "verify": "Say whether a run is whole, and what of it can be used.",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from glassgpt.checkpoint import load_run
+from glassgpt.checkpoint import load_run, load_with_adapter
 from glassgpt.config import ModelConfig
 from glassgpt.data import CHAT_SPECIALS
 from glassgpt.errors import UserError
@@ -47,9 +47,12 @@ def open_for(command: str, run: Path, device: str) -> tuple[Model, Tokenizer]:
     return model, tokenizer
 
 
-def open_chat(run: Path, device: str) -> tuple[Model, Tokenizer]:
+def open_chat(run: Path, device: str, adapter: Path | None = None) -> tuple[Model, Tokenizer]:
     """The best model of a run that has learned from conversations, and its tokenizer."""
-    model, tokenizer = load_run(run, choose_device(device))
+    if adapter is None:
+        model, tokenizer = load_run(run, choose_device(device))
+    else:
+        model, tokenizer = load_with_adapter(run, adapter, choose_device(device))
     if all(name in tokenizer.specials for name in CHAT_SPECIALS):
         return model, tokenizer
     use = f"`glassgpt {command_for(model.config)} {run}` uses it"

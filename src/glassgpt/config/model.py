@@ -126,11 +126,6 @@ class ModelConfig(Config):
     def _check_lora(self) -> Self:
         if self.lora_rank and self.family != "gpt":
             raise ValueError(f"lora_rank is for gpt, not for {self.family}: leave it out")
-        if self.lora_rank > self.n_embd:
-            raise ValueError(
-                f"lora_rank ({self.lora_rank}) is more than the matrices have, which is {self.n_embd}: give "
-                "less, or leave it out to train all weights"
-            )
         return self
 
     @property

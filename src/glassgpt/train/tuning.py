@@ -47,6 +47,11 @@ def tuned(config: RunConfig) -> RunConfig:
     adapters = {"lora_rank": 0, "lora_alpha": None, "new_tokens": 0}  # theirs are added to their weights
     model = theirs.model.model_copy(update=adapters | {name: getattr(config.model, name) for name in given})
     model.__pydantic_fields_set__ = set(config.model.model_fields_set)
+    if model.lora_rank > model.n_embd:
+        raise UserError(
+            f"--lora-rank {model.lora_rank} is more than the matrices of {base.path} have, which is "
+            f"{model.n_embd}: give less, or leave it out to train all weights"
+        )
     sha256 = read_manifest(step)["files"]["model.safetensors"]["sha256"]
     tune = config.tune.model_copy(update={"step": step.name, "sha256": sha256})
     return config.model_copy(
