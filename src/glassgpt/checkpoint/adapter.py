@@ -36,18 +36,18 @@ def save_adapter(run: Path | str, file: Path | str) -> Path:
 
     Raises UserError for a run without adapters, and where the file exists already or cannot be written.
     """
-    run, file = Run.open(run), Path(file)
-    config, shape = run.config(), run.config().model
+    trained, file = Run.open(run), Path(file)
+    config, shape = trained.config(), trained.config().model
     if not shape.lora_rank:
-        raise UserError(f"{run.path} has no adapters: train them with --from RUN --lora-rank 8")
+        raise UserError(f"{trained.path} has no adapters: train them with --from RUN --lora-rank 8")
     if file.exists():
         raise UserError(f"{file} exists already: give another name, or remove it first")
-    tensors = read_tensors(run.best_step(), "model")
+    tensors = read_tensors(trained.best_step(), "model")
     kept = {name: t for name, t in tensors.items() if _kind(name) in ADAPTERS[:2]}
     for name in [name for name in tensors if _kind(name) == ADAPTERS[2]]:
         layer, added = name.removesuffix(f".{ADAPTERS[2]}"), tensors[name]
         kept[layer + ROWS] = tensors[f"{layer}.weight"][-len(added) :] + added
-    specials = list(run.tokenizer().specials)
+    specials = list(trained.tokenizer().specials)
     about = {
         "format": FORMAT,
         "rank": shape.lora_rank,
@@ -71,16 +71,16 @@ def load_with_adapter(
 
     Raises UserError for a file that is no adapter, or one that was trained beside other weights.
     """
-    run, file = Run.open(run), Path(file)
+    beside, file = Run.open(run), Path(file)
     about = _about(file)
-    sha256 = read_manifest(run.best_step())["files"]["model.safetensors"]["sha256"]
+    sha256 = read_manifest(beside.best_step())["files"]["model.safetensors"]["sha256"]
     if about["sha256"] != sha256:
         raise UserError(
-            f"{file} was trained beside other weights than the best ones of {run.path}: give the run that it "
-            f"was made from ({str(about['beside'])[:200]!r}), as it was then"
+            f"{file} was trained beside other weights than the best ones of {beside.path}: give the run that "
+            f"it was made from ({str(about['beside'])[:200]!r}), as it was then"
         )
-    base = run.model()
-    tokenizer = run.tokenizer().with_specials(about["specials"])
+    base = beside.model()
+    tokenizer = beside.tokenizer().with_specials(about["specials"])
     changes: dict[str, Any] = {"lora_rank": about["rank"], "lora_alpha": about["scale"] * about["rank"]}
     shape = base.config.model_copy(update={**changes, "block_size": about["block_size"]})
     tensors = weights(base) | _read(file, shape, base.n_vocab, tokenizer.n_vocab)

@@ -17,7 +17,7 @@ HELP = """\
 /retry         another reply to the last message
 /reset         begin anew, the system's words kept
 /exit          end, as Ctrl-D does
-A line that ends with \\ goes on in the next one. Ctrl-C stops a reply. A message may begin with //."""
+A line that ends with \\ goes on in the next one; // begins a message with /. Ctrl-C stops a reply."""
 
 
 @dataclass

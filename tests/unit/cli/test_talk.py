@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Generator
 from contextlib import closing
 
 import pytest
+from rich.console import Console
 
+from glassgpt.cli.chat import _show
 from glassgpt.cli.talk import HELP, Talk
 from glassgpt.cli.typed import piped
 from glassgpt.config import ModelConfig
@@ -73,6 +76,21 @@ def test_a_stopped_reply_is_kept_as_far_as_it_came(talk: Talk) -> None:
     with closing(pieces):
         first = next(pieces)
     assert [m.content for m in talk.messages] == ["hello", first]
+
+
+def test_ctrl_c_ends_a_reply_and_nothing_else() -> None:
+    closed = []
+
+    def pieces() -> Generator[str]:
+        try:
+            yield "so far "
+            raise KeyboardInterrupt
+        finally:
+            closed.append(True)
+
+    console = Console(file=io.StringIO())
+    _show(pieces(), console)
+    assert isinstance(console.file, io.StringIO) and "so far  … stopped" in console.file.getvalue() and closed
 
 
 def test_outgrowing_is_said_once(talk: Talk) -> None:
