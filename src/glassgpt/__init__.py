@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from glassgpt.checkpoint import Run, load_run
     from glassgpt.config import RunConfig
-    from glassgpt.data import Corpus, Example, ExampleCorpus, read_corpus
+    from glassgpt.data import Corpus, Example, ExampleCorpus, Message, read_corpus
     from glassgpt.diagnose import Answers, AnswersVerdict, Score, Verdict, baselines, verdict
     from glassgpt.errors import UserError
     from glassgpt.explain import Chapter, chapter
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         complete,
         fill,
         measure_speed,
+        reply,
         sample_text,
         translate,
     )
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "checkpoint": ("Run", "load_run"),
     "config": ("RunConfig",),
-    "data": ("Corpus", "Example", "ExampleCorpus", "read_corpus"),
+    "data": ("Corpus", "Example", "ExampleCorpus", "Message", "read_corpus"),
     "diagnose": ("Answers", "AnswersVerdict", "Score", "Verdict", "baselines", "verdict"),
     "errors": ("UserError",),
     "generate": (
@@ -66,6 +67,7 @@ _HOMES = {
         "complete",
         "fill",
         "measure_speed",
+        "reply",
         "sample_text",
         "translate",
     ),
@@ -97,6 +99,7 @@ __all__ = [
     "Engine",
     "Example",
     "ExampleCorpus",
+    "Message",
     "Model",
     "Recording",
     "Request",
@@ -130,6 +133,7 @@ __all__ = [
     "measure_speed",
     "read_corpus",
     "record",
+    "reply",
     "resume",
     "sample_text",
     "start",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import conversations
 from glassgpt.checkpoint import steps
 from glassgpt.config import RunConfig
 from glassgpt.train import StepDone, resume, start
@@ -22,14 +23,22 @@ MODELS: dict[str, dict[str, object]] = {
     "classifier": {"family": "encoder"},
     "seq2seq": {"family": "seq2seq"},
     "captioner": {"family": "captioner", "image_size": 16, "patch_size": 8},
+    "chat": {"family": "gpt", "block_size": 64},
+    "tuned": {"family": "gpt", "preset": "gpt2"},
+    "lora": {"family": "gpt", "lora_rank": 4},
 }
 SHAPE = {"n_layer": 1, "n_embd": 32, "n_head": 2, "block_size": 32, "dropout": 0.1}
+
+
+BEGUN = ("tuned", "lora")
+"""What begins with another run, which has learned a text, and learns conversations."""
 
 
 def config(name: str, source: Path) -> RunConfig:
     return RunConfig.model_validate(
         {
             "data": {"sources": [str(source)]},
+            "tune": {"run": str(source.parent / "base") if name in BEGUN else None},
             "tokenizer": {"kind": "char"},
             "model": SHAPE | MODELS[name],
             "train": {
@@ -37,7 +46,7 @@ def config(name: str, source: Path) -> RunConfig:
                 "evals": 4,
                 "sample_tokens": 0,
                 "micro_batch_size": 4,
-                "grad_accum_steps": 2 if name in ("gpt", "seq2seq") else 1,
+                "grad_accum_steps": 2 if name in ("gpt", "seq2seq", "chat") else 1,
             },
         }
     )
@@ -64,6 +73,13 @@ def source_for(name: str, folder: Path) -> Path:
     """What a model learns from."""
     if name in ("classifier", "seq2seq", "captioner"):
         return material(name, folder)
+    if name == "chat" or name in BEGUN:
+        if name in BEGUN:
+            shape = {key: value for key, value in MODELS[name].items() if key != "lora_rank"}
+            text = source_for("gpt", folder)
+            begin = {"data": {"sources": [str(text)]}, "model": SHAPE | shape, "train": {"steps": 3}}
+            list(start(RunConfig.model_validate(begin), folder / "base").run())
+        return conversations.write(folder / "chat.jsonl", 60)
     path = folder / "text.txt"
     path.write_text("".join(f"{i} geese, {i * 7 % 31} swans, {i * 5 % 13} ashore.\n" for i in range(150)))
     return path
@@ -78,3 +94,10 @@ def test_stopped_anywhere(name: str, tmp_path: Path) -> None:
     for stop_at in range(1, N):
         assert trained(settings, tmp_path / "broken", stop_at) == unbroken, f"stopped after {stop_at}"
         shutil.rmtree(tmp_path / "broken")
+
+
+@pytest.mark.parametrize("name", ["chat", *BEGUN])
+def test_stopped_in_the_middle(name: str, tmp_path: Path) -> None:
+    """The same at one place, for those that the quick tests would else not see."""
+    settings = config(name, source_for(name, tmp_path))
+    assert trained(settings, tmp_path / "broken", 21) == trained(settings, tmp_path / "unbroken", N)

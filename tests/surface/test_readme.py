@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import conversations
 import nanogpt
 from glassgpt.data import write_image
 from glassgpt.tokenizers import train_tokenizer
@@ -40,6 +41,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.md").write_text(TEXT)
     (tmp_path / "chat.jsonl").write_text('{"text": "hello there, how are you today?"}\n' * 200)
+    conversations.write(tmp_path / "talk.jsonl", 60)
     (tmp_path / "pairs.tsv").write_text("".join(f"{i} green bottles\t{i} flacons verts\n" for i in range(60)))
     (tmp_path / "reviews.csv").write_text(
         "text,label\n" + "".join(f"number {i},{i % 2}\n" for i in range(60))
@@ -60,6 +62,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shell(folder: Path, line: str) -> str:
     """Run one command of the README with this Python, cut down to a few steps."""
+    said, _, line = line.rpartition(" | ")  # what is piped into it
     words = shlex.split(line, comments=True)
     head = [sys.executable, *MODULES[words[0]]]
     if {"train", "resume"} & set(words):
@@ -75,6 +78,7 @@ def shell(folder: Path, line: str) -> str:
     done = subprocess.run(
         [*head, *words[1:]],
         cwd=folder,
+        input="".join(f"{word}\n" for word in shlex.split(said)[1:]),
         capture_output=True,
         text=True,
         timeout=200,
@@ -98,7 +102,7 @@ COMMANDS = [
     for language, block in BLOCKS
     if language == "sh"
     for line in block.splitlines()
-    if line.startswith(tuple(MODULES))
+    if line.startswith((*MODULES, "echo"))
 ]
 
 
@@ -110,4 +114,5 @@ def test_there_are_blocks() -> None:
 def test_command(line: str, desk: Path) -> None:
     if "shakespeare" in line and not os.environ.get("GLASSGPT_DATA"):
         pytest.skip("tinyshakespeare is not in $GLASSGPT_DATA, and tests download nothing")
-    assert shell(desk, line.replace("examples/", f"{ROOT}/examples/"))
+    said = shell(desk, line.replace("examples/", f"{ROOT}/examples/"))
+    assert said or " chat " in line  # to which nobody has said anything

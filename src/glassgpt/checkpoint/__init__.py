@@ -1,5 +1,6 @@
 """Floor 3: runs on disk."""
 
+from glassgpt.checkpoint.adapter import load_with_adapter, save_adapter
 from glassgpt.checkpoint.durable import write_json
 from glassgpt.checkpoint.examination import examine, glance
 from glassgpt.checkpoint.health import RunHealth, StepHealth
@@ -27,11 +28,13 @@ __all__ = [
     "hinted",
     "load_run",
     "load_weights",
+    "load_with_adapter",
     "newest_valid",
     "prune",
     "read_json",
     "read_state",
     "read_tensors",
+    "save_adapter",
     "save_step",
     "set_aside",
     "set_hint",

@@ -21,7 +21,7 @@ from glassgpt.checkpoint.store import BadStep, newest_valid, read_tensors, steps
 from glassgpt.checkpoint.untrusted import read_json, refuse_links
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
-from glassgpt.models import Model, build
+from glassgpt.models import Model, build, merge_adapters
 from glassgpt.tokenizers import Tokenizer, load_tokenizer
 
 MAX_LINE = 1 << 20
@@ -185,10 +185,12 @@ class Run:
         """
         return layout((config or self.config()).model, self.tokenizer().n_vocab)
 
-    def model(self, device: torch.device | str = "cpu") -> Model:
+    def model(self, device: torch.device | str = "cpu", *, merged: bool = True) -> Model:
         """The model with its best weights, ready to be used (no dropout).
 
-        Nothing is allocated before the checkpoint is known to hold what config.json asks for.
+        Adapters are added to the matrices that they stand beside, so that it is a model like any other;
+        without `merged` they are kept apart. Nothing is allocated before the checkpoint is known to hold
+        what config.json asks for.
         """
         config, tokenizer = self.config(), self.tokenizer()
         planned = layout(config.model, tokenizer.n_vocab)
@@ -197,8 +199,11 @@ class Run:
             file = step / "model.safetensors"
             check_weights(read_header(file), planned, file)
         tensors = read_tensors(step, "model")
+        shape = config.model
+        if merged and shape.lora_rank:
+            tensors, shape = merge_adapters(tensors, shape)
         with NoValues():
-            model = build(config.model, tokenizer.n_vocab)
+            model = build(shape, tokenizer.n_vocab)
         load_weights(model, tensors)
         return model.to(device).eval()
 

@@ -10,9 +10,10 @@ from glassgpt.cli.opening import command_for
 from glassgpt.cli.render import count, printable, verdict_table
 from glassgpt.config import DataConfig, ModelConfig
 from glassgpt.data import MEASURED
-from glassgpt.train import AnswerTask, GapTask, Session, TextTask
+from glassgpt.train import AnswerTask, ChatTask, GapTask, Session, TextTask
 
 USES = {
+    "chat": "Talk to it    glassgpt chat {}",
     "sample": "Let it write  glassgpt sample {}",
     "translate": 'Use it        glassgpt translate {} "a text like those it learned from"',
     "ask": 'Use it        glassgpt ask {0} {0}/samples/held-out.png "a question"',
@@ -31,6 +32,10 @@ def _material(session: Session) -> list[str]:
             classes = f", {len(labels)} classes" if labels else ""
             n_train, n_val = count(len(data.train)), count(len(data.val))
             return [f"examples   {n_train} to learn{images}{classes}, {n_val} held out"]
+        case ChatTask(data=data) as task:
+            n_train, n_val = count(len(data.train)), count(len(data.val))
+            said = f"{count(data.train.n_chars)} characters of the assistant"
+            return [f"chat       {n_train} conversations to learn ({said}), {n_val} held out"]
         case TextTask(data=data) as task:
             n_train, n_val = count(data.train.n_chars), count(data.val.n_chars)
             lines = [f"text       {n_train} characters to learn, {n_val} held out"]
@@ -66,9 +71,24 @@ def about(session: Session) -> list[str]:
         f"tokenizer  {session.task.tokenizer.describe()}",
         f"model      {_shape(config.model)}, {n_params} parameters, block {config.model.block_size}, "
         f"on {trainer.learner.device} in {dtype}",
+        *_beginning(session),
         f"run        {session.folder.path}",
         "",
     ]
+
+
+def _beginning(session: Session) -> list[str]:
+    """What the run begins with, where that is another run, and how much of it is trained."""
+    config, model = session.trainer.config, session.trainer.model
+    if config.tune.run is None:
+        return []
+    lines = [f"from       {config.tune.step} of {config.tune.run}"]
+    if rank := config.model.lora_rank:
+        n = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        lines.append(
+            f"adapters   of rank {rank}: {count(n)} weights are trained, the others stay as they are"
+        )
+    return lines
 
 
 def print_end(console: Console, session: Session, sample: str) -> None:
@@ -79,13 +99,19 @@ def print_end(console: Console, session: Session, sample: str) -> None:
     console.print(verdict_table(verdict))
     console.print(f"\n{verdict.sentence}\n", markup=False, highlight=False)
     console.print(
-        f"{USES[command_for(session.trainer.config.model)].format(path)}\n"
+        f"{USES[_command(session)].format(path)}\n"
         f"Go on         glassgpt resume {path} {_longer(session)}\n"
         "Compare runs  glassgpt runs",
         style="dim",
         markup=False,
         highlight=False,
     )
+
+
+def _command(session: Session) -> str:
+    """The command that uses what was trained."""
+    chats = isinstance(session.task, ChatTask)
+    return "chat" if chats else command_for(session.trainer.config.model)
 
 
 def _longer(session: Session) -> str:

@@ -24,6 +24,7 @@ COMMANDS = {
     "train": "Train a model on your own text.",
     "resume": "Go on with a run from its last checkpoint.",
     "sample": "Let a trained model write.",
+    "chat": "Talk to a model that was trained on conversations.",
     "translate": "Translate with a trained seq2seq model.",
     "ask": "Ask a trained captioner about an image.",
     "classify": "Say which class a text belongs to.",
@@ -33,6 +34,7 @@ COMMANDS = {
     "baselines": "Say what counting and compressing alone achieve on a text.",
     "runs": "List the runs in a folder and how they compare with counting.",
     "import": "Make a run of a checkpoint that nanoGPT has trained.",
+    "adapter": "Write what a run with --lora-rank has learned into a small file.",
     "bench": "Measure how fast a trained model is on this machine.",
     "verify": "Say whether a run is whole, and what of it can be used.",
 }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from glassgpt.checkpoint import load_run
+from glassgpt.checkpoint import load_run, load_with_adapter
 from glassgpt.config import ModelConfig
+from glassgpt.data import CHAT_SPECIALS
 from glassgpt.errors import UserError
 from glassgpt.models import Model
 from glassgpt.tokenizers import Tokenizer
@@ -44,3 +45,17 @@ def open_for(command: str, run: Path, device: str) -> tuple[Model, Tokenizer]:
             f"use `glassgpt {right} {run}`"
         )
     return model, tokenizer
+
+
+def open_chat(run: Path, device: str, adapter: Path | None = None) -> tuple[Model, Tokenizer]:
+    """The best model of a run that has learned from conversations, and its tokenizer."""
+    if adapter is None:
+        model, tokenizer = load_run(run, choose_device(device))
+    else:
+        model, tokenizer = load_with_adapter(run, adapter, choose_device(device))
+    if all(name in tokenizer.specials for name in CHAT_SPECIALS):
+        return model, tokenizer
+    use = f"`glassgpt {command_for(model.config)} {run}` uses it"
+    if model.config.family == "gpt":
+        use += f", and `glassgpt train chat.jsonl --from {run}` teaches it to chat"
+    raise UserError(f"{run} has not learned from conversations: {use}")

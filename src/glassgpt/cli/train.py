@@ -45,6 +45,7 @@ def train(
 
     Reads what is given, holds out a part, trains a tokenizer, counts what tables achieve on the held-out
     part, trains a model, and says how it compares. Without a source it learns the documentation of Python.
+    With --from RUN the model begins with what another one has learned.
 
     Parameters
     ----------
@@ -52,11 +53,12 @@ def train(
         Files, folders, globs, `-` for standard input, a corpus: python (when none is given), shakespeare; or
         a task: dates, scenes, scenes-3x3, multi30k-en-de. With --model seq2seq pairs of texts (tsv, csv,
         jsonl, or two files with the same number of lines), with --model captioner a folder of images with
-        captions.csv, with --model encoder text, or a table with a column of labels.
+        captions.csv, with --model encoder text, or a table with a column of labels. A jsonl of `messages`
+        (system, user, assistant) makes a model to talk to, with `glassgpt chat`.
     out
         Folder of the run; by default below runs/, named after the first source.
     config
-        TOML file with tables data, tokenizer, model, optim and train; options given here win over it.
+        TOML file with tables data, tokenizer, model, optim, train and tune; options given here win over it.
     resume
         Continue this run from its last checkpoint; --steps and --minutes then name its length in all.
     json

@@ -2,7 +2,14 @@
 
 from glassgpt.config.base import merge, preset
 from glassgpt.config.model import ModelConfig
-from glassgpt.config.schema import DataConfig, OptimConfig, RunConfig, TokenizerConfig, TrainConfig
+from glassgpt.config.schema import (
+    DataConfig,
+    OptimConfig,
+    RunConfig,
+    TokenizerConfig,
+    TrainConfig,
+    TuneConfig,
+)
 
 __all__ = [
     "DataConfig",
@@ -11,6 +18,7 @@ __all__ = [
     "RunConfig",
     "TokenizerConfig",
     "TrainConfig",
+    "TuneConfig",
     "merge",
     "preset",
 ]

@@ -64,6 +64,12 @@ class ModelConfig(Config):
     """Base of the rotary frequencies."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout on embeddings and on the outputs of attention and MLP."""
+    lora_rank: int = Field(default=0, ge=0, le=4096)
+    """With --from: train matrices of this rank beside those of the blocks, which stay as they are; 0: all."""
+    lora_alpha: float | None = Field(default=None, gt=0)
+    """Their product is scaled by alpha / rank; by default alpha is twice the rank."""
+    new_tokens: Annotated[int, Parameter(parse=False)] = Field(default=0, ge=0)
+    """Tokens at the end of the vocabulary whose rows are trained beside them; found from the data."""
     image_size: int = Field(default=64, ge=4, le=1024)
     """Width and height to which a captioner's images are brought, in pixels."""
     patch_size: int = Field(default=8, ge=1, le=256)
@@ -115,6 +121,17 @@ class ModelConfig(Config):
                 f"image_size ({self.image_size}) must be a multiple of patch_size ({self.patch_size})"
             )
         return self
+
+    @model_validator(mode="after")
+    def _check_lora(self) -> Self:
+        if self.lora_rank and self.family != "gpt":
+            raise ValueError(f"lora_rank is for gpt, not for {self.family}: leave it out")
+        return self
+
+    @property
+    def lora_scale(self) -> float:
+        """By what the product of two adapters is multiplied: alpha / rank."""
+        return 2.0 if self.lora_alpha is None else self.lora_alpha / max(1, self.lora_rank)
 
     @property
     def encoder_layers(self) -> int:

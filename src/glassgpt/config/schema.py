@@ -36,6 +36,8 @@ class DataConfig(Config):
     """Encoding of the files; detected when not given."""
     val_fraction: float = Field(default=0.1, gt=0, le=0.5)
     """Share of the text, at its end, that is held out for validation."""
+    chat: Annotated[bool, Parameter(parse=False)] = False
+    """The sources are conversations, of which the assistant's words are learned; found in the data."""
 
 
 @Parameter(name="*")
@@ -128,6 +130,18 @@ class TrainConfig(Config):
         return self
 
 
+@Parameter(name="*")
+class TuneConfig(Config):
+    """What a run begins with, where that is not chance."""
+
+    run: Annotated[str | None, Parameter(name="--from")] = None
+    """Folder of a run whose best weights, tokenizer and shape this one begins with."""
+    step: Annotated[str, Parameter(parse=False)] = ""
+    """Which of its steps that was."""
+    sha256: Annotated[str, Parameter(parse=False)] = ""
+    """Of the file of that step's weights."""
+
+
 class RunConfig(Config):
     """Everything that decides a run. What is not given comes from the presets of the task and the family.
 
@@ -142,6 +156,7 @@ class RunConfig(Config):
     model: ModelConfig = Field(default_factory=lambda: ModelConfig.model_validate({}))
     optim: OptimConfig = Field(default_factory=OptimConfig)
     train: TrainConfig = Field(default_factory=TrainConfig)
+    tune: TuneConfig = Field(default_factory=TuneConfig)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -158,6 +173,14 @@ class RunConfig(Config):
             table.__pydantic_fields_set__ = set(tables.get(name, ()))
         config.__pydantic_fields_set__ = set(tables)
         return config
+
+    @model_validator(mode="after")
+    def _check_base(self) -> Self:
+        if self.model.lora_rank and self.tune.run is None:
+            raise ValueError(
+                "lora_rank: adapters stand beside weights that were learned before; say whose with --from RUN"
+            )
+        return self
 
 
 def _presets_for(tables: dict[str, Any]) -> dict[str, Any]:

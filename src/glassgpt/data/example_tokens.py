@@ -59,6 +59,8 @@ class ExampleSplit:
     """(n_examples,): which of the images each example is about."""
     images: np.ndarray | None = None
     """(N, channels, H, W) of uint8."""
+    asked: np.ndarray | None = None
+    """(number of ids of `text`,) of bool: which tokens are predicted, where that is no single answer."""
 
     def __len__(self) -> int:
         return len(self.text)
@@ -70,6 +72,8 @@ class ExampleSplit:
 
     def batch(self, rows: np.ndarray) -> Batch:
         """These examples as a batch."""
+        if self.asked is not None:
+            return self._parts(rows, self.asked)
         given = torch.from_numpy(self.given.matrix(rows, PAD))  # (B, S)
         text = torch.from_numpy(self.text.matrix(rows, PAD))  # (B, T + 1)
         n_prompt = torch.from_numpy(self.n_prompt[rows])[:, None]  # (B, 1)
@@ -82,6 +86,12 @@ class ExampleSplit:
             return Batch(tokens, targets, given)
         used, source_of = np.unique(self.image[rows], return_inverse=True)
         return Batch(tokens, targets, torch.from_numpy(self.images[used]), torch.from_numpy(source_of))
+
+    def _parts(self, rows: np.ndarray, asked: np.ndarray) -> Batch:
+        """Texts of which some parts are predicted, such as conversations."""
+        text = torch.from_numpy(self.text.matrix(rows, PAD))  # (B, T + 1)
+        wanted = torch.from_numpy(Ragged(asked, self.text.starts).matrix(rows, 0)).bool()  # (B, T + 1)
+        return Batch(text[:, :-1].contiguous(), text[:, 1:].where(wanted[:, 1:], IGNORE))
 
 
 @dataclass(frozen=True)
@@ -199,4 +209,5 @@ def _split(arrays: dict[str, np.ndarray]) -> ExampleSplit:
         n_bytes,
         arrays.get("image"),
         arrays.get("images"),
+        arrays.get("asked"),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from glassgpt.errors import UserError
 
 MIN_EXAMPLES = 20
 """Fewer can't be split and measured."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,8 @@ class ExampleCorpus:
 
 
 def split_by_group(
-    examples: Sequence[Example], group_of: Callable[[Example], str], val_fraction: float
-) -> tuple[list[Example], list[Example]]:
+    examples: Sequence[T], group_of: Callable[[T], str], val_fraction: float
+) -> tuple[list[T], list[T]]:
     """Train and val; examples of one group (same source, same image) all lie on the same side.
 
     Groups are held out in the order of the SHA-256 of their name, so that sorted files are no trap and the

@@ -14,6 +14,7 @@ from glassgpt.diagnose.counted_answers import (
     most_frequent_per_question,
     target_ngram,
 )
+from glassgpt.diagnose.counted_replies import Said, counted_replies
 from glassgpt.diagnose.finding import Finding, Outcome
 from glassgpt.diagnose.initial_loss import expected_initial_loss, initial_loss_noise
 from glassgpt.diagnose.ladder import baselines
@@ -28,6 +29,7 @@ __all__ = [
     "Finding",
     "NGram",
     "Outcome",
+    "Said",
     "Score",
     "TwoSided",
     "Verdict",
@@ -36,6 +38,7 @@ __all__ = [
     "bleu",
     "copy_source",
     "counted_classes",
+    "counted_replies",
     "exact_answers",
     "expected_initial_loss",
     "initial_loss_noise",

@@ -131,6 +131,7 @@ def _versus(model: Score, other: Score) -> str:
 
 
 def _phrase(score: Score) -> str:
-    if score.name.endswith("gram"):
-        return f"a table of counted {score.name}s"
+    kind, comma, besides = score.name.partition(",")
+    if kind.endswith("gram"):
+        return f"a table of counted {kind}s{comma}{besides}"
     return {"uniform": "a uniform guess", "xz": "the file compressor xz"}.get(score.name, score.name)

@@ -2,6 +2,7 @@
 
 from glassgpt.generate.answering import Answer, Filled, answer, classify, fill, masked_ids, translate
 from glassgpt.generate.beam import Hypothesis, beam_search
+from glassgpt.generate.chatting import reply, seen
 from glassgpt.generate.completing import Completion, complete, generate, sample_text
 from glassgpt.generate.drafting import Draft
 from glassgpt.generate.engine import Engine, Request, Token
@@ -34,9 +35,11 @@ __all__ = [
     "measure_speed",
     "multinomial",
     "probabilities",
+    "reply",
     "rounded",
     "sample",
     "sample_text",
+    "seen",
     "stream_text",
     "translate",
 ]

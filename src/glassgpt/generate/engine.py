@@ -8,7 +8,7 @@ it takes, and the sums by a rounding. Text is completing.py's affair, here there
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -146,7 +146,7 @@ class Engine:
                 self._leave(slot)
                 break
 
-    def stream(self, request: Request) -> Iterator[Token]:
+    def stream(self, request: Request) -> Generator[Token]:
         """The tokens of one request as they come; others may be streamed in turns with it.
 
         Closing the iterator cancels the request.

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from glassgpt.config import ModelConfig
 from glassgpt.generate.decoder import Decoder, Ids, exchange
 from glassgpt.generate.packing import Precision, pack
-from glassgpt.models import GPT
+from glassgpt.models import GPT, Captioner, Seq2Seq
 from glassgpt.nn import Attention, Block, Memory, SwigluMLP
 
 Rope = tuple[Tensor, Tensor]
@@ -56,8 +56,10 @@ class PackedDecoder(Decoder):
 
     @staticmethod
     def can_stand_for(model: GPT) -> bool:
-        """Whether nobody watches or edits the model, and its matrices are plain ones, without adapters."""
-        if any(module._forward_hooks or module._forward_pre_hooks for module in model.modules()):
+        """Whether the model is one of ours, unwatched and unedited, its matrices plain, without adapters."""
+        if type(model) not in (GPT, Seq2Seq, Captioner) or any(
+            module._forward_hooks or module._forward_pre_hooks for module in model.modules()
+        ):
             return False
         matrices: list[nn.Module] = [model.lm_head]
         for block in model.blocks:

@@ -1,6 +1,7 @@
 """Floor 2: whole models, each a composition of the parts in `nn`."""
 
 from glassgpt.config import ModelConfig
+from glassgpt.models.adapters import adapt, merge_adapters
 from glassgpt.models.base import Model
 from glassgpt.models.bigram import Bigram
 from glassgpt.models.captioner import Captioner
@@ -8,14 +9,25 @@ from glassgpt.models.encoder import Classifier, Encoder, MaskedLM
 from glassgpt.models.gpt import GPT
 from glassgpt.models.seq2seq import Seq2Seq
 
-__all__ = ["GPT", "Bigram", "Captioner", "Classifier", "Encoder", "MaskedLM", "Model", "Seq2Seq", "build"]
+__all__ = [
+    "GPT",
+    "Bigram",
+    "Captioner",
+    "Classifier",
+    "Encoder",
+    "MaskedLM",
+    "Model",
+    "Seq2Seq",
+    "build",
+    "merge_adapters",
+]
 
 
 def build(config: ModelConfig, n_vocab: int) -> Model:
     """The model that a configuration describes, with fresh weights from torch's generator."""
     match config.family:
         case "gpt":
-            return GPT(config, n_vocab)
+            return adapt(GPT(config, n_vocab)) if config.lora_rank else GPT(config, n_vocab)
         case "bigram":
             return Bigram(config, n_vocab)
         case "encoder":

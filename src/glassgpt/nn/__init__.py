@@ -10,6 +10,7 @@ from glassgpt.nn.attention import (
 from glassgpt.nn.block import Block, Memory
 from glassgpt.nn.cache import KVCache, LayerKV, MemoryKV
 from glassgpt.nn.init import init_weights
+from glassgpt.nn.lora import GrownEmbedding, GrownHead, LoraLinear
 from glassgpt.nn.mask import PAD, AttnMask
 from glassgpt.nn.mlp import GeluMLP, SwigluMLP, make_mlp
 from glassgpt.nn.ngram import NgramEmbedding, make_ngrams
@@ -28,8 +29,11 @@ __all__ = [
     "AttnMask",
     "Block",
     "GeluMLP",
+    "GrownEmbedding",
+    "GrownHead",
     "KVCache",
     "LayerKV",
+    "LoraLinear",
     "Memory",
     "MemoryKV",
     "NgramEmbedding",

@@ -48,6 +48,10 @@ class Tokenizer(Protocol):
         """One line for people, such as `char: 65 characters + 256 bytes for all others`."""
         ...
 
+    def with_specials(self, names: Iterable[str]) -> "Tokenizer":
+        """The same with more special tokens, whose ids come after all others; those it has stay."""
+        ...
+
     def save(self, path: Path) -> None:
         """Write one JSON file that `load_tokenizer` reads, and `tokenizers.Tokenizer.from_file` too."""
         ...
@@ -75,6 +79,9 @@ class TableTokenizer(ABC):
     @abstractmethod
     def spec(self) -> dict[str, Any]:
         """The tokenizer as the JSON object of a `tokenizers` file."""
+
+    def _lacking(self, names: Iterable[str]) -> list[str]:
+        return [name for name in names if name not in self.specials]
 
     def _and_specials(self) -> str:
         return f" + {' '.join(self.specials)}" if self.specials else ""

@@ -94,6 +94,12 @@ class BpeTokenizer(TableTokenizer):
         inner.decoder = decoders.ByteLevel()
         return cls(inner, {token["content"]: token["id"] for token in spec["added_tokens"]})
 
+    def with_specials(self, names: Iterable[str]) -> BpeTokenizer:
+        """The same with more special tokens, after all others."""
+        vocab = {**self._inner.get_vocab(), **self.specials}
+        added = number_specials(self._lacking(names), vocab, first=self.n_vocab)
+        return BpeTokenizer(self._inner, {**self.specials, **added})
+
     def encode_array(self, text: str) -> np.ndarray:
         pieces, parts = _pieces(text), [np.empty(0, self.dtype)]
         while batch := list(islice(pieces, _BATCH)):

@@ -23,6 +23,10 @@ class ByteTokenizer(TableTokenizer):
         numbered = number_specials(specials, self._vocab, first=256)
         super().__init__([bytes([byte]) for byte in range(256)] + [b""] * len(numbered), numbered)
 
+    def with_specials(self, names: Iterable[str]) -> "ByteTokenizer":
+        """The same with more special tokens, after all others."""
+        return ByteTokenizer([*self.specials, *self._lacking(names)])
+
     def encode_array(self, text: str) -> np.ndarray:
         return np.frombuffer(encoded(text), np.uint8).astype(self.dtype)
 

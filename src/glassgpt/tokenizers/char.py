@@ -56,6 +56,14 @@ class CharTokenizer(TableTokenizer):
             seen[_code_points(chunk)] = True
         return cls(map(chr, np.flatnonzero(seen).tolist()), specials, fallback=fallback)
 
+    def with_specials(self, names: Iterable[str]) -> "CharTokenizer":
+        """The same with more special tokens, after all others.
+
+        >>> CharTokenizer("ab", ["<eos>"]).with_specials(["<end>", "<eos>"]).specials
+        {'<eos>': 258, '<end>': 259}
+        """
+        return CharTokenizer(self.chars, [*self.specials, *self._lacking(names)], fallback=self.fallback)
+
     def encode_array(self, text: str) -> np.ndarray:
         pieces = [self._encode_piece(text[i : i + _PIECE]) for i in range(0, len(text), _PIECE)]
         return pieces[0] if len(pieces) == 1 else np.concatenate([np.empty(0, self.dtype), *pieces])

@@ -1,6 +1,7 @@
 """Floor 4: training, from sources to a verdict."""
 
 from glassgpt.train.answer_task import AnswerTask
+from glassgpt.train.chat_task import ChatTask
 from glassgpt.train.distributed import Dist
 from glassgpt.train.events import Evaluated, Event, Sampled, Saved, StepDone, Warned
 from glassgpt.train.importing import import_nanogpt
@@ -15,6 +16,7 @@ from glassgpt.train.trainer import Trainer
 __all__ = [
     "AnswerTask",
     "Budget",
+    "ChatTask",
     "CrossEntropy",
     "Dist",
     "Evaluated",

@@ -63,6 +63,10 @@ class Learner:
         if config.train.compile:
             self.objective.compile()
 
+    def begin_with(self, tensors: dict[str, Tensor]) -> None:
+        """Begin with these weights; what they do not name (adapters) keeps its own."""
+        load_weights(self.model, weights(self.model) | tensors)
+
     def gradient(self, batches: list[Batch]) -> Gradient:
         """Leave the gradient of the mean loss over all batches in the parameters, clipped."""
         n_tokens = sum(int((batch.targets != IGNORE).sum()) for batch in batches)

@@ -112,6 +112,7 @@ def make_optimizers(model: nn.Module, config: OptimConfig) -> dict[str, Optimize
     in_blocks = [p for block in model.modules() if isinstance(block, Block) for p in _matrices(block)]
     for_muon = set(in_blocks) if config.optimizer == "muon" else set()
     tables = [part.table.weight for part in model.modules() if isinstance(part, NgramEmbedding)]
+    tables = [table for table in tables if table.requires_grad]
     embeddings = {part.weight for part in model.modules() if isinstance(part, nn.Embedding)}
     decays = [p for p in _matrices(model) if p not in for_muon | embeddings]
     others = [p for p in model.parameters() if p.requires_grad and p not in {*for_muon, *decays, *tables}]

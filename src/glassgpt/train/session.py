@@ -17,11 +17,23 @@ from filelock import FileLock, Timeout
 from glassgpt.checkpoint import Run, steps, write_json
 from glassgpt.checkpoint.durable import make_folder
 from glassgpt.config import RunConfig
-from glassgpt.data import SPECIALS, Corpus, ExampleCorpus, fit_examples, read_corpus, read_examples
+from glassgpt.data import (
+    CHAT_SPECIALS,
+    SPECIALS,
+    ChatCorpus,
+    Corpus,
+    ExampleCorpus,
+    fit_examples,
+    is_chat,
+    read_chat,
+    read_corpus,
+    read_examples,
+)
 from glassgpt.diagnose import AnswersVerdict, Score, Verdict
 from glassgpt.errors import UserError
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
 from glassgpt.train.answer_task import AnswerTask
+from glassgpt.train.chat_task import ChatTask
 from glassgpt.train.device import choose_device
 from glassgpt.train.distributed import Dist
 from glassgpt.train.events import Event
@@ -29,10 +41,12 @@ from glassgpt.train.metrics import check_trackers
 from glassgpt.train.task import Task
 from glassgpt.train.text_task import GapTask, TextTask
 from glassgpt.train.trainer import Trainer
+from glassgpt.train.tuning import first_weights, for_chat, tuned
 
 LOCK, OWNER = ".lock", ".lock.json"
 """What whoever writes to a run holds, and who that is."""
 
+AnyCorpus = Corpus | ExampleCorpus | ChatCorpus
 Stage = Callable[[str], None]
 """Is told, in a few words, what is being done."""
 
@@ -96,9 +110,12 @@ def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambd
     if not dist.is_first:
         return _join(dist)
     check_trackers(config)
+    config = tuned(config)
     stage("reading " + ", ".join(config.data.sources))
     if (corpus := read_examples(config)) is not None:
         config = _with_facts(config, corpus)
+    elif config.model.family == "gpt" and is_chat(config.data):
+        config, corpus = for_chat(config), read_chat(config.data)
     else:
         corpus = read_corpus(config.data)
     path = Path(out) if out else new_path(config)
@@ -109,7 +126,7 @@ def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambd
         undo.callback(withdraw, path, made)
         undo.callback(lock.release, force=True)
         run, task, notes = _make(path, config, corpus, stage)
-        session = Session(run, Trainer(run, config, task, dist), notes, lock)
+        session = Session(run, _beginning(run, config, task, dist), notes, lock)
         undo.pop_all()
     dist.said_by_first(str(path))
     return session
@@ -119,34 +136,51 @@ def _join(dist: Dist) -> Session:
     """The run that the first process has made."""
     run = Run.open(dist.said_by_first(""))
     config = run.config()
-    return Session(run, Trainer(run, config, _open(config, run), dist), (), None)
+    return Session(run, _beginning(run, config, _open(config, run), dist), (), None)
+
+
+def _beginning(run: Run, config: RunConfig, task: Task, dist: Dist) -> Trainer:
+    """A trainer before its first step."""
+    trainer = Trainer(run, config, task, dist)
+    if config.tune.run is not None:
+        trainer.learner.begin_with(first_weights(config, task.tokenizer.n_vocab))
+    return trainer
 
 
 def _make(
-    path: Path, config: RunConfig, corpus: Corpus | ExampleCorpus, stage: Stage
+    path: Path, config: RunConfig, corpus: AnyCorpus, stage: Stage
 ) -> tuple[Run, Task, tuple[str, ...]]:
     """A new run with its tokenizer, its data and its baselines; and what the user should hear."""
-    stage(f"training the {config.tokenizer.kind} tokenizer")
-    specials = () if config.model.labels else SPECIALS.get(config.model.family, ())
-    kind, vocab_size = config.tokenizer.kind, config.tokenizer.vocab_size
+    tokenizer = _tokenizer(config, corpus, stage)
     if isinstance(corpus, ExampleCorpus):
-        tokenizer = train_tokenizer(kind, corpus.texts(), vocab_size=vocab_size, specials=specials)
         corpus = fit_examples(config, corpus, tokenizer)
-        run = Run.create(path, config)
-    else:
-        run = Run.create(path, config)
-        tokenizer = train_tokenizer(kind, corpus.train.chunks(), vocab_size=vocab_size, specials=specials)
+    run = Run.create(path, config)
     tokenizer.save(run.tokenizer_file)
     stage("counting what there is to beat")
     task = _prepare(config, corpus, tokenizer, run)
     run.seal_data()
     run.sync()  # no step may outlive what it needs
-    return run, task, corpus.notes
+    return run, task, (*corpus.notes, *task.notes)
 
 
-def _prepare(config: RunConfig, corpus: Corpus | ExampleCorpus, tokenizer: Tokenizer, run: Run) -> Task:
+def _tokenizer(config: RunConfig, corpus: AnyCorpus, stage: Stage) -> Tokenizer:
+    """That of the run which this one begins with, or one that is trained on the text."""
+    specials = () if config.model.labels else SPECIALS.get(config.model.family, ())
+    if config.data.chat:
+        specials = CHAT_SPECIALS
+    if config.tune.run is not None:
+        return Run.open(config.tune.run).tokenizer().with_specials(specials)
+    kind, vocab_size = config.tokenizer.kind, config.tokenizer.vocab_size
+    stage(f"training the {kind} tokenizer")
+    texts = corpus.train.chunks() if isinstance(corpus, Corpus) else corpus.texts()
+    return train_tokenizer(kind, texts, vocab_size=vocab_size, specials=specials)
+
+
+def _prepare(config: RunConfig, corpus: AnyCorpus, tokenizer: Tokenizer, run: Run) -> Task:
     if isinstance(corpus, ExampleCorpus):
         return AnswerTask.prepare(config, corpus, tokenizer, run)
+    if isinstance(corpus, ChatCorpus):
+        return ChatTask.prepare(config, corpus, tokenizer, run)
     kind = GapTask if config.model.family == "encoder" else TextTask
     return kind.prepare(config, corpus, tokenizer, run)
 
@@ -155,6 +189,8 @@ def _open(config: RunConfig, run: Run) -> Task:
     family, tokenizer = config.model.family, run.tokenizer()
     if family in ("seq2seq", "captioner") or config.model.labels:
         return AnswerTask.open(config, tokenizer, run)
+    if config.data.chat:
+        return ChatTask.open(config, tokenizer, run)
     kind = GapTask if family == "encoder" else TextTask
     return kind.open(config, tokenizer, run)
 

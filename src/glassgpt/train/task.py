@@ -37,6 +37,8 @@ class Task(ABC):
     val: Lengths
     has_answers = False
     """Whether a prediction is right or wrong as a whole, so that those that are right can be counted."""
+    notes: tuple[str, ...] = ()
+    """What the user should hear of how the data were prepared."""
     tokens_per_char: float
     """Of what is predicted in training: turns nats per token into nats per character."""
 

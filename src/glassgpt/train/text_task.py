@@ -56,13 +56,7 @@ class TextTask(Task):
     @classmethod
     def open(cls, config: RunConfig, tokenizer: Tokenizer, run: Run) -> Self:
         """What `prepare` left in a run."""
-        data = open_tokens(run.data)
-        try:
-            stored = json.loads(run.baselines_file.read_text("utf-8"))
-            scores = list(Verdict.from_dict(stored).scores)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{run.baselines_file} is damaged ({error}); train the run anew") from error
-        return cls(config, tokenizer, data, scores)
+        return cls(config, tokenizer, open_tokens(run.data), stored_scores(run))
 
     @classmethod
     def count_baselines(
@@ -147,6 +141,15 @@ class GapTask(TextTask):
         if "[?]" not in text:
             return text
         return f"{text}\n\n{fill(model, self.tokenizer, text).text}"
+
+
+def stored_scores(run: Run) -> list[Score]:
+    """The baselines that were counted when a run began."""
+    try:
+        stored = json.loads(run.baselines_file.read_text("utf-8"))
+        return list(Verdict.from_dict(stored).scores)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{run.baselines_file} is damaged ({error}); train the run anew") from error
 
 
 def _lengths(tokenizer: Tokenizer, val: Split, hidden: np.ndarray) -> Lengths:

@@ -1,0 +1,128 @@
+"""Adapters in a file of their own: what a run with --lora-rank has learned, without the weights beside it.
+
+Such a file is of use only with the run that it was trained beside; it knows the SHA-256 of that run's
+weights, and is refused elsewhere. A whole run needs none of this: it holds both.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from glassgpt.checkpoint.fitting import layout
+from glassgpt.checkpoint.header import Spec, read_header
+from glassgpt.checkpoint.manifest import read_manifest
+from glassgpt.checkpoint.run import Run, load_weights, weights
+from glassgpt.checkpoint.store import read_tensors
+from glassgpt.config import ModelConfig
+from glassgpt.errors import UserError
+from glassgpt.models import Model, build, merge_adapters
+from glassgpt.models.adapters import ADAPTERS
+from glassgpt.tokenizers import Tokenizer
+
+FORMAT = "glassgpt-adapter-1"
+ROWS = ".rows"
+"""Ends the name of the rows of new tokens, which are kept as they came out."""
+
+
+def save_adapter(run: Path | str, file: Path | str) -> Path:
+    """Write the adapters of a run's best step, and its new tokens' rows, as safetensors.
+
+    Raises UserError for a run without adapters, and where the file exists already or cannot be written.
+    """
+    trained, file = Run.open(run), Path(file)
+    config, shape = trained.config(), trained.config().model
+    if not shape.lora_rank:
+        raise UserError(f"{trained.path} has no adapters: train them with --from RUN --lora-rank 8")
+    if file.exists():
+        raise UserError(f"{file} exists already: give another name, or remove it first")
+    tensors = read_tensors(trained.best_step(), "model")
+    kept = {name: t for name, t in tensors.items() if _kind(name) in ADAPTERS[:2]}
+    for name in [name for name in tensors if _kind(name) == ADAPTERS[2]]:
+        layer, added = name.removesuffix(f".{ADAPTERS[2]}"), tensors[name]
+        kept[layer + ROWS] = tensors[f"{layer}.weight"][-len(added) :] + added
+    specials = list(trained.tokenizer().specials)
+    about = {
+        "format": FORMAT,
+        "rank": shape.lora_rank,
+        "scale": shape.lora_scale,
+        "specials": specials[len(specials) - shape.new_tokens :],
+        "block_size": shape.block_size,
+        "beside": config.tune.run,
+        "sha256": config.tune.sha256,
+    }
+    try:
+        save_file(kept, file, {"about": json.dumps(about, ensure_ascii=False)})
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"cannot write {file} ({error}): choose another folder") from error
+    return file
+
+
+def load_with_adapter(
+    run: Path | str, file: Path | str, device: torch.device | str = "cpu"
+) -> tuple[Model, Tokenizer]:
+    """The best model of a run with the adapters of a file added to it, and the tokenizer for both.
+
+    Raises UserError for a file that is no adapter, or one that was trained beside other weights.
+    """
+    beside, file = Run.open(run), Path(file)
+    about = _about(file)
+    sha256 = read_manifest(beside.best_step())["files"]["model.safetensors"]["sha256"]
+    if about["sha256"] != sha256:
+        raise UserError(
+            f"{file} was trained beside other weights than the best ones of {beside.path}: give the run that "
+            f"it was made from ({str(about['beside'])[:200]!r}), as it was then"
+        )
+    base = beside.model()
+    tokenizer = beside.tokenizer().with_specials(about["specials"])
+    changes: dict[str, Any] = {"lora_rank": about["rank"], "lora_alpha": about["scale"] * about["rank"]}
+    shape = base.config.model_copy(update={**changes, "block_size": about["block_size"]})
+    tensors = weights(base) | _read(file, shape, base.n_vocab, tokenizer.n_vocab)
+    for name in [name for name in tensors if name.endswith(ROWS)]:
+        weight = name.removesuffix(ROWS) + ".weight"
+        tensors[weight] = torch.cat([tensors[weight], tensors.pop(name)])
+    merged, plain = merge_adapters(tensors, shape)
+    model = build(plain, tokenizer.n_vocab)
+    load_weights(model, merged)
+    return model.to(device).eval(), tokenizer
+
+
+def _about(file: Path) -> dict[str, Any]:
+    """What an adapter says of itself."""
+    try:
+        read_header(file)
+        with safe_open(file, "pt") as opened:
+            about = json.loads((opened.metadata() or {})["about"])
+        rank, specials, sha256 = about["rank"], about["specials"], about["sha256"]
+        good = about["format"] == FORMAT and isinstance(rank, int) and isinstance(sha256, str)
+        good &= isinstance(about["scale"], float) and isinstance(about["block_size"], int)
+        good &= isinstance(specials, list) and all(isinstance(name, str) for name in specials)
+        if good and rank >= 1 and about["block_size"] >= 1 and "beside" in about:
+            return about
+    except UserError:
+        raise
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise UserError(f"{file} is no adapter of glassgpt: make one with `glassgpt adapter RUN FILE`")
+
+
+def _read(file: Path, shape: ModelConfig, n_old: int, n_vocab: int) -> dict[str, Tensor]:
+    """The tensors of an adapter, after their names and shapes were found to be what belongs to the model."""
+    wanted = {name: each for name, each in layout(shape, n_old).shapes.items() if _kind(name) in ADAPTERS}
+    if n_vocab > n_old:
+        rows = ["wte"] if shape.tie_embeddings else ["wte", "lm_head"]
+        wanted |= {name + ROWS: (n_vocab - n_old, shape.n_embd) for name in rows}
+    if read_header(file) != {name: Spec("F32", each) for name, each in wanted.items()}:
+        raise UserError(f"{file} does not fit the model: its tensors are not those of its adapters")
+    with safe_open(file, "pt") as opened:
+        return {name: opened.get_tensor(name) for name in wanted}
+
+
+def _kind(name: str) -> str:
+    return name.rpartition(".")[2]

@@ -1,0 +1,178 @@
+"""From a file of conversations to a conversation, and what is said of files and runs that are none."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import conversations
+from commands import run
+from glassgpt.checkpoint import steps
+
+QUICK = ["--size", "nano", "--block-size", "128", "--steps", "6", "--evals", "2", "--sample-tokens", "16"]
+
+
+@pytest.fixture
+def chat(tmp_path: Path) -> Path:
+    return conversations.write(tmp_path / "chat.jsonl", 200)
+
+
+def test_train_and_chat(tmp_path: Path, chat: Path) -> None:
+    out = run(tmp_path, "train", "chat.jsonl", *QUICK)
+    for said in (
+        "conversations to learn",
+        "question seen",
+        "exact",
+        "user: ",
+        "<assistant> <end>",
+        "(right: ",
+    ):
+        assert said in out
+    assert "glassgpt chat runs/chat" in out
+    asked = b"Spell abc.\n/system Be brief.\n\nWhat is\\\n3 + 4?\n/exit\nnot this\n"
+    options = ["chat", "runs/chat", "--seed", "1", "--max-new-tokens", "9"]
+    plain = run(tmp_path, *options, stdin=asked)
+    assert len(plain.splitlines()) >= 2 and "›" not in plain
+    rows = [json.loads(line) for line in run(tmp_path, *options, "--json", stdin=asked).splitlines()]
+    assert [row["user"] for row in rows] == ["Spell abc.", "What is\n3 + 4?"]
+    assert plain == "".join(row["assistant"] + "\n" for row in rows)
+    assert "finished" in run(tmp_path, "runs")
+    assert "✓" in run(tmp_path, "runs")
+    run(tmp_path, "verify", "runs/chat")
+    config = json.loads((tmp_path / "runs/chat/config.json").read_text())
+    assert config["data"]["chat"] and config["model"]["block_size"] == 128
+
+
+def test_the_block_is_longer_unless_asked_for(tmp_path: Path, chat: Path) -> None:
+    quick = ["--steps", "1", "--evals", "1", "--sample-tokens", "0", "--n-layer", "1"]
+    run(tmp_path, "train", "chat.jsonl", *quick, "--out", "run")
+    assert json.loads((tmp_path / "run/config.json").read_text())["model"]["block_size"] == 256
+
+
+def test_what_was_cut_is_counted(tmp_path: Path, chat: Path) -> None:
+    out = run(tmp_path, "train", "chat.jsonl", *QUICK[:2], "--block-size", "48", *QUICK[4:])
+    assert "conversations are longer than the 48 tokens" in out
+
+
+def test_running_text_if_asked_for(tmp_path: Path, chat: Path) -> None:
+    out = run(tmp_path, "train", "chat.jsonl", *QUICK, "--column", "messages", "--out", "text")
+    assert "xz" in out
+    said = run(tmp_path, "chat", "text", stdin=b"hi\n", code=2)
+    assert "has not learned from conversations" in said and "--from text" in said
+    assert "glassgpt sample text" in said
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ('{"messages": [{"role": "tool", "content": "x"}]}', "chat.jsonl:201: message 1 has the role 'tool'"),
+        ('{"messages": [{"role": "user", "content": "x"}]}', "chat.jsonl:201: the assistant says nothing"),
+        ('{"messages": [{"role": "user", "content": ""}]}', "chat.jsonl:201: message 1, of the user, has no"),
+        ("{", "chat.jsonl:201: not json"),
+    ],
+)
+def test_bad_rows(tmp_path: Path, chat: Path, row: str, says: str) -> None:
+    chat.write_text(chat.read_text() + row + "\n")
+    said = run(tmp_path, "train", "chat.jsonl", *QUICK, code=2)
+    assert says in said and "--skip-bad" in said and not (tmp_path / "runs").exists()
+    assert "1 row skipped" in run(tmp_path, "train", "chat.jsonl", "--skip-bad", *QUICK)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "says"),
+    [
+        ([], b"/frob\n", "/frob is no command"),
+        ([], b"x" * 300 + b"\n", "takes 303 tokens"),
+        ([], b"\xff\n", "standard input is not"),
+        (["--temperature=-1"], b"hi\n", "temperature"),
+        (["--max-new-tokens", "0"], b"hi\n", "--max-new-tokens"),
+        (["--device", "abacus"], b"hi\n", "abacus"),
+    ],
+)
+def test_wrong_use(tmp_path: Path, chat: Path, arguments: list[str], stdin: bytes, says: str) -> None:
+    run(tmp_path, "train", "chat.jsonl", *QUICK, "--tokenizer", "byte", "--out", "run")
+    said = run(tmp_path, "chat", "run", *arguments, stdin=stdin, code=2)
+    assert says in said and "Traceback" not in said
+
+
+def test_a_long_conversation_drops_its_oldest_turns(tmp_path: Path, chat: Path) -> None:
+    run(tmp_path, "train", "chat.jsonl", *QUICK, "--out", "run")
+    said = run(tmp_path, "chat", "run", "--seed", "1", stdin=b"What is the capital of Peru?\n" * 8)
+    assert said.count("has outgrown the 128 tokens") == 1
+
+
+def test_resume_goes_on(tmp_path: Path, chat: Path) -> None:
+    run(tmp_path, "train", "chat.jsonl", *QUICK, "--out", "run")
+    run(tmp_path, "resume", "run", "--steps", "8")
+    assert steps(tmp_path / "run" / "checkpoints")[0].name == "step-0000000008"
+
+
+def test_from_another_run(tmp_path: Path, chat: Path) -> None:
+    (tmp_path / "notes.txt").write_text("The quick brown fox jumps over the lazy dog. " * 60)
+    small = ["--n-layer", "1", "--n-embd", "32"]
+    quick = ["--steps", "3", "--evals", "1", "--sample-tokens", "8"]
+    run(tmp_path, "train", "notes.txt", *small, *quick, "--out", "base")
+    out = run(tmp_path, "train", "chat.jsonl", "--from", "base", "--lora-rank", "2", *quick, "--out", "tuned")
+    assert "of base" in out and "adapters   of rank 2" in out and "+ <system>" in out
+    run(tmp_path, "chat", "tuned", "--max-new-tokens", "3", stdin=b"hi\n")
+    run(tmp_path, "look", "tuned", "hello")
+    run(tmp_path, "verify", "tuned")
+    run(tmp_path, "resume", "tuned", "--steps", "5")
+    run(tmp_path, "train", "notes.txt", "--from", "tuned", *quick, "--out", "again")
+    run(tmp_path, "sample", "again", "--max-new-tokens", "3")
+    for options, says in (
+        (["--from", "nowhere"], "nowhere is not a run"),
+        (["--from", "base", "--n-layer", "2"], "--n-layer 2 contradicts base, where it is 1"),
+        (["--from", "base", "--lora-rank", "99"], "--lora-rank 99 is more than the matrices of base"),
+        (["--lora-rank", "2"], "--from RUN"),
+    ):
+        assert says in run(tmp_path, "train", "chat.jsonl", *options, code=2)
+    assert "keeps its tune" in run(tmp_path, "train", "--resume", "tuned", "--from", "base", code=2)
+    assert "has no adapters" in run(tmp_path, "adapter", "base", "a.safetensors", code=2)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no pseudo-terminals")
+def test_at_a_terminal(tmp_path: Path, chat: Path) -> None:
+    """Ctrl-C stops a reply and not the program; Ctrl-D ends it."""
+    run(tmp_path, "train", "chat.jsonl", *QUICK, "--out", "run")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "glassgpt", "chat", "run", "--max-new-tokens", "100"]
+    environment = os.environ | {"TERM": "dumb", "COLUMNS": "80"}
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment,
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        heard = wait_for(ours, "lists the commands")
+        os.write(ours, b"/nonsense\n")
+        heard += wait_for(ours, "is no command")
+        process.send_signal(signal.SIGINT)
+        heard += wait_for(ours, "Ctrl-D or /exit ends")
+        os.write(ours, b"hello\n")
+        heard += wait_for(ours, "hello")
+        os.write(ours, b"/exit\n")
+        heard += wait_for(ours, "/exit")
+        assert process.wait(60) == 0, heard
+    os.close(ours)
+
+
+def wait_for(terminal: int, text: str, seconds: float = 60.0) -> str:
+    """What a terminal shows until it shows this text."""
+    heard, end = "", time.monotonic() + seconds
+    while text not in heard:
+        assert time.monotonic() < end, heard
+        heard += os.read(terminal, 4096).decode("utf-8", "replace")
+    return heard
