@@ -44,7 +44,7 @@ class Slow:
     def tokens(self) -> tuple[list[int], list[float]]:
         """The ids, and how far each draw was from a border."""
         request, block = self.request, self.model.config.block_size
-        generator = torch.Generator().manual_seed(request.seed or 0)
+        numbers = random.Random(request.seed)
         ids, found, margins = list(request.prompt), [], []
         seen = list(ids) if len(ids) <= block else ids[-(block // 2) :]
         while len(found) < request.max_new_tokens and (not found or found[-1] != request.end):
@@ -57,9 +57,9 @@ class Slow:
                 margins.append((best[0] - best[1]).item())
                 id = int(p.argmax())
             else:
-                u = torch.rand((), generator=generator, dtype=torch.float64)
-                margins.append(border(p[0], u.item()))
-                id = int(choose(p, u[None]))
+                u = numbers.random()
+                margins.append(border(p[0], u))
+                id = int(choose(p, torch.tensor([u], dtype=torch.float64)))
             found.append(id)
             ids.append(id)
             seen = [*seen, id]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from random import Random
 
 import torch
 from torch import Tensor
@@ -75,14 +76,11 @@ class _Writing:
     ticket: int
     request: Request
     ids: list[int]
-    generator: torch.Generator
+    numbers: Random
+    """Uniform in [0, 1): one a token, whatever the device."""
     unread: list[int] = field(default_factory=list)
     n_new: int = 0
     out: deque[Token] = field(default_factory=deque)
-
-    def uniform(self) -> float:
-        """The next number in [0, 1) of this request."""
-        return torch.rand((), generator=self.generator, dtype=torch.float64).item()
 
 
 class Engine:
@@ -124,13 +122,8 @@ class Engine:
         check_prompt(self.model, request.prompt)
         if request.max_new_tokens < 1:
             raise UserError(f"max_new_tokens is {request.max_new_tokens}, but must be at least 1")
-        generator = torch.Generator()  # on the CPU, so that a seed means the same text on every device
-        if request.seed is None:
-            generator.seed()
-        else:
-            generator.manual_seed(request.seed)
         self._tickets += 1
-        writing = _Writing(self._tickets, request, list(request.prompt), generator)
+        writing = _Writing(self._tickets, request, list(request.prompt), Random(request.seed))
         self._waiting.append(writing)
         self._outlets[self._tickets] = writing.out
         return self._tickets
@@ -283,7 +276,7 @@ class Engine:
             if params.temperature == 0:
                 ids = p.argmax(-1).tolist()
             else:
-                u = torch.tensor([writing[i].uniform() for i in rows], dtype=torch.float64)
+                u = torch.tensor([writing[i].numbers.random() for i in rows], dtype=torch.float64)
                 ids = choose(p, u).tolist()
             for row, i in enumerate(rows):
                 tokens[i] = _about(writing[i], ids[row], logits[i], p[row])
