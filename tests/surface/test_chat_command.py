@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import random
 import signal
 import subprocess
 import sys
@@ -176,3 +177,21 @@ def wait_for(terminal: int, text: str, seconds: float = 60.0) -> str:
         assert time.monotonic() < end, heard
         heard += os.read(terminal, 4096).decode("utf-8", "replace")
     return heard
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_it_answers_right(tmp_path: Path) -> None:
+    """Words that it never saw are spelled, capitals are known, dates are written; sums would take longer."""
+    conversations.write(tmp_path / "chat.jsonl", 6000)
+    run(tmp_path, "train", "chat.jsonl", "--steps", "500", "--evals", "2", "--out", "run")
+    rng, asked = random.Random(987_654), list[tuple[str, str]]()
+    while len(asked) < 100:
+        question, answer = (message["content"] for message in conversations.turn(rng))
+        if "=" not in answer:
+            asked.append((question, answer))
+    lines = "".join(f"/reset\n{question}\n" for question, _ in asked)
+    said = run(tmp_path, "chat", "run", "--temperature", "0", stdin=lines.encode()).splitlines()
+    right = sum(mine == answer for mine, (_, answer) in zip(said, asked, strict=True))
+    print(f"{right} of 100 right")
+    assert right >= 90

@@ -21,7 +21,7 @@ CHAT_BLOCK = 256
 MAY_CHANGE = {"dropout", "block_size", "lora_rank", "lora_alpha"}
 """What of a model's shape no weight depends on."""
 OPTIONS = {"family": "--model", "kind": "--tokenizer"}
-SHARE = 0.3
+SHARE = 0.5
 """Of the usual learning rates, where none is given; measured in docs/experiments.md."""
 LORA_LR = 0.01
 """Learning rate of adapters, where none is given."""
