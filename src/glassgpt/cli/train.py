@@ -7,7 +7,7 @@ import signal
 import sys
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -151,8 +151,9 @@ def _stop_on_signal(trainer: Any) -> Iterator[list[int]]:
 
 def _end_at_once(code: int) -> NoReturn:
     """End without waiting for the step that is being written: a disk may hang. What is saved stays whole."""
-    if sys.stdout.isatty():
-        os.write(sys.stdout.fileno(), SHOW_CURSOR)
+    with suppress(OSError, ValueError):  # a terminal that is gone
+        if sys.stdout.isatty():
+            os.write(sys.stdout.fileno(), SHOW_CURSOR)
     os._exit(code)
 
 
