@@ -1,6 +1,6 @@
 # make demo   installs into .venv, trains for a minute on the built-in corpus, prints the verdict and a sample
 # make test   installs what the tests need and runs them
-# make faults kills, cuts the power, fills the disk: the full sweep, about half an hour
+# make faults kills, cuts the power, fills the disk, stops everywhere: the full sweep, over an hour; prints counts
 # make check  format, lint, types, floors
 # make docs   builds the documentation site; make notebooks runs the chapters into docs/chapters anew,
 # make texts  brings the translations of the chapters up to date
@@ -20,7 +20,7 @@ slow: .venv/installed-dev
 	$(BIN)/pytest -q -m slow
 
 faults: .venv/installed-dev
-	$(BIN)/python -m pytest tests/faults -m "slow or not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults tests/equivalence/test_every_stop.py -m "slow or not slow"
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .

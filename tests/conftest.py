@@ -1,13 +1,16 @@
-"""What all tests share: small configurations, and the real data where it is at hand."""
+"""What all tests share: the real data where it is at hand, and counts that are printed at the end."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
+
+COUNTS = pytest.StashKey[list[str]]()
 
 settings.register_profile("patient", deadline=None)  # other work on the machine must not fail a test
 settings.load_profile("patient")
@@ -25,3 +28,16 @@ def shakespeare_file() -> Path:
     if not path.is_file():
         pytest.skip("tinyshakespeare.txt is not in $GLASSGPT_DATA")
     return path
+
+
+@pytest.fixture
+def count(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Notes a line for the summary after the tests."""
+    return request.config.stash.setdefault(COUNTS, []).append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if lines := config.stash.get(COUNTS, []):
+        terminalreporter.section("counts")
+        for line in lines:
+            terminalreporter.write_line(line)

@@ -1,8 +1,15 @@
-"""A run of 50 steps that is stopped after any one of them, and resumed, ends with the same bits."""
+"""A run of 50 steps that is stopped after any one of them, and resumed, ends with the same bits.
+
+As a script it is one of two processes that do so together.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +17,7 @@ import pytest
 import conversations
 from glassgpt.checkpoint import steps
 from glassgpt.config import RunConfig
-from glassgpt.train import StepDone, resume, start
+from glassgpt.train import Dist, StepDone, resume, start
 from material import material
 
 N = 50
@@ -63,10 +70,17 @@ def trained(settings: RunConfig, run: Path, stop_at: int) -> list[bytes]:
     for event in session.run():
         if isinstance(event, StepDone) and event.step == stop_at:
             session.trainer.request_stop()
+    wait_for_all()
     if stop_at < N:
         assert steps(run / "checkpoints")[0].name == f"step-{stop_at:010d}"
         list(resume(run).run())
+        wait_for_all()
     return last(run)
+
+
+def wait_for_all() -> None:
+    """Of several processes, only the first one knows what is on disk."""
+    Dist.from_env().same(0)
 
 
 def source_for(name: str, folder: Path) -> Path:
@@ -88,12 +102,13 @@ def source_for(name: str, folder: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", MODELS)
-def test_stopped_anywhere(name: str, tmp_path: Path) -> None:
+def test_stopped_anywhere(name: str, tmp_path: Path, count: Callable[[str], None]) -> None:
     settings = config(name, source_for(name, tmp_path))
     unbroken = trained(settings, tmp_path / "unbroken", N)
     for stop_at in range(1, N):
         assert trained(settings, tmp_path / "broken", stop_at) == unbroken, f"stopped after {stop_at}"
         shutil.rmtree(tmp_path / "broken")
+    count(f"stopped after each step of {N}, {name}: {N - 1} of {N - 1} resumed bit-equal")
 
 
 @pytest.mark.parametrize("name", ["chat", *BEGUN])
@@ -101,3 +116,46 @@ def test_stopped_in_the_middle(name: str, tmp_path: Path) -> None:
     """The same at one place, for those that the quick tests would else not see."""
     settings = config(name, source_for(name, tmp_path))
     assert trained(settings, tmp_path / "broken", 21) == trained(settings, tmp_path / "unbroken", N)
+
+
+@pytest.mark.slow
+@pytest.mark.dist
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", ["gpt", "seq2seq"])
+def test_two_processes_stopped_anywhere(name: str, tmp_path: Path, count: Callable[[str], None]) -> None:
+    """Both train, stop and resume in turn, without being started anew each time."""
+    source = source_for(name, tmp_path)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    ended = subprocess.run(
+        [*torchrun, __file__, name, str(source), str(tmp_path)],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": search_path()},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    last_words = ended.stdout.splitlines()[-1]
+    assert last_words == f"{N - 1} bit-equal", ended.stdout
+    count(f"stopped after each step of {N}, {name} in two processes: {N - 1} of {N - 1} resumed bit-equal")
+
+
+def search_path() -> str:
+    """Where a process of our own finds what this one has."""
+    return os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+
+
+def train_together(name: str, source: Path, folder: Path) -> None:
+    """What each of two processes does."""
+    settings, dist = config(name, source), Dist.from_env()
+    unbroken, equal = trained(settings, folder / "unbroken", N), 0
+    for stop_at in range(1, N):
+        run = folder / f"{stop_at}"
+        equal += trained(settings, run, stop_at) == unbroken
+        wait_for_all()
+        if dist.is_first:
+            shutil.rmtree(run)
+    if dist.is_first:
+        print(f"{equal} bit-equal", flush=True)
+
+
+if __name__ == "__main__":
+    train_together(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))

@@ -1,11 +1,11 @@
-"""The shim, the server of processes and the unbroken run, made once; the counts, printed at the end."""
+"""The shim, the server of processes and the unbroken run, made once."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,6 @@ import pytest
 from faults.calls import read_log
 from faults.crash import Server, Weights
 from faults.disk import committed
-
-COUNTS = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture(scope="session")
@@ -52,16 +50,3 @@ def reference(server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[
     """The weights of each step of a run that nothing disturbed."""
     run = tmp_path_factory.mktemp("reference") / "run"
     return committed(run, read_log(server.logged(run)))
-
-
-@pytest.fixture
-def count(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Notes a line for the summary after the tests."""
-    return request.config.stash.setdefault(COUNTS, []).append
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if lines := config.stash.get(COUNTS, []):
-        terminalreporter.section("faults")
-        for line in lines:
-            terminalreporter.write_line(line)

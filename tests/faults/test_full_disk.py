@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import random
-from collections.abc import Callable
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +27,7 @@ from faults.crash import (
     newest,
     weights_of,
 )
+from glassgpt.train.saver import SPARE_BYTES
 
 Count = Callable[[str], None]
 KINDS = {"full": (DISK_FULL, errno.ENOSPC), "broken": (FAIL_ONCE, errno.EIO)}
@@ -94,4 +98,49 @@ def test_the_run_says_why_it_ends_and_clears_up(failed: list[Failed], disk: str,
     assert not wrong, f"{len(wrong)} of {len(failed)}: {wrong[:3]}"
     count(
         f"{disk} disk: {len(failed)} of {len(failed)} points end with the reason, or need no space any more"
+    )
+
+
+@contextmanager
+def small_disk(folder: Path, n_bytes: int) -> Iterator[Path]:
+    """A file system of that size, in memory; skipped where one may not be mounted."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={n_bytes}", "tmpfs", str(folder)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("n", [4, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+def test_a_disk_of_any_size(
+    server: Server, reference: dict[str, Weights], tmp_path: Path, n: int, count: Count
+) -> None:
+    """From one that holds nothing to one that holds all: what was saved goes on, on a larger one."""
+    assert server.train(tmp_path / "whole").code == 0
+    whole = sum(path.stat().st_size for path in (tmp_path / "whole").rglob("*") if path.is_file())
+    resumed = failed = 0
+    for i in range(n):
+        run = tmp_path / f"{i}"
+        with small_disk(tmp_path / f"disk-{i}", (i + 1) * (2 * whole + 2 * SPARE_BYTES) // n) as disk:
+            ended = server.train(disk / "run")
+            assert not ended.crashed and ended.code in (0, 2), ended.output
+            if ended.code:
+                assert os.strerror(errno.ENOSPC) in ended.output or "MB free" in ended.output, ended.output
+                failed += 1
+            if (disk / "run").exists():
+                assert not [path for path in leftovers(disk / "run") if "step" in path]
+                shutil.copytree(disk / "run", run)
+        name, problems = newest(run)
+        assert not problems
+        if name:
+            assert weights_of(run / "checkpoints" / name) == reference[name]
+            assert server.resume(run).went_on
+            assert_ends_like(run, reference)
+            resumed += 1
+    assert failed and resumed
+    count(
+        f"small disks: {n} sizes, {failed} of them full, {resumed} with a step and resumed bit-equal, 0 lost"
     )

@@ -1,4 +1,4 @@
-"""Any history of a run: trained, killed, damaged, resumed, in every order that Hypothesis can think of.
+"""Any history of a run: trained, killed, damaged, resumed, verified, in every order Hypothesis thinks of.
 
 The invariant: the newest step that verifies is bit-equal to the same step of an unbroken run, and no step
 is lost but those that the history damaged.
@@ -10,8 +10,10 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -33,6 +35,7 @@ class Histories(RuleBasedStateMachine):
     server: Server
     reference: dict[str, Weights]
     tried = 0
+    events: ClassVar[Counter[str]] = Counter()
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,6 +51,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(number=st.integers(1, 200), mode=st.sampled_from([KILL_BEFORE, KILL_WITHIN]))
     def resume_and_be_killed(self, number: int, mode: int) -> None:
+        self.events["kills by call"] += 1
         ended = self.server.resume(self.run, Fault(str(self.run), mode, number))
         assert not ended.crashed, ended.output
 
@@ -55,6 +59,7 @@ class Histories(RuleBasedStateMachine):
         delay_ms=st.integers(0, 300), number=st.sampled_from([signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
     )
     def resume_and_be_signalled(self, delay_ms: int, number: signal.Signals) -> None:
+        self.events["signals"] += 1
         process = self.server.spawn(["train", "--resume", str(self.run)])
         time.sleep(delay_ms / 1000)
         os.kill(process[0], number)
@@ -62,13 +67,22 @@ class Histories(RuleBasedStateMachine):
 
     @rule(number=st.integers(1, 200))
     def resume_on_a_full_disk(self, number: int) -> None:
+        self.events["full disks"] += 1
         self.server.resume(self.run, Fault(str(self.run), DISK_FULL, number))
 
     @rule()
     def resume(self) -> None:
+        self.events["resumes"] += 1
         ended = self.server.resume(self.run)
         assert ended.went_on, ended.output
         assert newest(self.run)[0] == max(self.reference)
+
+    @rule()
+    def verify(self) -> None:
+        self.events["verifications"] += 1
+        ended = self.server.wait(self.server.spawn(["verify", str(self.run)]))
+        assert ended.code in (0, 1) and not ended.crashed, ended.output
+        assert self.expected in ended.output, ended.output
 
     @rule(file=st.integers(0, 3), position=st.floats(0, 1, exclude_max=True), cut=st.booleans())
     def damage_the_newest(self, file: int, position: float, cut: bool) -> None:
@@ -79,6 +93,7 @@ class Histories(RuleBasedStateMachine):
         content = bytearray(path.read_bytes())
         if not content:
             return
+        self.events["damages"] += 1
         if cut:
             del content[int(position * len(content)) :]
         else:
@@ -104,21 +119,53 @@ class Histories(RuleBasedStateMachine):
         return whole
 
 
-@pytest.mark.parametrize("n", [3, pytest.param(160, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
-def test_any_history(
-    server: Server, reference: dict[str, Weights], n: int, count: Callable[[str], None]
-) -> None:
-    Histories.server, Histories.reference, Histories.tried = server, reference, 0
+def try_out(server: Server, reference: dict[str, Weights], n: int, n_events: int, always: bool) -> None:
+    """Histories of some events each; `always` the same ones, or new ones each time."""
+    Histories.server, Histories.reference = server, reference
     run_state_machine_as_test(
         Histories,
         settings=settings(
             max_examples=n,
-            stateful_step_count=6 if n < 10 else 15,
+            stateful_step_count=n_events,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
             phases=[Phase.generate],  # no shrinking: each example starts processes
             database=None,
-            derandomize=n < 10,
+            derandomize=always,
         ),
     )
-    count(f"histories: {Histories.tried} of several events each, the newest step right after every event")
+
+
+@pytest.fixture
+def tally() -> Iterator[type[Histories]]:
+    """The class that counts, from zero."""
+    Histories.tried, Histories.events = 0, Counter()
+    yield Histories
+
+
+def test_some_histories(
+    server: Server, reference: dict[str, Weights], tally: type[Histories], count: Callable[[str], None]
+) -> None:
+    try_out(server, reference, n=3, n_events=6, always=True)
+    count(f"histories: {tally.tried} of several events each, the newest step right after every event")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("part", range(4))
+def test_any_history(
+    server: Server,
+    reference: dict[str, Weights],
+    tally: type[Histories],
+    part: int,
+    count: Callable[[str], None],
+) -> None:
+    """Ten minutes in four parts."""
+    began = time.monotonic()
+    while (spent := time.monotonic() - began) < 150:
+        try_out(server, reference, n=20, n_events=15, always=False)
+    events = ", ".join(f"{n} {name}" for name, n in sorted(tally.events.items()))
+    count(
+        f"histories, part {part + 1} of 4: {tally.tried} in {spent:.0f} s ({events}), the newest step right "
+        "after every event"
+    )

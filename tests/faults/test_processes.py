@@ -42,10 +42,11 @@ class Group:
     def start(self, *arguments: object, fate: str = "") -> subprocess.Popen[str]:
         """`glassgpt ARGUMENTS` under torchrun."""
         fates = {"FATE": fate} if fate else {}
+        search = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
         torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
         return subprocess.Popen(
             [sys.executable, *torchrun, str(Path(__file__).with_name("rank.py")), *map(str, arguments)],
-            env=os.environ | fates | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])},
+            env=os.environ | fates | {"OMP_NUM_THREADS": "1", "PYTHONPATH": search},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -11,7 +11,7 @@ import pytest
 from faults.crash import Ended, Server, Weights, assert_ends_like, newest, weights_of
 
 Count = Callable[[str], None]
-N = [4, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
+N = [4, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
 
 
 def race(server: Server, arguments: list[str]) -> tuple[Ended, Ended]:

@@ -171,10 +171,41 @@ def test_a_signal_saves_and_resume_goes_on(tmp_path: Path, number: int, code: in
     assert "verdict" in out
 
 
+IMPATIENT = """
+import os, signal, time
+from glassgpt.checkpoint import store
+from glassgpt.cli.main import main
+from glassgpt.train import saver
+
+def hang(*_):  # as a disk in a network may
+    os.kill(os.getpid(), signal.{0})
+    time.sleep(1)
+    os.kill(os.getpid(), signal.{0})
+    time.sleep(60)
+
+saver.save_step = hang
+main("train a.txt --size nano --steps 100000 --evals 1 --save-minutes 1e-9 --out run".split())
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_second_signal_ends_at_once(tmp_path: Path, number: str, code: int) -> None:
+    """Whatever the disk does: the save at hand is not waited for."""
+    (tmp_path / "a.txt").write_text(prose())
+    began = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-c", IMPATIENT.format(number)], cwd=tmp_path, capture_output=True
+    )
+    assert ended.returncode == code and b"Traceback" not in ended.stderr, ended.stderr
+    assert time.monotonic() - began < 50
+    assert sorted(path.name for path in (tmp_path / "run/checkpoints").iterdir()) == []
+
+
 def test_resuming_refuses_another_model(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(prose())
     run(tmp_path, "train", "a.txt", *QUICK, "--out", "run")
-    assert "cannot change" in run(tmp_path, "resume", "run", "--seed", "3", code=2)
+    said = run(tmp_path, "resume", "run", "--seed", "3", code=2)
+    assert "--seed (decides the order of the examples, and dropout) cannot change" in " ".join(said.split())
     assert "keeps its model" in run(tmp_path, "train", "--resume", "run", "--n-layer", "3", code=2)
 
 

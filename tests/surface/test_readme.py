@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,8 @@ TEXT = "".join(
 
 MODULES = {"glassgpt": ["-m", "glassgpt"], "torchrun": ["-m", "torch.distributed.run"], "python": []}
 """How a command is run with this Python."""
+LONGER = count(9, 3)
+"""Steps in all of each run that is gone on with: more each time, or it would be finished."""
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +73,8 @@ def shell(folder: Path, line: str) -> str:
             if length in words:
                 at = words.index(length)
                 words[at : at + 2] = []
-        words += ["--steps", "9" if "resume" in words else "3", "--evals", "1", "--sample-tokens", "20"]
+        steps = next(LONGER) if "resume" in words else 3
+        words += ["--steps", str(steps), "--evals", "1", "--sample-tokens", "20"]
     if "--seconds" in words:
         words[words.index("--seconds") + 1] = "0.01"
     if words[1].endswith("gpt_in_one_file.py"):

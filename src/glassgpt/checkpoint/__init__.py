@@ -4,7 +4,7 @@ from glassgpt.checkpoint.adapter import load_with_adapter, save_adapter
 from glassgpt.checkpoint.durable import write_json
 from glassgpt.checkpoint.examination import examine, glance
 from glassgpt.checkpoint.health import RunHealth, StepHealth
-from glassgpt.checkpoint.keeping import hinted, prune, set_aside, set_hint
+from glassgpt.checkpoint.keeping import clear_up, hinted, prune, set_aside, set_hint
 from glassgpt.checkpoint.run import Run, load_run, load_weights, weights
 from glassgpt.checkpoint.store import (
     BadStep,
@@ -23,6 +23,7 @@ __all__ = [
     "Run",
     "RunHealth",
     "StepHealth",
+    "clear_up",
     "examine",
     "glance",
     "hinted",

@@ -62,8 +62,7 @@ def prune(checkpoints: Path, keep: int = 2) -> None:
     A step loses its name first: a kill in the middle must not leave half of one under it.
     """
     best, whole = best_step(checkpoints), 0
-    for left in checkpoints.glob(".removing-step-*"):
-        remove(left)
+    clear_up(checkpoints)
     for step in steps(checkpoints):
         if whole < keep:
             whole += _looks_whole(step)
@@ -71,6 +70,16 @@ def prune(checkpoints: Path, keep: int = 2) -> None:
             gone = step.with_name(f".removing-{step.name}")
             os.rename(step, gone)
             remove(gone)
+
+
+def clear_up(checkpoints: Path) -> None:
+    """Remove what a kill has left of steps that were being written or removed, or its space is never free.
+
+    Only whoever may write to the run calls this, and not while a step is being written.
+    """
+    for kind in ("writing", "removing"):
+        for left in checkpoints.glob(f".{kind}-step-*"):
+            remove(left)
 
 
 def _looks_whole(step: Path) -> bool:

@@ -7,10 +7,11 @@ newest step that passes. What is read is believed only where it adds up: the fol
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +62,22 @@ def save_step(checkpoints: Path, step: int, tensors: dict[str, dict[str, Tensor]
         sync(checkpoints)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(aside, ignore_errors=True)
-        reason = getattr(error, "strerror", None) or error
         raise UserError(
-            f"step {step} could not be saved in {checkpoints} ({reason}); earlier steps are "
-            "untouched: free some space or give another --out"
+            f"step {step} could not be saved in {checkpoints} ({_reason(error, checkpoints, tensors)}); "
+            "earlier steps are untouched: free some space or give another --out"
         ) from error
     return target
+
+
+def _reason(error: Exception, checkpoints: Path, tensors: dict[str, dict[str, Tensor]]) -> str:
+    """What the system says; of a disk that is full, the bytes that were needed and those that are free."""
+    reason = str(getattr(error, "strerror", None) or error)
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "os error 28" in reason:
+        needed = sum(t.nbytes for named in tensors.values() for t in named.values())
+        with suppress(OSError):
+            free = shutil.disk_usage(checkpoints).free
+            return f"{reason}: it takes {needed:,} bytes, and {free:,} are free"
+    return reason
 
 
 def _write(folder: Path, step: int, tensors: dict[str, dict[str, Tensor]], state: dict) -> None:

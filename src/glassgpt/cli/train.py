@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 from cyclopts import Parameter
 from pydantic import ValidationError
 
 from glassgpt.cli.arguments import Source
+from glassgpt.cli.resumable import FIXED
 from glassgpt.config import RunConfig, merge
 from glassgpt.errors import UserError
 
 LENGTHS = {"steps", "minutes"}
-RESUMABLE = LENGTHS | {
-    "evals",
-    "save_minutes",
-    "sample_tokens",
-    "device",
-    "dtype",
-    "compile",
-    "tensorboard",
-    "trackio",
-    "on_nan",
-    "on_save_error",
-}
-"""Settings of training that do not decide which weights come out of so many steps, or only to rounding."""
+SHOW_CURSOR = b"\x1b[?25h\n"
 
 
 def train(
@@ -132,8 +122,8 @@ def resumed_config(path: Path, given: dict[str, Any]) -> RunConfig:
         raise UserError(
             f"a resumed run keeps its {', '.join(fixed)}: leave these options out, or start a new run"
         )
-    if fixed := sorted(given.get("train", {}).keys() - RESUMABLE):
-        names = ", ".join("--" + name.replace("_", "-") for name in fixed)
+    if fixed := sorted(given.get("train", {}).keys() & FIXED.keys()):
+        names = ", ".join(f"--{name.replace('_', '-')} ({FIXED[name]})" for name in fixed)
         raise UserError(f"{names} cannot change in a resumed run: leave it out, or start a new run")
     stored = Run.open(path).config().model_dump(mode="json")
     changes = given.get("train", {})
@@ -149,7 +139,7 @@ def _stop_on_signal(trainer: Any) -> Iterator[list[int]]:
 
     def handle(number: int, _: object) -> None:
         if received:
-            sys.exit(128 + number)
+            _end_at_once(128 + number)
         received.append(number)
         trainer.request_stop()
 
@@ -159,6 +149,14 @@ def _stop_on_signal(trainer: Any) -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _end_at_once(code: int) -> NoReturn:
+    """End without waiting for the step that is being written: a disk may hang. What is saved stays whole."""
+    with suppress(OSError, ValueError):  # a terminal that is gone
+        if sys.stdout.isatty():
+            os.write(sys.stdout.fileno(), SHOW_CURSOR)
+    os._exit(code)
 
 
 def _quote(path: Path) -> str:

@@ -37,7 +37,9 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if name == "bfloat16" else torch.float32
 
 
-def scope(device: torch.device, dtype: torch.dtype, processes: int = 1) -> dict[str, str]:
+def scope(
+    device: torch.device, dtype: torch.dtype, processes: int = 1, compiled: bool = False
+) -> dict[str, str]:
     """All that decides the last bits of a sum besides the configuration: same scope, same weights."""
     return {
         "torch": torch.__version__,
@@ -45,6 +47,7 @@ def scope(device: torch.device, dtype: torch.dtype, processes: int = 1) -> dict[
         "arithmetic": str(dtype).removeprefix("torch."),
         "threads": str(torch.get_num_threads()),
         "processes": str(processes),
+        "compiled": "yes" if compiled else "no",
         "capability": torch.backends.cpu.get_cpu_capability(),
     }
 

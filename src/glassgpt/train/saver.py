@@ -53,13 +53,20 @@ class Saver:
             self._thread = None
 
     def _write(self, step: int, tensors: Tensors, state: dict[str, Any], best: bool) -> Saved:
-        check_room(self.checkpoints, sum(t.nbytes for named in tensors.values() for t in named.values()))
-        path = save_step(
-            self.checkpoints, step, {stem: dict(named) for stem, named in tensors.items()}, state
-        )
-        if best:
-            set_hint(self.checkpoints, "best", path)
-        prune(self.checkpoints)
+        try:
+            check_room(self.checkpoints, sum(t.nbytes for named in tensors.values() for t in named.values()))
+            path = save_step(
+                self.checkpoints, step, {stem: dict(named) for stem, named in tensors.items()}, state
+            )
+            if best:
+                set_hint(self.checkpoints, "best", path)
+            prune(self.checkpoints)
+        except OSError as error:  # the hint and the removal of older steps need a working disk, too
+            reason = error.strerror or error
+            raise UserError(
+                f"step {step} could not be saved in full: {error.filename or self.checkpoints} could not be "
+                f"written ({reason}); earlier steps are untouched: see to the disk"
+            ) from error
         return Saved(step, path)
 
 

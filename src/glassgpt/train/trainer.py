@@ -14,6 +14,7 @@ import torch
 
 from glassgpt.checkpoint import (
     Run,
+    clear_up,
     newest_valid,
     read_state,
     read_tensors,
@@ -109,6 +110,7 @@ class Trainer:
     def _newest(self) -> tuple[Path | None, list[str]]:
         """The newest whole step, where the hint at the best one leads, and what is wrong with newer ones."""
         folder = self.folder.checkpoints
+        clear_up(folder)
         step, problems = newest_valid(steps(folder))
         if step is not None:
             for damaged in takewhile(lambda newer: newer != step, steps(folder)):
@@ -267,7 +269,7 @@ class Trainer:
             yield Warned(f"the sample could not be written ({error.strerror or error}). Training goes on")
 
     def _scope(self) -> dict[str, str]:
-        return scope(self.learner.device, self.learner.dtype, self.dist.world)
+        return scope(self.learner.device, self.learner.dtype, self.dist.world, self.config.train.compile)
 
     def _save_is_due(self) -> bool:
         is_new = self.step not in (0, self._saved[0])

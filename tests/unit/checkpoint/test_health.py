@@ -141,6 +141,17 @@ def test_a_flipped_bit_takes_a_hash(run: Path) -> None:
     assert glance(Run(run)) == "1 of 2 damaged"
 
 
+def test_changed_data_take_a_hash(run: Path) -> None:
+    """Other ids that the tokenizer knows, and as many: nothing else would tell."""
+    Run(run).seal_data()
+    assert examine(run).code == 0
+    file = run / "data" / "val.bin"
+    data = file.read_bytes()
+    file.write_bytes(data[2:] + data[:2])
+    health = examine(run)
+    assert health.code == 1 and any("SHA-256" in problem for problem in health.problems)
+
+
 def test_nothing_is_left(run: Path) -> None:
     for step in steps(run / "checkpoints"):
         (step / "model.safetensors").unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -27,6 +28,7 @@ from glassgpt.checkpoint import (
 from glassgpt.checkpoint.durable import write_new
 from glassgpt.checkpoint.keeping import best_step
 from glassgpt.config import RunConfig
+from glassgpt.errors import UserError
 
 
 def save(folder: Path, step: int) -> Path:
@@ -65,6 +67,37 @@ def test_a_step_is_never_overwritten(tmp_path: Path) -> None:
     save(tmp_path, 3)
     save_step(tmp_path, 3, {"model": {"w": torch.zeros(4)}}, {})
     assert read_tensors(steps(tmp_path)[0], "model")["w"].tolist() == [3.0] * 4
+
+
+def test_a_step_that_is_there_already_must_be_whole(tmp_path: Path) -> None:
+    """Whoever is told that a step is saved may rely on it, whoever wrote it."""
+    file = save(tmp_path, 3) / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(BadStep, match="SHA-256"):
+        save(tmp_path, 3)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks Linux which file was synced")
+def test_a_step_that_is_there_already_may_not_be_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, 3)
+    disk = Disk(tmp_path, monkeypatch)
+    save(tmp_path, 3)
+    assert disk.log == [("sync", ".")]
+
+
+def test_a_disk_that_fills_up_is_said_with_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    save(tmp_path, 1)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match=r"No space left on device: it takes 16 bytes, and [\d,]+ are free"):
+        save(tmp_path, 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-0000000001"]
 
 
 def test_what_was_left_half_written_is_not_a_step(tmp_path: Path) -> None:

@@ -216,6 +216,48 @@ def test_another_machine_is_announced(
     assert f"torch {torch.__version__} → 9.9" in note and "not to the bit" in note
 
 
+def test_a_compiled_model_is_announced(
+    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda _: None)  # it takes a minute
+    finished(start(config(text_file, {"steps": 2}), tmp_path / "run"))
+    (note,) = resume(tmp_path / "run", config(text_file, {"steps": 4, "compile": True})).notes
+    assert "compiled no → yes" in note and "not to the bit" in note
+
+
+def test_what_a_kill_left_is_cleared_up_by_resuming(text_file: Path, tmp_path: Path) -> None:
+    """Also of a step that nobody will write again: its space would never be free."""
+    run = start(config(text_file, {"steps": 2}), tmp_path / "run")
+    finished(run)
+    for kind in ("writing", "removing"):
+        (run.folder.checkpoints / f".{kind}-step-0000000999").mkdir()
+        (run.folder.checkpoints / f".{kind}-step-0000000999" / "model.safetensors").write_bytes(b"half")
+    resume(tmp_path / "run", config(text_file, {"steps": 4})).close()
+    assert not list(run.folder.checkpoints.glob(".*"))
+
+
+@pytest.mark.parametrize("broken", ["set_hint", "prune"])
+def test_a_disk_that_fails_after_the_step_is_a_failed_save(
+    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """The hint and the removal of older steps follow --on-save-error, too."""
+
+    right, n = getattr(saver_module, broken), iter(range(100))
+
+    def failing(*arguments: Any) -> Any:
+        if next(n) == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return right(*arguments)
+
+    monkeypatch.setattr(saver_module, broken, failing)
+    session = start(config(text_file, {"steps": 6, "evals": 2}), tmp_path / "run")
+    warned = [event.message for event in session.run() if isinstance(event, Warned)]
+    assert any("No space left" in message and "Training goes on" in message for message in warned)
+    assert steps(tmp_path / "run/checkpoints")[0].name == "step-0000000006"
+    monkeypatch.undo()
+    assert examine(tmp_path / "run").code == 0
+
+
 def test_figures_that_cannot_be_written_do_not_end_a_run(
     text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,18 +76,18 @@ def test_the_evaluation_is_the_whole_split_whatever_the_batch(text_file: Path, t
 
 @pytest.mark.parametrize(
     ("family", "optimizer"),
-    [(family, "muon") for family in ("gpt", "encoder", "seq2seq", "captioner", "classifier")]
+    [(family, "muon") for family in ("gpt", "bigram", "encoder", "seq2seq", "captioner", "classifier")]
     + [("gpt", "adamw"), ("seq2seq", "adamw"), ("speedrun", "muon")],
 )
 def test_resumed_equals_uninterrupted_bit_for_bit(
     text_file: Path, tmp_path: Path, family: str, optimizer: str
 ) -> None:
-    """Stopped twice, with dropout and accumulation, at steps that are no evaluation."""
+    """Stopped three times, with dropout and accumulation, at steps that are no evaluation."""
     model = {"family": "encoder" if family == "classifier" else family, "dropout": 0.1}
     if family == "speedrun":
         family, model = "gpt", {"preset": "speedrun", "ngram_rows": 512, "dropout": 0.1}
     settings = config(
-        text_file if family in ("gpt", "encoder") else material(family, tmp_path),
+        text_file if family in ("gpt", "bigram", "encoder") else material(family, tmp_path),
         {"steps": 14, "grad_accum_steps": 2},
         model=model | {"image_size": 16, "patch_size": 8, "block_size": 32},
         tokenizer={"kind": "char"},
@@ -95,7 +95,7 @@ def test_resumed_equals_uninterrupted_bit_for_bit(
     )
     finished(start(settings, tmp_path / "whole"))
     session = start(settings, tmp_path / "broken")
-    for stop_at in (4, 9, None):
+    for stop_at in (4, 5, 9, None):
         for event in session.run():
             if isinstance(event, StepDone) and event.step == stop_at:
                 session.trainer.request_stop()
