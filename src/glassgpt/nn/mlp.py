@@ -6,8 +6,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from glassgpt.config import ModelConfig
+from glassgpt.nn.remade import remade
 
 
 def gelu_tanh(x: Tensor) -> Tensor:
@@ -63,8 +65,35 @@ class SwigluMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
-        gate, up = self.fc(x).chunk(2, dim=-1)  # (B, T, hidden) each
-        return self.proj(F.silu(gate) * up)
+        gate_up = self.fc(x)  # (B, T, 2 · hidden)
+        y = _Swiglu.apply(gate_up)
+        with remade(y, lambda: _swiglu(gate_up)):
+            return self.proj(y)
+
+
+def _swiglu(gate_up: Tensor) -> Tensor:
+    gate, up = gate_up.chunk(2, dim=-1)  # (..., hidden) each
+    return F.silu(gate).mul_(up)
+
+
+class _Swiglu(torch.autograd.Function):
+    """silu(gate) · up of (..., 2 · hidden) -> (..., hidden). Keeps nothing but its input."""
+
+    @staticmethod
+    def forward(ctx: Any, gate_up: Tensor) -> Tensor:
+        ctx.save_for_backward(gate_up)
+        return _swiglu(gate_up)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        (gate_up,) = ctx.saved_tensors
+        gate, up = gate_up.chunk(2, dim=-1)
+        d_gate_up = torch.empty_like(gate_up)
+        d_gate, d_up = d_gate_up.chunk(2, dim=-1)
+        d_up.copy_(F.silu(gate).mul_(grads[0]))
+        d_gate.copy_(torch.ops.aten.silu_backward(grads[0] * up, gate))
+        return d_gate_up
 
 
 def make_mlp(config: ModelConfig) -> GeluMLP | SwigluMLP:
