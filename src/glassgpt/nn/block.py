@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +14,6 @@ from glassgpt.nn.mask import AttnMask
 from glassgpt.nn.mlp import make_mlp
 from glassgpt.nn.norm import make_norm
 from glassgpt.nn.position import Rope
-from glassgpt.nn.remade import remade
 
 
 @dataclass(frozen=True)
@@ -61,24 +58,11 @@ class Block(nn.Module):
         memory_kv: MemoryKV | None = None,
     ) -> Tensor:
         """x: (B, T, C) -> (B, T, C). A block with cross-attention needs a memory."""
-        with self._normed(self.norm_1, x) as h:
-            y = self.attn(h, mask=mask, rope=rope, kv=kv)
-        x = x + self.drop(y)
+        x = x + self.drop(self.attn(self.norm_1(x), mask=mask, rope=rope, kv=kv))
         if self.cross is not None and self.norm_x is not None:
             assert memory is not None, "this decoder looks at a memory: encode a source first"
-            with self._normed(self.norm_x, x) as h:
-                y = self.cross(h, memory.states, mask=memory.mask, kv=memory_kv)
-            x = x + self.drop(y)
-        with self._normed(self.norm_2, x) as h:
-            y = self.mlp(h)
-        return x + self.drop(y)
-
-    @contextmanager
-    def _normed(self, norm: nn.Module, x: Tensor) -> Iterator[Tensor]:
-        """norm(x), for whoever reads it within; they need not keep it, since x is kept anyway."""
-        h = norm(x)
-        with remade(h, lambda: norm.forward(x)):  # forward, so that no hook sees it twice
-            yield h
+            x = x + self.drop(self.cross(self.norm_x(x), memory.states, mask=memory.mask, kv=memory_kv))
+        return x + self.drop(self.mlp(self.norm_2(x)))
 
     def writers(self) -> list[nn.Linear]:
         """The matrices that write to the residual stream."""

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from glassgpt.config import ModelConfig
-from glassgpt.nn.remade import remade
 
 
 def gelu_tanh(x: Tensor) -> Tensor:
@@ -65,15 +64,7 @@ class SwigluMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
-        gate_up = self.fc(x)  # (B, T, 2 · hidden)
-        y = _Swiglu.apply(gate_up)
-        with remade(y, lambda: _swiglu(gate_up)):
-            return self.proj(y)
-
-
-def _swiglu(gate_up: Tensor) -> Tensor:
-    gate, up = gate_up.chunk(2, dim=-1)  # (..., hidden) each
-    return F.silu(gate).mul_(up)
+        return self.proj(_Swiglu.apply(self.fc(x)))
 
 
 class _Swiglu(torch.autograd.Function):
@@ -82,7 +73,8 @@ class _Swiglu(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gate_up: Tensor) -> Tensor:
         ctx.save_for_backward(gate_up)
-        return _swiglu(gate_up)
+        gate, up = gate_up.chunk(2, dim=-1)  # (..., hidden) each
+        return F.silu(gate).mul_(up)
 
     @staticmethod
     @once_differentiable
