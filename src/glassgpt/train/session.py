@@ -99,7 +99,7 @@ def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambd
         return _join(dist)
     check_trackers(config)
     compiler = Thread(target=import_module, args=("torch._dynamo",), daemon=True)
-    compiler.start()  # torch's optimisers load it, for over a second: that may pass while something is counted
+    compiler.start()  # torch's optimisers load it, for over a second: let that pass beside the counting
     stage("reading " + ", ".join(config.data.sources))
     if (corpus := read_examples(config)) is not None:
         config = _with_facts(config, corpus)

@@ -15,8 +15,7 @@ import torch
 from glassgpt.checkpoint import Run, load_run, read_tensors, steps
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
-from glassgpt.train import learner
-from glassgpt.train import Budget, Evaluated, Sampled, Saved, Session, StepDone, resume, start
+from glassgpt.train import Budget, Evaluated, Sampled, Saved, Session, StepDone, learner, resume, start
 from glassgpt.train.session import claim
 from material import material
 
@@ -135,13 +134,15 @@ def test_accumulation_is_a_larger_batch(text_file: Path, tmp_path: Path) -> None
 def test_a_batch_in_parts_is_the_same_batch(
     text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a CPU a large batch is computed part by part: the gradient is that of the whole, and less is kept."""
+    """On a CPU a large batch is computed part by part; the gradient is that of the whole."""
     gradients, sizes = [], []
     for name, limit in (("whole", 1 << 20), ("parts", 3 * 32)):
         monkeypatch.setattr(learner, "PART_TOKENS", limit)
         session = start(config(text_file, {"steps": 3, "micro_batch_size": 8}), tmp_path / name)
         trainer = session.trainer
-        trainer.learner.objective.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0].tokens)))
+        trainer.learner.objective.register_forward_pre_hook(
+            lambda _, given: sizes.append(len(given[0].tokens))
+        )
         for p in trainer.model.parameters():  # from zero nothing would show
             torch.nn.init.normal_(p, std=0.1, generator=torch.Generator().manual_seed(p.numel()))
         trainer.learner.gradient([trainer.task.train_batch(0, 8)])
