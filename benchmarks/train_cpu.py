@@ -6,8 +6,8 @@ All learn the first nine tenths of tinyshakespeare, with the same number of thre
 whole last tenth in windows of the length T that they were trained with. nanoGPT and the others follow its
 recipe for a CPU (peers.py). *Warm* are the seconds of training steps alone; *cold* is a whole process, from
 start to exit. Blocks of steps take turns, so that all see the same machine. The share of the peak is that of
-all matrix products in a step. At the end a larger `speedrun` gets the time that nanoGPT took. `--others` needs
-transformers, accelerate and litgpt.
+all matrix products in a step. At the end a larger `speedrun` gets the time that nanoGPT took. `--others`
+needs transformers, accelerate and litgpt.
 """
 
 from __future__ import annotations
@@ -304,7 +304,8 @@ def main() -> None:
                     them[0].block()
             if todo and block % turns == 0:
                 recipe, seed = todo.pop(0)
-                run = Run(glassgpt(text, recipe, seed, folder), ids, every=16)
+                peer = glassgpt(text, recipe, seed, folder)
+                run = Run(peer, ids, every=peer.n_steps // 10)
                 while not run.is_over:
                     run.block()
                 runs.setdefault(run.peer.name, []).append(run)
@@ -319,7 +320,8 @@ def main() -> None:
         }
         for name, about in figures["peers"].items():
             print(f"{name:30}", json.dumps({k: v for k, v in about.items() if k != "curve_of_first"}))
-        print(sentence(figures["peers"]))
+        print(sentence(figures["peers"]), flush=True)
+        write_report("train_cpu", figures)
         figures["within_nanogpts_time"] = within(runs["nanoGPT"][0].seconds, text, folder)
         print("in nanoGPT's time:", figures["within_nanogpts_time"])
         if args.cold:

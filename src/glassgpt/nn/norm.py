@@ -40,7 +40,7 @@ class _RMSNorm(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """LayerNorm's kernel, told that the mean is zero. It also takes the mean of gain · grad out of each
         row, which is put back."""
         x, gain, scale = ctx.saved_tensors
