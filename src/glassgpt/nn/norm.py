@@ -33,7 +33,7 @@ class _RMSNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, gain: Tensor) -> Tensor:
-        square = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_() / x.shape[-1]
+        square = x.square().mean(-1, keepdim=True)
         scale = square.add_(RMS_EPS).rsqrt_()  # (..., 1)
         ctx.save_for_backward(x, gain, scale)
         return (x * scale).mul_(gain)
