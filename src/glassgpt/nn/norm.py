@@ -28,7 +28,7 @@ class RMSNorm(nn.RMSNorm):
 
 
 class _RMSNorm(torch.autograd.Function):
-    """The same in a third of the time: on a CPU torch puts it together from ten kernels, half of which save
+    """The same in half the time or less: on a CPU torch puts it together from ten kernels, half of which save
     a tensor as large as x."""
 
     @staticmethod
