@@ -5,7 +5,8 @@
 Work is counted as 6 N + 12 · layers · width · T a token, N without the embedding, the optimiser not counted;
 the peak is that of a product of two matrices of 2,048² in float32, measured after each step. Memory is the
 largest resident set of a process that does nothing else (Linux). The start is from a process's birth to the
-end of its first step, ours with corpus and baselines.
+beginning and the end of its first step, ours with corpus and baselines; `modern micro` is the default size
+and batch, the other rows are `mini` with 32 rows unless they say otherwise.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def nanogpt(checkout: Path) -> Callable[[], None]:
     return step
 
 
-def glassgpt(preset: str, folder: Path) -> tuple[Callable[[], Any], int]:
+def glassgpt(preset: str, folder: Path, size: str = "mini", rows: int = B) -> tuple[Callable[[], Any], int]:
     """A step of a real trainer, and its floating point operations."""
     from glassgpt.config import RunConfig
     from glassgpt.train import start
@@ -56,17 +57,19 @@ def glassgpt(preset: str, folder: Path) -> tuple[Callable[[], Any], int]:
     config = RunConfig.model_validate(
         {
             "data": {"sources": [str(Path(os.environ["GLASSGPT_DATA"]) / "tinyshakespeare.txt")]},
-            "model": {"preset": preset, "size": "mini"},
-            "train": {"steps": 1_000_000, "micro_batch_size": B},
+            "model": {"preset": preset, "size": size},
+            "train": {"steps": 1_000_000, "micro_batch_size": rows},
         }
     )
-    session = start(config, folder / preset)
+    session = start(config, folder / f"{preset}-{rows}")
     model, c = session.trainer.model, config.model
     n = sum(p.numel() for name, p in model.named_parameters() if not name.startswith(("wte", "wpe")))
     if c.tie_embeddings:
         n += model.n_vocab * c.n_embd  # as the head
     session.close()
-    return session.trainer._train_step, (6 * n + 12 * c.n_layer * c.n_embd * T) * B * T
+    return session.trainer._train_step, (
+        6 * n + 12 * c.n_layer * c.n_embd * c.block_size
+    ) * rows * c.block_size
 
 
 def peak_gflops() -> float:
@@ -83,6 +86,8 @@ def shares(checkout: Path, folder: Path, blocks: int) -> dict[str, Any]:
     steps: dict[str, tuple[Callable[[], Any], int]] = {
         name: glassgpt(name, folder) for name in ("modern", "gpt2")
     }
+    for rows in (16, 8):  # 16 is the default
+        steps[f"modern, {rows} rows"] = glassgpt("modern", folder, rows=rows)
     steps["nanoGPT"] = nanogpt(checkout), (6 * 10_646_784 + 12 * 6 * 384 * T) * B * T
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     found: dict[str, list[float]] = {name: [] for name in steps}
@@ -105,23 +110,27 @@ def shares(checkout: Path, folder: Path, blocks: int) -> dict[str, Any]:
 def one(what: str, checkout: Path) -> None:
     """A process of its own: five steps, then its memory and the time of the first as JSON."""
     with tempfile.TemporaryDirectory() as folder:
-        step = nanogpt(checkout) if what == "nanoGPT" else glassgpt(what, Path(folder))[0]
+        preset, _, size = what.partition(" ")
+        fields = {"size": size, "rows": 16} if size else {}
+        step = nanogpt(checkout) if what == "nanoGPT" else glassgpt(preset, Path(folder), **fields)[0]
+        ready = time.time()
         step()
         first = time.time()
         for _ in range(4):
             step()
     status = Path("/proc/self/status").read_text()  # getrusage would also count what a parent once had
     peak = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
-    print(json.dumps({"first": first, "mb": int(peak) / 1024}))
+    print(json.dumps({"ready": ready, "first": first, "mb": int(peak) / 1024}))
 
 
 def alone(what: str, checkout: Path) -> dict[str, float]:
-    """Peak memory in MB, and seconds from birth to the end of the first step."""
+    """Peak memory in MB, and seconds from birth to the beginning and the end of the first step."""
     began = time.time()
     command = [sys.executable, __file__, "--nanogpt", str(checkout), "--one", what]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     told = json.loads(done.stdout.splitlines()[-1])
-    return {"peak_mb": round(told["mb"]), "first_step_s": round(told["first"] - began, 2)}
+    starts, ends = (round(told[key] - began, 2) for key in ("ready", "first"))
+    return {"peak_mb": round(told["mb"]), "first_step_starts_s": starts, "first_step_s": ends}
 
 
 def main() -> None:
@@ -135,7 +144,9 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         figures = shares(args.nanogpt, Path(folder), args.blocks)
-    for what in figures:
+    print(figures, flush=True)
+    for what in ("modern", "gpt2", "nanoGPT", "modern micro"):
+        figures.setdefault(what, {})
         figures[what] |= alone(what, args.nanogpt)
         print(what, figures[what], flush=True)
     write_report("mini", {"peers": figures, "batch": [B, T]})

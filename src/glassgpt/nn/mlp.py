@@ -6,6 +6,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from glassgpt.config import ModelConfig
 
@@ -63,8 +64,28 @@ class SwigluMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
-        gate, up = self.fc(x).chunk(2, dim=-1)  # (B, T, hidden) each
-        return self.proj(F.silu(gate) * up)
+        return self.proj(_Swiglu.apply(self.fc(x)))
+
+
+class _Swiglu(torch.autograd.Function):
+    """silu(gate) · up of (..., 2 · hidden) -> (..., hidden). Keeps nothing but its input."""
+
+    @staticmethod
+    def forward(ctx: Any, gate_up: Tensor) -> Tensor:
+        ctx.save_for_backward(gate_up)
+        gate, up = gate_up.chunk(2, dim=-1)  # (..., hidden) each
+        return F.silu(gate).mul_(up)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        (gate_up,) = ctx.saved_tensors
+        gate, up = gate_up.chunk(2, dim=-1)
+        d_gate_up = torch.empty_like(gate_up)
+        d_gate, d_up = d_gate_up.chunk(2, dim=-1)
+        d_up.copy_(F.silu(gate).mul_(grads[0]))
+        d_gate.copy_(torch.ops.aten.silu_backward(grads[0] * up, gate))
+        return d_gate_up
 
 
 def make_mlp(config: ModelConfig) -> GeluMLP | SwigluMLP:

@@ -1,7 +1,11 @@
 """Normalisation of the residual stream before each layer reads it."""
 
+from typing import Any
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from glassgpt.config import ModelConfig
 
@@ -17,7 +21,33 @@ class RMSNorm(nn.RMSNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., width) -> (..., width)."""
-        return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
+        gain = self.weight.to(x.dtype)
+        if x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64):
+            return _RMSNorm.apply(x, gain)
+        return F.rms_norm(x, self.normalized_shape, gain, self.eps)
+
+
+class _RMSNorm(torch.autograd.Function):
+    """The same in half the time or less: on a CPU torch puts it together from ten kernels, half of which save
+    a tensor as large as x."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, gain: Tensor) -> Tensor:
+        square = x.square().mean(-1, keepdim=True)
+        scale = square.add_(RMS_EPS).rsqrt_()  # (..., 1)
+        ctx.save_for_backward(x, gain, scale)
+        return (x * scale).mul_(gain)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """LayerNorm's kernel, told that the mean is zero. It also takes the mean of gain · grad out of each
+        row, which is put back."""
+        x, gain, scale = ctx.saved_tensors
+        d_x, d_gain, _ = torch.ops.aten.native_layer_norm_backward(
+            grads[0], x, gain.shape, torch.zeros_like(scale), scale, gain, None, (True, True, False)
+        )
+        return d_x.addcmul_(scale, (grads[0] @ gain)[..., None], value=1 / x.shape[-1]), d_gain
 
 
 def make_norm(config: ModelConfig) -> nn.Module:

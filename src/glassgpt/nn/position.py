@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +21,27 @@ class Rope(NamedTuple):
 
         Source: Su et al. 2021, with the pairing of GPT-NeoX ("rotate half").
         """
+        return _Turn.apply(x, self.cos.to(x.dtype), self.sin.to(x.dtype))
+
+
+class _Turn(torch.autograd.Function):
+    """(a, b) -> (a cos − b sin, b cos + a sin). Its gradient is turned back by the same angle: nothing of x
+    need be kept for that."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
         a, b = x.chunk(2, dim=-1)  # (B, H, T, D / 2) each
-        cos, sin = self.cos.to(x.dtype), self.sin.to(x.dtype)
-        return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)  # (B, H, T, D)
+        y = x * torch.cat((cos, cos), dim=-1)
+        y_a, y_b = y.chunk(2, dim=-1)
+        y_a.addcmul_(b, sin, value=-1)
+        y_b.addcmul_(a, sin)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        cos, sin = ctx.saved_tensors
+        return _Turn.apply(grads[0], cos, -sin), None, None
 
 
 def _angles(n: int, width: int, theta: float) -> Tensor:

@@ -8,6 +8,7 @@ When a step is taken, at which rate, and what is kept of it, is trainer.py.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -27,6 +28,10 @@ from glassgpt.train.task import Task
 
 Tensors = dict[str, dict[str, Tensor]]
 """What a checkpoint holds, by file and name."""
+
+PART_TOKENS = 2048
+"""Tokens that a CPU takes at once: enough for its matrix products to be at their fastest. The tensors of more
+come from the operating system page by page each time, which takes longer than filling them."""
 
 
 class Gradient(NamedTuple):
@@ -71,9 +76,9 @@ class Learner:
         """Leave the gradient of the mean loss over all batches in the parameters, clipped."""
         n_tokens = sum(int((batch.targets != IGNORE).sum()) for batch in batches)
         total = torch.zeros((), device=self.device)
-        for batch in batches:
+        for part in (part for batch in batches for part in self._parts(self._share(batch))):
             with autocast(self.device, self.dtype):
-                loss = self.objective(self._share(batch).to(self.device)).total / n_tokens
+                loss = self.objective(part.to(self.device)).total / n_tokens
             loss.backward()
             total += loss.detach()
         self._add_up(total)
@@ -154,6 +159,19 @@ class Learner:
                 "larger --batch-size, or start fewer"
             )
         return batch.rows(rows)
+
+    def _parts(self, batch: Batch) -> Iterator[Batch]:
+        """On a CPU a large batch goes through the model in parts: less memory, and what there is stays warm.
+
+        Not where several rows are about one source, which would have to be encoded in each part.
+        """
+        B, T = batch.tokens.shape
+        if self.device.type != "cpu" or batch.source is not None or B * T <= PART_TOKENS:
+            yield batch
+            return
+        n = min(B, -(-B * T // PART_TOKENS))
+        for i in range(n):
+            yield batch.rows(slice(i * B // n, (i + 1) * B // n))
 
     def _clip(self) -> float:
         """Scale all gradients so that their norm is within the limit; returns the norm before.

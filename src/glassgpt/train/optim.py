@@ -26,10 +26,30 @@ def orthogonalize(G: Tensor, steps: int = 5) -> Tensor:
     tall = X.shape[1] > X.shape[2]
     X = X.mT if tall else X  # the Gram matrix below is the smaller one
     X = X / (X.norm(dim=(1, 2), keepdim=True) + 1e-7)
-    for _ in range(steps):
-        A = X @ X.mT  # (N, rows, rows)
-        X = a * X + (b * A + c * A @ A) @ X
+    if X.dtype == torch.float32 and X.shape[2] >= 2 * X.shape[1]:
+        X = _on_the_gram_matrix(X, steps)
+    else:
+        for _ in range(steps):
+            A = X @ X.mT  # (N, rows, rows)
+            X = a * X + (b * A + c * A @ A) @ X
     return (X.mT if tall else X).to(G.dtype)
+
+
+def _on_the_gram_matrix(X: Tensor, steps: int) -> Tensor:
+    """The same iteration for wide X (N, rows, columns), gathered in a small matrix Q until the end: Q X.
+
+    If X becomes P X, then A = X Xᵀ becomes P A P: the wide matrix is needed at both ends only. Not in
+    bfloat16, where small negative eigenvalues of A, which are rounding, grow with each step.
+    """
+    a, b, c = COEFFICIENTS
+    eye = torch.eye(X.shape[1], dtype=X.dtype, device=X.device)
+    A, Q = X @ X.mT, eye  # (N, rows, rows)
+    for i in range(steps):
+        P = a * eye + b * A + c * A @ A
+        Q = P @ Q if i else P
+        if i + 1 < steps:
+            A = P @ A @ P
+    return Q @ X
 
 
 class Muon(Optimizer):

@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
 from filelock import FileLock, Timeout
 
@@ -111,6 +113,8 @@ def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambd
         return _join(dist)
     check_trackers(config)
     config = tuned(config)
+    compiler = Thread(target=import_module, args=("torch._dynamo",), daemon=True)
+    compiler.start()  # torch's optimisers load it, for over a second: let that pass beside the counting
     stage("reading " + ", ".join(config.data.sources))
     if (corpus := read_examples(config)) is not None:
         config = _with_facts(config, corpus)
@@ -126,6 +130,7 @@ def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambd
         undo.callback(withdraw, path, made)
         undo.callback(lock.release, force=True)
         run, task, notes = _make(path, config, corpus, stage)
+        compiler.join()
         session = Session(run, _beginning(run, config, task, dist), notes, lock)
         undo.pop_all()
     dist.said_by_first(str(path))

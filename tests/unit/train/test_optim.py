@@ -9,7 +9,7 @@ from torch import nn
 from glassgpt.config import ModelConfig, OptimConfig
 from glassgpt.models import Model, build
 from glassgpt.train import Muon, make_optimizers, orthogonalize
-from glassgpt.train.optim import RowAdam, load_state_tensors, set_lr, state_tensors
+from glassgpt.train.optim import COEFFICIENTS, RowAdam, load_state_tensors, set_lr, state_tensors
 
 
 @pytest.mark.parametrize("shape", [(3, 16, 16), (2, 8, 32), (2, 32, 8)])
@@ -22,6 +22,19 @@ def test_orthogonalize_keeps_directions_and_equalises_speeds(shape: tuple[int, .
     assert 0.6 < speeds.min() and speeds.max() < 1.3
     alignment = ((U.mT @ X @ Vh.mT).diagonal(dim1=1, dim2=2)).min()
     assert alignment > 0.6
+
+
+@pytest.mark.parametrize("smallest", [1e-2, 1e-5, 0.0])
+def test_orthogonalize_by_the_gram_matrix_is_the_plain_iteration(smallest: float) -> None:
+    """Against the plain one in float64, also where the gradient has almost no rank."""
+    U, _, Vh = torch.linalg.svd(torch.randn(2, 24, 96), full_matrices=False)
+    speeds = torch.logspace(0, -2, 24) * (torch.arange(24) < 12) + smallest
+    G = U * speeds @ Vh
+    X = G.double() / G.double().norm(dim=(1, 2), keepdim=True)
+    for _ in range(5):
+        A = X @ X.mT
+        X = COEFFICIENTS[0] * X + (COEFFICIENTS[1] * A + COEFFICIENTS[2] * A @ A) @ X
+    torch.testing.assert_close(orthogonalize(G).double(), X, atol=2e-3, rtol=0)
 
 
 def test_muon_moves_batched_matrices_as_it_would_each_alone() -> None:

@@ -15,7 +15,7 @@ import torch
 from glassgpt.checkpoint import Run, load_run, read_tensors, steps
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
-from glassgpt.train import Budget, Evaluated, Sampled, Saved, Session, StepDone, resume, start
+from glassgpt.train import Budget, Evaluated, Sampled, Saved, Session, StepDone, learner, resume, start
 from glassgpt.train.session import claim
 from material import material
 
@@ -129,6 +129,28 @@ def test_accumulation_is_a_larger_batch(text_file: Path, tmp_path: Path) -> None
         weights.append({k: p.detach() for k, p in session.trainer.model.named_parameters()})
     for name in weights[0]:
         torch.testing.assert_close(weights[0][name], weights[1][name], atol=1e-4, rtol=1e-3)
+
+
+def test_a_batch_in_parts_is_the_same_batch(
+    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a CPU a large batch is computed part by part; the gradient is that of the whole."""
+    gradients, sizes = [], []
+    for name, limit in (("whole", 1 << 20), ("parts", 3 * 32)):
+        monkeypatch.setattr(learner, "PART_TOKENS", limit)
+        session = start(config(text_file, {"steps": 3, "micro_batch_size": 8}), tmp_path / name)
+        trainer = session.trainer
+        trainer.learner.objective.register_forward_pre_hook(
+            lambda _, given: sizes.append(len(given[0].tokens))
+        )
+        for p in trainer.model.parameters():  # from zero nothing would show
+            torch.nn.init.normal_(p, std=0.1, generator=torch.Generator().manual_seed(p.numel()))
+        trainer.learner.gradient([trainer.task.train_batch(0, 8)])
+        gradients.append({k: p.grad for k, p in trainer.model.named_parameters()})
+        session.close()
+    assert sizes == [8, 2, 3, 3]
+    for name, whole in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], whole)
 
 
 def test_minutes_end_on_time(text_file: Path, tmp_path: Path) -> None:
