@@ -58,6 +58,8 @@ class ModelConfig(Config):
     """Longest run of tokens that has an embedding beside its last token's, from 2; 0 for none. For gpt."""
     ngram_rows: int = Field(default=65_536, ge=1, le=1 << 26)
     """Rows that the embeddings of all runs share by their hash."""
+    ngram_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Chance that a run's embedding is left out at a place in training, for trainings of many minutes."""
     init: Literal["gpt2", "zero"]
     """Scheme of the first weights: GPT-2's, or unit variance with every block starting as the identity."""
     rope_theta: float = Field(default=10_000.0, gt=1)

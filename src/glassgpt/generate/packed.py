@@ -191,7 +191,7 @@ class _Room:
     def keep(self, new: Tensor, line: Tensor, slots: slice, S: int) -> Tensor:
         """Write (R, H_kv, D) to these lines; returns what some slots hold so far, (B, H_kv, S, D)."""
         self.lines.index_copy_(0, line, new)
-        return self.kept[slots, :, :S]
+        return self.kept[slots].narrow(2, 0, S)
 
 
 class _Linear:
@@ -232,12 +232,13 @@ class _Layer:
         """(R, C) -> (R, H, D) and twice (R, H_kv, D): queries and keys normed and turned, in one go."""
         n = self.n_head + self.n_kv_head
         qkv = self.qkv(self.norm_1(x), few).view(-1, n + self.n_kv_head, self.head_dim)
-        qk = qkv[:, :n]
+        qk, v = qkv.split((n, self.n_kv_head), dim=1)
         if self.gains is not None:
             qk = _rms(qk, *self.gains)
         if rope is not None:
             qk = torch.addcmul(qk * rope[0], qk.roll(self.head_dim // 2, -1), rope[1])
-        return qk[:, : self.n_head], qk[:, self.n_head :], qkv[:, n:]
+        q, k = qk.split((self.n_head, self.n_kv_head), dim=1)
+        return q, k, v
 
     def cross_query(self, x: Tensor, few: bool) -> Tensor:
         """(R, C) -> (R, H, D)."""

@@ -18,7 +18,7 @@ class GPT(Transformer):
     def __init__(self, config: ModelConfig, n_vocab: int, *, cross: bool = False) -> None:
         super().__init__(config, n_vocab, cross=cross)
         self.wte = nn.Embedding(n_vocab, config.n_embd)
-        self.ngrams = make_ngrams(config.ngram_order, config.ngram_rows, config.n_embd)
+        self.ngrams = make_ngrams(config)
         init_weights(self, config)
         self.lm_head = make_head(config, self.wte)
 

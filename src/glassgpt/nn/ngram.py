@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from glassgpt.config import ModelConfig
+
 MIX, SCATTER = 1_000_003, 2_654_435_761
 """Odd numbers whose products spread neighbouring keys over all rows; int64 wraps around."""
 
@@ -17,18 +19,22 @@ MIX, SCATTER = 1_000_003, 2_654_435_761
 class NgramEmbedding(nn.Module):
     """The sum of one row for each run of 2 to `order` tokens that ends at a place.
 
-    Its gradient is sparse: a batch of a thousand tokens touches some thousand rows, however many there are.
+    dropout: chance that, in training, a run is left out at a place, so that no rare run is relied upon. The
+    gradient is sparse: a batch of a thousand tokens touches some thousand rows, however many there are.
     Source: hashed n-gram features, as in fastText (Joulin et al. 2016), here inside a transformer.
     """
 
-    def __init__(self, n_rows: int, order: int, width: int) -> None:
+    def __init__(self, n_rows: int, order: int, width: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.order = order
+        self.order, self.dropout = order, dropout
         self.table = nn.Embedding(n_rows, width, sparse=True)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T) ids, below zero where there is no token -> (B, T, width), each place from its past."""
-        return self.table(self.rows(tokens)).sum(-2)  # (B, T, order − 1, width) -> (B, T, width)
+        found = self.table(self.rows(tokens))  # (B, T, order − 1, width)
+        if self.training and self.dropout:
+            found = found * F.dropout(found.new_ones(found.shape[:-1]), self.dropout)[..., None]
+        return found.sum(-2)  # (B, T, width)
 
     def rows(self, tokens: Tensor) -> Tensor:
         """Which rows: (B, T) -> (B, T, order − 1). Before the first token is nothing, which counts, too."""
@@ -41,6 +47,8 @@ class NgramEmbedding(nn.Module):
         return torch.stack(found, dim=-1)
 
 
-def make_ngrams(order: int, n_rows: int, width: int) -> NgramEmbedding | None:
+def make_ngrams(config: ModelConfig) -> NgramEmbedding | None:
     """None where no runs are asked for."""
-    return NgramEmbedding(n_rows, order, width) if order else None
+    if not config.ngram_order:
+        return None
+    return NgramEmbedding(config.ngram_rows, config.ngram_order, config.n_embd, config.ngram_dropout)

@@ -37,6 +37,14 @@ def test_the_sum_of_its_rows() -> None:
     torch.testing.assert_close(ngrams(tokens), slow)
 
 
+def test_dropout_leaves_runs_out_in_training_only() -> None:
+    ngrams, tokens = NgramEmbedding(4096, 4, 8, dropout=0.5), torch.arange(3000).view(1, -1)
+    torch.nn.init.ones_(ngrams.table.weight)
+    assert (ngrams.eval()(tokens) == 3).all()
+    kept = ngrams.train()(tokens)[0, :, 0] / 2  # of three runs at each place, those kept count double
+    assert set(kept.tolist()) == {0, 1, 2, 3} and kept.mean().item() == pytest.approx(1.5, abs=0.1)
+
+
 def test_neighbouring_keys_scatter() -> None:
     """All pairs of 100 characters into 4,096 rows: no fewer than chance would fill."""
     first, second = torch.meshgrid(torch.arange(100), torch.arange(100), indexing="ij")
