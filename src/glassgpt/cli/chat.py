@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -104,23 +104,34 @@ def _at_a_terminal(talk: Talk, greeting: str) -> None:
     def note(text: str) -> None:
         console.print(text, style="dim", markup=False, soft_wrap=True)
 
+    def interrupted() -> None:
+        note("\nCtrl-D or /exit ends")
+
     note(greeting)
-    for text in typed("› ", "… ", lambda: note("\nCtrl-D or /exit ends")):
+    messages, goes_on = typed("› ", "… ", interrupted), True
+    while goes_on:
         try:
-            turn = talk.take(text)
-        except UserError as problem:
-            note(str(problem))
-            continue
-        if turn.ended:
-            return
-        if turn.pieces is None:
-            note(turn.note)
-            continue
-        _show(turn.pieces, console)
-        if talk.news:
-            note(talk.news)
-            talk.news = ""
+            goes_on = _answer(talk, next(messages, "/exit"), console, note)
+        except KeyboardInterrupt:  # between a line and a reply
+            interrupted()
     console.print()
+
+
+def _answer(talk: Talk, text: str, console: Console, note: Callable[[str], None]) -> bool:
+    """What comes of one message or command; False where it ends the conversation."""
+    try:
+        turn = talk.take(text)
+    except UserError as problem:
+        note(str(problem))
+        return True
+    if turn.pieces is not None:
+        _show(turn.pieces, console)
+    elif not turn.ended:
+        note(turn.note)
+    if talk.news:
+        note(talk.news)
+        talk.news = ""
+    return not turn.ended
 
 
 def _show(pieces: Generator[str], console: Console) -> None:

@@ -35,10 +35,15 @@ def test_what_holds_after_any_time_holds_on_more_seeds(seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_given_time_the_gpt_passes_every_table_of_pairs() -> None:
-    """With ten seconds a rung, on an idle core; the table never gets there."""
-    found = chapter("ladder", seconds=10.0, language="en")
-    assert found.findings[-1].verdict == "ok"
+    """With ten seconds a rung on an idle, quick core, more on others; the table never gets there."""
+    for seconds in (10.0, 30.0):
+        found = chapter("ladder", seconds=seconds, language="en")
+        if found.findings[-1].verdict == "ok":
+            break
+    else:
+        pytest.fail(f"the last finding is {found.findings[-1]}")
     assert found.is_confirmed
 
 

@@ -95,7 +95,12 @@ def make(name: str) -> Picture:
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_same_input_gives_the_same_bytes_in_each_format(name: str) -> None:
-    first, again = make(name), make(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # machines without a Chinese font
+        _same_bytes(make(name), make(name))
+
+
+def _same_bytes(first: Picture, again: Picture) -> None:
     for form, start in (("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")):
         content = first.rendered(form)
         assert content.startswith(start)
