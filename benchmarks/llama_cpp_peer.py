@@ -38,7 +38,7 @@ def write_gguf(path: Path, shape: dict[str, int]) -> None:
     writer.add_tokenizer_model("gpt2")
     writer.add_token_list([f"w{i}" for i in range(V)])
     writer.add_token_types([gguf.TokenType.NORMAL] * V)
-    writer.add_token_merges([])
+    writer.add_token_merges(["w 0"])
     writer.add_bos_token_id(0)
     writer.add_eos_token_id(0)
     tensors = {"token_embd.weight": random(V, C), "position_embd.weight": random(shape["block_size"], C)}

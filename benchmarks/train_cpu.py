@@ -7,7 +7,7 @@ whole last tenth in windows of the length T that they were trained with. nanoGPT
 recipe for a CPU (peers.py). *Warm* are the seconds of training steps alone; *cold* is a whole process, from
 start to exit. Blocks of steps take turns, so that all see the same machine. The share of the peak is that of
 all matrix products in a step. At the end a larger `speedrun` gets the time that nanoGPT took. `--others`
-needs transformers, accelerate and litgpt.
+needs transformers, accelerate and litgpt, and has a report of its own.
 """
 
 from __future__ import annotations
@@ -321,13 +321,14 @@ def main() -> None:
         for name, about in figures["peers"].items():
             print(f"{name:30}", json.dumps({k: v for k, v in about.items() if k != "curve_of_first"}))
         print(sentence(figures["peers"]), flush=True)
-        write_report("train_cpu", figures)
+        report = "train_cpu" if args.others else "train_cpu-nanogpt"
+        write_report(report, figures)
         figures["within_nanogpts_time"] = within(runs["nanoGPT"][0].seconds, text, folder)
         print("in nanoGPT's time:", figures["within_nanogpts_time"])
         if args.cold:
             figures["cold_seconds"] = cold(text, args.nanogpt, folder)
-        plot(runs, RESULTS / "train_cpu.svg")
-    write_report("train_cpu", figures)
+        plot(runs, RESULTS / f"{report}.svg")
+    write_report(report, figures)
 
 
 if __name__ == "__main__":
