@@ -118,5 +118,5 @@ def test_there_are_blocks() -> None:
 def test_command(line: str, desk: Path) -> None:
     if "shakespeare" in line and not os.environ.get("GLASSGPT_DATA"):
         pytest.skip("tinyshakespeare is not in $GLASSGPT_DATA, and tests download nothing")
-    said = shell(desk, line.replace("examples/", f"{ROOT}/examples/"))
+    said = shell(desk, re.sub(r"\b(?=(examples|benchmarks)/)", f"{ROOT}/", line))
     assert said or " chat " in line  # to which nobody has said anything
