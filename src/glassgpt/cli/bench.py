@@ -120,7 +120,7 @@ def _print(model: Model, speeds: list[tuple[Speed, float]], exact: float) -> Non
             str(speed.batch),
             f"{speed.tokens_per_s:,.0f}",
             f"{1000 * speed.first_token_s:.1f} ms",
-            f"{speed.share:.0%}",
+            f"{speed.share:.0%}" if speed.accepted is None else "",
             nats,
         ]
         if guessing:

@@ -43,7 +43,7 @@ class Speed:
 
     @property
     def share(self) -> float:
-        """Of the bandwidth, by reading weights alone."""
+        """Of the bandwidth, by reading weights alone; means nothing with a draft (several a step)."""
         return self.tokens_per_s / self.batch * self.weight_bytes / self.bandwidth
 
 
