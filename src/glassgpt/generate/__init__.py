@@ -5,9 +5,10 @@ from glassgpt.generate.beam import Hypothesis, beam_search
 from glassgpt.generate.chatting import reply, seen
 from glassgpt.generate.completing import Completion, complete, generate, sample_text
 from glassgpt.generate.drafting import Draft
-from glassgpt.generate.engine import Engine, Request, Token
+from glassgpt.generate.engine import Engine
 from glassgpt.generate.measuring import Speed, measure_speed
 from glassgpt.generate.packing import Precision, rounded
+from glassgpt.generate.request import Request, Token
 from glassgpt.generate.sampling import SamplingParams, choose, multinomial, probabilities, sample
 from glassgpt.generate.text import TextStream, stream_text
 

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from glassgpt.data.chat import ChatTemplate
 from glassgpt.data.conversations import Message
 from glassgpt.errors import UserError
-from glassgpt.generate.engine import Engine, Request
+from glassgpt.generate.engine import Engine
+from glassgpt.generate.request import Request
 from glassgpt.generate.sampling import SamplingParams
 from glassgpt.generate.text import stream_text
 from glassgpt.models import Model

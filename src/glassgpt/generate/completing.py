@@ -9,8 +9,9 @@ import torch
 
 from glassgpt.errors import UserError
 from glassgpt.generate.drafting import Draft
-from glassgpt.generate.engine import Engine, Request, Token
+from glassgpt.generate.engine import Engine
 from glassgpt.generate.packing import Precision
+from glassgpt.generate.request import Request, Token
 from glassgpt.generate.sampling import SamplingParams
 from glassgpt.generate.text import TextStream, stream_text
 from glassgpt.models import Model

@@ -8,7 +8,7 @@ it takes, and the sums by a rounding. Text is completing.py's affair, here there
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -20,53 +20,12 @@ from glassgpt.generate.decoder import Decoder, ModelDecoder, evaluating
 from glassgpt.generate.drafting import Draft
 from glassgpt.generate.packed import PackedDecoder
 from glassgpt.generate.packing import Precision, check_precision
+from glassgpt.generate.request import Request, Token
 from glassgpt.generate.sampling import SamplingParams, choose, probabilities
 from glassgpt.models import GPT, Model
-from glassgpt.nn import Memory
 
-DEFAULT = SamplingParams()
 CHUNK = 256
 """Tokens of a prompt that are read at once, so that whoever is being written for need not wait longer."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to continue, how, and how far.
-
-    A text longer than the model's block slides: when the block is full, its last half is read anew, so that
-    the model always sees between a half and a whole block of the past. What came before does not count then.
-    """
-
-    prompt: Sequence[int]
-    params: SamplingParams = DEFAULT
-    max_new_tokens: int = 200
-    seed: int | None = None
-    """The same seed gives the same tokens; none takes one from the operating system."""
-    end: int | None = None
-    """The token after which there is nothing more, such as `<eos>`."""
-    bias: Mapping[int, float] | None = None
-    """Numbers to add to the logits of some ids."""
-    memory: Memory | None = None
-    """(1, S, C) to look at: an encoded source, an image."""
-    logprobs: int | None = None
-    """Report the log probability of each token, and so many of the likeliest beside it."""
-    distribution: bool = False
-    """Hand out what each token was drawn from."""
-
-
-@dataclass(frozen=True)
-class Token:
-    """One token, and how it came about."""
-
-    id: int
-    finish: str | None = None
-    """Of the last token: `end`, the request's own end token, or `length`."""
-    log_p: float | None = None
-    """Natural logarithm of its probability under the model itself, before any filter."""
-    top: tuple[tuple[int, float], ...] = ()
-    """The likeliest tokens with theirs, likeliest first."""
-    probabilities: Tensor | None = None
-    """(V,), after all filters, on the CPU."""
 
 
 @dataclass

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from glassgpt.generate.drafting import Draft
-from glassgpt.generate.engine import Engine, Request
+from glassgpt.generate.engine import Engine
 from glassgpt.generate.packing import Precision
+from glassgpt.generate.request import Request
 from glassgpt.generate.sampling import SamplingParams
 from glassgpt.models import Model
 
