@@ -3,7 +3,8 @@
 torch's own product of a matrix and one vector reads a third of what the memory of a CPU can give. Seen as
 what it is, a weighted sum of rows of Wᵀ, it is an `embedding_bag`, whose kernel reads as fast as the memory
 gives, and which knows tables of bytes. For several vectors oneDNN's blocked layout is the quickest. Where
-neither is to be had (no x86, a GPU), the plain product is taken. docs/decisions/0021 has the figures.
+neither is to be had (no x86, a GPU), the plain product is taken. Reasons: decisions/0021;
+figures: docs/experiments.md.
 """
 
 from __future__ import annotations
