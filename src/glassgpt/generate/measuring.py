@@ -15,12 +15,11 @@ from torch import Tensor
 
 from glassgpt.generate.drafting import Draft
 from glassgpt.generate.engine import Engine
-from glassgpt.generate.packing import Precision
+from glassgpt.generate.packing import BYTES, Precision
 from glassgpt.generate.request import Request
 from glassgpt.generate.sampling import SamplingParams
 from glassgpt.models import Model
 
-BYTES = {"float32": 4, "bfloat16": 2, "int8": 1}
 PROBE = 1 << 26
 """Numbers that are added up to see how fast memory is read: 256 MB, more than caches hold."""
 

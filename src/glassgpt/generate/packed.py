@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glassgpt.config import ModelConfig
+from glassgpt.generate import compiled
 from glassgpt.generate.decoder import Decoder, Ids, exchange
-from glassgpt.generate.packing import Precision, pack
+from glassgpt.generate.packing import PackedMatrix, Precision, pack
 from glassgpt.models import GPT, Captioner, Seq2Seq
 from glassgpt.nn import Attention, Block, Memory, SwigluMLP
 
@@ -51,6 +52,7 @@ class PackedDecoder(Decoder):
         self.turns = (
             None if model.rope is None else _turns(model.rope.cos.to(self.wte), model.rope.sin.to(self.wte))
         )
+        self.compiled = self._compile()
         self._known: list[list[KeyValue]] = [[]] * max_batch  # of the memory of each slot, by layer
         self._together: tuple[tuple[int, ...], list[KeyValue], Tensor | None] = (), [], None
 
@@ -69,6 +71,34 @@ class PackedDecoder(Decoder):
             matrices += [block.mlp.fc, block.mlp.proj]
         return type(model.wte) is nn.Embedding and all(type(matrix) is nn.Linear for matrix in matrices)
 
+    def _compile(self) -> compiled.CompiledBlocks | None:
+        """All blocks in one call, where a compiler and layouts for it are there."""
+        library, c = compiled.load(), self.config
+        if library is None or not isinstance(self.lm_head.packed, PackedMatrix):
+            return None
+        rope = self.gpt.rope
+        cos, sin = (None, None) if rope is None else (rope.cos.contiguous(), rope.sin.contiguous())
+        gpt = compiled.GPT(
+            cos=compiled.address(cos),
+            sin=compiled.address(sin),
+            norm_f=compiled.norm(self.gpt.norm_f),
+            n_head=c.n_head,
+            n_kv_head=c.kv_heads,
+            head_dim=c.head_dim,
+            n_embd=c.n_embd,
+            hidden=c.hidden,
+            mlp=compiled.MLP[c.mlp],
+            max_len=self.max_len,
+            window=c.window or 0,
+        )
+        layers = [
+            layer.struct(block, keys.kept, values.kept)
+            for layer, block, keys, values in zip(
+                self.layers, self.blocks, self.keys, self.values, strict=True
+            )
+        ]
+        return compiled.CompiledBlocks(library, gpt, layers, (self.gpt, self.cache, self.layers, cos, sin))
+
     def forward(self, first: int, tokens: Sequence[Ids]) -> Tensor:
         h = self._states(first, tokens, few=True)  # (B · T, C)
         return self.lm_head(h, few=True).view(len(tokens), len(tokens[0]), -1)  # (B, T, V)
@@ -85,7 +115,13 @@ class PackedDecoder(Decoder):
         past = [len(text) for text in texts]
         S = max(past) + T
         assert S <= self.max_len, f"{S} tokens in a slot for {self.max_len}"
-        place = self._tensor([p + t for p in past for t in range(T)])  # (R,)
+        places = [p + t for p in past for t in range(T)]
+        place = self._tensor(places)  # (R,)
+        if few and self.compiled is not None and self.memories[first] is None:
+            x = self._embed(texts, tokens, place)
+            for text, new in zip(texts, tokens, strict=True):
+                text.extend(new)
+            return self.compiled(x, [first + i for i in range(B) for _ in range(T)], places)
         line = self._tensor(
             [(first + i) * self.max_len + p + t for i, p in enumerate(past) for t in range(T)]
         )
@@ -227,6 +263,17 @@ class _Layer:
             self.norm_x, self.q_norm = _norm(block.norm_x), _norm(cross.q_norm)
             self.cross_q = _Linear(cross.qkv.weight[:n], bias, precision)
             self.cross_proj = _Linear(cross.proj.weight, cross.proj.bias, precision)
+
+    def struct(self, block: Block, keys: Tensor, values: Tensor) -> compiled.Layer:
+        """The layer for decode.c."""
+        packed = [each.packed for each in (self.qkv, self.attn_proj, self.fc, self.mlp_proj)]
+        norms = (block.norm_1, block.norm_2, block.attn.q_norm, block.attn.k_norm)
+        return compiled.Layer(
+            *map(compiled.norm, norms),
+            *(matrix.struct for matrix in packed if isinstance(matrix, PackedMatrix)),
+            keys.data_ptr(),
+            values.data_ptr(),
+        )
 
     def query_key_value(self, x: Tensor, rope: Rope | None, few: bool) -> tuple[Tensor, Tensor, Tensor]:
         """(R, C) -> (R, H, D) and twice (R, H_kv, D): queries and keys normed and turned, in one go."""

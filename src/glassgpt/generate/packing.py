@@ -18,11 +18,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glassgpt.errors import UserError
+from glassgpt.generate import compiled
 from glassgpt.models import Model
 
 Precision = Literal["float32", "bfloat16", "int8"]
 """How weights are kept for generation. Sums are always taken in float32 on a CPU."""
 
+BYTES = {"float32": 4, "bfloat16": 2, "int8": 1}
 WIDTH: dict[str, int] = {"float32": 48, "bfloat16": 96, "int8": 192}
 """Numbers that stand together in a table's row: as many as the kernel's registers hold at once."""
 _byte_bag = torch.ops.quantized.embedding_bag_byte_rowwise_offsets
@@ -69,14 +71,19 @@ class PackedMatrix(Matrix):
         width = WIDTH[precision]
         n_bags = -(-self.N // width)
         padded = F.pad(weight, (0, 0, 0, n_bags * width - self.N))  # (n_bags · width, C)
-        table = padded.view(n_bags, width, self.C).transpose(1, 2).reshape(-1, width)  # (n_bags · C, width)
+        table = padded.view(n_bags, width, self.C).mT.contiguous().view(-1, width)  # (n_bags · C, width)
         self.n_bags, self.bias, self.precision = n_bags, bias, precision
         self.bags = _bags(n_bags, self.C)
         self.table = _quantize(table) if precision == "int8" else table.to(_dtype(precision))
         self.exact = weight if precision == "float32" else None
         self.blocked: Tensor | None = None  # made when several rows come for the first time
+        self.library = compiled.load()
+        per_word = 4 // BYTES[precision]
+        self.struct = compiled.Matrix(self.table.data_ptr(), compiled.address(bias), self.N, self.C, per_word)
 
     def __call__(self, x: Tensor) -> Tensor:
+        if self.library is not None:
+            return compiled.multiply(self.library, self.struct, x.contiguous())
         if x.shape[0] == 1:  # len(x) takes as long as a small kernel
             y = self._weighted_sum(x)
             return y if self.bias is None else y.add_(self.bias)

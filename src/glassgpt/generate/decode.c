@@ -1,0 +1,311 @@
+/* What a GPT computes for a few new tokens, in one pass over its weights: the compiled form of packed.py.
+
+   compiled.py builds it with the machine's C compiler and mirrors the structs. Here R is the number of rows, the
+   new tokens of all texts together. Each sum of a row is taken in one order, whatever the other rows are, so a
+   text comes out the same to the last bit alone and in a batch. Every thread of a team enters a function, and
+   shares its loops out among them (`omp for`, which also lets each wait for the others at its end). */
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Numbers that are computed with at once: one register of AVX-512, two of AVX2, four of NEON. */
+#define LANES 16
+typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4)));
+typedef uint32_t words __attribute__((vector_size(4 * LANES), aligned(4)));
+
+/* How many sums of lanes a thread keeps in registers while it reads a panel. */
+#ifdef __AVX512F__
+#define SUMS 24
+#else
+#define SUMS 6
+#endif
+
+/* How a table keeps its numbers, by how many there are in a word of four bytes. */
+enum { FLOAT32 = 1, BFLOAT16 = 2, INT8 = 4 };
+
+/* W (N, C) as a table of packing.py: panels of 48 words of outputs, a line of them for every input. A line of
+   bytes ends with its scale and its offset. bias: (N,) or NULL. */
+typedef struct {
+    const char *table;
+    const float *bias;
+    int32_t N, C, per_word;
+} Matrix;
+
+enum { RMS, LAYER, NONE };
+
+/* bias: NULL where there is none. */
+typedef struct {
+    const float *gain, *bias;
+    float eps;
+    int32_t kind;
+} Norm;
+
+enum { SWIGLU, GELU_TANH, GELU_ERF };
+
+typedef struct {
+    Norm norm_1, norm_2, q_norm, k_norm;
+    Matrix qkv, attn_proj, fc, mlp_proj;
+    float *keys, *values; /* (max_batch, max_len, H_kv, D) each */
+} Layer;
+
+typedef struct {
+    const Layer *layers;
+    const float *cos, *sin; /* (block_size, D / 2) each, or NULL */
+    Norm norm_f;
+    int32_t n_layer, n_head, n_kv_head, head_dim, n_embd, hidden, mlp, max_len, window; /* window: 0 for none */
+} GPT;
+
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define INLINE static inline __attribute__((always_inline))
+
+/* Number k of each of these words, before its line's scale. */
+INLINE lanes unpack(words w, int k, const int per_word)
+{
+    switch (per_word) {
+    case FLOAT32: return (lanes)w;
+    case BFLOAT16: return (lanes)(k ? w & 0xffff0000u : w << 16);
+    default: return __builtin_convertvector(w >> (8 * k) & 255, lanes);
+    }
+}
+
+/* M rows of x (R, C) times a panel's words from number `first` on, 16 · `group` of them; y: (R, N). */
+INLINE void panel(const Matrix *W, int p, int first, const float *x, float *y, int add, const int M,
+                  const int group, const int per_word)
+{
+    const int n_bytes = per_word == INT8 ? 200 : 192;
+    const char *line = W->table + (size_t)p * W->C * n_bytes;
+    lanes sum[8][12] = {{{0}}};
+    float offset[8] = {0};
+    for (int c = 0; c < W->C; c++, line += n_bytes) {
+        float share[8];
+        for (int m = 0; m < M; m++)
+            share[m] = x[m * W->C + c];
+        if (per_word == INT8) {
+            const float *scale_offset = (const float *)(line + 192);
+            for (int m = 0; m < M; m++) {
+                offset[m] += share[m] * scale_offset[1];
+                share[m] *= scale_offset[0];
+            }
+        }
+        for (int i = 0; i < group; i++) {
+            const words w = *(const words *)(line + 4 * (first + i * LANES));
+            for (int k = 0; k < per_word; k++)
+                for (int m = 0; m < M; m++)
+                    sum[m][i * per_word + k] += unpack(w, k, per_word) * share[m];
+        }
+    }
+    const int begin = (48 * p + first) * per_word, end = MIN(begin + group * LANES * per_word, W->N);
+    for (int m = 0; m < M; m++, y += W->N)
+        for (int n = begin; n < end; n++) {
+            const int word = (n - begin) / per_word, k = (n - begin) % per_word;
+            const float total = sum[m][word / LANES * per_word + k][word % LANES] + offset[m];
+            y[n] = total + (W->bias ? W->bias[n] : 0) + (add ? y[n] : 0);
+        }
+}
+
+/* All rows of x times one panel: as many rows and words at a time as registers hold sums for. */
+INLINE void panel_of_rows(const Matrix *W, int p, int R, const float *x, float *y, int add, const int per_word)
+{
+    int r = 0;
+#define ROWS(M)                                                                                                \
+    if ((M) * per_word <= SUMS) {                                                                              \
+        const int group = 3 * (M) * per_word <= SUMS ? 3 : 1;                                                  \
+        for (; R - r >= (M); r += (M))                                                                         \
+            for (int first = 0; first < 48; first += group * LANES)                                            \
+                panel(W, p, first, x + r * W->C, y + r * W->N, add, M, group, per_word);                       \
+    }
+    if (per_word == FLOAT32)
+        ROWS(8)
+    ROWS(4)
+    ROWS(2)
+    ROWS(1)
+}
+
+/* y (R, N) = x (R, C) Wᵀ + b, or that added to y. */
+static void product(const Matrix *W, int R, const float *x, float *y, int add)
+{
+    const int width = 48 * W->per_word, n_panels = (W->N + width - 1) / width;
+#pragma omp for
+    for (int p = 0; p < n_panels; p++)
+        switch (W->per_word) {
+        case FLOAT32: panel_of_rows(W, p, R, x, y, add, FLOAT32); break;
+        case BFLOAT16: panel_of_rows(W, p, R, x, y, add, BFLOAT16); break;
+        default: panel_of_rows(W, p, R, x, y, add, INT8);
+        }
+}
+
+static float dot(const float *a, const float *b, int n)
+{
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+/* One row of n numbers; x and y may be the same. */
+static void norm(const Norm *norm, const float *x, float *y, int n)
+{
+    float mean = 0, square = 0;
+    if (norm->kind == LAYER) {
+#pragma omp simd reduction(+ : mean)
+        for (int i = 0; i < n; i++)
+            mean += x[i];
+        mean /= n;
+    }
+#pragma omp simd reduction(+ : square)
+    for (int i = 0; i < n; i++)
+        square += (x[i] - mean) * (x[i] - mean);
+    const float scale = norm->kind == NONE ? 1 : 1 / sqrtf(square / n + norm->eps);
+#pragma omp simd
+    for (int i = 0; i < n; i++)
+        y[i] = (x[i] - mean) * scale * (norm->gain ? norm->gain[i] : 1) + (norm->bias ? norm->bias[i] : 0);
+}
+
+static void norm_rows(const Norm *each, int R, const float *x, float *y, int n)
+{
+#pragma omp for
+    for (int r = 0; r < R; r++)
+        norm(each, x + r * n, y + r * n, n);
+}
+
+/* e to the power of x, for x from -87 to 88: 2 to the whole part of x / ln 2, times a series for the rest. */
+static inline float power(float x)
+{
+    x = x < -87 ? -87 : x > 88 ? 88 : x;
+    const float whole = rintf(x * 1.44269504f);
+    const float t = (x - whole * 0.693145752f) - whole * 1.42860677e-6f; /* ln 2 in two parts */
+    float series = 1.f / 5040;
+    series = series * t + 1.f / 720;
+    series = series * t + 1.f / 120;
+    series = series * t + 1.f / 24;
+    series = series * t + 1.f / 6;
+    series = series * t + 0.5f;
+    series = (series * t + 1) * t + 1;
+    const int32_t bits = ((int32_t)whole + 127) << 23;
+    float scale;
+    memcpy(&scale, &bits, sizeof scale);
+    return series * scale;
+}
+
+/* One row of what `fc` gave -> `hidden` numbers for `proj`, from `begin` to `end`. */
+static void activate(const GPT *g, const float *x, float *y, int begin, int end)
+{
+    if (g->mlp == SWIGLU) {
+#pragma omp simd
+        for (int i = begin; i < end; i++)
+            y[i] = x[i] / (1 + power(-x[i])) * x[g->hidden + i];
+    } else if (g->mlp == GELU_TANH) { /* x σ(2 √(2/π) (x + 0.044715 x³)) */
+#pragma omp simd
+        for (int i = begin; i < end; i++)
+            y[i] = x[i] / (1 + power(-1.59576912f * x[i] * (1 + 0.044715f * x[i] * x[i])));
+    } else {
+        for (int i = begin; i < end; i++)
+            y[i] = 0.5f * x[i] * (1 + erff(x[i] * 0.707106781f));
+    }
+}
+
+/* A query's or a key's numbers, turned by the angles of its place: each pair (x_i, x_{i + D/2}). */
+static void turn(const GPT *g, int place, float *x)
+{
+    const int half = g->head_dim / 2;
+    const float *cos = g->cos + place * half, *sin = g->sin + place * half;
+#pragma omp simd
+    for (int i = 0; i < half; i++) {
+        const float a = x[i], b = x[half + i];
+        x[i] = a * cos[i] - b * sin[i];
+        x[half + i] = b * cos[i] + a * sin[i];
+    }
+}
+
+/* Of each row: queries and keys normed and turned, then keys and values written to their place in the cache. */
+static void keep(const GPT *g, const Layer *layer, int R, const int32_t *slot, const int32_t *place, float *qkv)
+{
+    const int H = g->n_head, H_kv = g->n_kv_head, D = g->head_dim;
+#pragma omp for collapse(2)
+    for (int r = 0; r < R; r++)
+        for (int h = 0; h < H + 2 * H_kv; h++) {
+            float *x = qkv + (r * (H + 2 * H_kv) + h) * D;
+            if (h < H + H_kv) {
+                norm(h < H ? &layer->q_norm : &layer->k_norm, x, x, D);
+                if (g->cos)
+                    turn(g, place[r], x);
+            }
+            if (h >= H) {
+                float *kept = h < H + H_kv ? layer->keys : layer->values;
+                const size_t line = (size_t)slot[r] * g->max_len + place[r];
+                memcpy(kept + (line * H_kv + (h - H) % H_kv) * D, x, D * sizeof *x);
+            }
+        }
+}
+
+/* Each row's queries look at the keys of its own text, up to its own place. y: (R, H · D). */
+static void attend(const GPT *g, const Layer *layer, int R, const int32_t *slot, const int32_t *place,
+                   const float *qkv, float *weights, float *y)
+{
+    const int H = g->n_head, H_kv = g->n_kv_head, D = g->head_dim, stride = H_kv * D;
+    const float scale = 1 / sqrtf(D);
+#pragma omp for collapse(2)
+    for (int r = 0; r < R; r++)
+        for (int h = 0; h < H; h++) {
+            const int first = g->window && place[r] >= g->window ? place[r] - g->window + 1 : 0;
+            const int S = place[r] + 1 - first;
+            const float *q = qkv + (r * (H + 2 * H_kv) + h) * D;
+            const size_t begin = ((size_t)slot[r] * g->max_len + first) * stride + h / (H / H_kv) * D;
+            const float *k = layer->keys + begin, *v = layer->values + begin;
+            float *w = weights + ((size_t)r * H + h) * g->max_len, *out = y + (r * H + h) * D;
+            float most = -INFINITY, sum = 0;
+            for (int s = 0; s < S; s++) {
+                w[s] = dot(q, k + s * stride, D) * scale;
+                most = w[s] > most ? w[s] : most;
+            }
+#pragma omp simd reduction(+ : sum)
+            for (int s = 0; s < S; s++) {
+                w[s] = power(w[s] - most);
+                sum += w[s];
+            }
+            memset(out, 0, D * sizeof *out);
+            for (int s = 0; s < S; s++) {
+                const float share = w[s] / sum;
+#pragma omp simd
+                for (int i = 0; i < D; i++)
+                    out[i] += share * v[s * stride + i];
+            }
+        }
+}
+
+/* y (R, N) = x (R, C) Wᵀ + b. */
+void multiply(const Matrix *W, int R, const float *x, float *y, int threads)
+{
+#pragma omp parallel num_threads(threads)
+    product(W, R, x, y, 0);
+}
+
+/* x (R, C), embedded tokens -> states after the last norm, in place; what the tokens are is then in the cache.
+   row r is for place[r] of slot[r]. work: room for R × (C + wide + hidden + H · max_len) numbers, where wide is
+   the larger of what `qkv` and `fc` give. */
+void decode(const GPT *g, int R, const int32_t *slot, const int32_t *place, float *x, float *work, int threads)
+{
+    const int C = g->n_embd, n_qkv = (g->n_head + 2 * g->n_kv_head) * g->head_dim;
+    const int n_fc = g->mlp == SWIGLU ? 2 * g->hidden : g->hidden, wide = n_qkv > n_fc ? n_qkv : n_fc;
+    float *h = work, *between = h + R * C, *active = between + R * wide, *weights = active + R * g->hidden;
+#pragma omp parallel num_threads(threads)
+    {
+        for (const Layer *layer = g->layers; layer < g->layers + g->n_layer; layer++) {
+            norm_rows(&layer->norm_1, R, x, h, C);
+            product(&layer->qkv, R, h, between, 0);
+            keep(g, layer, R, slot, place, between);
+            attend(g, layer, R, slot, place, between, weights, h);
+            product(&layer->attn_proj, R, h, x, 1);
+            norm_rows(&layer->norm_2, R, x, h, C);
+            product(&layer->fc, R, h, between, 0);
+#pragma omp for collapse(2)
+            for (int r = 0; r < R; r++)
+                for (int begin = 0; begin < g->hidden; begin += 256)
+                    activate(g, between + r * n_fc, active + r * g->hidden, begin, MIN(begin + 256, g->hidden));
+            product(&layer->mlp_proj, R, active, x, 1);
+        }
+        norm_rows(&g->norm_f, R, x, x, C);
+    }
+}
