@@ -70,7 +70,7 @@ INLINE lanes unpack(words w, int k, const int per_word)
 }
 
 /* M rows of x (R, C) times a panel's words from number `first` on, 16 · `group` of them; y: (R, N). */
-INLINE void panel(const Matrix *W, int p, int first, const float *x, float *y, int add, const int M,
+INLINE void panel(const Matrix *W, int p, int first, const float *x, float *y, int more, const int M,
                   const int group, const int per_word)
 {
     const int n_bytes = per_word == INT8 ? 200 : 192;
@@ -95,17 +95,23 @@ INLINE void panel(const Matrix *W, int p, int first, const float *x, float *y, i
                     sum[m][i * per_word + k] += unpack(w, k, per_word) * share[m];
         }
     }
-    const int begin = (48 * p + first) * per_word, end = MIN(begin + group * LANES * per_word, W->N);
-    for (int m = 0; m < M; m++, y += W->N)
-        for (int n = begin; n < end; n++) {
-            const int word = (n - begin) / per_word, k = (n - begin) % per_word;
-            const float total = sum[m][word / LANES * per_word + k][word % LANES] + offset[m];
-            y[n] = total + (W->bias ? W->bias[n] : 0) + (add ? y[n] : 0);
-        }
+    const int begin = (48 * p + first) * per_word, n = MIN(group * LANES * per_word, W->N - begin);
+    for (int m = 0; m < M; m++) {
+        float total[48 * 4], *out = y + m * W->N + begin;
+        for (int i = 0; i < group; i++) /* lane j of sum k is number k of word j */
+            for (int j = 0; j < LANES; j++)
+                for (int k = 0; k < per_word; k++)
+                    total[(i * LANES + j) * per_word + k] = sum[m][i * per_word + k][j];
+        if (W->bias)
+            for (int i = 0; i < n; i++)
+                total[i] += W->bias[begin + i];
+        for (int i = 0; i < n; i++)
+            out[i] = (more ? out[i] : 0) + total[i] + offset[m];
+    }
 }
 
 /* All rows of x times one panel: as many rows and words at a time as registers hold sums for. */
-INLINE void panel_of_rows(const Matrix *W, int p, int R, const float *x, float *y, int add, const int per_word)
+INLINE void panel_of_rows(const Matrix *W, int p, int R, const float *x, float *y, int more, const int per_word)
 {
     int r = 0;
 #define ROWS(M)                                                                                                \
@@ -113,7 +119,7 @@ INLINE void panel_of_rows(const Matrix *W, int p, int R, const float *x, float *
         const int group = 3 * (M) * per_word <= SUMS ? 3 : 1;                                                  \
         for (; R - r >= (M); r += (M))                                                                         \
             for (int first = 0; first < 48; first += group * LANES)                                            \
-                panel(W, p, first, x + r * W->C, y + r * W->N, add, M, group, per_word);                       \
+                panel(W, p, first, x + r * W->C, y + r * W->N, more, M, group, per_word);                       \
     }
     if (per_word == FLOAT32)
         ROWS(8)
@@ -123,25 +129,41 @@ INLINE void panel_of_rows(const Matrix *W, int p, int R, const float *x, float *
 }
 
 /* y (R, N) = x (R, C) Wᵀ + b, or that added to y. */
-static void product(const Matrix *W, int R, const float *x, float *y, int add)
+static void product(const Matrix *W, int R, const float *x, float *y, int more)
 {
     const int width = 48 * W->per_word, n_panels = (W->N + width - 1) / width;
 #pragma omp for
     for (int p = 0; p < n_panels; p++)
         switch (W->per_word) {
-        case FLOAT32: panel_of_rows(W, p, R, x, y, add, FLOAT32); break;
-        case BFLOAT16: panel_of_rows(W, p, R, x, y, add, BFLOAT16); break;
-        default: panel_of_rows(W, p, R, x, y, add, INT8);
+        case FLOAT32: panel_of_rows(W, p, R, x, y, more, FLOAT32); break;
+        case BFLOAT16: panel_of_rows(W, p, R, x, y, more, BFLOAT16); break;
+        default: panel_of_rows(W, p, R, x, y, more, INT8);
         }
 }
 
-static float dot(const float *a, const float *b, int n)
+static inline float dot(const float *a, const float *b, int n)
 {
+    lanes sums = {0};
     float sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int i = 0; i < n; i++)
+    int i = 0;
+    for (; n - i >= LANES; i += LANES)
+        sums += *(const lanes *)(a + i) * *(const lanes *)(b + i);
+    for (; i < n; i++)
         sum += a[i] * b[i];
+#pragma omp simd reduction(+ : sum)
+    for (int j = 0; j < LANES; j++)
+        sum += sums[j];
     return sum;
+}
+
+/* y += x · share. */
+static inline void add(float *y, const float *x, float share, int n)
+{
+    int i = 0;
+    for (; n - i >= LANES; i += LANES)
+        *(lanes *)(y + i) += *(const lanes *)(x + i) * share;
+    for (; i < n; i++)
+        y[i] += x[i] * share;
 }
 
 /* One row of n numbers; x and y may be the same. */
@@ -240,39 +262,52 @@ static void keep(const GPT *g, const Layer *layer, int R, const int32_t *slot, c
         }
 }
 
-/* Each row's queries look at the keys of its own text, up to its own place. y: (R, H · D). */
-static void attend(const GPT *g, const Layer *layer, int R, const int32_t *slot, const int32_t *place,
-                   const float *qkv, float *weights, float *y)
+/* S scores -> weights that sum to 1. */
+static void softmax(float *x, int S)
 {
-    const int H = g->n_head, H_kv = g->n_kv_head, D = g->head_dim, stride = H_kv * D;
-    const float scale = 1 / sqrtf(D);
+    float most = -INFINITY, sum = 0;
+    for (int s = 0; s < S; s++)
+        most = x[s] > most ? x[s] : most;
+#pragma omp simd reduction(+ : sum)
+    for (int s = 0; s < S; s++) {
+        x[s] = power(x[s] - most);
+        sum += x[s];
+    }
+#pragma omp simd
+    for (int s = 0; s < S; s++)
+        x[s] /= sum;
+}
+
+/* Queries begin … end - 1 of a row look at the keys of its text up to its place. q, y: (H, D); weights:
+   (H, max_len). Token by token, all heads of each: in the order in which the cache lies in memory. */
+static void look(const GPT *g, const Layer *layer, int slot, int place, int begin, int end, const float *q,
+                 float *weights, float *y)
+{
+    const int H_kv = g->n_kv_head, D = g->head_dim, stride = H_kv * D, group = g->n_head / H_kv;
+    const int first = g->window && place >= g->window ? place - g->window + 1 : 0, S = place + 1 - first;
+    const size_t line = (size_t)slot * g->max_len + first;
+    const float *k = layer->keys + line * stride, *v = layer->values + line * stride, scale = 1 / sqrtf(D);
+    for (int s = 0; s < S; s++, k += stride)
+        for (int h = begin; h < end; h++)
+            weights[h * g->max_len + s] = dot(q + h * D, k + h / group * D, D) * scale;
+    for (int h = begin; h < end; h++)
+        softmax(weights + h * g->max_len, S);
+    memset(y + begin * D, 0, (end - begin) * D * sizeof *y);
+    for (int s = 0; s < S; s++, v += stride)
+        for (int h = begin; h < end; h++)
+            add(y + h * D, v + h / group * D, weights[h * g->max_len + s], D);
+}
+
+/* All rows look, each at its own text. y: (R, H · D). */
+static void attend(const GPT *g, const Layer *layer, int R, const int32_t *slot, const int32_t *place,
+                   const float *qkv, float *weights, float *y, int threads)
+{
+    const int H = g->n_head, D = g->head_dim, parts = MIN(H, (threads + R - 1) / R);
 #pragma omp for collapse(2)
     for (int r = 0; r < R; r++)
-        for (int h = 0; h < H; h++) {
-            const int first = g->window && place[r] >= g->window ? place[r] - g->window + 1 : 0;
-            const int S = place[r] + 1 - first;
-            const float *q = qkv + (r * (H + 2 * H_kv) + h) * D;
-            const size_t begin = ((size_t)slot[r] * g->max_len + first) * stride + h / (H / H_kv) * D;
-            const float *k = layer->keys + begin, *v = layer->values + begin;
-            float *w = weights + ((size_t)r * H + h) * g->max_len, *out = y + (r * H + h) * D;
-            float most = -INFINITY, sum = 0;
-            for (int s = 0; s < S; s++) {
-                w[s] = dot(q, k + s * stride, D) * scale;
-                most = w[s] > most ? w[s] : most;
-            }
-#pragma omp simd reduction(+ : sum)
-            for (int s = 0; s < S; s++) {
-                w[s] = power(w[s] - most);
-                sum += w[s];
-            }
-            memset(out, 0, D * sizeof *out);
-            for (int s = 0; s < S; s++) {
-                const float share = w[s] / sum;
-#pragma omp simd
-                for (int i = 0; i < D; i++)
-                    out[i] += share * v[s * stride + i];
-            }
-        }
+        for (int i = 0; i < parts; i++)
+            look(g, layer, slot[r], place[r], i * H / parts, (i + 1) * H / parts,
+                 qkv + r * (H + 2 * g->n_kv_head) * D, weights + (size_t)r * H * g->max_len, y + r * H * D);
 }
 
 /* y (R, N) = x (R, C) Wᵀ + b. */
@@ -296,7 +331,7 @@ void decode(const GPT *g, int R, const int32_t *slot, const int32_t *place, floa
             norm_rows(&layer->norm_1, R, x, h, C);
             product(&layer->qkv, R, h, between, 0);
             keep(g, layer, R, slot, place, between);
-            attend(g, layer, R, slot, place, between, weights, h);
+            attend(g, layer, R, slot, place, between, weights, h, threads);
             product(&layer->attn_proj, R, h, x, 1);
             norm_rows(&layer->norm_2, R, x, h, C);
             product(&layer->fc, R, h, between, 0);
