@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -34,6 +35,25 @@ def evaluating(model: Model) -> Iterator[None]:
         yield
     finally:
         model.train()
+
+
+@dataclass(frozen=True)
+class Rows:
+    """T new tokens of neighbouring slotseach; row i · T + t is for place past[i] + t of slot first + i."""
+
+    first: int
+    past: Sequence[int]
+    T: int
+
+    @property
+    def slots(self) -> list[int]:
+        """Of each row."""
+        return [self.first + i for i in range(len(self.past)) for _ in range(self.T)]
+
+    @property
+    def places(self) -> list[int]:
+        """Of each row."""
+        return [p + t for p in self.past for t in range(self.T)]
 
 
 class Decoder(ABC):

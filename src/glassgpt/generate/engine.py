@@ -25,7 +25,7 @@ from glassgpt.generate.sampling import SamplingParams, choose, probabilities
 from glassgpt.models import GPT, Model
 
 CHUNK = 256
-"""Tokens of a prompt that are read at once, so that whoever is being written for need not wait longer."""
+"""Tokens of prompts that are read in a step, so that whoever is being written for need not wait longer."""
 
 
 @dataclass
@@ -131,27 +131,33 @@ class Engine:
 
     @torch.inference_mode()
     def step(self) -> None:
-        """Read a piece of a prompt, if one waits, and write at least one token for each request."""
+        """Read a piece of the prompts that wait, and write at least one token for each request."""
         with evaluating(self.model):
-            self._read()
+            left = CHUNK
+            while left and (n := self._read(left)):
+                left -= n
             if self._writing:
                 self._write()
 
-    def _read(self) -> None:
-        """Read on in a prompt; once it has been read, its request gets its first token."""
+    def _read(self, most: int) -> int:
+        """Read on in a prompt; once it has been read, its request gets its first token.
+
+        Returns how many tokens were read: 0 if no prompt waits, or there is no place for it.
+        """
         slot = len(self._writing)
         if self._reading is None:
             if not self._waiting or slot >= self.max_batch:
-                return
+                return 0
             self._reading = self._admit(self._waiting.popleft(), slot)
         reading = self._reading
-        piece, reading.unread = reading.unread[:CHUNK], reading.unread[CHUNK:]
+        piece, reading.unread = reading.unread[:most], reading.unread[most:]
         logits = self.decoder.read(slot, piece)
         self.n_read += len(piece)
         if not reading.unread:
             self._reading = None
             self._writing.append(reading)
             self._take(slot, self._choose([reading], logits[None])[0])
+        return len(piece)
 
     def _admit(self, writing: _Writing, slot: int) -> _Writing:
         """Give a request its slot, which begins with what any slot has read of the same beginning."""
@@ -238,7 +244,7 @@ class Engine:
                 u = torch.tensor([writing[i].numbers.random() for i in rows], dtype=torch.float64)
                 ids = choose(p, u).tolist()
             for row, i in enumerate(rows):
-                tokens[i] = _about(writing[i], ids[row], logits[i], p[row])
+                tokens[i] = _about(writing[i], ids[row], logits, i, p, row)
         return [tokens[i] for i in range(len(writing))]
 
     def _take(self, slot: int, token: Token) -> None:
@@ -291,16 +297,17 @@ def _alike(writing: Sequence[_Writing]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _about(writing: _Writing, id: int, logits: Tensor, p: Tensor) -> Token:
-    """A token with what its request wants to know of it. logits, p: (V,)."""
+def _about(writing: _Writing, id: int, logits: Tensor, i: int, p: Tensor, row: int) -> Token:
+    """A token with what its request wants to know of it: row i of the logits (R, V), a row of p (R', V)."""
     request = writing.request
     finish = "end" if id == request.end else "length" if writing.n_new + 1 >= request.max_new_tokens else None
+    distribution = p[row].clone() if request.distribution else None
     if request.logprobs is None:
-        return Token(id, finish, probabilities=p.clone() if request.distribution else None)
-    log_p = logits.log_softmax(-1)
+        return Token(id, finish, probabilities=distribution)
+    log_p = logits[i].log_softmax(-1)
     best = log_p.topk(min(request.logprobs, len(log_p)))
     top = tuple(zip(best.indices.tolist(), best.values.tolist(), strict=True))
-    return Token(id, finish, log_p[id].item(), top, p.clone() if request.distribution else None)
+    return Token(id, finish, log_p[id].item(), top, distribution)
 
 
 def _common(a: Sequence[int], b: Sequence[int]) -> int:

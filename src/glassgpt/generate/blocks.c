@@ -1,9 +1,9 @@
-/* What a GPT computes for a few new tokens, in one pass over its weights: the compiled form of packed.py.
+/* What a GPT computes for a few new tokens, in one pass over its weights: the quick form of torch_blocks.py.
 
-   compiled.py builds it with the machine's C compiler and mirrors the structs. Here R is the number of rows, the
-   new tokens of all texts together. Each sum of a row is taken in one order, whatever the other rows are, so a
-   text comes out the same to the last bit alone and in a batch. Every thread of a team enters a function, and
-   shares its loops out among them (`omp for`, which also lets each wait for the others at its end). */
+   compiled.py has this machine's C compiler build it, compiled_blocks.py mirrors the structs. Here R is the number
+   of rows, the new tokens of all texts together. Each sum of a row is taken in one order, whatever the other rows
+   are, so a text comes out the same to the last bit alone and in a batch. Every thread of a team enters a function
+   and shares its loops with the others (`omp for`, at whose end each waits for all). */
 
 #include <math.h>
 #include <stdint.h>
@@ -320,7 +320,7 @@ void multiply(const Matrix *W, int R, const float *x, float *y, int threads)
 /* x (R, C), embedded tokens -> states after the last norm, in place; what the tokens are is then in the cache.
    row r is for place[r] of slot[r]. work: room for R × (C + wide + hidden + H · max_len) numbers, where wide is
    the larger of what `qkv` and `fc` give. */
-void decode(const GPT *g, int R, const int32_t *slot, const int32_t *place, float *x, float *work, int threads)
+void run_blocks(const GPT *g, int R, const int32_t *slot, const int32_t *place, float *x, float *work, int threads)
 {
     const int C = g->n_embd, n_qkv = (g->n_head + 2 * g->n_kv_head) * g->head_dim;
     const int n_fc = g->mlp == SWIGLU ? 2 * g->hidden : g->hidden, wide = n_qkv > n_fc ? n_qkv : n_fc;
