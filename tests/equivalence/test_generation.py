@@ -15,7 +15,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from glassgpt.generate import Draft, Engine, Request, SamplingParams, choose, generate, probabilities
+from glassgpt.generate import (
+    Draft,
+    Engine,
+    Request,
+    SamplingParams,
+    choose,
+    compiled,
+    generate,
+    probabilities,
+)
 from glassgpt.generate.decoder import Decoder, ModelDecoder
 from glassgpt.generate.packed import PackedDecoder
 from glassgpt.lens import edit, record, zero_heads
@@ -26,6 +35,16 @@ from zoo import DECODERS, V, make, source_for, wake
 WRITERS = [*DECODERS, "bigram"]
 SMALL: dict[str, object] = dict(n_layer=2, n_head=2, n_embd=16, block_size=12)
 EDGE = 1e-4
+
+
+@pytest.fixture(params=["compiled", "torch"])
+def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the quick decoder computes with."""
+    if request.param == "torch":
+        monkeypatch.setattr(compiled, "_library", lambda: "not wanted here")
+    elif why := compiled.why_not():
+        pytest.skip(why)
+    return request.param
 
 
 def small(name: str, seed: int) -> Model:
@@ -126,6 +145,7 @@ def run_cases(cases: range) -> tuple[int, int]:
     return sum(tokens for tokens, _ in counts), sum(edges for _, edges in counts)
 
 
+@pytest.mark.usefixtures("kernels")
 def test_each_request_gets_the_tokens_of_the_slow_loop() -> None:
     tokens, edges = run_cases(range(5 * len(WRITERS)))
     assert tokens > 1000 and edges <= 1
@@ -133,15 +153,19 @@ def test_each_request_gets_the_tokens_of_the_slow_loop() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-def test_each_request_gets_the_tokens_of_the_slow_loop_2000_times(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_request_gets_the_tokens_of_the_slow_loop_2000_times(
+    kernels: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     tokens, edges = run_cases(range(2000))
     with capsys.disabled():
-        print(f"\n2,000 cases, {len(WRITERS)} kinds of models: {tokens:,} tokens equal, {edges} at a border")
+        print(f"\n2,000 cases, {len(WRITERS)} kinds of models, {kernels}: ", end="")
+        print(f"{tokens:,} tokens equal, {edges} at a border")
     assert edges <= 20
 
 
 @pytest.mark.parametrize("name", WRITERS)
 @pytest.mark.parametrize("kind", [ModelDecoder, PackedDecoder])
+@pytest.mark.usefixtures("kernels")
 def test_slots_are_independent_whatever_is_done_to_them(name: str, kind: type[Decoder]) -> None:
     """Reading in pieces, copying, swapping, selecting, cutting: logits of the whole text each time."""
     if name == "bigram" and kind is PackedDecoder:

@@ -9,22 +9,28 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Numbers that are computed with at once: one register of AVX-512, two of AVX2, four of NEON. */
+/* The numbers of a register, and how many registers hold sums while a panel is read. */
+#if defined __AVX512F__
 #define LANES 16
+#define SUMS 24
+#elif defined __AVX2__
+#define LANES 8
+#define SUMS 12
+#else
+#define LANES 4
+#define SUMS 12
+#endif
 typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4)));
 typedef uint32_t words __attribute__((vector_size(4 * LANES), aligned(4)));
 
-/* How many sums of lanes a thread keeps in registers while it reads a panel. */
-#ifdef __AVX512F__
-#define SUMS 24
-#else
-#define SUMS 6
-#endif
+/* Words of a line of a table, and how many registers that are. */
+#define WORDS 48
+#define VECTORS (WORDS / LANES)
 
 /* How a table keeps its numbers, by how many there are in a word of four bytes. */
 enum { FLOAT32 = 1, BFLOAT16 = 2, INT8 = 4 };
 
-/* W (N, C) as a table of packing.py: panels of 48 words of outputs, a line of them for every input. A line of
+/* W (N, C) as a table of packing.py: panels of outputs, in each a line of WORDS for every input. A line of
    bytes ends with its scale and its offset. bias: (N,) or NULL. */
 typedef struct {
     const char *table;
@@ -69,20 +75,42 @@ INLINE lanes unpack(words w, int k, const int per_word)
     }
 }
 
-/* M rows of x (R, C) times a panel's words from number `first` on, 16 · `group` of them; y: (R, N). */
+/* Write a row's sums as its outputs from number `begin` on; lane j of sum k is number k of word j. */
+static void put(const Matrix *W, int begin, const lanes *sum, int group, float offset, float *y, int more)
+{
+    const int per_word = W->per_word, n = MIN(group * LANES * per_word, W->N - begin);
+    float total[WORDS * INT8];
+    if (per_word == 1)
+        memcpy(total, sum, group * sizeof *sum);
+    else
+        for (int i = 0; i < group; i++)
+            for (int k = 0; k < per_word; k++)
+                for (int j = 0; j < LANES; j++)
+                    total[(i * LANES + j) * per_word + k] = sum[i * per_word + k][j] + offset;
+    y += begin;
+    if (W->bias)
+        for (int i = 0; i < n; i++)
+            total[i] += W->bias[begin + i];
+    if (more)
+        for (int i = 0; i < n; i++)
+            total[i] += y[i];
+    memcpy(y, total, n * sizeof *y);
+}
+
+/* M rows of x (R, C) times `group` registers of a panel, from word `first` on; y: (R, N). */
 INLINE void panel(const Matrix *W, int p, int first, const float *x, float *y, int more, const int M,
                   const int group, const int per_word)
 {
-    const int n_bytes = per_word == INT8 ? 200 : 192;
+    const int n_bytes = 4 * WORDS + (per_word == INT8 ? 2 * sizeof(float) : 0);
     const char *line = W->table + (size_t)p * W->C * n_bytes;
-    lanes sum[8][12] = {{{0}}};
+    lanes sum[8][SUMS] = {{{0}}};
     float offset[8] = {0};
     for (int c = 0; c < W->C; c++, line += n_bytes) {
         float share[8];
         for (int m = 0; m < M; m++)
             share[m] = x[m * W->C + c];
         if (per_word == INT8) {
-            const float *scale_offset = (const float *)(line + 192);
+            const float *scale_offset = (const float *)(line + 4 * WORDS);
             for (int m = 0; m < M; m++) {
                 offset[m] += share[m] * scale_offset[1];
                 share[m] *= scale_offset[0];
@@ -95,33 +123,28 @@ INLINE void panel(const Matrix *W, int p, int first, const float *x, float *y, i
                     sum[m][i * per_word + k] += unpack(w, k, per_word) * share[m];
         }
     }
-    const int begin = (48 * p + first) * per_word, n = MIN(group * LANES * per_word, W->N - begin);
-    for (int m = 0; m < M; m++) {
-        float total[48 * 4], *out = y + m * W->N + begin;
-        for (int i = 0; i < group; i++) /* lane j of sum k is number k of word j */
-            for (int j = 0; j < LANES; j++)
-                for (int k = 0; k < per_word; k++)
-                    total[(i * LANES + j) * per_word + k] = sum[m][i * per_word + k][j];
-        if (W->bias)
-            for (int i = 0; i < n; i++)
-                total[i] += W->bias[begin + i];
-        for (int i = 0; i < n; i++)
-            out[i] = (more ? out[i] : 0) + total[i] + offset[m];
+    for (int m = 0; m < M; m++, y += W->N) {
+        lanes done[SUMS];
+        for (int i = 0; i < group * per_word; i++)
+            done[i] = sum[m][i];
+        put(W, (WORDS * p + first) * per_word, done, group, offset[m], y, more);
     }
 }
 
 /* All rows of x times one panel: as many rows and words at a time as registers hold sums for. */
 INLINE void panel_of_rows(const Matrix *W, int p, int R, const float *x, float *y, int more, const int per_word)
 {
+    const int used = MIN(WORDS, (W->N - 1) / per_word + 1 - WORDS * p); /* words that hold a number */
     int r = 0;
+#define FITS(M, group) (VECTORS % (group) == 0 && (M) * (group) * per_word <= SUMS)
 #define ROWS(M)                                                                                                \
-    if ((M) * per_word <= SUMS) {                                                                              \
-        const int group = 3 * (M) * per_word <= SUMS ? 3 : 1;                                                  \
+    if (FITS(M, 1)) {                                                                                          \
+        const int group = FITS(M, 12) ? 12 : FITS(M, 6) ? 6 : FITS(M, 3) ? 3 : 1;                              \
         for (; R - r >= (M); r += (M))                                                                         \
-            for (int first = 0; first < 48; first += group * LANES)                                            \
-                panel(W, p, first, x + r * W->C, y + r * W->N, more, M, group, per_word);                       \
+            for (int first = 0; first < used; first += group * LANES)                                          \
+                panel(W, p, first, x + r * W->C, y + r * W->N, more, M, group, per_word);                      \
     }
-    if (per_word == FLOAT32)
+    if (FITS(8, 3))
         ROWS(8)
     ROWS(4)
     ROWS(2)
@@ -131,7 +154,7 @@ INLINE void panel_of_rows(const Matrix *W, int p, int R, const float *x, float *
 /* y (R, N) = x (R, C) Wᵀ + b, or that added to y. */
 static void product(const Matrix *W, int R, const float *x, float *y, int more)
 {
-    const int width = 48 * W->per_word, n_panels = (W->N + width - 1) / width;
+    const int width = WORDS * W->per_word, n_panels = (W->N + width - 1) / width;
 #pragma omp for
     for (int p = 0; p < n_panels; p++)
         switch (W->per_word) {

@@ -10,11 +10,13 @@ import ctypes
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
 from ctypes import Structure, byref, c_int32, c_void_p
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -40,17 +42,16 @@ class Matrix(Structure):
     )
 
 
-@cache
 def load() -> ctypes.CDLL | None:
-    """What the compiler made of blocks.c, on Linux; None where that cannot be had."""
-    if sys.platform != "linux":
-        return None
-    try:
-        library = ctypes.CDLL(str(_built()))
-    except (OSError, subprocess.SubprocessError):
-        return None
-    library.multiply.restype = library.run_blocks.restype = None
-    return library
+    """What the compiler made of blocks.c; None where that cannot be had (see `why_not`)."""
+    found = _library()
+    return None if isinstance(found, str) else found
+
+
+def why_not() -> str | None:
+    """Why torch's kernels do the work, in words for a user; None where they need not."""
+    found = _library()
+    return found if isinstance(found, str) else None
 
 
 def multiply(library: ctypes.CDLL, matrix: Matrix, x: Tensor) -> Tensor:
@@ -61,36 +62,54 @@ def multiply(library: ctypes.CDLL, matrix: Matrix, x: Tensor) -> Tensor:
     return y
 
 
-def address(tensor: Tensor | None) -> int | None:
-    return None if tensor is None else tensor.data_ptr()
+class _NoCompilerError(Exception):
+    """Nothing of the compiler's name is on the path."""
 
 
-def _built() -> Path:
-    """The library, from the user's cache or built into it. Raises OSError or SubprocessError."""
-    known = [SOURCE.read_bytes(), " ".join(FLAGS).encode(), platform.machine().encode(), _processor()]
+@cache
+def _library() -> ctypes.CDLL | str:
+    """The library, or why there is none."""
+    if sys.platform != "linux":
+        return "so far only on Linux"
+    compiler = shlex.split(os.environ.get("CC") or "cc")
+    try:
+        library = ctypes.CDLL(str(_built(compiler)))
+    except _NoCompilerError:
+        return f"there is no C compiler `{compiler[0]}`: install gcc, or name one in $CC"
+    except subprocess.CalledProcessError as error:
+        return f"`{compiler[0]}` failed: {(error.stderr.strip().splitlines() or ['without a word'])[-1]}"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"what `{compiler[0]}` makes cannot be kept or loaded: {error}"
+    library.multiply.restype = library.run_blocks.restype = None
+    return library
+
+
+def _built(compiler: list[str]) -> Path:
+    """The library, from the user's cache or built into it. Raises whatever `_library` catches."""
+    known = [SOURCE.read_text("utf-8"), *FLAGS, platform.machine(), _processor()]
+    name = hashlib.sha256("\n".join(known).encode()).hexdigest()[:16]
     folder = user_cache_path("glassgpt") / "compiled"
-    path = folder / f"blocks-{hashlib.sha256(b'|'.join(known)).hexdigest()[:16]}.so"
+    path = folder / f"blocks-{name}.so"
     if path.exists():
         return path
-    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        raise FileNotFoundError("no C compiler")
+    if shutil.which(compiler[0]) is None:
+        raise _NoCompilerError
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder) as aside:
         made, linked = Path(aside, "blocks.o"), Path(aside, "blocks.so")
-        _run(compiler, *FLAGS, "-c", SOURCE, "-o", made)
+        _run(*compiler, *FLAGS, "-c", SOURCE, "-o", made)
         # Without -fopenmp: torch has loaded its threads already, and a second team would fight with them.
-        _run(compiler, "-shared", made, "-o", linked)
+        _run(*compiler, "-shared", made, "-o", linked)
         linked.replace(path)  # at once, for processes that build at the same time
     return path
 
 
 def _run(*command: str | Path) -> None:
-    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE)
 
 
-def _processor() -> bytes:
+def _processor() -> str:
     """What the first processor is and can: a home may be shared among machines that differ."""
-    with open("/proc/cpuinfo", "rb") as lines:
-        about = [line for line in iter(lines.readline, b"\n") if line]
-    return b"".join(line for line in about if line.startswith((b"model name", b"flags", b"Features")))
+    with open("/proc/cpuinfo", encoding="utf-8") as lines:
+        about = list(takewhile(str.strip, lines))
+    return "".join(line for line in about if line.startswith(("model name", "flags", "Features")))

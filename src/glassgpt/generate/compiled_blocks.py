@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from glassgpt.generate import compiled
-from glassgpt.generate.compiled import Matrix, address
+from glassgpt.generate.compiled import Matrix
 from glassgpt.generate.decoder import Rows
 from glassgpt.generate.packing import PackedMatrix, Precision, has_quick_kernels
 from glassgpt.models import GPT
@@ -52,8 +52,7 @@ class CompiledBlocks:
 
     def __init__(self, library: ctypes.CDLL, model: GPT, cache: KVCache, precision: Precision) -> None:
         c, rope = model.config, model.rope
-        self.library = library
-        self.model, self.cache, self.matrices = model, cache, list[PackedMatrix]()  # C has their addresses
+        self.library, self._kept = library, list[object]()
         blocks = [block for block in model.blocks if isinstance(block, Block)]
         layers = [
             self._layer(block, keys, values, precision)
@@ -62,9 +61,9 @@ class CompiledBlocks:
         self.layers = (LayerStruct * c.n_layer)(*layers)
         self.struct = GPTStruct(
             layers=self.layers,
-            cos=address(None if rope is None else rope.cos),
-            sin=address(None if rope is None else rope.sin),
-            norm_f=_norm(model.norm_f),
+            cos=self._address(None if rope is None else rope.cos),
+            sin=self._address(None if rope is None else rope.sin),
+            norm_f=self._norm(model.norm_f),
             n_layer=c.n_layer,
             n_head=c.n_head,
             n_kv_head=c.kv_heads,
@@ -88,11 +87,30 @@ class CompiledBlocks:
     def _layer(self, block: Block, keys: Tensor, values: Tensor, precision: Precision) -> LayerStruct:
         linears = (block.attn.qkv, block.attn.proj, block.mlp.fc, block.mlp.proj)
         matrices = [PackedMatrix(each.weight.detach(), each.bias, precision) for each in linears]
-        self.matrices += matrices
+        self._kept += matrices
         norms = (block.norm_1, block.norm_2, block.attn.q_norm, block.attn.k_norm)
         return LayerStruct(
-            *map(_norm, norms), *(matrix.struct for matrix in matrices), keys.data_ptr(), values.data_ptr()
+            *map(self._norm, norms),
+            *(matrix.struct for matrix in matrices),
+            self._address(keys),
+            self._address(values),
         )
+
+    def _norm(self, module: nn.Module) -> NormStruct:
+        if isinstance(module, nn.RMSNorm):
+            assert module.eps is not None
+            return NormStruct(self._address(module.weight), None, module.eps, 0)
+        if isinstance(module, nn.LayerNorm):
+            return NormStruct(self._address(module.weight), self._address(module.bias), module.eps, 1)
+        assert isinstance(module, nn.Identity)
+        return NormStruct(None, None, 0, 2)
+
+    def _address(self, tensor: Tensor | None) -> int | None:
+        """Where it lies, from now on for as long as the blocks live, even if the model lets go of it."""
+        if tensor is None:
+            return None
+        self._kept.append(tensor.detach())
+        return tensor.data_ptr()
 
     def __call__(self, x: Tensor, rows: Rows) -> Tensor:
         """Embedded tokens (R, C) -> their states (R, C), in x itself."""
@@ -110,13 +128,3 @@ class CompiledBlocks:
             torch.get_num_threads(),
         )
         return x
-
-
-def _norm(module: nn.Module) -> NormStruct:
-    if isinstance(module, nn.RMSNorm):
-        assert module.eps is not None
-        return NormStruct(module.weight.data_ptr(), None, module.eps, 0)
-    if isinstance(module, nn.LayerNorm):
-        return NormStruct(module.weight.data_ptr(), address(module.bias), module.eps, 1)
-    assert isinstance(module, nn.Identity)
-    return NormStruct(None, None, 0, 2)

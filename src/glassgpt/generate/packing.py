@@ -1,10 +1,10 @@
 """Weight matrices laid out for few rows of x, where the time goes into reading the weights, not into sums.
 
-torch's own product of a matrix and one vector reads a third of what the memory of a CPU can give. Seen as
-what it is, a weighted sum of rows of Wᵀ, it is an `embedding_bag`, whose kernel reads as fast as the memory
-gives, and which knows tables of bytes. For several vectors oneDNN's blocked layout is the quickest. Where
-neither is to be had (no x86, a GPU), the plain product is taken. Reasons: decisions/0021;
-figures: docs/experiments.md.
+torch's own product of a matrix and one vector reads a third of what the memory of a CPU can give. A table of
+panels is read as fast as the memory gives: by blocks.c where there is a C compiler, else by torch's
+`embedding_bag`, as a weighted sum of rows of Wᵀ; for several vectors oneDNN's blocked layout is torch's
+quickest. Where none of these is to be had (no x86, a GPU), the plain product is taken. Reasons:
+decisions/0021 and 0027; figures: docs/experiments.md.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Precision = Literal["float32", "bfloat16", "int8"]
 
 BYTES = {"float32": 4, "bfloat16": 2, "int8": 1}
 WIDTH: dict[str, int] = {"float32": 48, "bfloat16": 96, "int8": 192}
-"""Numbers that stand together in a table's row: as many as the kernel's registers hold at once."""
+"""Numbers that stand together in a table's row, 192 bytes: as many as registers hold sums for."""
 _byte_bag = torch.ops.quantized.embedding_bag_byte_rowwise_offsets
 SUM = 0
 """The mode of `embedding_bag` that adds."""
@@ -64,7 +64,7 @@ class Matrix:
 
 
 class PackedMatrix(Matrix):
-    """The same on an x86 CPU: one row of x takes the table, several take the blocked layout."""
+    """The same on an x86 CPU, from a table. Without a compiler several rows take the blocked layout."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, precision: Precision) -> None:
         self.N, self.C = weight.shape
@@ -72,14 +72,19 @@ class PackedMatrix(Matrix):
         n_bags = -(-self.N // width)
         padded = F.pad(weight, (0, 0, 0, n_bags * width - self.N))  # (n_bags · width, C)
         table = padded.view(n_bags, width, self.C).mT.contiguous().view(-1, width)  # (n_bags · C, width)
-        self.n_bags, self.bias, self.precision = n_bags, bias, precision
+        self.n_bags, self.bias, self.precision = n_bags, None if bias is None else bias.detach(), precision
         self.bags = _bags(n_bags, self.C)
         self.table = _quantize(table) if precision == "int8" else table.to(_dtype(precision))
         self.exact = weight if precision == "float32" else None
         self.blocked: Tensor | None = None  # made when several rows come for the first time
         self.library = compiled.load()
-        per_word = 4 // BYTES[precision]
-        self.struct = compiled.Matrix(self.table.data_ptr(), compiled.address(bias), self.N, self.C, per_word)
+        self.struct = compiled.Matrix(
+            table=self.table.data_ptr(),
+            bias=None if self.bias is None else self.bias.data_ptr(),
+            N=self.N,
+            C=self.C,
+            per_word=4 // BYTES[precision],
+        )
 
     def __call__(self, x: Tensor) -> Tensor:
         if self.library is not None:

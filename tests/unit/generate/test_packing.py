@@ -6,13 +6,20 @@ import pytest
 import torch
 
 from glassgpt.errors import UserError
-from glassgpt.generate import Precision, rounded
+from glassgpt.generate import Precision, compiled, rounded
 from glassgpt.generate import packing as packing_module
 from glassgpt.generate.packing import Matrix, PackedMatrix, has_quick_kernels, pack
 from zoo import make, wake
 
+pytestmark = pytest.mark.usefixtures("torch_only")
 CPU = torch.device("cpu")
 SHAPES = [(65, 96), (48, 7), (1, 5), (193, 33), (384, 64)]
+
+
+@pytest.fixture
+def torch_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where there is no C compiler; test_compiled.py has the other."""
+    monkeypatch.setattr(compiled, "_library", lambda: "not wanted here")
 
 
 @pytest.mark.parametrize("bias", [True, False])
