@@ -49,11 +49,18 @@ typedef struct {
 
 enum { SWIGLU, GELU_TANH, GELU_ERF };
 
+/* Those from norm_x on only where a layer looks at a memory. */
 typedef struct {
-    Norm norm_1, norm_2, q_norm, k_norm;
-    Matrix qkv, attn_proj, fc, mlp_proj;
+    Norm norm_1, norm_2, q_norm, k_norm, norm_x, cross_q_norm;
+    Matrix qkv, attn_proj, fc, mlp_proj, cross_q, cross_proj;
     float *keys, *values; /* (max_batch, max_len, H_kv, D) each */
 } Layer;
+
+/* What queries look at, keys and values of S tokens: (S, H_kv, D) each. */
+typedef struct {
+    const float *keys, *values;
+    int32_t S;
+} Memory;
 
 typedef struct {
     const Layer *layers;
@@ -301,36 +308,55 @@ static void softmax(float *x, int S)
         x[s] /= sum;
 }
 
-/* Queries begin … end - 1 of a row look at the keys of its text up to its place. q, y: (H, D); weights:
-   (H, max_len). Token by token, all heads of each: in the order in which the cache lies in memory. */
-static void look(const GPT *g, const Layer *layer, int slot, int place, int begin, int end, const float *q,
-                 float *weights, float *y)
+/* Queries begin … end - 1 of a row look at a memory. q, y: (H, D); weights: (H, room). Token by token, all heads
+   of each: in the order in which keys and values lie in memory. */
+static void look(const GPT *g, Memory at, int begin, int end, const float *q, float *weights, int room, float *y)
 {
-    const int H_kv = g->n_kv_head, D = g->head_dim, stride = H_kv * D, group = g->n_head / H_kv;
-    const int first = g->window && place >= g->window ? place - g->window + 1 : 0, S = place + 1 - first;
-    const size_t line = (size_t)slot * g->max_len + first;
-    const float *k = layer->keys + line * stride, *v = layer->values + line * stride, scale = 1 / sqrtf(D);
-    for (int s = 0; s < S; s++, k += stride)
+    const int H_kv = g->n_kv_head, D = g->head_dim, group = g->n_head / H_kv;
+    const float scale = 1 / sqrtf(D);
+    for (int s = 0; s < at.S; s++)
         for (int h = begin; h < end; h++)
-            weights[h * g->max_len + s] = dot(q + h * D, k + h / group * D, D) * scale;
+            weights[h * room + s] = dot(q + h * D, at.keys + (s * H_kv + h / group) * D, D) * scale;
     for (int h = begin; h < end; h++)
-        softmax(weights + h * g->max_len, S);
+        softmax(weights + h * room, at.S);
     memset(y + begin * D, 0, (end - begin) * D * sizeof *y);
-    for (int s = 0; s < S; s++, v += stride)
+    for (int s = 0; s < at.S; s++)
         for (int h = begin; h < end; h++)
-            add(y + h * D, v + h / group * D, weights[h * g->max_len + s], D);
+            add(y + h * D, at.values + (s * H_kv + h / group) * D, weights[h * room + s], D);
 }
 
-/* All rows look, each at its own text. y: (R, H · D). */
+/* Into how many parts the heads of a row are shared out, where there are fewer rows than threads. */
+static int parts(const GPT *g, int R, int threads) { return MIN(g->n_head, (threads + R - 1) / R); }
+
+/* All rows look, each at its own text, up to its own place. qkv: (R, H + 2 H_kv, D), y: (R, H, D). */
 static void attend(const GPT *g, const Layer *layer, int R, const int32_t *slot, const int32_t *place,
-                   const float *qkv, float *weights, float *y, int threads)
+                   const float *qkv, float *weights, int room, float *y, int threads)
 {
-    const int H = g->n_head, D = g->head_dim, parts = MIN(H, (threads + R - 1) / R);
+    const int H = g->n_head, H_kv = g->n_kv_head, D = g->head_dim, n = parts(g, R, threads);
 #pragma omp for collapse(2)
     for (int r = 0; r < R; r++)
-        for (int i = 0; i < parts; i++)
-            look(g, layer, slot[r], place[r], i * H / parts, (i + 1) * H / parts,
-                 qkv + r * (H + 2 * g->n_kv_head) * D, weights + (size_t)r * H * g->max_len, y + r * H * D);
+        for (int i = 0; i < n; i++) {
+            const int first = g->window && place[r] >= g->window ? place[r] - g->window + 1 : 0;
+            const size_t begin = ((size_t)slot[r] * g->max_len + first) * H_kv * D;
+            const Memory text = {layer->keys + begin, layer->values + begin, place[r] + 1 - first};
+            look(g, text, i * H / n, (i + 1) * H / n, qkv + r * (H + 2 * H_kv) * D,
+                 weights + (size_t)r * H * room, room, y + r * H * D);
+        }
+}
+
+/* All rows look at layer l's part of what their slots look at. q, y: (R, H, D); q is normed in place. */
+static void cross_attend(const GPT *g, int l, int R, const Memory *const *memories, float *q, float *weights,
+                         int room, float *y, int threads)
+{
+    const int H = g->n_head, D = g->head_dim, n = parts(g, R, threads);
+#pragma omp for collapse(2)
+    for (int r = 0; r < R; r++)
+        for (int i = 0; i < n; i++) {
+            for (int h = i * H / n; h < (i + 1) * H / n; h++)
+                norm(&g->layers[l].cross_q_norm, q + (r * H + h) * D, q + (r * H + h) * D, D);
+            look(g, memories[r][l], i * H / n, (i + 1) * H / n, q + r * H * D, weights + (size_t)r * H * room, room,
+                 y + r * H * D);
+        }
 }
 
 /* y (R, N) = x (R, C) Wᵀ + b. */
@@ -341,21 +367,30 @@ void multiply(const Matrix *W, int R, const float *x, float *y, int threads)
 }
 
 /* x (R, C), embedded tokens -> states after the last norm, in place; what the tokens are is then in the cache.
-   row r is for place[r] of slot[r]. work: room for R × (C + wide + hidden + H · max_len) numbers, where wide is
-   the larger of what `qkv` and `fc` give. */
-void run_blocks(const GPT *g, int R, const int32_t *slot, const int32_t *place, float *x, float *work, int threads)
+   Row r is for place[r] of slot[r]; memories[r]: for each layer, what it looks at, or NULL for no such thing.
+   room: numbers of the longest text or memory; work: R × (C + wide + hidden + H · room) numbers, where wide is the
+   larger of what `qkv` and `fc` give. */
+void run_blocks(const GPT *g, int R, const int32_t *slot, const int32_t *place, const Memory *const *memories,
+                int room, float *x, float *work, int threads)
 {
     const int C = g->n_embd, n_qkv = (g->n_head + 2 * g->n_kv_head) * g->head_dim;
     const int n_fc = g->mlp == SWIGLU ? 2 * g->hidden : g->hidden, wide = n_qkv > n_fc ? n_qkv : n_fc;
     float *h = work, *between = h + R * C, *active = between + R * wide, *weights = active + R * g->hidden;
 #pragma omp parallel num_threads(threads)
     {
-        for (const Layer *layer = g->layers; layer < g->layers + g->n_layer; layer++) {
+        for (int l = 0; l < g->n_layer; l++) {
+            const Layer *layer = &g->layers[l];
             norm_rows(&layer->norm_1, R, x, h, C);
             product(&layer->qkv, R, h, between, 0);
             keep(g, layer, R, slot, place, between);
-            attend(g, layer, R, slot, place, between, weights, h, threads);
+            attend(g, layer, R, slot, place, between, weights, room, h, threads);
             product(&layer->attn_proj, R, h, x, 1);
+            if (memories) {
+                norm_rows(&layer->norm_x, R, x, h, C);
+                product(&layer->cross_q, R, h, between, 0);
+                cross_attend(g, l, R, memories, between, weights, room, h, threads);
+                product(&layer->cross_proj, R, h, x, 1);
+            }
             norm_rows(&layer->norm_2, R, x, h, C);
             product(&layer->fc, R, h, between, 0);
 #pragma omp for collapse(2)

@@ -1,19 +1,21 @@
 """The blocks of a GPT in one call of blocks.c, for new tokens of the slots of a cache.
 
-torch_blocks.py has the form that reads like the model, and what this one does not know: memories, GPUs.
+torch_blocks.py has the form that reads like the model, for GPUs and where there is no compiler.
 """
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from ctypes import POINTER, Structure, byref, c_float, c_int32, c_void_p
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from glassgpt.generate import compiled
 from glassgpt.generate.compiled import Matrix
-from glassgpt.generate.decoder import Rows
+from glassgpt.generate.decoder import Known, Rows
 from glassgpt.generate.packing import PackedMatrix, Precision, has_quick_kernels
 from glassgpt.models import GPT
 from glassgpt.nn import Block, KVCache
@@ -29,10 +31,14 @@ class NormStruct(Structure):
 
 class LayerStruct(Structure):
     _fields_ = (
-        *((name, NormStruct) for name in ("norm_1", "norm_2", "q_norm", "k_norm")),
-        *((name, Matrix) for name in ("qkv", "attn_proj", "fc", "mlp_proj")),
+        *((name, NormStruct) for name in ("norm_1", "norm_2", "q_norm", "k_norm", "norm_x", "cross_q_norm")),
+        *((name, Matrix) for name in ("qkv", "attn_proj", "fc", "mlp_proj", "cross_q", "cross_proj")),
         *((name, c_void_p) for name in ("keys", "values")),
     )
+
+
+class MemoryStruct(Structure):
+    _fields_ = (("keys", c_void_p), ("values", c_void_p), ("S", c_int32))
 
 
 SIZES = ("n_layer", "n_head", "n_kv_head", "head_dim", "n_embd", "hidden", "mlp", "max_len", "window")
@@ -75,26 +81,44 @@ class CompiledBlocks:
             window=c.window or 0,
         )
         wide = max(blocks[0].attn.qkv.out_features, blocks[0].mlp.fc.out_features)
-        self.room = c.n_embd + wide + c.hidden + c.n_head * cache.max_len  # numbers a row
-        self.work = torch.empty(self.room)
+        self.n_work = c.n_embd + wide + c.hidden  # numbers a row, besides the weights of its attention
+        self.work = torch.empty(0)
+        self.memories = WeakKeyDictionary[Known, ctypes.Array[MemoryStruct]]()
 
     @staticmethod
-    def library_for(model: GPT, cache: KVCache) -> ctypes.CDLL | None:
-        """What to call for this model; None where there is nothing, or the model looks at a memory."""
+    def library_for(cache: KVCache) -> ctypes.CDLL | None:
+        """What to call for this model; None where it is elsewhere, or nothing could be compiled."""
         plain = cache.keys.dtype == torch.float32 and has_quick_kernels(cache.keys.device)
-        return compiled.load() if plain and model.blocks[0].cross is None else None
+        return compiled.load() if plain else None
 
     def _layer(self, block: Block, keys: Tensor, values: Tensor, precision: Precision) -> LayerStruct:
-        linears = (block.attn.qkv, block.attn.proj, block.mlp.fc, block.mlp.proj)
-        matrices = [PackedMatrix(each.weight.detach(), each.bias, precision) for each in linears]
-        self._kept += matrices
-        norms = (block.norm_1, block.norm_2, block.attn.q_norm, block.attn.k_norm)
-        return LayerStruct(
-            *map(self._norm, norms),
-            *(matrix.struct for matrix in matrices),
-            self._address(keys),
-            self._address(values),
+        def matrix(linear: nn.Linear, n: int | None = None) -> Matrix:
+            """The first n rows, or all."""
+            bias = None if linear.bias is None else linear.bias[:n]
+            packed = PackedMatrix(linear.weight[:n].detach(), bias, precision)
+            self._kept.append(packed)
+            return packed.struct
+
+        attn, mlp = block.attn, block.mlp
+        layer = LayerStruct(
+            norm_1=self._norm(block.norm_1),
+            norm_2=self._norm(block.norm_2),
+            q_norm=self._norm(attn.q_norm),
+            k_norm=self._norm(attn.k_norm),
+            qkv=matrix(attn.qkv),
+            attn_proj=matrix(attn.proj),
+            fc=matrix(mlp.fc),
+            mlp_proj=matrix(mlp.proj),
+            keys=self._address(keys),
+            values=self._address(values),
         )
+        if (cross := block.cross) is not None and block.norm_x is not None:
+            layer.norm_x, layer.cross_q_norm = self._norm(block.norm_x), self._norm(cross.q_norm)
+            layer.cross_q, layer.cross_proj = (
+                matrix(cross.qkv, cross.n_head * cross.head_dim),
+                matrix(cross.proj),
+            )
+        return layer
 
     def _norm(self, module: nn.Module) -> NormStruct:
         if isinstance(module, nn.RMSNorm):
@@ -112,19 +136,29 @@ class CompiledBlocks:
         self._kept.append(tensor.detach())
         return tensor.data_ptr()
 
-    def __call__(self, x: Tensor, rows: Rows) -> Tensor:
-        """Embedded tokens (R, C) -> their states (R, C), in x itself."""
-        R = len(x)
-        if len(self.work) < R * self.room:
-            self.work = torch.empty(R * self.room)
+    def __call__(self, x: Tensor, rows: Rows, known: Sequence[Known] = ()) -> Tensor:
+        """Embedded tokens (R, C) -> their states (R, C), in x itself. known: what slots look at, if any."""
+        R, room = len(x), max(max(rows.past) + rows.T, *(each.S for each in known), 0)
+        n_work = R * (self.n_work + self.struct.n_head * room)
+        if len(self.work) < n_work:
+            self.work = torch.empty(2 * n_work)
         ints = c_int32 * R
+        memories = [self._memory(each) for each in known for _ in range(rows.T)]
         self.library.run_blocks(
             byref(self.struct),
             R,
             ints(*rows.slots),
             ints(*rows.places),
+            (POINTER(MemoryStruct) * R)(*memories) if memories else None,
+            room,
             c_void_p(x.data_ptr()),
             c_void_p(self.work.data_ptr()),
             torch.get_num_threads(),
         )
         return x
+
+    def _memory(self, known: Known) -> ctypes.Array[MemoryStruct]:
+        if known not in self.memories:
+            layers = [MemoryStruct(k.data_ptr(), v.data_ptr(), len(k)) for k, v in known.layers]
+            self.memories[known] = (MemoryStruct * len(layers))(*layers)
+        return self.memories[known]

@@ -56,6 +56,18 @@ class Rows:
         return [p + t for p in self.past for t in range(self.T)]
 
 
+@dataclass(frozen=True, eq=False)
+class Known:
+    """Of what a slot looks at: keys and values by layer, (S, H_kv, D) each, side by side; no padding."""
+
+    layers: list[tuple[Tensor, Tensor]]
+
+    @property
+    def S(self) -> int:
+        """How many there are to look at."""
+        return len(self.layers[0][0])
+
+
 class Decoder(ABC):
     """Slots 0 … max_batch − 1. `texts[i]` are the tokens that slot i has read, at most `max_len`."""
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glassgpt.generate.compiled_blocks import CompiledBlocks
-from glassgpt.generate.decoder import Decoder, Ids, Rows, exchange
+from glassgpt.generate.decoder import Decoder, Ids, Known, Rows, exchange
 from glassgpt.generate.packing import Precision, pack
-from glassgpt.generate.torch_blocks import KeyValue, TorchBlocks, as_scores
+from glassgpt.generate.torch_blocks import TorchBlocks
 from glassgpt.models import GPT, Captioner, Seq2Seq
 from glassgpt.nn import Block, KVCache, Memory
 
@@ -38,8 +37,7 @@ class PackedDecoder(Decoder):
         self.lm_head = pack(model.lm_head.weight, model.lm_head.bias, precision)
         places = torch.arange(self.config.block_size, device=self.device)
         self.added = None if model.wpe is None else model.wpe(places)  # (block_size, C)
-        self._known: list[list[KeyValue]] = [[]] * max_batch  # of the memory of each slot, by layer
-        self._together: tuple[tuple[int, ...], list[KeyValue], Tensor | None] = (), [], None
+        self._known: list[Known | None] = [None] * max_batch
 
     @staticmethod
     def can_stand_for(model: GPT) -> bool:
@@ -70,10 +68,7 @@ class PackedDecoder(Decoder):
         S = max(rows.past) + rows.T
         assert S <= self.max_len, f"{S} tokens in a slot for {self.max_len}"
         x = self._embed(texts, tokens, rows)  # (R, C)
-        if isinstance(self.blocks, CompiledBlocks):
-            h = self.blocks(x, rows)
-        else:
-            h = self.blocks(x, rows, *self._looked(first, len(tokens)))
+        h = self.blocks(x, rows, [known for known in self._known[first : first + len(tokens)] if known])
         for text, new in zip(texts, tokens, strict=True):
             text.extend(new)
         return h
@@ -121,48 +116,24 @@ class PackedDecoder(Decoder):
     def look_at(self, first: int, memory: Memory | None) -> None:
         super().look_at(first, memory)
         if memory is None:
-            self._known[first] = []
+            self._known[first] = None
             return
+        B, S = memory.states.shape[:2]
         blocks = [block for block in self.gpt.blocks if isinstance(block, Block)]
-        layers = [block.cross.key_value(memory.states) for block in blocks if block.cross]
-        for i in range(len(memory.states)):
-            self._known[first + i] = [(k[i], v[i]) for k, v in layers]  # (H_kv, S, D) each
-
-    def _looked(self, first: int, B: int) -> tuple[list[KeyValue], Tensor | None]:
-        """Keys and values of the memories of these slots, by layer, and what to add to their scores."""
-        memories = self.memories[first : first + B]
-        if memories[0] is None:
-            return [], None
-        known = [self._known[first + i] for i in range(B)]
-        key = tuple(map(id, known))
-        if key != self._together[0]:
-            S = max(each[0][0].shape[1] for each in known)
-            layers = []
-            for i in range(self.config.n_layer):
-                pairs = ([_filled(of[i][j], S) for of in known] for j in (0, 1))
-                k, v = (torch.stack(pair) for pair in pairs)
-                layers.append((k, v))
-            self._together = key, layers, _real([m for m in memories if m is not None], S)
-        return self._together[1], self._together[2]
+        layers = [block.cross.key_value(memory.states) for block in blocks if block.cross]  # (B, H_kv, S, D)
+        real = memory.mask.dense(1, S, self.device).expand(B, 1, 1, S)
+        for i in range(B):
+            kept = real[i, 0, 0].nonzero()[:, 0]
+            self._known[first + i] = Known(
+                [
+                    (k[i, :, kept].transpose(0, 1).contiguous(), v[i, :, kept].transpose(0, 1).contiguous())
+                    for k, v in layers
+                ]
+            )
 
 
 def make_blocks(model: GPT, cache: KVCache, precision: Precision) -> CompiledBlocks | TorchBlocks:
     """The quickest blocks that there are for this model and its device."""
-    if (library := CompiledBlocks.library_for(model, cache)) is not None:
+    if (library := CompiledBlocks.library_for(cache)) is not None:
         return CompiledBlocks(library, model, cache, precision)
     return TorchBlocks(model, cache, precision)
-
-
-def _filled(t: Tensor, S: int) -> Tensor:
-    """(H, s, D) -> (H, S, D), zeros after what there is."""
-    return F.pad(t, (0, 0, 0, S - t.shape[1]))
-
-
-def _real(memories: Sequence[Memory], S: int) -> Tensor | None:
-    """(B, 1, 1, S) to be added to scores: −∞ where a memory holds nothing. None where all are full."""
-    rows = [m.mask.dense(1, m.states.shape[1], m.states.device).view(-1) for m in memories]
-    allowed = torch.stack([F.pad(row, (0, S - len(row))) for row in rows])
-    if allowed.all():
-        return None
-    hidden = ~allowed[:, None, None, :]
-    return as_scores(hidden, memories[0].states.dtype)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glassgpt.config import ModelConfig
-from glassgpt.generate.decoder import Rows
+from glassgpt.generate.decoder import Known, Rows
 from glassgpt.generate.packing import Precision, pack
 from glassgpt.models import GPT
 from glassgpt.nn import Attention, Block, KVCache, SwigluMLP
@@ -40,21 +40,18 @@ class TorchBlocks:
             _Layer(block, model.config, precision) for block in model.blocks if isinstance(block, Block)
         ]
         self.norm_f = _norm(model.norm_f)
+        self._together: tuple[list[Known], list[KeyValue], Tensor | None] = [], [], None
         self.turns = None if model.rope is None else _turns(model.rope.cos, model.rope.sin, self.dtype)
 
-    def __call__(
-        self, x: Tensor, rows: Rows, looked: Sequence[KeyValue] = (), real: Tensor | None = None
-    ) -> Tensor:
-        """Embedded tokens (R, C) -> their states (R, C).
-
-        looked: keys and values of what the slots look at, by layer; real: what to add to the scores there.
-        """
+    def __call__(self, x: Tensor, rows: Rows, known: Sequence[Known] = ()) -> Tensor:
+        """Embedded tokens (R, C) -> their states (R, C). known: what the slots look at, if they do."""
         B, T, few = len(rows.past), rows.T, len(x) <= FEW
         slots, S = slice(rows.first, rows.first + B), max(rows.past) + T
         place = torch.tensor(rows.places, device=self.device)  # (R,)
         slot = torch.tensor(rows.slots, device=self.device)  # (R,)
         line, mask = slot * self.max_len + place, self._mask(rows, S, place)
         rope = None if self.turns is None else (self.turns[0][place], self.turns[1][place])
+        looked, real = self._looked(known)
         for i, layer in enumerate(self.layers):
             q, k, v = layer.query_key_value(x, rope, few)
             keys, values = self.keys[i].keep(k, line, slots, S), self.values[i].keep(v, line, slots, S)
@@ -73,7 +70,23 @@ class TorchBlocks:
         hidden = key > query
         if window is not None:
             hidden |= key <= query - window
-        return as_scores(hidden, self.dtype)
+        return _as_scores(hidden, self.dtype)
+
+    def _looked(self, known: Sequence[Known]) -> tuple[list[KeyValue], Tensor | None]:
+        """Keys and values of several, by layer, and what to add to the scores, (B, 1, 1, S) or None."""
+        if list(known) != self._together[0]:
+            S = max((each.S for each in known), default=0)
+            layers = list[KeyValue]()
+            for pairs in zip(*(each.layers for each in known), strict=True):
+                k, v = (torch.stack([_filled(t, S) for t in part]) for part in zip(*pairs, strict=True))
+                layers.append((k, v))
+            places = torch.arange(S, device=self.device)
+            hidden = torch.stack([places >= each.S for each in known]) if known else None
+            real = (
+                None if hidden is None or not hidden.any() else _as_scores(hidden[:, None, None], self.dtype)
+            )
+            self._together = list(known), layers, real
+        return self._together[1], self._together[2]
 
 
 class _Room:
@@ -194,6 +207,11 @@ def _turns(cos: Tensor, sin: Tensor, dtype: torch.dtype) -> Rope:
     return torch.cat((cos, cos), -1)[:, None], torch.cat((-sin, sin), -1)[:, None]
 
 
-def as_scores(hidden: Tensor, dtype: torch.dtype) -> Tensor:
+def _filled(t: Tensor, S: int) -> Tensor:
+    """(s, H, D) -> (H, S, D), zeros after what there is."""
+    return F.pad(t, (0, 0, 0, 0, 0, S - len(t))).transpose(0, 1)
+
+
+def _as_scores(hidden: Tensor, dtype: torch.dtype) -> Tensor:
     """0, or −∞ where something is hidden."""
     return torch.zeros(hidden.shape, dtype=dtype, device=hidden.device).masked_fill_(hidden, -math.inf)
