@@ -18,7 +18,7 @@ from glassgpt.cli.opening import open_for
 from glassgpt.cli.sample import make_draft
 from glassgpt.data import eval_batches, open_tokens
 from glassgpt.errors import UserError
-from glassgpt.generate import Precision, Speed, measure_speed, rounded
+from glassgpt.generate import Precision, Speed, compiled, measure_speed, rounded
 from glassgpt.models import Model
 from glassgpt.train import CrossEntropy
 
@@ -100,14 +100,27 @@ def _nats(model: Model, run: Path) -> float:
     return total / n
 
 
+def _kernels(model: Model, speed: Speed) -> str:
+    """What did the work, and what would help."""
+    if speed.compiled:
+        return "written by code that was compiled for this processor"
+    why = compiled.why_not() if model.device.type == "cpu" else None
+    return (
+        f"written by torch's kernels; compiled code would be faster: {why}"
+        if why
+        else "written by torch's kernels"
+    )
+
+
 def _print(model: Model, speeds: list[tuple[Speed, float]], exact: float) -> None:
     console = Console()
     bandwidth = sum(speed.bandwidth for speed, _ in speeds) / len(speeds)
     console.print(
         f"{model.n_params / 1e6:.1f} M parameters, {torch.get_num_threads()} threads; "
-        f"memory is read at {bandwidth / 1e9:.0f} GB/s\n",
+        f"memory is read at {bandwidth / 1e9:.0f} GB/s",
         highlight=False,
     )
+    console.print(f"{_kernels(model, speeds[0][0])}\n", highlight=False, markup=False)
     guessing = any(speed.accepted is not None for speed, _ in speeds)
     table = Table(box=None, pad_edge=False, header_style="dim")
     names = ["weights", "texts", "tokens/s", "first token", "of memory's rate", "nats/token"]

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from glassgpt.generate.compiled_blocks import CompiledBlocks
 from glassgpt.generate.drafting import Draft
 from glassgpt.generate.engine import Engine
+from glassgpt.generate.packed import PackedDecoder
 from glassgpt.generate.packing import BYTES, Precision
 from glassgpt.generate.request import Request
 from glassgpt.generate.sampling import SamplingParams
@@ -38,6 +40,8 @@ class Speed:
     """Read for each step."""
     bandwidth: float
     """Bytes a second that one sum over a large tensor reads, measured beside."""
+    compiled: bool
+    """Whether blocks.c did the work; if not, torch's kernels did."""
     accepted: float | None = None
     """Share of the guessed tokens that were right, where there was a draft."""
 
@@ -89,6 +93,7 @@ def measure_speed(
         statistics.median(firsts),
         weight_bytes(model, precision),
         statistics.median(bandwidths),
+        isinstance(engine.decoder, PackedDecoder) and isinstance(engine.decoder.blocks, CompiledBlocks),
         engine.n_accepted / engine.n_drafted if engine.n_drafted else None,
     )
 
