@@ -27,6 +27,9 @@ typedef uint32_t words __attribute__((vector_size(4 * LANES), aligned(4)));
 #define WORDS 48
 #define VECTORS (WORDS / LANES)
 
+/* Bytes between what is multiplied and what is asked of memory: processors alone do not look past a page. */
+#define AHEAD 6144
+
 /* How a table keeps its numbers, by how many there are in a word of four bytes. */
 enum { FLOAT32 = 1, BFLOAT16 = 2, INT8 = 4 };
 
@@ -114,6 +117,8 @@ INLINE void panel(const Matrix *W, int p, int first, const float *x, float *y, i
     float offset[8] = {0};
     for (int c = 0; c < W->C; c++, line += n_bytes) {
         float share[8];
+        for (int b = 0; b < 4 * group * LANES; b += 64)
+            __builtin_prefetch(line + 4 * first + AHEAD + b, 0, 2);
         for (int m = 0; m < M; m++)
             share[m] = x[m * W->C + c];
         if (per_word == INT8) {
@@ -308,21 +313,32 @@ static void softmax(float *x, int S)
         x[s] /= sum;
 }
 
+/* Ask memory for the keys or values of a few tokens later. */
+static inline void ahead(const float *x, int stride, int n)
+{
+    for (int i = 0; i < n; i += 64 / sizeof *x)
+        __builtin_prefetch(x + 8 * stride + i, 0, 2);
+}
+
 /* Queries begin … end - 1 of a row look at a memory. q, y: (H, D); weights: (H, room). Token by token, all heads
    of each: in the order in which keys and values lie in memory. */
 static void look(const GPT *g, Memory at, int begin, int end, const float *q, float *weights, int room, float *y)
 {
-    const int H_kv = g->n_kv_head, D = g->head_dim, group = g->n_head / H_kv;
-    const float scale = 1 / sqrtf(D);
-    for (int s = 0; s < at.S; s++)
-        for (int h = begin; h < end; h++)
-            weights[h * room + s] = dot(q + h * D, at.keys + (s * H_kv + h / group) * D, D) * scale;
+    const int H_kv = g->n_kv_head, D = g->head_dim, group = g->n_head / H_kv, stride = H_kv * D;
+    const float scale = 1 / sqrtf(D), *k = at.keys, *v = at.values;
+    for (int s = 0; s < at.S; s++, k += stride)
+        for (int h = begin; h < end; h++) {
+            ahead(k + h / group * D, stride, D);
+            weights[h * room + s] = dot(q + h * D, k + h / group * D, D) * scale;
+        }
     for (int h = begin; h < end; h++)
         softmax(weights + h * room, at.S);
     memset(y + begin * D, 0, (end - begin) * D * sizeof *y);
-    for (int s = 0; s < at.S; s++)
-        for (int h = begin; h < end; h++)
-            add(y + h * D, at.values + (s * H_kv + h / group) * D, weights[h * room + s], D);
+    for (int s = 0; s < at.S; s++, v += stride)
+        for (int h = begin; h < end; h++) {
+            ahead(v + h / group * D, stride, D);
+            add(y + h * D, v + h / group * D, weights[h * room + s], D);
+        }
 }
 
 /* Into how many parts the heads of a row are shared out, where there are fewer rows than threads. */
