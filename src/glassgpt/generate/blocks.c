@@ -111,13 +111,13 @@ static void put(const Matrix *W, int begin, const lanes *sum, int group, float o
 INLINE void panel(const Matrix *W, int p, int first, const float *x, float *y, int more, const int M,
                   const int group, const int per_word)
 {
-    const int n_bytes = 4 * WORDS + (per_word == INT8 ? 2 * sizeof(float) : 0);
+    const int about = per_word == INT8 ? 2 * sizeof(float) : 0, n_bytes = 4 * WORDS + about;
     const char *line = W->table + (size_t)p * W->C * n_bytes;
     lanes sum[8][SUMS] = {{{0}}};
     float offset[8] = {0};
     for (int c = 0; c < W->C; c++, line += n_bytes) {
         float share[8];
-        for (int b = 0; b < 4 * group * LANES; b += 64)
+        for (int b = 0; b < 4 * group * LANES + about; b += 64) /* gaps would be worse than nothing */
             __builtin_prefetch(line + 4 * first + AHEAD + b, 0, 2);
         for (int m = 0; m < M; m++)
             share[m] = x[m * W->C + c];
