@@ -177,6 +177,7 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
 def first_token(rounds: int) -> dict[str, float]:
     """Seconds from a process's birth to the first token of a run of `mini`, and of `import torch`."""
     seconds: dict[str, list[float]] = {"import torch": [], "first token": []}
+    usual = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryDirectory() as folder:
         made = [sys.executable, "-m", "glassgpt", "train", "shakespeare", "--size", "mini", "--steps", "1"]
         made += ["--batch-size", "1", "--sample-tokens", "0", "--evals", "1", "--out", f"{folder}/run"]
@@ -186,7 +187,7 @@ def first_token(rounds: int) -> dict[str, float]:
         for turn in range(rounds + 1):
             for name, command in commands.items():
                 began = time.perf_counter()
-                subprocess.run(command, check=True, capture_output=True)
+                subprocess.run(command, check=True, capture_output=True, env=usual)
                 if turn:
                     seconds[name].append(time.perf_counter() - began)
     ratios = [a / b for a, b in zip(seconds["first token"], seconds["import torch"], strict=True)]

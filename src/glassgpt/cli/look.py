@@ -20,7 +20,7 @@ from glassgpt.data import read_image
 from glassgpt.errors import UserError
 from glassgpt.lens import Trace, clearest_head, describe_heads
 from glassgpt.lens import look as look_into
-from glassgpt.train.device import choose_device
+from glassgpt.nn.device import choose_device
 
 if TYPE_CHECKING:
     from glassgpt.lens.pictures import Picture

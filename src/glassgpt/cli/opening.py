@@ -9,8 +9,8 @@ from glassgpt.config import ModelConfig
 from glassgpt.data import CHAT_SPECIALS
 from glassgpt.errors import UserError
 from glassgpt.models import Model
+from glassgpt.nn.device import choose_device
 from glassgpt.tokenizers import Tokenizer
-from glassgpt.train.device import choose_device
 
 COMMANDS = {
     "sample": "write on",

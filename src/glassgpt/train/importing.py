@@ -19,8 +19,8 @@ from glassgpt.data import Corpus, read_corpus
 from glassgpt.diagnose import Score
 from glassgpt.errors import UserError
 from glassgpt.interop import Checkpoint, read_nanogpt
+from glassgpt.nn.device import choose_device
 from glassgpt.tokenizers import CharTokenizer, Tokenizer, load_tokenizer
-from glassgpt.train.device import choose_device
 from glassgpt.train.distributed import Dist
 from glassgpt.train.events import Evaluated
 from glassgpt.train.learner import Learner

@@ -20,7 +20,8 @@ from glassgpt.config import RunConfig
 from glassgpt.data import IGNORE, Batch
 from glassgpt.errors import UserError
 from glassgpt.models import build
-from glassgpt.train.device import autocast, choose_device, choose_dtype
+from glassgpt.nn.device import choose_device
+from glassgpt.train.device import autocast, choose_dtype
 from glassgpt.train.distributed import Dist
 from glassgpt.train.objective import CrossEntropy, n_right
 from glassgpt.train.optim import load_state_tensors, make_optimizers, set_lr, state_tensors

@@ -33,10 +33,10 @@ from glassgpt.data import (
 )
 from glassgpt.diagnose import AnswersVerdict, Score, Verdict
 from glassgpt.errors import UserError
+from glassgpt.nn.device import choose_device
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
 from glassgpt.train.answer_task import AnswerTask
 from glassgpt.train.chat_task import ChatTask
-from glassgpt.train.device import choose_device
 from glassgpt.train.distributed import Dist
 from glassgpt.train.events import Event
 from glassgpt.train.metrics import check_trackers
