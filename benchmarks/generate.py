@@ -1,14 +1,15 @@
 """How fast models write, one sequence and several: GlassGPT beside nanoGPT, transformers and llama.cpp.
 
-    python benchmarks/generate.py --nanogpt CHECKOUT [--size mini|small] [--llama PYTHON]
+    python benchmarks/generate.py --nanogpt CHECKOUT [--size mini|small] [--llama PYTHON] [--gpt-fast …]
 
 All have GPT-2's architecture, random weights and float32, and continue the same 16 tokens on as many threads,
 in turns within one run; tokens a second, medians, and ratios within a round. `mini` is 6 × 384 with 65
 characters, `small` is GPT-2's 124 M. Ours also with `modern`, with rounded weights, and 16 at once. The bound
 is what reading the weights once a token allows, by the rate of one sum over 256 MB measured beside it. With
 --llama, a Python that has llama-cpp-python and gguf, llama.cpp runs the same shape in a process of its own.
---first-token also times a process from its birth to the first token of a run of `mini`, against that of
-`import torch`.
+With --gpt-fast, a model of its own architecture runs eagerly and compiled by torch, whose time does not
+count. --first-token also times a process from its birth to the first token of a run of `mini`, against that
+of `import torch`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 import peers
 from glassgpt.config import ModelConfig
@@ -89,6 +91,30 @@ def transformers(shape: dict[str, Any], cache: str) -> Write:
     return write
 
 
+def gpt_fast(checkout: Path, shape: dict[str, Any], compiled: bool) -> Write:
+    """gpt-fast's model (rotary positions, gated MLP) with its static cache, in the loop of its generate.py.
+
+    That file itself wants a checkpoint that has been downloaded.
+    """
+    module = peers.load(checkout, "model.py")
+    sizes = dict(block_size=shape["block_size"], vocab_size=shape["vocab_size"], dim=shape["n_embd"])
+    args = module.ModelArgs(**sizes, n_layer=shape["n_layer"], n_head=shape["n_head"])
+    model = module.Transformer(args).eval()
+    model.setup_caches(max_batch_size=1, max_seq_length=shape["block_size"])
+    forward = torch.compile(model, fullgraph=True) if compiled else model
+
+    def draw(logits: Tensor) -> Tensor:
+        return torch.multinomial((logits[:, -1] / 0.8).softmax(-1), 1)
+
+    def write(n: int) -> int:
+        token = draw(model(torch.tensor([PROMPT]), torch.arange(len(PROMPT))))
+        for place in range(len(PROMPT), len(PROMPT) + n - 1):
+            token = draw(forward(token, torch.tensor([place])))
+        return n
+
+    return write
+
+
 def llama(python: Path, shape: dict[str, Any], n: int, rounds: int) -> float:
     """Tokens a second of llama.cpp, in a process of its own."""
     helper = Path(__file__).with_name("llama_cpp_peer.py")
@@ -127,6 +153,9 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
         "GlassGPT modern, int8": glassgpt(models["modern"], "int8"),
         "GlassGPT modern, 16 at once": glassgpt(models["modern"], batch=16),
     }
+    if args.gpt_fast:
+        writers["gpt-fast"] = gpt_fast(args.gpt_fast, shape, compiled=False)
+        writers["gpt-fast, compiled"] = gpt_fast(args.gpt_fast, shape, compiled=True)
     if args.size == "mini":
         writers |= {name: writers[name.partition(",")[0]] for name in lengths}
     rates: dict[str, list[float]] = {name: [] for name in writers}
@@ -202,6 +231,7 @@ def main() -> None:
     parser.add_argument("--nanogpt", type=Path, required=True, help="a checkout of karpathy/nanoGPT")
     parser.add_argument("--size", choices=list(VOCABULARY), default="mini")
     parser.add_argument("--llama", type=Path, help="a python with llama-cpp-python and gguf")
+    parser.add_argument("--gpt-fast", type=Path, help="a checkout of pytorch-labs/gpt-fast")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
         "--first-token", action="store_true", help="also time processes (needs GLASSGPT_DATA)"
