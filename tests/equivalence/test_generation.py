@@ -30,7 +30,7 @@ from glassgpt.generate.packed import PackedDecoder
 from glassgpt.lens import edit, record, zero_heads
 from glassgpt.models import Model
 from glassgpt.nn import Memory
-from zoo import DECODERS, V, make, source_for, wake
+from zoo import DECODERS, V, has_compiler, make, source_for, wake
 
 WRITERS = [*DECODERS, "bigram"]
 SMALL: dict[str, object] = dict(n_layer=2, n_head=2, n_embd=16, block_size=12)
@@ -42,8 +42,8 @@ def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """What the quick decoder computes with."""
     if request.param == "torch":
         monkeypatch.setattr(compiled, "_library", lambda: "not wanted here")
-    elif why := compiled.why_not():
-        pytest.skip(why)
+    elif not has_compiler():
+        pytest.skip("no C compiler, or not on Linux")
     return request.param
 
 

@@ -91,6 +91,8 @@ def _built(compiler: list[str]) -> Path:
     folder = user_cache_path("glassgpt") / "compiled"
     path = folder / f"blocks-{name}.so"
     if path.exists():
+        if path.stat().st_uid not in (0, os.getuid()):  # code of somebody else's, in a folder for all
+            raise PermissionError(f"{path} belongs to somebody else")
         return path
     if shutil.which(compiler[0]) is None:
         raise _NoCompilerError

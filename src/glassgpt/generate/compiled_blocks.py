@@ -20,6 +20,7 @@ from glassgpt.generate.packing import PackedMatrix, Precision, has_quick_kernels
 from glassgpt.models import GPT
 from glassgpt.nn import Block, KVCache
 
+RMS, LAYER, NONE = range(3)
 MLP = {"swiglu": 0, "gelu": 1, "gelu_erf": 2}
 
 
@@ -123,11 +124,11 @@ class CompiledBlocks:
     def _norm(self, module: nn.Module) -> NormStruct:
         if isinstance(module, nn.RMSNorm):
             assert module.eps is not None
-            return NormStruct(self._address(module.weight), None, module.eps, 0)
+            return NormStruct(self._address(module.weight), None, module.eps, RMS)
         if isinstance(module, nn.LayerNorm):
-            return NormStruct(self._address(module.weight), self._address(module.bias), module.eps, 1)
+            return NormStruct(self._address(module.weight), self._address(module.bias), module.eps, LAYER)
         assert isinstance(module, nn.Identity)
-        return NormStruct(None, None, 0, 2)
+        return NormStruct(None, None, 0, NONE)
 
     def _address(self, tensor: Tensor | None) -> int | None:
         """Where it lies, from now on for as long as the blocks live, even if the model lets go of it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,9 +17,9 @@ from glassgpt.generate.packed import PackedDecoder
 from glassgpt.generate.packing import PackedMatrix
 from glassgpt.models import GPT
 from glassgpt.nn import PAD, Memory
-from zoo import DECODERS, V, make, source_for, wake
+from zoo import DECODERS, V, has_compiler, make, source_for, wake
 
-needs_library = pytest.mark.skipif(compiled.load() is None, reason=str(compiled.why_not()))
+needs_library = pytest.mark.skipif(not has_compiler(), reason="no C compiler, or not on Linux")
 SHAPES = {
     "narrow heads": dict(n_embd=24, n_head=4, position="none"),  # 6 numbers: fewer than a register's
     "odd heads": dict(n_embd=210, n_head=3),  # 70: a multiple of nothing
@@ -63,6 +64,11 @@ def some_memories(model: GPT) -> list[Memory | None]:
     batch, other = model.encode(padded), model.encode(source[1:, :5] if source.ndim == 2 else source[1:])
     assert batch is not None
     return [batch.select(torch.tensor([0])), other, batch.select(torch.tensor([0]))]
+
+
+@needs_library
+def test_a_compiler_is_enough() -> None:
+    assert compiled.load() is not None, compiled.why_not()
 
 
 @needs_library
@@ -167,6 +173,17 @@ def test_it_is_built_once(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "FLAGS", (*compiled.FLAGS, "-DOTHER"))  # as another version, or processor
     assert compiled.load() is not None
     assert len(log.read_text("utf-8").splitlines()) == 4
+
+
+@needs_library
+def test_what_somebody_else_built_is_not_loaded(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert compiled.load() is not None
+    compiled._library.cache_clear()
+    (built,) = (fresh / "glassgpt" / "compiled").iterdir()
+    theirs = built.stat().st_uid + 1
+    monkeypatch.setattr("os.getuid", lambda: theirs)
+    monkeypatch.setattr(Path, "stat", lambda path, **_: SimpleNamespace(st_uid=theirs + 1, st_mode=0o100600))
+    assert compiled.load() is None and "belongs to somebody else" in str(compiled.why_not())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="built on Linux only")

@@ -7,7 +7,8 @@ import torch
 
 from glassgpt.config import ModelConfig
 from glassgpt.errors import UserError
-from glassgpt.generate import SamplingParams, generate, stream_text
+from glassgpt.generate import Engine, Request, SamplingParams, generate, stream_text
+from glassgpt.generate.engine import CHUNK
 from glassgpt.models import Model, build
 from glassgpt.tokenizers import train_tokenizer
 
@@ -51,6 +52,21 @@ def test_long_prompts_and_seeds() -> None:
     a = list(generate(m, prompt, max_new_tokens=20, seed=1))
     assert a == list(generate(m, prompt, max_new_tokens=20, seed=1))
     assert a != list(generate(m, prompt, max_new_tokens=20, seed=2))
+
+
+def test_a_step_reads_so_many_tokens_and_no_more() -> None:
+    """Several short prompts get their first token in one step; a long one keeps nobody waiting."""
+    engine = Engine(model(block_size=1024), max_batch=4)
+    short = [engine.add(Request([1, 2, 3], GREEDY, 50)) for _ in range(3)]
+    engine.step()
+    assert [len(engine.fetch(ticket)) for ticket in short] == [2, 2, 2]  # one as read, one as written
+    long = engine.add(Request([4] * (2 * CHUNK + 1), GREEDY, 5))
+    for n in (0, 0, 2):
+        read = engine.n_read
+        engine.step()
+        assert engine.n_read - read <= CHUNK
+        assert [len(engine.fetch(ticket)) for ticket in short] == [1, 1, 1]
+        assert len(engine.fetch(long)) == n
 
 
 def test_bad_prompts() -> None:
