@@ -159,10 +159,10 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
     if args.size == "mini":
         writers |= {name: writers[name.partition(",")[0]] for name in lengths}
     rates: dict[str, list[float]] = {name: [] for name in writers}
-    bandwidth: list[float] = []  # beside our own, as the machine changes its mind
+    bandwidth: list[float] = []  # just before and after our own, as the machine changes its mind
     for turn in range(args.rounds + 1):
         for name, write in writers.items():
-            before = read_bandwidth(torch.device("cpu"))
+            before = read_bandwidth(torch.device("cpu"))  # for all, so that all begin with cold caches
             began = time.perf_counter()
             wrote = write(lengths.get(name, n) if turn else 4)
             rates[name].append(wrote / (time.perf_counter() - began))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from glassgpt.config import ModelConfig
+from glassgpt.generate import compiled
 from glassgpt.models import Model, build
 
 V = 65
@@ -43,7 +43,7 @@ DECODERS = [name for name in TRANSFORMERS if MODELS[name].get("family") != "enco
 
 def has_compiler() -> bool:
     """Whether blocks.c must be built here: where it can be, a failure is no reason to skip."""
-    return sys.platform == "linux" and shutil.which(os.environ.get("CC", "cc")) is not None
+    return sys.platform == "linux" and shutil.which(compiled.command()[0]) is not None
 
 
 def make(name: str, **changes: object) -> Model:

@@ -105,11 +105,7 @@ def _kernels(model: Model, speed: Speed) -> str:
     if speed.compiled:
         return "written by code that was compiled for this processor"
     why = compiled.why_not() if model.device.type == "cpu" else None
-    return (
-        f"written by torch's kernels; compiled code would be faster: {why}"
-        if why
-        else "written by torch's kernels"
-    )
+    return "written by torch's kernels" + (f"; compiled code would be faster: {why}" if why else "")
 
 
 def _print(model: Model, speeds: list[tuple[Speed, float]], exact: float) -> None:

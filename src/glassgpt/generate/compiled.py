@@ -62,6 +62,11 @@ def multiply(library: ctypes.CDLL, matrix: Matrix, x: Tensor) -> Tensor:
     return y
 
 
+def command() -> list[str]:
+    """What $CC names, or `cc`; perhaps with options, perhaps not there."""
+    return shlex.split(os.environ.get("CC") or "cc")
+
+
 class _NoCompilerError(Exception):
     """Nothing of the compiler's name is on the path."""
 
@@ -71,7 +76,7 @@ def _library() -> ctypes.CDLL | str:
     """The library, or why there is none."""
     if sys.platform != "linux":
         return "so far only on Linux"
-    compiler = shlex.split(os.environ.get("CC") or "cc")
+    compiler = command()
     try:
         library = ctypes.CDLL(str(_built(compiler)))
     except _NoCompilerError:

@@ -73,7 +73,6 @@ class PackedMatrix(Matrix):
         padded = F.pad(weight, (0, 0, 0, n_bags * width - self.N))  # (n_bags · width, C)
         table = padded.view(n_bags, width, self.C).mT.contiguous().view(-1, width)  # (n_bags · C, width)
         self.n_bags, self.bias, self.precision = n_bags, None if bias is None else bias.detach(), precision
-        self.bags = _bags(n_bags, self.C)
         self.table = _quantize(table) if precision == "int8" else table.to(_dtype(precision))
         self.exact = weight if precision == "float32" else None
         self.blocked: Tensor | None = None  # made when several rows come for the first time
@@ -99,7 +98,7 @@ class PackedMatrix(Matrix):
 
     def _weighted_sum(self, x: Tensor) -> Tensor:
         """(1, C) -> (1, N): of each bag's C rows, each times its x."""
-        rows, offsets = self.bags
+        rows, offsets = _bags(self.n_bags, self.C)
         shares = x.expand(self.n_bags, self.C).reshape(-1)
         if self.precision == "float32":
             y = torch.embedding_bag(self.table, rows, offsets, False, SUM, False, shares)[0]

@@ -1,8 +1,8 @@
-"""The blocks of a GPT on rows, by torch's kernels: where there is no compiler, on a GPU, beside a memory.
+"""The blocks of a GPT on rows, by torch's kernels: where there is no compiler, and on a GPU.
 
 They compute what `Block.forward` computes, for texts of different lengths at once, without modules between
 the kernels and nothing kept for a backward pass. Here R is the number of rows, the new tokens of all texts
-together: B · T. compiled_blocks.py has the quick form, without a memory.
+together: B · T. compiled_blocks.py has the quick form.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -147,11 +148,11 @@ def test_other_models_are_left_to_torch() -> None:
 
 
 @pytest.fixture
-def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A user who never built it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     compiled._library.cache_clear()
-    yield tmp_path  # type: ignore[misc]
+    yield tmp_path
     compiled._library.cache_clear()
 
 
