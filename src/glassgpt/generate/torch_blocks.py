@@ -20,8 +20,6 @@ from glassgpt.generate.packing import Precision, pack
 from glassgpt.models import GPT
 from glassgpt.nn import Attention, Block, KVCache, SwigluMLP
 
-FEW = 64
-"""Rows up to which packed matrices are quicker than plain ones."""
 Rope = tuple[Tensor, Tensor]
 """Of each row, cosines and signed sines: (R, 1, D) each."""
 KeyValue = tuple[Tensor, Tensor]
@@ -45,7 +43,7 @@ class TorchBlocks:
 
     def __call__(self, x: Tensor, rows: Rows, known: Sequence[Known] = ()) -> Tensor:
         """Embedded tokens (R, C) -> their states (R, C). known: what the slots look at, if they do."""
-        B, T, few = len(rows.past), rows.T, len(x) <= FEW
+        B, T = len(rows.past), rows.T
         slots, S = slice(rows.first, rows.first + B), max(rows.past) + T
         place = torch.tensor(rows.places, device=self.device)  # (R,)
         slot = torch.tensor(rows.slots, device=self.device)  # (R,)
@@ -53,12 +51,12 @@ class TorchBlocks:
         rope = None if self.turns is None else (self.turns[0][place], self.turns[1][place])
         looked, real = self._looked(known)
         for i, layer in enumerate(self.layers):
-            q, k, v = layer.query_key_value(x, rope, few)
+            q, k, v = layer.query_key_value(x, rope)
             keys, values = self.keys[i].keep(k, line, slots, S), self.values[i].keep(v, line, slots, S)
-            x = x + layer.attn_proj(_attend(q, keys, values, mask, B), few)
+            x = x + layer.attn_proj(_attend(q, keys, values, mask, B))
             if layer.has_cross:
-                x = x + layer.cross_proj(_attend(layer.cross_query(x, few), *looked[i], real, B), few)
-            x = x + layer.mlp(x, few)
+                x = x + layer.cross_proj(_attend(layer.cross_query(x), *looked[i], real, B))
+            x = x + layer.mlp(x)
         return self.norm_f(x)
 
     def _mask(self, rows: Rows, S: int, place: Tensor) -> Tensor | None:
@@ -101,18 +99,6 @@ class _Room:
         return self.kept[slots].narrow(2, 0, S)
 
 
-class _Linear:
-    """One matrix twice: packed for few rows, and as it is for many."""
-
-    def __init__(self, weight: Tensor, bias: Tensor | None, precision: Precision) -> None:
-        self.weight, self.bias = weight.detach(), None if bias is None else bias.detach()
-        self.packed = pack(weight, bias, precision)
-
-    def __call__(self, x: Tensor, few: bool) -> Tensor:
-        """(R, C) -> (R, N)."""
-        return self.packed(x) if few else F.linear(x, self.weight, self.bias)
-
-
 class _Layer:
     """What a `Block` computes, on rows."""
 
@@ -120,11 +106,11 @@ class _Layer:
         attn, mlp = block.attn, block.mlp
         self.n_head, self.n_kv_head, self.head_dim = attn.n_head, attn.n_kv_head, attn.head_dim
         self.norm_1, self.norm_2 = _norm(block.norm_1), _norm(block.norm_2)
-        self.qkv = _Linear(attn.qkv.weight, attn.qkv.bias, precision)
-        self.attn_proj = _Linear(attn.proj.weight, attn.proj.bias, precision)
+        self.qkv = pack(attn.qkv.weight, attn.qkv.bias, precision)
+        self.attn_proj = pack(attn.proj.weight, attn.proj.bias, precision)
         self.gains = _gains(attn) if config.qk_norm else None
-        self.fc = _Linear(mlp.fc.weight, mlp.fc.bias, precision)
-        self.mlp_proj = _Linear(mlp.proj.weight, mlp.proj.bias, precision)
+        self.fc = pack(mlp.fc.weight, mlp.fc.bias, precision)
+        self.mlp_proj = pack(mlp.proj.weight, mlp.proj.bias, precision)
         self.gated = isinstance(mlp, SwigluMLP)
         self.gelu = "none" if config.mlp == "gelu_erf" else "tanh"
         self.has_cross = block.cross is not None
@@ -132,13 +118,13 @@ class _Layer:
             n = cross.n_head * cross.head_dim
             bias = None if cross.qkv.bias is None else cross.qkv.bias[:n]
             self.norm_x, self.q_norm = _norm(block.norm_x), _norm(cross.q_norm)
-            self.cross_q = _Linear(cross.qkv.weight[:n], bias, precision)
-            self.cross_proj = _Linear(cross.proj.weight, cross.proj.bias, precision)
+            self.cross_q = pack(cross.qkv.weight[:n], bias, precision)
+            self.cross_proj = pack(cross.proj.weight, cross.proj.bias, precision)
 
-    def query_key_value(self, x: Tensor, rope: Rope | None, few: bool) -> tuple[Tensor, Tensor, Tensor]:
+    def query_key_value(self, x: Tensor, rope: Rope | None) -> tuple[Tensor, Tensor, Tensor]:
         """(R, C) -> (R, H, D) and twice (R, H_kv, D): queries and keys normed and turned, in one go."""
         n = self.n_head + self.n_kv_head
-        qkv = self.qkv(self.norm_1(x), few).view(-1, n + self.n_kv_head, self.head_dim)
+        qkv = self.qkv(self.norm_1(x)).view(-1, n + self.n_kv_head, self.head_dim)
         qk, v = qkv.split((n, self.n_kv_head), dim=1)
         if self.gains is not None:
             qk = _rms(qk, *self.gains)
@@ -147,17 +133,17 @@ class _Layer:
         q, k = qk.split((self.n_head, self.n_kv_head), dim=1)
         return q, k, v
 
-    def cross_query(self, x: Tensor, few: bool) -> Tensor:
+    def cross_query(self, x: Tensor) -> Tensor:
         """(R, C) -> (R, H, D)."""
-        return self.q_norm(self.cross_q(self.norm_x(x), few).view(-1, self.n_head, self.head_dim))
+        return self.q_norm(self.cross_q(self.norm_x(x)).view(-1, self.n_head, self.head_dim))
 
-    def mlp(self, x: Tensor, few: bool) -> Tensor:
+    def mlp(self, x: Tensor) -> Tensor:
         """(R, C) -> (R, C)."""
-        h = self.fc(self.norm_2(x), few)
+        h = self.fc(self.norm_2(x))
         if self.gated:
             gate, up = h.chunk(2, dim=-1)
-            return self.mlp_proj(F.silu(gate).mul_(up), few)
-        return self.mlp_proj(F.gelu(h, approximate=self.gelu), few)
+            return self.mlp_proj(F.silu(gate).mul_(up))
+        return self.mlp_proj(F.gelu(h, approximate=self.gelu))
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, B: int) -> Tensor:
