@@ -21,7 +21,7 @@ import numpy as np
 
 from glassgpt.config import DataConfig
 from glassgpt.data import read_corpus
-from glassgpt.diagnose import baselines, verdict
+from glassgpt.diagnose import baselines, judge
 from report import write_report
 
 LONG_BYTES = 300_000_000
@@ -60,7 +60,7 @@ def measure(source: str) -> dict[str, Any]:
     lengths = {"train_chars": corpus.train.n_chars, "val_chars": corpus.val.n_chars}
     memory = {"peak_mb": peak_mb(), "peak_mb_before": before}
     times = {"seconds": round(seconds, 2), "cpu_seconds": round(cpu_seconds, 2)}
-    return {**lengths, **times, **memory, "verdict": verdict(scores).to_dict()}
+    return {**lengths, **times, **memory, "verdict": judge(scores).to_dict()}
 
 
 def peak_mb() -> float:

@@ -19,9 +19,8 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 import glassgpt as gg
-from glassgpt.checkpoint import Run, weights
-from glassgpt.checkpoint.store import save_step
-from glassgpt.explain.subject import BUILTIN
+from glassgpt.checkpoint import Run, save_step, weights
+from glassgpt.explain import BUILTIN
 
 KEPT_TOKENS = {"train": 150_000, "val": 20_000}
 KEPT_EXAMPLES = {"train": 1, "val": 400}

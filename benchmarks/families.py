@@ -27,18 +27,29 @@ import torch
 from torch import Tensor
 
 import glassgpt as gg
-from glassgpt.data import IGNORE, Example, make_encoding
-from glassgpt.data.dates import located_test_dates
-from glassgpt.data.example_tokens import ExampleSplit, eval_rows, write_examples
-from glassgpt.data.multi30k import multi30k_en_de
-from glassgpt.data.named import open_python, open_shakespeare
-from glassgpt.data.scenes import CELL, cell_of, kind_of, scenes
-from glassgpt.diagnose import AnswersVerdict, bleu
+from glassgpt.data import (
+    IGNORE,
+    Example,
+    ExampleSplit,
+    cell_of,
+    eval_rows,
+    kind_of,
+    located_test_dates,
+    make_template,
+    multi30k_en_de,
+    open_python,
+    open_shakespeare,
+    scenes,
+    write_examples,
+)
+from glassgpt.data.datasets.digits import CELL
+from glassgpt.diagnose import AccuracyVerdict, bleu
 from glassgpt.generate import translate
 from glassgpt.models import GPT, Model, Seq2Seq
 from glassgpt.nn import Block, attention_weights
+from glassgpt.objective import CrossEntropy
 from glassgpt.tokenizers import Tokenizer
-from glassgpt.train import CrossEntropy, Evaluated
+from glassgpt.train import Evaluated
 from report import write_report
 
 
@@ -87,7 +98,7 @@ def train(source: str, minutes: float, **tables: dict[str, Any]) -> Trained:
                 )
         verdict, trainer = session.verdict(), session.trainer
         print("  " + verdict.sentence)
-        if isinstance(verdict, AnswersVerdict):
+        if isinstance(verdict, AccuracyVerdict):
             for row in verdict.rows:
                 print(f"    {row.name}: {row.share:.3f} {dict(row.figures)}")
         model, tokenizer = gg.load_run(Path(folder) / "run")
@@ -103,7 +114,7 @@ def cross_weights(model: Model, tokens: Tensor, source: Tensor | None) -> list[T
         found.append(attention_weights(q, k, mask))
 
     assert isinstance(model, GPT) and source is not None
-    cores = [block.cross.core for block in model.blocks if isinstance(block, Block) and block.cross]
+    cores = [block.cross_attn.sdpa for block in model.blocks if isinstance(block, Block) and block.cross_attn]
     handles = [core.register_forward_hook(look) for core in cores]
     try:
         with torch.inference_mode():
@@ -122,7 +133,7 @@ def run_dates(minutes: float) -> list[Figure]:
     assert isinstance(trained.model, Seq2Seq)
     written = list(translate(trained.model, trained.tokenizer, [e.source for e in examples], beams=1))
     exact = sum(said == e.target for said, e in zip(written, examples, strict=True)) / len(examples)
-    encoding = make_encoding(trained.model.config, trained.tokenizer)
+    encoding = make_template(trained.model.config, trained.tokenizer)
     hits, n = Counter(), 0
     for example, month in located:
         inside = month_tokens(trained.tokenizer, example, month)
@@ -202,7 +213,7 @@ def run_scenes(minutes: float) -> list[Figure]:
 
 def encoded(examples: Sequence[Example], trained: Trained, images: Any = None) -> ExampleSplit:
     """Held-out examples as the model reads them."""
-    encoding = make_encoding(trained.model.config, trained.tokenizer)
+    encoding = make_template(trained.model.config, trained.tokenizer)
     with tempfile.TemporaryDirectory() as folder:
         splits = {"train": examples, "val": examples}
         return write_examples(splits, encoding, images, Path(folder)).val
@@ -222,7 +233,7 @@ def run_multi30k(minutes: float) -> list[Figure]:
 
 
 def run_encoder(minutes: float) -> list[Figure]:
-    """Hidden characters of tinyshakespeare, against counted neighbours in the same places."""
+    """Hidden characters of tinyshakespeare, against counted neighbors in the same places."""
     trained = train("shakespeare", minutes, model={"family": "encoder"})
     scores = {score.name: score.nats_per_char for score in trained.verdict.scores}
     counted = next(nats for name, nats in scores.items() if name.startswith("counted"))

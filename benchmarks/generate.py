@@ -30,8 +30,7 @@ from torch import Tensor
 
 import peers
 from glassgpt.config import ModelConfig
-from glassgpt.generate import Engine, Precision, Request, SamplingParams
-from glassgpt.generate.measuring import read_bandwidth, weight_bytes
+from glassgpt.generate import Engine, Precision, Request, SamplingParams, read_bandwidth, weight_bytes
 from glassgpt.models import Model, build
 from report import write_report
 

@@ -29,12 +29,9 @@ import torch
 import glassgpt as gg
 from glassgpt.checkpoint import Run
 from glassgpt.config import ModelConfig
-from glassgpt.data import Example, make_encoding
-from glassgpt.data.dates import located_test_dates
-from glassgpt.data.example_tokens import ExampleSplit, write_examples
+from glassgpt.data import Example, ExampleSplit, located_test_dates, make_template, write_examples
 from glassgpt.explain import NAMES
-from glassgpt.lens import held_out_figures
-from glassgpt.lens.ablation import answer_parts
+from glassgpt.lens import answer_parts, held_out_figures
 from glassgpt.models import Model, build
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
 from report import write_report
@@ -96,7 +93,7 @@ blocks, n = int(sys.argv[2]), int(sys.argv[3])
 seconds(n)
 before, calls_before = [seconds(n) for _ in range(blocks)], calls()
 if sys.argv[1] == "with":
-    import glassgpt.lens, glassgpt.lens.huggingface
+    import glassgpt.lens, glassgpt.record.huggingface
 seconds(n)
 after = [seconds(n) for _ in range(blocks)]
 print(statistics.median(after) / statistics.median(before), calls() - calls_before)
@@ -170,7 +167,7 @@ def dates() -> list[Figure]:
         model, tokenizer = run.model(), run.tokenizer()
         measure = held_out_figures(run, model, tokenizer)
         whole, found = measure(), gg.ablate(model, measure)
-    cross = [each for each in found if each.attention.endswith(".cross")]
+    cross = [each for each in found if each.attention.endswith(".cross_attn")]
     figures = [Figure(f"all heads on: {part}", whole[part]) for part in ("year", "month", "day")]
     for each in cross:
         drops = {part: 100 * (whole[part] - each.figures[part]) for part in ("year", "month", "day")}
@@ -198,7 +195,9 @@ def month_hidden(model: Model, tokenizer: Tokenizer, n: int = 400) -> Mapping[st
     for row, (example, month) in enumerate(located):
         hidden[row, month] = len(tokenizer.encode(example.source)) == len(example.source)
     edit = {
-        "blocks.*.cross.masked_scores": lambda scores: scores.masked_fill(hidden[:, None, None], -torch.inf)
+        "blocks.*.cross_attn.masked_scores": lambda scores: scores.masked_fill(
+            hidden[:, None, None], -torch.inf
+        )
     }
     parts = {"year": slice(0, 4), "month": slice(5, 7), "day": slice(8, 10)}
     with gg.edit(model, edit):
@@ -209,7 +208,7 @@ def encoded(examples: Sequence[Example], model: Model, tokenizer: Tokenizer) -> 
     """Examples as the model reads them."""
     with tempfile.TemporaryDirectory() as folder:
         splits = {"train": examples, "val": examples}
-        return write_examples(splits, make_encoding(model.config, tokenizer), None, Path(folder)).val
+        return write_examples(splits, make_template(model.config, tokenizer), None, Path(folder)).val
 
 
 PARTS: dict[str, Callable[[], list[Figure]]] = {

@@ -2,7 +2,7 @@
 
     python benchmarks/mini.py --nanogpt CHECKOUT
 
-Work is counted as 6 N + 12 · layers · width · T a token, N without the embedding, the optimiser not counted;
+Work is counted as 6 N + 12 · layers · width · T a token, N without the embedding, the optimizer not counted;
 the peak is that of a product of two matrices of 2,048² in float32, measured after each step. Memory is the
 largest resident set of a process that does nothing else (Linux). The start is from a process's birth to the
 beginning and the end of its first step, ours with corpus and baselines; `modern micro` is the default size
@@ -32,7 +32,7 @@ SHAPE = dict(n_layer=6, n_head=6, n_embd=384)
 
 
 def nanogpt(checkout: Path) -> Callable[[], None]:
-    """A step of nanoGPT's model and optimiser at this shape."""
+    """A step of nanoGPT's model and optimizer at this shape."""
     import peers
 
     module = peers.load(checkout, "model.py")

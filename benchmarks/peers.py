@@ -92,7 +92,7 @@ def looped(
 
 
 def nanogpt(path: Path, ids: np.ndarray, seed: int, *, compiled: bool) -> Peer:
-    """Its own model and optimiser."""
+    """Its own model and optimizer."""
     module = load(path, "model.py")
     torch.manual_seed(seed)
     model = module.GPT(module.GPTConfig(vocab_size=V, block_size=T, dropout=0.0, bias=False, **SHAPE))
@@ -105,7 +105,7 @@ def nanogpt(path: Path, ids: np.ndarray, seed: int, *, compiled: bool) -> Peer:
 
 
 def mingpt(path: Path, ids: np.ndarray, seed: int) -> Peer:
-    """Its own model and optimiser, with the schedule of the recipe (it has none)."""
+    """Its own model and optimizer, with the schedule of the recipe (it has none)."""
     module = load(path, "mingpt/model.py")
     torch.manual_seed(seed)
     config = module.GPT.get_default_config()

@@ -20,9 +20,8 @@ from glassgpt.checkpoint import save_step, weights
 from glassgpt.config import ModelConfig, OptimConfig
 from glassgpt.data import Batch
 from glassgpt.models import build
-from glassgpt.train import CrossEntropy, make_optimizers
-from glassgpt.train.optim import state_tensors
-from glassgpt.train.saver import Saver
+from glassgpt.objective import CrossEntropy
+from glassgpt.train import Saver, make_optimizers, state_tensors
 from report import write_report
 
 V, BAR = 65, 0.01

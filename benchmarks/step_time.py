@@ -3,8 +3,8 @@
     python benchmarks/step_time.py --nanogpt PATH_OF_A_CHECKOUT
 
 Both train 4 layers of 128 with 4 heads on 12 sequences of 64 characters of tinyshakespeare, with AdamW
-and gradient clipping, in float32, eager. nanoGPT's step is its own model and optimiser as in its train.py;
-ours is the trainer's. Prints the median of the ratios of neighbouring blocks of steps.
+and gradient clipping, in float32, eager. nanoGPT's step is its own model and optimizer as in its train.py;
+ours is the trainer's. Prints the median of the ratios of neighboring blocks of steps.
 """
 
 from __future__ import annotations

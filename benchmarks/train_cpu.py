@@ -138,7 +138,7 @@ def glassgpt(text: Path, recipe: str, seed: int, folder: Path) -> peers.Peer:
     )
     session = start(config, folder / f"{recipe}-{seed}")
     trainer = session.trainer
-    trainer._agree()
+    trainer._sync_clock()
 
     def logits(tokens: torch.Tensor) -> torch.Tensor:
         trainer.model.eval()
@@ -163,7 +163,7 @@ def within(seconds: float, text: Path, folder: Path) -> dict[str, Any]:
 
 
 def gflops_of_step(peer: peers.Peer) -> float:
-    """Billions of floating point operations of the matrix products of one more step, the optimiser's too."""
+    """Billions of floating point operations of the matrix products of one more step, the optimizer's too."""
     with FlopCounterMode(display=False) as counter:
         peer.step()
     return counter.get_total_flops() / 1e9
@@ -260,7 +260,7 @@ def plot(runs: dict[str, list[Run]], path: Path) -> None:
         axes.plot(
             seconds, losses, marker="o", markersize=3, label=name, linewidth=2 if "Glass" in name else 1
         )
-    axes.axhline(TARGET, color="grey", linewidth=0.8, linestyle=":")
+    axes.axhline(TARGET, color="gray", linewidth=0.8, linestyle=":")
     axes.set(xscale="log", xlabel="seconds of training steps", ylabel="nats per character, whole last tenth")
     axes.set_ylim(1.7, 3.0)
     axes.legend(frameon=False, fontsize=8)

@@ -17,7 +17,7 @@ from babel.messages.pofile import read_po, write_po
 
 SOURCE = Path(__file__).parent.parent / "src" / "glassgpt"
 LOCALE = SOURCE / "explain" / "locale"
-FILES = [*sorted((SOURCE / "explain").glob("*.py")), SOURCE / "cli" / "explain.py"]
+FILES = [*sorted((SOURCE / "explain").rglob("*.py")), SOURCE / "cli" / "commands" / "explain.py"]
 LANGUAGES = ("zh",)
 
 

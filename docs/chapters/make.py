@@ -23,9 +23,9 @@ from nbclient import NotebookClient
 from glassgpt.explain import NAMES, titles
 
 HERE = Path(__file__).parent
-FROM = {"cross": "asking"}
+FROM = {"cross": "glassgpt.explain.cross_attention"}
 """The module with the measuring functions, where it is not the chapter's own."""
-SPECIMEN = 'from glassgpt.explain import Subject\n\nspecimen = Subject().specimen("{family}")\n'
+SPECIMEN = 'from glassgpt.explain import ChapterContext\n\nspecimen = ChapterContext().specimen("{family}")\n'
 TEXT, DATES = SPECIMEN.format(family="gpt"), SPECIMEN.format(family="seq2seq")
 TOKENS = 'tokens = torch.tensor([specimen.tokenizer.encode("To be, or not")])\n'
 TRY = {
@@ -75,7 +75,7 @@ def notebook(name: str) -> Any:
 
 def measuring(name: str) -> str:
     """The source of a chapter's module up to `write`, without what only the chapter's words need."""
-    module = import_module(f"glassgpt.explain.{FROM.get(name, name.replace('-', '_'))}")
+    module = import_module(FROM.get(name, f"glassgpt.explain.chapters.{name.replace('-', '_')}"))
     text = Path(str(module.__file__)).read_text("utf-8")
     lines, parts = text.splitlines(), []
     for node in ast.parse(text).body:

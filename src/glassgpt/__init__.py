@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from glassgpt.checkpoint import Run, load_run
     from glassgpt.config import RunConfig
     from glassgpt.data import Corpus, Example, ExampleCorpus, Message, read_corpus
-    from glassgpt.diagnose import Answers, AnswersVerdict, Score, Verdict, baselines, verdict
+    from glassgpt.diagnose import Accuracy, AccuracyVerdict, Score, Verdict, baselines, judge
     from glassgpt.errors import UserError
     from glassgpt.explain import Chapter, chapter
     from glassgpt.generate import (
         Completion,
-        Draft,
         Engine,
+        PromptLookup,
         Request,
         SamplingParams,
         Token,
@@ -33,18 +33,9 @@ if TYPE_CHECKING:
         sample_text,
         translate,
     )
-    from glassgpt.lens import (
-        Recording,
-        Trace,
-        ablate,
-        activations,
-        edit,
-        logit_lens,
-        look,
-        record,
-        zero_heads,
-    )
+    from glassgpt.lens import Trace, ablate, look
     from glassgpt.models import Model, build
+    from glassgpt.record import Recording, activation_names, edit, logit_lens, record, zero_heads
     from glassgpt.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
     from glassgpt.train import Session, Trainer, import_nanogpt, resume, start
 
@@ -52,11 +43,11 @@ _HOMES = {
     "checkpoint": ("Run", "load_run"),
     "config": ("RunConfig",),
     "data": ("Corpus", "Example", "ExampleCorpus", "Message", "read_corpus"),
-    "diagnose": ("Answers", "AnswersVerdict", "Score", "Verdict", "baselines", "verdict"),
+    "diagnose": ("Accuracy", "AccuracyVerdict", "Score", "Verdict", "baselines", "judge"),
     "errors": ("UserError",),
     "generate": (
         "Completion",
-        "Draft",
+        "PromptLookup",
         "Engine",
         "Request",
         "SamplingParams",
@@ -72,35 +63,26 @@ _HOMES = {
         "translate",
     ),
     "explain": ("Chapter", "chapter"),
-    "lens": (
-        "Recording",
-        "Trace",
-        "ablate",
-        "activations",
-        "edit",
-        "logit_lens",
-        "look",
-        "record",
-        "zero_heads",
-    ),
+    "lens": ("Trace", "ablate", "look"),
     "models": ("Model", "build"),
+    "record": ("Recording", "activation_names", "edit", "logit_lens", "record", "zero_heads"),
     "tokenizers": ("Tokenizer", "load_tokenizer", "train_tokenizer"),
     "train": ("Session", "Trainer", "import_nanogpt", "resume", "start"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Answers",
-    "AnswersVerdict",
+    "Accuracy",
+    "AccuracyVerdict",
     "Chapter",
     "Completion",
     "Corpus",
-    "Draft",
     "Engine",
     "Example",
     "ExampleCorpus",
     "Message",
     "Model",
+    "PromptLookup",
     "Recording",
     "Request",
     "Run",
@@ -115,7 +97,7 @@ __all__ = [
     "UserError",
     "Verdict",
     "ablate",
-    "activations",
+    "activation_names",
     "answer",
     "baselines",
     "beam_search",
@@ -126,6 +108,7 @@ __all__ = [
     "edit",
     "fill",
     "import_nanogpt",
+    "judge",
     "load_run",
     "load_tokenizer",
     "logit_lens",
@@ -139,7 +122,6 @@ __all__ = [
     "start",
     "train_tokenizer",
     "translate",
-    "verdict",
     "zero_heads",
 ]
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from glassgpt.config import ModelConfig
 from glassgpt.models import Model, build
-from glassgpt.nn import Attention, AttnMask, KVCache, MemoryKV
+from glassgpt.nn import Attention, AttnMask, CrossKV, KVCache
 
 B, T, S, C, H, D = 2, 9, 6, 24, 4, 6
 WINDOW = 3
@@ -102,7 +102,7 @@ def test_cached_chunks(ours: Attention, chunks: list[int], window: int | None) -
 
 def test_a_memory_is_read_once(ours: Attention) -> None:
     """After the first chunk only the kept keys and values count: the memory itself may be rubbish."""
-    x, memory, kv = torch.randn(B, T, C), torch.randn(B, S, C), MemoryKV()
+    x, memory, kv = torch.randn(B, T, C), torch.randn(B, S, C), CrossKV()
     mask = AttnMask.padding(REAL_MEMORY)
     first = ours(x[:, :4], memory, mask=mask, kv=kv)
     rest = ours(x[:, 4:], torch.full_like(memory, torch.nan), mask=mask, kv=kv)

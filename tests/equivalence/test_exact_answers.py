@@ -8,11 +8,12 @@ from pathlib import Path
 import torch
 
 from glassgpt.config import ModelConfig, OptimConfig
-from glassgpt.data import SPECIALS, Example, eval_rows, make_encoding, write_examples
+from glassgpt.data import SPECIALS, Example, eval_rows, make_template, write_examples
 from glassgpt.generate import translate
 from glassgpt.models import Seq2Seq
+from glassgpt.objective import CrossEntropy, n_correct
 from glassgpt.tokenizers import train_tokenizer
-from glassgpt.train import CrossEntropy, make_optimizers, n_right
+from glassgpt.train import make_optimizers
 
 
 def test_right_without_decoding_is_right_after_decoding(tmp_path: Path) -> None:
@@ -22,7 +23,7 @@ def test_right_without_decoding_is_right_after_decoding(tmp_path: Path) -> None:
     tokenizer = train_tokenizer("char", ["abcdef"], specials=SPECIALS["seq2seq"])
     config = ModelConfig.model_validate({"family": "seq2seq", "size": "nano", "block_size": 16})
     split = write_examples(
-        {"train": examples, "val": examples}, make_encoding(config, tokenizer), None, tmp_path
+        {"train": examples, "val": examples}, make_template(config, tokenizer), None, tmp_path
     ).val
     model = Seq2Seq(config, tokenizer.n_vocab)
     objective, optimizers = CrossEntropy(model), make_optimizers(model, OptimConfig(lr=0.003, muon_lr=0.01))
@@ -36,7 +37,7 @@ def test_right_without_decoding_is_right_after_decoding(tmp_path: Path) -> None:
                 optimizer.step()
                 optimizer.zero_grad()
         with torch.no_grad():
-            counted = sum(n_right(objective.logits(batch), batch.targets) for batch in batches)
+            counted = sum(n_correct(objective.logits(batch), batch.targets) for batch in batches)
         said = translate(model, tokenizer, [e.source for e in examples], beams=1)
         assert counted == sum(one == e.target for one, e in zip(said, examples, strict=True))
         shares.append(counted / len(examples))

@@ -15,22 +15,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from glassgpt.generate import (
-    Draft,
-    Engine,
-    Request,
-    SamplingParams,
-    choose,
-    compiled,
-    generate,
-    probabilities,
-)
+from glassgpt.generate import Engine, PromptLookup, Request, SamplingParams, choose, generate, probabilities
 from glassgpt.generate.decoder import Decoder, ModelDecoder
-from glassgpt.generate.packed import PackedDecoder
-from glassgpt.lens import edit, record, zero_heads
+from glassgpt.generate.fast import native as compiled
+from glassgpt.generate.fast.decoder import PackedDecoder
 from glassgpt.models import Model
 from glassgpt.nn import Memory
-from zoo import DECODERS, V, has_compiler, make, source_for, wake
+from glassgpt.record import edit, record, zero_heads
+from helpers.zoo import DECODERS, V, has_compiler, make, source_for, wake
 
 WRITERS = [*DECODERS, "bigram"]
 SMALL: dict[str, object] = dict(n_layer=2, n_head=2, n_embd=16, block_size=12)
@@ -116,7 +108,7 @@ def run_case(name: str, seed: int) -> tuple[int, int]:
         requests = [random_request(rng, rng.choice(memories)) for _ in range(rng.randint(1, 5))]
         if rng.random() < 0.5:  # some share their beginning
             requests[-1] = replace(requests[-1], prompt=[*requests[0].prompt, rng.randrange(V)])
-        draft = Draft(n_guess=3, shortest=1) if rng.random() < 0.3 else None
+        draft = PromptLookup(n_guess=3, shortest=1) if rng.random() < 0.3 else None
         engine = Engine(model, max_batch=rng.randint(1, 4), draft=draft)
         waiting, tickets, got = list(enumerate(requests)), {}, {i: [] for i in range(len(requests))}
         while waiting or engine.busy:

@@ -8,8 +8,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import nanogpt
-from glassgpt import Run, import_nanogpt, load_run
+from glassgpt.checkpoint import Run, load_run
+from glassgpt.train import import_nanogpt
+from helpers import nanogpt
 
 
 @pytest.mark.parametrize("bias", [True, False])

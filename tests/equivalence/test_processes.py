@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from material import material
+from helpers.material import material
 
 TWO = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "glassgpt"]
 ONE = ["-m", "glassgpt"]

@@ -8,7 +8,7 @@ import torch
 
 from equivalence.test_slow_transformer import ALL, case, exact
 from families.test_models import logits
-from glassgpt.lens import activations, record
+from glassgpt.record import activation_names, record
 
 
 @torch.no_grad()
@@ -19,7 +19,7 @@ def test_every_tensor_in_float64(name: str) -> None:
     model = exact(model)
     with record(model) as seen:
         logits(model, tokens, source)
-    assert set(activations(model)) == set(seen) == set(slow)
+    assert set(activation_names(model)) == set(seen) == set(slow)
     for key, tensor in seen.items():
         np.testing.assert_allclose(tensor.numpy(), slow[key], atol=1e-10, rtol=0, err_msg=key)
 

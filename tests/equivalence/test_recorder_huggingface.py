@@ -10,7 +10,7 @@ from torch import Tensor
 
 transformers = pytest.importorskip("transformers")
 
-from glassgpt.lens import activations, edit, logit_lens, record, zero_heads  # noqa: E402
+from glassgpt.record import activation_names, edit, logit_lens, record, zero_heads  # noqa: E402
 
 V = 65
 
@@ -51,7 +51,7 @@ def test_watched_it_computes_the_same_bits(kind: str, attention: str, padding: T
     with record(model) as seen:
         during = model(TOKENS, attention_mask=padding).logits
     assert torch.equal(before, during) and torch.equal(before, seen["logits"])
-    assert set(seen) == set(activations(model))
+    assert set(seen) == set(activation_names(model))
     assert model.config._attn_implementation == attention
     with record(model, "blocks.1.*"):
         assert torch.equal(before, model(TOKENS, attention_mask=padding).logits)

@@ -26,8 +26,8 @@ from glassgpt.nn import (
     SwigluMLP,
     attention_weights,
 )
-from slow_transformer import rotated, sinusoid, slow_forward
-from zoo import LABELLED, MODELS, NANO, SEEING, V, source_for, wake
+from helpers.slow_transformer import rotated, sinusoid, slow_forward
+from helpers.zoo import LABELED, MODELS, NANO, SEEING, V, source_for, wake
 
 B, T = 3, 7
 MIXED = {
@@ -38,7 +38,7 @@ MIXED = {
     "modern-gelu-bias": dict(preset="modern", norm="layer", mlp="gelu", bias=True, **NANO),
     "odd-width": dict(preset="modern", position="sinusoidal", n_embd=63, n_head=3, **NANO),
     "encoder-gqa-tied": dict(family="encoder", n_kv_head=2, tie_embeddings=True, **NANO),
-    "classifier-window": dict(preset="modern", window=2, **LABELLED),
+    "classifier-window": dict(preset="modern", window=2, **LABELED),
     "seq2seq-gqa-window": dict(family="seq2seq", n_kv_head=2, window=3, n_encoder_layer=3, **NANO),
     "seq2seq-sinusoidal": dict(family="seq2seq", preset="gpt2", position="sinusoidal", **NANO),
     "captioner-window-gqa": dict(preset="gpt2", window=2, n_kv_head=2, channels=3, **SEEING),
@@ -126,7 +126,7 @@ def watch(model: Model) -> dict[str, Tensor]:
             case ScaledDotProduct():
                 q, k, v, mask = given
                 assert isinstance(mask, AttnMask)
-                P = at.removesuffix(".core")
+                P = at.removesuffix(".sdpa")
                 seen.update({f"{P}.q": q, f"{P}.k": k, f"{P}.v": v, f"{P}.heads": out})
                 seen[f"{P}.weights"] = attention_weights(q, k, mask)
             case Attention() | GeluMLP() | SwigluMLP():
@@ -135,8 +135,8 @@ def watch(model: Model) -> dict[str, Tensor]:
                 seen[at.replace("proj", "hidden")] = given[0]
             case _ if at.endswith("norm_f"):
                 seen[at] = out
-            case _ if at.endswith("norm_x"):
-                seen[at.replace("norm_x", "resid_mid")] = given[0]
+            case _ if at.endswith("norm_cross"):
+                seen[at.replace("norm_cross", "resid_mid")] = given[0]
             case _ if at.endswith("norm_2"):
                 block = at.removesuffix("norm_2")
                 seen[block + ("resid_cross" if block + "resid_mid" in seen else "resid_mid")] = given[0]

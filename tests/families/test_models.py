@@ -16,8 +16,9 @@ from glassgpt.data import IGNORE, Batch
 from glassgpt.diagnose import expected_initial_loss
 from glassgpt.models import Model, build
 from glassgpt.nn import PAD
-from glassgpt.train import CrossEntropy, make_optimizers
-from zoo import CROSS, DECODERS, MODELS, TRANSFORMERS, V, make, source_for, wake
+from glassgpt.objective import CrossEntropy
+from glassgpt.train import make_optimizers
+from helpers.zoo import CROSS, DECODERS, MODELS, TRANSFORMERS, V, make, source_for, wake
 
 
 def logits(model: Model, tokens: Tensor, source: Tensor | None = None) -> Tensor:

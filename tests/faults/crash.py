@@ -149,7 +149,7 @@ def newest(run: Path) -> tuple[str, list[str]]:
     return step.name if step else "", problems
 
 
-def leftovers(run: Path) -> list[str]:
+def stale_files(run: Path) -> list[str]:
     """Temporary files that nobody will need."""
     return sorted(str(p.relative_to(run)) for p in run.rglob(".*") if not p.name.startswith(".lock"))
 

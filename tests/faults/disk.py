@@ -139,7 +139,7 @@ class Disk:
 
     def _rename(self, record: Record) -> None:
         (folder, name), (folder2, name2) = self._parent(record.path), self._parent(record.path2)
-        assert folder is folder2, "a rename from one folder to another is not modelled"
+        assert folder is folder2, "a rename from one folder to another is not modeled"
         self._name(folder, name, (name2, folder.live[name]))
 
     def _mkdir(self, record: Record) -> None:

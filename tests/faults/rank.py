@@ -9,8 +9,8 @@ from typing import Any
 
 from glassgpt.cli.main import main
 from glassgpt.train import session
-from glassgpt.train.distributed import Dist
 from glassgpt.train.learner import Learner
+from glassgpt.train.parallel import Dist
 from glassgpt.train.saver import Saver
 from glassgpt.train.trainer import Trainer
 
@@ -19,7 +19,7 @@ PLACES: dict[str, tuple[Any, str]] = {
     "joining": (session, "_join"),
     "loading": (Trainer, "_load"),
     "gradient": (Learner, "gradient"),
-    "adding": (Dist, "add_up"),
+    "adding": (Dist, "all_reduce_sum"),
     "updating": (Learner, "update"),
     "agreeing": (Dist, "largest"),
     "evaluating": (Learner, "measure"),

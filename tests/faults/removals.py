@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src"
-FILES = [*sorted((SOURCE / "glassgpt" / "checkpoint").glob("*.py")), SOURCE / "glassgpt/train/session.py"]
+FILES = [*sorted((SOURCE / "glassgpt" / "checkpoint").rglob("*.py")), SOURCE / "glassgpt/train/session.py"]
 SYNCS = {"sync", "sync_above", "fsync"}
-CHECKS = {"check_hashes", "verify_step", "check_data"}
+CHECKS = {"check_hashes", "verify_step", "check_data_hashes"}
 NOT_AT_ONCE = '''
 
 def _not_at_once(source, target):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from faults.crash import Server, Weights, assert_ends_like, newest
-from glassgpt.checkpoint import BadStep, newest_valid, steps, store, verify_step
+from glassgpt.checkpoint import CorruptCheckpoint, newest_valid, steps, store, verify_step
 
 Count = Callable[[str], None]
 
@@ -50,7 +50,7 @@ def flipped(content: bytes, bit: int) -> bytes:
 
 def assert_noticed(run: Path, what: str) -> None:
     damaged, whole = steps(run / "checkpoints")
-    with pytest.raises(BadStep):
+    with pytest.raises(CorruptCheckpoint):
         verify_step(damaged)
         pytest.fail(f"not noticed: {what}")
     found, problems = newest_valid(steps(run / "checkpoints"))
@@ -143,7 +143,7 @@ def test_without_the_hashes_a_flipped_bit_goes_unnoticed(run: Path, monkeypatch:
     def sizes_only(step: Path) -> None:
         files = json.loads((step / "MANIFEST.json").read_text())["files"]
         if any((step / name).stat().st_size != facts["bytes"] for name, facts in files.items()):
-            raise BadStep(step)
+            raise CorruptCheckpoint(step)
 
     file = steps(run / "checkpoints")[0] / "model.safetensors"
     content = file.read_bytes()

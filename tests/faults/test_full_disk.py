@@ -23,8 +23,8 @@ from faults.crash import (
     Server,
     Weights,
     assert_ends_like,
-    leftovers,
     newest,
+    stale_files,
     weights_of,
 )
 from glassgpt.train.saver import SPARE_BYTES
@@ -65,7 +65,7 @@ def failed(server: Server, tmp_path_factory: pytest.TempPathFactory, share: floa
     for number in sorted(random.Random(1).sample(range(1, calls + 1), int(share * calls))):
         run = folder / f"{number}"
         ended = server.train(run, Fault(str(run), mode, number, error))
-        runs.append(Failed(run, ended, leftovers(run)))
+        runs.append(Failed(run, ended, stale_files(run)))
     return runs
 
 
@@ -131,7 +131,7 @@ def test_a_disk_of_any_size(
                 assert os.strerror(errno.ENOSPC) in ended.output or "MB free" in ended.output, ended.output
                 failed += 1
             if (disk / "run").exists():
-                assert not [path for path in leftovers(disk / "run") if "step" in path]
+                assert not [path for path in stale_files(disk / "run") if "step" in path]
                 shutil.copytree(disk / "run", run)
         name, problems = newest(run)
         assert not problems

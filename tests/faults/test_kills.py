@@ -21,8 +21,8 @@ from faults.crash import (
     Server,
     Weights,
     assert_ends_like,
-    leftovers,
     newest,
+    stale_files,
     weights_of,
 )
 
@@ -43,7 +43,7 @@ def assert_whole_and_resumable(run: Path, server: Server, reference: dict[str, W
         return False
     assert ended.went_on, ended.output
     assert_ends_like(run, reference)
-    assert leftovers(run) == []
+    assert stale_files(run) == []
     return True
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from glassgpt.checkpoint import hinted, load_run, read_tensors, steps
+from glassgpt.checkpoint import load_run, read_pointer, read_tensors, steps
 from glassgpt.config import ModelConfig, RunConfig
 from glassgpt.errors import UserError
 from glassgpt.generate import SamplingParams, generate
@@ -51,7 +51,7 @@ def test_a_damaged_newest_step_is_trained_again(tmp_path: Path) -> None:
 
 def test_a_lost_best_is_said_and_replaced(tmp_path: Path) -> None:
     list(start(config(tmp_path), tmp_path / "run").run())
-    best = hinted(tmp_path / "run/checkpoints", "best")
+    best = read_pointer(tmp_path / "run/checkpoints", "best")
     assert best is not None
     (best / "model.safetensors").unlink()
     with pytest.warns(UserWarning, match=best.name):
@@ -63,10 +63,10 @@ def test_an_emptied_hint_is_restored_on_resume(tmp_path: Path) -> None:
     for event in session.run():
         if isinstance(event, StepDone) and event.step == 8:
             session.trainer.request_stop()
-    best = hinted(tmp_path / "run/checkpoints", "best")
+    best = read_pointer(tmp_path / "run/checkpoints", "best")
     (tmp_path / "run/checkpoints/best").write_text("")
     resume(tmp_path / "run")
-    assert best is not None and hinted(tmp_path / "run/checkpoints", "best") == best
+    assert best is not None and read_pointer(tmp_path / "run/checkpoints", "best") == best
 
 
 def test_a_failed_resume_changes_nothing(tmp_path: Path) -> None:

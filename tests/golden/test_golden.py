@@ -12,9 +12,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from glassgpt.checkpoint import BadStep, Run, examine, read_state, read_tensors, save_step, steps, verify_step
-from glassgpt.checkpoint.manifest import fingerprint
-from glassgpt.checkpoint.migrate import FORMAT, MIGRATIONS, Migration
+from glassgpt.checkpoint import (
+    CorruptCheckpoint,
+    Run,
+    read_state,
+    read_tensors,
+    save_step,
+    steps,
+    verify_run,
+    verify_step,
+)
+from glassgpt.checkpoint.store.manifest import fingerprint
+from glassgpt.checkpoint.store.migrate import FORMAT, MIGRATIONS, Migration
 from glassgpt.config import RunConfig
 from glassgpt.train import Evaluated, StepDone, resume
 from golden.make_run import MORE, STEPS, logits
@@ -37,8 +46,8 @@ def test_it_says_what_it_said(golden: Path) -> None:
 
 @pytest.mark.parametrize("golden", FORMATS, ids=lambda path: path.name)
 def test_it_is_healthy(golden: Path) -> None:
-    health = examine(golden / "run")
-    assert health.code == 0 and not health.leftovers
+    health = verify_run(golden / "run")
+    assert health.code == 0 and not health.stale_files
     assert [step.resumable for step in health.steps] == [True]
 
 
@@ -57,7 +66,7 @@ def test_training_goes_on(golden: Path, tmp_path: Path) -> None:
     assert [e.step for e in events if isinstance(e, StepDone)] == list(range(STEPS + 1, STEPS + MORE + 1))
     after = [e.nats_per_char for e in events if isinstance(e, Evaluated)]
     assert after[-1] < before[-1]
-    assert examine(run).code == 0
+    assert verify_run(run).code == 0
 
 
 def as_format(step: Path, version: int) -> None:
@@ -71,7 +80,7 @@ def as_format(step: Path, version: int) -> None:
 @pytest.fixture
 def three_formats(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if there had been two formats before: a state with another key, tensors with another prefix."""
-    monkeypatch.setattr("glassgpt.checkpoint.migrate.FORMAT", 3)
+    monkeypatch.setattr("glassgpt.checkpoint.store.migrate.FORMAT", 3)
 
     def rename(state: dict) -> dict:
         return {"best" if key == "lowest" else key: value for key, value in state.items()}
@@ -103,7 +112,7 @@ def test_a_format_without_a_way_here(tmp_path: Path) -> None:
     step = save_step(tmp_path, 1, {"model": {"w": torch.ones(2)}}, {})
     del MIGRATIONS[2]
     as_format(step, 2)
-    with pytest.raises(BadStep, match="format 2 is not known"):
+    with pytest.raises(CorruptCheckpoint, match="format 2 is not known"):
         verify_step(step)
 
 
@@ -120,13 +129,13 @@ def test_a_format_that_is_not_ours(tmp_path: Path, version: int, match: str) -> 
     step = save_step(tmp_path, 1, {"model": {"w": torch.ones(2)}}, {})
     as_format(step, version)
     for check in (verify_step, read_state, lambda step: read_tensors(step, "model")):
-        with pytest.raises(BadStep, match=match):
+        with pytest.raises(CorruptCheckpoint, match=match):
             check(step)
     assert steps(tmp_path) == [step]
 
 
-def test_a_newer_format_is_recognised_whatever_else_its_manifest_holds(tmp_path: Path) -> None:
+def test_a_newer_format_is_recognized_whatever_else_its_manifest_holds(tmp_path: Path) -> None:
     step = save_step(tmp_path, 1, {"model": {"w": torch.ones(2)}}, {})
     (step / "MANIFEST.json").write_text(json.dumps({"format": FORMAT + 1, "parts": []}))
-    with pytest.raises(BadStep, match="newer than"):
+    with pytest.raises(CorruptCheckpoint, match="newer than"):
         verify_step(step)

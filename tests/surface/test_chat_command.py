@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-import conversations
-from commands import run
 from glassgpt.checkpoint import steps
+from helpers import conversations
+from helpers.commands import run
 
 QUICK = ["--size", "nano", "--block-size", "128", "--steps", "6", "--evals", "2", "--sample-tokens", "16"]
 
@@ -83,8 +83,8 @@ def test_running_text_if_asked_for(tmp_path: Path, chat: Path) -> None:
 def test_bad_rows(tmp_path: Path, chat: Path, row: str, says: str) -> None:
     chat.write_text(chat.read_text() + row + "\n")
     said = run(tmp_path, "train", "chat.jsonl", *QUICK, code=2)
-    assert says in said and "--skip-bad" in said and not (tmp_path / "runs").exists()
-    assert "1 row skipped" in run(tmp_path, "train", "chat.jsonl", "--skip-bad", *QUICK)
+    assert says in said and "--skip-invalid" in said and not (tmp_path / "runs").exists()
+    assert "1 row skipped" in run(tmp_path, "train", "chat.jsonl", "--skip-invalid", *QUICK)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import run
+from helpers.commands import run
 
 GLASSGPT = [sys.executable, "-m", "glassgpt"]
 QUICK = ["--size", "nano", "--steps", "4", "--evals", "2", "--sample-tokens", "16"]
@@ -173,7 +173,7 @@ def test_a_signal_saves_and_resume_goes_on(tmp_path: Path, number: int, code: in
 
 IMPATIENT = """
 import os, signal, time
-from glassgpt.checkpoint import store
+from glassgpt.checkpoint.store.steps import steps as store
 from glassgpt.cli.main import main
 from glassgpt.train import saver
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from commands import run
+from helpers.commands import run
 
 QUICK = ["--steps", "6", "--evals", "2", "--sample-tokens", "40"]
 TINY = [*QUICK, "--size", "nano", "--batch-size", "8"]
@@ -82,7 +82,7 @@ def test_captioner_from_a_folder_to_answers(tmp_path: Path, gallery: Path) -> No
 def test_encoder_from_text_to_gaps(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("".join(f"{a} is {b}.\n" for a, b in counted(200)))
     out = run(tmp_path, "train", "text.txt", "--model", "encoder", *TINY)
-    assert "counted neighbours" in out and "[?]" in out and "30% of the tokens" in out
+    assert "counted neighbors" in out and "[?]" in out and "30% of the tokens" in out
     filled = run(tmp_path, "fill", "runs/text", "one i[?] un")
     assert filled.startswith("one i") and "gap 1:" in filled
     gaps = json.loads(run(tmp_path, "fill", "runs/text", "o[??] is", "--json"))["gaps"]
@@ -122,9 +122,12 @@ def test_bad_pairs_are_named_and_can_be_skipped(tmp_path: Path, pairs: Path, kin
     pairs.write_text("".join([*lines[:6], line, *lines[6:]]))
     options = ["--model", "seq2seq", "--block-size", "64", "--vocab-size", "290", *TINY]
     out = run(tmp_path, "train", "pairs.tsv", *options, code=2)
-    assert place in out and said in out and "--skip-bad" in out
+    assert place in out and said in out and "--skip-invalid" in out
     assert not (tmp_path / "runs").exists()
-    assert "1 " in (told := run(tmp_path, "train", "pairs.tsv", *options, "--skip-bad")) and "skipped" in told
+    assert (
+        "1 " in (told := run(tmp_path, "train", "pairs.tsv", *options, "--skip-invalid"))
+        and "skipped" in told
+    )
 
 
 def test_files_of_different_lengths_are_named(tmp_path: Path) -> None:
@@ -150,8 +153,8 @@ def test_bad_images_are_named_and_can_be_skipped(tmp_path: Path, gallery: Path, 
         file.write("bad.png,which side is bright?," + ("\n" if kind == "no caption" else "left\n"))
     options = ["--model", "captioner", "--image-size", "16", "--patch-size", "8", *TINY]
     out = run(tmp_path, "train", "gallery", *options, code=2)
-    assert "captions.csv:42" in out and "--skip-bad" in out
-    assert "1 row skipped" in run(tmp_path, "train", "gallery", *options, "--skip-bad")
+    assert "captions.csv:42" in out and "--skip-invalid" in out
+    assert "1 row skipped" in run(tmp_path, "train", "gallery", *options, "--skip-invalid")
 
 
 def test_a_folder_without_captions_says_how_they_look(tmp_path: Path, gallery: Path) -> None:

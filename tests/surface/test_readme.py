@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import conversations
-import nanogpt
 from glassgpt.data import write_image
 from glassgpt.tokenizers import train_tokenizer
+from helpers import conversations, nanogpt
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
@@ -51,7 +50,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     for i in range(30):
         write_image(np.full((3, 20, 20), 8 * i, np.uint8), tmp_path / "photos" / f"{i}.png")
-    rows = "".join(f"{i}.png,what is this?,a grey of {i}\n" for i in range(30))
+    rows = "".join(f"{i}.png,what is this?,a gray of {i}\n" for i in range(30))
     (tmp_path / "photos" / "captions.csv").write_text("image,question,answer\n" + rows)
     nanogpt.save(tmp_path / "out-shakespeare-char", nanogpt.checkpoint())
     (tmp_path / "data" / "shakespeare_char").mkdir(parents=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from glassgpt.cli.resumable import FIXED, RESUMABLE
-from glassgpt.cli.train import resumed_config
+from glassgpt.cli.commands.train import resumed_config
 from glassgpt.config import RunConfig, TrainConfig
+from glassgpt.config.resumable import FIXED, RESUMABLE
 from glassgpt.errors import UserError
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "runs.md"

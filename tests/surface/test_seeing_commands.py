@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from commands import run
 from glassgpt.checkpoint import Run
 from glassgpt.data import open_examples, write_image
 from glassgpt.explain import NAMES
-from glassgpt.explain.subject import BUILTIN
+from glassgpt.explain.context import BUILTIN
 from glassgpt.lens import Trace
+from helpers.commands import run
 
 DATES, TEXT, SCENES = (str(BUILTIN / name) for name in ("dates", "text", "scenes"))
 MARCH = "de: 14. März 2024"
@@ -146,9 +146,9 @@ def test_what_cannot_be_explained_is_said(tmp_path: Path, arguments: list[str], 
 
 
 def test_without_matplotlib_numbers_still_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("glassgpt.lens.pictures")]:
+    for name in [name for name in sys.modules if name.startswith("glassgpt.plots")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, "glassgpt.lens.views", raising=False)
+    monkeypatch.delitem(sys.modules, "glassgpt.plots.traces", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert "✓" in run(tmp_path, "explain", "loss", "--lang", "en")
     assert "next token" in run(tmp_path, "look", TEXT, "abc")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from commands import run as command
 from glassgpt.checkpoint import steps
+from helpers.commands import run as command
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "format-1" / "run"
 
@@ -109,5 +109,5 @@ def test_runs_shows_strangers_runs(folder: Path) -> None:
 
 
 def test_runs_reads_no_weights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glassgpt.checkpoint.manifest.fingerprint", lambda path: pytest.fail("hashed"))
+    monkeypatch.setattr("glassgpt.checkpoint.store.manifest.fingerprint", lambda path: pytest.fail("hashed"))
     assert "finished ✓" in command(folder, "runs")

@@ -1,47 +1,63 @@
 """Floor 3: runs on disk."""
 
 from glassgpt.checkpoint.adapter import load_with_adapter, save_adapter
-from glassgpt.checkpoint.durable import write_json
-from glassgpt.checkpoint.examination import examine, glance
-from glassgpt.checkpoint.health import RunHealth, StepHealth
-from glassgpt.checkpoint.keeping import clear_up, hinted, prune, set_aside, set_hint
+from glassgpt.checkpoint.lock import LOCK, OWNER, acquire_lock, clean_up
 from glassgpt.checkpoint.run import Run, load_run, load_weights, weights
 from glassgpt.checkpoint.store import (
-    BadStep,
+    CorruptCheckpoint,
+    fingerprint,
+    make_folder,
     newest_valid,
+    prune,
+    quarantine,
+    quoted,
+    read_json,
+    read_manifest,
+    read_pointer,
     read_state,
     read_tensors,
+    remove_partial_steps,
     save_step,
     step_folder,
     steps,
     verify_step,
+    write_json,
+    write_pointer,
 )
-from glassgpt.checkpoint.untrusted import read_json
+from glassgpt.checkpoint.verify import RunHealth, StepHealth, quick_check, verify_run
 
 __all__ = [
-    "BadStep",
+    "LOCK",
+    "OWNER",
+    "CorruptCheckpoint",
     "Run",
     "RunHealth",
     "StepHealth",
-    "clear_up",
-    "examine",
-    "glance",
-    "hinted",
+    "acquire_lock",
+    "clean_up",
+    "fingerprint",
     "load_run",
     "load_weights",
     "load_with_adapter",
+    "make_folder",
     "newest_valid",
     "prune",
+    "quarantine",
+    "quick_check",
+    "quoted",
     "read_json",
+    "read_manifest",
+    "read_pointer",
     "read_state",
     "read_tensors",
+    "remove_partial_steps",
     "save_adapter",
     "save_step",
-    "set_aside",
-    "set_hint",
     "step_folder",
     "steps",
+    "verify_run",
     "verify_step",
     "weights",
     "write_json",
+    "write_pointer",
 ]

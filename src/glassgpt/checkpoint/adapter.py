@@ -15,15 +15,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from glassgpt.checkpoint.fitting import layout
-from glassgpt.checkpoint.header import Spec, read_header
-from glassgpt.checkpoint.manifest import read_manifest
 from glassgpt.checkpoint.run import Run, load_weights, weights
-from glassgpt.checkpoint.store import read_tensors
+from glassgpt.checkpoint.store import Spec, layout, read_header, read_manifest, read_tensors
 from glassgpt.config import ModelConfig
 from glassgpt.errors import UserError
-from glassgpt.models import Model, build, merge_adapters
-from glassgpt.models.adapters import ADAPTERS
+from glassgpt.models import ADAPTERS, Model, build, merge_adapters
 from glassgpt.tokenizers import Tokenizer
 
 FORMAT = "glassgpt-adapter-1"
@@ -54,8 +50,8 @@ def save_adapter(run: Path | str, file: Path | str) -> Path:
         "scale": shape.lora_scale,
         "specials": specials[len(specials) - shape.new_tokens :],
         "block_size": shape.block_size,
-        "beside": config.tune.run,
-        "sha256": config.tune.sha256,
+        "beside": config.init_from.run,
+        "sha256": config.init_from.sha256,
     }
     try:
         save_file(kept, file, {"about": json.dumps(about, ensure_ascii=False)})

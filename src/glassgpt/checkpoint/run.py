@@ -11,14 +11,29 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from glassgpt.checkpoint.durable import make_folder, sync, sync_above, write_json
-from glassgpt.checkpoint.fitting import Layout, NoValues, check_weights, layout
-from glassgpt.checkpoint.header import read_header
-from glassgpt.checkpoint.keeping import best_step, remembered_best
-from glassgpt.checkpoint.manifest import fingerprint, read_manifest
-from glassgpt.checkpoint.migrate import FORMAT
-from glassgpt.checkpoint.store import BadStep, newest_valid, read_tensors, steps
-from glassgpt.checkpoint.untrusted import read_json, refuse_links
+from glassgpt.checkpoint.store import (
+    FORMAT,
+    CorruptCheckpoint,
+    Layout,
+    SkipInit,
+    best_step,
+    check_weights,
+    fingerprint,
+    layout,
+    make_folder,
+    migrate_config,
+    newest_valid,
+    read_header,
+    read_json,
+    read_manifest,
+    read_tensors,
+    refuse_links,
+    remembered_best,
+    steps,
+    sync,
+    sync_above,
+    write_json,
+)
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
 from glassgpt.models import Model, build, merge_adapters
@@ -73,7 +88,7 @@ class Run:
         try:
             make_folder(path / "checkpoints")
             sync_above(path)  # whoever holds the lock has made the folder for it
-            write_json(path / "config.json", config.model_dump(mode="json"))
+            cls(path).write_config(config)
         except OSError as error:
             raise UserError(
                 f"cannot write to {path} ({error.strerror}): give a folder of your own with --out"
@@ -107,13 +122,17 @@ class Run:
     def config(self) -> RunConfig:
         """What the run was started with."""
         try:
-            return RunConfig.model_validate(read_json(self.config_file))
+            return RunConfig.model_validate(migrate_config(read_json(self.config_file)))
         except UserError:
             raise
         except ValueError as error:  # pydantic's ValidationError is one
             reason = str(error).splitlines()[0]
             message = f"{self.config_file} is damaged or of another version ({reason}); train the run anew"
             raise UserError(message) from None
+
+    def write_config(self, config: RunConfig) -> None:
+        """Replace config.json."""
+        write_json(self.config_file, {"format": FORMAT, **config.model_dump(mode="json")})
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer that the run was trained with."""
@@ -135,12 +154,12 @@ class Run:
     def data_hashes(self) -> Path:
         return self.data / "hashes.json"
 
-    def seal_data(self) -> None:
+    def record_hashes(self) -> None:
         """Note what the data are now, so that resuming can tell whether they still are."""
         files = sorted(path for path in self.data.iterdir() if path.is_file())
         write_json(self.data_hashes, {path.name: fingerprint(path) for path in files})
 
-    def check_data(self) -> None:
+    def check_data_hashes(self) -> None:
         """Raise UserError where the data are not what was sealed; runs of before there were seals pass."""
         if not self.data_hashes.exists():
             return
@@ -202,7 +221,7 @@ class Run:
         shape = config.model
         if merged and shape.lora_rank:
             tensors, shape = merge_adapters(tensors, shape)
-        with NoValues():
+        with SkipInit():
             model = build(shape, tokenizer.n_vocab)
         load_weights(model, tensors)
         return model.to(device).eval()
@@ -215,13 +234,15 @@ def weights(model: nn.Module) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def load_weights(model: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Copy tensors into a model. Raises BadStep unless names and shapes are exactly the model's."""
+    """Copy tensors into a model. Raises CorruptCheckpoint unless names and shapes are exactly the model's."""
     params = dict(model.named_parameters())
     if differing := sorted(params.keys() ^ tensors.keys()):
-        raise BadStep(f"the checkpoint does not fit the model: {', '.join(differing[:5])} on one side only")
+        raise CorruptCheckpoint(
+            f"the checkpoint does not fit the model: {', '.join(differing[:5])} on one side only"
+        )
     for name, p in params.items():
         if p.shape != tensors[name].shape:
-            raise BadStep(
+            raise CorruptCheckpoint(
                 f"{name} is {tuple(tensors[name].shape)} in the checkpoint, {tuple(p.shape)} in the model"
             )
         p.copy_(tensors[name])

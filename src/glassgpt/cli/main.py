@@ -24,7 +24,7 @@ COMMANDS = {
     "train": "Train a model on your own text.",
     "resume": "Go on with a run from its last checkpoint.",
     "sample": "Let a trained model write.",
-    "chat": "Talk to a model that was trained on conversations.",
+    "chat": "ChatSession to a model that was trained on conversations.",
     "translate": "Translate with a trained seq2seq model.",
     "ask": "Ask a trained captioner about an image.",
     "classify": "Say which class a text belongs to.",
@@ -55,14 +55,14 @@ app = App(
     help_on_error=False,
 )
 _groups = {"bench": App(name="bench", help=COMMANDS["bench"], help_format="plaintext", version_flags=[])}
-_groups["bench"].command("glassgpt.cli.bench:generate", name="generate", help="How fast it writes.")
+_groups["bench"].command("glassgpt.cli.commands.bench:generate", name="generate", help="How fast it writes.")
 for _group in _groups.values():
     app.command(_group)
 for _name, _help in COMMANDS.items():
     if _name in _groups:
         continue
     _python = _name + "_" * iskeyword(_name)  # `import` cannot be the name of a module
-    app.command(f"glassgpt.cli.{_python}:{_python}", name=_name, help=_help)
+    app.command(f"glassgpt.cli.commands.{_python}:{_python}", name=_name, help=_help)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

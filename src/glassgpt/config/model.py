@@ -45,7 +45,7 @@ class ModelConfig(Config):
     position: Literal["learned", "rope", "sinusoidal", "none"]
     """How the model knows where a token stands."""
     norm: Literal["layer", "rms"]
-    """Kind of normalisation."""
+    """Kind of normalization."""
     mlp: Literal["gelu", "gelu_erf", "swiglu"]
     """Kind of MLP: GELU in the tanh form of GPT-2, in its exact form (nanoGPT), or gated."""
     bias: bool
@@ -77,7 +77,7 @@ class ModelConfig(Config):
     patch_size: int = Field(default=8, ge=1, le=256)
     """Width and height of the patches that an image is cut into, in pixels."""
     channels: Annotated[Literal[1, 3], Parameter(parse=False)] = 1
-    """1 for grey images, 3 for colour; found in the data."""
+    """1 for gray images, 3 for color; found in the data."""
     labels: Annotated[tuple[str, ...], Parameter(parse=False)] = ()
     """Names of the classes that an encoder tells apart, found in the data; without any it fills in tokens."""
 

@@ -30,7 +30,7 @@ class DataConfig(Config):
     """Column or field that holds what to answer: the translation, the label, the caption."""
     image_column: str | None = None
     """Column or field that names the image."""
-    skip_bad: bool = False
+    skip_invalid: bool = False
     """Leave out pairs, rows and images that cannot be used, and count them, instead of stopping."""
     encoding: str | None = None
     """Encoding of the files; detected when not given."""
@@ -87,7 +87,7 @@ class TrainConfig(Config):
     """How long to train, on what, and what to watch."""
 
     steps: int | None = Field(default=None, ge=1)
-    """Length of the run in optimiser steps."""
+    """Length of the run in optimizer steps."""
     minutes: float | None = Field(default=None, gt=0)
     """Length of the run in minutes, evaluation included (5 when neither is given)."""
     micro_batch_size: Annotated[int, Parameter(name=["--micro-batch-size", "--batch-size"])] = Field(
@@ -95,7 +95,7 @@ class TrainConfig(Config):
     )
     """Sequences per forward pass."""
     grad_accum_steps: int = Field(default=1, ge=1)
-    """Forward passes per optimiser step."""
+    """Forward passes per optimizer step."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Share of each target's probability that is spread over all tokens while training."""
     mask_fraction: float = Field(default=0.3, gt=0, lt=1)
@@ -131,7 +131,7 @@ class TrainConfig(Config):
 
 
 @Parameter(name="*")
-class TuneConfig(Config):
+class InitFromConfig(Config):
     """What a run begins with, where that is not chance."""
 
     run: Annotated[str | None, Parameter(name="--from")] = None
@@ -156,7 +156,7 @@ class RunConfig(Config):
     model: ModelConfig = Field(default_factory=lambda: ModelConfig.model_validate({}))
     optim: OptimConfig = Field(default_factory=OptimConfig)
     train: TrainConfig = Field(default_factory=TrainConfig)
-    tune: TuneConfig = Field(default_factory=TuneConfig)
+    init_from: InitFromConfig = Field(default_factory=InitFromConfig)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -176,7 +176,7 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _check_base(self) -> Self:
-        if self.model.lora_rank and self.tune.run is None:
+        if self.model.lora_rank and self.init_from.run is None:
             raise ValueError(
                 "lora_rank: adapters stand beside weights that were learned before; say whose with --from RUN"
             )

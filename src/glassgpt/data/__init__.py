@@ -1,30 +1,58 @@
 """Floor 2: text in, batches out."""
 
-from glassgpt.data.batch import IGNORE, Batch
-from glassgpt.data.chat import CHAT_SPECIALS, ChatTemplate, write_chat
-from glassgpt.data.conversations import ChatCorpus, Conversation, Message, is_chat, read_chat
-from glassgpt.data.corpus import Corpus, Document, Text, read_corpus
-from glassgpt.data.encodings import SPECIALS, check_length, make_encoding
-from glassgpt.data.example_tokens import (
+from glassgpt.data.batches import (
+    CHAT_SPECIALS,
+    EVAL_MASK_FRACTION,
+    IGNORE,
+    MASK,
+    SPECIALS,
+    Batch,
+    ChatTemplate,
     Encoding,
     ExampleBatches,
     ExampleData,
     ExampleSplit,
+    ImageTemplate,
+    LabelTemplate,
+    MaskedWindows,
+    PairTemplate,
+    Ragged,
+    Split,
+    TokenData,
+    TrainWindows,
+    check_length,
+    eval_batches,
+    eval_mask,
     eval_rows,
+    make_template,
+    masked_eval_batches,
     open_examples,
+    open_tokens,
+    write_chat,
     write_examples,
+    write_tokens,
 )
-from glassgpt.data.examples import Example, ExampleCorpus, split_by_group
+from glassgpt.data.corpus import Corpus, Document, Text, read_corpus
+from glassgpt.data.datasets import ENGLISH, cell_of, kind_of, located_test_dates, multi30k_en_de, scenes
+from glassgpt.data.examples import (
+    ChatCorpus,
+    Conversation,
+    Example,
+    ExampleCorpus,
+    Message,
+    is_chat,
+    read_chat,
+    split_by_group,
+)
+from glassgpt.data.files import open_python, open_shakespeare, read_image, write_image
 from glassgpt.data.intake import fit_examples, read_examples
-from glassgpt.data.masked import MEASURED, MaskedWindows, hidden_places, masked_eval_batches
-from glassgpt.data.pixels import read_image, write_image
-from glassgpt.data.tokens import Split, TokenData, open_tokens, write_tokens
-from glassgpt.data.windows import TrainWindows, eval_batches
 
 __all__ = [
     "CHAT_SPECIALS",
+    "ENGLISH",
+    "EVAL_MASK_FRACTION",
     "IGNORE",
-    "MEASURED",
+    "MASK",
     "SPECIALS",
     "Batch",
     "ChatCorpus",
@@ -38,26 +66,37 @@ __all__ = [
     "ExampleCorpus",
     "ExampleData",
     "ExampleSplit",
+    "ImageTemplate",
+    "LabelTemplate",
     "MaskedWindows",
     "Message",
+    "PairTemplate",
+    "Ragged",
     "Split",
     "Text",
     "TokenData",
     "TrainWindows",
+    "cell_of",
     "check_length",
     "eval_batches",
+    "eval_mask",
     "eval_rows",
     "fit_examples",
-    "hidden_places",
     "is_chat",
-    "make_encoding",
+    "kind_of",
+    "located_test_dates",
+    "make_template",
     "masked_eval_batches",
+    "multi30k_en_de",
     "open_examples",
+    "open_python",
+    "open_shakespeare",
     "open_tokens",
     "read_chat",
     "read_corpus",
     "read_examples",
     "read_image",
+    "scenes",
     "split_by_group",
     "write_chat",
     "write_examples",

@@ -7,16 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from glassgpt.config import RunConfig
-from glassgpt.data.columns import is_table
-from glassgpt.data.dates import dates
-from glassgpt.data.encodings import check_length, make_encoding
-from glassgpt.data.examples import MIN_EXAMPLES, Example, ExampleCorpus
-from glassgpt.data.images import read_captioned
-from glassgpt.data.labelled import has_labels, read_labelled
-from glassgpt.data.multi30k import multi30k_en_de
-from glassgpt.data.pairs import read_pairs
-from glassgpt.data.scenes import scenes
-from glassgpt.data.sources import resolve
+from glassgpt.data.batches import check_length, make_template
+from glassgpt.data.datasets import dates, multi30k_en_de, scenes
+from glassgpt.data.examples import (
+    MIN_EXAMPLES,
+    Example,
+    ExampleCorpus,
+    has_labels,
+    is_table,
+    read_captioned,
+    read_labeled,
+    read_pairs,
+)
+from glassgpt.data.files import resolve
 from glassgpt.errors import UserError
 from glassgpt.tokenizers import Tokenizer
 
@@ -40,14 +43,14 @@ def read_examples(config: RunConfig) -> ExampleCorpus | None:
         return _named_task(config, named[0])
     if family == "captioner":
         return _images(config)
-    if family == "seq2seq" or (family == "encoder" and _labelled(config)):
-        reader = read_pairs if family == "seq2seq" else read_labelled
+    if family == "seq2seq" or (family == "encoder" and _labeled(config)):
+        reader = read_pairs if family == "seq2seq" else read_labeled
         return reader(
             data.sources,
             encoding=data.encoding,
             column=data.column,
             target_column=data.target_column,
-            skip_bad=data.skip_bad,
+            skip_invalid=data.skip_invalid,
             val_fraction=data.val_fraction,
         )
     return None
@@ -59,7 +62,7 @@ def fit_examples(config: RunConfig, corpus: ExampleCorpus, tokenizer: Tokenizer)
     Raises UserError for the first that is too long, or leaves it out where bad ones are to be skipped.
     Texts to classify are never too long: their beginning is read.
     """
-    encoding = make_encoding(config.model, tokenizer)
+    encoding = make_template(config.model, tokenizer)
     skipped: list[str] = []
 
     def fitting(examples: Sequence[Example]) -> list[Example]:
@@ -69,7 +72,7 @@ def fit_examples(config: RunConfig, corpus: ExampleCorpus, tokenizer: Tokenizer)
                 check_length(config.model, encoding, example)
                 kept.append(example)
             except UserError as error:
-                if not config.data.skip_bad:
+                if not config.data.skip_invalid:
                     raise
                 skipped.append(str(error))
         return kept
@@ -112,12 +115,12 @@ def _images(config: RunConfig) -> ExampleCorpus:
         image_column=data.image_column,
         column=data.column,
         target_column=data.target_column,
-        skip_bad=data.skip_bad,
+        skip_invalid=data.skip_invalid,
         val_fraction=data.val_fraction,
     )
 
 
-def _labelled(config: RunConfig) -> bool:
+def _labeled(config: RunConfig) -> bool:
     """Whether an encoder is to tell classes apart: a column of labels is named, or plainly there."""
     sources = config.data.sources
     if config.data.target_column:

@@ -1,49 +1,44 @@
 """Floor 3: what a text asks for and what a model of it is worth. Never imports torch."""
 
-from glassgpt.diagnose.answers import (
-    Answers,
-    AnswersVerdict,
-    answers_verdict,
-    bleu,
-    exact_answers,
-)
-from glassgpt.diagnose.counted_answers import (
+from glassgpt.diagnose.accuracy import RARE, Accuracy, AccuracyVerdict, accuracy_verdict, bleu, exact_answers
+from glassgpt.diagnose.answer_baselines import (
     copy_source,
-    counted_classes,
     most_frequent,
     most_frequent_per_question,
+    ngram_classifier,
     target_ngram,
 )
-from glassgpt.diagnose.counted_replies import Said, counted_replies
+from glassgpt.diagnose.bidirectional_ngram import BidirectionalNGram
 from glassgpt.diagnose.finding import Finding, Outcome
 from glassgpt.diagnose.initial_loss import expected_initial_loss, initial_loss_noise
-from glassgpt.diagnose.ladder import baselines
 from glassgpt.diagnose.ngram import NGram
-from glassgpt.diagnose.ranking import Verdict, verdict
+from glassgpt.diagnose.reply_baselines import Utterance, reply_baselines
 from glassgpt.diagnose.score import Score
-from glassgpt.diagnose.two_sided import TwoSided
+from glassgpt.diagnose.text_baselines import baselines
+from glassgpt.diagnose.verdict import Verdict, judge
 
 __all__ = [
-    "Answers",
-    "AnswersVerdict",
+    "RARE",
+    "Accuracy",
+    "AccuracyVerdict",
+    "BidirectionalNGram",
     "Finding",
     "NGram",
     "Outcome",
-    "Said",
     "Score",
-    "TwoSided",
+    "Utterance",
     "Verdict",
-    "answers_verdict",
+    "accuracy_verdict",
     "baselines",
     "bleu",
     "copy_source",
-    "counted_classes",
-    "counted_replies",
     "exact_answers",
     "expected_initial_loss",
     "initial_loss_noise",
+    "judge",
     "most_frequent",
     "most_frequent_per_question",
+    "ngram_classifier",
+    "reply_baselines",
     "target_ngram",
-    "verdict",
 ]

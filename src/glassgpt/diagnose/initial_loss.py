@@ -1,4 +1,4 @@
-"""What a freshly initialised model should score, and how far a small batch may stray from that."""
+"""What a freshly initialized model should score, and how far a small batch may stray from that."""
 
 import math
 

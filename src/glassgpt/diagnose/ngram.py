@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from glassgpt.diagnose.counting import Floats, Indices, Keys, count_grams, estimate_levels
+from glassgpt.diagnose.kneser_ney import Floats, Indices, Keys, count_grams, estimate_levels
 
 MAX_ORDER = 10
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from glassgpt.diagnose.score import Score
 
 if TYPE_CHECKING:
-    from glassgpt.data.text import Text
+    from glassgpt.data import Text
 
 PRESET = 9 | lzma.PRESET_EXTREME
 MAX_TRAIN_BYTES = 1 << 22

@@ -8,9 +8,24 @@ from importlib import import_module
 from pathlib import Path
 
 from glassgpt.errors import UserError
-from glassgpt.explain.chapters import Chapter, Grid
-from glassgpt.explain.subject import Specimen, Subject
-from glassgpt.explain.texts import LANGUAGES, translator
+from glassgpt.explain.chapter import MARKS, Chapter, Grid, expectation, figure
+from glassgpt.explain.context import BUILTIN, ChapterContext, Demo
+from glassgpt.explain.translations import LANGUAGES, translator
+
+__all__ = [
+    "BUILTIN",
+    "LANGUAGES",
+    "MARKS",
+    "Chapter",
+    "ChapterContext",
+    "Demo",
+    "Grid",
+    "chapter",
+    "expectation",
+    "figure",
+    "titles",
+    "translator",
+]
 
 NAMES = (
     "loss",
@@ -27,8 +42,6 @@ NAMES = (
     "ladder",
 )
 """All chapters, in the order of reading; each is a module of this package with a function `write`."""
-
-__all__ = ["LANGUAGES", "NAMES", "Chapter", "Grid", "Specimen", "Subject", "chapter", "titles"]
 
 
 def chapter(
@@ -50,7 +63,7 @@ def chapter(
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise UserError(f"there is no chapter {name!r}{hint}; there are: {', '.join(NAMES)}")
     _ = translator(language)
-    subject = Subject(None if run is None else Path(run), seed, words=_)
+    subject = ChapterContext(None if run is None else Path(run), seed, words=_)
     if seconds is not None:
         if name != "ladder" or not 0 < seconds <= 3600:
             raise UserError(
@@ -73,4 +86,4 @@ def titles(language: str | None = None) -> dict[str, str]:
 
 
 def _module(name: str):
-    return import_module(f"glassgpt.explain.{name.replace('-', '_')}")
+    return import_module(f"glassgpt.explain.chapters.{name.replace('-', '_')}")

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from glassgpt.explain.reach import held_out
-from glassgpt.explain.subject import Specimen
-from glassgpt.lens import record
-from glassgpt.lens.labels import token_labels
+from glassgpt.explain.context import Demo
+from glassgpt.explain.influence import held_out
+from glassgpt.lens import token_labels
 from glassgpt.models import Model, Seq2Seq
+from glassgpt.record import record
 
 FAMILIES = ("gpt", "encoder", "seq2seq")
 """Where self-attention is looked at; of a translator, in the encoder that it reads with."""
@@ -81,7 +81,7 @@ def watch(model: Model, tokens: Tensor) -> list[Layer]:
     return layers
 
 
-def show(specimen: Specimen, length: int, generator: torch.Generator) -> Shown:
+def show(specimen: Demo, length: int, generator: torch.Generator) -> Shown:
     """A held-out text of at most `length` tokens, and the head whose weights are spread most evenly on it.
 
     Of this head, the query that mixes most: a sum of one term would show nothing.

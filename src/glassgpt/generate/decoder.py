@@ -39,7 +39,7 @@ def evaluating(model: Model) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Rows:
-    """T new tokens of neighbouring slotseach; row i · T + t is for place past[i] + t of slot first + i."""
+    """T new tokens of neighboring slotseach; row i · T + t is for place past[i] + t of slot first + i."""
 
     first: int
     past: Sequence[int]

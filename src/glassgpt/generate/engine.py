@@ -17,11 +17,10 @@ from torch import Tensor
 
 from glassgpt.errors import UserError
 from glassgpt.generate.decoder import Decoder, ModelDecoder, evaluating
-from glassgpt.generate.drafting import Draft
-from glassgpt.generate.packed import PackedDecoder
-from glassgpt.generate.packing import Precision, check_precision
+from glassgpt.generate.fast import PackedDecoder, Precision, check_precision
 from glassgpt.generate.request import Request, Token
 from glassgpt.generate.sampling import SamplingParams, choose, probabilities
+from glassgpt.generate.speculation import PromptLookup
 from glassgpt.models import GPT, Model
 
 CHUNK = 256
@@ -56,7 +55,7 @@ class Engine:
         *,
         max_batch: int = 8,
         precision: Precision = "float32",
-        draft: Draft | None = None,
+        draft: PromptLookup | None = None,
     ) -> None:
         if max_batch < 1:
             raise UserError(f"max_batch is {max_batch}, but must be at least 1")

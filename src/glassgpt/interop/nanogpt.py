@@ -20,10 +20,8 @@ import torch
 from pydantic import Field, ValidationError
 from torch import Tensor
 
-from glassgpt.checkpoint.manifest import fingerprint
-from glassgpt.checkpoint.untrusted import quoted
-from glassgpt.config import ModelConfig
-from glassgpt.config.base import Config
+from glassgpt.checkpoint import fingerprint, quoted
+from glassgpt.config import Config, ModelConfig
 from glassgpt.errors import UserError
 
 ONCE = {

@@ -10,13 +10,19 @@ import torch
 import torch.nn.functional as F
 
 from glassgpt.checkpoint import Run
-from glassgpt.data import IGNORE, Batch, hidden_places, masked_eval_batches, open_examples, open_tokens
-from glassgpt.data.encodings import MASK
-from glassgpt.data.windows import eval_batches
+from glassgpt.data import (
+    IGNORE,
+    MASK,
+    Batch,
+    eval_batches,
+    eval_mask,
+    masked_eval_batches,
+    open_examples,
+    open_tokens,
+)
 from glassgpt.errors import UserError
-from glassgpt.lens.edits import n_heads, zero_heads
-from glassgpt.lens.recorder import edit
 from glassgpt.models import MaskedLM, Model
+from glassgpt.record import edit, n_heads, zero_heads
 from glassgpt.tokenizers import Tokenizer
 
 Figures = Mapping[str, float]
@@ -72,7 +78,7 @@ def held_out_figures(run: Run, model: Model, tokenizer: Tokenizer, n: int = 400)
 def _text_batches(run: Run, model: Model, tokenizer: Tokenizer) -> list[Batch]:
     data, T = open_tokens(run.data), model.config.block_size
     if isinstance(model, MaskedLM):
-        hidden = hidden_places(len(data.val), run.config().train.seed)
+        hidden = eval_mask(len(data.val), run.config().train.seed)
         batches = masked_eval_batches(data.val, hidden, T, WINDOWS, tokenizer.specials[MASK])
     else:
         batches = eval_batches(data, T, WINDOWS)
@@ -84,16 +90,16 @@ def _text_batches(run: Run, model: Model, tokenizer: Tokenizer) -> list[Batch]:
 
 @torch.inference_mode()
 def _measure(model: Model, batches: list[Batch], exact: bool = False) -> dict[str, float]:
-    total, n_tokens, n_right, n_rows = 0.0, 0, 0, 0
+    total, n_tokens, n_correct, n_rows = 0.0, 0, 0, 0
     for batch in batches:
         tokens, targets, source, source_of = batch.to(model.device)
         logits = model.predict(tokens, source, source_of)
         total += F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="sum").item()
         n_tokens += int((targets != IGNORE).sum())
-        n_right += int(((logits.argmax(-1) == targets) | (targets == IGNORE)).all(-1).sum())
+        n_correct += int(((logits.argmax(-1) == targets) | (targets == IGNORE)).all(-1).sum())
         n_rows += len(targets)
     figures = {LOSS: total / n_tokens}
-    return figures | ({EXACT: n_right / n_rows} if exact else {})
+    return figures | ({EXACT: n_correct / n_rows} if exact else {})
 
 
 @torch.inference_mode()

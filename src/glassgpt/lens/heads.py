@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from glassgpt.lens.trace import Trace
+from glassgpt.lens.traces import Trace
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def clearest_head(trace: Trace, kind: str) -> tuple[int, int]:
 
 def _describe(trace: Trace, path: str, head: int) -> HeadSummary:
     weights = trace.tensors[f"{path}.weights"][head].float()  # (T, S)
-    is_self = not path.endswith(".cross")
+    is_self = not path.endswith(".cross_attn")
     w = weights[1:] if is_self and len(weights) > 1 else weights
     entropy = -torch.special.xlogy(w, w).sum(-1)
     spread, strongest = entropy.exp().mean().item(), w.amax(-1).mean().item()

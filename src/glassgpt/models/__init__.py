@@ -1,15 +1,17 @@
 """Floor 2: whole models, each a composition of the parts in `nn`."""
 
 from glassgpt.config import ModelConfig
-from glassgpt.models.adapters import adapt, merge_adapters
+from glassgpt.models.adapters import ADAPTERS, adapt, merge_adapters
 from glassgpt.models.base import Model
 from glassgpt.models.bigram import Bigram
 from glassgpt.models.captioner import Captioner
 from glassgpt.models.encoder import Classifier, Encoder, MaskedLM
 from glassgpt.models.gpt import GPT
 from glassgpt.models.seq2seq import Seq2Seq
+from glassgpt.models.transformer import Transformer
 
 __all__ = [
+    "ADAPTERS",
     "GPT",
     "Bigram",
     "Captioner",
@@ -18,6 +20,8 @@ __all__ = [
     "MaskedLM",
     "Model",
     "Seq2Seq",
+    "Transformer",
+    "adapt",
     "build",
     "merge_adapters",
 ]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from glassgpt.config import ModelConfig
 from glassgpt.models.gpt import GPT
-from glassgpt.nn import Block, GrownEmbedding, GrownHead, LoraLinear
+from glassgpt.nn import Block, ExtendedEmbedding, ExtendedHead, LoraLinear
 
 ADAPTERS = ("lora_a", "lora_b", "added")
 """What the trained tensors are called, after the name of the layer."""
@@ -27,10 +27,10 @@ def adapt(model: GPT) -> GPT:
                 if isinstance(part, nn.Linear):
                     setattr(owner, name, LoraLinear(part, config.lora_rank, config.lora_scale))
     if config.new_tokens:
-        grown = GrownEmbedding(model.wte, config.new_tokens)
+        grown = ExtendedEmbedding(model.wte, config.new_tokens)
         own = nn.Parameter(torch.zeros_like(grown.added))
         added = grown.added if config.tie_embeddings else own
-        head = GrownHead(model.lm_head, added)
+        head = ExtendedHead(model.lm_head, added)
         setattr(model, "wte", grown)  # noqa: B010 — another class than the declared one, with the same use
         setattr(model, "lm_head", head)  # noqa: B010
     return model

@@ -18,8 +18,8 @@ class Captioner(GPT):
 
     def __init__(self, config: ModelConfig, n_vocab: int) -> None:
         super().__init__(config, n_vocab, cross=True)
-        self.eye = PatchEncoder(config)
+        self.vision_encoder = PatchEncoder(config)
 
     def encode(self, source: Tensor) -> Memory:
         """source: (B, channels, H, W), uint8 -> the states of its patches."""
-        return self.eye.encode(source)
+        return self.vision_encoder.encode(source)

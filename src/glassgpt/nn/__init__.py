@@ -8,34 +8,28 @@ from glassgpt.nn.attention import (
     masked_scores,
 )
 from glassgpt.nn.block import Block, Memory
-from glassgpt.nn.cache import KVCache, LayerKV, MemoryKV
+from glassgpt.nn.cache import CrossKV, KVCache, LayerKV
 from glassgpt.nn.init import init_weights
-from glassgpt.nn.lora import GrownEmbedding, GrownHead, LoraLinear
+from glassgpt.nn.lora import ExtendedEmbedding, ExtendedHead, LoraLinear
 from glassgpt.nn.mask import PAD, AttnMask
 from glassgpt.nn.mlp import GeluMLP, SwigluMLP, make_mlp
 from glassgpt.nn.ngram import NgramEmbedding, make_ngrams
 from glassgpt.nn.norm import make_norm
-from glassgpt.nn.position import (
-    Rope,
-    RotaryEmbedding,
-    SinusoidalEmbedding,
-    make_added_positions,
-    make_rope,
-)
+from glassgpt.nn.position import Rope, RotaryEmbedding, SinusoidalEmbedding, make_added_positions, make_rope
 
 __all__ = [
     "PAD",
     "Attention",
     "AttnMask",
     "Block",
+    "CrossKV",
+    "ExtendedEmbedding",
+    "ExtendedHead",
     "GeluMLP",
-    "GrownEmbedding",
-    "GrownHead",
     "KVCache",
     "LayerKV",
     "LoraLinear",
     "Memory",
-    "MemoryKV",
     "NgramEmbedding",
     "Rope",
     "RotaryEmbedding",

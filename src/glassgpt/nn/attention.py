@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glassgpt.config import ModelConfig
-from glassgpt.nn.cache import LayerKV, MemoryKV
+from glassgpt.nn.cache import CrossKV, LayerKV
 from glassgpt.nn.mask import AttnMask
 from glassgpt.nn.norm import RMSNorm
 from glassgpt.nn.position import Rope
@@ -74,7 +74,7 @@ class Attention(nn.Module):
         self.proj = nn.Linear(config.n_head * config.head_dim, config.n_embd, bias=config.bias)
         self.q_norm = RMSNorm(self.head_dim) if config.qk_norm else nn.Identity()
         self.k_norm = RMSNorm(self.head_dim) if config.qk_norm else nn.Identity()
-        self.core = ScaledDotProduct()
+        self.sdpa = ScaledDotProduct()
 
     def forward(
         self,
@@ -83,11 +83,11 @@ class Attention(nn.Module):
         *,
         mask: AttnMask,
         rope: Rope | None = None,
-        kv: LayerKV | MemoryKV | None = None,
+        kv: LayerKV | CrossKV | None = None,
     ) -> Tensor:
         """x: (B, T, C) -> (B, T, C). memory: (B, S, C) to look at instead of x, where the mask is over S.
 
-        kv: what was computed before; a `LayerKV` without a memory, a `MemoryKV` with one. rope turns queries
+        kv: what was computed before; a `LayerKV` without a memory, a `CrossKV` with one. rope turns queries
         and keys of one sequence: it means nothing between two.
         """
         if memory is None:
@@ -102,7 +102,7 @@ class Attention(nn.Module):
             k, v = (kv and kv.kept) or self.key_value(memory)
             if kv is not None:
                 kv.keep(k, v)
-        y = self.core(q, k, v, mask)  # (B, H, T, D)
+        y = self.sdpa(q, k, v, mask)  # (B, H, T, D)
         return self.proj(y.transpose(1, 2).flatten(2))  # (B, T, H · D) -> (B, T, C)
 
     def _heads(self, x: Tensor, n_head: int) -> Tensor:

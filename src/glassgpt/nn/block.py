@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from glassgpt.config import ModelConfig
 from glassgpt.nn.attention import Attention
-from glassgpt.nn.cache import LayerKV, MemoryKV
+from glassgpt.nn.cache import CrossKV, LayerKV
 from glassgpt.nn.mask import AttnMask
 from glassgpt.nn.mlp import make_mlp
 from glassgpt.nn.norm import make_norm
@@ -41,8 +41,8 @@ class Block(nn.Module):
         super().__init__()
         self.norm_1 = make_norm(config)
         self.attn = Attention(config)
-        self.norm_x = make_norm(config) if cross else None
-        self.cross = Attention(config) if cross else None
+        self.norm_cross = make_norm(config) if cross else None
+        self.cross_attn = Attention(config) if cross else None
         self.norm_2 = make_norm(config)
         self.mlp = make_mlp(config)
         self.drop = nn.Dropout(config.dropout)
@@ -55,15 +55,17 @@ class Block(nn.Module):
         mask: AttnMask,
         rope: Rope | None = None,
         kv: LayerKV | None = None,
-        memory_kv: MemoryKV | None = None,
+        memory_kv: CrossKV | None = None,
     ) -> Tensor:
         """x: (B, T, C) -> (B, T, C). A block with cross-attention needs a memory."""
         x = x + self.drop(self.attn(self.norm_1(x), mask=mask, rope=rope, kv=kv))
-        if self.cross is not None and self.norm_x is not None:
+        if self.cross_attn is not None and self.norm_cross is not None:
             assert memory is not None, "this decoder looks at a memory: encode a source first"
-            x = x + self.drop(self.cross(self.norm_x(x), memory.states, mask=memory.mask, kv=memory_kv))
+            x = x + self.drop(
+                self.cross_attn(self.norm_cross(x), memory.states, mask=memory.mask, kv=memory_kv)
+            )
         return x + self.drop(self.mlp(self.norm_2(x)))
 
     def writers(self) -> list[nn.Linear]:
         """The matrices that write to the residual stream."""
-        return [part.proj for part in (self.attn, self.cross, self.mlp) if part is not None]
+        return [part.proj for part in (self.attn, self.cross_attn, self.mlp) if part is not None]

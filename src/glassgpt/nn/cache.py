@@ -32,7 +32,7 @@ class KVCache:
         self.values = torch.zeros(shape, dtype=dtype, device=device).transpose(2, 3)
         self.tokens = torch.zeros(B, max_len, dtype=torch.int64, device=device)
         self.pos = 0
-        self._memory = [MemoryKV() for _ in range(n_layer)]
+        self._memory = [CrossKV() for _ in range(n_layer)]
 
     @property
     def max_len(self) -> int:
@@ -43,7 +43,7 @@ class KVCache:
         """The view that layer i's attention writes to."""
         return LayerKV(self.keys[i], self.values[i], self.pos)
 
-    def memory(self, i: int) -> MemoryKV:
+    def memory(self, i: int) -> CrossKV:
         """Where layer i's cross-attention keeps the keys and values of the memory."""
         return self._memory[i]
 
@@ -70,7 +70,7 @@ class KVCache:
             kv.select(rows)
 
 
-class MemoryKV:
+class CrossKV:
     """Keys and values of a memory in one layer: empty until its cross-attention has run once."""
 
     def __init__(self) -> None:

@@ -33,7 +33,7 @@ class LoraLinear(nn.Module):
         )
 
 
-class GrownEmbedding(nn.Module):
+class ExtendedEmbedding(nn.Module):
     """An embedding whose rows are frozen; to the last ones, of new tokens, `added` is added and trained."""
 
     def __init__(self, embedding: nn.Embedding, n_new: int) -> None:
@@ -49,8 +49,8 @@ class GrownEmbedding(nn.Module):
         return F.embedding(tokens, self.weight) + added
 
 
-class GrownHead(nn.Module):
-    """A head whose rows are frozen; `added` as in GrownEmbedding, which has it where they share a matrix."""
+class ExtendedHead(nn.Module):
+    """A head with frozen rows plus trained ones; `added` is the embedding's if weights are tied."""
 
     def __init__(self, head: nn.Linear, added: nn.Parameter) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from glassgpt.config import ModelConfig
 
 MIX, SCATTER = 1_000_003, 2_654_435_761
-"""Odd numbers whose products spread neighbouring keys over all rows; int64 wraps around."""
+"""Odd numbers whose products spread neighboring keys over all rows; int64 wraps around."""
 
 
 class NgramEmbedding(nn.Module):

@@ -1,4 +1,4 @@
-"""Normalisation of the residual stream before each layer reads it."""
+"""Normalization of the residual stream before each layer reads it."""
 
 from typing import Any
 

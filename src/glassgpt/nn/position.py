@@ -50,7 +50,7 @@ def _angles(n: int, width: int, theta: float) -> Tensor:
     return torch.outer(torch.arange(n).float(), frequency)
 
 
-def _has_no_memory() -> bool:
+def _on_meta_device() -> bool:
     """Whether models are laid out on the meta device, where tables are left without values.
 
     What computes there imports torch's compiler, which takes over a second.
@@ -66,7 +66,7 @@ class RotaryEmbedding(nn.Module):
 
     def __init__(self, head_dim: int, block_size: int, theta: float) -> None:
         super().__init__()
-        if _has_no_memory():
+        if _on_meta_device():
             cos, sin = (torch.empty(block_size, head_dim // 2) for _ in range(2))
         else:
             angle = _angles(block_size, head_dim, theta)  # (block_size, D / 2)
@@ -89,7 +89,7 @@ class SinusoidalEmbedding(nn.Module):
 
     def __init__(self, block_size: int, n_embd: int) -> None:
         super().__init__()
-        if _has_no_memory():
+        if _on_meta_device():
             table = torch.empty(block_size, n_embd)
         else:
             angle = _angles(block_size, n_embd, 10_000.0)  # (block_size, C / 2)

@@ -1,10 +1,5 @@
 """Text to token ids and back: characters, bytes, or byte-level BPE, each kept in one `tokenizer.json`."""
 
-import json
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
-
 from glassgpt.errors import UserError
 from glassgpt.tokenizers.base import Tokenizer
 from glassgpt.tokenizers.bpe import BpeTokenizer
@@ -13,7 +8,13 @@ from glassgpt.tokenizers.char import CharTokenizer
 
 __all__ = ["BpeTokenizer", "ByteTokenizer", "CharTokenizer", "Tokenizer", "load_tokenizer", "train_tokenizer"]
 
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
 MAX_FILE = 100_000_000
+
 """Largest tokenizer file that is read, in bytes; all characters of Unicode take a quarter of that."""
 
 

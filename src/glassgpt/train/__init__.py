@@ -2,31 +2,30 @@
 
 from glassgpt.train.answer_task import AnswerTask
 from glassgpt.train.chat_task import ChatTask
-from glassgpt.train.distributed import Dist
 from glassgpt.train.events import Evaluated, Event, Sampled, Saved, StepDone, Warned
 from glassgpt.train.importing import import_nanogpt
-from glassgpt.train.objective import CrossEntropy, LossSum, n_right
-from glassgpt.train.optim import Muon, make_optimizers, orthogonalize, set_lr
+from glassgpt.train.optim import Muon, make_optimizers, orthogonalize, set_lr, state_tensors
+from glassgpt.train.parallel import Dist
+from glassgpt.train.saver import Saver
 from glassgpt.train.schedule import Budget, lr_scale
 from glassgpt.train.session import Session, resume, start
 from glassgpt.train.task import Lengths, Task
-from glassgpt.train.text_task import GapTask, TextTask
+from glassgpt.train.text_task import MaskedLMTask, TextTask
 from glassgpt.train.trainer import Trainer
 
 __all__ = [
     "AnswerTask",
     "Budget",
     "ChatTask",
-    "CrossEntropy",
     "Dist",
     "Evaluated",
     "Event",
-    "GapTask",
     "Lengths",
-    "LossSum",
+    "MaskedLMTask",
     "Muon",
     "Sampled",
     "Saved",
+    "Saver",
     "Session",
     "StepDone",
     "Task",
@@ -36,9 +35,9 @@ __all__ = [
     "import_nanogpt",
     "lr_scale",
     "make_optimizers",
-    "n_right",
     "orthogonalize",
     "resume",
     "set_lr",
     "start",
+    "state_tensors",
 ]

@@ -18,30 +18,30 @@ from glassgpt.data import (
     ExampleData,
     ExampleSplit,
     eval_rows,
-    make_encoding,
+    make_template,
     open_examples,
     write_examples,
     write_image,
 )
 from glassgpt.diagnose import (
-    Answers,
-    AnswersVerdict,
+    RARE,
+    Accuracy,
+    AccuracyVerdict,
     Score,
-    answers_verdict,
+    accuracy_verdict,
     bleu,
     copy_source,
-    counted_classes,
     exact_answers,
     most_frequent,
     most_frequent_per_question,
+    ngram_classifier,
     target_ngram,
 )
-from glassgpt.diagnose.answers import RARE
 from glassgpt.errors import UserError
 from glassgpt.generate import answer, classify, translate
 from glassgpt.models import Captioner, Classifier, Model, Seq2Seq
+from glassgpt.objective import CrossEntropy, n_correct
 from glassgpt.tokenizers import Tokenizer
-from glassgpt.train.objective import CrossEntropy, n_right
 from glassgpt.train.task import Lengths, Task
 
 ASKED = {"seq2seq": "sources", "captioner": "questions", "encoder": "texts"}
@@ -55,7 +55,7 @@ class AnswerTask(Task):
     has_answers = True
 
     def __init__(
-        self, config: RunConfig, tokenizer: Tokenizer, data: ExampleData, counted: AnswersVerdict
+        self, config: RunConfig, tokenizer: Tokenizer, data: ExampleData, counted: AccuracyVerdict
     ) -> None:
         super().__init__(config, tokenizer)
         self.data, self.counted = data, counted
@@ -69,9 +69,9 @@ class AnswerTask(Task):
     def prepare(cls, config: RunConfig, corpus: ExampleCorpus, tokenizer: Tokenizer, run: Run) -> Self:
         """Write the examples as tokens into a run, and count the baselines."""
         splits = {"train": corpus.train, "val": corpus.val}
-        data = write_examples(splits, make_encoding(config.model, tokenizer), corpus.images, run.data)
+        data = write_examples(splits, make_template(config.model, tokenizer), corpus.images, run.data)
         rows, losses = _count(config, corpus)
-        counted = answers_verdict(rows, asked=ASKED[config.model.family], losses=losses)
+        counted = accuracy_verdict(rows, asked=ASKED[config.model.family], losses=losses)
         write_json(run.baselines_file, counted.to_dict())
         if corpus.images is not None:  # something to ask about
             image = corpus.images[corpus.val[0].image]
@@ -82,7 +82,7 @@ class AnswerTask(Task):
     def open(cls, config: RunConfig, tokenizer: Tokenizer, run: Run) -> Self:
         """What `prepare` left in a run."""
         try:
-            counted = AnswersVerdict.from_dict(json.loads(run.baselines_file.read_text("utf-8")))
+            counted = AccuracyVerdict.from_dict(json.loads(run.baselines_file.read_text("utf-8")))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{run.baselines_file} is damaged ({error}); train the run anew") from error
         return cls(config, tokenizer, open_examples(run.data), counted)
@@ -114,17 +114,17 @@ class AnswerTask(Task):
             lines.append(f"{asked} → {said}{mark}")
         return "\n".join(lines)
 
-    def verdict(self, score: Score, best: Callable[[], Model]) -> AnswersVerdict:
+    def verdict(self, score: Score, best: Callable[[], Model]) -> AccuracyVerdict:
         """Of the best model, and of the same model with nothing to look at."""
         model = best()
         mine = self._measure(model, "this model")
         rows = list(self.counted.rows)
         if not isinstance(model, Classifier):
             rows.append(self._measure(model, "this model, source hidden", blank=True))
-        return answers_verdict(rows, mine, asked=self.counted.asked, losses=self.baselines)
+        return accuracy_verdict(rows, mine, asked=self.counted.asked, losses=self.baselines)
 
     @torch.no_grad()
-    def _measure(self, model: Model, name: str, *, blank: bool = False) -> Answers:
+    def _measure(self, model: Model, name: str, *, blank: bool = False) -> Accuracy:
         """What it gets right in the validation split; `blank`: with the memory zeroed."""
         objective = CrossEntropy(model).eval()
         nats, right = 0.0, 0
@@ -132,14 +132,14 @@ class AnswerTask(Task):
             batch = batch.to(model.device)
             logits = objective.logits(batch, blank=blank)
             nats += objective.loss(logits, batch.targets).total.item()
-            right += n_right(logits, batch.targets)
+            right += n_correct(logits, batch.targets)
         figures = {"nats/class" if isinstance(model, Classifier) else "nats/char": nats / self.val.n_chars}
         n = len(self.data.val)
         if self.config.model.family == "seq2seq" and right < RARE * n and not blank:
             wanted = [self._right(row) for row in range(n)]
             if bleu(wanted, wanted) is not None:  # long enough to be compared, and sacrebleu is there
                 figures |= exact_answers(name, self._answers(model, range(n)), wanted).figures
-        return Answers(name, right, n, figures=figures)
+        return Accuracy(name, right, n, figures=figures)
 
     def _asked(self, row: int) -> str:
         """What stands before the answer, as text."""
@@ -171,7 +171,7 @@ class AnswerTask(Task):
         ]
 
 
-def _count(config: RunConfig, corpus: ExampleCorpus) -> tuple[list[Answers], list[Score]]:
+def _count(config: RunConfig, corpus: ExampleCorpus) -> tuple[list[Accuracy], list[Score]]:
     """What counting alone gets right, and what the answers' text costs it without knowing what was asked."""
     train, val = corpus.train, corpus.val
     targets = [e.target for e in train], [e.target for e in val]
@@ -179,7 +179,7 @@ def _count(config: RunConfig, corpus: ExampleCorpus) -> tuple[list[Answers], lis
     questions = [e.question for e in train], [e.question for e in val]
     rows = [most_frequent(*targets)]
     if config.model.family == "encoder":
-        return [*rows, counted_classes(sources[0], targets[0], sources[1], targets[1])], []
+        return [*rows, ngram_classifier(sources[0], targets[0], sources[1], targets[1])], []
     if any(sources[1]):
         rows.append(copy_source(sources[1], targets[1]))
     if any(questions[0]):

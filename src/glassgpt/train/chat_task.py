@@ -21,7 +21,7 @@ from glassgpt.data import (
     open_examples,
     write_chat,
 )
-from glassgpt.diagnose import Said, Score, Verdict, counted_replies, verdict
+from glassgpt.diagnose import Score, Utterance, Verdict, judge, reply_baselines
 from glassgpt.generate import SamplingParams, reply
 from glassgpt.models import Model
 from glassgpt.tokenizers import Tokenizer
@@ -54,8 +54,8 @@ class ChatTask(Task):
         template, block_size = ChatTemplate(tokenizer), config.model.block_size
         splits = {"train": corpus.train, "val": corpus.val}
         data, cutting = write_chat(splits, template, block_size, run.data)
-        scores = counted_replies(_said(data.train, template), _said(data.val, template))
-        write_json(run.baselines_file, verdict(scores, None).to_dict())
+        scores = reply_baselines(_said(data.train, template), _said(data.val, template))
+        write_json(run.baselines_file, judge(scores, None).to_dict())
         task = cls(config, tokenizer, data, scores)
         task.notes = cutting.notes(block_size)
         return task
@@ -95,13 +95,13 @@ class ChatTask(Task):
         return "\n".join(f"{message.role}: {message.content}" for message in shown) + mark
 
     def verdict(self, score: Score, best: Callable[[], Model]) -> Verdict:
-        return verdict(self.baselines, score)
+        return judge(self.baselines, score)
 
 
-def _said(split: ExampleSplit, template: ChatTemplate) -> list[Said]:
+def _said(split: ExampleSplit, template: ChatTemplate) -> list[Utterance]:
     """All messages of a split, as the model is given them."""
     return [
-        Said(message.content, message.role == "assistant")
+        Utterance(message.content, message.role == "assistant")
         for row in range(len(split))
         for message in template.read(split.text[row].tolist())
     ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class StepDone:
-    """One optimiser step. `loss`: nats per token of its batch, before the step; `progress`: from 0 to 1."""
+    """One optimizer step. `loss`: nats per token of its batch, before the step; `progress`: from 0 to 1."""
 
     step: int
     loss: float

@@ -1,6 +1,6 @@
 """From another program's checkpoint to a run: with a text, measured beside the baselines as training would.
 
-What such a file holds is interop's affair. The run has no optimiser state: it can be used, not gone on with.
+What such a file holds is interop's affair. The run has no optimizer state: it can be used, not gone on with.
 """
 
 from __future__ import annotations
@@ -13,19 +13,31 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from glassgpt.checkpoint import Run, load_weights, save_step, set_hint, step_folder, weights, write_json
+from glassgpt.checkpoint import (
+    LOCK,
+    OWNER,
+    Run,
+    acquire_lock,
+    clean_up,
+    load_weights,
+    save_step,
+    step_folder,
+    weights,
+    write_json,
+    write_pointer,
+)
 from glassgpt.config import DataConfig, RunConfig, TokenizerConfig, TrainConfig
 from glassgpt.data import Corpus, read_corpus
+from glassgpt.device import choose_device
 from glassgpt.diagnose import Score
 from glassgpt.errors import UserError
 from glassgpt.interop import Checkpoint, read_nanogpt
-from glassgpt.nn.device import choose_device
 from glassgpt.tokenizers import CharTokenizer, Tokenizer, load_tokenizer
-from glassgpt.train.distributed import Dist
 from glassgpt.train.events import Evaluated
 from glassgpt.train.learner import Learner
 from glassgpt.train.metrics import JsonLines
-from glassgpt.train.session import LOCK, OWNER, claim, new_path, withdraw
+from glassgpt.train.parallel import Dist
+from glassgpt.train.session import new_path
 from glassgpt.train.text_task import TextTask
 
 MAX_PADDING = 127
@@ -119,8 +131,8 @@ def _whole_or_not_at_all(target: Path, make: Callable[[], Run]) -> Run:
     """Make a run as its only writer; whatever goes wrong, nothing of it stays."""
     made = [folder for folder in (target, target.parent) if not folder.exists()]
     with ExitStack() as leaving:
-        lock = claim(target)
-        leaving.callback(withdraw, target, made)
+        lock = acquire_lock(target)
+        leaving.callback(clean_up, target, made)
         leaving.callback(lock.release, force=True)
         try:
             return make()
@@ -150,7 +162,7 @@ def _make(
     if corpus is not None:
         stage("counting what there is to beat")
         task = TextTask.prepare(config, corpus, tokenizer, run)
-        run.seal_data()
+        run.record_hashes()
         stage("measuring it on the held-out text")
         score = _measure(run, task, learner, found.step)
     run.sync()  # no step may outlive what it needs
@@ -160,7 +172,7 @@ def _make(
     }
     state = {**best, "imported": found.source}
     step = save_step(run.checkpoints, found.step, {"model": weights(learner.model)}, state)
-    set_hint(run.checkpoints, "best", step)
+    write_pointer(run.checkpoints, "best", step)
     if task is not None and score is not None:
         write_json(run.verdict_file, task.verdict(score, lambda: learner.model).to_dict())
     return run

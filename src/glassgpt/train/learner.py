@@ -1,4 +1,4 @@
-"""One optimiser step at a time: a model, its loss, and what follows the gradient. It knows no clock, no disk.
+"""One optimizer step at a time: a model, its loss, and what follows the gradient. It knows no clock, no disk.
 
 Of several processes each has the whole model and a share of every batch; their gradients are added up.
 
@@ -18,13 +18,12 @@ from torch import Tensor
 from glassgpt.checkpoint import load_weights, weights
 from glassgpt.config import RunConfig
 from glassgpt.data import IGNORE, Batch
+from glassgpt.device import autocast, choose_device, choose_dtype
 from glassgpt.errors import UserError
 from glassgpt.models import build
-from glassgpt.nn.device import choose_device
-from glassgpt.train.device import autocast, choose_dtype
-from glassgpt.train.distributed import Dist
-from glassgpt.train.objective import CrossEntropy, n_right
+from glassgpt.objective import CrossEntropy, n_correct
 from glassgpt.train.optim import load_state_tensors, make_optimizers, set_lr, state_tensors
+from glassgpt.train.parallel import Dist
 from glassgpt.train.task import Task
 
 Tensors = dict[str, dict[str, Tensor]]
@@ -35,7 +34,7 @@ PART_TOKENS = 2048
 come from the operating system page by page each time, which takes longer than filling them."""
 
 
-class Gradient(NamedTuple):
+class GradientStats(NamedTuple):
     """A step's mean loss in nats, the tokens that it is the mean of, the norm of its gradient."""
 
     loss: float
@@ -69,11 +68,11 @@ class Learner:
         if config.train.compile:
             self.objective.compile()
 
-    def begin_with(self, tensors: dict[str, Tensor]) -> None:
+    def load_initial(self, tensors: dict[str, Tensor]) -> None:
         """Begin with these weights; what they do not name (adapters) keeps its own."""
         load_weights(self.model, weights(self.model) | tensors)
 
-    def gradient(self, batches: list[Batch]) -> Gradient:
+    def gradient(self, batches: list[Batch]) -> GradientStats:
         """Leave the gradient of the mean loss over all batches in the parameters, clipped."""
         n_tokens = sum(int((batch.targets != IGNORE).sum()) for batch in batches)
         total = torch.zeros((), device=self.device)
@@ -83,26 +82,26 @@ class Learner:
             loss.backward()
             total += loss.detach()
         self._add_up(total)
-        return Gradient(total.item(), n_tokens, self._clip())
+        return GradientStats(total.item(), n_tokens, self._clip())
 
     def _add_up(self, total: Tensor) -> None:
         """Of several processes, add up the gradients and the loss."""
-        if self.dist.world == 1:
+        if self.dist.world_size == 1:
             return
         params = [p for p in self.model.parameters() if p.grad is not None]
         grads = [p.grad.to_dense() for p in params if p.grad is not None]  # only these travel
-        self.dist.add_up([*grads, total])
+        self.dist.all_reduce_sum([*grads, total])
         for p, grad in zip(params, grads, strict=True):
             p.grad = grad.to_sparse(1) if p.grad is not None and p.grad.is_sparse else grad
 
-    def update(self, lr_scale: float) -> None:
+    def optimizer_step(self, lr_scale: float) -> None:
         """Let the weights follow the gradient, at a share of the peak rates."""
         set_lr(self.optimizers, lr_scale)
         for optimizer in self.optimizers.values():
             optimizer.step()
-        self.discard()
+        self.zero_grad()
 
-    def discard(self) -> None:
+    def zero_grad(self) -> None:
         """Forget the gradient."""
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
@@ -112,52 +111,52 @@ class Learner:
         """The loss on the task's whole validation split, without dropout."""
         self.objective.eval()
         nats, right, n = 0.0, 0, 0
-        for batch in islice(task.eval_batches(), self.dist.rank, None, self.dist.world):
+        for batch in islice(task.eval_batches(), self.dist.rank, None, self.dist.world_size):
             batch = batch.to(self.device)
             with autocast(self.device, self.dtype):
                 logits = self.objective.logits(batch)
                 nats += self.objective.loss(logits, batch.targets).total.item()
             if task.has_answers:
-                right += n_right(logits, batch.targets)
+                right += n_correct(logits, batch.targets)
                 n += len(batch.targets)
         self.objective.train()
-        if self.dist.world > 1:
+        if self.dist.world_size > 1:
             summed = torch.tensor([nats, right, n], dtype=torch.float64)
-            self.dist.add_up([summed])
+            self.dist.all_reduce_sum([summed])
             nats, right, n = summed.tolist()
         return Measured(nats, right / n if n else None)
 
     @torch.no_grad()
-    def try_out(self, batch: Batch) -> int:
+    def time_one_batch(self, batch: Batch) -> int:
         """One forward pass, as an evaluation has many; returns the number of tokens that it predicted."""
         with autocast(self.device, self.dtype):
             return int(self.objective(batch.to(self.device)).n_tokens)
 
     @torch.no_grad()
-    def has_drifted(self) -> bool:
+    def replicas_differ(self) -> bool:
         """Whether the weights of the processes have become different: other hardware rounds otherwise."""
-        if self.dist.world == 1:
+        if self.dist.world_size == 1:
             return False
         total = sum(int(p.contiguous().view(torch.int32).sum()) for p in self.model.parameters())
-        return not self.dist.same(total % 2**52)  # what a float64 holds exactly
+        return not self.dist.all_equal(total % 2**52)  # what a float64 holds exactly
 
     def tensors(self) -> Tensors:
         """All that learning has changed, as a checkpoint keeps it."""
         return {"model": weights(self.model), "optimizer": state_tensors(self.optimizers, self.model)}
 
     def load(self, tensors: Tensors) -> None:
-        """Put back what `tensors` took out. Raises BadStep unless it fits the model exactly."""
+        """Put back what `tensors` took out. Raises CorruptCheckpoint unless it fits the model exactly."""
         load_weights(self.model, tensors["model"])
         load_state_tensors(self.optimizers, self.model, tensors["optimizer"])
 
     def _share(self, batch: Batch) -> Batch:
-        if self.dist.world == 1:
+        if self.dist.world_size == 1:
             return batch
-        rows = self.dist.share(len(batch.tokens))
+        rows = self.dist.shard(len(batch.tokens))
         if rows.start == rows.stop:
             raise UserError(
-                f"a batch of {len(batch.tokens)} cannot be shared among {self.dist.world} processes: give a "
-                "larger --batch-size, or start fewer"
+                f"a batch of {len(batch.tokens)} cannot be split among {self.dist.world_size} processes: "
+                "give a larger --batch-size, or start fewer"
             )
         return batch.rows(rows)
 
@@ -177,7 +176,7 @@ class Learner:
     def _clip(self) -> float:
         """Scale all gradients so that their norm is within the limit; returns the norm before.
 
-        Those of rows are not scaled: RowAdam divides them by their size anyway.
+        Those of rows are not scaled: SparseRMSprop divides them by their size anyway.
         """
         limit = self.config.optim.grad_clip
         foreach = True if self.device.type in ("cpu", "cuda") else None  # mps has no such kernels

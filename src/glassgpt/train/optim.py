@@ -1,4 +1,4 @@
-"""Optimisers: Muon for the matrices of the blocks, RowAdam for tables of runs, AdamW for everything else."""
+"""Optimizers: Muon for the blocks' matrices, SparseRMSprop for n-gram tables, AdamW for the rest."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _on_the_gram_matrix(X: Tensor, steps: int) -> Tensor:
 
 
 class Muon(Optimizer):
-    """Momentum, orthogonalised: every direction of a matrix moves at the same speed.
+    """Momentum, orthogonalized: every direction of a matrix moves at the same speed.
 
     Matrices of equal shape go through the iteration together, as one batch.
     """
@@ -92,7 +92,7 @@ class Muon(Optimizer):
         return p.grad.lerp(average, momentum)
 
 
-class RowAdam(Optimizer):
+class SparseRMSprop(Optimizer):
     """Adam without momentum, for the rows of a table that a batch has touched; the others wait.
 
     A row that is seldom seen then moves by its whole rate each time: with momentum it would move by a tenth
@@ -114,17 +114,17 @@ class RowAdam(Optimizer):
         assert p.grad is not None
         state, gradient = self.state[p], p.grad.coalesce()
         if not state:
-            state["square"], state["steps"] = torch.zeros_like(p), torch.zeros(())
-        state["steps"] += 1
+            state["exp_avg_sq"], state["step"] = torch.zeros_like(p), torch.zeros(())
+        state["step"] += 1
         rows, g = gradient.indices()[0], gradient.values()  # (R,), (R, width)
-        square = state["square"][rows].lerp_(g * g, 1 - group["beta2"])
-        state["square"].index_copy_(0, rows, square)
-        unbiased = square / (1 - group["beta2"] ** float(state["steps"]))
+        square = state["exp_avg_sq"][rows].lerp_(g * g, 1 - group["beta2"])
+        state["exp_avg_sq"].index_copy_(0, rows, square)
+        unbiased = square / (1 - group["beta2"] ** float(state["step"]))
         p.index_add_(0, rows, g / (unbiased.sqrt_() + group["eps"]), alpha=-group["lr"])
 
 
 def make_optimizers(model: nn.Module, config: OptimConfig) -> dict[str, Optimizer]:
-    """The optimisers of a run by name. Each group remembers its peak rate as `peak_lr`.
+    """The optimizers of a run by name. Each group remembers its peak rate as `peak_lr`.
 
     Matrices of linear layers decay: norms, biases and embeddings' rows have no direction in which smaller is
     simpler. Those inside the blocks are Muon's, where it is used.
@@ -152,7 +152,7 @@ def make_optimizers(model: nn.Module, config: OptimConfig) -> dict[str, Optimize
     if for_muon:
         optimizers["muon"] = Muon(in_blocks, lr=config.muon_lr, weight_decay=config.weight_decay)
     if tables:
-        optimizers["rows"] = RowAdam(tables, lr=config.ngram_lr, beta2=config.beta2)
+        optimizers["sparse_rmsprop"] = SparseRMSprop(tables, lr=config.ngram_lr, beta2=config.beta2)
     for optimizer in optimizers.values():
         for group in optimizer.param_groups:
             group["peak_lr"] = group["lr"]

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from glassgpt.checkpoint import prune, save_step, set_hint
+from glassgpt.checkpoint import prune, save_step, write_pointer
 from glassgpt.errors import UserError
 from glassgpt.train.events import Saved
 from glassgpt.train.learner import Tensors
@@ -59,7 +59,7 @@ class Saver:
                 self.checkpoints, step, {stem: dict(named) for stem, named in tensors.items()}, state
             )
             if best:
-                set_hint(self.checkpoints, "best", path)
+                write_pointer(self.checkpoints, "best", path)
             prune(self.checkpoints)
         except OSError as error:  # the hint and the removal of older steps need a working disk, too
             reason = error.strerror or error

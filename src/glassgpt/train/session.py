@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import socket
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from glassgpt.checkpoint import Run, steps, write_json
-from glassgpt.checkpoint.durable import make_folder
+from glassgpt.checkpoint import Run, acquire_lock, clean_up, steps, write_json
 from glassgpt.config import RunConfig
 from glassgpt.data import (
     CHAT_SPECIALS,
@@ -31,22 +26,19 @@ from glassgpt.data import (
     read_corpus,
     read_examples,
 )
-from glassgpt.diagnose import AnswersVerdict, Score, Verdict
+from glassgpt.device import choose_device
+from glassgpt.diagnose import AccuracyVerdict, Score, Verdict
 from glassgpt.errors import UserError
-from glassgpt.nn.device import choose_device
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
 from glassgpt.train.answer_task import AnswerTask
 from glassgpt.train.chat_task import ChatTask
-from glassgpt.train.distributed import Dist
 from glassgpt.train.events import Event
+from glassgpt.train.finetune import apply_init_from, for_chat, initial_weights
 from glassgpt.train.metrics import check_trackers
+from glassgpt.train.parallel import Dist
 from glassgpt.train.task import Task
-from glassgpt.train.text_task import GapTask, TextTask
+from glassgpt.train.text_task import MaskedLMTask, TextTask
 from glassgpt.train.trainer import Trainer
-from glassgpt.train.tuning import first_weights, for_chat, tuned
-
-LOCK, OWNER = ".lock", ".lock.json"
-"""What whoever writes to a run holds, and who that is."""
 
 AnyCorpus = Corpus | ExampleCorpus | ChatCorpus
 Stage = Callable[[str], None]
@@ -61,7 +53,7 @@ class Session:
     trainer: Trainer
     notes: tuple[str, ...]
     _lock: FileLock | None = field(repr=False)
-    _verdict: Verdict | AnswersVerdict | None = field(default=None, repr=False)
+    _verdict: Verdict | AccuracyVerdict | None = field(default=None, repr=False)
 
     @property
     def task(self) -> Task:
@@ -75,11 +67,11 @@ class Session:
 
     def run(self) -> Iterator[Event]:
         """Train; yields the trainer's events. Raises UserError while another process trains this run."""
-        if not self.trainer.dist.is_first:
+        if not self.trainer.dist.is_main:
             yield from self.trainer.run()
             return
         if self._lock is None or not self._lock.is_locked:
-            self._lock = claim(self.folder.path)
+            self._lock = acquire_lock(self.folder.path)
         try:
             self._verdict = None
             self.folder.verdict_file.unlink(missing_ok=True)
@@ -94,7 +86,7 @@ class Session:
         if self._lock is not None:
             self._lock.release(force=True)
 
-    def verdict(self) -> Verdict | AnswersVerdict:
+    def verdict(self) -> Verdict | AccuracyVerdict:
         """The model's best step beside the baselines, on the same whole validation split."""
         if self._verdict is None:
             if not math.isfinite(self.trainer.best):
@@ -109,12 +101,12 @@ def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambd
     """Read the sources, count the baselines, and make a new run at `out` (by default below `runs/`)."""
     dist = Dist.from_env()
     choose_device(config.train.device)  # what would fail later fails before any work is done
-    if not dist.is_first:
+    if not dist.is_main:
         return _join(dist)
     check_trackers(config)
-    config = tuned(config)
+    config = apply_init_from(config)
     compiler = Thread(target=import_module, args=("torch._dynamo",), daemon=True)
-    compiler.start()  # torch's optimisers load it, for over a second: let that pass beside the counting
+    compiler.start()  # torch's optimizers load it, for over a second: let that pass beside the counting
     stage("reading " + ", ".join(config.data.sources))
     if (corpus := read_examples(config)) is not None:
         config = _with_facts(config, corpus)
@@ -126,20 +118,20 @@ def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambd
     Run.check_free(path)  # before a lock is left in somebody's folder
     made = [folder for folder in (path, path.parent) if not folder.exists()]
     with ExitStack() as undo:
-        lock = claim(path)
-        undo.callback(withdraw, path, made)
+        lock = acquire_lock(path)
+        undo.callback(clean_up, path, made)
         undo.callback(lock.release, force=True)
         run, task, notes = _make(path, config, corpus, stage)
         compiler.join()
         session = Session(run, _beginning(run, config, task, dist), notes, lock)
         undo.pop_all()
-    dist.said_by_first(str(path))
+    dist.broadcast_str(str(path))
     return session
 
 
 def _join(dist: Dist) -> Session:
     """The run that the first process has made."""
-    run = Run.open(dist.said_by_first(""))
+    run = Run.open(dist.broadcast_str(""))
     config = run.config()
     return Session(run, _beginning(run, config, _open(config, run), dist), (), None)
 
@@ -147,8 +139,8 @@ def _join(dist: Dist) -> Session:
 def _beginning(run: Run, config: RunConfig, task: Task, dist: Dist) -> Trainer:
     """A trainer before its first step."""
     trainer = Trainer(run, config, task, dist)
-    if config.tune.run is not None:
-        trainer.learner.begin_with(first_weights(config, task.tokenizer.n_vocab))
+    if config.init_from.run is not None:
+        trainer.learner.load_initial(initial_weights(config, task.tokenizer.n_vocab))
     return trainer
 
 
@@ -163,7 +155,7 @@ def _make(
     tokenizer.save(run.tokenizer_file)
     stage("counting what there is to beat")
     task = _prepare(config, corpus, tokenizer, run)
-    run.seal_data()
+    run.record_hashes()
     run.sync()  # no step may outlive what it needs
     return run, task, (*corpus.notes, *task.notes)
 
@@ -173,8 +165,8 @@ def _tokenizer(config: RunConfig, corpus: AnyCorpus, stage: Stage) -> Tokenizer:
     specials = () if config.model.labels else SPECIALS.get(config.model.family, ())
     if config.data.chat:
         specials = CHAT_SPECIALS
-    if config.tune.run is not None:
-        return Run.open(config.tune.run).tokenizer().with_specials(specials)
+    if config.init_from.run is not None:
+        return Run.open(config.init_from.run).tokenizer().with_specials(specials)
     kind, vocab_size = config.tokenizer.kind, config.tokenizer.vocab_size
     stage(f"training the {kind} tokenizer")
     texts = corpus.train.chunks() if isinstance(corpus, Corpus) else corpus.texts()
@@ -186,7 +178,7 @@ def _prepare(config: RunConfig, corpus: AnyCorpus, tokenizer: Tokenizer, run: Ru
         return AnswerTask.prepare(config, corpus, tokenizer, run)
     if isinstance(corpus, ChatCorpus):
         return ChatTask.prepare(config, corpus, tokenizer, run)
-    kind = GapTask if config.model.family == "encoder" else TextTask
+    kind = MaskedLMTask if config.model.family == "encoder" else TextTask
     return kind.prepare(config, corpus, tokenizer, run)
 
 
@@ -196,12 +188,12 @@ def _open(config: RunConfig, run: Run) -> Task:
         return AnswerTask.open(config, tokenizer, run)
     if config.data.chat:
         return ChatTask.open(config, tokenizer, run)
-    kind = GapTask if family == "encoder" else TextTask
+    kind = MaskedLMTask if family == "encoder" else TextTask
     return kind.open(config, tokenizer, run)
 
 
 def _with_facts(config: RunConfig, corpus: ExampleCorpus) -> RunConfig:
-    """The configuration with what only the data know: the classes, the images' colours.
+    """The configuration with what only the data know: the classes, the images' colors.
 
     Classes are told by words rather than letters: unless a tokenizer was asked for, BPE reads them.
     """
@@ -221,7 +213,7 @@ def resume(path: Path | str, config: RunConfig | None = None) -> Session:
     """Open a run to go on from its newest whole checkpoint; `config` replaces the stored one."""
     run, dist = Run.open(path), Dist.from_env()
     with ExitStack() as undo:
-        lock = claim(run.path) if dist.is_first else None
+        lock = acquire_lock(run.path) if dist.is_main else None
         if lock is not None:
             undo.callback(lock.release, force=True)
         if not steps(run.checkpoints):
@@ -235,7 +227,7 @@ def resume(path: Path | str, config: RunConfig | None = None) -> Session:
                 "not gone on with"
             )
         merged = config or run.config()
-        run.check_data()
+        run.check_data_hashes()
         run.layout(merged)  # before memory is taken for whatever config.json asks for
         trainer = Trainer(run, merged, _open(merged, run), dist)
         notes = trainer.resume()
@@ -245,8 +237,8 @@ def resume(path: Path | str, config: RunConfig | None = None) -> Session:
                 f"{path} is finished ({done}): --steps or --minutes name its length in all; give more"
             )
         session = Session(run, trainer, tuple(notes), lock)
-        if config is not None and dist.is_first:  # only now that everything else has gone well
-            write_json(run.config_file, config.model_dump(mode="json"))
+        if config is not None and dist.is_main:  # only now that everything else has gone well
+            run.write_config(config)
         undo.pop_all()
     return session
 
@@ -257,42 +249,3 @@ def new_path(config: RunConfig, parent: Path = Path("runs")) -> Path:
     stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in stem).strip("-") or "run"
     names = (stem if i == 1 else f"{stem}-{i}" for i in range(1, 10_000))
     return next(parent / name for name in names if not (parent / name).exists())
-
-
-def claim(path: Path) -> FileLock:
-    """The right to write to a run's folder. Raises UserError, naming the owner, while another process has it.
-
-    The lock is the operating system's: it ends with its process, however that ends.
-    """
-    lock = FileLock(path / LOCK, thread_local=False)
-    try:
-        make_folder(path)
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise UserError(f"{path} is being trained by {_owner(path)}: wait for it, or use --out") from error
-    except OSError as error:
-        raise UserError(
-            f"cannot write to {path} ({error.strerror}): give a folder of your own with --out"
-        ) from error
-    since = time.strftime("%Y-%m-%d %H:%M:%S")
-    owner = {"process": os.getpid(), "host": socket.gethostname(), "since": since}
-    (path / OWNER).write_text(json.dumps(owner), "utf-8")
-    return lock
-
-
-def withdraw(path: Path, made: list[Path]) -> None:
-    """Leave nothing of a run that did not come about: its lock, and folders that were made for it."""
-    if path.is_dir() and all(each.name in (LOCK, OWNER) for each in path.iterdir()):
-        for name in (LOCK, OWNER):
-            (path / name).unlink(missing_ok=True)
-        for folder in made:
-            with suppress(OSError):  # something else is in it by now
-                folder.rmdir()
-
-
-def _owner(path: Path) -> str:
-    try:
-        owner = json.loads((path / OWNER).read_text("utf-8"))
-        return f"process {owner['process']} on {owner['host']} since {owner['since']}"
-    except (OSError, ValueError, KeyError, TypeError):  # it has only just begun
-        return "another process"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from glassgpt.config import RunConfig
 from glassgpt.data import Batch
-from glassgpt.diagnose import AnswersVerdict, Score, Verdict
+from glassgpt.diagnose import AccuracyVerdict, Score, Verdict
 from glassgpt.models import Model
 from glassgpt.tokenizers import Tokenizer
 
@@ -62,7 +62,7 @@ class Task(ABC):
         return []
 
     @abstractmethod
-    def verdict(self, score: Score, best: Callable[[], Model]) -> Verdict | AnswersVerdict:
+    def verdict(self, score: Score, best: Callable[[], Model]) -> Verdict | AccuracyVerdict:
         """The best validation loss beside the baselines; `best()` loads the model that had it."""
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 from glassgpt.checkpoint import Run, write_json
 from glassgpt.config import RunConfig
 from glassgpt.data import (
+    MASK,
     Batch,
     Corpus,
     MaskedWindows,
@@ -18,13 +19,12 @@ from glassgpt.data import (
     TokenData,
     TrainWindows,
     eval_batches,
-    hidden_places,
+    eval_mask,
     masked_eval_batches,
     open_tokens,
     write_tokens,
 )
-from glassgpt.data.encodings import MASK
-from glassgpt.diagnose import Score, TwoSided, Verdict, baselines, verdict
+from glassgpt.diagnose import BidirectionalNGram, Score, Verdict, baselines, judge
 from glassgpt.errors import UserError
 from glassgpt.generate import fill, sample_text
 from glassgpt.models import MaskedLM, Model
@@ -32,7 +32,7 @@ from glassgpt.tokenizers import Tokenizer
 from glassgpt.train.task import Lengths, Task
 
 MAX_COUNTED = 1 << 24
-"""Tokens at the end of a training text of which neighbours are counted."""
+"""Tokens at the end of a training text of which neighbors are counted."""
 
 
 class TextTask(Task):
@@ -50,7 +50,7 @@ class TextTask(Task):
         """Write the tokens into a run, and count the baselines."""
         data = write_tokens(corpus, tokenizer, run.data)
         scores = cls.count_baselines(config, corpus, tokenizer, data)
-        write_json(run.baselines_file, verdict(scores, None).to_dict())
+        write_json(run.baselines_file, judge(scores, None).to_dict())
         return cls(config, tokenizer, data, scores)
 
     @classmethod
@@ -84,10 +84,10 @@ class TextTask(Task):
         ]
 
     def verdict(self, score: Score, best: Callable[[], Model]) -> Verdict:
-        return verdict(self.baselines, score)
+        return judge(self.baselines, score)
 
 
-class GapTask(TextTask):
+class MaskedLMTask(TextTask):
     """Hidden tokens from those on both sides of them."""
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, data: TokenData, scores: list[Score]) -> None:
@@ -95,18 +95,18 @@ class GapTask(TextTask):
         fraction, seed = config.train.mask_fraction, config.train.seed
         self.mask_id = tokenizer.specials[MASK]
         self.masked = MaskedWindows(data.train, config.model.block_size, seed, self.mask_id, fraction)
-        self.hidden = hidden_places(len(data.val), seed)
+        self.hidden = eval_mask(len(data.val), seed)
         self.val = _lengths(tokenizer, data.val, self.hidden)
 
     @classmethod
     def count_baselines(
         cls, config: RunConfig, corpus: Corpus, tokenizer: Tokenizer, data: TokenData
     ) -> list[Score]:
-        """A uniform guess, counted tokens alone, and counted neighbours, all in the same gaps."""
+        """A uniform guess, counted tokens alone, and counted neighbors, all in the same gaps."""
         ids, V = data.val.ids, tokenizer.n_vocab
-        hidden = hidden_places(len(ids), config.train.seed)
+        hidden = eval_mask(len(ids), config.train.seed)
         places, lengths = np.flatnonzero(hidden), _lengths(tokenizer, data.val, hidden)
-        counted = TwoSided(data.train.ids[-MAX_COUNTED:], V)
+        counted = BidirectionalNGram(data.train.ids[-MAX_COUNTED:], V)
 
         def score(name: str, probabilities: np.ndarray, detail: str = "") -> Score:
             nats = -float(np.log(probabilities).sum())
@@ -118,7 +118,7 @@ class GapTask(TextTask):
         return [
             score("uniform", guess, f"{len(seen):,} different tokens in training"),
             score("unigram", counted.probabilities(ids, places, np.ones_like(hidden))),
-            score("counted neighbours", counted.probabilities(ids, places, hidden), visible),
+            score("counted neighbors", counted.probabilities(ids, places, hidden), visible),
         ]
 
     def train_batch(self, index: int, B: int) -> Batch:

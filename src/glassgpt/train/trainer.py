@@ -14,24 +14,24 @@ import torch
 
 from glassgpt.checkpoint import (
     Run,
-    clear_up,
     newest_valid,
+    quarantine,
     read_state,
     read_tensors,
-    set_aside,
-    set_hint,
+    remove_partial_steps,
     step_folder,
     steps,
+    write_pointer,
 )
 from glassgpt.config import RunConfig
+from glassgpt.device import environment, environment_changes
 from glassgpt.errors import UserError
 from glassgpt.models import Model
-from glassgpt.train.device import scope, scope_changes
-from glassgpt.train.distributed import Dist
-from glassgpt.train.evaluation import EvalPlan
+from glassgpt.train.eval_plan import EvalPlan
 from glassgpt.train.events import Evaluated, Event, Sampled, StepDone, Warned
-from glassgpt.train.learner import Gradient, Learner
+from glassgpt.train.learner import GradientStats, Learner
 from glassgpt.train.metrics import Tracker, make_trackers
+from glassgpt.train.parallel import Dist
 from glassgpt.train.saver import Saver
 from glassgpt.train.schedule import Budget, lr_scale
 from glassgpt.train.task import Task
@@ -61,7 +61,7 @@ class Trainer:
         self._started = time.monotonic()
         self._now = 0.0  # elapsed_s when it was looked at last: what is decided by, in all processes alike
         self._saved: tuple[int, float] = (-1, 0.0)  # step and elapsed_s of the latest checkpoint
-        self._left_out: list[int] = []  # steps whose gradients were not finite
+        self._skipped_steps: list[int] = []  # steps whose gradients were not finite
 
     @property
     def model(self) -> Model:
@@ -81,9 +81,9 @@ class Trainer:
     def _progress_at(self, step: float) -> float:
         return self.budget.progress(step, self._now, self.evals.reserved_s)
 
-    def _agree(self) -> bool:
+    def _sync_clock(self) -> bool:
         """Look at the clock; returns whether to stop. All processes see the same."""
-        self._now, stop = self.dist.largest(self.elapsed_s, self.stopping)
+        self._now, stop = self.dist.all_reduce_max(self.elapsed_s, self.stopping)
         self.stopping |= bool(stop)
         return bool(stop)
 
@@ -93,8 +93,8 @@ class Trainer:
 
     def resume(self) -> list[str]:
         """Continue from the newest step that is whole. Returns what was wrong with newer ones."""
-        step, problems = self._newest() if self.dist.is_first else (None, [])
-        name = self.dist.said_by_first(step.name if step else "")
+        step, problems = self._newest() if self.dist.is_main else (None, [])
+        name = self.dist.broadcast_str(step.name if step else "")
         if not name:
             reason = "; ".join(problems) or "none was saved yet"
             raise UserError(f"{self.folder.path} has no step to resume from: {reason}; start a new run")
@@ -105,28 +105,28 @@ class Trainer:
         self.evals.advance(self._progress_at(self.step))
         self.evals.next = min(state["next_eval"], self.evals.next)  # the run may have become longer
         self._saved = (self.step, self._before_s)
-        return [*problems, *scope_changes(state.get("scope", {}), self._scope())]
+        return [*problems, *environment_changes(state.get("environment", {}), self._environment())]
 
     def _newest(self) -> tuple[Path | None, list[str]]:
         """The newest whole step, where the hint at the best one leads, and what is wrong with newer ones."""
         folder = self.folder.checkpoints
-        clear_up(folder)
+        remove_partial_steps(folder)
         step, problems = newest_valid(steps(folder))
         if step is not None:
             for damaged in takewhile(lambda newer: newer != step, steps(folder)):
-                set_aside(damaged)
+                quarantine(damaged)
             best = read_state(step)["best_step"]
             if best is not None and (folder / best).is_dir():
-                set_hint(folder, "best", folder / best)
+                write_pointer(folder, "best", folder / best)
         return step, problems
 
     def _load(self, step: Path) -> dict[str, Any]:
-        """Weights, optimisers and what is known at a step that was verified; returns its state."""
+        """Weights, optimizers and what is known at a step that was verified; returns its state."""
         state = read_state(step)
         self.learner.load({stem: read_tensors(step, stem) for stem in ("model", "optimizer")})
         self.step, self._best_step = state["step"], state["best_step"]
         self.best = math.inf if state["best"] is None else state["best"]
-        self._left_out = sorted({*self._left_out, *state.get("left_out", ())})
+        self._skipped_steps = sorted({*self._skipped_steps, *state.get("skipped_steps", ())})
         return state
 
     def run(self) -> Iterator[Event]:
@@ -134,7 +134,7 @@ class Trainer:
         self._started = time.monotonic()
         with ExitStack() as closing:
             closing.callback(self.saver.close)
-            trackers = make_trackers(self.folder, self.config) if self.dist.is_first else []
+            trackers = make_trackers(self.folder, self.config) if self.dist.is_main else []
             for tracker in trackers:
                 closing.callback(tracker.close)
             told: set[Tracker] = set()
@@ -149,7 +149,7 @@ class Trainer:
         yield from map(Warned, self.task.warnings())
         if self.budget.seconds is not None and not self.evals.seconds:
             self._guess_eval_seconds()
-        while not self._agree():
+        while not self._sync_clock():
             if self._save_is_due():
                 yield from self._save()
             progress = self._progress_at(self.step)
@@ -158,7 +158,7 @@ class Trainer:
             if progress >= 1:
                 break
             yield self._train_step()
-            yield from self._what_was_saved()
+            yield from self._finished_saves()
         yield from self._save_last()
 
     def _train_step(self) -> Event:
@@ -169,9 +169,9 @@ class Trainer:
         scale = lr_scale(self._progress_at(self.step + 0.5), self.config.optim)
         B, n = train.micro_batch_size, train.grad_accum_steps
         gradient = self.learner.gradient([self.task.train_batch(self.step * n + i, B) for i in range(n)])
-        if not gradient.is_finite or self.step in self._left_out:
-            return self._leave_out(gradient)
-        self.learner.update(scale)
+        if not gradient.is_finite or self.step in self._skipped_steps:
+            return self._skip_step(gradient)
+        self.learner.optimizer_step(scale)
         self.step += 1
         return StepDone(
             step=self.step,
@@ -184,7 +184,7 @@ class Trainer:
             elapsed_s=self.elapsed_s,
         )
 
-    def _leave_out(self, gradient: Gradient) -> Warned:
+    def _skip_step(self, gradient: GradientStats) -> Warned:
         """Go on without the update of this step, as the configuration says, or stop before it."""
         bad, n = self.step, self.config.train.grad_accum_steps
         batches = f"batch {bad}" if n == 1 else f"batches {bad * n} to {bad * n + n - 1}"
@@ -192,16 +192,16 @@ class Trainer:
             f"the gradient became {gradient.norm} at step {bad} (loss {gradient.loss:.3f}, {batches} of seed "
             f"{self.config.train.seed}); the weights did not take it"
         )
-        is_known = bad in self._left_out
-        if self.config.train.on_nan == "stop" or (not is_known and len(self._left_out) >= MAX_BAD_STEPS):
+        is_known = bad in self._skipped_steps
+        if self.config.train.on_nan == "stop" or (not is_known and len(self._skipped_steps) >= MAX_BAD_STEPS):
             raise UserError(
                 f"{what}: lower --lr and --muon-lr, raise --warmup, or leave it out (--on-nan skip)"
             )
-        self.learner.discard()
+        self.learner.zero_grad()
         if is_known:
             self.step += 1
             return Warned(f"step {bad} is left out: its gradient was not finite when it was first tried")
-        self._left_out.append(bad)
+        self._skipped_steps.append(bad)
         if self.config.train.on_nan == "rollback" and (back := self._go_back()) is not None:
             return Warned(f"{what}: back to step {back}, and on without step {bad}")
         self.step += 1
@@ -210,8 +210,8 @@ class Trainer:
     def _go_back(self) -> int | None:
         """Load the newest whole checkpoint; None where there is none yet."""
         self.saver.wait()
-        step = newest_valid(steps(self.folder.checkpoints))[0] if self.dist.is_first else None
-        name = self.dist.said_by_first(step.name if step else "")
+        step = newest_valid(steps(self.folder.checkpoints))[0] if self.dist.is_main else None
+        name = self.dist.broadcast_str(step.name if step else "")
         if not name:
             return None
         self._load(self.folder.checkpoints / name)
@@ -222,7 +222,7 @@ class Trainer:
         with self.evals.measuring(self.step):
             measured = self.learner.measure(self.task)
         self._plan_eval()
-        if self.learner.has_drifted():
+        if self.learner.replicas_differ():
             yield Warned("the processes' weights are no longer equal: those of the first one are saved")
         val = self.task.val
         nats_per_char = measured.nats / val.n_chars
@@ -238,7 +238,7 @@ class Trainer:
             seconds=self.evals.seconds,
             exact=measured.exact,
         )
-        if self.config.train.sample_tokens and self.dist.is_first:
+        if self.config.train.sample_tokens and self.dist.is_main:
             yield from self._sample()
         if best:
             yield from self._save(best=True)
@@ -247,13 +247,13 @@ class Trainer:
         """Plan for evaluations as long as one batch of them suggests."""
         batch = next(self.task.eval_batches())
         began = time.monotonic()
-        n_tokens = self.learner.try_out(batch)
+        n_tokens = self.learner.time_one_batch(batch)
         self.evals.seconds = (time.monotonic() - began) * self.task.val.n_tokens / max(1, n_tokens)
         self._plan_eval()
 
     def _plan_eval(self) -> None:
-        (self.evals.seconds,) = self.dist.largest(self.evals.seconds)
-        self._agree()
+        (self.evals.seconds,) = self.dist.all_reduce_max(self.evals.seconds)
+        self._sync_clock()
         self.evals.advance(self._progress_at(self.step))
 
     def _sample(self) -> Iterator[Event]:
@@ -268,8 +268,10 @@ class Trainer:
         except OSError as error:
             yield Warned(f"the sample could not be written ({error.strerror or error}). Training goes on")
 
-    def _scope(self) -> dict[str, str]:
-        return scope(self.learner.device, self.learner.dtype, self.dist.world, self.config.train.compile)
+    def _environment(self) -> dict[str, str]:
+        return environment(
+            self.learner.device, self.learner.dtype, self.dist.world_size, self.config.train.compile
+        )
 
     def _save_is_due(self) -> bool:
         is_new = self.step not in (0, self._saved[0])
@@ -285,15 +287,15 @@ class Trainer:
             "eval_s": self.evals.seconds,
             "best": self.best if math.isfinite(self.best) else None,
             "best_step": self._best_step,
-            "left_out": self._left_out,
-            "scope": self._scope(),
+            "skipped_steps": self._skipped_steps,
+            "environment": self._environment(),
         }
-        if self.dist.is_first:
-            yield from self._what_was_saved(wait=True)
+        if self.dist.is_main:
+            yield from self._finished_saves(wait=True)
             self.saver.submit(self.step, self.learner.tensors(), state, best)
         self._saved = (self.step, self._now)
 
-    def _what_was_saved(self, wait: bool = False) -> Iterator[Event]:
+    def _finished_saves(self, wait: bool = False) -> Iterator[Event]:
         """The save that has ended since, or what went wrong with it."""
         try:
             saved = self.saver.wait() if wait else self.saver.finished()
@@ -308,8 +310,8 @@ class Trainer:
 
     def _save_last(self) -> Iterator[Event]:
         """A run ends when its last step is on disk. Raises UserError where it cannot be."""
-        yield from self._what_was_saved(wait=True)
-        if self._saved[0] != self.step and self.dist.is_first:
+        yield from self._finished_saves(wait=True)
+        if self._saved[0] != self.step and self.dist.is_main:
             yield from self._save()
             saved = self.saver.wait()
             assert saved is not None

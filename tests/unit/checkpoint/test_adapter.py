@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-import conversations
-from commands import run as command
 from glassgpt.checkpoint import load_run, load_with_adapter, save_adapter
 from glassgpt.errors import UserError
+from helpers import conversations
+from helpers.commands import run as command
 
 TEXT = "".join(f"{i} geese, {i * 7 % 31} swans, {i * 5 % 13} ashore.\n" for i in range(100))
 QUICK = ["--steps", "4", "--evals", "1", "--sample-tokens", "0"]

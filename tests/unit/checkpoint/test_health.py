@@ -1,4 +1,4 @@
-"""`examine` finds what is wrong with a run, says what is left, and does not mistake one for the other."""
+"""`verify_run` finds what is wrong with a run, says what is left, and does not mistake one for the other."""
 
 from __future__ import annotations
 
@@ -13,10 +13,19 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from glassgpt.checkpoint import Run, RunHealth, examine, glance, load_run, save_step, set_hint, steps
-from glassgpt.checkpoint.manifest import fingerprint
+from glassgpt.checkpoint import (
+    Run,
+    RunHealth,
+    load_run,
+    quick_check,
+    save_step,
+    steps,
+    verify_run,
+    write_pointer,
+)
+from glassgpt.checkpoint.store.manifest import fingerprint
 from glassgpt.errors import UserError
-from glassgpt.explain.subject import BUILTIN
+from glassgpt.explain.context import BUILTIN
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "format-1" / "run"
 
@@ -83,7 +92,7 @@ DAMAGE = {
     "cut manifest": (lambda run: (newest(run) / "MANIFEST.json").write_text("{"), "not JSON"),
     "besides": (lambda run: (newest(run) / "notes.txt").write_text("x"), "'notes.txt', which its manifest"),
     "NaN": (with_tensors("model", poison), "1 of the 2,288 numbers of 'wte.weight' are NaN"),
-    "Inf in the optimiser": (with_tensors("optimizer", infinite), "are NaN or infinite"),
+    "Inf in the optimizer": (with_tensors("optimizer", infinite), "are NaN or infinite"),
     "a weight less": (
         with_tensors("model", lambda t: t.pop("wte.weight")),
         "'wte.weight', which only the model",
@@ -97,7 +106,7 @@ DAMAGE = {
         with_tensors("model", lambda t: t.update({"wte.weight": torch.ones(286, 8).double()})),
         "holds F32, F64",
     ),
-    "optimiser of another": (
+    "optimizer of another": (
         with_tensors("optimizer", lambda t: t.update({"adamw/x/step": torch.ones(())})),
         "'adamw/x/step' is the state of no weight",
     ),
@@ -108,18 +117,18 @@ DAMAGE = {
 
 
 def test_a_healthy_run(run: Path) -> None:
-    health = examine(run)
-    assert health.code == 0 and not health.problems and not health.leftovers
+    health = verify_run(run)
+    assert health.code == 0 and not health.problems and not health.stale_files
     assert [step.path.name for step in health.steps] == ["step-0000000009", "step-0000000006"]
     assert health.best == "step-0000000006" and "Nothing needs to be done" in health.sentence
-    assert glance(Run(run)) == "ok"
+    assert quick_check(Run(run)) == "ok"
 
 
 @pytest.mark.parametrize("name", DAMAGE)
 def test_a_damaged_step_is_named_and_the_other_one_used(run: Path, name: str) -> None:
     damage, match = DAMAGE[name]
     damage(run)
-    health = examine(run)
+    health = verify_run(run)
     with pytest.raises(UserError, match=match):
         raise UserError(health.steps[0].problem or "nothing found")
     assert health.code == 1 and health.steps[1].ok
@@ -130,35 +139,35 @@ def test_a_damaged_step_is_named_and_the_other_one_used(run: Path, name: str) ->
 
 
 def test_a_flipped_bit_takes_a_hash(run: Path) -> None:
-    """`glance` reads sizes only, and does not see it."""
+    """`quick_check` reads sizes only, and does not see it."""
     file = newest(run) / "model.safetensors"
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     file.write_bytes(data)
-    assert "SHA-256" in str(examine(run).steps[0].problem)
-    assert glance(Run(run)) == "ok"
+    assert "SHA-256" in str(verify_run(run).steps[0].problem)
+    assert quick_check(Run(run)) == "ok"
     file.write_bytes(data[:-1])
-    assert glance(Run(run)) == "1 of 2 damaged"
+    assert quick_check(Run(run)) == "1 of 2 damaged"
 
 
 def test_changed_data_take_a_hash(run: Path) -> None:
     """Other ids that the tokenizer knows, and as many: nothing else would tell."""
-    Run(run).seal_data()
-    assert examine(run).code == 0
+    Run(run).record_hashes()
+    assert verify_run(run).code == 0
     file = run / "data" / "val.bin"
     data = file.read_bytes()
     file.write_bytes(data[2:] + data[:2])
-    health = examine(run)
+    health = verify_run(run)
     assert health.code == 1 and any("SHA-256" in problem for problem in health.problems)
 
 
 def test_nothing_is_left(run: Path) -> None:
     for step in steps(run / "checkpoints"):
         (step / "model.safetensors").unlink()
-    health = examine(run)
+    health = verify_run(run)
     assert health.code == 2 and health.newest is None and "all its steps are damaged" in health.sentence
     shutil.rmtree(run / "checkpoints")
-    assert examine(run).code == 2 and glance(Run(run)) == "no steps"
+    assert verify_run(run).code == 2 and quick_check(Run(run)) == "no steps"
 
 
 @pytest.mark.parametrize(
@@ -173,7 +182,7 @@ def test_nothing_is_left(run: Path) -> None:
 )
 def test_what_no_step_can_do_without(run: Path, name: str, text: str) -> None:
     (run / name).write_text(text)
-    health = examine(run)
+    health = verify_run(run)
     assert health.code == 2 and name in health.fatal[0] and "Nothing of" in health.sentence
     with pytest.raises(UserError):
         load_run(run)
@@ -183,7 +192,7 @@ def test_a_config_of_another_run(run: Path) -> None:
     tables = json.loads((run / "config.json").read_text())
     tables["model"]["n_layer"] = 2
     (run / "config.json").write_text(json.dumps(tables))
-    health = examine(run)
+    health = verify_run(run)
     assert health.code == 2 and "does not fit config.json" in str(health.steps[0].problem)
     with pytest.raises(UserError, match="does not fit config"):
         load_run(run)
@@ -209,7 +218,7 @@ def test_a_config_of_another_run(run: Path) -> None:
 )
 def test_damage_besides_the_steps(run: Path, name: str, data: bytes, match: str) -> None:
     (run / name).write_bytes(data)
-    health = examine(run)
+    health = verify_run(run)
     assert health.code == 1 and all(step.ok for step in health.steps) and len(health.problems) == 1
     assert "put back copies" in health.sentence
     with pytest.raises(UserError, match=match):
@@ -219,14 +228,14 @@ def test_damage_besides_the_steps(run: Path, name: str, data: bytes, match: str)
 @pytest.mark.parametrize("name", ["baselines.json", "data/train.bin"])
 def test_what_going_on_needs_is_missing(run: Path, name: str) -> None:
     (run / name).unlink()
-    assert examine(run).code == 1
+    assert verify_run(run).code == 1
 
 
 def test_a_cut_last_line_of_figures_is_no_damage(run: Path) -> None:
     file = run / "metrics.jsonl"
     rows = len(Run(run).metrics())
     file.write_bytes(file.read_bytes() + b'[1]\n"x"\n' + b"[" * 100_000 + b'\n{"event": "st')
-    assert examine(run).code == 0 and len(Run(run).metrics()) == rows
+    assert verify_run(run).code == 0 and len(Run(run).metrics()) == rows
 
 
 def test_leftovers_are_named_and_harm_nothing(run: Path) -> None:
@@ -234,37 +243,37 @@ def test_leftovers_are_named_and_harm_nothing(run: Path) -> None:
     for name in names:
         (run / "checkpoints" / name).mkdir()
     (run / ".config.json.writing").write_text("x")
-    health = examine(run)
-    assert health.code == 0 and len(health.leftovers) == 5
+    health = verify_run(run)
+    assert health.code == 0 and len(health.stale_files) == 5
     for name in (*names, ".config.json.writing"):
-        assert sum(name in left for left in health.leftovers) == 1
+        assert sum(name in left for left in health.stale_files) == 1
 
 
 def test_weights_alone_can_be_used(tmp_path: Path) -> None:
-    health = examine(BUILTIN / "dates")
+    health = verify_run(BUILTIN / "dates")
     assert health.code == 0 and not health.steps[0].resumable and "not gone on with" in health.sentence
-    assert examine(BUILTIN / "scenes").code == 0
+    assert verify_run(BUILTIN / "scenes").code == 0
 
 
 def test_damaged_examples(tmp_path: Path) -> None:
     run = shutil.copytree(BUILTIN / "dates", tmp_path / "run")
     file = run / "data" / "val.safetensors"
     file.write_bytes(file.read_bytes()[:-4])
-    assert "its header claims" in examine(run).problems[0]
+    assert "its header claims" in verify_run(run).problems[0]
 
 
 def test_a_run_with_a_link_is_not_opened(run: Path, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
     (run / "metrics.jsonl").unlink()
     (run / "metrics.jsonl").symlink_to(tmp_path / "precious")
-    for opening in (examine, load_run, Run.open):
+    for opening in (verify_run, load_run, Run.open):
         with pytest.raises(UserError, match="is a link"):
             opening(run)
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not a run"):
-        examine(tmp_path)
+        verify_run(tmp_path)
 
 
 def test_a_step_that_is_pruned_meanwhile_is_no_damage(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,8 +284,8 @@ def test_a_step_that_is_pruned_meanwhile_is_no_damage(run: Path, monkeypatch: py
             shutil.rmtree(step)
             raise UserError("gone")
 
-    monkeypatch.setattr("glassgpt.checkpoint.examination.verify_step", verify)
-    health = examine(run)
+    monkeypatch.setattr("glassgpt.checkpoint.verify.verify.verify_step", verify)
+    health = verify_run(run)
     assert health.code == 0 and len(health.steps) == 1
 
 
@@ -294,15 +303,15 @@ def test_nothing_is_built_before_the_checkpoint_is_known_to_fit(
 
 def test_all_of_it_as_json(run: Path) -> None:
     DAMAGE["NaN"][0](run)
-    found = json.loads(json.dumps(examine(run).to_dict()))
+    found = json.loads(json.dumps(verify_run(run).to_dict()))
     assert found["code"] == 1 and found["newest"] == "step-0000000006" == found["best"]
     assert [step["ok"] for step in found["steps"]] == [False, True]
 
 
 def test_a_lost_best_is_not_named(run: Path) -> None:
-    set_hint(run / "checkpoints", "best", newest(run))
+    write_pointer(run / "checkpoints", "best", newest(run))
     DAMAGE["NaN"][0](run)
-    health: RunHealth = examine(run)
+    health: RunHealth = verify_run(run)
     assert "the best" not in health.sentence
 
 
@@ -313,4 +322,4 @@ def test_ids_of_all_widths(run: Path) -> None:
     ids.astype("<u4").tofile(run / "data/train.bin")
     about["tokens"]["train"]["dtype"] = "<u4"
     (run / "data/manifest.json").write_text(json.dumps(about))
-    assert examine(run).code == 0
+    assert verify_run(run).code == 0

@@ -11,22 +11,22 @@ import pytest
 import torch
 
 from glassgpt.checkpoint import (
-    BadStep,
+    CorruptCheckpoint,
     Run,
-    hinted,
     newest_valid,
     prune,
+    quarantine,
+    read_pointer,
     read_state,
     read_tensors,
     save_step,
-    set_aside,
-    set_hint,
     steps,
     verify_step,
     write_json,
+    write_pointer,
 )
-from glassgpt.checkpoint.durable import write_new
-from glassgpt.checkpoint.keeping import best_step
+from glassgpt.checkpoint.store.atomic import write_new
+from glassgpt.checkpoint.store.retention import best_step
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
 
@@ -56,7 +56,7 @@ def test_every_damage_is_noticed_and_the_step_before_is_used(tmp_path: Path, nam
     else:
         data[len(data) // 2] ^= 1
         file.write_bytes(data)
-    with pytest.raises(BadStep):
+    with pytest.raises(CorruptCheckpoint):
         verify_step(newer)
     found, problems = newest_valid(steps(tmp_path))
     assert found == older
@@ -75,7 +75,7 @@ def test_a_step_that_is_there_already_must_be_whole(tmp_path: Path) -> None:
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    with pytest.raises(BadStep, match="SHA-256"):
+    with pytest.raises(CorruptCheckpoint, match="SHA-256"):
         save(tmp_path, 3)
 
 
@@ -110,7 +110,7 @@ def test_what_was_left_half_written_is_not_a_step(tmp_path: Path) -> None:
 
 def test_prune_keeps_the_newest_two_and_the_best(tmp_path: Path) -> None:
     paths = [save(tmp_path, n) for n in range(1, 6)]
-    set_hint(tmp_path, "best", paths[1])
+    write_pointer(tmp_path, "best", paths[1])
     prune(tmp_path)
     assert steps(tmp_path) == [paths[4], paths[3], paths[1]]
 
@@ -119,14 +119,14 @@ def test_a_hint_leads_nowhere_else(tmp_path: Path) -> None:
     save(tmp_path / "checkpoints", 1)
     (tmp_path / "checkpoints" / "best").write_text("../elsewhere")
     (tmp_path / "elsewhere").mkdir()
-    assert hinted(tmp_path / "checkpoints", "best") is None
-    assert hinted(tmp_path / "checkpoints", "none") is None
+    assert read_pointer(tmp_path / "checkpoints", "best") is None
+    assert read_pointer(tmp_path / "checkpoints", "none") is None
 
 
 def test_no_step_is_half_removed_under_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kill in the middle of pruning."""
     paths = [save(tmp_path, n) for n in range(1, 5)]
-    monkeypatch.setattr("glassgpt.checkpoint.durable.shutil.rmtree", lambda path: 1 / 0)
+    monkeypatch.setattr("glassgpt.checkpoint.store.atomic.shutil.rmtree", lambda path: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         prune(tmp_path)
     monkeypatch.undo()
@@ -154,7 +154,7 @@ def test_the_best_is_remembered_by_the_states_where_the_hint_is_lost(tmp_path: P
 
 def test_set_aside_twice(tmp_path: Path) -> None:
     for _ in range(2):
-        set_aside(save(tmp_path, 1))
+        quarantine(save(tmp_path, 1))
     assert [path.name for path in tmp_path.iterdir()] == ["damaged-step-0000000001"]
 
 
@@ -166,8 +166,8 @@ def test_a_link_where_something_is_written_aside_is_not_followed(tmp_path: Path)
         (tmp_path / name).symlink_to(precious / "a")
     (tmp_path / ".writing-step-0000000001").symlink_to(precious)
     step = save(tmp_path, 1)
-    set_hint(tmp_path, "best", step)
-    assert hinted(tmp_path, "best") == step and not step.is_symlink()
+    write_pointer(tmp_path, "best", step)
+    assert read_pointer(tmp_path, "best") == step and not step.is_symlink()
     assert (precious / "a").read_text() == "mine" and len(list(precious.iterdir())) == 1
 
 
@@ -220,13 +220,13 @@ def test_the_order_in_which_small_files_reach_the_disk(
     step = save(tmp_path, 1)
     disk = Disk(tmp_path, monkeypatch)
     write_json(tmp_path / "verdict.json", {"a": 1})
-    set_hint(tmp_path, "best", step)
+    write_pointer(tmp_path, "best", step)
     expected = []
     for name in ("verdict.json", "best"):
         expected += [("sync", f".{name}.writing"), ("rename", name), ("sync", ".")]
     assert disk.log == expected
     disk.log.clear()
-    set_aside(step)
+    quarantine(step)
     assert disk.log == [("rename", f"damaged-{step.name}"), ("sync", ".")]
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from glassgpt.cli.display import JsonDisplay, LiveDisplay, PlainDisplay
-from glassgpt.cli.render import chart, verdict_table
+from glassgpt.cli.view.display import JsonDisplay, LiveDisplay, PlainDisplay
+from glassgpt.cli.view.render import chart, verdict_table
 from glassgpt.config import RunConfig
-from glassgpt.diagnose import Score, verdict
+from glassgpt.diagnose import Score, judge
 from glassgpt.train import Session, start
 
 
@@ -35,7 +35,7 @@ def test_chart_of_one_value_is_no_division_by_zero() -> None:
 def test_verdict_table_is_ranked() -> None:
     scores = [Score(name, nats, 1000, 1000) for name, nats in (("uniform", 4000.0), ("bigram", 2500.0))]
     console = Console(file=io.StringIO(), width=80)
-    console.print(verdict_table(verdict(scores, Score("this model", 1500.0, 1000, 1000))))
+    console.print(verdict_table(judge(scores, Score("this model", 1500.0, 1000, 1000))))
     names = [line.split("  ")[0].strip() for line in console.file.getvalue().splitlines()[1:]]  # pyright: ignore
     assert names == ["this model", "bigram", "uniform"]
 

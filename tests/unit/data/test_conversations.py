@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-import conversations
 from glassgpt.config import DataConfig
 from glassgpt.data import Message, is_chat, read_chat
-from glassgpt.data.conversations import parse_conversation
+from glassgpt.data.examples.conversations import parse_conversation
 from glassgpt.errors import UserError
+from helpers import conversations
 
 USER, ASSISTANT = {"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}
 
@@ -54,10 +54,10 @@ def test_bad_rows_are_named_or_counted(tmp_path: Path, row: object, says: str) -
     bad = row if isinstance(row, str) else json.dumps(row)
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:2], bad, *lines[2:]]))
-    with pytest.raises(UserError, match=r"chat\.jsonl:3: .*--skip-bad") as error:
+    with pytest.raises(UserError, match=r"chat\.jsonl:3: .*--skip-invalid") as error:
         read_chat(data(path))
     assert says in str(error.value) and ";" in str(error.value)
-    corpus = read_chat(data(path, skip_bad=True))
+    corpus = read_chat(data(path, skip_invalid=True))
     assert len(corpus.train) + len(corpus.val) == 40
     assert corpus.notes[0].startswith("1 row skipped") and says in corpus.notes[0]
 

@@ -15,9 +15,9 @@ from types import SimpleNamespace
 import pytest
 
 from glassgpt.config import DataConfig
-from glassgpt.data import corpus as corpus_module
-from glassgpt.data.corpus import MAX_VAL_CHARS, Corpus, read_corpus
-from glassgpt.data.spool import Spool
+from glassgpt.data.corpus import corpus as corpus_module
+from glassgpt.data.corpus.corpus import MAX_VAL_CHARS, Corpus, read_corpus
+from glassgpt.data.corpus.spool import Spool
 from glassgpt.errors import UserError
 
 WORDS = "the quick brown fox jumps over a lazy dog while 山 水 é ß 😀 rivers run".split()
@@ -44,7 +44,7 @@ def test_tinyshakespeare_splits_where_nanogpt_splits_it() -> None:
         pytest.skip("GLASSGPT_DATA names no folder with tinyshakespeare.txt")
     corpus = read("shakespeare")
     assert (corpus.train.n_chars, corpus.val.n_chars) == (1_003_854, 111_540)
-    assert corpus.val.read().startswith("?\n\nGREMIO:\nGood morrow, neighbour Baptista.")
+    assert corpus.val.read().startswith("?\n\nGREMIO:\nGood morrow, neighbor Baptista.")
     assert corpus.notes == ()
     (document,) = corpus.documents
     assert document.sha256 == "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
@@ -268,7 +268,7 @@ MEASURE = """
 import resource, sys
 from pathlib import Path
 from glassgpt.config import DataConfig
-from glassgpt.data.corpus import read_corpus
+from glassgpt.data.corpus.corpus import read_corpus
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 before = peak()
 corpus = read_corpus(DataConfig(sources=(sys.argv[1],)))

@@ -10,8 +10,8 @@ import babel.dates
 import pytest
 from babel import Locale
 
-from glassgpt.data import dates as module
-from glassgpt.data.dates import (
+from glassgpt.data.datasets import dates as module
+from glassgpt.data.datasets.dates import (
     LOCALES,
     STYLES,
     Style,
@@ -20,7 +20,7 @@ from glassgpt.data.dates import (
     located_test_dates,
     written_date,
 )
-from glassgpt.data.examples import ExampleCorpus
+from glassgpt.data.examples.examples import ExampleCorpus
 from glassgpt.errors import UserError
 
 DAY = date(2021, 3, 14)

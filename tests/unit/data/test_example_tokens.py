@@ -20,9 +20,9 @@ from glassgpt.data import (
     open_examples,
     write_examples,
 )
-from glassgpt.data.encodings import SPECIALS, check_length, make_encoding
-from glassgpt.data.example_tokens import POOL
-from glassgpt.data.ragged import Ragged
+from glassgpt.data.batches.example_tokens import POOL
+from glassgpt.data.batches.ragged import Ragged
+from glassgpt.data.batches.templates import SPECIALS, check_length, make_template
 from glassgpt.errors import UserError
 from glassgpt.nn import PAD
 from glassgpt.tokenizers import CharTokenizer
@@ -44,7 +44,7 @@ def tokenizer(family: str) -> CharTokenizer:
 
 
 def written(family: str, folder: Path) -> ExampleSplit:
-    encoding = make_encoding(config(family), tokenizer(family))
+    encoding = make_template(config(family), tokenizer(family))
     splits = {"train": FAMILIES[family], "val": FAMILIES[family][:1]}
     return write_examples(splits, encoding, IMAGES if family == "captioner" else None, folder).train
 
@@ -181,7 +181,7 @@ def test_every_row_is_measured_once(max_tokens: int) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_what_the_model_can_see_passes(family: str) -> None:
-    encoding = make_encoding(config(family), tokenizer(family))
+    encoding = make_template(config(family), tokenizer(family))
     for example in FAMILIES[family]:
         check_length(config(family), encoding, example)
 
@@ -204,11 +204,11 @@ TOO_LONG = [
 @pytest.mark.parametrize(("family", "example", "message"), TOO_LONG)
 def test_what_it_cannot_see_is_refused(family: str, example: Example, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        check_length(config(family), make_encoding(config(family), tokenizer(family)), example)
+        check_length(config(family), make_template(config(family), tokenizer(family)), example)
 
 
 @pytest.mark.parametrize("family", ["seq2seq", "encoder"])
 def test_an_empty_source_is_refused(family: str) -> None:
-    encoding = make_encoding(config(family), tokenizer(family))
+    encoding = make_template(config(family), tokenizer(family))
     with pytest.raises(UserError, match=r"a\.csv:4: the source is empty"):
         check_length(config(family), encoding, Example("x", source="", where="a.csv:4"))

@@ -10,25 +10,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glassgpt.data import images
-from glassgpt.data.examples import ExampleCorpus
-from glassgpt.data.images import read_captioned
-from glassgpt.data.pixels import read_image, read_pixels
+from glassgpt.data.examples import images
+from glassgpt.data.examples.examples import ExampleCorpus
+from glassgpt.data.examples.images import read_captioned
+from glassgpt.data.files.pixels import read_image, read_pixels
 from glassgpt.errors import UserError
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 
 def read(folder: Path, **given: object) -> ExampleCorpus:
-    defaults = dict(image_column=None, column=None, target_column=None, skip_bad=False, val_fraction=0.2)
+    defaults = dict(image_column=None, column=None, target_column=None, skip_invalid=False, val_fraction=0.2)
     return read_captioned(folder, **{"image_size": 8, **defaults, **given})  # pyright: ignore[reportArgumentType]
 
 
 def gallery(folder: Path, n: int = 24, mode: str = "RGB") -> list[str]:
     """Images that differ, and the rows of a csv about them."""
     for i in range(n):
-        colour = (10 * i, 255 - 10 * i, i) if mode == "RGB" else 10 * i
-        Image.new(mode, (8, 8), colour).save(folder / f"{i}.png")
+        color = (10 * i, 255 - 10 * i, i) if mode == "RGB" else 10 * i
+        Image.new(mode, (8, 8), color).save(folder / f"{i}.png")
     return [f"{i}.png,what is it?,number {i}" for i in range(n)]
 
 
@@ -104,7 +104,7 @@ def test_rows_about_one_image_and_copies_of_it_share_a_split_and_are_decoded_onc
     assert len(corpus.val) == 5 * 6
 
 
-def test_grey_only_where_every_image_is_grey(tmp_path: Path) -> None:
+def test_gray_only_where_every_image_is_gray(tmp_path: Path) -> None:
     write(tmp_path, gallery(tmp_path, mode="L"))
     Image.new("RGB", (8, 8), (70, 70, 70)).save(tmp_path / "7.png")
     corpus = read(tmp_path)
@@ -138,14 +138,14 @@ def test_a_photograph_stands_as_its_exif_says(tmp_path: Path) -> None:
     assert np.abs(pixels[:, 8, 2] - RED).max() < 12 and np.abs(pixels[:, 8, 13] - BLUE).max() < 12
 
 
-def test_transparent_is_white_deep_grey_is_scaled_and_an_animation_is_its_first_frame(tmp_path: Path) -> None:
+def test_transparent_is_white_deep_gray_is_scaled_and_an_animation_is_its_first_frame(tmp_path: Path) -> None:
     image = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
     image.paste((0, 0, 0, 255), (0, 0, 4, 8))
     image.save(tmp_path / "a.png")
     assert read_image(tmp_path / "a.png", 8, 1)[0, 4, [1, 6]].tolist() == [0, 255]
     Image.fromarray(np.full((8, 8), 0x8040, np.uint16)).save(tmp_path / "deep.png")
     assert set(read_image(tmp_path / "deep.png", 8, 1).ravel().tolist()) == {0x80}
-    frames = [Image.new("RGB", (8, 8), colour) for colour in (GREEN, RED)]
+    frames = [Image.new("RGB", (8, 8), color) for color in (GREEN, RED)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     assert read_image(tmp_path / "a.gif", 8, 3)[:, 4, 4].tolist() == list(GREEN)
 
@@ -207,7 +207,7 @@ def test_bad_rows_are_skipped_counted_and_three_of_them_shown(tmp_path: Path) ->
     folder.mkdir()
     good, bad = gallery(folder), bad_folder(folder)
     write(folder, [row for pair in zip([r for r, _ in bad], good, strict=False) for row in pair] + good[18:])
-    corpus = read(folder, skip_bad=True)
+    corpus = read(folder, skip_invalid=True)
     assert len(corpus.train) + len(corpus.val) == 24
     assert corpus.images is not None and len(corpus.images) == 24
     note = corpus.notes[-1]
@@ -227,7 +227,7 @@ def test_an_image_is_decoded_once_and_a_bad_one_counted_for_each_row(
     monkeypatch.setattr(images, "read_pixels", spy)
     (tmp_path / "bad.png").write_bytes(b"?")
     write(tmp_path, [*gallery(tmp_path), "bad.png,q,a", "bad.png,q,b", "0.png,q,c"])
-    assert "2 rows skipped" in read(tmp_path, skip_bad=True).notes[-1]
+    assert "2 rows skipped" in read(tmp_path, skip_invalid=True).notes[-1]
     assert sorted(asked) == sorted([*(f"{i}.png" for i in range(24)), "bad.png"])
 
 
@@ -237,7 +237,7 @@ def test_a_folder_needs_exactly_one_table_and_enough_rows(tmp_path: Path) -> Non
     rows = gallery(tmp_path)
     write(tmp_path, [*rows[:19], "gone.png,q,a"])
     with pytest.raises(UserError, match=r"19 usable rows; at least 20 are needed.*\n.*\n?.*no image 'gone"):
-        read(tmp_path, skip_bad=True)
+        read(tmp_path, skip_invalid=True)
     (tmp_path / "captions.tsv").write_text("x")
     with pytest.raises(UserError, match=r"captions\.csv and captions\.tsv; keep one"):
         read(tmp_path)
@@ -258,4 +258,4 @@ def test_without_pillow_the_remedy_is_said_and_no_row_is_blamed(
     write(tmp_path, gallery(tmp_path))
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(UserError, match=r"^pillow is not installed: pip install 'glassgpt\[data\]'"):
-        read(tmp_path, skip_bad=True)
+        read(tmp_path, skip_invalid=True)

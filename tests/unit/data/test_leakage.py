@@ -5,9 +5,9 @@ import random
 import numpy as np
 import pytest
 
-from glassgpt.data import leakage
-from glassgpt.data.leakage import MIN_PASSAGE, Leakage, find_leakage
-from glassgpt.data.spool import Spool
+from glassgpt.data.corpus import leakage
+from glassgpt.data.corpus.leakage import MIN_PASSAGE, Leakage, find_leakage
+from glassgpt.data.corpus.spool import Spool
 
 
 def look(train: str, val: str) -> Leakage | None:

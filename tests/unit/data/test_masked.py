@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from glassgpt.data import IGNORE, MaskedWindows, Split, TrainWindows, hidden_places, masked_eval_batches
+from glassgpt.data import IGNORE, MaskedWindows, Split, TrainWindows, eval_mask, masked_eval_batches
 
 MASK = 5000
 
@@ -45,17 +45,17 @@ def test_a_share_is_hidden_and_only_that_is_asked_for(fraction: float, n_hidden:
 
 
 def test_the_same_places_are_hidden_each_time_it_is_measured() -> None:
-    hidden = hidden_places(200, seed=1)
+    hidden = eval_mask(200, seed=1)
     assert hidden.shape == (200,) and hidden.dtype == bool and hidden.sum() == 30
-    assert np.array_equal(hidden, hidden_places(200, seed=1))
-    assert not np.array_equal(hidden, hidden_places(200, seed=2))
-    assert hidden_places(1, seed=1).tolist() == [True]
+    assert np.array_equal(hidden, eval_mask(200, seed=1))
+    assert not np.array_equal(hidden, eval_mask(200, seed=2))
+    assert eval_mask(1, seed=1).tolist() == [True]
 
 
 @pytest.mark.parametrize("n", [1, 5, 16, 17, 64, 65, 1000])
 @pytest.mark.parametrize("B", [1, 3])
 def test_each_hidden_token_is_a_target_once_and_no_other(n: int, B: int) -> None:
-    hidden, asked = hidden_places(n, seed=1), []
+    hidden, asked = eval_mask(n, seed=1), []
     hidden[-1] = True  # in a last window that may be shorter than the others
     for tokens, targets, *_ in masked_eval_batches(split(n), hidden, 16, B, MASK):
         assert tokens.shape == targets.shape and tokens.shape[0] <= B and tokens.shape[1] <= 16

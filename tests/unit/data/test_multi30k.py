@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from glassgpt.data.multi30k import multi30k_en_de
+from glassgpt.data.datasets.multi30k import multi30k_en_de
 from glassgpt.errors import UserError
 
 

@@ -1,4 +1,4 @@
-"""Pairs and labelled texts: every layout gives the same examples; what is wrong is named by file and line."""
+"""Pairs and labeled texts: every layout gives the same examples; what is wrong is named by file and line."""
 
 import gzip
 import json
@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from glassgpt.data.examples import Example, ExampleCorpus
-from glassgpt.data.labelled import has_labels, read_labelled
-from glassgpt.data.pairs import read_pairs
-from glassgpt.data.table import Report, read_rows
+from glassgpt.data.examples.examples import Example, ExampleCorpus
+from glassgpt.data.examples.labeled import has_labels, read_labeled
+from glassgpt.data.examples.pairs import read_pairs
+from glassgpt.data.examples.table import Report, read_rows
 from glassgpt.errors import UserError
 
 PAIRS = [(f"the house number {i}", f"das Haus Nummer {i}, „schön“") for i in range(40)]
@@ -91,7 +91,7 @@ def test_a_damaged_or_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_an_open_quote_costs_one_row_and_no_more(tmp_path: Path) -> None:
-    report = Report(skip_bad=True)
+    report = Report(skip_invalid=True)
     text = 'a,b\n1,2\n"3,4\n5,6\n"7",8\n9\n"10,11\n'
     assert [row["a"] for _, row in rows_in(tmp_path, "a.csv", text, report)] == ["1", "5", "7"]
     assert report.n_skipped == 3
@@ -100,7 +100,7 @@ def test_an_open_quote_costs_one_row_and_no_more(tmp_path: Path) -> None:
 
 
 def test_many_open_quotes_take_no_deep_stack(tmp_path: Path) -> None:
-    report = Report(skip_bad=True)
+    report = Report(skip_invalid=True)
     assert not rows_in(tmp_path, "a.csv", "a,b\n" + '1,"x\n' * 50_000, report)
     assert report.n_skipped == 50_000
 
@@ -139,7 +139,7 @@ def test_files_of_different_lengths_are_refused_even_where_bad_rows_are_not(tmp_
     english = write(tmp_path / "train.en", "\n".join(a for a, _ in PAIRS) + "\n")
     german = write(tmp_path / "train.de", "\n".join(b for _, b in PAIRS[:-2]) + "\n")
     with pytest.raises(UserError, match=r"unpaired lines: .*train\.en has 40 and .*train\.de has 38;"):
-        read_pairs([english, german], skip_bad=True)
+        read_pairs([english, german], skip_invalid=True)
 
 
 def test_a_line_separator_inside_a_text_ends_no_line(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ BAD_TSV = (
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("one\ttwo\nno tab\n", r"p\.tsv:2: 0 tabs, not the one between source and target; .*--skip-bad"),
+        ("one\ttwo\nno tab\n", r"p\.tsv:2: 0 tabs, not the one between source and target; .*--skip-invalid"),
         ("one\ttwo\tthree\n", r"p\.tsv:1: 2 tabs"),
         ("one\t \n", r"p\.tsv:1: no text in 'target'"),
         (" \tone\n", r"p\.tsv:1: no text in 'source'"),
@@ -171,7 +171,7 @@ def test_a_bad_pair_is_named_with_its_line(tmp_path: Path, text: str, says: str)
 
 def test_bad_pairs_can_be_skipped_and_are_counted(tmp_path: Path) -> None:
     path = write(tmp_path / "p.tsv", BAD_TSV)
-    corpus = read_pairs([path], skip_bad=True)
+    corpus = read_pairs([path], skip_invalid=True)
     assert everything(corpus) == set(PAIRS[:30])
     assert corpus.notes[-1] == (
         f"5 rows skipped: {path}:31: 0 tabs, not the one between source and target; "
@@ -231,7 +231,7 @@ def test_what_holds_no_pairs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"19 examples are too few.*at least 20(.|\n)*1 row skipped: .*few\.tsv:20"
     ):
-        read_pairs([few], skip_bad=True)
+        read_pairs([few], skip_invalid=True)
     plain = write(tmp_path / "plain.txt", "some text\n")
     with pytest.raises(UserError, match=r"plain\.txt is no table by its name; give a \.tsv"):
         read_pairs([plain])
@@ -253,14 +253,14 @@ def test_what_holds_no_pairs_is_refused(tmp_path: Path) -> None:
 def test_texts_and_labels_are_found_by_their_columns(tmp_path: Path, name: str, text: str) -> None:
     path = write(tmp_path / name, text)
     assert has_labels(Path(path))
-    corpus = read_labelled([path])
+    corpus = read_labeled([path])
     assert everything(corpus) == set(TEXTS)
     assert "2 labels: good 26 times; bad 14 times" in corpus.notes
 
 
 def test_numbers_and_truths_are_labels(tmp_path: Path) -> None:
     rows = [{"text": f"film {i}", "label": (0, 1, True)[i % 3]} for i in range(30)]
-    corpus = read_labelled([write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows)))])
+    corpus = read_labeled([write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows)))])
     assert {example.target for example in corpus.train} == {"0", "1", "true"}
 
 
@@ -268,17 +268,17 @@ def test_a_table_without_labels_has_none(tmp_path: Path) -> None:
     path = Path(write(tmp_path / "a.csv", "id,text\n1,x\n"))
     assert not has_labels(path)
     with pytest.raises(UserError, match=r"a\.csv does not say .*--target-column: id, text"):
-        read_labelled([str(path)])
+        read_labeled([str(path)])
 
 
 @pytest.mark.parametrize(("n_labels", "n_texts"), [(1, 30), (1001, 1001)])
 def test_the_number_of_labels_has_limits(tmp_path: Path, n_labels: int, n_texts: int) -> None:
     rows = [(f"text {i}", f"label {i % n_labels}") for i in range(n_texts)]
     with pytest.raises(UserError, match=rf"{n_labels:,} different labels.*from 2 to 1,000.*--target-column"):
-        read_labelled([write(tmp_path / "a.csv", table("text,label", rows, ","))])
+        read_labeled([write(tmp_path / "a.csv", table("text,label", rows, ","))])
 
 
-def labelled_folder(folder: Path) -> Path:
+def labeled_folder(folder: Path) -> Path:
     """Laid out as aclImdb/train is."""
     for number, (text, label) in enumerate(TEXTS):
         (folder / label).mkdir(parents=True, exist_ok=True)
@@ -291,28 +291,28 @@ def labelled_folder(folder: Path) -> Path:
 
 
 def test_folders_name_the_labels_of_the_texts_in_them(tmp_path: Path) -> None:
-    folder = labelled_folder(tmp_path / "train")
-    corpus = read_labelled([str(folder)])
+    folder = labeled_folder(tmp_path / "train")
+    corpus = read_labeled([str(folder)])
     assert everything(corpus) == {(f"{text}\n\nA second paragraph.", label) for text, label in TEXTS}
     assert all(e.where == f"{folder / e.target / Path(e.where).name}" for e in corpus.train)
     passed_over = next(note for note in corpus.notes if note.startswith("passed over"))
     assert "urls_pos.txt" in passed_over and "unsup" in passed_over
-    assert everything(read_labelled([str(folder / "good"), str(folder / "bad")])) == everything(corpus)
+    assert everything(read_labeled([str(folder / "good"), str(folder / "bad")])) == everything(corpus)
 
 
 def test_an_empty_or_binary_text_in_a_folder_is_a_bad_row(tmp_path: Path) -> None:
-    folder = labelled_folder(tmp_path / "train")
+    folder = labeled_folder(tmp_path / "train")
     write(folder / "bad/x.txt", " \n")
     with pytest.raises(UserError, match=r"bad/x\.txt:1: no text"):
-        read_labelled([str(folder)])
+        read_labeled([str(folder)])
     (folder / "bad/y.txt").write_bytes(b"\x89PNG\0\0\0\x0d")
-    corpus = read_labelled([str(folder)], skip_bad=True)
+    corpus = read_labeled([str(folder)], skip_invalid=True)
     assert len(everything(corpus)) == 40
     assert corpus.notes[-1].startswith("2 rows skipped: ") and "binary" in corpus.notes[-1]
 
 
 def test_the_same_text_never_lies_on_both_sides(tmp_path: Path) -> None:
     rows = [(f"film {i % 30}", "good" if i % 2 else "bad") for i in range(90)]
-    corpus = read_labelled([write(tmp_path / "a.csv", table("text,label", rows, ","))])
+    corpus = read_labeled([write(tmp_path / "a.csv", table("text,label", rows, ","))])
     assert not {e.source for e in corpus.train} & {e.source for e in corpus.val}
     assert isinstance(corpus.val[0], Example)

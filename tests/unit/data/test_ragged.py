@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glassgpt.data.ragged import Ragged
+from glassgpt.data.batches.ragged import Ragged
 
 ROWS = st.lists(st.lists(st.integers(0, 1 << 20), max_size=6), max_size=8)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from glassgpt.config import DataConfig
-from glassgpt.data.encoding import NotText
-from glassgpt.data.markup import html_text
-from glassgpt.data.readers import read
+from glassgpt.data.files.charset import NotText
+from glassgpt.data.files.html import html_text
+from glassgpt.data.files.readers import read
 from glassgpt.errors import UserError
 
 

@@ -6,10 +6,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from glassgpt.data import scenes as module
-from glassgpt.data.digits import CELL, draw_digits, load_digits, split_digits
-from glassgpt.data.examples import ExampleCorpus
-from glassgpt.data.scenes import CHINESE, ENGLISH, LANGUAGES, cell_of, kind_of, scenes
+from glassgpt.data.datasets import scenes as module
+from glassgpt.data.datasets.digits import CELL, draw_digits, load_digits, split_digits
+from glassgpt.data.datasets.scenes import CHINESE, ENGLISH, LANGUAGES, cell_of, kind_of, scenes
+from glassgpt.data.examples.examples import ExampleCorpus
 from glassgpt.errors import UserError
 
 EMPTY_ANSWERS = {ENGLISH.nothing, CHINESE.nothing}
@@ -124,7 +124,7 @@ def test_scenes_are_painted_with_the_digits_of_their_own_part(monkeypatch: pytes
 
 
 def test_the_digit_painted_is_the_digit_answered() -> None:
-    """A nearest neighbour among real digits reads a cell as its answer says, which no wrong label would."""
+    """A nearest neighbor among real digits reads a cell as its answer says, which no wrong label would."""
     corpus = scenes(seed=0, n_train=20, n_held_out=400)
     assert corpus.images is not None
     pictures, labels = load_digits()
@@ -177,7 +177,7 @@ def test_every_place_is_found_again_in_both_languages() -> None:
             asked = [cell_of(wording.what.format(place), rows) for place in wording.places[rows]]
             assert asked == [divmod(i, rows) for i in range(rows * rows)]
     with pytest.raises(UserError, match="asks for no place in 2×2 cells"):
-        cell_of("what is at the centre?")
+        cell_of("what is at the center?")
     with pytest.raises(UserError, match="no question about scenes"):
         kind_of("why?")
 

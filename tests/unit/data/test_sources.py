@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from glassgpt.data import archives, sources
-from glassgpt.data.encoding import NotText
-from glassgpt.data.sources import resolve, unpack
+from glassgpt.data.files import archives, sources
+from glassgpt.data.files.charset import NotText
+from glassgpt.data.files.sources import resolve, unpack
 from glassgpt.errors import UserError
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glassgpt.diagnose.counting import discounts
+from glassgpt.diagnose.kneser_ney import discounts
 from glassgpt.diagnose.ngram import NGram
 
 

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from explain_runs import small_run
-from glassgpt.data import make_encoding
-from glassgpt.explain import Subject, asking, cross
-from glassgpt.explain.subject import BUILTIN
-from glassgpt.lens import record
+from glassgpt.data import make_template
+from glassgpt.explain import ChapterContext
+from glassgpt.explain import cross_attention as asking
+from glassgpt.explain.chapters import cross
+from glassgpt.explain.context import BUILTIN
 from glassgpt.nn import Attention
+from glassgpt.record import record
+from helpers.explain_runs import small_run
 
 pytestmark = pytest.mark.skipif(
     not (BUILTIN / "scenes").is_dir(), reason="the built-in run of scenes is not there yet"
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_finding_holds(seed: int) -> None:
-    assert cross.write(Subject(seed=seed), str).is_confirmed
+    assert cross.write(ChapterContext(seed=seed), str).is_confirmed
 
 
 def test_a_decoder_that_ignores_its_memory_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,13 +35,13 @@ def test_a_decoder_that_ignores_its_memory_is_found_out(monkeypatch: pytest.Monk
         return forward(self, x, memory if memory is None else torch.zeros_like(memory), **rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Attention, "forward", deaf)
-    findings = cross.write(Subject(), str).findings
+    findings = cross.write(ChapterContext(), str).findings
     failed = {f.name for f in findings if f.verdict != "ok"}
     assert failed == {f.name for f in findings if "memory zeroed" not in f.name}
 
 
 def test_what_is_right_without_the_memory_is_no_more_than_can_be_counted() -> None:
-    specimen = Subject().specimen("seq2seq")
+    specimen = ChapterContext().specimen("seq2seq")
     found = asking.cut(specimen, np.arange(100))
     assert found.blind <= found.countable < found.right
     assert found.n == 100 and found.n_tokens == 1100  # ten characters and an end
@@ -69,16 +71,16 @@ def test_the_asked_cell(question: str, expected: list | None) -> None:
 @pytest.mark.skipif(importlib.util.find_spec("babel") is None, reason="needs babel")
 def test_month_digits_look_at_the_month() -> None:
     """What the chapter measures on copied digits holds for months, most of which are written in letters."""
-    from glassgpt.data.dates import located_test_dates
+    from glassgpt.data.datasets.dates import located_test_dates
 
-    specimen = Subject().specimen("seq2seq")
+    specimen = ChapterContext().specimen("seq2seq")
     model, tokenizer = specimen.model, specimen.tokenizer
-    encoding = make_encoding(model.config, tokenizer)
+    encoding = make_template(model.config, tokenizer)
     hits = torch.zeros(model.config.n_layer, model.config.n_head)
     examples = located_test_dates()[:128]
     for example, month in examples:
         tokens = torch.tensor([[*encoding.prompt(example), *encoding.answer(example)[:-1]]])
-        with torch.no_grad(), record(model, "blocks.*.cross.weights") as seen:
+        with torch.no_grad(), record(model, "blocks.*.cross_attn.weights") as seen:
             model(tokens, memory=model.encode(torch.tensor([encoding.given(example)])))
         place = torch.stack(list(seen.values()))[:, 0, :, 5:7].argmax(-1)  # (L, H, 2)
         hits += ((place >= month.start) & (place < month.stop)).sum(-1)
@@ -86,7 +88,7 @@ def test_month_digits_look_at_the_month() -> None:
 
 
 def test_a_users_translator_that_copies_nothing_degrades(tmp_path: Path) -> None:
-    chapter = cross.write(Subject(small_run(tmp_path, "seq2seq")), str)
+    chapter = cross.write(ChapterContext(small_run(tmp_path, "seq2seq")), str)
     text = " ".join(part for part in chapter.body if isinstance(part, str))
     assert str(tmp_path) in text and "Too few tokens of this run" in text
     assert not any("copied" in finding.name for finding in chapter.findings)
@@ -95,7 +97,7 @@ def test_a_users_translator_that_copies_nothing_degrades(tmp_path: Path) -> None
 
 
 def test_a_users_captioner_shows_the_image() -> None:
-    chapter = cross.write(Subject(BUILTIN / "scenes"), str)
+    chapter = cross.write(ChapterContext(BUILTIN / "scenes"), str)
     text = [part for part in chapter.body if isinstance(part, str)]
     assert str(BUILTIN / "scenes") in " ".join(text) and "“dates”" in " ".join(text)
     assert chapter.is_confirmed
@@ -104,7 +106,7 @@ def test_a_users_captioner_shows_the_image() -> None:
 def test_questions_that_name_no_place_are_shown_without_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (asking, cross):
         monkeypatch.setattr(module, "asked_cell", lambda *_: None)
-    chapter = cross.write(Subject(), str)
+    chapter = cross.write(ChapterContext(), str)
     assert not any("asked cell" in finding.name for finding in chapter.findings)
     assert any("name no cell" in part for part in chapter.body if isinstance(part, str))
     assert chapter.plot() is not None

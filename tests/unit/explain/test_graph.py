@@ -7,19 +7,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from explain_runs import small_run
-from glassgpt.explain import Subject, graph
-from glassgpt.explain.reach import held_out, influence, reader
-from glassgpt.lens import edit, record
+from glassgpt.explain import ChapterContext
+from glassgpt.explain.chapters import graph
+from glassgpt.explain.influence import held_out, influence, reader
+from glassgpt.record import edit, record
+from helpers.explain_runs import small_run
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_finding_holds(seed: int) -> None:
-    assert graph.write(Subject(seed=seed), str).is_confirmed
+    assert graph.write(ChapterContext(seed=seed), str).is_confirmed
 
 
 def test_influence_is_the_gradient_of_finite_differences() -> None:
-    subject = Subject()
+    subject = ChapterContext()
     specimen = subject.specimen("gpt")
     model = specimen.model.double()
     tokens = held_out(specimen, 2, 5, subject.generator())
@@ -49,16 +50,18 @@ def test_influence_is_the_gradient_of_finite_differences() -> None:
 
 
 def test_a_model_that_mixes_the_batch_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    specimen, of = Subject().specimen("gpt"), Subject.specimen
+    specimen, of = ChapterContext().specimen("gpt"), ChapterContext.specimen
     mlp = specimen.model.get_submodule("blocks.1.mlp")
     mlp.register_forward_hook(lambda *given: given[2] + given[2].mean(0, keepdim=True))
-    monkeypatch.setattr(Subject, "specimen", lambda self, *f: specimen if f == ("gpt",) else of(self, *f))
-    failed = [f.name for f in graph.write(Subject(), str).findings if f.verdict == "fail"]
+    monkeypatch.setattr(
+        ChapterContext, "specimen", lambda self, *f: specimen if f == ("gpt",) else of(self, *f)
+    )
+    failed = [f.name for f in graph.write(ChapterContext(), str).findings if f.verdict == "fail"]
     assert failed == ["largest gradient across the batch"]
 
 
 def test_positions_left_in_are_found_out() -> None:
-    subject = Subject()
+    subject = ChapterContext()
     specimen = subject.specimen("seq2seq")
     encoder, generator = reader(specimen), subject.generator()
     tokens = held_out(specimen, 1, 16, generator)
@@ -70,7 +73,7 @@ def test_positions_left_in_are_found_out() -> None:
 
 
 def test_the_same_text_twice_has_the_same_edges() -> None:
-    specimen = Subject().specimen("gpt")
+    specimen = ChapterContext().specimen("gpt")
     tokens = held_out(specimen, 1, 8, torch.Generator().manual_seed(0))
     assert graph.edges(specimen.model, torch.cat([tokens, tokens])).moved == 0
 
@@ -89,7 +92,7 @@ def test_the_same_text_twice_has_the_same_edges() -> None:
 )
 def test_a_users_run(tmp_path: Path, family: str, model: dict) -> None:
     run = small_run(tmp_path, family, **model)
-    chapter = graph.write(Subject(run), str)
+    chapter = graph.write(ChapterContext(run), str)
     assert chapter.is_confirmed
     shown = str(run) in " ".join(part for part in chapter.body if isinstance(part, str))
     assert shown == (family != "bigram" and model.get("position") != "none")

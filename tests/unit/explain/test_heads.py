@@ -9,15 +9,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from explain_runs import small_run
-from glassgpt.explain import Subject
+from glassgpt.explain import ChapterContext
 from glassgpt.explain.heads import FAMILIES, largest_error, part_of, rounding, show, visible, watch
-from glassgpt.explain.reach import held_out
+from glassgpt.explain.influence import held_out
+from helpers.explain_runs import small_run
 
 
 @pytest.mark.parametrize("n_kv_head", [1, 2, 4])
 def test_keys_and_values_go_with_the_query_heads_that_use_them(tmp_path: Path, n_kv_head: int) -> None:
-    specimen = Subject(small_run(tmp_path, "gpt", n_kv_head=n_kv_head)).specimen("gpt")
+    specimen = ChapterContext(small_run(tmp_path, "gpt", n_kv_head=n_kv_head)).specimen("gpt")
     tokens = held_out(specimen, 1, 8, torch.Generator().manual_seed(0))
     for layer in watch(specimen.model, tokens):
         assert layer.q.shape == layer.k.shape == layer.v.shape == (4, 8, 8)
@@ -27,7 +27,7 @@ def test_keys_and_values_go_with_the_query_heads_that_use_them(tmp_path: Path, n
 
 
 def test_the_head_and_the_query_that_mix_most_are_shown() -> None:
-    specimen = Subject().specimen(*FAMILIES)
+    specimen = ChapterContext().specimen(*FAMILIES)
     shown = show(specimen, 8, torch.Generator().manual_seed(3))
     tokens = held_out(specimen, 1, 8, torch.Generator().manual_seed(3))
     spreads = {
@@ -42,7 +42,7 @@ def test_the_head_and_the_query_that_mix_most_are_shown() -> None:
 
 
 def test_of_a_translator_the_encoder_is_looked_at() -> None:
-    model = Subject().specimen("seq2seq").model
+    model = ChapterContext().specimen("seq2seq").model
     assert part_of(model) is model.get_submodule("encoder")
     weights = watch(part_of(model), torch.tensor([[3, 4, 5]]))[0].weights
     assert (weights > 0).all()  # it looks both ways

@@ -9,8 +9,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from glassgpt.explain import Subject, chapter, loss
-from glassgpt.explain.subject import BUILTIN
+from glassgpt.explain import ChapterContext, chapter
+from glassgpt.explain.chapters import loss
+from glassgpt.explain.context import BUILTIN
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -48,11 +49,11 @@ def test_a_model_that_does_not_begin_ignorant_would_be_seen(monkeypatch: pytest.
     trained = lambda specimen, seed: replace(right(specimen, seed), target_logit=0.5)  # noqa: E731
     monkeypatch.setattr(loss, "initial_loss", trained)
     last = chapter("loss", language="en").findings[-1]
-    assert last.verdict == "fail" and "initialised" in last.advice
+    assert last.verdict == "fail" and "initialized" in last.advice
 
 
 def test_the_first_loss_is_taken_apart() -> None:
-    specimen = Subject(BUILTIN / "text").specimen("gpt")
+    specimen = ChapterContext(BUILTIN / "text").specimen("gpt")
     found = loss.initial_loss(specimen, seed=0)
-    assert found.normaliser == pytest.approx(math.log(specimen.tokenizer.n_vocab), abs=0.01)
-    assert found.total == pytest.approx(found.normaliser - found.target_logit)
+    assert found.normalizer == pytest.approx(math.log(specimen.tokenizer.n_vocab), abs=0.01)
+    assert found.total == pytest.approx(found.normalizer - found.target_logit)

@@ -7,20 +7,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from explain_runs import small_run
-from glassgpt.explain import Subject, mask
-from glassgpt.explain.reach import held_out
+from glassgpt.explain import ChapterContext
+from glassgpt.explain.chapters import mask
+from glassgpt.explain.influence import held_out
 from glassgpt.nn import AttnMask
+from helpers.explain_runs import small_run
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_finding_holds(seed: int) -> None:
-    assert mask.write(Subject(seed=seed), str).is_confirmed
+    assert mask.write(ChapterContext(seed=seed), str).is_confirmed
 
 
 def test_a_decoder_without_its_mask_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AttnMask, "causal", lambda *_, **__: AttnMask.full())
-    failed = [f.name for f in mask.write(Subject(), str).findings if f.verdict == "fail"]
+    failed = [f.name for f in mask.write(ChapterContext(), str).findings if f.verdict == "fail"]
     assert "connected pairs, decoder" in failed
     assert "gradient from the token to predict" in failed
     assert "largest weight on the future" in failed
@@ -29,12 +30,12 @@ def test_a_decoder_without_its_mask_is_found_out(monkeypatch: pytest.MonkeyPatch
 
 def test_an_encoder_that_looks_back_only_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AttnMask, "padding", lambda real, **_: AttnMask.causal(real.shape[1]))
-    failed = [f.name for f in mask.write(Subject(), str).findings if f.verdict == "fail"]
+    failed = [f.name for f in mask.write(ChapterContext(), str).findings if f.verdict == "fail"]
     assert failed == ["connected pairs, encoder"]
 
 
 def test_unmasked_shows_every_score_and_ends() -> None:
-    specimen = Subject().specimen("gpt")
+    specimen = ChapterContext().specimen("gpt")
     tokens = held_out(specimen, 1, 8, torch.Generator().manual_seed(0))
     with torch.no_grad():
         before = specimen.model(tokens)
@@ -46,7 +47,7 @@ def test_unmasked_shows_every_score_and_ends() -> None:
 
 
 def test_the_head_is_the_models_own() -> None:
-    specimen = Subject().specimen("gpt")
+    specimen = ChapterContext().specimen("gpt")
     tokens = held_out(specimen, 1, 8, torch.Generator().manual_seed(0))
     head = mask.watch(specimen.model, tokens)
     hidden = torch.ones(8, 8).triu(1).bool()
@@ -66,4 +67,4 @@ def test_the_head_is_the_models_own() -> None:
     ],
 )
 def test_a_users_run(tmp_path: Path, family: str, model: dict) -> None:
-    assert mask.write(Subject(small_run(tmp_path, family, **model)), str).is_confirmed
+    assert mask.write(ChapterContext(small_run(tmp_path, family, **model)), str).is_confirmed

@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from explain_runs import small_run
-from glassgpt.explain import Grid, Subject, qkv
-from glassgpt.explain.reach import held_out
+from glassgpt.explain import ChapterContext, Grid
+from glassgpt.explain.chapters import qkv
+from glassgpt.explain.influence import held_out
 from glassgpt.nn import Attention
+from helpers.explain_runs import small_run
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_finding_holds(seed: int) -> None:
-    assert qkv.write(Subject(seed=seed), str).is_confirmed
+    assert qkv.write(ChapterContext(seed=seed), str).is_confirmed
 
 
 def test_the_error_is_measured_in_what_rounding_allows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,7 +32,7 @@ def test_the_error_is_measured_in_what_rounding_allows(monkeypatch: pytest.Monke
 
 
 def test_a_product_cut_in_the_wrong_places_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    specimen = Subject().specimen("gpt")
+    specimen = ChapterContext().specimen("gpt")
     tokens = held_out(specimen, 1, 6, torch.Generator().manual_seed(0))
     assert qkv.watch(specimen.model, tokens).values == 0
     project = Attention._project
@@ -41,14 +42,14 @@ def test_a_product_cut_in_the_wrong_places_is_found_out(monkeypatch: pytest.Monk
         return q, v, k
 
     monkeypatch.setattr(Attention, "_project", swapped)
-    failed = [f.name for f in qkv.write(Subject(), str).findings if f.verdict == "fail"]
+    failed = [f.name for f in qkv.write(ChapterContext(), str).findings if f.verdict == "fail"]
     assert failed == ["last columns of the product ↔ the values that the head used"]
 
 
 def test_cross_values_from_the_wrong_memory_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     key_value = Attention.key_value
     monkeypatch.setattr(Attention, "key_value", lambda self, memory: key_value(self, memory * 1.01))
-    failed = [f.name for f in qkv.write(Subject(), str).findings if f.verdict == "fail"]
+    failed = [f.name for f in qkv.write(ChapterContext(), str).findings if f.verdict == "fail"]
     assert failed == ["cross-attention: value rows × memory ↔ the values used"]
 
 
@@ -63,7 +64,7 @@ def test_cross_values_from_the_wrong_memory_are_found_out(monkeypatch: pytest.Mo
     ],
 )
 def test_a_users_run(tmp_path: Path, family: str, model: dict, rows: int | None) -> None:
-    chapter = qkv.write(Subject(small_run(tmp_path, family, **model)), str)
+    chapter = qkv.write(ChapterContext(small_run(tmp_path, family, **model)), str)
     assert chapter.is_confirmed
     table = next(part for part in chapter.body if isinstance(part, Grid) and "rows" in part.columns)
     sizes = {name: values[-1] for name, values in zip(table.rows, table.values, strict=True)}

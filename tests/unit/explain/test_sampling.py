@@ -8,22 +8,23 @@ from pathlib import Path
 import pytest
 import torch
 
-from explain_runs import small_run
 from glassgpt.errors import UserError
-from glassgpt.explain import Subject, sampling
-from glassgpt.explain.counts import FEWEST, Fit, cells
-from glassgpt.explain.places import Places
+from glassgpt.explain import ChapterContext
+from glassgpt.explain.chapters import sampling
+from glassgpt.explain.draws import FEWEST, Fit, cells
+from glassgpt.explain.predictions import Places
 from glassgpt.generate.sampling import multinomial
+from helpers.explain_runs import small_run
 
 
-def failed(subject: Subject | None = None) -> list[str]:
-    findings = sampling.write(subject or Subject(), str).findings
+def failed(subject: ChapterContext | None = None) -> list[str]:
+    findings = sampling.write(subject or ChapterContext(), str).findings
     return [finding.name for finding in findings if finding.verdict == "fail"]
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_finding_holds(seed: int) -> None:
-    assert sampling.write(Subject(seed=seed), str).is_confirmed
+    assert sampling.write(ChapterContext(seed=seed), str).is_confirmed
 
 
 def test_orders_of_the_notes() -> None:
@@ -89,7 +90,7 @@ def test_a_model_that_is_sure_leaves_nothing_to_draw(monkeypatch: pytest.MonkeyP
     sure[2] = 0.0
     places = Places(sure[None], torch.tensor([2]), "text", sure)
     monkeypatch.setattr(sampling, "read", lambda specimen, generator: places)
-    chapter = sampling.write(Subject(), str)
+    chapter = sampling.write(ChapterContext(), str)
     assert chapter.is_confirmed and len(chapter.findings) == 6
     assert "nothing to draw" in str(chapter.body)
     pytest.importorskip("matplotlib")
@@ -98,11 +99,11 @@ def test_a_model_that_is_sure_leaves_nothing_to_draw(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("family", ["gpt", "bigram", "encoder", "seq2seq"])
 def test_a_users_run(tmp_path: Path, family: str) -> None:
-    chapter = sampling.write(Subject(small_run(tmp_path, family)), str)
+    chapter = sampling.write(ChapterContext(small_run(tmp_path, family)), str)
     assert chapter.is_confirmed
     assert (str(tmp_path) in str(chapter.body)) is (family in ("gpt", "bigram"))
 
 
 def test_the_picture() -> None:
     pytest.importorskip("matplotlib")
-    assert len(sampling.write(Subject(), str).plot().axes) == 2
+    assert len(sampling.write(ChapterContext(), str).plot().axes) == 2

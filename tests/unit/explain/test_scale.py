@@ -8,20 +8,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from explain_runs import small_run
-from glassgpt.explain import Grid, Subject, scale
+from glassgpt.explain import ChapterContext, Grid
+from glassgpt.explain.chapters import scale
 from glassgpt.explain.heads import watch
-from glassgpt.explain.reach import held_out
+from glassgpt.explain.influence import held_out
+from helpers.explain_runs import small_run
 
 
-def failed(subject: Subject | None = None) -> list[str]:
-    findings = scale.write(subject or Subject(), str).findings
+def failed(subject: ChapterContext | None = None) -> list[str]:
+    findings = scale.write(subject or ChapterContext(), str).findings
     return [finding.name for finding in findings if finding.verdict == "fail"]
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_finding_holds(seed: int) -> None:
-    chapter = scale.write(Subject(seed=seed), str)
+    chapter = scale.write(ChapterContext(seed=seed), str)
     assert chapter.is_confirmed, chapter.findings
 
 
@@ -72,7 +73,7 @@ def test_a_softmax_that_stays_soft_or_a_division_forgotten_is_found_out(
 
 
 def test_the_figures_of_a_model_against_loops() -> None:
-    specimen = Subject().specimen("gpt")
+    specimen = ChapterContext().specimen("gpt")
     tokens = held_out(specimen, 1, 12, torch.Generator().manual_seed(0))
     for at, (found, layer) in enumerate(
         zip(scale.all_layers(specimen.model, tokens), watch(specimen.model, tokens), strict=True)
@@ -112,7 +113,7 @@ def test_a_norm_that_does_not_norm_is_found_out(monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_a_users_run(tmp_path: Path, family: str, model: dict, normed: bool) -> None:
-    chapter = scale.write(Subject(small_run(tmp_path, family, **model)), str)
+    chapter = scale.write(ChapterContext(small_run(tmp_path, family, **model)), str)
     assert chapter.is_confirmed, chapter.findings
     assert len(chapter.findings) == (9 if normed else 7)
     tables = [part for part in chapter.body if isinstance(part, Grid)]
@@ -122,4 +123,4 @@ def test_a_users_run(tmp_path: Path, family: str, model: dict, normed: bool) -> 
 
 def test_the_picture() -> None:
     pytest.importorskip("matplotlib")
-    assert len(scale.write(Subject(), str).plot().axes) == 3
+    assert len(scale.write(ChapterContext(), str).plot().axes) == 3

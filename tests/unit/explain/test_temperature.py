@@ -8,19 +8,21 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from explain_runs import small_run
-from glassgpt.explain import Subject, places, temperature
-from glassgpt.explain.reach import held_out
+from glassgpt.explain import ChapterContext
+from glassgpt.explain import predictions as places
+from glassgpt.explain.chapters import temperature
+from glassgpt.explain.influence import held_out
+from helpers.explain_runs import small_run
 
 
 def failed() -> list[str]:
-    findings = temperature.write(Subject(), str).findings
+    findings = temperature.write(ChapterContext(), str).findings
     return [finding.name for finding in findings if finding.verdict == "fail"]
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_finding_holds(seed: int) -> None:
-    assert temperature.write(Subject(seed=seed), str).is_confirmed
+    assert temperature.write(ChapterContext(seed=seed), str).is_confirmed
 
 
 def test_the_figures_of_the_notes() -> None:
@@ -56,7 +58,7 @@ def test_a_temperature_that_reorders_is_found_out(monkeypatch: pytest.MonkeyPatc
 
 
 def test_places_and_losses_against_a_loop() -> None:
-    specimen = Subject().specimen("gpt")
+    specimen = ChapterContext().specimen("gpt")
     found = places.read(specimen, torch.Generator().manual_seed(1))
     tokens = held_out(specimen, places.TEXTS, places.LENGTH, torch.Generator().manual_seed(1))
     with torch.inference_mode():
@@ -71,7 +73,7 @@ def test_places_and_losses_against_a_loop() -> None:
 
 
 def test_of_a_large_vocabulary_the_last_places_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    specimen = Subject().specimen("gpt")
+    specimen = ChapterContext().specimen("gpt")
     whole = places.read(specimen, torch.Generator().manual_seed(1))
     monkeypatch.setattr(places, "MOST", 5 * 8 * specimen.model.n_vocab)
     part = places.read(specimen, torch.Generator().manual_seed(1))
@@ -83,11 +85,11 @@ def test_of_a_large_vocabulary_the_last_places_are_kept(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("family", ["gpt", "bigram", "encoder", "seq2seq"])
 def test_a_users_run(tmp_path: Path, family: str) -> None:
-    chapter = temperature.write(Subject(small_run(tmp_path, family)), str)
+    chapter = temperature.write(ChapterContext(small_run(tmp_path, family)), str)
     assert chapter.is_confirmed
     assert (str(tmp_path) in str(chapter.body)) is (family in ("gpt", "bigram"))
 
 
 def test_the_picture() -> None:
     pytest.importorskip("matplotlib")
-    assert len(temperature.write(Subject(), str).plot().axes) == 3
+    assert len(temperature.write(ChapterContext(), str).plot().axes) == 3

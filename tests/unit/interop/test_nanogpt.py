@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 import torch
 
-import nanogpt
-from commands import run as command
-from glassgpt import Run, UserError, import_nanogpt, load_tokenizer, resume, train_tokenizer
-from glassgpt.checkpoint import read_state, steps
+from glassgpt.checkpoint import Run, read_state, steps
+from glassgpt.errors import UserError
+from glassgpt.tokenizers import load_tokenizer, train_tokenizer
+from glassgpt.train import import_nanogpt, resume
+from helpers import nanogpt
+from helpers.commands import run as command
 
 FC = "transformer.h.0.mlp.c_fc.weight"
 

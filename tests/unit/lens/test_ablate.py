@@ -9,9 +9,10 @@ import torch
 
 from glassgpt.checkpoint import Run
 from glassgpt.data import open_examples
-from glassgpt.explain.subject import BUILTIN
+from glassgpt.explain.context import BUILTIN
 from glassgpt.generate import translate
-from glassgpt.lens import ablate, edit, held_out_figures, zero_heads
+from glassgpt.lens import ablate, held_out_figures
+from glassgpt.record import edit, zero_heads
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def test_right_answers_are_counted_as_decoding_counts_them(dates: Run) -> None:
     val = open_examples(dates.data).val
     sources = [tokenizer.decode(val.given[i]) for i in range(n)]
     right = [tokenizer.decode(val.text[i][1:-1]) for i in range(n)]
-    with edit(model, {"blocks.0.cross.heads": zero_heads(0, 1, 2, 3)}):
+    with edit(model, {"blocks.0.cross_attn.heads": zero_heads(0, 1, 2, 3)}):
         figures = held_out_figures(dates, model, tokenizer, n)()
         said = list(translate(model, tokenizer, sources, beams=1))
     assert 0 < figures["year"] < 1 or 0 < figures["month"] < 1 or 0 < figures["day"] < 1

@@ -15,9 +15,10 @@ from glassgpt.checkpoint import Run
 from glassgpt.config import ModelConfig
 from glassgpt.data import open_examples
 from glassgpt.errors import UserError
-from glassgpt.explain.subject import BUILTIN
-from glassgpt.lens import Trace, clearest_head, describe_heads, look, record
+from glassgpt.explain.context import BUILTIN
+from glassgpt.lens import Trace, clearest_head, describe_heads, look
 from glassgpt.models import build
+from glassgpt.record import record
 from glassgpt.tokenizers import train_tokenizer
 
 MARCH = "de: 14. März 2024"
@@ -35,10 +36,10 @@ def text() -> Trace:
     return look(run.model(), run.tokenizer(), "To be, or not to be")
 
 
-def test_a_translation_is_written_and_labelled(dates: Trace) -> None:
+def test_a_translation_is_written_and_labeled(dates: Trace) -> None:
     assert "".join(dates.source) == MARCH
     assert "".join(dates.written) == "2024-03-14<eos>" and dates.tokens[0] == "<bos>"
-    assert dates.labels("blocks.0.cross") == (dates.written, dates.source)
+    assert dates.labels("blocks.0.cross_attn") == (dates.written, dates.source)
     assert dates.labels("encoder.blocks.0.attn") == (dates.source, dates.source)
     assert dates.weights(0, kind="cross").shape == (4, 11, 17)
     torch.testing.assert_close(dates.weights(1, 2, "cross").sum(-1), torch.ones(11))
@@ -76,8 +77,8 @@ def test_anyone_can_read_the_file(dates: Trace, tmp_path: Path) -> None:
     header = json.loads(data[8 : 8 + size])
     about = json.loads(header["__metadata__"]["trace"])
     assert about["tokens"][0] == "<bos>" and about["config"]["family"] == "seq2seq"
-    entry = header["blocks.0.cross.weights"]
-    assert entry["dtype"] == "F16" and entry["shape"] == about["shapes"]["blocks.0.cross.weights"]
+    entry = header["blocks.0.cross_attn.weights"]
+    assert entry["dtype"] == "F16" and entry["shape"] == about["shapes"]["blocks.0.cross_attn.weights"]
     start, end = entry["data_offsets"]
     weights = np.frombuffer(data[8 + size + start : 8 + size + end], np.float16).reshape(entry["shape"])
     np.testing.assert_allclose(weights.sum(-1), 1, atol=2e-3)
@@ -85,17 +86,17 @@ def test_anyone_can_read_the_file(dates: Trace, tmp_path: Path) -> None:
 
 def test_a_layer_or_a_head_can_be_read_alone(dates: Trace, tmp_path: Path) -> None:
     path = dates.save(tmp_path / "march.safetensors", "float32")
-    alone = Trace.load(path, "blocks.1.cross.*", head=2)
-    assert alone.tensors["blocks.1.cross.weights"].shape == (1, 11, 17)
-    assert alone.tensors["blocks.1.cross.out"].shape == (11, 64)
-    assert torch.equal(alone.tensors["blocks.1.cross.weights"][0], dates.weights(1, 2, "cross"))
-    assert all(name.startswith("blocks.1.cross.") for name in alone.tensors)
+    alone = Trace.load(path, "blocks.1.cross_attn.*", head=2)
+    assert alone.tensors["blocks.1.cross_attn.weights"].shape == (1, 11, 17)
+    assert alone.tensors["blocks.1.cross_attn.out"].shape == (11, 64)
+    assert torch.equal(alone.tensors["blocks.1.cross_attn.weights"][0], dates.weights(1, 2, "cross"))
+    assert all(name.startswith("blocks.1.cross_attn.") for name in alone.tensors)
     with pytest.raises(UserError, match="no head 9"):
         Trace.load(path, head=9)
     with pytest.raises(UserError, match=r"nothing in .* fits"):
         Trace.load(path, "blocks.7.*")
     assert len(repr(dates).splitlines()) == len(dates.tensors) + 1
-    assert list(dates.select("blocks.1.cross.*", 2).tensors) == list(alone.tensors)
+    assert list(dates.select("blocks.1.cross_attn.*", 2).tensors) == list(alone.tensors)
 
 
 def test_what_half_precision_cannot_hold_stays_whole(dates: Trace) -> None:
@@ -171,8 +172,8 @@ def test_a_classifier_a_masked_encoder_and_a_bigram_can_be_looked_into() -> None
     V = tokenizer.n_vocab
     masked = look(build(ModelConfig(family="encoder", size="nano"), V), tokenizer, "ab[?] d")
     assert masked.tokens == ("a", "b", "<mask>", " ", "d") and masked.kinds.keys() == {"attn"}
-    labelled = build(ModelConfig(family="encoder", size="nano", labels=("x", "y")), V)
-    assert look(labelled, tokenizer, "abc").tensors["logits"].shape == (1, 2)
+    labeled = build(ModelConfig(family="encoder", size="nano", labels=("x", "y")), V)
+    assert look(labeled, tokenizer, "abc").tensors["logits"].shape == (1, 2)
     bigram = look(build(ModelConfig(family="bigram"), V), tokenizer, "abc")
     assert list(bigram.tensors) == ["logits"] and bigram.attentions == ()
     with pytest.raises(UserError, match="no attention"):

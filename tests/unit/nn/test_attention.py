@@ -47,7 +47,7 @@ def test_kernel_equals_reference(role: str, n_kv_head: int) -> None:
     q, k, v = torch.randn(B, H, T, D), torch.randn(B, n_kv_head, T, D), torch.randn(B, n_kv_head, T, D)
     weights = attention_weights(q, k, mask)
     expected = weights @ v.repeat_interleave(H // n_kv_head, dim=1)
-    torch.testing.assert_close(attention().core(q, k, v, mask), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(attention().sdpa(q, k, v, mask), expected, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(weights.sum(-1), torch.ones(B, H, T))
 
 

@@ -76,7 +76,7 @@ def test_adapters(shape: dict[str, Any], new_tokens: int) -> None:
         torch.testing.assert_close(merged(old), model(old), atol=1e-5, rtol=1e-5)
 
 
-def test_the_optimiser_has_the_adapters_and_nothing_else() -> None:
+def test_the_optimizer_has_the_adapters_and_nothing_else() -> None:
     model, _ = adapted({"preset": "speedrun", "ngram_rows": 64}, NEW)
     found = {
         id(p)

@@ -45,7 +45,7 @@ def test_dropout_leaves_runs_out_in_training_only() -> None:
     assert set(kept.tolist()) == {0, 1, 2, 3} and kept.mean().item() == pytest.approx(1.5, abs=0.1)
 
 
-def test_neighbouring_keys_scatter() -> None:
+def test_neighboring_keys_scatter() -> None:
     """All pairs of 100 characters into 4,096 rows: no fewer than chance would fill."""
     first, second = torch.meshgrid(torch.arange(100), torch.arange(100), indexing="ij")
     pairs = torch.stack([first, second], -1).view(-1, 2)

@@ -12,13 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glassgpt.errors import UserError
-from glassgpt.tokenizers import (
-    ByteTokenizer,
-    CharTokenizer,
-    Tokenizer,
-    load_tokenizer,
-    train_tokenizer,
-)
+from glassgpt.tokenizers import ByteTokenizer, CharTokenizer, Tokenizer, load_tokenizer, train_tokenizer
 
 KINDS = ["char", "byte", "bpe"]
 SPECIALS = ("<pad>", "<bos>", "<eos>")

@@ -1,4 +1,4 @@
-"""Optimisers: Muon does what its source says, and state survives the trip to a checkpoint."""
+"""Optimizers: Muon does what its source says, and state survives the trip to a checkpoint."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 from glassgpt.config import ModelConfig, OptimConfig
 from glassgpt.models import Model, build
 from glassgpt.train import Muon, make_optimizers, orthogonalize
-from glassgpt.train.optim import COEFFICIENTS, RowAdam, load_state_tensors, set_lr, state_tensors
+from glassgpt.train.optim import COEFFICIENTS, SparseRMSprop, load_state_tensors, set_lr, state_tensors
 
 
 @pytest.mark.parametrize("shape", [(3, 16, 16), (2, 8, 32), (2, 32, 8)])
@@ -104,7 +104,7 @@ def test_rows_move_as_in_adam_without_momentum_and_only_when_touched() -> None:
     table = nn.Embedding(6, 3, sparse=True)
     row, slow = table.weight.detach()[2].clone(), torch.zeros(3)
     others = table.weight.detach()[[0, 1, 3, 5]].clone()
-    optimizer = RowAdam([table.weight], lr=0.1, beta2=0.9)
+    optimizer = SparseRMSprop([table.weight], lr=0.1, beta2=0.9)
     for step, touched in enumerate([[2, 2], [4], [2, 4]], start=1):
         optimizer.zero_grad()
         (table(torch.tensor(touched)).sum(0) * torch.tensor([1.0, -2.0, 0.5]) * step).sum().backward()

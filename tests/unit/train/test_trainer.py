@@ -16,8 +16,8 @@ from glassgpt.checkpoint import Run, load_run, read_tensors, steps
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
 from glassgpt.train import Budget, Evaluated, Sampled, Saved, Session, StepDone, learner, resume, start
-from glassgpt.train.session import claim
-from material import material
+from glassgpt.train.session import acquire_lock
+from helpers.material import material
 
 TEXT = "".join(
     f"Chapter {i}: in which {i * 7 % 31} geese cross the river and {i * 5 % 13} come back.\n"
@@ -201,7 +201,7 @@ def test_one_writer_at_a_time(text_file: Path, tmp_path: Path) -> None:
         start(config(text_file, {"steps": 3}), tmp_path / "run")
     running.close()
     assert not session._lock.is_locked
-    claim(tmp_path / "run").release()
+    acquire_lock(tmp_path / "run").release()
 
 
 def test_progress_keeps_time_for_what_follows() -> None:

@@ -1,0 +1,77 @@
+"""Checkpoints on disk: atomic writes, manifests, formats, retention."""
+
+from glassgpt.checkpoint.store.atomic import make_folder, sync, sync_above, write_json
+from glassgpt.checkpoint.store.header import Spec, read_header
+from glassgpt.checkpoint.store.manifest import fingerprint, read_manifest
+from glassgpt.checkpoint.store.migrate import FORMAT, migrate_config
+from glassgpt.checkpoint.store.retention import (
+    best_step,
+    prune,
+    quarantine,
+    read_pointer,
+    remembered_best,
+    remove_partial_steps,
+    write_pointer,
+)
+from glassgpt.checkpoint.store.safe_io import file_size, quoted, read_capped, read_json, refuse_links
+from glassgpt.checkpoint.store.shapes import (
+    Layout,
+    SkipInit,
+    check_optimizer,
+    check_weights,
+    layout,
+    specs_of,
+)
+from glassgpt.checkpoint.store.steps import (
+    STEP,
+    CorruptCheckpoint,
+    newest_valid,
+    quick_check_step,
+    read_state,
+    read_tensors,
+    save_step,
+    step_folder,
+    steps,
+    verify_step,
+)
+
+__all__ = [
+    "FORMAT",
+    "STEP",
+    "CorruptCheckpoint",
+    "Layout",
+    "SkipInit",
+    "Spec",
+    "best_step",
+    "check_optimizer",
+    "check_weights",
+    "file_size",
+    "fingerprint",
+    "layout",
+    "make_folder",
+    "migrate_config",
+    "newest_valid",
+    "prune",
+    "quarantine",
+    "quick_check_step",
+    "quoted",
+    "read_capped",
+    "read_header",
+    "read_json",
+    "read_manifest",
+    "read_pointer",
+    "read_state",
+    "read_tensors",
+    "refuse_links",
+    "remembered_best",
+    "remove_partial_steps",
+    "save_step",
+    "specs_of",
+    "step_folder",
+    "steps",
+    "sync",
+    "sync_above",
+    "verify_step",
+    "write_json",
+    "write_pointer",
+]

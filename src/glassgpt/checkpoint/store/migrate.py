@@ -1,0 +1,118 @@
+"""Migrations of runs from older formats to today's, one format at a time.
+
+To change what a run holds on disk: raise FORMAT, add a `Migration` under the old number, and keep a run of
+the old format in `tests/golden`. It must load to the same logits and resume to the same weights.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from glassgpt.checkpoint.store.safe_io import quoted
+from glassgpt.errors import UserError
+
+FORMAT = 2
+"""What is written today."""
+
+Json = dict[str, Any]
+Tensors = dict[str, Tensor]
+
+
+def _unchanged(value: Json) -> Json:
+    return value
+
+
+def _tensors_unchanged(stem: str, tensors: Tensors) -> Tensors:
+    return tensors
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One format to the next: config.json, state.json, and the tensors of the file with a given stem."""
+
+    config: Callable[[Json], Json] = _unchanged
+    state: Callable[[Json], Json] = _unchanged
+    tensors: Callable[[str, Tensors], Tensors] = _tensors_unchanged
+
+
+def _rename_keys(value: Json, names: dict[str, str]) -> Json:
+    return {names.get(key, key): item for key, item in value.items()}
+
+
+def _config_1_to_2(config: Json) -> Json:
+    config = _rename_keys(config, {"tune": "init_from"})
+    if isinstance(data := config.get("data"), dict):
+        config["data"] = _rename_keys(data, {"skip_bad": "skip_invalid"})
+    return config
+
+
+def _state_1_to_2(state: Json) -> Json:
+    return _rename_keys(state, {"scope": "environment", "left_out": "skipped_steps"})
+
+
+MODULES_1_TO_2 = {"cross": "cross_attn", "norm_x": "norm_cross", "eye": "vision_encoder"}
+ROW_STATE_1_TO_2 = {"square": "exp_avg_sq", "steps": "step"}
+
+
+def _name_1_to_2(name: str) -> str:
+    """`blocks.0.cross.proj.weight` → `blocks.0.cross_attn.proj.weight`, in weights and optimizer state.
+
+    >>> _name_1_to_2("muon/eye.blocks.0.attn.proj.weight/momentum")
+    'muon/vision_encoder.blocks.0.attn.proj.weight/momentum'
+    """
+    parts = re.split(r"([./])", name)
+    parts = [MODULES_1_TO_2.get(part, part) for part in parts]
+    if parts[0] == "rows":
+        parts[0], parts[-1] = "sparse_rmsprop", ROW_STATE_1_TO_2.get(parts[-1], parts[-1])
+    return "".join(parts)
+
+
+def _tensors_1_to_2(stem: str, tensors: Tensors) -> Tensors:
+    return {_name_1_to_2(name): tensor for name, tensor in tensors.items()}
+
+
+MIGRATIONS: dict[int, Migration] = {1: Migration(_config_1_to_2, _state_1_to_2, _tensors_1_to_2)}
+"""By the older format."""
+
+
+def path_from(version: int) -> list[Migration]:
+    """The migrations from a format to today's, in order. Raises UserError for an unknown format."""
+    if version > FORMAT:
+        raise UserError(
+            f"format {quoted(version)} is newer than {FORMAT}, the newest that this version reads: "
+            "update it with pip install --upgrade glassgpt"
+        )
+    if version < 1 or any(number not in MIGRATIONS for number in range(version, FORMAT)):
+        raise UserError(
+            f"format {quoted(version)} is not known; formats 1 to {FORMAT} are: use the version that wrote it"
+        )
+    return [MIGRATIONS[number] for number in range(version, FORMAT)]
+
+
+def migrate_config(config: Json) -> Json:
+    """config.json in today's form, without its format number. Format 1 had no number."""
+    version = config.pop("format", 1)
+    if type(version) is not int:
+        raise UserError(f"config.json: format is {quoted(version)}, not a number: it is damaged")
+    for migration in path_from(version):
+        config = migration.config(config)
+    return config
+
+
+def migrate_state(state: Json, version: int) -> Json:
+    """state.json in today's form."""
+    for migration in path_from(version):
+        state = migration.state(state)
+    return {**state, "format": FORMAT}
+
+
+def migrate_tensors(stem: str, tensors: Tensors, version: int) -> Tensors:
+    """The tensors of one file under today's names."""
+    for migration in path_from(version):
+        tensors = migration.tensors(stem, tensors)
+    return tensors

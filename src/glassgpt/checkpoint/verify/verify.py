@@ -1,0 +1,144 @@
+"""Check a run: every byte with `verify_run`, names and sizes with `quick_check`. Changes nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from glassgpt.checkpoint.run import Run, load_weights
+from glassgpt.checkpoint.store import (
+    FORMAT,
+    STEP,
+    CorruptCheckpoint,
+    Layout,
+    check_optimizer,
+    check_weights,
+    file_size,
+    layout,
+    quick_check_step,
+    quoted,
+    read_header,
+    read_manifest,
+    read_pointer,
+    read_state,
+    read_tensors,
+    specs_of,
+    steps,
+    verify_step,
+)
+from glassgpt.checkpoint.verify.health import RunHealth, StepHealth
+from glassgpt.checkpoint.verify.run_files import (
+    check_data,
+    check_hint,
+    check_metrics,
+    check_small_files,
+    failures,
+    stale_files,
+)
+from glassgpt.errors import UserError
+from glassgpt.models import Model, build
+
+STATE = ("elapsed_s", "eval_s", "next_eval", "best", "best_step")
+"""What going on with training needs of state.json, besides the step; the two last may be null."""
+
+
+def verify_run(path: Path | str) -> RunHealth:
+    """Read everything. Raises UserError where the folder is no run, or holds links."""
+    run, fatal, model, planned = Run.open(path), [], None, Layout({}, 0)
+    try:
+        file_size(run.tokenizer_file)
+        config, tokenizer = run.config(), run.tokenizer()
+        planned = layout(config.model, tokenizer.n_vocab)
+        if steps(run.checkpoints):
+            model = build(config.model, tokenizer.n_vocab)
+        checks: list[Callable[[], object]] = [
+            partial(check_data, run, tokenizer.n_vocab),
+            partial(check_metrics, run),
+        ]
+    except UserError as problem:
+        fatal, checks = [str(problem)], []
+    found: list[StepHealth] = []
+    for step in steps(run.checkpoints):
+        health = _step(step, planned, model)
+        if health.ok or step.exists() or step.is_symlink():  # else a training has pruned it meanwhile
+            found.append(health)
+    resumable = any(step.resumable for step in found)
+    checks += [
+        partial(check_small_files, run, resumable),
+        partial(check_hint, run),
+    ]
+    best, problems = read_pointer(run.checkpoints, "best"), failures(checks)
+    return RunHealth(
+        run.path,
+        tuple(found),
+        best.name if best else None,
+        tuple(fatal),
+        tuple(problems),
+        tuple(stale_files(run)),
+    )
+
+
+def quick_check(run: Run) -> str:
+    """The state of the steps in a few words, from names and sizes alone: `ok`, `2 of 3 damaged`."""
+    found = steps(run.checkpoints)
+    damaged = len(failures([partial(quick_check_step, step) for step in found]))
+    if not found:
+        return "no steps"
+    if damaged:
+        return f"{damaged} of {len(found)} damaged"
+    return "ok"
+
+
+def _step(step: Path, planned: Layout, model: Model | None) -> StepHealth:
+    n_bytes, resumable = 0, False
+    try:
+        verify_step(step)
+        files = read_manifest(step)["files"]
+        n_bytes = sum(about["bytes"] for about in files.values())
+        if model is not None:
+            _check_tensors(step, "model", planned, model)
+            if "optimizer.safetensors" in files:
+                _check_tensors(step, "optimizer", planned, None)
+        resumable = "optimizer.safetensors" in files
+        if resumable:
+            _check_state(step, read_state(step))
+    except UserError as problem:
+        return StepHealth(step, n_bytes, str(problem))
+    return StepHealth(step, n_bytes, None, resumable)
+
+
+def _check_tensors(step: Path, stem: str, planned: Layout, model: Model | None) -> None:
+    """Names, shapes, types before anything is read, then every number, then whether the model takes them."""
+    file, check = step / f"{stem}.safetensors", check_weights if stem == "model" else check_optimizer
+    if read_manifest(step)["format"] == FORMAT:
+        check(read_header(file), planned, file)
+    tensors = read_tensors(step, stem)
+    check(specs_of(tensors), planned, file)
+    for name, tensor in tensors.items():
+        if not (finite := torch.isfinite(tensor)).all():
+            n = int((~finite).sum())
+            raise CorruptCheckpoint(
+                f"{file}: {n:,} of the {tensor.numel():,} numbers of {quoted(name)} are NaN or infinite"
+            )
+    if model is not None:
+        load_weights(model, tensors)
+
+
+def _check_state(step: Path, state: dict[str, Any]) -> None:
+    file = step / "state.json"
+    if missing := [key for key in STATE if key not in state]:
+        raise CorruptCheckpoint(f"{file} lacks {', '.join(missing)}: training cannot go on from it")
+    for key in STATE[:4]:
+        value = state[key]
+        if value is None and key == "best":
+            continue
+        if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+            raise CorruptCheckpoint(f"{file}: {key} is {quoted(value)}, and must be a number from 0 upwards")
+    named = state["best_step"]
+    if named is not None and not (isinstance(named, str) and STEP.fullmatch(named)):
+        raise CorruptCheckpoint(f"{file}: best_step is {quoted(named)}, and must be the name of a step")

@@ -1,0 +1,50 @@
+"""`glassgpt baselines`: what a model of this text has to beat."""
+
+from __future__ import annotations
+
+import json as json_format
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from glassgpt.cli.arguments import Source
+from glassgpt.config import DataConfig
+
+
+def baselines(
+    *sources: Source,
+    settings: Annotated[DataConfig | None, Parameter(name="*")] = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Say what counting and compressing alone achieve on a text.
+
+    Everything is learned from the first part of the text and measured on the held-out end, as in training.
+
+    Parameters
+    ----------
+    sources
+        Files, folders, globs, `-` for standard input, or a named corpus: python, shakespeare.
+    json
+        Print the figures as JSON.
+    """
+    from glassgpt.cli.view.render import count, verdict_table
+    from glassgpt.data import read_corpus
+    from glassgpt.diagnose import baselines, judge
+
+    config = settings or DataConfig()
+    if sources:
+        config = config.model_copy(update={"sources": sources})
+    corpus = read_corpus(config)
+    result = judge(baselines(corpus), None)
+    if json:
+        print(json_format.dumps(result.to_dict(), ensure_ascii=False, indent=1))
+        return
+    console = Console()
+    for note in corpus.notes:
+        console.print(f"note: {note}", style="dim", markup=False, highlight=False)
+    console.print(
+        f"learned from {count(corpus.train.n_chars)} characters, measured on {count(corpus.val.n_chars)}\n"
+    )
+    console.print(verdict_table(result))
+    console.print(f"\n{result.sentence}", markup=False, highlight=False)

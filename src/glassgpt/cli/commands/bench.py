@@ -1,0 +1,144 @@
+"""`glassgpt bench generate`: how fast a trained model writes here, and what holds it back."""
+
+from __future__ import annotations
+
+import json as json_format
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, get_args
+
+import torch
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from glassgpt.checkpoint import Run
+from glassgpt.cli.commands.sample import make_draft
+from glassgpt.cli.view.open_run import open_for
+from glassgpt.data import eval_batches, open_tokens
+from glassgpt.errors import UserError
+from glassgpt.generate import Precision, Speed, measure_speed, rounded
+from glassgpt.generate.fast import native as compiled
+from glassgpt.models import Model
+from glassgpt.objective import CrossEntropy
+
+EVAL_TOKENS = 20_000
+"""Held-out tokens on which the cost of rounding is measured."""
+PROMPT_TOKENS = 16
+
+
+def generate(
+    run: Path,
+    *,
+    precision: Annotated[list[Precision] | None, Parameter(negative="")] = None,
+    batch: Annotated[list[int] | None, Parameter(negative="")] = None,
+    tokens: int = 200,
+    rounds: int = 3,
+    draft: str = "none",
+    json: Annotated[bool, Parameter(negative="")] = False,
+    device: str = "cpu",
+) -> None:
+    """Measure how fast a model writes on this machine: tokens a second, and time to the first.
+
+    To write a token all weights are read once, so the rate is held against how fast this machine reads
+    memory. For weights that are rounded, the cost in nats on held-out text stands beside.
+
+    Parameters
+    ----------
+    run
+        Folder of a run.
+    precision
+        How weights are kept; may be given several times (all three on a CPU).
+    batch
+        How many texts are written at once; may be given several times (1 and 16).
+    tokens
+        Length of each text.
+    rounds
+        The median of so many counts.
+    draft
+        Guess tokens ahead: `none`, `prompt`, `text`; see `glassgpt sample --help`.
+    json
+        Print the figures as JSON.
+    device
+        `cpu`, `cuda`, `mps` or `auto`.
+    """
+    for name, value in (("tokens", tokens), ("rounds", rounds), *(("batch", b) for b in batch or ())):
+        if value < 1:
+            raise UserError(f"--{name} must be at least 1, got {value}")
+    if tokens < 2:
+        raise UserError("--tokens must be at least 2: the first is timed by itself")
+    model, _ = open_for("sample", run, device)
+    data = open_tokens(Run.open(run).data)
+    prompt = data.val.ids[:PROMPT_TOKENS].tolist()
+    precisions = precision or [p for p in get_args(Precision) if p != "int8" or model.device.type == "cpu"]
+    guess = make_draft(draft, run)
+    speeds: list[tuple[Speed, float]] = []
+    exact = _nats(model, run)
+    for each in precisions:
+        nats = exact if each == "float32" else _nats(rounded(model, each), run)
+        for B in batch or (1, 16):
+            speed = measure_speed(
+                model, prompt, n_tokens=tokens, batch=B, precision=each, draft=guess, rounds=rounds
+            )
+            speeds.append((speed, nats - exact))
+    if json:
+        rows = [{**asdict(s), "share_of_bandwidth": s.share, "nats_more": more} for s, more in speeds]
+        print(json_format.dumps(rows, indent=1))
+        return
+    _print(model, speeds, exact)
+
+
+@torch.no_grad()
+def _nats(model: Model, run: Path) -> float:
+    """Nats a token on the beginning of the held-out text."""
+    T = model.config.block_size
+    batches = eval_batches(open_tokens(Run.open(run).data), T, max(1, 4096 // T))
+    objective, total, n = CrossEntropy(model).eval(), 0.0, 0
+    for batch in islice(batches, max(1, EVAL_TOKENS // (T * max(1, 4096 // T)))):
+        loss = objective(batch.to(model.device))
+        total, n = total + loss.total.item(), n + int(loss.n_tokens)
+    return total / n
+
+
+def _kernels(model: Model, speed: Speed) -> str:
+    """What did the work, and what would help."""
+    if speed.compiled:
+        return "written by code that was compiled for this processor"
+    why = compiled.why_not() if model.device.type == "cpu" else None
+    return "written by torch's kernels" + (f"; compiled code would be faster: {why}" if why else "")
+
+
+def _print(model: Model, speeds: list[tuple[Speed, float]], exact: float) -> None:
+    console = Console()
+    bandwidth = sum(speed.bandwidth for speed, _ in speeds) / len(speeds)
+    console.print(
+        f"{model.n_params / 1e6:.1f} M parameters, {torch.get_num_threads()} threads; "
+        f"memory is read at {bandwidth / 1e9:.0f} GB/s",
+        highlight=False,
+    )
+    console.print(f"{_kernels(model, speeds[0][0])}\n", highlight=False, markup=False)
+    guessing = any(speed.accepted is not None for speed, _ in speeds)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    names = ["weights", "texts", "tokens/s", "first token", "of memory's rate", "nats/token"]
+    for name in [*names, *["guesses right"][:guessing]]:
+        table.add_column(name, justify="left" if name == "weights" else "right")
+    for speed, more in speeds:
+        nats = f"{exact:.4f}" if speed.precision == "float32" else f"{more:+.4f}"
+        row = [
+            speed.precision,
+            str(speed.batch),
+            f"{speed.tokens_per_s:,.0f}",
+            f"{1000 * speed.first_token_s:.1f} ms",
+            f"{speed.share:.0%}" if speed.accepted is None else "",
+            nats,
+        ]
+        if guessing:
+            row.append("" if speed.accepted is None else f"{speed.accepted:.0%}")
+        table.add_row(*row)
+    console.print(table)
+    console.print(
+        "\nof memory's rate: by reading the weights alone; above 100 % they stay in the processor's cache",
+        style="dim",
+        highlight=False,
+    )

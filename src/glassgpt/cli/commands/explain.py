@@ -1,0 +1,119 @@
+"""`glassgpt explain`: a chapter of the notes, computed now."""
+
+from __future__ import annotations
+
+import json as json_format
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from glassgpt.cli.view.numbers import numbers_table
+from glassgpt.cli.view.render import printable, wrapped
+from glassgpt.errors import UserError
+from glassgpt.explain import MARKS, Chapter, Grid, chapter, expectation, figure, titles
+
+WIDTH = 96
+
+
+def explain(
+    name: str | None = None,
+    *,
+    run: Path | None = None,
+    plot: Path | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    lang: Literal["en", "zh"] | None = None,
+    seed: int = 0,
+    seconds: float | None = None,
+) -> None:
+    """Watch a fact about transformers happen, in numbers. Without a name, lists the chapters.
+
+    Parameters
+    ----------
+    name
+        A chapter: loss, sampling, temperature, weighted-sum, query-key, scale, graph, mask, cross, qkv,
+        buffers, ladder.
+    run
+        Folder of a run to look at; without one, or where it does not show the fact, a built-in one.
+    plot
+        Also write the picture to this file: png, svg or pdf (needs matplotlib).
+    json
+        Print text, tables and findings as JSON.
+    lang
+        Language: en or zh; by default that of the environment.
+    seconds
+        How long each of the ladder's five rungs is trained; 0.3 when not given.
+    seed
+        Where chance begins; the figures differ, the findings should not.
+    """
+    if name is None:
+        if plot is not None or run is not None:
+            raise UserError("--plot and --run are for a chapter: name one, as in `glassgpt explain loss`")
+        _list(lang, json)
+        return
+    if plot is not None:
+        from glassgpt.plots import check_suffix
+
+        check_suffix(plot)  # before anything is computed
+    read = chapter(name, run, seed=seed, language=lang, seconds=seconds)
+    if json:
+        print(json_format.dumps(read.to_dict(), ensure_ascii=False, indent=1))
+    else:
+        console = Console()
+        console.width = min(console.width, WIDTH)
+        console.print(_page(read, console.width))
+    if plot is not None:
+        _save(read, plot, quiet=json)
+
+
+def _save(read: Chapter, plot: Path, quiet: bool) -> None:
+    from glassgpt.plots import save
+
+    save(read.plot(), plot)
+    _ = read.words
+    if not quiet:
+        print(_("picture: {path}").format(path=plot))
+
+
+def _list(lang: str | None, as_json: bool) -> None:
+    found = titles(lang)
+    if as_json:
+        print(json_format.dumps(found, ensure_ascii=False, indent=1))
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, title in found.items():
+        table.add_row(f"[bold]{name}", title)
+    console = Console()
+    console.print(table)
+    how = "\nglassgpt explain NAME [--run runs/…] [--plot picture.svg]"
+    console.print(how, style="dim", highlight=False, markup=False)
+
+
+def _page(read: Chapter, width: int) -> RenderableType:
+    parts: list[RenderableType] = [Text(read.title, "bold cyan"), Text()]
+    for part in read.body:
+        parts += [Text(wrapped(printable(part), width)) if isinstance(part, str) else _grid(part), Text()]
+    return Group(*parts, _findings(read))
+
+
+def _grid(grid: Grid) -> RenderableType:
+    table = numbers_table(grid.title, grid.rows, grid.columns, grid.values, grid.decimals, grid.shade)
+    return Padding(table, (0, 0, 0, 2))
+
+
+def _findings(read: Chapter) -> Table:
+    _ = read.words
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("")
+    table.add_column(_("measured"), justify="right")
+    table.add_column(_("expected"), justify="right")
+    table.add_column("")
+    for finding in read.findings:
+        style = {"ok": "green", "fail": "red"}.get(finding.verdict, "yellow")
+        mark = Text(f"{MARKS[finding.verdict]} {finding.advice}", style)
+        table.add_row(Text(finding.name), figure(finding.observed), expectation(finding), mark)
+    return table

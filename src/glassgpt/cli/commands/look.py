@@ -1,0 +1,292 @@
+"""`glassgpt look`: what happens inside a trained model as it reads, in the terminal or as a picture."""
+
+from __future__ import annotations
+
+import json as json_format
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from glassgpt.checkpoint import Run
+from glassgpt.cli.view.ablation import show_ablation
+from glassgpt.cli.view.numbers import cell, label, numbers_table
+from glassgpt.data import read_image
+from glassgpt.device import choose_device
+from glassgpt.errors import UserError
+from glassgpt.lens import Trace, clearest_head, describe_heads
+from glassgpt.lens import look as look_into
+
+if TYPE_CHECKING:
+    from glassgpt.plots import Plot
+
+Kind = Literal["attn", "cross", "encoder"]
+View = Literal["heads", "head", "graph", "alignment", "image", "reading"]
+CELL = 6
+"""Width of a weight in a table, in columns of a terminal."""
+
+
+def look(
+    run: Path,
+    text: str = "",
+    *,
+    image: Path | None = None,
+    target: str | None = None,
+    hide: str | None = None,
+    layer: int | None = None,
+    head: int | None = None,
+    kind: Kind | None = None,
+    view: View | None = None,
+    out: Path | None = None,
+    trace: Path | None = None,
+    precision: Literal["float16", "float32"] = "float16",
+    ablate: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    device: str = "cpu",
+) -> None:
+    """Look inside a trained model as it reads a text, asks an image, or does without a head.
+
+    The table has a row for each head, with means over the places that look: over how many places the weight
+    is spread, the share of the strongest one, of the looking place itself, of the one before it, and of the
+    first.
+
+    Parameters
+    ----------
+    run
+        Folder of a run.
+    text
+        What the model reads, translates, or is asked about the image.
+    image
+        What a captioner looks at.
+    target
+        What a translator or captioner is to write, instead of what it would.
+    hide
+        A part of the text at which the decoder of a translator may not look, wherever it occurs.
+    layer
+        Only this layer; they are numbered from 0.
+    head
+        Only this head of that layer; they are numbered from 0.
+    kind
+        Self-attention (attn), cross-attention (cross), or that of the encoder or the eye (encoder).
+    view
+        What the picture shows: all heads as heat maps, one head as a heat map or as a directed graph, the
+        alignment of a translation, attention over the image, or what each layer would say next (reading).
+        Where it shows one head and none is named, that is the one with the largest weights.
+    out
+        Write a picture to this file: png, svg or pdf (needs matplotlib).
+    trace
+        Write everything that was recorded to this safetensors file.
+    precision
+        Of the numbers in that file.
+    ablate
+        Switch each head off in turn, and measure on held-out data what the model then gets wrong.
+    json
+        Print the figures as JSON.
+    device
+        `cpu`, `cuda`, `mps` or `auto`.
+    """
+    _check_options(text, image, layer, head, view, out, trace, ablate)
+    opened = Run.open(run)
+    model, tokenizer = opened.model(choose_device(device)), opened.tokenizer()
+    if ablate:
+        show_ablation(opened, model, tokenizer, json)
+        return
+    pixels = None if image is None else read_image(image, model.config.image_size, model.config.channels)
+    seen = look_into(model, tokenizer, text, image=pixels, target=target, hide=hide)
+    chosen = _choose(seen, view, layer, head, kind)  # before anything is printed: it may not be there
+    picture = chosen.draw(seen) if out is not None else None
+    if json:
+        print(json_format.dumps(_as_json(seen, kind), ensure_ascii=False, indent=1))
+    else:
+        _show(seen, layer, head, kind)
+    if trace is not None:
+        seen.save(trace, precision)
+        _say(f"trace    {trace}  ({trace.stat().st_size / 1e6:.1f} MB)", json)
+    if picture is not None and out is not None:
+        from glassgpt.plots import save
+
+        save(picture, out)
+        _say(f"picture  {out}  ({chosen})", json)
+    elif not json and seen.attentions:
+        hint = f'\nA picture:  glassgpt look {run} "…" --out heads.svg   (--layer, --head, --view graph …)'
+        Console().print(hint, style="dim", highlight=False, markup=False, soft_wrap=True)
+
+
+def _check_options(
+    text: str,
+    image: Path | None,
+    layer: int | None,
+    head: int | None,
+    view: View | None,
+    out: Path | None,
+    trace: Path | None,
+    ablate: bool,
+) -> None:
+    """Refuse what would be ignored, before any work is done."""
+    if ablate and (text or image or out or trace or layer is not None or view):
+        raise UserError("--ablate measures on held-out data: it takes no text, image, layer, view or file")
+    if head is not None and layer is None:
+        raise UserError(f"--head {head}: of which layer? Give --layer, too")
+    if view is not None and out is None:
+        raise UserError(f"--view {view} is for a picture: give a file for it with --out")
+    if out is not None:
+        from glassgpt.plots import check_suffix
+
+        check_suffix(out)
+
+
+def _say(message: str, as_json: bool) -> None:
+    if not as_json:
+        print(message)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a picture is to show."""
+
+    view: View
+    layer: int | None
+    head: int | None
+    kind: Kind | None
+
+    def __str__(self) -> str:
+        if self.view in ("heads", "reading"):
+            return self.view
+        return f"{self.view} of {self.kind}, layer {self.layer}, head {self.head}"
+
+    def draw(self, seen: Trace) -> Plot:
+        """The plot of a trace."""
+        from glassgpt import plots
+
+        layer, head, kind = self.layer, self.head, self.kind
+        if self.view == "heads":
+            return plots.plot_heads(seen, layer, kind)
+        if self.view == "reading":
+            return plots.plot_logit_lens(seen)
+        assert layer is not None and head is not None
+        if self.view == "alignment":
+            return plots.plot_alignment(seen, layer, head)
+        if self.view == "image":
+            return plots.plot_image(seen, layer, head)
+        return (
+            plots.plot_head(seen, layer, head, kind)
+            if self.view == "head"
+            else plots.plot_graph(seen, layer, head, kind)
+        )
+
+
+def _choose(seen: Trace, view: View | None, layer: int | None, head: int | None, kind: Kind | None) -> Chosen:
+    """What was asked for, and for the rest what shows most. Raises UserError for what is not there."""
+    if layer is not None or kind is not None:
+        seen.attention(layer or 0, kind)
+    if layer is not None and head is not None:
+        seen.weights(layer, head, kind)
+    if not seen.attentions:
+        if view not in (None, "heads"):
+            raise UserError("a bigram has no attention to draw: its only tensor is a table of logits")
+        return Chosen("heads", layer, head, kind)
+    usual: Kind = "cross" if "cross" in seen.kinds else "attn" if "attn" in seen.kinds else "encoder"
+    if view is None:
+        crosses = usual == "cross" and kind in (None, "cross")
+        view = (
+            ("alignment" if seen.image is None else "image")
+            if crosses
+            else "heads"
+            if head is None
+            else "head"
+        )
+    if view in ("heads", "reading"):
+        return Chosen(view, layer, head, kind)
+    if view in ("alignment", "image"):
+        if usual != "cross":
+            raise UserError(f"--view {view}: there is no cross-attention in this model, so nothing to align")
+        if view == "image" and seen.image is None:
+            raise UserError("--view image: there is no image here; ask a captioner about one")
+        kind = "cross"
+    kind = kind or usual
+    clear = clearest_head(seen, kind)
+    return Chosen(view, clear[0] if layer is None else layer, clear[1] if head is None else head, kind)
+
+
+def _as_json(seen: Trace, kind: Kind | None) -> dict[str, Any]:
+    return {**seen.header(), "heads": [vars(each) for each in describe_heads(seen, kind)]}
+
+
+def _show(seen: Trace, layer: int | None, head: int | None, kind: Kind | None) -> None:
+    """The figures, as far as a terminal holds them."""
+    console = Console()
+    console.print(_said(seen))
+    if layer is not None and head is not None:
+        console.print(_weights(seen, layer, head, kind, console.width))
+    elif seen.attentions:
+        console.print()
+        console.print(_heads(seen, layer, kind))
+
+
+def _said(seen: Trace) -> Text:
+    """What the model makes of it: what it writes, fills in, or expects next."""
+    if seen.source and any(seen.written):
+        return Text.assemble(
+            ("it writes  ", "dim"), "".join(seen.written[seen.begins :]).removesuffix("<eos>")
+        )
+    if seen.reading is None:
+        return Text("")
+    tokens, sure = seen.reading.tokens[-1], seen.reading.probabilities[-1]
+    gaps = [i for i, token in enumerate(seen.tokens) if token == "<mask>"]
+    if seen.config.get("family") != "encoder":
+        name, places = "next token  ", [len(tokens) - 1]
+    else:
+        name, places = "in the gaps  ", gaps
+    parts = [piece for i in places for piece in (label(tokens[i]), (f" {sure[i]:.0%}   ", "dim"))]
+    return Text.assemble((name, "dim"), *parts) if parts else Text("no gap to fill: write [?] for one", "dim")
+
+
+def _heads(seen: Trace, layer: int | None, kind: Kind | None) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("attention", no_wrap=True)
+    for name in ("head", "spread", "strongest", "itself", "previous", "first"):
+        table.add_column(name, justify="right", no_wrap=True)
+    before = ""
+    for each in describe_heads(seen, kind):
+        if layer is not None and seen.kinds[_kind_of(seen, each.attention)].index(each.attention) != layer:
+            continue
+        name, before = "" if each.attention == before else each.attention, each.attention
+        shares = (each.strongest, each.itself, each.previous, each.first)
+        cells = [Text("") if v is None else cell(v, 2, v) for v in shares]
+        table.add_row(name, str(each.head), f"{each.spread:.1f}", *cells)
+    return table
+
+
+def _kind_of(seen: Trace, path: str) -> str:
+    return next(kind for kind, paths in seen.kinds.items() if path in paths)
+
+
+def _weights(seen: Trace, layer: int, head: int, kind: Kind | None, width: int) -> Table:
+    """A head's weights: all of them where they fit, else the three strongest of each row."""
+    path = seen.attention(layer, kind)
+    rows, columns = seen.labels(path)
+    weights, title = seen.weights(layer, head, kind), f"{path}, head {head}"
+    widest = max(cell_len(label(name)) for name in rows)
+    if sum(max(CELL, 1 + cell_len(label(name))) for name in columns) + widest + 1 <= width:
+        return numbers_table(title, rows, columns, weights.tolist(), 2)
+    table = Table(
+        box=None, pad_edge=False, title=Text(f"{title}: strongest places", "italic"), title_justify="left"
+    )
+    table.add_column("place", style="dim", justify="right")
+    table.add_column("token", style="dim")
+    table.add_column("looks at")
+    for place, (name, row) in enumerate(zip(rows, weights, strict=True)):
+        top = row.topk(min(3, len(columns)))
+        pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
+        parts = [
+            ((f"{i} ", "dim"), f"{label(columns[i])} ", (f"{v:.2f}   ", "cyan"))
+            for i, v in pairs
+            if v >= 0.05
+        ]
+        table.add_row(str(place), label(name), Text.assemble(*(piece for part in parts for piece in part)))
+    return table

@@ -1,0 +1,33 @@
+"""`glassgpt resume`: a run goes on where it stopped; the same as `glassgpt train --resume`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from glassgpt.cli.commands.train import resumed_config, watch
+from glassgpt.config import TrainConfig
+
+
+def resume(
+    run: Path,
+    *,
+    settings: Annotated[TrainConfig | None, Parameter(name="*")] = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Go on with a run from its last whole checkpoint, to the weights that it would have had unbroken.
+
+    Its length and what is watched may change (--steps, --minutes, --evals, --save-minutes, --sample-tokens,
+    --on-nan, --on-save-error, --device, --dtype, --compile); what decides the weights may not.
+
+    Parameters
+    ----------
+    run
+        Folder of a run.
+    json
+        Print events as JSON, one a line.
+    """
+    given = settings.model_dump(exclude_unset=True) if settings else {}
+    watch(resumed_config(run, {"train": given} if given else {}), None, run, json)

@@ -1,0 +1,162 @@
+"""`glassgpt train`: from text to a model, watched."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+from cyclopts import Parameter
+from pydantic import ValidationError
+
+from glassgpt.cli.arguments import Source
+from glassgpt.config import FIXED, RunConfig, merge
+from glassgpt.errors import UserError
+
+LENGTHS = {"steps", "minutes"}
+SHOW_CURSOR = b"\x1b[?25h\n"
+
+
+def train(
+    *sources: Source,
+    settings: Annotated[RunConfig | None, Parameter(name="*")] = None,
+    out: Path | None = None,
+    config: Path | None = None,
+    resume: Path | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Train a model on your own text, pairs of texts, labeled texts or images.
+
+    Reads what is given, holds out a part, trains a tokenizer, counts what tables achieve on the held-out
+    part, trains a model, and says how it compares. Without a source it learns the documentation of Python.
+    With --from RUN the model begins with what another one has learned.
+
+    Parameters
+    ----------
+    sources
+        Files, folders, globs, `-` for standard input, a corpus: python (when none is given), shakespeare; or
+        a task: dates, scenes, scenes-3x3, multi30k-en-de. With --model seq2seq pairs of texts (tsv, csv,
+        jsonl, or two files with the same number of lines), with --model captioner a folder of images with
+        captions.csv, with --model encoder text, or a table with a column of labels. A jsonl of `messages`
+        (system, user, assistant) makes a model to talk to, with `glassgpt chat`.
+    out
+        Folder of the run; by default below runs/, named after the first source.
+    config
+        TOML file with tables data, tokenizer, model, optim, train and tune; options given here win over it.
+    resume
+        Continue this run from its last checkpoint; --steps and --minutes then name its length in all.
+    json
+        Print events as JSON, one a line.
+    """
+    options = settings.model_dump(exclude_unset=True) if settings else {}
+    base = _read_toml(config)
+    if options.get("train", {}).keys() & LENGTHS:  # the length given here replaces the other kind, too
+        base["train"] = {key: value for key, value in base.get("train", {}).items() if key not in LENGTHS}
+    given = merge(base, options)
+    if sources:
+        given = merge(given, {"data": {"sources": sources}})
+    if resume is not None:
+        watch(resumed_config(resume, given), None, resume, json)
+    else:
+        watch(_validated(given), out, None, json)
+
+
+def watch(config: RunConfig, out: Path | None, resume: Path | None, json: bool) -> None:
+    """Train a new run at `out`, or go on with one, and show what happens."""
+    from glassgpt.cli.view.display import make_display  # the config is right, so it is worth importing torch
+    from glassgpt.train import Dist, session
+
+    is_main = Dist.from_env().is_main
+    display = make_display(json, silent=not is_main)
+    with display:
+        if resume is not None:
+            sitting = session.resume(resume, config)
+        else:
+            sitting = session.start(config, out, display.stage)
+        display.begin(sitting)
+        with _stop_on_signal(sitting.trainer) as received:
+            for event in sitting.run():
+                try:
+                    display.show(event)
+                except BrokenPipeError:  # nobody reads on; what was learned is saved all the same
+                    sitting.trainer.request_stop()
+    if received and not is_main:
+        sys.exit(128 + received[0])
+    if received:
+        print(
+            f"\nstopped at step {sitting.trainer.step}; everything is saved. Continue with:\n"
+            f"  glassgpt resume {_quote(sitting.folder.path)}",
+            file=sys.stderr,
+        )
+        sys.exit(128 + received[0])
+    display.end(sitting)
+
+
+def _validated(given: dict[str, Any]) -> RunConfig:
+    try:
+        return RunConfig.model_validate(given)
+    except ValidationError as error:
+        raise UserError("these settings cannot be used") from error
+
+
+def _read_toml(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UserError(f"--config {path} cannot be read: {error}") from error
+
+
+def resumed_config(path: Path, given: dict[str, Any]) -> RunConfig:
+    """The stored configuration with what may change: how long, how often, on which device."""
+    from glassgpt.checkpoint import Run
+
+    if fixed := sorted(given.keys() - {"train"}):
+        raise UserError(
+            f"a resumed run keeps its {', '.join(fixed)}: leave these options out, or start a new run"
+        )
+    if fixed := sorted(given.get("train", {}).keys() & FIXED.keys()):
+        names = ", ".join(f"--{name.replace('_', '-')} ({FIXED[name]})" for name in fixed)
+        raise UserError(f"{names} cannot change in a resumed run: leave it out, or start a new run")
+    stored = Run.open(path).config().model_dump(mode="json")
+    changes = given.get("train", {})
+    if changes.keys() & LENGTHS:
+        stored["train"] |= dict.fromkeys(LENGTHS)
+    return _validated(merge(stored, {"train": changes}))
+
+
+@contextmanager
+def _stop_on_signal(trainer: Any) -> Iterator[list[int]]:
+    """The first signal asks the trainer to save and stop, a second one ends the program at once."""
+    received: list[int] = []
+
+    def handle(number: int, _: object) -> None:
+        if received:
+            _end_at_once(128 + number)
+        received.append(number)
+        trainer.request_stop()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_at_once(code: int) -> NoReturn:
+    """End without waiting for the step that is being written: a disk may hang. What is saved stays whole."""
+    with suppress(OSError, ValueError):  # a terminal that is gone
+        if sys.stdout.isatty():
+            os.write(sys.stdout.fileno(), SHOW_CURSOR)
+    os._exit(code)
+
+
+def _quote(path: Path) -> str:
+    return f'"{path}"' if " " in str(path) else str(path)

@@ -1,0 +1,78 @@
+"""`glassgpt verify`: whether a run is whole, and what can be done where it is not."""
+
+from __future__ import annotations
+
+import json as json_format
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from glassgpt.checkpoint import RunHealth, StepHealth, verify_run
+from glassgpt.cli.view.render import printable
+
+
+def verify(run: Path, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
+    """Say which checkpoints of a run are whole, and which is to be used.
+
+    Reads every byte and changes nothing. Exits with 0 when all is well, 1 when something is damaged but a
+    step is usable, 2 when nothing is.
+
+    Parameters
+    ----------
+    run
+        Folder of a run.
+    json
+        Print the findings as JSON.
+    """
+    health = verify_run(run)
+    if json:
+        print(json_format.dumps(health.to_dict(), ensure_ascii=False, indent=1))
+    else:
+        _show(health, Console())
+    if health.code:
+        sys.exit(health.code)
+
+
+def _show(health: RunHealth, console: Console) -> None:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    for step in health.steps:
+        table.add_row(_mark(step.ok), step.path.name, _size(step.n_bytes), _text(_remark(step, health)))
+    for problem in (*health.fatal, *health.problems):
+        table.add_row(_mark(False), "the run", "", _text(problem))
+    console.print(table)
+    if health.stale_files:
+        console.print("\nleft over:", style="dim")
+    for left in health.stale_files:
+        console.print(Text("  ") + _text(left))
+    console.print("\n", _text(health.sentence), sep="")
+
+
+def _remark(step: StepHealth, health: RunHealth) -> str:
+    if step.problem is not None:
+        return step.problem.removeprefix(f"{step.path}/")
+    best = "the best; " if step.path.name == health.best else ""
+    return best + ("whole" if step.resumable else "whole; weights only")
+
+
+def _size(n_bytes: int) -> str:
+    if n_bytes < 1e6:
+        return f"{n_bytes / 1e3:,.0f} kB" if n_bytes else ""
+    return f"{n_bytes / 1e6:,.1f} MB"
+
+
+def _mark(ok: bool) -> Text:
+    return Text("✓", "green") if ok else Text("✗", "bold red")
+
+
+def _text(text: str) -> Text:
+    """As it is: names in a stranger's run must neither style nor steer the terminal."""
+    return Text(printable(text))

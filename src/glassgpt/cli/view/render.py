@@ -1,0 +1,169 @@
+"""How figures look in a terminal: pure functions from values to rich renderables."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+import unicodedata
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from rich.table import Table
+from rich.text import Text
+
+from glassgpt.diagnose import AccuracyVerdict, Score, Verdict
+
+BRAILLE = 0x2800
+DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+"""Bits of the eight dots of a braille character, by row and column."""
+MODEL = "this model"
+
+
+def chart(
+    points: Sequence[tuple[float, float]],
+    lines: Sequence[tuple[str, float]],
+    width: int = 60,
+    height: int = 10,
+) -> Text:
+    """A curve drawn in braille, with labeled horizontal lines; losses on a logarithmic axis.
+
+    points: (x from 0 to 1, y > 0); lines: (label, y > 0). Labels stand at the right, beyond `width`.
+    """
+
+    def level(y: float) -> float:
+        return math.log(max(y, 1e-6))  # a text of one character costs nothing to guess
+
+    values = [level(y) for _, y in (*points, *lines)]
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+
+    def row(y: float) -> int:
+        return round((high - level(y)) / span * (4 * height - 1))
+
+    cells = [[0] * width for _ in range(height)]
+    for x, y in points:
+        column, dot = min(int(x * 2 * width), 2 * width - 1), row(y)
+        cells[dot // 4][column // 2] |= DOTS[dot % 4][column % 2]
+    labels: dict[int, list[str]] = {}
+    for label, y in lines:
+        labels.setdefault(row(y) // 4, []).append(f"{label} {y:.2f}")
+    text = Text()
+    for i, line in enumerate(cells):
+        ruled = i in labels
+        for cell in line:
+            text.append(chr(BRAILLE + cell) if cell else "┄" if ruled else " ", "cyan" if cell else "dim")
+        text.append("  " + ", ".join(labels.get(i, [])) + "\n", "dim")
+    return text
+
+
+def verdict_table(verdict: Verdict | AccuracyVerdict) -> Table:
+    """All scores, best first, the model's own row set off."""
+    if isinstance(verdict, AccuracyVerdict):
+        return _answers_table(verdict)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("")
+    for name in ("nats/char", "bits/char", "bits/byte"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    worst = max(score.nats_per_char for score in verdict.scores)
+    for score in verdict.scores:
+        style = "bold cyan" if score.name == MODEL else ""
+        table.add_row(*_cells(score, worst), style=style)
+    return table
+
+
+def _answers_table(verdict: AccuracyVerdict) -> Table:
+    """What each gets right, and whatever else was measured of all or some."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("")
+    table.add_column("exact", justify="right")
+    names = list(dict.fromkeys(name for row in verdict.rows for name in row.figures))
+    for name in names:
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for row in verdict.rows:
+        figures = [_figure(row.figures[name]) if name in row.figures else "" for name in names]
+        bar = "█" * round(24 * row.share)
+        table.add_row(
+            row.name, f"{row.share:.1%}", *figures, bar, style="bold cyan" if row.name == MODEL else ""
+        )
+    if "nats/char" in names:
+        for score in verdict.losses:
+            figures = [_figure(score.nats_per_char) if name == "nats/char" else "" for name in names]
+            table.add_row(f"counted {score.name}s of the answers", "", *figures, "")
+    return table
+
+
+def _figure(value: float) -> str:
+    """BLEU with one decimal, nats with three."""
+    return f"{value:.1f}" if value >= 10 else f"{value:.3f}"
+
+
+def _cells(score: Score, worst: float) -> list[str]:
+    bar = "█" * round(24 * score.nats_per_char / worst)
+    figures = (score.nats_per_char, score.bits_per_char, score.bits_per_byte)
+    return [score.name, *(f"{figure:.3f}" for figure in figures), bar]
+
+
+WIDE = r"\u2e80-\u9fff\uf900-\uffef"
+CLOSING = "，。：；、！？）」』”’"
+UNIT = re.compile(rf"\s+|[{WIDE}][{CLOSING}]*|[^\s{WIDE}]+[{CLOSING}]*")
+
+
+def wrapped(text: str, width: int) -> str:
+    """A paragraph in lines of at most `width` cells, broken between words and between Chinese characters.
+
+    >>> print(wrapped("温度 T 使分布变平，或者变尖。", 16))
+    温度 T 使分布变
+    平，或者变尖。
+    """
+    lines, line, used = [], "", 0
+    for unit in UNIT.findall(text):
+        size = cell_len(unit)
+        if used + size > width and line.strip():
+            lines.append(line.rstrip())
+            line, used = "", 0
+            if unit.isspace():
+                continue
+        line, used = line + unit, used + size
+    return "\n".join([*lines, line.rstrip()])
+
+
+def printable(text: str) -> str:
+    """Text that cannot steer a terminal: control characters but tab and newline become U+FFFD.
+
+    >>> printable("a\\x1b[31mb") == "a\\ufffd[31mb"
+    True
+    """
+    return "".join(c if c in "\n\t" or unicodedata.category(c) != "Cc" else "\ufffd" for c in text)
+
+
+def shown(text: str) -> str:
+    """Text for standard output: made harmless where that is a terminal, exact where it is a file or pipe."""
+    return printable(text) if sys.stdout.isatty() else text
+
+
+def count(n: float) -> str:
+    """A number for people.
+
+    >>> count(950), count(12_300), count(10_700_000)
+    ('950', '12.3 k', '10.7 M')
+    """
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if n >= size:
+            return f"{n / size:.3g}{unit}"
+    return f"{n:.0f}"
+
+
+def duration(seconds: float) -> str:
+    """A span of time for people.
+
+    >>> duration(9), duration(75), duration(3700)
+    ('9 s', '1:15', '1:01:40')
+    """
+    minutes, s = divmod(round(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{m:02}:{s:02}"
+    return f"{m}:{s:02}" if m else f"{s} s"

@@ -1,0 +1,59 @@
+"""Token ids and the batches made from them."""
+
+from glassgpt.data.batches.batch import IGNORE, Batch
+from glassgpt.data.batches.chat_template import CHAT_SPECIALS, ChatTemplate, write_chat
+from glassgpt.data.batches.example_tokens import (
+    Encoding,
+    ExampleBatches,
+    ExampleData,
+    ExampleSplit,
+    eval_rows,
+    open_examples,
+    write_examples,
+)
+from glassgpt.data.batches.masked import EVAL_MASK_FRACTION, MaskedWindows, eval_mask, masked_eval_batches
+from glassgpt.data.batches.ragged import Ragged
+from glassgpt.data.batches.templates import (
+    MASK,
+    SPECIALS,
+    ImageTemplate,
+    LabelTemplate,
+    PairTemplate,
+    check_length,
+    make_template,
+)
+from glassgpt.data.batches.tokens import Split, TokenData, open_tokens, write_tokens
+from glassgpt.data.batches.windows import TrainWindows, eval_batches
+
+__all__ = [
+    "CHAT_SPECIALS",
+    "EVAL_MASK_FRACTION",
+    "IGNORE",
+    "MASK",
+    "SPECIALS",
+    "Batch",
+    "ChatTemplate",
+    "Encoding",
+    "ExampleBatches",
+    "ExampleData",
+    "ExampleSplit",
+    "ImageTemplate",
+    "LabelTemplate",
+    "MaskedWindows",
+    "PairTemplate",
+    "Ragged",
+    "Split",
+    "TokenData",
+    "TrainWindows",
+    "check_length",
+    "eval_batches",
+    "eval_mask",
+    "eval_rows",
+    "make_template",
+    "masked_eval_batches",
+    "open_examples",
+    "open_tokens",
+    "write_chat",
+    "write_examples",
+    "write_tokens",
+]

@@ -1,0 +1,1 @@
+"""The chapters, one fact of the notes a file."""

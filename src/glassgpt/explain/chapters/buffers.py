@@ -1,0 +1,225 @@
+"""Chapter `buffers`: what belongs to a model and is not trained.
+
+Rotary tables, masks and statistics: no gradient, not in the optimizer, yet they must go where the model goes.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from glassgpt.checkpoint import read_tensors
+from glassgpt.diagnose import Finding
+from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.context import ChapterContext, Demo
+from glassgpt.models import build
+from glassgpt.train import make_optimizers
+
+if TYPE_CHECKING:
+    from glassgpt.plots import Plot
+
+TITLE = "Buffers: what belongs to a model and is not trained"
+
+T = 8
+
+
+class Masked(nn.Module):
+    """Scores with −∞ in the future, the mask held in one of two ways."""
+
+    mask: Tensor
+
+    def __init__(self, *, registered: bool, persistent: bool = False) -> None:
+        super().__init__()
+        mask = torch.ones(T, T, dtype=torch.bool).tril()
+        if registered:
+            self.register_buffer("mask", mask, persistent=persistent)
+        else:
+            self.mask = mask
+
+    def forward(self, scores: Tensor) -> Tensor:
+        """(T, T) -> (T, T)."""
+        return scores.where(self.mask, -torch.inf)
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What becomes of one tensor of a module. Each is measured, not known."""
+
+    is_parameter: bool
+    needs_gradient: bool
+    in_optimizer: bool
+    is_saved: bool
+    moves: bool
+
+    @property
+    def row(self) -> tuple[float, ...]:
+        return tuple(map(float, vars(self).values()))
+
+
+def fates(module: nn.Module, paths: Iterable[str], optimized: set[int]) -> dict[str, Fate]:
+    """paths: of tensors, such as `rope.cos`. optimized: ids of the tensors that an optimizer holds."""
+    moved, saved = copy.deepcopy(module).to("meta"), module.state_dict()
+    parameters = {id(p) for p in module.parameters()}
+    found = {}
+    for path in paths:
+        tensor = _tensor(module, path)
+        found[path] = Fate(
+            is_parameter=id(tensor) in parameters,
+            needs_gradient=tensor.requires_grad,
+            in_optimizer=id(tensor) in optimized,
+            is_saved=path in saved,
+            moves=_tensor(moved, path).device.type == "meta",
+        )
+    return found
+
+
+def _tensor(module: nn.Module, path: str) -> Tensor:
+    owner, _, name = path.rpartition(".")
+    return getattr(module.get_submodule(owner), name)
+
+
+def optimized(module: nn.Module, specimen: Demo) -> set[int]:
+    """The ids of the tensors that a training of this module would change."""
+    optimizers = make_optimizers(module, specimen.run.config().optim).values()
+    return {id(p) for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
+
+
+def complaint(module: nn.Module) -> str:
+    """What torch says when the module has been moved and is used there; nothing where it works.
+
+    The device is `meta`, which every machine has: it computes shapes only.
+    """
+    try:
+        module.to("meta")(torch.zeros(T, T, device="meta"))
+    except RuntimeError as error:
+        return str(error).splitlines()[0]
+    return ""
+
+
+def write(subject: ChapterContext, _: Translate) -> Chapter:
+    """The chapter, computed now."""
+    specimen = _with_buffers(subject)
+    model = specimen.model
+    buffers = dict(model.named_buffers())
+    held = optimized(model, specimen)
+    first = next(name for name, _ in model.named_parameters() if name.endswith("qkv.weight"))
+    found = fates(model, [first, *buffers], held)
+    of_buffers = {path: found[path] for path in buffers}
+    plain = fates(Masked(registered=False), ["mask"], set())["mask"]
+    saved = read_tensors(specimen.run.best_step(), "model")
+    torch.manual_seed(subject.seed)
+    fresh = dict(build(model.config, specimen.tokenizer.n_vocab).named_buffers())
+    error = complaint(Masked(registered=False))
+    numbers = sum(buffer.numel() for buffer in buffers.values())
+    statistics = nn.BatchNorm1d(4)
+    shown = {
+        _("{path}, a weight").format(path=first): found[first],
+        **{_("{path}, a buffer").format(path=path): found[path] for path in list(buffers)[:4]},
+        _("mask, a buffer that is saved"): fates(Masked(registered=True, persistent=True), ["mask"], set())[
+            "mask"
+        ],
+        _("BatchNorm's running mean, a buffer that is saved"): fates(
+            statistics, ["running_mean"], optimized(statistics, specimen)
+        )["running_mean"],
+        _("mask, a plain attribute"): plain,
+    }
+
+    body = (
+        _(
+            "Some tensors belong to a model and must not be trained: masks, running statistics, tables "
+            "of angles. There are {n} of them in {name}, {paths}: together {numbers:,} numbers beside "
+            "{weights:,} weights."
+        ).format(
+            name=specimen.name,
+            n=len(buffers),
+            paths=", ".join(list(buffers)[:4]),
+            numbers=numbers,
+            weights=model.n_params,
+        ),
+        _(
+            "Such a tensor is registered as a buffer. This is what that means, tried out just now: 1 "
+            "for yes, 0 for no. “Moves” says whether model.to(…) takes it to another device."
+        ),
+        Grid(
+            _("what becomes of each tensor"),
+            list(shown),
+            (_("parameter"), _("gradient"), _("optimizer"), _("saved"), _("moves")),
+            [each.row for each in shown.values()],
+            decimals=0,
+        ),
+        _(
+            "A mask that is only an attribute stays behind when the model moves, and the next step "
+            "fails. Torch, on a model that was moved to another device: “{error}”. A parameter would "
+            "move, but an optimizer would then change it; with weight decay even where its gradient is "
+            "0."
+        ).format(error=error),
+        _(
+            "What can be computed again need not be saved: with persistent=False it stays out of the "
+            "checkpoint. Of the {n} tensors in this run's file none is a buffer; loading builds the "
+            "model, which fills its tables, and then copies the weights. What was gathered in "
+            "training, such as BatchNorm's running mean, must be saved."
+        ).format(n=len(saved)),
+        _(
+            "This model keeps no mask at all: it tells the kernel “causal”, or makes the mask on the "
+            "device of the tokens when it is needed."
+        ),
+    )
+    everything = {id(p) for p in model.parameters()}
+    findings = (
+        Finding.near(
+            _("buffers among the parameters"), sum(f.is_parameter for f in of_buffers.values()), 0, 0
+        ),
+        Finding.near(_("buffers with a gradient"), sum(f.needs_gradient for f in of_buffers.values()), 0, 0),
+        Finding.near(_("buffers in the optimizer"), sum(f.in_optimizer for f in of_buffers.values()), 0, 0),
+        Finding.near(_("weights in the optimizer"), len(held & everything), len(everything), 0),
+        Finding.near(_("buffers in this run's file"), len(saved.keys() & buffers.keys()), 0, 0),
+        Finding.near(
+            _("buffers that move with the model"),
+            sum(f.moves for f in of_buffers.values()),
+            len(of_buffers),
+            0,
+        ),
+        Finding.near(_("plain attributes that move"), int(plain.moves), 0, 0),
+        Finding.near(
+            _("computed anew, largest difference"),
+            max((buffer - fresh[path]).abs().max().item() for path, buffer in buffers.items()),
+            0.0,
+            0.0,
+        ),
+    )
+
+    def draw() -> Plot:
+        from glassgpt.plots import heat_map, panels
+
+        tables = [(path, table[:32].mT) for path, table in buffers.items() if table.dim() == 2][:2]
+        picture, axes = panels(len(tables), across=1, size=(10, 3.6))
+        for at, (path, table) in zip(axes, tables, strict=True):
+            rows, columns = ([str(i) for i in range(n)] for n in table.shape)
+            heat_map(
+                table,
+                rows,
+                columns,
+                title=_("{path}: never trained").format(path=path),
+                row_title=_("frequency"),
+                column_title=_("position"),
+                cell_text=False,
+                limits=(-1.0, 1.0),
+                axes=at,
+            )
+        return picture
+
+    return Chapter("buffers", _(TITLE), body, findings, draw, _)
+
+
+def _with_buffers(subject: ChapterContext) -> Demo:
+    """The user's model where it has buffers, else the built-in GPT: learned positions are weights, no
+    buffers."""
+    own = subject.specimen("gpt", "seq2seq", "captioner", "encoder")
+    return (
+        own if any(True for _ in own.model.buffers()) else ChapterContext(seed=subject.seed).specimen("gpt")
+    )

@@ -1,0 +1,209 @@
+"""Chapter `graph`: attention is communication between the nodes of a directed graph.
+
+Here are the batch, the order of the nodes, and weights that depend on the text. What a mask cuts off is the
+chapter `mask`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from glassgpt.diagnose import Finding
+from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.context import ChapterContext, Demo
+from glassgpt.explain.influence import held_out, influence, reader
+from glassgpt.lens import token_labels
+from glassgpt.models import Encoder, Model
+from glassgpt.record import record
+
+if TYPE_CHECKING:
+    from glassgpt.plots import Plot
+
+TITLE = "Attention is communication: a directed graph without a notion of space"
+
+B, T = 3, 8
+ROUNDING = 1e6 * torch.finfo(torch.float64).eps
+"""Relative differences below it are float64 sums in another order: ε times terms, layers and gains."""
+ROUNDING_32 = 1e-4
+"""The same for weights of attention in float32, which lie between 0 and 1."""
+
+
+@dataclass(frozen=True)
+class Permuted:
+    """How far the output of a permuted input is from the permuted output, relative to the output's
+    norm."""
+
+    with_positions: float
+    without_positions: float
+    convolution: float
+
+
+@torch.no_grad()
+def permuted(encoder: Encoder, tokens: Tensor, order: Tensor, generator: torch.Generator) -> Permuted:
+    """Shuffle tokens (1, T) by `order` (T,) before a trained encoder, with its positions and without.
+
+    Beside it a Conv1d of the same width with random weights, over the same embeddings. All in float64.
+    """
+    model = copy.deepcopy(encoder).double()
+    C = model.config.n_embd
+    kernel = torch.randn(C, C, 3, generator=generator, dtype=torch.float64)
+
+    def attended(ids: Tensor) -> Tensor:
+        with record(model, "norm_f") as seen:
+            model.trunk(ids)
+        return seen["norm_f"]  # (1, T, C)
+
+    def convolved(ids: Tensor) -> Tensor:
+        return F.conv1d(model.wte(ids).mT, kernel, padding=1).mT  # (1, T, C)
+
+    def difference(f: Callable[[Tensor], Tensor]) -> float:
+        right = f(tokens)[:, order]
+        return ((f(tokens[:, order]) - right).norm() / right.norm()).item()
+
+    with_positions = difference(attended)
+    model.rope = model.wpe = None
+    return Permuted(with_positions, difference(attended), difference(convolved))
+
+
+@dataclass(frozen=True)
+class Edges:
+    """The weights of the head that two texts change most, as graphs: row t gathers from its columns."""
+
+    layer: int
+    head: int
+    weights: Tensor
+    """(2, T, T)."""
+
+    @property
+    def moved(self) -> float:
+        """The share of attention that points elsewhere in the other text, over all rows but the
+        first."""
+        return (self.weights[0] - self.weights[1]).abs().sum(-1)[1:].mean().item() / 2
+
+
+@torch.no_grad()
+def edges(model: Model, tokens: Tensor) -> Edges:
+    """Of all heads the one whose weights differ most between two texts (2, T)."""
+    with record(model, "blocks.*.attn.weights") as seen:
+        model.trunk(tokens)
+    weights = torch.stack(list(seen.values()))  # (L, 2, H, T, T)
+    moved = (weights[:, 0] - weights[:, 1]).abs().sum((-1, -2))  # (L, H)
+    layer, head = divmod(int(moved.argmax()), moved.shape[1])
+    return Edges(layer, head, weights[layer, :, head])
+
+
+def encoding_specimen(subject: ChapterContext) -> Demo:
+    """The user's encoder or translator where it has positions to take away, else the built-in
+    translator."""
+    own = subject.specimen("seq2seq", "encoder")
+    return (
+        own if own.model.config.position != "none" else ChapterContext(seed=subject.seed).specimen("seq2seq")
+    )
+
+
+def write(subject: ChapterContext, _: Translate) -> Chapter:
+    """The chapter, computed now."""
+    generator = subject.generator()
+    decoder, encoder = subject.specimen("gpt"), encoding_specimen(subject)
+    tokens = held_out(decoder, B, T, generator)
+    labels = [token_labels(decoder.tokenizer, row) for row in tokens.tolist()]
+    reach = influence(decoder.model, tokens, generator)  # (B, T, B, T)
+    graph = edges(decoder.model, tokens[:2])
+    read = held_out(encoder, 1, 2 * T, generator)
+    order = _shuffled(read[0], generator)
+    moved = permuted(reader(encoder), read, order, generator)
+    texts = ["".join(row).replace("\n", "⏎") for row in labels]
+    letters = token_labels(encoder.tokenizer, read[0].tolist())
+
+    body = (
+        _(
+            "Take each token as a node of a directed graph. In a layer of attention every node gathers "
+            "from the nodes that point to it: a weighted sum of what they offer. Below are three texts "
+            "of {name}, run through it as one batch, and the gradient of every output with respect to "
+            "every input, which is 0 exactly where nothing was heard."
+        ).format(name=decoder.name),
+        Grid.of(
+            _("gradient of the row's output with respect to the column's input"),
+            texts,
+            texts,
+            reach.sum((1, 3)),
+        ),
+        _(
+            "Nothing crosses the batch: each of the {B} texts is a graph of its own, and the batch "
+            "only lets the processor work on {B} graphs at once. Within a text there are {n} edges "
+            "that a node may use: T(T + 1)/2 for T = {T}, since this is a decoder and no node hears "
+            "what comes after it."
+        ).format(B=B, n=tokens.shape[1] * (tokens.shape[1] + 1) // 2, T=tokens.shape[1]),
+        _(
+            "The edges carry weights, and the weights come from the data: query times key. In layer "
+            "{layer}, head {head}, the same head on the first two texts points {moved:.0%} of its "
+            "attention elsewhere. A convolution has its weights once and for all, the same for each "
+            "text."
+        ).format(layer=graph.layer, head=graph.head, moved=graph.moved),
+        *(
+            Grid.of(
+                _("who gathers (row) from whom (column), text {n}").format(n=i + 1),
+                labels[i],
+                labels[i],
+                graph.weights[i],
+            )
+            for i in range(2)
+        ),
+        _(
+            "A graph has no notion of space: nodes have no places, only neighbors. The encoder of "
+            "{name} reads “{text}” and the same {T} tokens shuffled, “{shuffled}”. Without its "
+            "positions the outputs are shuffled likewise and otherwise the same (relative difference "
+            "{blind:.1e}: rounding); with them they differ by {seen:.0%}. So positions must be put in, "
+            "and a model without them cannot tell an order. A convolution of the same width differs by "
+            "{conv:.0%}: its weights belong to “one to the left”, “here”, “one to the right”, so space "
+            "is built into it."
+        ).format(
+            name=encoder.name,
+            text="".join(letters),
+            shuffled="".join(letters[i] for i in order.tolist()),
+            T=read.shape[1],
+            blind=moved.without_positions,
+            seen=moved.with_positions,
+            conv=moved.convolution,
+        ),
+    )
+    across = reach[~torch.eye(B, dtype=torch.bool)[:, None, :, None].expand_as(reach)]
+    within = reach[torch.arange(B), :, torch.arange(B)]  # (B, T, T)
+    findings = (
+        Finding.near(_("largest gradient across the batch"), across.max().item(), 0.0, 0.0),
+        Finding.near(
+            _("largest gradient from a later position (decoder)"), within.triu(1).max().item(), 0.0, 0.0
+        ),
+        Finding.at_least(_("attention that another text points elsewhere"), graph.moved, ROUNDING_32),
+        Finding.at_most(_("encoder without positions, shuffled input"), moved.without_positions, ROUNDING),
+        Finding.at_least(_("encoder with positions, shuffled input"), moved.with_positions, ROUNDING),
+        Finding.at_least(_("convolution, shuffled input"), moved.convolution, ROUNDING),
+    )
+
+    def draw() -> Plot:
+        return _picture(graph, labels, _)
+
+    return Chapter("graph", _(TITLE), body, findings, draw, _)
+
+
+def _shuffled(ids: Tensor, generator: torch.Generator) -> Tensor:
+    """An order of the places (T,) in which the first neighbors are neighbors no more."""
+    order = torch.randperm(len(ids), generator=generator)
+    return order if (ids[order] != ids).any() else torch.arange(len(ids)).flip(0)
+
+
+def _picture(graph: Edges, labels: list[list[str]], _: Translate) -> Plot:
+    from glassgpt.plots import attention_graph, panels
+
+    title = _("one head, two texts: who gathers from whom (layer {layer}, head {head})")
+    picture, axes = panels(2, across=1, size=(8, 3.4), title=title.format(layer=graph.layer, head=graph.head))
+    for at, weights, names in zip(axes, graph.weights, labels, strict=False):
+        attention_graph(weights, names, axes=at)
+    return picture

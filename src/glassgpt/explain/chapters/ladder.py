@@ -1,0 +1,261 @@
+"""Chapter `ladder`: from a bigram table to a GPT, one step at a time, on the same text for the same time.
+
+Each rung is trained now, from fresh weights. How far a rung comes depends on the machine and on the seconds
+that it is given; what no rung can do, the bigram below all, does not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from glassgpt.config import ModelConfig, OptimConfig
+from glassgpt.diagnose import Finding
+from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.context import ChapterContext, Demo
+from glassgpt.models import Bigram, build
+from glassgpt.nn import Attention, AttnMask, Block
+from glassgpt.train import make_optimizers, set_lr
+
+if TYPE_CHECKING:
+    from glassgpt.plots import Plot
+
+TITLE = "The ladder: from a bigram table to a GPT"
+T, B = 32, 16
+N_MEASURED = 2048
+"""Held-out tokens on which every rung is measured."""
+ALIKE = 20
+"""Steps after which all rungs have read the same text."""
+
+
+@dataclass
+class Climb:
+    """What became of one rung: losses in nats per token on text that was held out."""
+
+    name: str
+    n_params: int
+    seconds: list[float]
+    losses: list[float]
+    """At these seconds, the first before any step."""
+    alike: float = math.nan
+    """After as many steps as every rung has made."""
+    steps: int = 0
+
+
+class Rung(nn.Module):
+    """Embedding, positions, one layer of something, head: what stands between a table and a GPT."""
+
+    def __init__(self, config: ModelConfig, n_vocab: int, layer: Attention | Block) -> None:
+        super().__init__()
+        self.wte = nn.Embedding(n_vocab, config.n_embd)
+        self.wpe = nn.Embedding(config.block_size, config.n_embd)
+        self.layer = layer
+        self.lm_head = nn.Linear(config.n_embd, n_vocab, bias=False)
+        for table in (self.wte, self.wpe):
+            nn.init.normal_(table.weight, std=0.5)
+        nn.init.zeros_(self.lm_head.weight)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, T) -> (B, T, V)."""
+        places = torch.arange(tokens.shape[1], device=tokens.device)
+        x = self.wte(tokens) + self.wpe(places)  # (B, T, C)
+        return self.lm_head(self.layer(x, mask=AttnMask.causal(tokens.shape[1])))
+
+
+def rungs(n_vocab: int) -> dict[str, nn.Module]:
+    """A bigram, one head, four heads, a block, and a GPT of GPT-2's kind with two blocks."""
+    shape = dict(preset="gpt2", size="nano", block_size=T)
+    one, four = ModelConfig.model_validate({**shape, "n_head": 1}), ModelConfig.model_validate(shape)
+    return {
+        "bigram": build(ModelConfig.model_validate(dict(family="bigram")), n_vocab),
+        "head": Rung(one, n_vocab, Attention(one)),
+        "heads": Rung(four, n_vocab, Attention(four)),
+        "block": Rung(four, n_vocab, Block(four)),
+        "gpt": build(four, n_vocab),
+    }
+
+
+def climb(name: str, model: nn.Module, train: Tensor, val: Tensor, seconds: float, seed: int) -> Climb:
+    """Train a rung for some seconds, in which its rate falls to zero, and measure it five times meanwhile.
+
+    The first steps are made at the full rate, so that after them all rungs can be compared. train and val:
+    (n,) token ids. The seconds of measuring do not count.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    optimizers = make_optimizers(
+        model, OptimConfig(lr=0.1 if isinstance(model, Bigram) else 0.02, muon_lr=0.05)
+    )
+    found = Climb(name, sum(p.numel() for p in model.parameters()), [0.0], [loss_on(model, val)])
+    spent, marks = 0.0, [seconds * share for share in (0.1, 0.25, 0.5, 0.75, 1.0)]
+    while marks or found.steps < ALIKE:
+        start = time.perf_counter()
+        set_lr(optimizers, max(0.0, 1 - spent / seconds) if found.steps >= ALIKE else 1.0)
+        _step(model, optimizers, _draw_tokens(train, generator))
+        spent, found.steps = spent + time.perf_counter() - start, found.steps + 1
+        if found.steps == ALIKE:
+            found.alike = loss_on(model, val)
+        if marks and spent >= marks[0]:
+            marks = [mark for mark in marks if mark > spent]
+            found.seconds.append(spent)
+            found.losses.append(loss_on(model, val))
+    return found
+
+
+def _draw_tokens(train: Tensor, generator: torch.Generator) -> Tensor:
+    """(B, T + 1): windows from anywhere in the text."""
+    places = torch.randint(len(train) - T, (B, 1), generator=generator) + torch.arange(T + 1)
+    return train[places]
+
+
+def _step(model: nn.Module, optimizers: dict[str, Optimizer], tokens: Tensor) -> None:
+    loss = F.cross_entropy(model(tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten())
+    for optimizer in optimizers.values():
+        optimizer.zero_grad()
+    loss.backward()
+    for optimizer in optimizers.values():
+        optimizer.step()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Models this small gain nothing from a second one, and beside other work lose much by waiting for it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@torch.no_grad()
+def loss_on(model: nn.Module, val: Tensor) -> float:
+    """Nats per token on (n,) tokens, read in windows of T."""
+    rows = (len(val) - 1) // T
+    tokens, targets = val[: rows * T].view(rows, T), val[1 : rows * T + 1].view(rows, T)
+    return F.cross_entropy(model(tokens).flatten(0, 1), targets.flatten()).item()
+
+
+def pair_entropy(val: Tensor, n_vocab: int) -> float:
+    """Nats per token that remain when each token is known and its successor is not, on this very text.
+
+    No table of pairs, however trained, can cost less on it: it would have to know the text's own counts.
+    """
+    rows = (len(val) - 1) // T * T
+    pairs = torch.bincount(val[:rows] * n_vocab + val[1 : rows + 1], minlength=n_vocab**2).double()
+    counts = pairs.view(n_vocab, n_vocab)
+    return -(
+        torch.special.xlogy(counts, counts / counts.sum(1, keepdim=True).clamp(min=1)).sum() / rows
+    ).item()
+
+
+def texts(specimen: Demo) -> tuple[Tensor, Tensor]:
+    """Training tokens and held-out ones, as int64."""
+    data = specimen.tokens
+    train = torch.from_numpy(np.asarray(data.train.ids[:1_000_000], np.int64))
+    return train, torch.from_numpy(np.asarray(data.val.ids[: N_MEASURED + 1], np.int64))
+
+
+def write(subject: ChapterContext, _: Translate) -> Chapter:
+    """The chapter, computed now."""
+    specimen = subject.specimen("gpt", "bigram", "encoder")
+    train, val = texts(specimen)
+    V = specimen.tokenizer.n_vocab
+    torch.manual_seed(subject.seed)
+    names = {
+        "bigram": _("bigram table"),
+        "head": _("one attention head"),
+        "heads": _("four heads"),
+        "block": _("a block"),
+        "gpt": _("a GPT of two blocks"),
+    }
+    seconds, seed = subject.seconds, subject.seed
+    with one_thread():
+        climbs = [climb(names[key], model, train, val, seconds, seed) for key, model in rungs(V).items()]
+    least = pair_entropy(val, V)
+    return Chapter(
+        "ladder",
+        _(TITLE),
+        (*_text(_, specimen, climbs, least, seconds), _table(_, climbs, seconds)),
+        _findings(_, climbs, least, V),
+        lambda: _draw(_, climbs, least),
+        _,
+    )
+
+
+def _text(_: Translate, specimen: Demo, climbs: Sequence[Climb], least: float, seconds: float) -> list[str]:
+    return [
+        _(
+            "Five models learn the same text ({name}), each for {seconds:g} seconds, from fresh weights. "
+            "Each rung adds one thing to the one before."
+        ).format(name=specimen.name, seconds=seconds),
+        _(
+            "The bigram is a table: the next token from this one alone. On the {n:,} held-out tokens no "
+            "such table can cost less than {least:.2f} nats, however long it learns: that is what the pairs "
+            "of this very text leave open. Whoever wants less has to look further back."
+        ).format(n=N_MEASURED, least=least),
+        _(
+            "One head lets each token gather from those before it, by weights that depend on both. Four "
+            "heads gather from four places at once, each in a quarter of the width. A block adds the "
+            "residual stream, so that a token keeps what it knew, and an MLP, which works on what was "
+            "gathered. A GPT is blocks upon blocks, with a norm before the head."
+        ),
+        _(
+            "After the same {alike} steps, which read the same text, the table has learned least: each of "
+            "its rows learns only when its own token comes, while the others share what they learn. But more "
+            "parts take more time: the GPT made {fewest:,} steps, the table {most:,}, and after {seconds:g} "
+            "seconds {best} is ahead. Given little time simple rungs are; given more (--seconds 10, for each "
+            "rung) they come to their end, and the table even gets worse, having learned rare pairs by heart."
+        ).format(
+            alike=ALIKE,
+            fewest=climbs[-1].steps,
+            most=climbs[0].steps,
+            seconds=seconds,
+            best=min(climbs, key=lambda climb: climb.losses[-1]).name,
+        ),
+    ]
+
+
+def _table(_: Translate, climbs: Sequence[Climb], seconds: float) -> Grid:
+    rows = [(c.losses[0], c.alike, c.losses[-1]) for c in climbs]
+    columns = (_("before"), _("after {n} steps").format(n=ALIKE), _("after {s:g} seconds").format(s=seconds))
+    name = _("{name} ({params:.0f} k weights, {steps:,} steps)")
+    names = [name.format(name=c.name, params=c.n_params / 1000, steps=c.steps) for c in climbs]
+    return Grid(_("nats per held-out token"), names, columns, rows, decimals=2, shade=False)
+
+
+def _findings(_: Translate, climbs: Sequence[Climb], least: float, V: int) -> tuple[Finding, ...]:
+    """ln V and the least of a table are exact; that rows learn alone shows in any 20 steps."""
+    bigram, heads, gpt = climbs[0], climbs[2], climbs[-1]
+    behind = max(c.alike for c in climbs[1:]) - bigram.alike
+    last = Finding.at_most(_("the GPT: below any table of pairs, nats"), gpt.losses[-1], least)
+    if last.verdict != "ok":  # no theory says how soon
+        advice = _("only {n} steps in that time: give more with --seconds").format(n=gpt.steps)
+        last = Finding(last.name, last.observed, last.expected, "unclear", advice)
+    return (
+        Finding.near(_("four heads before any step: ln V, nats"), heads.losses[0], math.log(V), within=1e-3),
+        Finding.at_least(_("the bigram: not below what pairs leave open, nats"), bigram.losses[-1], least),
+        Finding.at_most(_("others less the bigram after the same steps, nats"), behind, 0.0),
+        last,
+    )
+
+
+def _draw(_: Translate, climbs: Sequence[Climb], least: float) -> Plot:
+    from glassgpt.plots import lines
+
+    end = max(c.seconds[-1] for c in climbs)
+    return lines(
+        {c.name: (c.seconds, c.losses) for c in climbs},
+        x_title=_("seconds of training"),
+        y_title=_("nats per held-out token"),
+        expected={_("least for any table of pairs"): ([0.0, end], [least, least])},
+    )

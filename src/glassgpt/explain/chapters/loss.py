@@ -1,0 +1,182 @@
+"""Chapter `loss`: what a model costs that knows nothing, and why a fresh table costs more than that.
+
+−ln p of the target; ln V for a uniform guess over V tokens; about ln V + σ²/2 for logits drawn from N(0, σ²).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from glassgpt.diagnose import Finding, expected_initial_loss, initial_loss_noise
+from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.context import ChapterContext, Demo
+from glassgpt.models import build
+
+if TYPE_CHECKING:
+    from glassgpt.plots import Plot
+
+TITLE = "What a guess costs: cross-entropy before any training"
+
+V = 65
+"""Characters of tinyshakespeare, as in the notes."""
+N_TABLES = 300
+N_TARGETS = 32
+SIGMAS = 4
+"""Standard errors that a measurement may be off: one in 16,000 is, by chance."""
+IN_THE_NOTES = 4.87
+
+
+def table_losses(n_tables: int, n_targets: int, generator: torch.Generator) -> Tensor:
+    """The loss of fresh V × V tables of N(0, 1) logits, each on a batch of random tokens: (n_tables,)."""
+    tables = torch.randn(n_tables, V, V, generator=generator)
+    tokens, targets = torch.randint(V, (2, n_tables, n_targets), generator=generator)
+    logits = tables[torch.arange(n_tables)[:, None], tokens]  # (n_tables, n_targets, V)
+    return F.cross_entropy(logits.mT, targets, reduction="none").mean(1)
+
+
+@dataclass(frozen=True)
+class Initial:
+    """The loss of a model with fresh weights, taken apart: `total` = `normalizer` − `target_logit`."""
+
+    n_tokens: int
+    n_vocab: int
+    variance: float
+    """Of the logits of one token, by the scheme of the first weights."""
+    normalizer: float
+    """The mean of ln Σ exp(z)."""
+    target_logit: float
+    """The mean logit of the right token."""
+
+    @property
+    def total(self) -> float:
+        return self.normalizer - self.target_logit
+
+
+@torch.inference_mode()
+def initial_loss(specimen: Demo, seed: int, n_tokens: int = 2048) -> Initial:
+    """The loss that a run began with: its model built anew, on the text that it was measured on."""
+    torch.manual_seed(seed)
+    fresh = build(specimen.model.config, specimen.tokenizer.n_vocab).eval()
+    ids = torch.from_numpy(specimen.tokens.val.ids[: n_tokens + 1].astype("int64"))
+    T = min(fresh.config.block_size, len(ids) - 1)
+    rows = (len(ids) - 1) // T
+    tokens, targets = ids[: rows * T].view(rows, T), ids[1 : rows * T + 1].view(rows, T)
+    z = fresh(tokens)  # (rows, T, V)
+    right = z.gather(-1, targets[..., None])
+    return Initial(
+        n_tokens=targets.numel(),
+        n_vocab=z.shape[-1],
+        variance=fresh.expected_logit_variance(),
+        normalizer=z.logsumexp(-1).mean().item(),
+        target_logit=right.mean().item(),
+    )
+
+
+def write(subject: ChapterContext, _: Translate) -> Chapter:
+    """The chapter, computed now."""
+    losses = table_losses(N_TABLES, N_TARGETS, subject.generator())
+    uniform = F.cross_entropy(torch.zeros(1, V), torch.tensor([0])).item()
+    expected = expected_initial_loss(V, 1.0) - (math.e - 1) / (2 * V)
+    noise = initial_loss_noise(N_TARGETS, 1.0)
+    specimen = subject.specimen("gpt", "bigram")
+    own = initial_loss(specimen, subject.seed)
+    own_expected = expected_initial_loss(own.n_vocab, own.variance)
+    own_noise = 0.02 + SIGMAS * initial_loss_noise(own.n_tokens, own.variance)
+
+    body = (
+        _(
+            "The loss of a prediction is −ln p, where p is the probability that was given to the token that "
+            "came. Whoever gives each of V tokens the same p = 1/V pays ln V: for the {V} characters of "
+            "tinyshakespeare {uniform:.2f} nats."
+        ).format(V=V, uniform=math.log(V)),
+        _(
+            "A fresh bigram table costs more. Its logits are drawn from N(0, 1): it knows nothing, yet "
+            "it is confident, at random. The loss is ln Σ exp(z) − z of the target. The second term is 0 on "
+            "average. In the first, the mean of exp(z) is exp(σ²/2), so the whole is about ln V + σ²/2 = "
+            "{uniform:.2f} + 0.50 = {rough:.2f}; the logarithm of a sum of only {V} terms lies a little "
+            "lower, at {expected:.2f}."
+        ).format(V=V, uniform=math.log(V), rough=math.log(V) + 0.5, expected=expected),
+        _(
+            "One batch of {n} tokens says little: its standard error is σ/√{n} = {noise:.2f}. The "
+            "{notes} of the notes is one such batch, {z:.1f} standard errors above the mean. Of the "
+            "{n_tables} batches drawn just now, each from a table of its own, {above:.0%} cost at least that."
+        ).format(
+            n=N_TARGETS,
+            noise=noise,
+            notes=IN_THE_NOTES,
+            z=(IN_THE_NOTES - expected) / noise,
+            n_tables=N_TABLES,
+            above=(losses >= IN_THE_NOTES).float().mean().item(),
+        ),
+        _(
+            "And {name}: its model, built anew with fresh weights, has a vocabulary of {V} tokens; its "
+            "first logits have the variance {variance:.3g}."
+        ).format(name=specimen.name, V=own.n_vocab, variance=own.variance),
+        Grid(
+            _("the first loss, taken apart"),
+            (_("measured"), _("expected")),
+            ("ln Σ exp(z)", _("z of the target"), _("loss"), "ln V", "σ²/2"),
+            (
+                (own.normalizer, own.target_logit, own.total, math.nan, math.nan),
+                (own_expected, 0.0, own_expected, math.log(own.n_vocab), own.variance / 2),
+            ),
+            decimals=3,
+            shade=False,
+        ),
+    )
+    findings = (
+        Finding.near(_("a uniform guess over 65 tokens, nats"), uniform, math.log(V), 1e-5),
+        Finding.near(
+            _("mean of 300 fresh tables, nats"),
+            losses.mean().item(),
+            expected,
+            SIGMAS * noise / math.sqrt(N_TABLES),
+        ),
+        Finding.near(
+            _("noise of a batch of 32 tokens, nats"),
+            losses.std().item(),
+            noise,
+            SIGMAS * noise / math.sqrt(2 * N_TABLES) + 0.01 * noise,
+        ),
+        Finding.near(
+            _("first loss of this model, nats"),
+            own.total,
+            own_expected,
+            own_noise,
+            _("look at how its weights are initialized, and whether a training step came before"),
+        ),
+    )
+
+    return Chapter("loss", _(TITLE), body, findings, lambda: _draw(_, losses, expected, noise), _)
+
+
+def _draw(_: Translate, losses: Tensor, expected: float, noise: float) -> Plot:
+    """How often a batch of a fresh table costs how much, beside what theory expects."""
+    from glassgpt.plots import lines
+
+    counts, edges = np.histogram(losses.numpy(), bins=24, range=(4.0, 5.4), density=True)
+    centers = (edges[:-1] + edges[1:]) / 2
+    normal = np.exp(-(((centers - expected) / noise) ** 2) / 2) / (noise * math.sqrt(2 * math.pi))
+    top = 1.1 * max(counts.max(), normal.max())
+    batches = _("{n_tables} fresh tables, a batch of {n} tokens each").format(n_tables=N_TABLES, n=N_TARGETS)
+    marks = {
+        _("a uniform guess: {loss:.2f}"): math.log(V),
+        _("expected of a fresh table: {loss:.2f}"): expected,
+        _("the batch of the notes: {loss:.2f}"): IN_THE_NOTES,
+    }
+    upright = {name.format(loss=at): ([at, at], [0.0, top]) for name, at in marks.items()}
+    picture = lines(
+        {batches: (centers, counts), **upright},
+        expected={batches: (centers, normal)},
+        x_title=_("loss of the batch, nats"),
+        y_title=_("density"),
+    )
+    picture.axes[0].set_ylim(0.0, 1.75 * top)  # room for the legend
+    return picture

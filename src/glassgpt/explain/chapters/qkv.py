@@ -1,0 +1,234 @@
+"""Chapter `qkv`: one matrix product makes queries, keys and values.
+
+(T, C) @ (C, 3C) → (T, 3C), the shape of GPT-2 small, then the same in a trained model, with grouped queries
+and in cross-attention. Times are shown, and no claim is made of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from glassgpt.config import ModelConfig
+from glassgpt.diagnose import Finding
+from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.context import ChapterContext
+from glassgpt.explain.influence import held_out
+from glassgpt.models import Model
+from glassgpt.nn import Attention
+from glassgpt.record import record
+
+if TYPE_CHECKING:
+    from glassgpt.plots import Plot
+
+TITLE = "Queries, keys and values from one matrix"
+
+T, C = 6, 768
+"""As in the notes: GPT-2 small."""
+REPEATS = 15
+
+
+@dataclass(frozen=True)
+class Fused:
+    """One product and its parts made one by one."""
+
+    whole: Tensor
+    """(T, rows)."""
+    error: float
+    """The largest difference between the two, in units of what float rounding allows: at most 1."""
+
+
+def compare(x: Tensor, weight: Tensor, bias: Tensor | None, widths: Sequence[int]) -> Fused:
+    """x (T, C) times all rows of weight (rows, C) at once, and times each group of rows by itself.
+
+    A sum of n products is off by at most n·u·Σ|x||w|, u half of ε, whatever its order: so two of them
+    differ by at most twice as much. Source: Higham 2002, section 3.1.
+    """
+    whole = F.linear(x, weight, bias)
+    biases = [None] * len(widths) if bias is None else bias.split(list(widths))
+    parts = [F.linear(x, w, b) for w, b in zip(weight.split(list(widths)), biases, strict=True)]
+    size = F.linear(x.abs(), weight.abs(), None if bias is None else bias.abs())
+    allowed = (x.shape[-1] + 1) * torch.finfo(x.dtype).eps * size
+    error = ((whole - torch.cat(parts, dim=-1)).abs() / allowed.clamp(min=torch.finfo(x.dtype).tiny)).max()
+    return Fused(whole, error.item())
+
+
+def widths(attention: Attention) -> list[int]:
+    """Rows of the matrix for queries, keys and values."""
+    return [n * attention.head_dim for n in (attention.n_head, attention.n_kv_head, attention.n_kv_head)]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The first block's attention at work on a text (1, T)."""
+
+    x: Tensor
+    """(T, C): what it is given."""
+    fused: Fused
+    values: float
+    """The largest difference between the last columns of the product and the values that the kernel was
+    given."""
+
+
+@torch.no_grad()
+def watch(model: Model, tokens: Tensor) -> Seen:
+    """Catch what goes into the first attention and the values that come out of its matrix."""
+    block = model.get_submodule("blocks.0")
+    attention: Attention = block.get_submodule("attn")  # pyright: ignore[reportAssignmentType]
+    with record(model, ["blocks.0.resid_pre", "blocks.0.attn.v"]) as seen:
+        model.trunk(tokens)
+    x = block.get_submodule("norm_1")(seen["blocks.0.resid_pre"])[0]  # (T, C)
+    fused = compare(x, attention.qkv.weight, attention.qkv.bias, widths(attention))
+    v = seen["blocks.0.attn.v"][0].transpose(0, 1).flatten(1)  # (H_kv, T, D) -> (T, H_kv · D)
+    return Seen(x, fused, (fused.whole[:, -v.shape[1] :] - v).abs().max().item())
+
+
+@torch.no_grad()
+def cross_values(model: Model, tokens: Tensor, source: Tensor) -> float:
+    """How far a decoder's cross values are from the matrix's value rows times the memory, at most,
+    relatively."""
+    attention: Attention = model.get_submodule("blocks.0.cross_attn")  # pyright: ignore[reportAssignmentType]
+    memory = model.encode(source)
+    assert memory is not None
+    with record(model, "blocks.0.cross_attn.v") as seen:
+        model(tokens, memory=memory)
+    v = seen["blocks.0.cross_attn.v"][0].transpose(0, 1).flatten(1)  # (S, H_kv · D)
+    n = widths(attention)[2]
+    bias = None if attention.qkv.bias is None else attention.qkv.bias[-n:]
+    expected = F.linear(memory.states[0], attention.qkv.weight[-n:], bias)
+    return ((v - expected).norm() / expected.norm()).item()
+
+
+def microseconds(run: Callable[[], object]) -> float:
+    """The median time of a call."""
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return median(times) * 1e6
+
+
+def write(subject: ChapterContext, _: Translate) -> Chapter:
+    """The chapter, computed now."""
+    generator = subject.generator()
+    x, weight = torch.randn(T, C, generator=generator), torch.randn(3 * C, C, generator=generator) * C**-0.5
+    small = compare(x, weight, None, [C, C, C])
+    decoder, pair = subject.specimen("gpt"), subject.specimen("seq2seq")
+    seen = watch(decoder.model, held_out(decoder, 1, T, generator))
+    own: Attention = decoder.model.get_submodule("blocks.0.attn")  # pyright: ignore[reportAssignmentType]
+    batch = pair.examples.val.batch(torch.randint(len(pair.examples.val), (1,), generator=generator).numpy())
+    assert batch.source is not None
+    crossed = cross_values(pair.model, batch.tokens, batch.source)
+    look: Attention = pair.model.get_submodule("blocks.0.cross_attn")  # pyright: ignore[reportAssignmentType]
+    shapes = {
+        "GPT-2 small": _made(12, None),
+        _("the same, 4 heads for keys and values"): _made(12, 4),
+        decoder.name: own,
+        _("{name}, cross-attention").format(name=pair.name): look,
+    }
+    grouped = shapes[_("the same, 4 heads for keys and values")]
+
+    body = (
+        _(
+            "Each token needs a query, a key and a value: three matrices of C × C, three products with "
+            "the same x. Put the three side by side and one product makes all of it: (T, C) @ (C, 3C) "
+            "→ (T, 3C), which is then cut in three. For T = {T} and C = {C}, as in GPT-2 small: ({T}, "
+            "{C}) @ ({C}, {wide}) → ({T}, {wide})."
+        ).format(T=T, C=C, wide=3 * C),
+        _(
+            "Nothing else changes. Every column of the result is x times one column of the matrix and "
+            "knows nothing of its neighbors; so product and cut give the numbers of the three "
+            "products, up to the order in which a processor adds. The largest difference here is "
+            "{error:.2g} times what float32 rounding allows."
+        ).format(error=small.error),
+        _(
+            "Why do it? The multiplications are as many as before; what is saved are two of three "
+            "calls and two of three readings of x. Whether that is faster depends on the machine, and "
+            "here it may not be: medians of {n} calls just now."
+        ).format(n=REPEATS),
+        _times(weight, generator, _),
+        _(
+            "So does {name}: its first block holds one matrix of {rows} rows. With grouped queries "
+            "several query heads share one key and value head, so the matrix has (H + 2·H_kv)·D rows "
+            "and not 3C. Cross-attention keeps the one matrix too: its query rows act on x, its key "
+            "and value rows on the memory."
+        ).format(name=decoder.name, rows=own.qkv.weight.shape[0]),
+        Grid(
+            _("the matrix of one attention"),
+            list(shapes),
+            ("H", "H_kv", "D", "C", _("rows")),
+            [
+                [a.n_head, a.n_kv_head, a.head_dim, a.qkv.in_features, a.qkv.out_features]
+                for a in shapes.values()
+            ],
+            decimals=0,
+            shade=False,
+        ),
+    )
+    findings = (
+        Finding.near(_("columns of the product, GPT-2 small"), small.whole.shape[1], 2304, 0),
+        Finding.at_most(_("one product ↔ three, in units of float rounding"), small.error, 1.0),
+        Finding.at_most(_("the same in this model's first attention"), seen.fused.error, 1.0),
+        Finding.at_most(_("last columns of the product ↔ the values that the head used"), seen.values, 1e-5),
+        Finding.near(
+            _("rows with grouped queries, 12 heads and 4"), grouped.qkv.out_features, (12 + 2 * 4) * 64, 0
+        ),
+        Finding.at_most(_("cross-attention: value rows × memory ↔ the values used"), crossed, 1e-5),
+    )
+
+    def draw() -> Plot:
+        from glassgpt.plots import heat_map, panels
+
+        parts = torch.tensor(widths(own))
+        centers = (parts.cumsum(0) - parts / 2 - 0.5).tolist()
+        picture, axes = panels(3, across=1, size=(11, 2.6))
+        for at, values, title in (
+            (axes[0], seen.x, _("x: a row for each token")),
+            (axes[1], own.qkv.weight.detach().mT, _("the matrix of queries, keys and values")),
+            (axes[2], seen.fused.whole, _("their product")),
+        ):
+            rows, columns = ([""] * n for n in values.shape)
+            heat_map(values, rows, columns, title=title, cell_text=False, axes=at)
+            at.set(xticks=[], yticks=[])
+        for at in axes[1:]:
+            at.set_xticks(centers, ["Q", "K", "V"], fontsize=12, rotation=0)
+        return picture
+
+    return Chapter("qkv", _(TITLE), body, findings, draw, _)
+
+
+def _made(n_head: int, n_kv_head: int | None) -> Attention:
+    """An attention of the width of GPT-2 small; shapes only, no memory is taken."""
+    settings = {"preset": "gpt2", "n_embd": C, "n_head": n_head, "n_kv_head": n_kv_head}
+    with torch.device("meta"):
+        return Attention(ModelConfig.model_validate(settings))
+
+
+def _times(weight: Tensor, generator: torch.Generator, _: Translate) -> Grid:
+    """Time of one product and of three, for few tokens and for many."""
+    rows = []
+    for n in (T, 128):
+        x = torch.randn(n, C, generator=generator)
+        parts = [part.contiguous() for part in weight.split(C)]
+        rows.append(
+            [
+                microseconds(lambda x=x: F.linear(x, weight)),
+                microseconds(lambda x=x, parts=parts: [F.linear(x, part) for part in parts]),
+            ]
+        )
+    return Grid(
+        _("microseconds, C = 768"),
+        [_("{n} tokens").format(n=n) for n in (T, 128)],
+        (_("one product"), _("three products")),
+        rows,
+        decimals=0,
+        shade=False,
+    )

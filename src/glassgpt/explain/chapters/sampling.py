@@ -1,0 +1,248 @@
+"""Chapter `sampling`: draws beside the probabilities they come from, with and without replacement.
+
+How logits become probabilities is the chapter `temperature`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from glassgpt.diagnose import Finding
+from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.context import ChapterContext, Demo
+from glassgpt.explain.draws import CHANCE, SIGMAS, Fit, cells
+from glassgpt.explain.heads import visible
+from glassgpt.explain.predictions import TEXTS, read
+from glassgpt.generate import SamplingParams, multinomial, probabilities
+from glassgpt.lens import token_labels
+
+if TYPE_CHECKING:
+    from glassgpt.plots import Plot
+
+TITLE = "Drawing the next token"
+
+P = (0.2, 0.5, 0.3)
+ROWS = (P, (0.6, 0.1, 0.3))
+"""One distribution for each row of a matrix: the notes', and another to tell rows apart."""
+N = 4000
+"""Draws that are counted."""
+SHOWN = 8
+"""Tokens of the model that are counted one by one, at most."""
+
+
+def orders(p: Sequence[float]) -> dict[tuple[int, ...], float]:
+    """The probability of each order in which all ids can be drawn without replacement.
+
+    Of three: p_i · p_j / (1 − p_i), for the third is the one that is left.
+
+    >>> {order: round(share, 4) for order, share in orders([0.2, 0.5, 0.3]).items()}[1, 2, 0]
+    0.3
+    """
+    found = {}
+    for order in permutations(range(len(p))):
+        share, left = 1.0, 1.0
+        for id in order[:-1]:
+            share, left = share * p[id] / left, left - p[id]
+        found[order] = share
+    return found
+
+
+@dataclass(frozen=True)
+class Next:
+    """What a model sees coming after a text, and what was drawn: the likeliest first, the rest in one."""
+
+    text: str
+    """The end of what the model read."""
+    labels: list[str]
+    fit: Fit
+
+
+def next_token(specimen: Demo, n: int, generator: torch.Generator) -> Next | None:
+    """Draw the token after a held-out text n times; None where the model is sure that only one can come."""
+    place = read(specimen, generator)
+    p = probabilities(place.next[None], SamplingParams())[0]  # (V,)
+    counts = multinomial(p, n, replacement=True, generator=generator).bincount(minlength=len(p))
+    ids, rest = cells(p, n, SHOWN)
+    counted, shares = [*counts[ids].tolist()], [*p[ids].tolist()]
+    if p[rest].sum() > 0:
+        counted, shares = [*counted, int(counts[rest].sum())], [*shares, p[rest].sum().item()]
+    if len(counted) < 2:
+        return None
+    labels = token_labels(specimen.tokenizer, ids.tolist())
+    return Next(place.text, labels, Fit(tuple(counted), tuple(shares)))
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What was drawn from the notes' probabilities."""
+
+    one: list[int]
+    """3 ids without replacement."""
+    two: list[list[int]]
+    """2 ids with replacement, of each row of a matrix."""
+    orders: Fit
+    """Of N times 3 ids without replacement."""
+    rows: tuple[Fit, ...]
+    """Of N ids with replacement, of each row."""
+    whole: int
+    """How many of the N times all three ids came, each once."""
+    pairs: tuple[float, float]
+    """How often two ids were the same: with and without replacement."""
+
+
+def draw(generator: torch.Generator) -> Draws:
+    """Everything that the chapter draws from fixed probabilities."""
+    p, matrix = torch.tensor(P), torch.tensor(ROWS)
+    one = multinomial(p, 3, generator=generator).tolist()
+    two = multinomial(matrix, 2, replacement=True, generator=generator).tolist()
+    triples = multinomial(p.expand(N, -1), 3, generator=generator)  # (N, 3)
+    with_again = multinomial(p.expand(N, -1), 2, replacement=True, generator=generator)  # (N, 2)
+    ids = multinomial(matrix, N, replacement=True, generator=generator)  # (2, N)
+    counted = Counter(map(tuple, triples.tolist()))
+    expected = orders(P)
+    return Draws(
+        one,
+        two,
+        Fit(tuple(counted[order] for order in expected), tuple(expected.values())),
+        tuple(Fit(tuple(row.bincount(minlength=3).tolist()), of) for row, of in zip(ids, ROWS, strict=True)),
+        int((triples.sort(-1).values == torch.arange(3)).all(-1).sum()),
+        (_equal(with_again), _equal(triples[:, :2])),
+    )
+
+
+def _equal(pairs: Tensor) -> float:
+    """The share of rows (N, 2) with the same id twice."""
+    return (pairs[:, 0] == pairs[:, 1]).double().mean().item()
+
+
+def write(subject: ChapterContext, _: Translate) -> Chapter:
+    """The chapter, computed now."""
+    generator = subject.generator()
+    draws = draw(generator)
+    specimen = subject.specimen("gpt", "bigram")
+    seen = next_token(specimen, N, generator)
+    again = sum(p * p for p in P)
+    body: list[str | Grid] = [
+        _(
+            "A model does not say a token, it says how likely each one is; a token is then drawn. From "
+            "the probabilities {p}, {n} draws without replacement gave just now {one}. What was drawn "
+            "is taken out and the rest shared out anew, so three draws from three ids are always all "
+            "of them: only the order is chance. For a fourth draw nothing is left, and it is refused."
+        ).format(p=_list(P), n=len(P), one=draws.one),
+        _(
+            "Not every order is as likely as another: i first, then j, has the probability p_i · p_j / "
+            "(1 − p_i). Of {N:,} times three draws, counted and expected:"
+        ).format(N=N),
+        Grid(
+            _("order of three draws"),
+            (_("drawn"), _("expected")),
+            [" ".join(map(str, order)) for order in orders(P)],
+            (draws.orders.measured, draws.orders.shares),
+            decimals=3,
+        ),
+        _(
+            "With replacement an id can come again, and there is no end of draws. A matrix is drawn "
+            "from row by row: two draws from each of its two rows gave {two}. The same id twice from "
+            "{p} comes with the probability Σ p² = {again:.2f}; of {N:,} pairs it was {share:.3f}, "
+            "without replacement {without:.0f}."
+        ).format(two=draws.two, p=_list(P), again=again, N=N, share=draws.pairs[0], without=draws.pairs[1]),
+        Grid(
+            _("{N:,} draws with replacement").format(N=N),
+            [name for row in range(len(ROWS)) for name in _row_names(row, _)],
+            ("0", "1", "2"),
+            [row for fit in draws.rows for row in (fit.measured, fit.shares)],
+            decimals=3,
+        ),
+        *_of_model(specimen, seen, _),
+        _(
+            "How far may counts lie from n · p? Each has the standard error √(n p (1 − p)). Taken "
+            "together: χ² = Σ (counted − n p)² / (n p) is about the number of cells less one; the "
+            "bounds below are exceeded by chance one time in {odds:,}."
+        ).format(odds=round(1 / CHANCE / 1000) * 1000),
+    ]  # fmt: skip
+    findings = _findings(draws, seen, again, _)
+    return Chapter("sampling", _(TITLE), tuple(body), findings, lambda: _draw(_, draws, seen), _)
+
+
+def _list(numbers: Sequence[float]) -> str:
+    return "[" + ", ".join(f"{number:g}" for number in numbers) + "]"
+
+
+def _row_names(row: int, _: Translate) -> tuple[str, str]:
+    return _("row {row}, drawn").format(row=row), _("row {row}, expected").format(row=row)
+
+
+def _of_model(specimen: Demo, seen: Next | None, _: Translate) -> list[str | Grid]:
+    """The same with the probabilities of a model."""
+    if seen is None:
+        return [
+            _(
+                "A model's probabilities are such a vector, only longer. But here there is nothing to "
+                "draw, for {name} is sure of the next token; another --seed takes another text."
+            ).format(name=specimen.name)
+        ]
+    said = _(
+        "A model's probabilities are such a vector, only longer. Of {n} held-out texts this is the end "
+        "of the one after which {name} is least sure: “{text}”. Its {V} probabilities for what comes "
+        "next, and {N:,} draws from them:"
+    ).format(name=specimen.name, text=visible(seen.text), n=TEXTS, V=specimen.model.n_vocab, N=N)
+    grid = Grid(
+        _("next token"),
+        (_("drawn"), _("expected")),
+        _cells(seen, _),
+        (seen.fit.measured, seen.fit.shares),
+        decimals=3,
+    )
+    return [said, grid]
+
+
+def _cells(seen: Next, _: Translate) -> list[str]:
+    rest = [_("others")] if len(seen.fit.counts) > len(seen.labels) else []
+    return [*seen.labels, *rest]
+
+
+def _findings(draws: Draws, seen: Next | None, again: float, _: Translate) -> tuple[Finding, ...]:
+    found = [
+        Finding.near(_("3 draws without replacement with all 3 ids"), draws.whole, N, 0),
+        Finding.at_most(_("χ² of the six orders"), draws.orders.chi_square, draws.orders.bound),
+        *(
+            Finding.at_most(_("χ² of row {row}, with replacement").format(row=row), fit.chi_square, fit.bound)
+            for row, fit in enumerate(draws.rows)
+        ),
+        Finding.near(
+            _("same id twice, with replacement"), draws.pairs[0], again,
+            SIGMAS * math.sqrt(again * (1 - again) / N),
+        ),
+        Finding.near(_("same id twice, without replacement"), draws.pairs[1], 0.0, 0.0),
+    ]  # fmt: skip
+    if seen is not None:
+        name = _("χ² of the model's next token")
+        found.append(Finding.at_most(name, seen.fit.chi_square, seen.fit.bound))
+    return tuple(found)
+
+
+def _draw(_: Translate, draws: Draws, seen: Next | None) -> Plot:
+    """Shares that were drawn, as bars, and what was expected, as dashes over them."""
+    from glassgpt.plots import bars, label, panels
+
+    drawn, expected = _("drawn"), _("expected")
+    picture, axes = panels(1 if seen is None else 2, size=(6.4, 4.2))
+    names = [" ".join(map(str, order)) for order in orders(P)]
+    of = _("three draws without replacement from {p}").format(p=_list(P))
+    fits = [(names, draws.orders, of)]
+    if seen is not None:
+        fits.append(([label(cell) for cell in _cells(seen, _)], seen.fit, _("the model's next token")))
+    for at, (groups, fit, title) in zip(axes, fits, strict=True):
+        bars(
+            groups, {drawn: fit.measured}, expected={drawn: fit.shares}, expected_title=expected,
+            numbers=False, y_title=_("share"), title=title, axes=at,
+        )  # fmt: skip
+    return picture

@@ -1,0 +1,298 @@
+"""Chapter `scale`: why scores are divided by √d, measured over head sizes, and in a trained model.
+
+Variance, saturation of the softmax, and the gradient that it lets through, with the division and without.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from glassgpt.diagnose import Finding
+from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.context import ChapterContext, Demo
+from glassgpt.explain.heads import FAMILIES, Layer, part_of, watch
+from glassgpt.explain.influence import held_out
+from glassgpt.explain.predictions import entropy
+from glassgpt.models import Model, build
+
+if TYPE_CHECKING:
+    from glassgpt.plots import Plot
+
+TITLE = "Scaling by √d: keeping the softmax soft"
+
+SIZES = (8, 16, 32, 64, 128, 256)
+NOTES = 16
+"""The head size of the notes."""
+N, S = 512, 16
+"""Queries, each with so many keys of its own."""
+SIGMAS = 4
+LENGTH = 64
+SATURATED, SOFT, VANISHED = 0.85, 0.35, 0.1
+"""Bounds with room around what S = 16 normal scores give. With a standard deviation of 16 the largest lies
+0.48 · 16 above the second on average (order statistics), which leaves the rest about ln 2 / 7.7 = 0.09 of
+the weight; with 1 the largest weight is about 0.25, four times that of a uniform row. Of a gradient p (1 − p)
+half the rows then keep less than a hundredth."""
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """What a softmax makes of scores (N, S), and what it lets back through."""
+
+    variance: float
+    """Of the scores."""
+    largest: float
+    """The mean of each row's largest weight."""
+    entropy: float
+    """The mean of the rows, in nats."""
+    gradient: float
+    """The median length of a row's gradient at the scores, for a gradient of N(0, 1) at each weight."""
+    mean_gradient: float
+
+
+def softmax_of(scores: Tensor, upstream: Tensor) -> Softmax:
+    """Measure one softmax. scores and upstream, the gradient that arrives at the weights: (N, S)."""
+    z = scores.detach().requires_grad_()
+    p = z.softmax(-1)
+    (gradient,) = torch.autograd.grad(p, z, upstream)
+    lengths = gradient.norm(dim=-1)
+    p = p.detach()
+    return Softmax(
+        scores.var().item(), p.amax(-1).mean().item(), entropy(p).mean().item(),
+        lengths.median().item(), lengths.mean().item(),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Size:
+    """One head size: scores as they are, and divided by √d."""
+
+    d: int
+    plain: Softmax
+    scaled: Softmax
+    products: Tensor
+    """(N · d,): q times k, component by component, each pair of its own."""
+
+    @property
+    def deviation(self) -> float:
+        """How far the variance lies from d, in standard errors."""
+        return abs(self.plain.variance - self.d) / variance_error(self.d)
+
+
+def variance_error(d: int) -> float:
+    """The standard error of the variance of N · S scores, of which S share a query.
+
+    Given a query, its scores are N(0, |q|²). So the mean of their squares varies by that of |q|², which is
+    2d, over N, and by that of squares of a normal number, 2 E|q|⁴ = 2 (d² + 2d), over N · S.
+    """
+    return math.sqrt(2 * d / N + 2 * (d * d + 2 * d) / (N * S))
+
+
+def measure(d: int, generator: torch.Generator) -> Size:
+    """Queries and keys of N(0, 1) and size d."""
+    q = torch.randn(N, 1, d, generator=generator)
+    k = torch.randn(N, S, d, generator=generator)
+    upstream = torch.randn(N, S, generator=generator)
+    scores = (q @ k.mT)[:, 0]  # (N, 1, d) @ (N, d, S) -> (N, S)
+    products = (q[:, 0] * k[:, 0]).flatten()
+    return Size(d, softmax_of(scores, upstream), softmax_of(scores * d**-0.5, upstream), products)
+
+
+@dataclass(frozen=True)
+class Real:
+    """The attention of one layer on held-out text: means over its heads."""
+
+    q: float
+    """E[q²]."""
+    k: float
+    variance: float
+    """Of q · k, over the pairs that may look at each other."""
+    largest: float
+    """Mean of the largest weights, of queries that see at least half of the text."""
+    ratio: float
+    """The largest |q · k|, as a part of what QK-norm allows; NaN without it."""
+
+
+def real(layer: Layer, bound: float) -> Real:
+    """bound: what |q · k| cannot exceed, NaN where nothing bounds it."""
+    raw, allowed = layer.q @ layer.k.mT, layer.allowed  # (H, T, T)
+    sees = allowed.sum(-1) * 2 >= allowed.sum(-1).max()  # (H, T)
+    return Real(
+        layer.q.pow(2).mean().item(),
+        layer.k.pow(2).mean().item(),
+        torch.stack([head[may].var(correction=0) for head, may in zip(raw, allowed, strict=True)])
+        .mean()
+        .item(),
+        layer.weights.amax(-1)[sees].mean().item(),
+        raw.abs().max().item() / bound,
+    )  # fmt: skip
+
+
+def bound_of(model: Model, layer: int) -> float:
+    """The largest |q · k| that QK-norm allows: d · max |gain of q| · max |gain of k|; NaN without it.
+
+    The norm brings a vector to the length √d, its gains stretch that at most so far, and RoPE only turns it.
+    """
+    if not model.config.qk_norm:
+        return math.nan
+    gains = [model.get_parameter(f"blocks.{layer}.attn.{name}.weight") for name in ("q_norm", "k_norm")]
+    return model.config.head_dim * math.prod(gain.detach().abs().max().item() for gain in gains)
+
+
+def all_layers(model: Model, tokens: Tensor) -> list[Real]:
+    """Each layer of a model on a text (1, T)."""
+    return [real(layer, bound_of(model, at)) for at, layer in enumerate(watch(model, tokens))]
+
+
+def fresh(specimen: Demo, seed: int) -> Model:
+    """The part that is looked at, with weights as before training."""
+    torch.manual_seed(seed)
+    return part_of(build(specimen.model.config, specimen.model.n_vocab).eval())
+
+
+def write(subject: ChapterContext, _: Translate) -> Chapter:
+    """The chapter, computed now."""
+    generator = subject.generator()
+    sizes = [measure(d, generator) for d in SIZES]
+    notes, last = sizes[SIZES.index(NOTES)], sizes[-1]
+    specimen = subject.specimen(*FAMILIES)
+    tokens = held_out(specimen, 1, LENGTH, generator)
+    trained = all_layers(part_of(specimen.model), tokens)
+    before = all_layers(fresh(specimen, subject.seed), tokens)
+    body = (
+        _(
+            "Let all components of q and k be independent, with mean 0 and variance 1. Then Var(q_i "
+            "k_i) = E[q_i²] E[k_i²] = 1 · 1 = 1, and q · k, a sum of d of them, has the variance d. "
+            "For d = {d} it was {variance:.1f} just now, and {scaled:.2f} after division by √{d} = "
+            "{root:.0f}, which divides a variance by d."
+        ).format(d=NOTES, variance=notes.plain.variance, scaled=notes.scaled.variance, root=math.sqrt(NOTES)),
+        _table(_("q · k as it is"), [size.plain for size in sizes], _),
+        _table(_("q · k / √d"), [size.scaled for size in sizes], _),
+        _(
+            "Each of {N} queries has {S} keys. As the scores spread, the softmax saturates: the "
+            "largest weight nears 1, the entropy falls from ln {S} = {most:.2f} towards 0. Scaled, "
+            "neither depends on d."
+        ).format(N=N, S=S, most=math.log(S)),
+        _(
+            "Learning suffers. The derivative of weight i by score j is p_i (δ_ij − p_j), nearly 0 "
+            "where p is nearly one-hot. At d = {d} half of the unscaled queries get a gradient of "
+            "length {plain:.4f} or less back; of the scaled ones, {scaled:.3f}. (The mean, {mean:.3f}, "
+            "falls only about as 1/√d: a few queries whose two best keys are nearly level get most of "
+            "it.)"
+        ).format(
+            d=last.d, plain=last.plain.gradient, scaled=last.scaled.gradient, mean=last.plain.mean_gradient
+        ),
+        *_of_model(specimen, trained, before, _),
+    )  # fmt: skip
+    findings = _findings(sizes, trained, before, _)
+    return Chapter("scale", _(TITLE), body, findings, lambda: _draw(_, sizes), _)
+
+
+def _table(title: str, measured: list[Softmax], _: Translate) -> Grid:
+    columns = (_("variance"), _("largest weight"), _("entropy"), _("gradient, median"), _("mean"))
+    values = [(one.variance, one.largest, one.entropy, one.gradient, one.mean_gradient) for one in measured]
+    return Grid(title, [f"d = {d}" for d in SIZES], columns, values, decimals=3, shade=False)
+
+
+def _of_model(specimen: Demo, trained: list[Real], before: list[Real], _: Translate) -> list[str | Grid]:
+    """What the scores of a real model are like, before training and after."""
+    config = specimen.model.config
+    d, last = config.head_dim, trained[-1]
+    independent = d * last.q * last.k
+    if config.qk_norm:
+        kind = _(
+            "This model has QK-norm: queries and keys are brought to a mean square of 1 whatever the "
+            "weights make of them, and then stretched by trained gains. So a fresh one is close to the "
+            "theory."
+        )
+    else:
+        kind = _(
+            "This model has no QK-norm: how large its fresh queries and keys are is a matter of how "
+            "the weights were initialized, and nothing bounds them later."
+        )
+    said = _(
+        "Is it so in a model? Here is {name}, head size {d}, on held-out text, with fresh and with "
+        "trained weights."
+    ).format(name=specimen.name, d=d)
+    names = [_("layer {i}").format(i=i) for i in range(len(trained))]
+    fresh_names = [_("layer {i}, fresh").format(i=i) for i in range(len(trained))]
+    grid = Grid(
+        _("scores of {name}").format(name=specimen.name),
+        [name for pair in zip(fresh_names, names, strict=True) for name in pair],
+        ("E[q²]", "E[k²]", _("variance"), _("after / √d"), _("largest weight")),
+        [
+            (one.q, one.k, one.variance, one.variance / d, one.largest)
+            for pair in zip(before, trained, strict=True)
+            for one in pair
+        ],
+        shade=False,
+    )
+    conclusion = _(
+        "After training the theory need not hold: in the last layer, independent components of mean 0 "
+        "would give a variance of d E[q²] E[k²] = {independent:.3g}, and there are {variance:.3g}, "
+        "after the division {scaled:.3g}. Queries and keys are trained to fit each other, and to look "
+        "sharply where that pays. The division by √d is about where training starts: with gradients "
+        "for every key."
+    ).format(independent=independent, variance=last.variance, scaled=last.variance / d)
+    return [said, kind, grid, conclusion]
+
+
+def _findings(
+    sizes: list[Size], trained: list[Real], before: list[Real], _: Translate
+) -> tuple[Finding, ...]:
+    notes, last = sizes[SIZES.index(NOTES)], sizes[-1]
+    products, error = last.products, SIGMAS * variance_error(NOTES)
+    farthest = max(size.deviation for size in sizes)
+    softest = max(size.scaled.largest for size in sizes)
+    share = last.plain.gradient / last.scaled.gradient
+    one = SIGMAS * math.sqrt(8 / len(products))  # E[x⁴] E[y⁴] − 1 = 8: the variance of (xy)²
+    found = [
+        Finding.near(_("Var(qk) of one component"), products.var().item(), 1.0, one),
+        Finding.near(_("variance of q · k, d = {d}").format(d=NOTES), notes.plain.variance, NOTES, error),
+        Finding.near(
+            _("variance of q · k / √d, d = {d}").format(d=NOTES), notes.scaled.variance, 1.0, error / NOTES
+        ),
+        Finding.at_most(_("variance of q · k: most standard errors from d"), farthest, SIGMAS),
+        Finding.at_least(
+            _("largest weight, unscaled, d = {d}").format(d=last.d), last.plain.largest, SATURATED
+        ),
+        Finding.at_most(_("largest weight, scaled, any d"), softest, SOFT),
+        Finding.at_most(_("median gradient, unscaled / scaled, d = {d}").format(d=last.d), share, VANISHED),
+    ]
+    if not math.isnan(trained[0].ratio):
+        far = max((one.q for one in before), key=lambda q: abs(q - 1))
+        found += [
+            Finding.near(_("fresh model: mean q² under QK-norm"), far, 1.0, 1e-3),
+            Finding.at_most(
+                _("trained model: |q · k| / what its gains allow"), max(one.ratio for one in trained), 1.0
+            ),
+        ]
+    return tuple(found)
+
+
+def _draw(_: Translate, sizes: list[Size]) -> Plot:
+    """Variance, largest weight and gradient against the head size, with the division and without."""
+    from glassgpt.plots import lines, panels
+
+    picture, axes = panels(3, size=(5.0, 4.2))
+    plain, scaled = "q · k", "q · k / √d"
+    variances = {plain: [s.plain.variance for s in sizes], scaled: [s.scaled.variance for s in sizes]}
+    theory = {plain: (SIZES, SIZES), scaled: (SIZES, [1.0] * len(SIZES))}
+    largest = {plain: [s.plain.largest for s in sizes], scaled: [s.scaled.largest for s in sizes]}
+    gradients = {plain: [s.plain.gradient for s in sizes], scaled: [s.scaled.gradient for s in sizes]}
+    for at, (curves, expected, title) in enumerate(
+        (
+            (variances, theory, _("variance of the scores")),
+            (largest, None, _("largest weight of {S} keys").format(S=S)),
+            (gradients, None, _("gradient at the scores, median")),
+        )
+    ):
+        lines(
+            {name: (SIZES, values) for name, values in curves.items()}, expected=expected,
+            x_title=_("head size d"), title=title, log_x=True, log_y=at != 1, axes=axes[at],
+        )  # fmt: skip
+    return picture

@@ -1,0 +1,214 @@
+"""Chapter `temperature`: the same logits flattened and sharpened, and what that does to the entropy.
+
+Drawing from what comes out is the chapter `sampling`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from glassgpt.diagnose import Finding
+from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.context import ChapterContext, Demo
+from glassgpt.explain.heads import visible
+from glassgpt.explain.predictions import TEXTS, Places, entropy, read
+from glassgpt.generate import temperature
+from glassgpt.lens import token_labels
+
+if TYPE_CHECKING:
+    from glassgpt.plots import Plot
+
+TITLE = "Temperature: the same logits, bolder or more careful"
+
+LOGITS = (0.1, 0.7, 0.2)
+TEMPERATURES = (1.5, 1.0, 0.5)
+"""As in the notes."""
+OF_MODEL = (0.5, 0.8, 1.0, 1.5, 2.0)
+COLD, HOT = 0.01, 100.0
+CURVE = torch.linspace(0.4, 2.0, 17, dtype=torch.float64)
+"""Where the curves of a model are measured."""
+SHOWN = 6
+ROUNDING = 1e-6
+"""Of probabilities in float32: ε times the few operations that make one."""
+STEP = 1e-3
+SLOPE_ERROR = 1e-5
+"""A slope over ± STEP is off by STEP² / 6 times a third derivative of order 1."""
+
+
+def heated(logits: Tensor, t: float) -> Tensor:
+    """The probabilities at a temperature: logits (..., V) -> (..., V)."""
+    return temperature(logits, t).softmax(-1)
+
+
+def by_hand(logits: Sequence[float], t: float) -> list[float]:
+    """The same from the definition, exp(z / T) over the sum of all, in Python's own floats."""
+    powers = [math.exp(z / t) for z in logits]
+    return [power / sum(powers) for power in powers]
+
+
+def slope(logits: Tensor, t: float) -> float:
+    """How fast the entropy grows with T, measured over a small step. logits: (V,), float64."""
+    above, below = (entropy(heated(logits, t + step)) for step in (STEP, -STEP))
+    return ((above - below) / (2 * STEP)).item()
+
+
+def slope_expected(logits: Tensor, t: float) -> float:
+    """The variance of the logits under p, divided by T³; never negative. logits: (V,), float64.
+
+    H = ln Σ exp(z/T) − E[z] / T, so dH/dT = −(dE[z]/dT) / T, and dE[z]/dT = −Var(z) / T².
+    """
+    p = heated(logits, t)
+    mean = (p * logits).sum()
+    return ((p * (logits - mean) ** 2).sum() / t**3).item()
+
+
+def never_colder(logits: Tensor, temperatures: Sequence[float]) -> int:
+    """Rows of logits (n, V) whose entropy falls nowhere as T rises, up to float64's rounding."""
+    found = torch.stack([entropy(heated(logits, t)) for t in sorted(temperatures)])  # (N, n)
+    return int((found.diff(dim=0) >= -1e-9).all(0).sum())
+
+
+def write(subject: ChapterContext, _: Translate) -> Chapter:
+    """The chapter, computed now."""
+    z = torch.tensor(LOGITS)
+    specimen = subject.specimen("gpt", "bigram")
+    places = read(specimen, subject.generator())
+    losses = places.losses(CURVE)
+    body = (
+        _(
+            "Before the softmax all logits can be divided by a number T, the temperature. The logits "
+            "{z} of the notes at three temperatures, with the entropy H = −Σ p ln p of what comes out, "
+            "and e^H, the number of equally likely tokens that would be as uncertain:"
+        ).format(z="[" + ", ".join(map(str, LOGITS)) + "]"),
+        _table(z, _),
+        _(
+            "T = 1 is the softmax as it is. Above 1 the differences between logits shrink: flatter, "
+            "towards an entropy of ln {n} = {most:.2f} nats. Below 1 they grow: sharper, towards the "
+            "largest logit alone. The ratio of two probabilities is exp((z₁ − z₂) / T), so at T = 0.5 "
+            "it is the square of what it was at T = 1. No order changes: whatever was likeliest "
+            "remains so."
+        ).format(n=len(LOGITS), most=math.log(len(LOGITS))),
+        _(
+            "The entropy always rises with T, at the rate Var(z) / T³: the variance of the logits, as "
+            "p weighs them. Here, at T = 1, it is {slope:.4f} nats for each unit of T."
+        ).format(slope=slope(z.double(), 1.0)),
+        _(
+            "Now a trained model. Of {n} held-out texts this is the end of the one after which {name} "
+            "is least sure: “{text}”. The likeliest next tokens at each temperature:"
+        ).format(n=TEXTS, name=specimen.name, text=visible(places.text)),
+        _of_next(specimen, places, _),
+        _(
+            "Over all {n} places of these texts, with the loss of the token that really came:"
+        ).format(n=len(places.logits)),
+        _over_all(places, _),
+        _(
+            "At T = 1 the model expects to pay its entropy, {own:.3f} nats, and pays {loss:.3f}. Of "
+            "the temperatures tried, {low:g} to {high:g}, the loss is least at T = {best:.1f}. "
+            "Training lowers the loss at T = 1; a model whose best T lies above 1 is too sure of "
+            "itself on text it has not seen, one below 1 not sure enough. For writing, T is a matter "
+            "of taste: low repeats the obvious, high takes risks."
+        ).format(
+            low=CURVE[0].item(), high=CURVE[-1].item(), best=CURVE[losses.argmin()].item(),
+            own=entropy(heated(places.logits, 1.0)).mean().item(), loss=places.losses(torch.ones(1)).item(),
+        ),
+    )  # fmt: skip
+    return Chapter(
+        "temperature", _(TITLE), body, _findings(z, places, _), lambda: _draw(_, specimen, places, losses), _
+    )
+
+
+def _table(z: Tensor, _: Translate) -> Grid:
+    rows = [heated(z, t) for t in TEMPERATURES]
+    values = [[*p.tolist(), entropy(p).item(), entropy(p).exp().item()] for p in rows]
+    names = [f"T = {t:g}" for t in TEMPERATURES]
+    columns = (*(f"p({id})" for id in range(len(z))), _("entropy"), "e^H")
+    return Grid(_("the notes' logits"), names, columns, values, decimals=4)
+
+
+def _likeliest(places: Places) -> Tensor:
+    return places.next.topk(min(SHOWN, len(places.next))).indices
+
+
+def _of_next(specimen: Demo, places: Places, _: Translate) -> Grid:
+    """The least sure place of the text, at several temperatures."""
+    ids = _likeliest(places)
+    rows = [heated(places.next, t) for t in OF_MODEL]
+    labels = token_labels(specimen.tokenizer, ids.tolist())
+    values = [[*p[ids].tolist(), 1 - p[ids].sum().item(), entropy(p).item()] for p in rows]
+    names = [f"T = {t:g}" for t in OF_MODEL]
+    return Grid(_("next token"), names, [*labels, _("others"), _("entropy")], values, decimals=3)
+
+
+def _over_all(places: Places, _: Translate) -> Grid:
+    """Means over all places, at several temperatures."""
+    losses = places.losses(torch.tensor(OF_MODEL, dtype=torch.float64))
+    values = []
+    for t, loss in zip(OF_MODEL, losses.tolist(), strict=True):
+        p = heated(places.logits, t)
+        values.append([p.amax(-1).mean().item(), entropy(p).mean().item(), loss])
+    names = [f"T = {t:g}" for t in OF_MODEL]
+    return Grid(_("means"), names, (_("largest p"), _("entropy"), _("loss")), values, decimals=3, shade=False)
+
+
+def _findings(z: Tensor, places: Places, _: Translate) -> tuple[Finding, ...]:
+    largest = _("largest probability at T = {t:g}")
+    n, best = len(places.logits), places.logits.argmax(-1)
+    p = {t: heated(z, t) for t in (*TEMPERATURES, COLD, HOT)}
+    ratios = [(p[t][1] / p[t][0]).item() for t in (0.5, 1.0)]
+    stays = torch.stack([_is_likeliest(heated(places.logits, t), best) for t in OF_MODEL]).all(0)  # (n,)
+    # Far above all differences of logits, p is uniform up to the first order in 1/T, and H up to the second.
+    hot = math.log(len(z)) - z.var(unbiased=False).item() / (2 * HOT**2)
+    return (
+        *(
+            Finding.near(largest.format(t=t), p[t].max().item(), max(by_hand(LOGITS, t)), ROUNDING)
+            for t in TEMPERATURES
+        ),
+        Finding.near(_("p(1) / p(0) at T = 0.5, squared at T = 1"), ratios[0], ratios[1] ** 2, 1e-5),
+        Finding.near(largest.format(t=COLD), p[COLD].max().item(), 1.0, ROUNDING),
+        Finding.near(_("entropy at T = {t:g}, nats").format(t=HOT), entropy(p[HOT]).item(), hot, ROUNDING),
+        Finding.near(
+            _("slope of the entropy at T = 1"), slope(z.double(), 1.0),
+            slope_expected(z.double(), 1.0), SLOPE_ERROR,
+        ),
+        Finding.near(
+            _("model: places whose entropy never falls as T rises"),
+            never_colder(places.logits, OF_MODEL), n, 0,
+        ),
+        Finding.near(_("model: places whose likeliest token stays so"), int(stays.sum()), n, 0),
+    )  # fmt: skip
+
+
+def _is_likeliest(p: Tensor, ids: Tensor) -> Tensor:
+    """Whether none is likelier than the id of its row: p (n, V), ids (n,) -> (n,)."""
+    return p.gather(-1, ids[:, None])[:, 0] == p.amax(-1)
+
+
+def _draw(_: Translate, specimen: Demo, places: Places, losses: Tensor) -> Plot:
+    """The notes' logits and a model's next token at several temperatures, and the means over all places."""
+    from glassgpt.plots import bars, label, lines, panels
+
+    picture, axes = panels(3, size=(6.2, 4.4))
+    z, ids = torch.tensor(LOGITS), _likeliest(places)
+    notes = {f"T = {t:g}": heated(z, t) for t in TEMPERATURES}
+    bars(["0", "1", "2"], notes, y_title=_("probability"), title=_("the notes' logits"), axes=axes[0])
+    of_model = {f"T = {t:g}": heated(places.next, t)[ids] for t in (2.0, 1.0, 0.5)}
+    labels = [label(text) for text in token_labels(specimen.tokenizer, ids.tolist())]
+    bars(
+        labels,
+        of_model,
+        y_title=_("probability"),
+        title=_("the model's next token"),
+        numbers=False,
+        axes=axes[1],
+    )
+    entropies = torch.stack([entropy(heated(places.logits, t)).mean() for t in CURVE.tolist()])
+    series = {_("entropy"): (CURVE, entropies), _("loss"): (CURVE, losses)}
+    lines(
+        series, x_title="T", y_title=_("nats, mean of {n} places").format(n=len(places.logits)), axes=axes[2]
+    )
+    return picture

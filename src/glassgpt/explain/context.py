@@ -1,0 +1,80 @@
+"""What a chapter looks at: the user's own run where it is of the right kind, else a small built-in one.
+
+The built-in runs are ordinary run folders, made by `benchmarks/builtin_runs.py`: a GPT of tinyshakespeare, a
+translator of dates, and a captioner of handwritten digits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from glassgpt.checkpoint import Run
+from glassgpt.data import ExampleData, TokenData, open_examples, open_tokens
+from glassgpt.explain.chapter import Translate
+from glassgpt.models import Model
+from glassgpt.tokenizers import Tokenizer
+
+BUILTIN = Path(__file__).parent / "runs"
+BUILTIN_FOR = {"gpt": "text", "seq2seq": "dates", "captioner": "scenes"}
+"""Which built-in run shows a family."""
+SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A trained model with what it was trained on."""
+
+    name: str
+    """How to speak of it: the folder that the user gave, or “the built-in run …”."""
+    run: Run
+    model: Model
+    tokenizer: Tokenizer
+
+    @cached_property
+    def tokens(self) -> TokenData:
+        """Its text (gpt, bigram, encoder)."""
+        return open_tokens(self.run.data)
+
+    @cached_property
+    def examples(self) -> ExampleData:
+        """Its examples (seq2seq, captioner)."""
+        return open_examples(self.run.data)
+
+
+@dataclass(frozen=True)
+class ChapterContext:
+    """Whose model is looked at, and where chance begins."""
+
+    run: Path | None = None
+    seed: int = 0
+    seconds: float = SECONDS
+    """How long each rung of the ladder is trained."""
+    words: Translate = str
+    """For the name of a built-in run."""
+    used: list[str] = field(default_factory=list, compare=False)
+    """The names of the runs that were looked at so far."""
+
+    def generator(self) -> torch.Generator:
+        """A fresh source of chance, the same one for each call."""
+        return torch.Generator().manual_seed(self.seed)
+
+    @cached_property
+    def own(self) -> Demo | None:
+        """The user's run."""
+        return None if self.run is None else _open(Run.open(self.run), str(self.run))
+
+    def specimen(self, *families: str) -> Demo:
+        """The user's model where it is of one of these families, else the built-in one of the first."""
+        if self.own is not None and self.own.model.config.family in families:
+            self.used.append(self.own.name)
+            return self.own
+        name, _ = BUILTIN_FOR[families[0]], self.words
+        return _open(Run.open(BUILTIN / name), _("the built-in run “{name}”").format(name=name))
+
+
+def _open(run: Run, name: str) -> Demo:
+    return Demo(name, run, run.model(), run.tokenizer())

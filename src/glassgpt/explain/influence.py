@@ -1,0 +1,56 @@
+"""Which inputs reach which outputs of a model, measured by gradients: for the chapters `graph` and `mask`.
+
+Not a chapter itself.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from glassgpt.explain.context import Demo
+from glassgpt.models import Encoder, Model, Seq2Seq
+from glassgpt.record import record
+
+
+def held_out(specimen: Demo, n: int, length: int, generator: torch.Generator) -> Tensor:
+    """`n` pieces of text that training never saw, (n, T) of ids: T is `length`, less where nothing is
+    as long."""
+    config = specimen.model.config
+    length = min(length, config.block_size, config.window or length)
+    if config.family in ("seq2seq", "captioner") or config.labels:
+        split = specimen.examples.val
+        rows = split.text if config.family == "captioner" else split.given
+        length = min(length, int(rows.lengths.max()))
+        long = [row for row in range(len(rows)) if len(rows[row]) >= length]
+        plain = [row for row in long if specimen.tokenizer.decode(rows[row][:length]).isascii()]
+        long = plain or long  # of several scripts, the one that every font has
+        drawn = torch.randint(len(long), (n,), generator=generator).tolist()
+        pieces = [rows[long[i]][:length] for i in drawn]
+    else:
+        ids = specimen.tokens.val.ids
+        length = min(length, len(ids))
+        starts = torch.randint(len(ids) - length + 1, (n,), generator=generator).tolist()
+        pieces = [ids[start : start + length] for start in starts]
+    return torch.stack([torch.from_numpy(piece.astype("int64")) for piece in pieces])
+
+
+def influence(model: Model, tokens: Tensor, generator: torch.Generator) -> Tensor:
+    """How much each input moves each output: gradient norms (B, T of outputs, B, T of inputs).
+
+    tokens: (B, T). Inputs are what enters the first block, outputs are the last norm's states along
+    a random direction. 0 says that there is no path.
+    """
+    with torch.enable_grad(), record(model, ["blocks.0.resid_pre", "norm_f"], detach=False) as seen:
+        model.trunk(tokens)
+    x, y = seen["blocks.0.resid_pre"], seen["norm_f"]  # (B, T, C)
+    along = (y @ torch.randn(y.shape[-1], generator=generator)).flatten()  # (B · T,)
+    rows = [torch.autograd.grad(each, x, retain_graph=True)[0].norm(dim=-1) for each in along]
+    return torch.stack(rows).view(*tokens.shape, *tokens.shape)
+
+
+def reader(specimen: Demo) -> Encoder:
+    """The encoder of a specimen: itself, or the one that a translator reads with."""
+    model = specimen.model.encoder if isinstance(specimen.model, Seq2Seq) else specimen.model
+    assert isinstance(model, Encoder)
+    return model

@@ -1,0 +1,54 @@
+"""Plots of traces, findings and curves, for slides and notebooks. No model runs here.
+
+Labels come from the caller. Needs matplotlib (the extra `[plot]`).
+"""
+
+from glassgpt.errors import UserError
+
+try:
+    import matplotlib as _matplotlib  # noqa: F401
+except ModuleNotFoundError as _missing:
+    raise UserError(
+        "matplotlib is not installed: pip install 'glassgpt[plot]' (in a clone: '.[plot]')"
+    ) from _missing
+
+from glassgpt.plots.alignment import alignment, heaviest
+from glassgpt.plots.charts import bars, lines, panels
+from glassgpt.plots.graph import attention_graph, bipartite_graph
+from glassgpt.plots.heat import head_grid, heat_map
+from glassgpt.plots.image import over_image
+from glassgpt.plots.labels import label
+from glassgpt.plots.logit_lens import logit_lens_table
+from glassgpt.plots.style import Plot, check_suffix, save
+from glassgpt.plots.traces import (
+    plot_alignment,
+    plot_graph,
+    plot_head,
+    plot_heads,
+    plot_image,
+    plot_logit_lens,
+)
+
+__all__ = [
+    "Plot",
+    "alignment",
+    "attention_graph",
+    "bars",
+    "bipartite_graph",
+    "check_suffix",
+    "head_grid",
+    "heat_map",
+    "heaviest",
+    "label",
+    "lines",
+    "logit_lens_table",
+    "over_image",
+    "panels",
+    "plot_alignment",
+    "plot_graph",
+    "plot_head",
+    "plot_heads",
+    "plot_image",
+    "plot_logit_lens",
+    "save",
+]

@@ -1,0 +1,47 @@
+"""Logarithmic axes with plain numbers on them. Matplotlib's own labels need its mathematics: off."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from glassgpt.errors import UserError
+from glassgpt.plots.cells import Values
+
+
+def log_axes(axes: Axes, curves: Sequence[tuple[Values, Values]], log_x: bool, log_y: bool) -> None:
+    """Makes x or y or both logarithmic, for curves (x, y). Raises UserError where nothing is above 0."""
+    for axis, wanted, number in ((axes.xaxis, log_x, 0), (axes.yaxis, log_y, 1)):
+        if not wanted:
+            continue
+        every = np.concatenate([curve[number] for curve in curves] or [np.ones(1)])
+        positive = every[np.isfinite(every) & (every > 0)]
+        if not positive.size:
+            raise UserError("a logarithmic axis shows numbers above zero only: give some")
+        (axes.set_xscale if number == 0 else axes.set_yscale)("log")
+        _tick(axis, math.log10(positive.max() / positive.min()))
+
+
+def _tick(axis: Axis, decades: float) -> None:
+    """Plain numbers at each power of ten, and between them where there are few powers."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2.5 else (1.0,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: power(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def power(value: float) -> str:
+    """A tick of a logarithmic axis.
+
+    >>> power(0.02), power(5000), power(1e6), power(2e-5)
+    ('0.02', '5000', '10⁶', '2·10⁻⁵')
+    """
+    if 1e-3 <= value < 1e5:
+        return f"{value:.4g}"
+    digits, exponent = f"{value:.0e}".split("e")
+    tens = "10" + str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return tens if digits == "1" else f"{digits}·{tens}"

@@ -1,0 +1,283 @@
+"""What a stranger's folder may not do: claim more than it holds, lead elsewhere, say two things at once."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+
+from glassgpt.checkpoint import CorruptCheckpoint, read_state, read_tensors, save_step, steps, verify_step
+from glassgpt.checkpoint.store.header import Spec, read_header
+from glassgpt.checkpoint.store.manifest import fingerprint
+from glassgpt.checkpoint.store.safe_io import MAX_DEPTH, parse_json, read_capped, read_json, refuse_links
+from glassgpt.errors import UserError
+
+
+def save(folder: Path) -> Path:
+    return save_step(folder, 1, {"model": {"w": torch.arange(6.0).reshape(2, 3)}}, {})
+
+
+def seal(step: Path, **changes: Any) -> None:
+    """Make the manifest right again, as whoever forges a step would."""
+    files = {f.name: fingerprint(f) for f in step.iterdir() if f.name != "MANIFEST.json" and f.is_file()}
+    manifest = {"format": 1, "files": files} | changes
+    (step / "MANIFEST.json").write_text(json.dumps(manifest))
+
+
+def file_with(folder: Path, header: bytes, length: int | None = None, data: bytes = b"") -> Path:
+    path = folder / "x.safetensors"
+    path.write_bytes((len(header) if length is None else length).to_bytes(8, "little") + header + data)
+    return path
+
+
+def entry(dtype: Any = "F32", shape: Any = (2,), offsets: Any = (0, 8), **more: Any) -> bytes:
+    return json.dumps({"w": {"dtype": dtype, "shape": shape, "data_offsets": offsets, **more}}).encode()
+
+
+def test_a_header_says_what_is_there(tmp_path: Path) -> None:
+    tensors = {"a": torch.zeros(2, 3), "b": torch.zeros(()).half(), "none": torch.zeros(0, 4)}
+    save_file(tensors, tmp_path / "x.safetensors")
+    assert read_header(tmp_path / "x.safetensors") == {
+        "a": Spec("F32", (2, 3)),
+        "b": Spec("F16", ()),
+        "none": Spec("F32", (0, 4)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("header", "length", "data", "match"),
+    [
+        (b"{}", 1 << 62, b"", "claims a header of 4,611,686,018,427,387,904 bytes, where 2 is the most"),
+        (b"", 0, b"", "not JSON"),
+        (b"[]", None, b"", "list, not an object"),
+        (
+            entry(shape=[1 << 40, 1 << 40]),
+            None,
+            bytes(8),
+            "take 4,835,703,278,458,516,698,824,704 bytes, and 8",
+        ),
+        (entry(shape=[3]), None, bytes(8), "take 12 bytes, and 8"),
+        (entry(), None, bytes(7), "its header claims"),
+        (entry(), None, bytes(9), "its header claims"),
+        (entry(offsets=(4, 12)), None, bytes(12), "begins at byte 4"),
+        (entry(offsets=(8, 0)), None, bytes(8), "take 8 bytes, and -8"),
+        (entry(shape=[-2]), None, bytes(8), "no number of bytes"),
+        (entry(shape=[True, 2]), None, bytes(8), "no number of bytes"),
+        (entry(shape=[2.0]), None, bytes(8), "no number of bytes"),
+        (entry(shape=[1] * 9 + [2]), None, bytes(8), "10 dimensions"),
+        (entry(dtype="PICKLE"), None, bytes(8), "PICKLE"),
+        (entry(extra=1), None, bytes(8), "not described as a tensor"),
+        (b'{"w": {}, "w": {}}', None, b"", "key 'w' twice"),
+    ],
+)
+def test_a_header_that_does_not_add_up(
+    tmp_path: Path, header: bytes, length: int | None, data: bytes, match: str
+) -> None:
+    with pytest.raises(UserError, match=match):
+        read_header(file_with(tmp_path, header, length, data))
+
+
+def test_a_file_of_a_few_bytes(tmp_path: Path) -> None:
+    (tmp_path / "x.safetensors").write_bytes(b"\x01")
+    with pytest.raises(UserError, match="header of 1 bytes, where 0 is the most"):
+        read_header(tmp_path / "x.safetensors")
+
+
+@given(place=st.integers(0, 200), bits=st.integers(1, 255), cut=st.integers(0, 60))
+def test_a_header_with_flipped_bits_is_refused_or_loads(
+    tmp_path_factory: pytest.TempPathFactory, place: int, bits: int, cut: int
+) -> None:
+    """Whatever passes here, the library reads too, and as the same shapes."""
+    path = tmp_path_factory.mktemp("fuzz") / "x.safetensors"
+    save_file({"a": torch.zeros(2, 3), "b": torch.zeros(4).half()}, path)
+    data = bytearray(path.read_bytes())
+    data[place % len(data)] ^= bits
+    path.write_bytes(data[: len(data) - cut])
+    try:
+        specs = read_header(path)
+    except UserError:
+        return
+    loaded = load_file(path)
+    assert {name: spec.shape for name, spec in specs.items()} == {
+        n: tuple(t.shape) for n, t in loaded.items()
+    }
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["dtype", "shape", "data_offsets", "w", "format"]), inner, max_size=4
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(header=JSON)
+def test_any_json_as_a_header(tmp_path_factory: pytest.TempPathFactory, header: Any) -> None:
+    path = file_with(tmp_path_factory.mktemp("fuzz"), json.dumps(header).encode(), data=bytes(8))
+    with pytest.raises(UserError):
+        read_header(path)
+
+
+@given(manifest=JSON)
+def test_any_json_as_a_manifest(tmp_path_factory: pytest.TempPathFactory, manifest: Any) -> None:
+    step = save(tmp_path_factory.mktemp("fuzz"))
+    for forged in (
+        manifest,
+        {"format": 1, "files": manifest},
+        {"format": 1, "files": {"state.json": manifest}},
+    ):
+        (step / "MANIFEST.json").write_text(json.dumps(forged))
+        with pytest.raises(CorruptCheckpoint):
+            verify_step(step)
+
+
+@given(data=st.binary(max_size=60) | st.text(max_size=40).map(str.encode))
+def test_any_bytes_as_json(data: bytes) -> None:
+    try:
+        assert isinstance(parse_json(data, Path("x.json")), dict)
+    except UserError as error:
+        assert "x.json" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("data", "match"),
+    [
+        (b'{"a": ' * (MAX_DEPTH + 1), f"more than {MAX_DEPTH} deep"),
+        (b'{"a":' + b"[" * 500_000, f"more than {MAX_DEPTH} deep"),
+        (b'{"a": {"b": 1, "b": 1}}', "key 'b' twice"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "not JSON"),
+        (b'{"\xff": 1}', "not JSON"),
+    ],
+)
+def test_json_that_is_refused(data: bytes, match: str) -> None:
+    with pytest.raises(UserError, match=match):
+        parse_json(data, Path("x.json"))
+
+
+def test_brackets_in_strings_are_no_depth() -> None:
+    assert parse_json(json.dumps({"a": '\\"' + "[{" * 100}).encode(), Path("x.json"))
+
+
+def test_json_beyond_the_limit_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "x.json").open("wb") as file:
+        file.truncate(1 << 40)  # sparse: a terabyte that takes no room
+    with pytest.raises(UserError, match="1,099,511,627,776 bytes, and 16,777,216 is the limit"):
+        read_json(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder", "dangling"])
+def test_only_ordinary_files_are_opened(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x.json"
+    (tmp_path / "secret").write_text("{}")
+    if kind in ("link", "dangling"):
+        path.symlink_to(tmp_path / ("secret" if kind == "link" else "nothing"))
+    elif kind == "pipe":
+        os.mkfifo(path)  # opening it would wait for ever
+    else:
+        path.mkdir()
+    with pytest.raises(UserError, match="is a link" if kind in ("link", "dangling") else kind):
+        read_capped(path)
+
+
+@pytest.mark.parametrize("where", ["metrics.jsonl", "samples/step.txt", "checkpoints"])
+def test_a_run_with_a_link_in_it(tmp_path: Path, where: str) -> None:
+    run = tmp_path / "run"
+    (run / "samples").mkdir(parents=True)
+    refuse_links(run)
+    (run / where).symlink_to(tmp_path)
+    with pytest.raises(UserError, match="is a link"):
+        refuse_links(run)
+    (tmp_path / "alias").symlink_to(tmp_path / "run")
+    (run / where).unlink()
+    refuse_links(tmp_path / "alias")  # the run's own folder may be one
+
+
+@pytest.mark.parametrize(
+    "name", ["../../secret", "/etc/passwd", "a/b", "a\\b", "..", ".hidden", "C:x", "", "a\0b"]
+)
+def test_a_manifest_names_files_of_its_folder_only(tmp_path: Path, name: str) -> None:
+    step = save(tmp_path / "checkpoints")
+    (tmp_path / "secret").write_text("x")
+    seal(step, files={name: fingerprint(tmp_path / "secret")})
+    with pytest.raises(CorruptCheckpoint, match="not the name of a file"):
+        verify_step(step)
+
+
+def test_a_file_besides_those_in_the_manifest(tmp_path: Path) -> None:
+    step = save(tmp_path)
+    (step / ".DS_Store").write_text("what a file manager leaves")
+    verify_step(step)
+    (step / "evil.pkl").write_text("x")
+    with pytest.raises(CorruptCheckpoint, match=r"'evil.pkl', which its manifest does not name"):
+        verify_step(step)
+
+
+def test_a_linked_file_and_a_linked_step(tmp_path: Path) -> None:
+    step = save(tmp_path / "a")
+    elsewhere = tmp_path / "w"
+    (step / "model.safetensors").rename(elsewhere)
+    (step / "model.safetensors").symlink_to(elsewhere)
+    with pytest.raises(CorruptCheckpoint, match="is a link"):
+        verify_step(step)
+    with pytest.raises(CorruptCheckpoint, match="is a link"):
+        read_tensors(step, "model")
+    other = save(tmp_path / "b")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / other.name).symlink_to(other)
+    with pytest.raises(CorruptCheckpoint, match="no folder of its own"):
+        verify_step(steps(tmp_path / "c")[0])
+
+
+def test_a_sealed_step_whose_tensors_do_not_add_up(tmp_path: Path) -> None:
+    step = save(tmp_path)
+    file_with(step, entry(shape=[1 << 50]), data=bytes(8)).rename(step / "model.safetensors")
+    seal(step)
+    with pytest.raises(CorruptCheckpoint, match="and 8 in the file"):
+        verify_step(step)
+    with pytest.raises(CorruptCheckpoint, match="and 8 in the file"):
+        read_tensors(step, "model")
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ('{"format": 1, "step": 2}', "is of step 2, not of this one"),
+        ('{"format": 1, "step": true}', "is of step True"),
+        ('{"format": 1}', "is of step None"),
+        ('{"format": 1, "step": 1, "step": 1}', "twice"),
+        ("[1]", "list, not an object"),
+    ],
+)
+def test_a_sealed_state_that_says_something_else(tmp_path: Path, text: str, match: str) -> None:
+    step = save(tmp_path)
+    (step / "state.json").write_text(text)
+    seal(step)
+    for check in (verify_step, read_state):
+        with pytest.raises(CorruptCheckpoint, match=match):
+            check(step)
+
+
+def test_what_only_looks_like_a_step_is_none(tmp_path: Path) -> None:
+    step = save(tmp_path)
+    for name in ("step-0000000002.zip", "step-2", "step-000000000\x1b"):
+        (tmp_path / name).mkdir()
+    assert steps(tmp_path) == [step]
+
+
+def test_no_control_character_reaches_a_message(tmp_path: Path) -> None:
+    step = save(tmp_path)
+    seal(step, files={"\x1b[2J": {}})
+    with pytest.raises(CorruptCheckpoint) as error:
+        verify_step(step)
+    assert "\x1b" not in str(error.value) and "x1b[2J" in str(error.value)

@@ -1,0 +1,129 @@
+"""A model's layout without its memory, and what is held against it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glassgpt.checkpoint.store.header import Spec
+from glassgpt.checkpoint.store.shapes import (
+    Layout,
+    check_optimizer,
+    check_weights,
+    layout,
+    memory_bytes,
+    specs_of,
+)
+from glassgpt.config import ModelConfig
+from glassgpt.errors import UserError
+from glassgpt.models import build
+
+PLAN = Layout({"a": (2, 3), "b": (4,)}, 0)
+WHOLE = {"a": Spec("F32", (2, 3)), "b": Spec("F32", (4,))}
+
+
+def model(**settings: object) -> ModelConfig:
+    return ModelConfig.model_validate({"size": "nano", **settings})
+
+
+@pytest.mark.parametrize("family", ["gpt", "bigram", "encoder", "seq2seq", "captioner"])
+@pytest.mark.parametrize("preset", ["modern", "gpt2"])
+def test_the_layout_is_what_would_be_built(family: str, preset: str) -> None:
+    config = model(family=family, preset=preset, labels=("x", "y") if family == "encoder" else ())
+    state = torch.get_rng_state()
+    planned = layout(config, 50)
+    assert torch.equal(torch.get_rng_state(), state)  # no weight of a training changes by asking
+    built = build(config, 50)
+    assert planned.shapes == {name: tuple(p.shape) for name, p in built.named_parameters()}
+    assert planned.n_bytes == sum(t.nbytes for t in (*built.parameters(), *built.buffers()))
+
+
+@pytest.mark.parametrize(
+    ("settings", "n_vocab"),
+    [
+        (dict(n_layer=200, n_embd=65_536, n_head=256), 1000),
+        (dict(n_layer=1, n_head=1, n_embd=65_536, block_size=1_048_576), 300),  # tables of positions
+        (dict(n_layer=1, n_hidden=10**18), 300),
+        (dict(n_layer=1, n_hidden=10**30), 300),
+        (dict(family="bigram"), 10_000_000),
+    ],
+)
+def test_a_terabyte_is_refused_before_it_is_built(settings: dict[str, object], n_vocab: int) -> None:
+    began = time.monotonic()
+    with pytest.raises(UserError, match=r"config\.json asks for a model (of [\d,.]+ GB|beyond)"):
+        layout(model(**settings), n_vocab)
+    assert time.monotonic() - began < 30
+
+
+def test_this_machine_has_memory() -> None:
+    assert memory_bytes() > 1 << 28
+
+
+def test_weights_that_fit() -> None:
+    check_weights(WHOLE, PLAN, "x")
+    check_weights({name: Spec("F16", spec.shape) for name, spec in WHOLE.items()}, PLAN, "x")
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"c": Spec("F32", ())}, "'c', which the model of config.json has not"),
+        ({"b": None}, "'b', which only the model"),
+        ({"a": Spec("F32", (3, 2))}, r"'a' is \(3, 2\) in the file, and \(2, 3\)"),
+        ({"a": Spec("F16", (2, 3))}, "holds F16, F32"),
+        ({"a": Spec("I64", (2, 3)), "b": Spec("I64", (4,))}, "holds I64"),
+    ],
+)
+def test_weights_that_do_not_fit(changes: dict[str, Spec | None], match: str) -> None:
+    specs = {name: spec for name, spec in (WHOLE | changes).items() if spec is not None}
+    with pytest.raises(UserError, match=match):
+        check_weights(specs, PLAN, "x")
+
+
+OPTIMIZER = {
+    "muon/a/momentum": Spec("F32", (2, 3)),
+    "adamw/b/step": Spec("F32", ()),
+    "adamw/b/exp_avg": Spec("F32", (4,)),
+}
+
+
+def test_state_of_optimizers_that_fits() -> None:
+    check_optimizer(OPTIMIZER, PLAN, "x")
+    check_optimizer({}, PLAN, "x")  # before the first step
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"adamw/c/step": Spec("F32", ())}, "no weight of the model"),
+        ({"step": Spec("F32", ())}, "no weight of the model"),
+        ({"adamw/b/": Spec("F32", ())}, "no weight of the model"),
+        ({"adamw/b/exp_avg": Spec("F32", (5,))}, "belongs to that weight"),
+        ({"adamw/b/exp_avg": Spec("I64", (4,))}, "belongs to that weight"),
+        ({"adamw/a/step": Spec("F32", ())}, "not whole"),
+        ({"adamw/a/step": Spec("F32", ()), "adamw/a/exp_avg": Spec("F32", (2, 3))}, "two optimizers"),
+    ],
+)
+def test_state_of_optimizers_that_does_not_fit(changes: dict[str, Spec], match: str) -> None:
+    with pytest.raises(UserError, match=match):
+        check_optimizer(OPTIMIZER | changes, PLAN, "x")
+
+
+@given(
+    st.dictionaries(st.text(max_size=12), st.sampled_from([Spec("F32", ()), Spec("F32", (2, 3))]), max_size=4)
+)
+def test_any_names(specs: dict[str, Spec]) -> None:
+    for check in (check_weights, check_optimizer):
+        try:
+            check(specs, PLAN, "x")
+        except UserError:
+            continue
+
+
+def test_specs_of_tensors() -> None:
+    found = specs_of({"a": torch.zeros(2).half(), "b": torch.zeros(1, dtype=torch.int64)})
+    assert found == {"a": Spec("F16", (2,)), "b": Spec("other", (1,))}
