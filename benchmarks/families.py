@@ -35,11 +35,11 @@ from glassgpt.data import (
     eval_rows,
     kind_of,
     located_test_dates,
+    make_scenes,
     make_template,
     multi30k_en_de,
     open_python,
     open_shakespeare,
-    scenes,
     write_examples,
 )
 from glassgpt.data.datasets.digits import CELL
@@ -175,7 +175,7 @@ def without_source(trained: Trained) -> Figure:
 def run_scenes(minutes: float) -> list[Figure]:
     """Questions about handwritten digits that were never seen, and where the eye rests."""
     trained = train("scenes", minutes)
-    corpus = scenes()
+    corpus = make_scenes()
     split = encoded(corpus.test, trained, corpus.images)
     asked, right, mass = Counter(), Counter(), defaultdict(list)
     objective = CrossEntropy(trained.model).eval()

@@ -80,7 +80,7 @@ def trained(settings: RunConfig, run: Path, stop_at: int) -> list[bytes]:
 
 def wait_for_all() -> None:
     """Of several processes, only the first one knows what is on disk."""
-    Dist.from_env().same(0)
+    Dist.from_env().all_equal(0)
 
 
 def source_for(name: str, folder: Path) -> Path:

@@ -21,7 +21,7 @@ PLACES: dict[str, tuple[Any, str]] = {
     "gradient": (Learner, "gradient"),
     "adding": (Dist, "all_reduce_sum"),
     "updating": (Learner, "update"),
-    "agreeing": (Dist, "largest"),
+    "agreeing": (Dist, "all_reduce_max"),
     "evaluating": (Learner, "measure"),
     "sampling": (Trainer, "_sample"),
     "copying": (Saver, "submit"),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from faults.crash import Server, Weights, assert_ends_like, newest
-from glassgpt.checkpoint import CorruptCheckpoint, newest_valid, steps, store, verify_step
+from glassgpt.checkpoint import CorruptCheckpoint, newest_valid, steps, verify_step
 
 Count = Callable[[str], None]
 
@@ -147,7 +147,7 @@ def test_without_the_hashes_a_flipped_bit_goes_unnoticed(run: Path, monkeypatch:
 
     file = steps(run / "checkpoints")[0] / "model.safetensors"
     content = file.read_bytes()
-    monkeypatch.setattr(store, "verify_step", sizes_only)
+    monkeypatch.setattr("glassgpt.checkpoint.store.step.verify_step", sizes_only)
     with changed(file, flipped(content, 8 * len(content) - 1)), pytest.raises(AssertionError):
         found, _ = newest_valid(steps(run / "checkpoints"))
         assert found != file.parent

@@ -173,7 +173,7 @@ def test_a_signal_saves_and_resume_goes_on(tmp_path: Path, number: int, code: in
 
 IMPATIENT = """
 import os, signal, time
-from glassgpt.checkpoint.store.steps import steps as store
+from glassgpt.checkpoint.store import step as store
 from glassgpt.cli.main import main
 from glassgpt.train import saver
 

@@ -33,7 +33,7 @@ from glassgpt.data.batches import (
     write_tokens,
 )
 from glassgpt.data.corpus import Corpus, Document, Text, read_corpus
-from glassgpt.data.datasets import ENGLISH, cell_of, kind_of, located_test_dates, multi30k_en_de, scenes
+from glassgpt.data.datasets import ENGLISH, cell_of, kind_of, located_test_dates, make_scenes, multi30k_en_de
 from glassgpt.data.examples import (
     ChatCorpus,
     Conversation,
@@ -85,6 +85,7 @@ __all__ = [
     "is_chat",
     "kind_of",
     "located_test_dates",
+    "make_scenes",
     "make_template",
     "masked_eval_batches",
     "multi30k_en_de",
@@ -96,7 +97,6 @@ __all__ = [
     "read_corpus",
     "read_examples",
     "read_image",
-    "scenes",
     "split_by_group",
     "write_chat",
     "write_examples",

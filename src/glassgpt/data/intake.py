@@ -8,7 +8,7 @@ from pathlib import Path
 
 from glassgpt.config import RunConfig
 from glassgpt.data.batches import check_length, make_template
-from glassgpt.data.datasets import dates, multi30k_en_de, scenes
+from glassgpt.data.datasets import make_dates, make_scenes, multi30k_en_de
 from glassgpt.data.examples import (
     MIN_EXAMPLES,
     Example,
@@ -24,10 +24,10 @@ from glassgpt.errors import UserError
 from glassgpt.tokenizers import Tokenizer
 
 TASKS: dict[str, tuple[str, Callable[[], ExampleCorpus]]] = {
-    "dates": ("seq2seq", dates),
+    "dates": ("seq2seq", make_dates),
     "multi30k-en-de": ("seq2seq", multi30k_en_de),
-    "scenes": ("captioner", scenes),
-    "scenes-3x3": ("captioner", lambda: scenes(rows=3)),
+    "scenes": ("captioner", make_scenes),
+    "scenes-3x3": ("captioner", lambda: make_scenes(rows=3)),
 }
 """Tasks that have a name instead of a path: the family that they are for, and how to make them."""
 

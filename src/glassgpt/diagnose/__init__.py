@@ -9,10 +9,10 @@ from glassgpt.diagnose.answer_baselines import (
     target_ngram,
 )
 from glassgpt.diagnose.bidirectional_ngram import BidirectionalNGram
+from glassgpt.diagnose.chat_baselines import Utterance, reply_baselines
 from glassgpt.diagnose.finding import Finding, Outcome
 from glassgpt.diagnose.initial_loss import expected_initial_loss, initial_loss_noise
 from glassgpt.diagnose.ngram import NGram
-from glassgpt.diagnose.reply_baselines import Utterance, reply_baselines
 from glassgpt.diagnose.score import Score
 from glassgpt.diagnose.text_baselines import baselines
 from glassgpt.diagnose.verdict import Verdict, judge

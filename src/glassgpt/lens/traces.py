@@ -67,7 +67,7 @@ class Trace:
 
     @cached_property
     def attentions(self) -> tuple[str, ...]:
-        """The paths of the attentions whose weights are here: blocks.0.attn, blocks.0.cross …"""
+        """The paths of the attentions whose weights are here: blocks.0.attn, blocks.0.cross_attn …"""
         end = ".weights"
         return tuple(name.removesuffix(end) for name in self.tensors if name.endswith(end))
 
@@ -96,7 +96,9 @@ class Trace:
         """The paths of the attentions by kind (cross, attn, encoder), the first layer first."""
         kinds: dict[str, list[str]] = {}
         for path in self.attentions:
-            kind = "encoder" if not path.startswith("blocks.") else path.rsplit(".", 1)[1]
+            kind = (
+                "encoder" if not path.startswith("blocks.") else path.rsplit(".", 1)[1].removesuffix("_attn")
+            )
             kinds.setdefault(kind, []).append(path)
         return kinds
 

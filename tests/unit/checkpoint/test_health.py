@@ -24,16 +24,18 @@ from glassgpt.checkpoint import (
     write_pointer,
 )
 from glassgpt.checkpoint.store.manifest import fingerprint
+from glassgpt.checkpoint.store.migrate import FORMAT
 from glassgpt.errors import UserError
 from glassgpt.explain.context import BUILTIN
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "format-1" / "run"
+GOLDEN = Path(__file__).parents[2] / "golden" / f"format-{FORMAT}" / "run"
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """The golden run, with a second, newer step."""
     path = shutil.copytree(GOLDEN, tmp_path / "run")
+    (path / "data" / "hashes.json").unlink()  # damage of the data is found by what the files say
     older = steps(path / "checkpoints")[0]
     tensors = {stem: load_file(older / f"{stem}.safetensors") for stem in ("model", "optimizer")}
     save_step(path / "checkpoints", 9, tensors, _state(older) | {"step": 9})
@@ -51,7 +53,7 @@ def newest(run: Path) -> Path:
 def seal(step: Path) -> None:
     """Make the manifest right again: what is wrong now is not found by hashes."""
     files = {f.name: fingerprint(f) for f in step.iterdir() if f.name != "MANIFEST.json"}
-    (step / "MANIFEST.json").write_text(json.dumps({"format": 1, "files": files}))
+    (step / "MANIFEST.json").write_text(json.dumps({"format": FORMAT, "files": files}))
 
 
 def with_tensors(stem: str, change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], None]:

@@ -38,7 +38,7 @@ def save(folder: Path, step: int) -> Path:
 def test_round_trip(tmp_path: Path) -> None:
     step = save(tmp_path, 7)
     verify_step(step)
-    assert read_state(step) == {"format": 1, "step": 7, "best": 1.5}
+    assert read_state(step) == {"format": 2, "step": 7, "best": 1.5}
     assert read_tensors(step, "model")["w"].tolist() == [7.0] * 4
     assert sorted(f.name for f in step.iterdir()) == ["MANIFEST.json", "model.safetensors", "state.json"]
 

@@ -44,7 +44,7 @@ def test_tinyshakespeare_splits_where_nanogpt_splits_it() -> None:
         pytest.skip("GLASSGPT_DATA names no folder with tinyshakespeare.txt")
     corpus = read("shakespeare")
     assert (corpus.train.n_chars, corpus.val.n_chars) == (1_003_854, 111_540)
-    assert corpus.val.read().startswith("?\n\nGREMIO:\nGood morrow, neighbor Baptista.")
+    assert corpus.val.read().startswith("?\n\nGREMIO:\nGood morrow, neighbour Baptista.")
     assert corpus.notes == ()
     (document,) = corpus.documents
     assert document.sha256 == "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"

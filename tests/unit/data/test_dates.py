@@ -15,9 +15,9 @@ from glassgpt.data.datasets.dates import (
     LOCALES,
     STYLES,
     Style,
-    dates,
     forms,
     located_test_dates,
+    make_dates,
     written_date,
 )
 from glassgpt.data.examples.examples import ExampleCorpus
@@ -28,7 +28,7 @@ DAY = date(2021, 3, 14)
 
 @pytest.fixture(scope="module")
 def corpus() -> ExampleCorpus:
-    return dates()
+    return make_dates()
 
 
 @pytest.mark.parametrize("locale", LOCALES)
@@ -84,7 +84,7 @@ def test_forms_leave_out_only_what_another_writes_alike() -> None:
 
 
 def test_days_held_out_are_new_whatever_the_seed(corpus: ExampleCorpus) -> None:
-    other = dates(seed=1)
+    other = make_dates(seed=1)
     train, val, test = ({e.target for e in split} for split in (corpus.train, corpus.val, corpus.test))
     assert len(val) == len(test) == 2000  # no day twice
     assert 0.79 < len(train) / 36525 < 0.81
@@ -93,7 +93,7 @@ def test_days_held_out_are_new_whatever_the_seed(corpus: ExampleCorpus) -> None:
     assert len(set().union(*module._split_days())) == 36525
     assert not train & {e.target for e in (*other.val, *other.test)}
     assert corpus.train[:100] != other.train[:100] and corpus.test != other.test
-    assert dates(seed=1) == other
+    assert make_dates(seed=1) == other
 
 
 def test_every_locale_alike_and_every_form_in_each_split(corpus: ExampleCorpus) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from glassgpt.data.datasets import scenes as module
 from glassgpt.data.datasets.digits import CELL, draw_digits, load_digits, split_digits
-from glassgpt.data.datasets.scenes import CHINESE, ENGLISH, LANGUAGES, cell_of, kind_of, scenes
+from glassgpt.data.datasets.scenes import CHINESE, ENGLISH, LANGUAGES, cell_of, kind_of, make_scenes
 from glassgpt.data.examples.examples import ExampleCorpus
 from glassgpt.errors import UserError
 
@@ -17,7 +17,7 @@ EMPTY_ANSWERS = {ENGLISH.nothing, CHINESE.nothing}
 
 @pytest.fixture(scope="module", params=[2, 3])
 def made(request: pytest.FixtureRequest) -> tuple[int, ExampleCorpus]:
-    return request.param, scenes(seed=3, rows=request.param, n_train=3000, n_held_out=300)
+    return request.param, make_scenes(seed=3, rows=request.param, n_train=3000, n_held_out=300)
 
 
 def test_shapes_and_questions_of_each_kind_about_each_scene(made: tuple[int, ExampleCorpus]) -> None:
@@ -113,7 +113,7 @@ def test_scenes_are_painted_with_the_digits_of_their_own_part(monkeypatch: pytes
         return paint(pictures, chosen, rows, rng, augment)
 
     monkeypatch.setattr(module, "_paint", spy)
-    scenes(seed=5, n_train=2000, n_held_out=500)
+    make_scenes(seed=5, n_train=2000, n_held_out=500)
     _, labels = load_digits()
     for (used, augmented), own, is_train in zip(
         painted, split_digits(labels, 5), (True, False, False), strict=True
@@ -125,7 +125,7 @@ def test_scenes_are_painted_with_the_digits_of_their_own_part(monkeypatch: pytes
 
 def test_the_digit_painted_is_the_digit_answered() -> None:
     """A nearest neighbor among real digits reads a cell as its answer says, which no wrong label would."""
-    corpus = scenes(seed=0, n_train=20, n_held_out=400)
+    corpus = make_scenes(seed=0, n_train=20, n_held_out=400)
     assert corpus.images is not None
     pictures, labels = load_digits()
     known = np.concatenate(
@@ -164,7 +164,7 @@ def test_varied_digits_stay_in_the_cell_and_differ() -> None:
 
 
 def test_the_seed_decides_everything() -> None:
-    one, same, other = (scenes(seed, n_train=50, n_held_out=20) for seed in (1, 1, 2))
+    one, same, other = (make_scenes(seed, n_train=50, n_held_out=20) for seed in (1, 1, 2))
     assert one.images is not None and same.images is not None and other.images is not None
     assert one.train == same.train and one.test == same.test and np.array_equal(one.images, same.images)
     assert one.train != other.train and not np.array_equal(one.images, other.images)
@@ -184,7 +184,7 @@ def test_every_place_is_found_again_in_both_languages() -> None:
 
 def test_what_cannot_be_made_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="2 or 3 rows of cells, not 4"):
-        scenes(rows=4)
+        make_scenes(rows=4)
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(UserError, match=r"scikit-learn is not installed: pip install 'glassgpt\[data\]'"):
-        scenes()
+        make_scenes()

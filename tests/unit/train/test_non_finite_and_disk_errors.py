@@ -91,7 +91,7 @@ def test_a_bad_step_is_left_out(
     session = start(config(text_file, train), tmp_path / "run")
     warned = [event.message for event in finished(session) if isinstance(event, Warned)]
     assert any("nan at step 5" in message for message in warned)
-    assert session.trainer.step == 10 and session.trainer._left_out == [5]
+    assert session.trainer.step == 10 and session.trainer._skipped_steps == [5]
     assert all(p.isfinite().all() for p in session.trainer.model.parameters())
     if policy == "rollback":
         assert "back to step 4" in warned[0] and tried.count(4) == 2 and tried.count(5) == 2
@@ -120,7 +120,7 @@ def test_a_resumed_run_leaves_the_same_steps_out(
         if isinstance(event, StepDone) and event.step == 5:
             session.trainer.request_stop()
     session = resume(tmp_path / "broken")
-    assert session.trainer._left_out == [3]
+    assert session.trainer._skipped_steps == [3]
     finished(session)
     assert same(weights_of(tmp_path / "whole"), weights_of(tmp_path / "broken"))
 

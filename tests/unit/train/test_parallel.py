@@ -37,16 +37,16 @@ def test_a_share_has_the_sources_of_its_rows() -> None:
     images = torch.arange(3, dtype=torch.uint8)[:, None, None, None]
     rows = torch.arange(8).view(4, 2)
     batch = Batch(rows, rows, images, torch.tensor([0, 1, 1, 2]))
-    share = batch.rows(Dist(1, 2).share(4))
+    share = batch.rows(Dist(1, 2).shard(4))
     assert share.source is not None and share.source_of is not None
     assert share.source.flatten().tolist() == [1, 2] and share.source_of.tolist() == [0, 1]
-    plain = Batch(rows, rows, rows).rows(Dist(0, 2).share(4))
+    plain = Batch(rows, rows, rows).rows(Dist(0, 2).shard(4))
     assert plain.source is not None and plain.source.tolist() == plain.tokens.tolist() == [[0, 1], [2, 3]]
 
 
 def test_a_batch_smaller_than_the_number_of_processes_is_refused() -> None:
     config = RunConfig.model_validate({"model": {"size": "nano"}})
-    learner = Learner(config, 10, Dist(rank=0, world=3))
+    learner = Learner(config, 10, Dist(rank=0, world_size=3))
     rows = torch.zeros(2, 8, dtype=torch.int64)
     with pytest.raises(UserError, match=r"batch of 2 .* 3 processes.*--batch-size"):
         learner.gradient([Batch(rows, rows)])
@@ -54,14 +54,14 @@ def test_a_batch_smaller_than_the_number_of_processes_is_refused() -> None:
 
 def test_weights_that_drift_apart_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     config = RunConfig.model_validate({"model": {"size": "nano"}})
-    learner, other = (Learner(config, 10, Dist(rank=0, world=2)) for _ in range(2))
+    learner, other = (Learner(config, 10, Dist(rank=0, world_size=2)) for _ in range(2))
     sums: list[list[float]] = []
 
     def largest(_: Dist, *numbers: float) -> list[Any]:
         sums.append(list(numbers))
         return [max(pair) for pair in zip(*sums, strict=True)]
 
-    monkeypatch.setattr(Dist, "largest", largest)
+    monkeypatch.setattr(Dist, "all_reduce_max", largest)
     learner.replicas_differ()
     assert not other.replicas_differ()
     with torch.no_grad():

@@ -22,7 +22,7 @@ from glassgpt.checkpoint.store.shapes import (
     layout,
     specs_of,
 )
-from glassgpt.checkpoint.store.steps import (
+from glassgpt.checkpoint.store.step import (
     STEP,
     CorruptCheckpoint,
     newest_valid,

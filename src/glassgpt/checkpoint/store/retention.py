@@ -7,7 +7,7 @@ from pathlib import Path
 
 from glassgpt.checkpoint.store.atomic import remove, sync, write_text
 from glassgpt.checkpoint.store.safe_io import read_capped
-from glassgpt.checkpoint.store.steps import STEP, CorruptCheckpoint, quick_check_step, read_state, steps
+from glassgpt.checkpoint.store.step import STEP, CorruptCheckpoint, quick_check_step, read_state, steps
 from glassgpt.errors import UserError
 
 

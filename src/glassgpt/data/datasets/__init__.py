@@ -1,7 +1,15 @@
 """Built-in datasets: dates, scenes, Multi30k."""
 
-from glassgpt.data.datasets.dates import dates, located_test_dates
+from glassgpt.data.datasets.dates import located_test_dates, make_dates
 from glassgpt.data.datasets.multi30k import multi30k_en_de
-from glassgpt.data.datasets.scenes import ENGLISH, cell_of, kind_of, scenes
+from glassgpt.data.datasets.scenes import ENGLISH, cell_of, kind_of, make_scenes
 
-__all__ = ["ENGLISH", "cell_of", "dates", "kind_of", "located_test_dates", "multi30k_en_de", "scenes"]
+__all__ = [
+    "ENGLISH",
+    "cell_of",
+    "kind_of",
+    "located_test_dates",
+    "make_dates",
+    "make_scenes",
+    "multi30k_en_de",
+]

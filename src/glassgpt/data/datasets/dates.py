@@ -51,7 +51,7 @@ class Written:
     month: slice
 
 
-def dates(seed: int = 0) -> ExampleCorpus:
+def make_dates(seed: int = 0) -> ExampleCorpus:
     """100,000 examples to train on (about 1 % are repeats), 2,000 each for val and test; takes a second.
 
     No day of one split is in another: 80, 10 and 10 % of the days, the same ones for each seed, hence a
@@ -69,7 +69,7 @@ def dates(seed: int = 0) -> ExampleCorpus:
 
 
 def located_test_dates(seed: int = 0) -> list[tuple[Example, slice]]:
-    """The examples of `dates(seed).test`, each with where its source names the month."""
+    """The examples of `make_dates(seed).test`, each with where its source names the month."""
     test = _split_days()[2]
     return _draw(test, N_TEST, random.Random(f"{seed} test"))
 

@@ -100,7 +100,9 @@ def cell_of(question: str, rows: int = 2) -> tuple[int, int]:
     raise UserError(f"{question!r} asks for no place in {rows}×{rows} cells; ask as in {example!r}")
 
 
-def scenes(seed: int = 0, rows: int = 2, n_train: int = 30_000, n_held_out: int = 1_000) -> ExampleCorpus:
+def make_scenes(
+    seed: int = 0, rows: int = 2, n_train: int = 30_000, n_held_out: int = 1_000
+) -> ExampleCorpus:
     """`n_train` scenes to learn from, `n_held_out` each in val and test, and questions about each.
 
     images: (N, 1, 12·rows, 12·rows), strokes bright on black. The questions of a scene lie together, one
