@@ -59,6 +59,17 @@ class ScaledDotProduct(nn.Module):
             q, k, v, attn_mask=mask.allowed, is_causal=mask.is_causal, enable_gqa=q.shape[1] != k.shape[1]
         )
 
+    def scores(self, q: Tensor, k: Tensor) -> Tensor:
+        """Compute the scores (B, H, T, S) before the mask, in float32 or finer: `attention_scores`."""
+        return attention_scores(q, k)
+
+    def weights(self, q: Tensor, k: Tensor, mask: AttnMask) -> Tensor:
+        """Compute the weights (B, H, T, S) of the kernel, readably: the softmax of the masked scores.
+
+        A variant of attention overrides `scores` as well as `forward`, so that recorders show its numbers.
+        """
+        return masked_scores(self.scores(q, k), mask).softmax(dim=-1)
+
 
 class Attention(nn.Module):
     """Tokens gather from the tokens they may see, weighted by how well query and key agree.

@@ -12,7 +12,17 @@ import torch
 from torch import nn
 
 from glassgpt.config import ModelConfig
-from glassgpt.nn import Attention, AttnMask, KVCache, RotaryEmbedding, SinusoidalEmbedding, attention_weights
+from glassgpt.nn import (
+    Attention,
+    AttnMask,
+    KVCache,
+    RotaryEmbedding,
+    ScaledDotProduct,
+    SinusoidalEmbedding,
+    attention_scores,
+    attention_weights,
+    masked_scores,
+)
 
 B, T, S, C, H, D = 2, 7, 5, 24, 4, 6
 
@@ -49,6 +59,18 @@ def test_kernel_equals_reference(role: str, n_kv_head: int) -> None:
     expected = weights @ v.repeat_interleave(H // n_kv_head, dim=1)
     torch.testing.assert_close(attention().sdpa(q, k, v, mask), expected, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(weights.sum(-1), torch.ones(B, H, T))
+    assert attention().sdpa.weights(q, k, mask).equal(weights)
+    assert attention().sdpa.scores(q, k).equal(attention_scores(q, k))
+
+
+def test_weights_follow_the_scores_of_a_variant() -> None:
+    class Softcap(ScaledDotProduct):
+        def scores(self, q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+            return 2 * torch.tanh(super().scores(q, k) / 2)
+
+    q, k, mask = torch.randn(B, H, T, D), torch.randn(B, H, T, D), AttnMask.causal(T)
+    scores = 2 * torch.tanh(attention_scores(q, k) / 2)
+    assert Softcap().weights(q, k, mask).equal(masked_scores(scores, mask).softmax(-1))
 
 
 def test_reference_refuses_an_empty_row() -> None:
