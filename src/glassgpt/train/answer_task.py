@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
 import numpy as np
-import torch
 
 from glassgpt.checkpoint import Run, write_json
 from glassgpt.config import RunConfig
@@ -40,7 +39,7 @@ from glassgpt.diagnose import (
 from glassgpt.errors import UserError
 from glassgpt.generate import answer, classify, translate
 from glassgpt.models import Captioner, Classifier, Model, Seq2Seq
-from glassgpt.objective import CrossEntropy, n_correct
+from glassgpt.objective import evaluate
 from glassgpt.tokenizers import Tokenizer
 from glassgpt.train.task import Lengths, Task
 
@@ -123,16 +122,9 @@ class AnswerTask(Task):
             rows.append(self._measure(model, "this model, source hidden", blank=True))
         return accuracy_verdict(rows, mine, asked=self.counted.asked, losses=self.baselines)
 
-    @torch.no_grad()
     def _measure(self, model: Model, name: str, *, blank: bool = False) -> Accuracy:
-        """What it gets right in the validation split; `blank`: with the memory zeroed."""
-        objective = CrossEntropy(model).eval()
-        nats, right = 0.0, 0
-        for batch in self.eval_batches():
-            batch = batch.to(model.device)
-            logits = objective.logits(batch, blank=blank)
-            nats += objective.loss(logits, batch.targets).total.item()
-            right += n_correct(logits, batch.targets)
+        """Count correct answers in the validation split; `blank`: zero the encoder states."""
+        nats, _, right, _ = evaluate(model, self.eval_batches(), blank=blank, count_correct=True)
         figures = {"nats/class" if isinstance(model, Classifier) else "nats/char": nats / self.val.n_chars}
         n = len(self.data.val)
         if self.config.model.family == "seq2seq" and right < RARE * n and not blank:

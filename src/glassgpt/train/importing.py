@@ -32,6 +32,8 @@ from glassgpt.device import choose_device
 from glassgpt.diagnose import Score
 from glassgpt.errors import UserError
 from glassgpt.interop import Checkpoint, read_nanogpt
+from glassgpt.models import Model
+from glassgpt.objective import evaluate
 from glassgpt.tokenizers import CharTokenizer, Tokenizer, load_tokenizer
 from glassgpt.train.events import Evaluated
 from glassgpt.train.learner import Learner
@@ -164,7 +166,7 @@ def _make(
         task = TextTask.prepare(config, corpus, tokenizer, run)
         run.record_hashes()
         stage("measuring it on the held-out text")
-        score = _measure(run, task, learner, found.step)
+        score = _measure(run, task, learner.model, found.step)
     run.sync()  # no step may outlive what it needs
     best = {
         "best": score.nats_per_char if score else None,
@@ -178,10 +180,10 @@ def _make(
     return run
 
 
-def _measure(run: Run, task: TextTask, learner: Learner, step: int) -> Score:
-    """What the model pays for the whole validation split, also as the one line of metrics.jsonl."""
+def _measure(run: Run, task: TextTask, model: Model, step: int) -> Score:
+    """Measure the model on the whole validation split, and write the one line of metrics.jsonl."""
     began, val = time.monotonic(), task.val
-    nats = learner.measure(task).nats
+    nats = evaluate(model, task.eval_batches()).nats
     score = Score("this model", nats, val.n_chars, val.n_bytes)
     if not math.isfinite(nats):
         raise UserError(f"the model's loss is {nats}: its weights are finite, but what it computes is not")

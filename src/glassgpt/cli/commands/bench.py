@@ -21,7 +21,7 @@ from glassgpt.errors import UserError
 from glassgpt.generate import Precision, Speed, measure_speed, rounded
 from glassgpt.generate.fast import native as compiled
 from glassgpt.models import Model
-from glassgpt.objective import CrossEntropy
+from glassgpt.objective import evaluate
 
 EVAL_TOKENS = 20_000
 """Held-out tokens on which the cost of rounding is measured."""
@@ -89,16 +89,12 @@ def generate(
     _print(model, speeds, exact)
 
 
-@torch.no_grad()
 def _nats(model: Model, run: Path) -> float:
-    """Nats a token on the beginning of the held-out text."""
+    """Measure the loss at the start of the held-out text, in nats per token."""
     T = model.config.block_size
-    batches = eval_batches(open_tokens(Run.open(run).data), T, max(1, 4096 // T))
-    objective, total, n = CrossEntropy(model).eval(), 0.0, 0
-    for batch in islice(batches, max(1, EVAL_TOKENS // (T * max(1, 4096 // T)))):
-        loss = objective(batch.to(model.device))
-        total, n = total + loss.total.item(), n + int(loss.n_tokens)
-    return total / n
+    B = max(1, 4096 // T)
+    batches = eval_batches(open_tokens(Run.open(run).data), T, B)
+    return evaluate(model, islice(batches, max(1, EVAL_TOKENS // (T * B)))).nats_per_token
 
 
 def _kernels(model: Model, speed: Speed) -> str:
