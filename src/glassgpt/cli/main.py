@@ -1,6 +1,6 @@
-"""The `glassgpt` command: its subcommands, loaded when called, and what happens when something goes wrong.
+"""The `glassgpt` command: its subcommands, exit codes and error messages.
 
-Commands are given as import paths, so that `--help` and a mistyped option answer before torch is imported.
+Commands are import paths and load when called. `--help` and a mistyped option never import torch.
 """
 
 from __future__ import annotations
@@ -15,28 +15,29 @@ from typing import Any
 from cyclopts import App, CycloptsError
 
 from glassgpt.cli.arguments import STDIN
+from glassgpt.cli.flags import field_flags, with_flags
 from glassgpt.errors import UserError
 
-DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG}
-"""What a disk, not the program, is to blame for."""
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG}
+"""Errors of the disk, not of the program."""
 
 COMMANDS = {
     "train": "Train a model on your own text.",
-    "resume": "Go on with a run from its last checkpoint.",
-    "sample": "Let a trained model write.",
-    "chat": "ChatSession to a model that was trained on conversations.",
+    "resume": "Resume a run from its last checkpoint.",
+    "sample": "Generate text with a trained model.",
+    "chat": "Chat with a model trained on conversations.",
     "translate": "Translate with a trained seq2seq model.",
     "ask": "Ask a trained captioner about an image.",
-    "classify": "Say which class a text belongs to.",
+    "classify": "Classify a text with a trained encoder.",
     "fill": "Fill the gaps of a text with a trained encoder.",
-    "look": "Look inside a trained model as it reads.",
-    "explain": "Watch a fact about transformers happen, in numbers.",
-    "baselines": "Say what counting and compressing alone achieve on a text.",
-    "runs": "List the runs in a folder and how they compare with counting.",
-    "import": "Make a run of a checkpoint that nanoGPT has trained.",
-    "adapter": "Write what a run with --lora-rank has learned into a small file.",
-    "bench": "Measure how fast a trained model is on this machine.",
-    "verify": "Say whether a run is whole, and what of it can be used.",
+    "look": "Look inside a trained model.",
+    "explain": "Measure facts about transformers, live.",
+    "baselines": "Measure n-grams and xz on a text, without training.",
+    "runs": "List runs and compare them with their baselines.",
+    "import": "Import a nanoGPT checkpoint as a run.",
+    "adapter": "Save the LoRA adapters of a run as one small file.",
+    "bench": "Measure the speed of a trained model on this machine.",
+    "verify": "Check a run for damage.",
 }
 
 
@@ -48,14 +49,16 @@ def _version() -> str:
 
 app = App(
     name="glassgpt",
-    help="Train a GPT from scratch on your own text, on the machine you have, and see through it.\n\n"
+    help="Train a GPT from scratch on your own text, on the machine you have, and see inside it.\n\n"
     "Start with:  glassgpt train notes.txt --minutes 5",
     version=_version,
     help_format="plaintext",
     help_on_error=False,
 )
 _groups = {"bench": App(name="bench", help=COMMANDS["bench"], help_format="plaintext", version_flags=[])}
-_groups["bench"].command("glassgpt.cli.commands.bench:generate", name="generate", help="How fast it writes.")
+_groups["bench"].command(
+    "glassgpt.cli.commands.bench:generate", name="generate", help="Measure generation speed."
+)
 for _group in _groups.values():
     app.command(_group)
 for _name, _help in COMMANDS.items():
@@ -66,46 +69,65 @@ for _name, _help in COMMANDS.items():
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 when done, 2 for input that can't be used, 130 when interrupted."""
+    """Run the command line and exit.
+
+    Exit codes: 0 for success, 2 for unusable input, 130 for an interrupt. `verify` also uses 1.
+    """
     warnings.showwarning = _show_warning
     words = sys.argv[1:] if arguments is None else arguments
     try:
         app([STDIN if word == "-" else word for word in words], exit_on_error=False, print_error=False)
-    except (CycloptsError, UserError) as error:
+    except CycloptsError as error:
+        _fail(_renamed(words) or f"{_explain(error)}\nSee `glassgpt --help`, or the command's own --help.", 2)
+    except UserError as error:
         _fail(_explain(error), 2)
     except OSError as error:
-        if isinstance(error, BrokenPipeError):  # the reader of a pipe (head, less) has seen enough
+        if isinstance(error, BrokenPipeError):  # the reader of the pipe (head, less) has closed it
             sys.stderr.close()
             sys.exit(0)
-        if error.errno not in DISK_TROUBLE:
+        if error.errno not in DISK_ERRORS:
             raise
-        what = error.filename or "a file"
-        _fail(f"{what} could not be written ({error.strerror}); checkpoints that were saved are untouched", 2)
+        file = error.filename or "a file"
+        _fail(f"{file}: cannot write ({error.strerror}). Saved checkpoints are intact.", 2)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"glassgpt: note: {message}", file=sys.stderr)
+    print(f"glassgpt: note: {with_flags(str(message))}", file=sys.stderr)
 
 
 def _fail(message: str, code: int) -> None:
-    print(f"glassgpt: {message}", file=sys.stderr)
+    """Print a message and exit."""
+    print(f"glassgpt: {with_flags(message)}", file=sys.stderr)
     sys.exit(code)
 
 
+def _renamed(words: Sequence[str]) -> str:
+    """Return the message about an old flag on the command line, or an empty string."""
+    from glassgpt.config import check_renamed_flags  # only a wrong command line needs pydantic
+
+    try:
+        check_renamed_flags(words)
+    except UserError as error:
+        return str(error)
+    return ""
+
+
 def _explain(error: Exception) -> str:
+    """Return an error's message; for a validation error, a line for each field."""
     cause: Any = error.__cause__
-    if type(cause).__name__ == "ValidationError":  # pydantic's, which --help has no need to import
+    if type(cause).__name__ == "ValidationError":  # pydantic's; --help does not import it
         return "\n".join(_explain_field(e["loc"], e["msg"], e["input"]) for e in cause.errors())
-    if isinstance(error, CycloptsError):
-        return f"{error}\nSee `glassgpt --help`, or the command's own --help."
     return str(error)
 
 
 def _explain_field(path: tuple[int | str, ...], message: str, given: object) -> str:
+    """Return one validation error as `<flag>: <problem>, got <value>`."""
     message = message.removeprefix("Value error, ")
     if isinstance(given, dict | tuple) or not path:
         return message
-    option = "--" + str(path[-1]).replace("_", "-")
-    return f"{option}: {message[:1].lower()}{message[1:]}, got {given!r}"
+    flags = field_flags()
+    full = ".".join(str(part) for part in path)
+    name = flags.get(full) or flags.get(str(path[-1])) or full
+    return f"{name}: {message[:1].lower()}{message[1:]}, got {given!r}"

@@ -1,7 +1,8 @@
-"""Floor 0: what a run is made of. Never imports torch, so that help and config errors are instant."""
+"""Configuration of a run. It never imports torch, so help and configuration errors are instant."""
 
 from glassgpt.config.base import Config, merge, preset
 from glassgpt.config.model import ModelConfig
+from glassgpt.config.renamed import check_renamed, check_renamed_flags
 from glassgpt.config.resumable import FIXED
 from glassgpt.config.schema import (
     DataConfig,
@@ -22,6 +23,8 @@ __all__ = [
     "RunConfig",
     "TokenizerConfig",
     "TrainConfig",
+    "check_renamed",
+    "check_renamed_flags",
     "merge",
     "preset",
 ]

@@ -13,6 +13,7 @@ from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
 from glassgpt.config.base import PRESETS, Config, merge, preset
 from glassgpt.config.model import Family, ModelConfig, Size
+from glassgpt.config.renamed import check_renamed
 
 TASKS = ("dates", "scenes", "scenes-3x3", "multi30k-en-de")
 """Sources that are tasks: naming one chooses its family and settings."""
@@ -168,6 +169,7 @@ class RunConfig(Config):
             name: table.model_dump(exclude_unset=True) if isinstance(table, Config) else table
             for name, table in given.items()
         }
+        check_renamed(tables)
         config = validate(merge(_presets_for(tables), tables))
         for name, table in config:
             table.__pydantic_fields_set__ = set(tables.get(name, ()))

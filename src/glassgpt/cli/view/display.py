@@ -1,4 +1,4 @@
-"""What a person, a log or a program sees while a model trains: three displays of the same events."""
+"""Displays of a training run: live for a terminal, lines for a log, JSON for a program."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from glassgpt.cli.flags import with_flags
 from glassgpt.cli.view.render import chart, count, duration
 from glassgpt.cli.view.summary import about, panel, print_end
 from glassgpt.train import Evaluated, Event, Sampled, Session, StepDone, Warned
 
 
 def make_display(as_json: bool, silent: bool = False) -> Display:
-    """The display that fits where the output goes; none for a process that is one of several."""
+    """Return the display for standard output. A silent one is for the other processes of a training."""
     if silent:
         return Display()
     if as_json:
@@ -30,9 +31,9 @@ def make_display(as_json: bool, silent: bool = False) -> Display:
 
 
 class Display:
-    """Shows a session from its first stage to its verdict; as a context, it leaves the terminal as it was.
+    """Base of the displays; shows nothing.
 
-    This one shows nothing.
+    Use it as a context manager: it restores the terminal at the end.
     """
 
     def __enter__(self) -> Display:
@@ -44,20 +45,20 @@ class Display:
         return None
 
     def stage(self, doing: str) -> None:
-        """Say what is being prepared."""
+        """Show the current stage of the preparation."""
 
     def begin(self, session: Session) -> None:
-        """Say what will be trained."""
+        """Show the data, the model and the run."""
 
     def show(self, event: Event) -> None:
-        """Show what has just happened."""
+        """Show one event of the training."""
 
     def end(self, session: Session) -> None:
-        """Give the verdict and the next steps."""
+        """Show the verdict and the next commands."""
 
 
 class JsonDisplay(Display):
-    """One JSON object a line on standard output."""
+    """Prints one JSON object per line on standard output. Messages keep the names of fields."""
 
     def _print(self, kind: str, **fields: Any) -> None:
         print(json.dumps({"event": kind, **fields}, ensure_ascii=False, default=str), flush=True)
@@ -77,7 +78,7 @@ class JsonDisplay(Display):
 
 
 class PlainDisplay(Display):
-    """Lines for a log: every evaluation, and the loss every few seconds."""
+    """Prints lines for a log: each evaluation, and the loss every few seconds."""
 
     EVERY_S = 10.0
 
@@ -93,7 +94,7 @@ class PlainDisplay(Display):
 
     def begin(self, session: Session) -> None:
         for line in about(session):
-            self._say(line)
+            self._say(with_flags(line))
 
     def show(self, event: Event) -> None:
         match event:
@@ -107,7 +108,7 @@ class PlainDisplay(Display):
                 mark = "  best" if event.best else ""
                 self._say(f"step {event.step}: val {event.nats_per_char:.4f} nats/char{_exact(event)}{mark}")
             case Warned():
-                self._say(f"warning: {event.message}")
+                self._say(f"warning: {with_flags(event.message)}")
             case _:
                 pass
 
@@ -116,7 +117,7 @@ class PlainDisplay(Display):
 
 
 class LiveDisplay(Display):
-    """A view that redraws itself: progress, the loss curve between its baselines, what the model writes."""
+    """Redraws progress, the loss curve with its baselines, and the newest sample."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -127,7 +128,7 @@ class LiveDisplay(Display):
         self.sample = ""
         self.points: list[tuple[float, float]] = []
         self._nats_to_chars = 1.0
-        # Last: it renders once at birth.
+        # Last, because its constructor renders once.
         self.live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render)
 
     def __enter__(self) -> Display:
@@ -142,7 +143,7 @@ class LiveDisplay(Display):
 
     def begin(self, session: Session) -> None:
         for line in about(session):
-            self.console.print(line, markup=False, highlight=False)
+            self.console.print(with_flags(line), markup=False, highlight=False)
         self.doing, self.session = "", session
         self._nats_to_chars = session.task.tokens_per_char
 
@@ -156,7 +157,7 @@ class LiveDisplay(Display):
             case Sampled():
                 self.sample = event.text
             case Warned():
-                self.console.print(f"warning: {event.message}", style="yellow", markup=False)
+                self.console.print(f"warning: {with_flags(event.message)}", style="yellow", markup=False)
             case _:
                 pass
 
@@ -169,7 +170,7 @@ class LiveDisplay(Display):
     def _render(self) -> Group:
         if self.session is None or self.last is None:
             return Group(
-                Text(f"{self.doing} …" if self.doing else "first look at the held-out text …", "dim")
+                Text(f"{self.doing} …" if self.doing else "first evaluation on the held-out text …", "dim")
             )
         parts: list[Any] = [self._bar(self.last)]
         if len(self.points) > 1:
@@ -200,21 +201,23 @@ class LiveDisplay(Display):
 
 
 def _exact(event: Evaluated) -> str:
+    """Share of exact answers, if the task has answers."""
     return "" if event.exact is None else f", {event.exact:.1%} exact"
 
 
 def _last_sample(session: Session) -> str:
+    """Text of the newest sample of a run."""
     files = sorted(session.folder.samples.glob("*.txt"))
     return files[-1].read_text("utf-8") if files else ""
 
 
 def _left(event: StepDone) -> float:
-    """Seconds to go, if the rest is as fast as what is done."""
+    """Seconds left, at the mean speed so far."""
     return event.elapsed_s / max(event.progress, 1e-9) * (1 - event.progress)
 
 
 def _averaged(points: list[tuple[float, float]], n: int) -> list[tuple[float, float]]:
-    """At most n points, each the mean of its neighbors."""
+    """Reduce a curve to at most n points, each the mean of a group of neighbors."""
     size = -(-len(points) // n)
     groups = [points[i : i + size] for i in range(0, len(points), size)]
     return [(sum(x for x, _ in g) / len(g), sum(y for _, y in g) / len(g)) for g in groups]
