@@ -1,6 +1,6 @@
 """Old names of options and settings, and their new ones.
 
-An old name fails with the new one. It does not work silently, because a file or a script would keep it forever.
+An old name raises an error with the new name. It never works silently: scripts would keep it forever.
 """
 
 from __future__ import annotations
