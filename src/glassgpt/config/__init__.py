@@ -1,8 +1,10 @@
-"""Configuration of a run. It never imports torch, so help and configuration errors are instant."""
+"""Configuration: schema, presets, resolution. Never imports torch: help and errors are instant."""
 
-from glassgpt.config.base import Config, merge, preset
+from glassgpt.config.base import Config, Tables, merge, preset, preset_names
+from glassgpt.config.layers import DATASETS, Layer, combine, origins
 from glassgpt.config.model import ModelConfig
 from glassgpt.config.renamed import check_renamed, check_renamed_flags
+from glassgpt.config.resolution import Resolved, Setting, resolve
 from glassgpt.config.resumable import FIXED
 from glassgpt.config.schema import (
     DataConfig,
@@ -14,17 +16,27 @@ from glassgpt.config.schema import (
 )
 
 __all__ = [
+    "DATASETS",
     "FIXED",
+    "Config",
     "Config",
     "DataConfig",
     "InitFromConfig",
+    "Layer",
     "ModelConfig",
     "OptimConfig",
+    "Resolved",
     "RunConfig",
+    "Setting",
+    "Tables",
     "TokenizerConfig",
     "TrainConfig",
     "check_renamed",
     "check_renamed_flags",
+    "combine",
     "merge",
+    "origins",
     "preset",
+    "preset_names",
+    "resolve",
 ]

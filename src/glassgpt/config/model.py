@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from cyclopts import Parameter
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
-from glassgpt.config.base import Config, preset
+from glassgpt.config.base import Config, preset_names
+from glassgpt.config.layers import combine, preset_layers
 
 Architecture = Literal["modern", "gpt2", "speedrun"]
 Size = Literal["nano", "micro", "mini", "small"]
-Family = Literal["gpt", "bigram", "encoder", "seq2seq", "captioner"]
+if TYPE_CHECKING:
+    Family = str
+else:  # the presets of config/presets/family, so that a new family is a file
+    Family = Literal[preset_names("family")]
 
 
 @Parameter(name="*")
@@ -87,12 +91,10 @@ class ModelConfig(Config):
         """What is not given comes from the presets, and does not count as set (`model_fields_set`)."""
         if not isinstance(given, dict):
             return validate(given)
-        filled = {}
-        for field, choices in (("preset", get_args(Architecture)), ("size", get_args(Size))):
-            name, default = given.get(field), cls.model_fields[field].default
-            filled |= preset(name if name in choices else default)  # a wrong name is reported by validation
-        config = validate(filled | given)
-        config.__pydantic_fields_set__ = set(given)
+        named = {name: given[name] for name in ("preset", "size") if name in given}
+        presets = combine(preset_layers({"model": named}))["model"]
+        config = validate(presets | given)
+        config.model_fields_set.intersection_update(given)
         return config
 
     @model_validator(mode="after")
@@ -128,6 +130,8 @@ class ModelConfig(Config):
     def _check_lora(self) -> Self:
         if self.lora_rank and self.family != "gpt":
             raise ValueError(f"lora_rank is for gpt, not for {self.family}: leave it out")
+        if self.lora_rank > self.n_embd:
+            raise ValueError(f"lora_rank ({self.lora_rank}) must be at most n_embd ({self.n_embd})")
         return self
 
     @property

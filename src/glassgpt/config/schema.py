@@ -6,17 +6,15 @@ field left out takes the value of the named preset; a field given wins over it. 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from cyclopts import Parameter
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
-from glassgpt.config.base import PRESETS, Config, merge, preset
-from glassgpt.config.model import Family, ModelConfig, Size
+from glassgpt.config.base import Config
+from glassgpt.config.layers import Layer, combine, preset_layers
+from glassgpt.config.model import ModelConfig
 from glassgpt.config.renamed import check_renamed
-
-TASKS = ("dates", "scenes", "scenes-3x3", "multi30k-en-de")
-"""Sources that are tasks: naming one chooses its family and settings."""
 
 
 @Parameter(name="*")
@@ -37,8 +35,6 @@ class DataConfig(Config):
     """Encoding of the files; detected when not given."""
     val_fraction: float = Field(default=0.1, gt=0, le=0.5)
     """Share of the text, at its end, that is held out for validation."""
-    chat: Annotated[bool, Parameter(parse=False)] = False
-    """The sources are conversations, of which the assistant's words are learned; found in the data."""
 
 
 @Parameter(name="*")
@@ -144,7 +140,7 @@ class InitFromConfig(Config):
 
 
 class RunConfig(Config):
-    """Everything that decides a run. What is not given comes from the presets of the task and the family.
+    """The complete configuration of a run. Presets of dataset, family, size and architecture fill the gaps.
 
     >>> RunConfig.model_validate({"model": {"size": "nano", "n_layer": 3}}).model.n_layer
     3
@@ -152,6 +148,9 @@ class RunConfig(Config):
     'seq2seq'
     """
 
+    task: Annotated[str | None, Parameter(name="--task")] = None
+    """Task to learn: language, masked, translation, captioning, classification or chat; by default found from
+    the model family and the data."""
     data: DataConfig = Field(default_factory=DataConfig)
     tokenizer: TokenizerConfig = Field(default_factory=TokenizerConfig)
     model: ModelConfig = Field(default_factory=lambda: ModelConfig.model_validate({}))
@@ -162,43 +161,24 @@ class RunConfig(Config):
     @model_validator(mode="wrap")
     @classmethod
     def _fill_from_presets(cls, given: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
-        """What comes from the presets does not count as set (`model_fields_set`), in no table."""
+        """Fill missing fields from presets. Only given fields count as set (`model_fields_set`)."""
         if not isinstance(given, dict):
             return validate(given)
         tables = {
-            name: table.model_dump(exclude_unset=True) if isinstance(table, Config) else table
-            for name, table in given.items()
+            name: table.given() if isinstance(table, Config) else table for name, table in given.items()
         }
         check_renamed(tables)
-        config = validate(merge(_presets_for(tables), tables))
+        config = validate(combine([*preset_layers(tables), Layer("given", tables)]))
+        config.model_fields_set.intersection_update(tables)
         for name, table in config:
-            table.__pydantic_fields_set__ = set(tables.get(name, ()))
-        config.__pydantic_fields_set__ = set(tables)
+            if isinstance(table, Config):
+                table.model_fields_set.intersection_update(tables.get(name, ()))
         return config
 
     @model_validator(mode="after")
     def _check_base(self) -> Self:
         if self.model.lora_rank and self.init_from.run is None:
             raise ValueError(
-                "lora_rank: adapters stand beside weights that were learned before; say whose with --from RUN"
+                "lora_rank: adapters train next to the weights of an earlier run. Name that run with --from RUN"
             )
         return self
-
-
-def _presets_for(tables: dict[str, Any]) -> dict[str, Any]:
-    """The settings that a task and a family bring along; wrong names are reported by validation.
-
-    A size that is given wins over the numbers that a task or a family would have chosen.
-    """
-    task: dict[str, Any] = {}
-    match tables.get("data"):
-        case {"sources": (str(name),) | [str(name)]} if name in TASKS:
-            task = preset(name)
-    family = merge(task, {"model": tables.get("model", {})})["model"]
-    name = family.get("family", "gpt") if isinstance(family, dict) else "gpt"
-    has_own = name in get_args(Family) and (PRESETS / f"{name}.toml").is_file()
-    chosen = merge(preset(name) if has_own else {}, task)
-    if isinstance(family, dict) and family.get("size") in get_args(Size):
-        fixed = preset(family["size"])
-        chosen["model"] = {key: value for key, value in chosen.get("model", {}).items() if key not in fixed}
-    return chosen

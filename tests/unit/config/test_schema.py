@@ -30,7 +30,7 @@ def test_round_trip_is_exact_and_independent_of_presets() -> None:
 @pytest.mark.parametrize("architecture", ["gpt2", "modern"])
 def test_every_preset_is_valid(size: str, architecture: str) -> None:
     config = ModelConfig.model_validate({"size": size, "preset": architecture})
-    assert preset(size).items() <= config.model_dump().items()
+    assert preset("size", size)["model"].items() <= config.model_dump().items()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,70 @@
+"""Resolve a configuration: each field gets a value and an origin, in one place, validated as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from glassgpt.config.layers import Layer, combine, fields, origins, preset_layers
+from glassgpt.config.schema import RunConfig
+from glassgpt.errors import UserError
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One resolved field: its dotted name, its value and the origin of the value."""
+
+    name: str
+    value: Any
+    origin: str
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A complete configuration, the origin of each value, and the layers that the user gave."""
+
+    config: RunConfig
+    origins: dict[str, str]
+    given: tuple[Layer, ...]
+
+    def settings(self) -> Iterator[Setting]:
+        """Yield every field with its value and origin, in the order of the schema."""
+        for name, value in fields(self.config.model_dump(mode="json")):
+            yield Setting(name, value, self.origins.get(name, DEFAULT))
+
+    def is_given(self, name: str) -> bool:
+        """True if the user gave this field (by its dotted name)."""
+        return name in origins(self.given)
+
+
+def resolve(given: Sequence[Layer] | RunConfig, facts: Sequence[Layer] = ()) -> Resolved:
+    """Combine presets, facts and what the user gave into one validated configuration.
+
+    given: the user's settings, weakest first (a file, then options), or a configuration whose explicitly set
+    fields count as given. facts: what was found later (the base run, the data); weaker than what was given,
+    stronger than presets. Raises UserError for settings that cannot be used.
+
+    >>> resolved = resolve([Layer("option", {"model": {"size": "nano", "n_layer": 3}})])
+    >>> [(s.name, s.value, s.origin) for s in resolved.settings() if s.name in ("model.n_layer", "model.n_embd")]
+    [('model.n_layer', 3, 'option'), ('model.n_embd', 64, 'size nano')]
+    """
+    if isinstance(given, RunConfig):
+        given = [Layer("given", given.given())]
+    presets = preset_layers(combine([*_families(facts), *given]))
+    layers = [*presets, *facts, *given]
+    try:
+        config = RunConfig.model_validate(combine(layers))
+    except ValidationError as error:
+        raise UserError("these settings cannot be used") from error
+    return Resolved(config, origins(layers), tuple(given))
+
+
+def _families(facts: Sequence[Layer]) -> list[Layer]:
+    """The model family named by a fact decides which family preset applies."""
+    named = [layer.tables.get("model", {}).get("family") for layer in facts]
+    return [Layer("", {"model": {"family": family}}) for family in named if family is not None]
