@@ -45,7 +45,7 @@ from glassgpt.data.examples import (
     split_by_group,
 )
 from glassgpt.data.files import open_python, open_shakespeare, read_image, write_image
-from glassgpt.data.intake import fit_examples, read_examples
+from glassgpt.data.intake import is_labeled, read_examples
 
 __all__ = [
     "CHAT_SPECIALS",
@@ -81,8 +81,8 @@ __all__ = [
     "eval_batches",
     "eval_mask",
     "eval_rows",
-    "fit_examples",
     "is_chat",
+    "is_labeled",
     "kind_of",
     "located_test_dates",
     "make_scenes",

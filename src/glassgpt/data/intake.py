@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
-from glassgpt.config import RunConfig
-from glassgpt.data.batches import check_length, make_template
+from glassgpt.config import DataConfig, RunConfig
 from glassgpt.data.datasets import make_dates, make_scenes, multi30k_en_de
 from glassgpt.data.examples import (
-    MIN_EXAMPLES,
-    Example,
     ExampleCorpus,
     has_labels,
     is_table,
@@ -21,7 +17,6 @@ from glassgpt.data.examples import (
 )
 from glassgpt.data.files import resolve
 from glassgpt.errors import UserError
-from glassgpt.tokenizers import Tokenizer
 
 TASKS: dict[str, tuple[str, Callable[[], ExampleCorpus]]] = {
     "dates": ("seq2seq", make_dates),
@@ -43,7 +38,7 @@ def read_examples(config: RunConfig) -> ExampleCorpus | None:
         return _named_task(config, named[0])
     if family == "captioner":
         return _images(config)
-    if family == "seq2seq" or (family == "encoder" and _labeled(config)):
+    if family == "seq2seq" or (family == "encoder" and is_labeled(config.data)):
         reader = read_pairs if family == "seq2seq" else read_labeled
         return reader(
             data.sources,
@@ -54,34 +49,6 @@ def read_examples(config: RunConfig) -> ExampleCorpus | None:
             val_fraction=data.val_fraction,
         )
     return None
-
-
-def fit_examples(config: RunConfig, corpus: ExampleCorpus, tokenizer: Tokenizer) -> ExampleCorpus:
-    """The examples that the model can see from end to end.
-
-    Raises UserError for the first that is too long, or leaves it out where bad ones are to be skipped.
-    Texts to classify are never too long: their beginning is read.
-    """
-    encoding = make_template(config.model, tokenizer)
-    skipped: list[str] = []
-
-    def fitting(examples: Sequence[Example]) -> list[Example]:
-        kept = []
-        for example in examples:
-            try:
-                check_length(config.model, encoding, example)
-                kept.append(example)
-            except UserError as error:
-                if not config.data.skip_invalid:
-                    raise
-                skipped.append(str(error))
-        return kept
-
-    train, val = fitting(corpus.train), fitting(corpus.val)
-    if skipped and (len(train) + len(val) < MIN_EXAMPLES or not train or not val):
-        raise UserError(f"{len(train)} and {len(val)} examples are left, which are too few: {skipped[0]}")
-    notes = [f"{len(skipped):,} examples skipped: {skipped[0].split(';')[0]}"] if skipped else []
-    return replace(corpus, train=train, val=val, notes=(*corpus.notes, *notes))
 
 
 def _named_task(config: RunConfig, name: str) -> ExampleCorpus:
@@ -120,13 +87,12 @@ def _images(config: RunConfig) -> ExampleCorpus:
     )
 
 
-def _labeled(config: RunConfig) -> bool:
-    """Whether an encoder is to tell classes apart: a column of labels is named, or plainly there."""
-    sources = config.data.sources
-    if config.data.target_column:
+def is_labeled(data: DataConfig) -> bool:
+    """True if a column of labels is named, or all sources are tables with an obvious one."""
+    if data.target_column:
         return True
-    found = resolve(sources)
-    return all(map(is_table, found)) and all(has_labels(Path(s), config.data.encoding) for s in sources)
+    tables = all(map(is_table, resolve(data.sources)))
+    return tables and all(has_labels(Path(source), data.encoding) for source in data.sources)
 
 
 def _tasks_of(family: str) -> list[str]:

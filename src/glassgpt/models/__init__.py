@@ -1,5 +1,7 @@
 """Floor 2: whole models, each a composition of the parts in `nn`."""
 
+from collections.abc import Callable
+
 from glassgpt.config import ModelConfig
 from glassgpt.models.adapters import ADAPTERS, adapt, merge_adapters
 from glassgpt.models.base import Model
@@ -12,6 +14,7 @@ from glassgpt.models.transformer import Transformer
 
 __all__ = [
     "ADAPTERS",
+    "FAMILIES",
     "GPT",
     "Bigram",
     "Captioner",
@@ -27,16 +30,16 @@ __all__ = [
 ]
 
 
+FAMILIES: dict[str, Callable[[ModelConfig, int], Model]] = {
+    "gpt": lambda config, n_vocab: adapt(GPT(config, n_vocab)) if config.lora_rank else GPT(config, n_vocab),
+    "bigram": Bigram,
+    "encoder": lambda config, n_vocab: (Classifier if config.labels else MaskedLM)(config, n_vocab),
+    "seq2seq": Seq2Seq,
+    "captioner": Captioner,
+}
+"""Model family → constructor; each family also has a preset file in config/presets/family."""
+
+
 def build(config: ModelConfig, n_vocab: int) -> Model:
-    """The model that a configuration describes, with fresh weights from torch's generator."""
-    match config.family:
-        case "gpt":
-            return adapt(GPT(config, n_vocab)) if config.lora_rank else GPT(config, n_vocab)
-        case "bigram":
-            return Bigram(config, n_vocab)
-        case "encoder":
-            return Classifier(config, n_vocab) if config.labels else MaskedLM(config, n_vocab)
-        case "seq2seq":
-            return Seq2Seq(config, n_vocab)
-        case "captioner":
-            return Captioner(config, n_vocab)
+    """Build the model of a configuration, with initial weights from torch's generator."""
+    return FAMILIES[config.family](config, n_vocab)

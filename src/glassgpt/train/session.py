@@ -1,69 +1,60 @@
-"""From sources to a verdict: what `glassgpt train` does, as a library."""
+"""A session of training: from sources to a verdict. `glassgpt train` and `resume` as a library."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 from filelock import FileLock
 
 from glassgpt.checkpoint import Run, acquire_lock, clean_up, steps, write_json
-from glassgpt.config import RunConfig
-from glassgpt.data import (
-    CHAT_SPECIALS,
-    SPECIALS,
-    ChatCorpus,
-    Corpus,
-    ExampleCorpus,
-    fit_examples,
-    is_chat,
-    read_chat,
-    read_corpus,
-    read_examples,
-)
+from glassgpt.config import Layer, Resolved, RunConfig, resolve
 from glassgpt.device import choose_device
 from glassgpt.diagnose import AccuracyVerdict, Score, Verdict
 from glassgpt.errors import UserError
+from glassgpt.tasks import Task, TaskData, detect_task, task_of
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
-from glassgpt.train.answer_task import AnswerTask
-from glassgpt.train.chat_task import ChatTask
 from glassgpt.train.events import Event
-from glassgpt.train.finetune import apply_init_from, for_chat, initial_weights
+from glassgpt.train.finetune import base_layer, initial_weights, new_tokens_layer
 from glassgpt.train.metrics import check_trackers
 from glassgpt.train.parallel import Dist
-from glassgpt.train.task import Task
-from glassgpt.train.text_task import MaskedLMTask, TextTask
 from glassgpt.train.trainer import Trainer
 
-AnyCorpus = Corpus | ExampleCorpus | ChatCorpus
-Stage = Callable[[str], None]
-"""Is told, in a few words, what is being done."""
+OnStage = Callable[[str], None]
+"""Called with a few words at the start of each stage of preparation."""
 
 
 @dataclass
 class Session:
-    """One sitting of a run: its folder, its trainer, and what there is to hold its model against."""
+    """One attempt at a run: its folder, its trainer, its baselines and its verdict."""
 
     folder: Run
     trainer: Trainer
     notes: tuple[str, ...]
-    _lock: FileLock | None = field(repr=False)
+    resolved: Resolved | None = None
+    _lock: FileLock | None = field(default=None, repr=False)
     _verdict: Verdict | AccuracyVerdict | None = field(default=None, repr=False)
 
     @property
-    def task(self) -> Task:
-        """What is learned."""
+    def data(self) -> TaskData:
+        """The opened data of the run."""
         return self.trainer.task
 
     @property
+    def task(self) -> Task:
+        """The declaration of the run's task."""
+        return task_of(self.trainer.config)
+
+    @property
     def baselines(self) -> list[Score]:
-        """The losses of counting, on the same validation split."""
-        return self.task.baselines
+        """Losses of the baselines on the same validation split."""
+        return self.data.baselines
 
     def run(self) -> Iterator[Event]:
         """Train; yields the trainer's events. Raises UserError while another process trains this run."""
@@ -82,135 +73,135 @@ class Session:
             self.close()
 
     def close(self) -> None:
-        """Give up the right to write to the run, as its end does by itself."""
+        """Release the lock of the run. `run` does so at its end."""
         if self._lock is not None:
             self._lock.release(force=True)
 
     def verdict(self) -> Verdict | AccuracyVerdict:
-        """The model's best step beside the baselines, on the same whole validation split."""
+        """Compare the model's best step with the baselines, on the same whole validation split."""
         if self._verdict is None:
             if not math.isfinite(self.trainer.best):
-                raise UserError("there is no verdict yet: the model has not been evaluated; train longer")
-            val = self.task.val
+                raise UserError("there is no verdict yet: the model has not been evaluated. Train longer.")
+            val = self.data.val
             score = Score("this model", self.trainer.best * val.n_chars, val.n_chars, val.n_bytes)
-            self._verdict = self.task.verdict(score, lambda: self.folder.model(self.trainer.learner.device))
+            self._verdict = self.data.verdict(score, lambda: self.folder.model(self.trainer.learner.device))
         return self._verdict
 
 
-def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambda _: None) -> Session:
-    """Read the sources, count the baselines, and make a new run at `out` (by default below `runs/`)."""
+@dataclass(frozen=True)
+class Plan:
+    """Everything known before a run has a folder: its configuration, its task and its corpus."""
+
+    resolved: Resolved
+    task: Task
+    corpus: Any
+
+    @property
+    def config(self) -> RunConfig:
+        """The complete configuration."""
+        return self.resolved.config
+
+
+def plan(config: RunConfig | Sequence[Layer], stage: OnStage = lambda _: None) -> Plan:
+    """Resolve the configuration of a new run and read its sources. Writes nothing.
+
+    config: a configuration, whose explicitly set fields count as given; or layers of settings, weakest first.
+    Raises UserError for settings and sources that cannot be used.
+    """
+    resolved = resolve(config)
+    base = [base_layer(resolved)] if resolved.config.init_from.run is not None else []
+    named = [_task_layer(task_of(resolved.config))] if resolved.config.task is not None else []
+    resolved = resolve(resolved.given, [*named, *base])
+    stage("reading " + ", ".join(resolved.config.data.sources))
+    task = detect_task(resolved.config)
+    corpus = task.read(resolved.config)
+    facts = [Layer("data", task.facts(resolved, corpus)), Layer(f"task {task.name}", {"task": task.name})]
+    facts += [new_tokens_layer(resolved.config, task.specials)]
+    return Plan(resolve(resolved.given, [*named, *base, *facts]), task, corpus)
+
+
+def _task_layer(task: Task) -> Layer:
+    """A task that the user names chooses the model family."""
+    return Layer(f"task {task.name}", {"model": {"family": task.families[0]}})
+
+
+def start(
+    config: RunConfig | Sequence[Layer], out: Path | str | None = None, stage: OnStage = lambda _: None
+) -> Session:
+    """Read the sources, compute the baselines, and create a run at `out` (by default below `runs/`).
+
+    config: as in `plan`. Raises UserError for settings, sources and folders that cannot be used.
+    """
     dist = Dist.from_env()
-    choose_device(config.train.device)  # what would fail later fails before any work is done
+    given = resolve(config)
+    choose_device(given.config.train.device)  # fail before any work is done
     if not dist.is_main:
         return _join(dist)
-    check_trackers(config)
-    config = apply_init_from(config)
+    check_trackers(given.config)
     compiler = Thread(target=import_module, args=("torch._dynamo",), daemon=True)
-    compiler.start()  # torch's optimizers load it, for over a second: let that pass beside the counting
-    stage("reading " + ", ".join(config.data.sources))
-    if (corpus := read_examples(config)) is not None:
-        config = _with_facts(config, corpus)
-    elif config.model.family == "gpt" and is_chat(config.data):
-        config, corpus = for_chat(config), read_chat(config.data)
-    else:
-        corpus = read_corpus(config.data)
-    path = Path(out) if out else new_path(config)
+    compiler.start()  # torch's optimizers import it, for over a second: overlap that with counting
+    planned = plan(config, stage)
+    path = Path(out) if out else new_path(planned.config)
     Run.check_free(path)  # before a lock is left in somebody's folder
     made = [folder for folder in (path, path.parent) if not folder.exists()]
     with ExitStack() as undo:
         lock = acquire_lock(path)
         undo.callback(clean_up, path, made)
         undo.callback(lock.release, force=True)
-        run, task, notes = _make(path, config, corpus, stage)
+        run, data, notes = _create(path, planned, stage)
         compiler.join()
-        session = Session(run, _beginning(run, config, task, dist), notes, lock)
+        trainer = _first_trainer(run, planned.config, data, dist)
+        session = Session(run, trainer, notes, planned.resolved, lock)
         undo.pop_all()
     dist.broadcast_str(str(path))
     return session
 
 
 def _join(dist: Dist) -> Session:
-    """The run that the first process has made."""
+    """Open the run that the main process has created."""
     run = Run.open(dist.broadcast_str(""))
     config = run.config()
-    return Session(run, _beginning(run, config, _open(config, run), dist), (), None)
+    return Session(run, _first_trainer(run, config, _open(config, run), dist), ())
 
 
-def _beginning(run: Run, config: RunConfig, task: Task, dist: Dist) -> Trainer:
-    """A trainer before its first step."""
-    trainer = Trainer(run, config, task, dist)
+def _first_trainer(run: Run, config: RunConfig, data: TaskData, dist: Dist) -> Trainer:
+    """Make a trainer before its first step."""
+    trainer = Trainer(run, config, data, dist)
     if config.init_from.run is not None:
-        trainer.learner.load_initial(initial_weights(config, task.tokenizer.n_vocab))
+        trainer.learner.load_initial(initial_weights(config, data.tokenizer.n_vocab))
     return trainer
 
 
-def _make(
-    path: Path, config: RunConfig, corpus: AnyCorpus, stage: Stage
-) -> tuple[Run, Task, tuple[str, ...]]:
-    """A new run with its tokenizer, its data and its baselines; and what the user should hear."""
-    tokenizer = _tokenizer(config, corpus, stage)
-    if isinstance(corpus, ExampleCorpus):
-        corpus = fit_examples(config, corpus, tokenizer)
-    run = Run.create(path, config)
+def _create(path: Path, planned: Plan, stage: OnStage) -> tuple[Run, TaskData, tuple[str, ...]]:
+    """Create a run with its tokenizer, data and baselines; returns notes for the user as well."""
+    config, task = planned.config, planned.task
+    tokenizer = _tokenizer(planned, stage)
+    corpus = task.fit(config, planned.corpus, tokenizer)
+    run = Run.create(path, config, planned.resolved.origins)
     tokenizer.save(run.tokenizer_file)
     stage("counting what there is to beat")
-    task = _prepare(config, corpus, tokenizer, run)
+    data = task.data.prepare(config, corpus, tokenizer, run)
     run.record_hashes()
-    run.sync()  # no step may outlive what it needs
-    return run, task, (*corpus.notes, *task.notes)
+    run.sync()  # no step may outlive the files that it needs
+    return run, data, (*corpus.notes, *data.notes)
 
 
-def _tokenizer(config: RunConfig, corpus: AnyCorpus, stage: Stage) -> Tokenizer:
-    """That of the run which this one begins with, or one that is trained on the text."""
-    specials = () if config.model.labels else SPECIALS.get(config.model.family, ())
-    if config.data.chat:
-        specials = CHAT_SPECIALS
+def _tokenizer(planned: Plan, stage: OnStage) -> Tokenizer:
+    """Return the base run's tokenizer, or train one on the corpus."""
+    config, specials = planned.config, planned.task.specials
     if config.init_from.run is not None:
         return Run.open(config.init_from.run).tokenizer().with_specials(specials)
     kind, vocab_size = config.tokenizer.kind, config.tokenizer.vocab_size
     stage(f"training the {kind} tokenizer")
-    texts = corpus.train.chunks() if isinstance(corpus, Corpus) else corpus.texts()
-    return train_tokenizer(kind, texts, vocab_size=vocab_size, specials=specials)
+    return train_tokenizer(kind, planned.corpus.texts(), vocab_size=vocab_size, specials=specials)
 
 
-def _prepare(config: RunConfig, corpus: AnyCorpus, tokenizer: Tokenizer, run: Run) -> Task:
-    if isinstance(corpus, ExampleCorpus):
-        return AnswerTask.prepare(config, corpus, tokenizer, run)
-    if isinstance(corpus, ChatCorpus):
-        return ChatTask.prepare(config, corpus, tokenizer, run)
-    kind = MaskedLMTask if config.model.family == "encoder" else TextTask
-    return kind.prepare(config, corpus, tokenizer, run)
-
-
-def _open(config: RunConfig, run: Run) -> Task:
-    family, tokenizer = config.model.family, run.tokenizer()
-    if family in ("seq2seq", "captioner") or config.model.labels:
-        return AnswerTask.open(config, tokenizer, run)
-    if config.data.chat:
-        return ChatTask.open(config, tokenizer, run)
-    kind = MaskedLMTask if family == "encoder" else TextTask
-    return kind.open(config, tokenizer, run)
-
-
-def _with_facts(config: RunConfig, corpus: ExampleCorpus) -> RunConfig:
-    """The configuration with what only the data know: the classes, the images' colors.
-
-    Classes are told by words rather than letters: unless a tokenizer was asked for, BPE reads them.
-    """
-    facts: dict[str, object] = {}
-    tokenizer = config.tokenizer
-    if config.model.family == "encoder":
-        facts["labels"] = tuple(sorted({example.target for example in (*corpus.train, *corpus.val)}))
-        if "kind" not in tokenizer.model_fields_set:
-            tokenizer = tokenizer.model_copy(update={"kind": "bpe"})
-    if corpus.images is not None:
-        facts["channels"] = corpus.images.shape[1]
-    model = config.model.model_copy(update=facts)
-    return config.model_copy(update={"model": model, "tokenizer": tokenizer})
+def _open(config: RunConfig, run: Run) -> TaskData:
+    return task_of(config).data.open(config, run.tokenizer(), run)
 
 
 def resume(path: Path | str, config: RunConfig | None = None) -> Session:
-    """Open a run to go on from its newest whole checkpoint; `config` replaces the stored one."""
+    """Open a run to continue from its newest whole checkpoint; `config` replaces the stored one."""
     run, dist = Run.open(path), Dist.from_env()
     with ExitStack() as undo:
         lock = acquire_lock(run.path) if dist.is_main else None
@@ -218,33 +209,33 @@ def resume(path: Path | str, config: RunConfig | None = None) -> Session:
             undo.callback(lock.release, force=True)
         if not steps(run.checkpoints):
             raise UserError(
-                f"{path} has nothing to go on from: it ended before its first step was saved; train anew "
-                "(the folder may be deleted)"
+                f"{path} cannot be resumed: it ended before its first step was saved. Start a new run "
+                "(the folder may be deleted)."
             )
-        if not any((step / "optimizer.safetensors").is_file() for step in steps(run.checkpoints)):
+        if not run.is_resumable:
             raise UserError(
-                f"{path} holds weights without the state of training (it was imported): it can be used, but "
-                "not gone on with"
+                f"{path} has no optimizer state (it was imported), so training cannot be resumed. Use it as "
+                "it is, or start a new run from its weights (`init_from.run`)."
             )
         merged = config or run.config()
         run.check_data_hashes()
-        run.layout(merged)  # before memory is taken for whatever config.json asks for
+        run.layout(merged)  # before memory is allocated for whatever config.json asks for
         trainer = Trainer(run, merged, _open(merged, run), dist)
         notes = trainer.resume()
         if trainer.progress >= 1 and run.verdict_file.is_file():
             done = f"{trainer.step} steps in {trainer.elapsed_s / 60:.2f} minutes"
             raise UserError(
-                f"{path} is finished ({done}): --steps or --minutes name its length in all; give more"
+                f"{path} is finished ({done}). `steps` and `minutes` are the total length: give more."
             )
-        session = Session(run, trainer, tuple(notes), lock)
-        if config is not None and dist.is_main:  # only now that everything else has gone well
+        session = Session(run, trainer, tuple(notes), None, lock)
+        if config is not None and dist.is_main:  # only now that everything else has succeeded
             run.write_config(config)
         undo.pop_all()
     return session
 
 
 def new_path(config: RunConfig, parent: Path = Path("runs")) -> Path:
-    """A name that is free below `parent`, after the first source: runs/notes, runs/notes-2, …"""
+    """Return a free path below `parent`, named after the first source: runs/notes, runs/notes-2, …"""
     stem = Path(config.data.sources[0]).stem if config.data.sources[0] != "-" else "stdin"
     stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in stem).strip("-") or "run"
     names = (stem if i == 1 else f"{stem}-{i}" for i in range(1, 10_000))

@@ -28,9 +28,10 @@ def baselines(
     json
         Print the figures as JSON.
     """
-    from glassgpt.cli.view.render import count, verdict_table
+    from glassgpt.cli.view.render import verdict_table
     from glassgpt.data import read_corpus
     from glassgpt.diagnose import baselines, judge
+    from glassgpt.units import count
 
     config = settings or DataConfig()
     if sources:

@@ -13,10 +13,11 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from glassgpt.cli.view.open_run import open_chat
-from glassgpt.cli.view.render import count, printable, shown
+from glassgpt.cli.view.render import printable, shown
 from glassgpt.cli.view.terminal_input import piped, typed
 from glassgpt.errors import UserError
 from glassgpt.generate import ChatSession, SamplingParams
+from glassgpt.units import count
 
 
 def chat(

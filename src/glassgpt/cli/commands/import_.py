@@ -37,9 +37,10 @@ def import_(
     from rich.console import Console  # with torch: --help should not wait for it
 
     from glassgpt.checkpoint import read_json
-    from glassgpt.cli.view.render import count, verdict_table
+    from glassgpt.cli.view.render import verdict_table
     from glassgpt.diagnose import Verdict
     from glassgpt.train import import_nanogpt
+    from glassgpt.units import count
 
     console = Console()
 

@@ -15,9 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from glassgpt.cli.flags import with_flags
-from glassgpt.cli.view.render import chart, count, duration
+from glassgpt.cli.view.render import chart
 from glassgpt.cli.view.summary import about, panel, print_end
 from glassgpt.train import Evaluated, Event, Sampled, Session, StepDone, Warned
+from glassgpt.units import count, duration
 
 
 def make_display(as_json: bool, silent: bool = False) -> Display:

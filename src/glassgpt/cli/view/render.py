@@ -142,28 +142,3 @@ def printable(text: str) -> str:
 def shown(text: str) -> str:
     """Text for standard output: made harmless where that is a terminal, exact where it is a file or pipe."""
     return printable(text) if sys.stdout.isatty() else text
-
-
-def count(n: float) -> str:
-    """A number for people.
-
-    >>> count(950), count(12_300), count(10_700_000)
-    ('950', '12.3 k', '10.7 M')
-    """
-    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if n >= size:
-            return f"{n / size:.3g}{unit}"
-    return f"{n:.0f}"
-
-
-def duration(seconds: float) -> str:
-    """A span of time for people.
-
-    >>> duration(9), duration(75), duration(3700)
-    ('9 s', '1:15', '1:01:40')
-    """
-    minutes, s = divmod(round(seconds), 60)
-    hours, m = divmod(minutes, 60)
-    if hours:
-        return f"{hours}:{m:02}:{s:02}"
-    return f"{m}:{s:02}" if m else f"{s} s"

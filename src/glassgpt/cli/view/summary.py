@@ -7,10 +7,11 @@ from rich.panel import Panel
 from rich.text import Text
 
 from glassgpt.cli.view.open_run import command_for
-from glassgpt.cli.view.render import count, printable, verdict_table
+from glassgpt.cli.view.render import printable, verdict_table
 from glassgpt.config import DataConfig, ModelConfig
 from glassgpt.data import EVAL_MASK_FRACTION
 from glassgpt.train import AnswerTask, ChatTask, MaskedLMTask, Session, TextTask
+from glassgpt.units import count
 
 USES = {
     "chat": "ChatSession to it    glassgpt chat {}",

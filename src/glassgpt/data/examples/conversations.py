@@ -57,8 +57,8 @@ def is_chat(data: DataConfig) -> bool:
 
     An object that has a `text` as well is a text, and `column` asks for running text, too.
     """
-    if data.chat or data.column:
-        return data.chat
+    if data.column:
+        return False
     found = resolve(data.sources)
     if not found or any(ending(source.name) not in JSON_LINES for source in found):
         return False

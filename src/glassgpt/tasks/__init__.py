@@ -1,0 +1,69 @@
+"""The tasks: one declaration each, asked by sessions, commands and lens."""
+
+from glassgpt.config import ModelConfig, RunConfig
+from glassgpt.errors import UserError
+from glassgpt.tasks.answers import AnswerData
+from glassgpt.tasks.base import Lengths, Task, TaskData
+from glassgpt.tasks.captioning import TASK as CAPTIONING
+from glassgpt.tasks.chat import TASK as CHAT
+from glassgpt.tasks.classification import TASK as CLASSIFICATION
+from glassgpt.tasks.language import TASK as LANGUAGE
+from glassgpt.tasks.language import LanguageData
+from glassgpt.tasks.masked import TASK as MASKED
+from glassgpt.tasks.translation import TASK as TRANSLATION
+from glassgpt.tasks.translation import TranslationData
+
+__all__ = [
+    "TASKS",
+    "AnswerData",
+    "LanguageData",
+    "Lengths",
+    "Task",
+    "TaskData",
+    "TranslationData",
+    "detect_task",
+    "register",
+    "task_of",
+    "task_of_model",
+]
+
+TASKS: dict[str, Task] = {
+    task.name: task for task in (CHAT, LANGUAGE, CLASSIFICATION, MASKED, TRANSLATION, CAPTIONING)
+}
+"""By name. Of the tasks of one model family, the first whose `detect` is true applies."""
+
+
+def register(task: Task) -> None:
+    """Add a task of your own under its name, before all others of its model families."""
+    others = {name: other for name, other in TASKS.items() if name != task.name}
+    TASKS.clear()
+    TASKS.update({task.name: task, **others})
+
+
+def task_of(config: RunConfig) -> Task:
+    """Return the task named by a configuration. Raises UserError for an unknown name."""
+    if config.task in TASKS:
+        return TASKS[config.task]
+    raise UserError(f"`task`: {config.task!r} is unknown. The tasks are {', '.join(sorted(TASKS))}.")
+
+
+def detect_task(config: RunConfig) -> Task:
+    """Return the task that a configuration names, or else the one that fits its model family and data.
+
+    Raises UserError if the named task cannot use the model family.
+    """
+    if config.task is None:
+        family = config.model.family
+        return next(task for task in TASKS.values() if family in task.families and task.detect(config))
+    task = task_of(config)
+    if config.model.family not in task.families:
+        raise UserError(
+            f"`task`: {task.name} needs `family` {' or '.join(task.families)}, got {config.model.family}. "
+            "Leave one of them out."
+        )
+    return task
+
+
+def task_of_model(config: ModelConfig) -> Task:
+    """Return the main task of a model without a run: by its family and its classes."""
+    return next(task for task in TASKS.values() if config.family in task.families and task.fits_model(config))

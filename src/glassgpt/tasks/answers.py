@@ -1,0 +1,199 @@
+"""Data of tasks with one answer per example. Not a task itself: see translation, captioning, classification."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from glassgpt.checkpoint import Run, write_json
+from glassgpt.config import ModelConfig, RunConfig
+from glassgpt.data import (
+    MIN_EXAMPLES,
+    Batch,
+    Encoding,
+    Example,
+    ExampleBatches,
+    ExampleCorpus,
+    ExampleData,
+    ExampleSplit,
+    check_length,
+    eval_rows,
+    open_examples,
+    write_examples,
+)
+from glassgpt.diagnose import (
+    Accuracy,
+    AccuracyVerdict,
+    Score,
+    accuracy_verdict,
+    copy_source,
+    most_frequent,
+    most_frequent_per_question,
+    target_ngram,
+)
+from glassgpt.errors import UserError
+from glassgpt.models import Model
+from glassgpt.objective import Measured, evaluate
+from glassgpt.tasks.base import Lengths, TaskData, stored_baselines
+from glassgpt.tokenizers import Tokenizer
+from glassgpt.units import count
+
+
+class AnswerData(TaskData):
+    """Examples with one answer each, and the share of correct answers."""
+
+    has_answers = True
+    asked: ClassVar[str]
+    """Plural noun for the inputs: "sources", "questions", "texts"."""
+    unit: ClassVar[str] = "nats/char"
+
+    def __init__(
+        self, config: RunConfig, tokenizer: Tokenizer, data: ExampleData, counted: AccuracyVerdict
+    ) -> None:
+        super().__init__(config, tokenizer)
+        self.data, self.counted = data, counted
+        self.baselines = list(counted.losses)
+        self.batches = ExampleBatches(data.train, config.train.seed)
+        self.val = _lengths(data.val)
+        train = _lengths(data.train)
+        self.tokens_per_char = train.n_tokens / train.n_chars
+
+    @staticmethod
+    @abstractmethod
+    def template(config: ModelConfig, tokenizer: Tokenizer) -> Encoding:
+        """Return the template that turns an example into token ids."""
+
+    @abstractmethod
+    def answers(self, model: Model, rows: Sequence[int]) -> list[str]:
+        """Return the model's answers to these examples of the validation split."""
+
+    @classmethod
+    def prepare(cls, config: RunConfig, corpus: ExampleCorpus, tokenizer: Tokenizer, run: Run) -> Self:
+        splits = {"train": corpus.train, "val": corpus.val}
+        data = write_examples(splits, cls.template(config.model, tokenizer), corpus.images, run.data)
+        rows, losses = cls.count_baselines(corpus)
+        counted = accuracy_verdict(rows, asked=cls.asked, losses=losses)
+        write_json(run.baselines_file, counted.to_dict())
+        return cls(config, tokenizer, data, counted)
+
+    @classmethod
+    def open(cls, config: RunConfig, tokenizer: Tokenizer, run: Run) -> Self:
+        counted = stored_baselines(run, AccuracyVerdict.from_dict)
+        return cls(config, tokenizer, open_examples(run.data), counted)
+
+    @classmethod
+    def count_baselines(cls, corpus: ExampleCorpus) -> tuple[list[Accuracy], list[Score]]:
+        """Score baselines that count: their correct answers, and the loss of an n-gram of the answers."""
+        train, val = corpus.train, corpus.val
+        targets = [e.target for e in train], [e.target for e in val]
+        questions = [e.question for e in train], [e.question for e in val]
+        rows = [most_frequent(*targets)]
+        if any(e.source for e in val):
+            rows.append(copy_source([e.source for e in val], targets[1]))
+        if any(questions[0]):
+            rows.append(most_frequent_per_question(questions[0], targets[0], questions[1], targets[1]))
+        return rows, [target_ngram(*targets)]
+
+    def train_batch(self, index: int, B: int) -> Batch:
+        return self.batches.batch(index, B)
+
+    def eval_batches(self) -> Iterator[Batch]:
+        return map(self.data.val.batch, eval_rows(self.data.val, self.eval_tokens, self.n_patch))
+
+    @property
+    def n_patch(self) -> int:
+        """Image patches per example, which count as tokens of a batch."""
+        return 0
+
+    def warnings(self) -> list[str]:
+        n, B = len(self.data.train), self.config.train.micro_batch_size
+        if n >= B:
+            return []
+        return [f"there are {n} examples to learn from, fewer than a batch of {B}: each step sees them all"]
+
+    def sample(self, model: Model, n_tokens: int, seed: int) -> str:
+        """Return three held-out examples, the model's answers, and the correct ones."""
+        n = len(self.data.val)
+        rows = np.random.default_rng(seed).choice(n, min(3, n), replace=False).tolist()
+        lines = []
+        for row in rows:
+            right, answer = self.target(row), self.answers(model, [row])[0]
+            mark = "" if answer == right else f"   (right: {right})"
+            lines.append(f"{self.question(row)} → {answer}{mark}")
+        return "\n".join(lines)
+
+    def verdict(self, score: Score, best: Callable[[], Model]) -> AccuracyVerdict:
+        """Judge the best model, and the same model without its source."""
+        model = best()
+        rows = [*self.counted.rows, *self._without_source(model)]
+        return accuracy_verdict(rows, self._with_source(model), asked=self.asked, losses=self.baselines)
+
+    def _with_source(self, model: Model) -> Accuracy:
+        measured = evaluate(model, self.eval_batches(), count_correct=True)
+        return self._accuracy("this model", measured, self.more_figures(model, measured))
+
+    def _without_source(self, model: Model) -> list[Accuracy]:
+        measured = evaluate(model, self.eval_batches(), blank=True, count_correct=True)
+        return [self._accuracy("this model, source hidden", measured)]
+
+    def _accuracy(self, name: str, measured: Measured, more: dict[str, float] | None = None) -> Accuracy:
+        figures = {self.unit: measured.nats / self.val.n_chars, **(more or {})}
+        return Accuracy(name, measured.n_correct, len(self.data.val), figures=figures)
+
+    def more_figures(self, model: Model, measured: Measured) -> dict[str, float]:
+        """Return further figures of the model, such as BLEU."""
+        return {}
+
+    def question(self, row: int) -> str:
+        """Return the input of a validation example as text."""
+        split = self.data.val
+        return self.tokenizer.decode(split.given[row]) or self.tokenizer.decode(
+            split.text[row][: split.n_prompt[row]]
+        )
+
+    def target(self, row: int) -> str:
+        """Return the correct answer of a validation example."""
+        split = self.data.val
+        return self.tokenizer.decode(split.text[row][split.n_prompt[row] :])
+
+    def describe(self) -> list[str]:
+        n_train, n_val = count(len(self.data.train)), count(len(self.data.val))
+        return [f"examples   {n_train} to learn{self.details()}, {n_val} held out"]
+
+    def details(self) -> str:
+        """Return what the description adds to the number of training examples."""
+        return ""
+
+
+def fit(data: type[AnswerData], config: RunConfig, corpus: Any, tokenizer: Tokenizer) -> ExampleCorpus:
+    """Keep the examples that fit into the model's context.
+
+    Raises UserError for the first that is too long; with `skip_invalid` it is dropped and counted.
+    """
+    template = data.template(config.model, tokenizer)
+    skipped: list[str] = []
+
+    def fits(example: Example) -> bool:
+        try:
+            check_length(config.model, template, example)
+        except UserError as error:
+            if not config.data.skip_invalid:
+                raise
+            skipped.append(str(error))
+            return False
+        return True
+
+    train, val = list(filter(fits, corpus.train)), list(filter(fits, corpus.val))
+    if skipped and (len(train) + len(val) < MIN_EXAMPLES or not train or not val):
+        raise UserError(f"{len(train)} and {len(val)} examples are left, which are too few: {skipped[0]}")
+    notes = [f"{len(skipped):,} examples skipped: {skipped[0].split(';')[0]}"] if skipped else []
+    return replace(corpus, train=train, val=val, notes=(*corpus.notes, *notes))
+
+
+def _lengths(split: ExampleSplit) -> Lengths:
+    n_tokens = int((split.text.lengths - split.n_prompt).sum())
+    return Lengths(n_tokens, split.n_chars, split.n_bytes)

@@ -1,0 +1,133 @@
+"""The declaration of a task, and its opened data: batches, baselines, samples and the verdict.
+
+A task is one frozen `Task`, in a file of its own. Session, commands and lens ask it; nothing else decides by
+the model family. The trainer sees only `TaskData`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self, TypeVar
+
+from glassgpt.checkpoint import Run, read_json
+from glassgpt.config import ModelConfig, Resolved, RunConfig, Tables
+from glassgpt.data import Batch
+from glassgpt.diagnose import AccuracyVerdict, Score, Verdict
+from glassgpt.errors import UserError
+from glassgpt.models import Model
+from glassgpt.tokenizers import Tokenizer
+
+T = TypeVar("T")
+
+EVAL_TOKENS = 16_384
+"""Maximum number of tokens per forward pass of an evaluation; large enough to be fast."""
+EVAL_LOGITS = 1 << 26
+"""Maximum number of logits per forward pass of an evaluation: 256 MB in float32."""
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """The size of the predicted part of a split, in three units."""
+
+    n_tokens: int
+    n_chars: int
+    n_bytes: int
+
+
+class TaskData(ABC):
+    """The data of one run, opened for its task."""
+
+    baselines: list[Score]
+    """Losses of the baselines on the same validation split."""
+    val: Lengths
+    has_answers: ClassVar[bool] = False
+    """True if a prediction is correct or wrong as a whole, so that correct ones can be counted."""
+    notes: tuple[str, ...] = ()
+    """Remarks on the preparation of the data, for the user."""
+    tokens_per_char: float
+    """Predicted tokens per character of the training split: converts nats per token to nats per character."""
+
+    def __init__(self, config: RunConfig, tokenizer: Tokenizer) -> None:
+        self.config, self.tokenizer = config, tokenizer
+
+    @classmethod
+    @abstractmethod
+    def prepare(cls, config: RunConfig, corpus: Any, tokenizer: Tokenizer, run: Run) -> Self:
+        """Write the corpus as tokens into a run, and compute the baselines."""
+
+    @classmethod
+    @abstractmethod
+    def open(cls, config: RunConfig, tokenizer: Tokenizer, run: Run) -> Self:
+        """Open the data that `prepare` wrote."""
+
+    @abstractmethod
+    def train_batch(self, index: int, B: int) -> Batch:
+        """Return training batch number `index`, a pure function of (seed, index)."""
+
+    @abstractmethod
+    def eval_batches(self) -> Iterator[Batch]:
+        """Yield the whole validation split, each target once."""
+
+    @abstractmethod
+    def sample(self, model: Model, n_tokens: int, seed: int) -> str:
+        """Return a sample of the model's output on held-out data, for people to read."""
+
+    @abstractmethod
+    def verdict(self, score: Score, best: Callable[[], Model]) -> Verdict | AccuracyVerdict:
+        """Compare the best validation loss with the baselines; `best()` loads that model."""
+
+    @abstractmethod
+    def describe(self) -> list[str]:
+        """Return the size of the data in words, one line per kind."""
+
+    def warnings(self) -> list[str]:
+        """Return warnings to show before training."""
+        return []
+
+    @property
+    def eval_tokens(self) -> int:
+        """Tokens per forward pass of an evaluation."""
+        return min(EVAL_TOKENS, EVAL_LOGITS // self.tokenizer.n_vocab)
+
+
+@dataclass(frozen=True)
+class Task:
+    """The declaration of one task.
+
+    To add a task, write a file with a `Task`, and name it in `glassgpt.tasks` or call `register`.
+    """
+
+    name: str
+    """Name in config.json and of `--task`."""
+    families: tuple[str, ...]
+    """Model families that can learn it; the first is the default."""
+    read: Callable[[RunConfig], Any]
+    """Read the sources into a corpus with `notes` and `texts()`."""
+    data: type[TaskData]
+    """Prepares and opens the data of a run."""
+    commands: tuple[str, ...]
+    """Commands that use a trained model; the first is suggested."""
+    ability: str
+    """The ability of a trained model, after "can": "continue text"."""
+    usage: str
+    """The suggested command line; `{run}` stands for the run's folder."""
+    specials: tuple[str, ...] = ()
+    """Special tokens of the tokenizer."""
+    detect: Callable[[RunConfig], bool] = lambda config: True
+    """True if the sources look like this task's data; asked only for models of its families."""
+    fits_model: Callable[[ModelConfig], bool] = lambda config: True
+    """True if a model without a run is for this task; asked only for models of its families."""
+    facts: Callable[[Resolved, Any], Tables] = lambda resolved, corpus: {}
+    """Settings that follow from the corpus: classes, image channels, a default tokenizer."""
+    fit: Callable[[RunConfig, Any, Tokenizer], Any] = lambda config, corpus, tokenizer: corpus
+    """Drop or refuse examples that are too long for the model."""
+
+
+def stored_baselines(run: Run, parse: Callable[[dict[str, Any]], T]) -> T:
+    """Read the baselines computed at the start of a run. Raises UserError if the file is damaged."""
+    try:
+        return parse(read_json(run.baselines_file))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{run.baselines_file} is damaged ({error}). Train the run again.") from error

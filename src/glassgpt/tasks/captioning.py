@@ -1,0 +1,84 @@
+"""The task `captioning`: answer questions about an image, or caption it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Self
+
+import numpy as np
+
+from glassgpt.checkpoint import Run
+from glassgpt.config import ModelConfig, Resolved, RunConfig, Tables
+from glassgpt.data import (
+    BEGIN,
+    END,
+    SEPARATE,
+    Encoding,
+    ExampleCorpus,
+    ImageTemplate,
+    read_examples,
+    write_image,
+)
+from glassgpt.generate import answer
+from glassgpt.models import Captioner, Model
+from glassgpt.tasks.answers import AnswerData, fit
+from glassgpt.tasks.base import Task
+from glassgpt.tokenizers import Tokenizer
+from glassgpt.units import count
+
+HELD_OUT_IMAGE = "held-out.png"
+"""An image of the validation split, written to the samples of a run."""
+
+
+class CaptioningData(AnswerData):
+    """Images, questions about them, and answers."""
+
+    asked = "questions"
+
+    @staticmethod
+    def template(config: ModelConfig, tokenizer: Tokenizer) -> Encoding:
+        return ImageTemplate(tokenizer)
+
+    @classmethod
+    def prepare(cls, config: RunConfig, corpus: ExampleCorpus, tokenizer: Tokenizer, run: Run) -> Self:
+        prepared = super().prepare(config, corpus, tokenizer, run)
+        assert corpus.images is not None
+        write_image(corpus.images[corpus.val[0].image], run.samples / HELD_OUT_IMAGE)
+        return prepared
+
+    @property
+    def n_patch(self) -> int:
+        return self.config.model.n_patch
+
+    def answers(self, model: Model, rows: Sequence[int]) -> list[str]:
+        split = self.data.val
+        assert isinstance(model, Captioner) and split.images is not None and split.image is not None
+        images = split.images[split.image[np.array(rows)]]  # (n, channels, H, W)
+        questions = [self.question(row) for row in rows]
+        pairs = zip(images, questions, strict=True)
+        return [answer(model, self.tokenizer, image, question).text for image, question in pairs]
+
+    def details(self) -> str:
+        images = self.data.train.images
+        return f", {count(len(images))} images" if images is not None else ""
+
+
+def _facts(resolved: Resolved, corpus: ExampleCorpus) -> Tables:
+    """Return the number of image channels."""
+    assert corpus.images is not None
+    return {"model": {"channels": corpus.images.shape[1]}}
+
+
+TASK = Task(
+    name="captioning",
+    families=("captioner",),
+    read=read_examples,
+    data=CaptioningData,
+    commands=("ask",),
+    ability="answer about images",
+    usage='Use it        glassgpt ask {run} {run}/samples/held-out.png "a question"',
+    specials=(BEGIN, SEPARATE, END),
+    facts=_facts,
+    fit=partial(fit, CaptioningData),
+)

@@ -1,0 +1,146 @@
+"""The task `chat`: predict the assistant's messages of a conversation from everything before them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+import numpy as np
+
+from glassgpt.checkpoint import Run, write_json
+from glassgpt.config import Resolved, RunConfig, Tables
+from glassgpt.data import (
+    CHAT_SPECIALS,
+    Batch,
+    ChatCorpus,
+    ChatTemplate,
+    ExampleBatches,
+    ExampleData,
+    ExampleSplit,
+    Message,
+    eval_rows,
+    is_chat,
+    open_examples,
+    read_chat,
+    write_chat,
+)
+from glassgpt.diagnose import Score, Utterance, Verdict, judge, reply_baselines
+from glassgpt.generate import SamplingParams, reply
+from glassgpt.models import Model
+from glassgpt.tasks.base import Lengths, Task, TaskData, stored_baselines
+from glassgpt.tokenizers import Tokenizer
+from glassgpt.units import count
+
+N_SHOWN = 2
+"""Held-out questions in a sample."""
+CHAT_BLOCK = 256
+"""Minimum context of a chat model in tokens, if neither `block_size` nor `size` is given."""
+
+
+class ChatData(TaskData):
+    """Conversations. The user's and the system's messages are read but not predicted."""
+
+    has_answers = True
+
+    def __init__(
+        self, config: RunConfig, tokenizer: Tokenizer, data: ExampleData, scores: list[Score]
+    ) -> None:
+        super().__init__(config, tokenizer)
+        self.data, self.baselines = data, scores
+        self.template = ChatTemplate(tokenizer)
+        self.batches = ExampleBatches(data.train, config.train.seed)
+        self.val = _lengths(data.val)
+        train = _lengths(data.train)
+        self.tokens_per_char = train.n_tokens / train.n_chars
+
+    @classmethod
+    def prepare(cls, config: RunConfig, corpus: ChatCorpus, tokenizer: Tokenizer, run: Run) -> Self:
+        template, block_size = ChatTemplate(tokenizer), config.model.block_size
+        splits = {"train": corpus.train, "val": corpus.val}
+        data, truncation = write_chat(splits, template, block_size, run.data)
+        scores = reply_baselines(_utterances(data.train, template), _utterances(data.val, template))
+        write_json(run.baselines_file, judge(scores, None).to_dict())
+        prepared = cls(config, tokenizer, data, scores)
+        prepared.notes = truncation.notes(block_size)
+        return prepared
+
+    @classmethod
+    def open(cls, config: RunConfig, tokenizer: Tokenizer, run: Run) -> Self:
+        scores = list(stored_baselines(run, Verdict.from_dict).scores)
+        return cls(config, tokenizer, open_examples(run.data), scores)
+
+    def train_batch(self, index: int, B: int) -> Batch:
+        return self.batches.batch(index, B)
+
+    def eval_batches(self) -> Iterator[Batch]:
+        return map(self.data.val.batch, eval_rows(self.data.val, self.eval_tokens))
+
+    def warnings(self) -> list[str]:
+        n, B = len(self.data.train), self.config.train.micro_batch_size
+        if n >= B:
+            return []
+        return [f"there are {n} conversations to learn from, fewer than a batch of {B}: a step sees them all"]
+
+    def sample(self, model: Model, n_tokens: int, seed: int) -> str:
+        """Return held-out questions, the greedy reply to each, and the reply in the data."""
+        val = self.data.val
+        rows = np.random.default_rng(seed).choice(len(val), min(N_SHOWN, len(val)), replace=False)
+        return "\n\n".join(self._replied(model, val.text[row].tolist(), n_tokens) for row in rows.tolist())
+
+    def _replied(self, model: Model, ids: list[int], n_tokens: int) -> str:
+        """Return a conversation up to its first reply, as the model gives it."""
+        messages = self.template.read(ids)
+        first = next(i for i, message in enumerate(messages) if message.role == "assistant")
+        asked, right = messages[:first], messages[first].content
+        greedy = SamplingParams(temperature=0)
+        text = "".join(reply(model, self.tokenizer, asked, greedy, max_new_tokens=n_tokens))
+        shown = [*asked, Message("assistant", text)]
+        mark = "" if text == right else f"\n(right: {right})"
+        return "\n".join(f"{message.role}: {message.content}" for message in shown) + mark
+
+    def verdict(self, score: Score, best: Callable[[], Model]) -> Verdict:
+        return judge(self.baselines, score)
+
+    def describe(self) -> list[str]:
+        n_train, n_val = count(len(self.data.train)), count(len(self.data.val))
+        said = f"{count(self.data.train.n_chars)} characters of the assistant"
+        return [f"chat       {n_train} conversations to learn ({said}), {n_val} held out"]
+
+
+def _utterances(split: ExampleSplit, template: ChatTemplate) -> list[Utterance]:
+    """Return all messages of a split, as the model sees them."""
+    return [
+        Utterance(message.content, message.role == "assistant")
+        for row in range(len(split))
+        for message in template.read(split.text[row].tolist())
+    ]
+
+
+def _lengths(split: ExampleSplit) -> Lengths:
+    assert split.asked is not None
+    return Lengths(int(split.asked.sum()), split.n_chars, split.n_bytes)
+
+
+def _facts(resolved: Resolved, corpus: Any) -> Tables:
+    """Return a context of at least CHAT_BLOCK tokens, unless the user chose a size."""
+    model = resolved.config.model
+    can_grow = resolved.config.init_from.run is None or model.position != "learned"
+    if not can_grow or resolved.is_given("model.size"):
+        return {}
+    grown = CHAT_BLOCK if resolved.config.init_from.run is None else max(CHAT_BLOCK, model.block_size)
+    return {"model": {"block_size": grown}}
+
+
+TASK = Task(
+    name="chat",
+    families=("gpt",),
+    read=lambda config: read_chat(config.data),
+    data=ChatData,
+    commands=("chat", "sample"),
+    ability="chat",
+    usage="Talk to it    glassgpt chat {run}",
+    specials=CHAT_SPECIALS,
+    detect=lambda config: is_chat(config.data),
+    fits_model=lambda config: False,  # the model alone does not show it
+    facts=_facts,
+)

@@ -1,0 +1,69 @@
+"""The task `classification`: the class of a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from glassgpt.config import ModelConfig, Resolved, Tables
+from glassgpt.data import Encoding, ExampleCorpus, LabelTemplate, is_labeled, read_examples
+from glassgpt.diagnose import Accuracy, Score, most_frequent, ngram_classifier
+from glassgpt.generate import classify
+from glassgpt.models import Classifier, Model
+from glassgpt.tasks.answers import AnswerData, fit
+from glassgpt.tasks.base import Task
+from glassgpt.tokenizers import Tokenizer
+
+
+class ClassificationData(AnswerData):
+    """Texts and their classes. A class counts as one character."""
+
+    asked = "texts"
+    unit = "nats/class"
+
+    @staticmethod
+    def template(config: ModelConfig, tokenizer: Tokenizer) -> Encoding:
+        return LabelTemplate(tokenizer, config.labels, config.block_size)
+
+    @classmethod
+    def count_baselines(cls, corpus: ExampleCorpus) -> tuple[list[Accuracy], list[Score]]:
+        """Score the most frequent class, and counted n-grams of each class."""
+        train, val = corpus.train, corpus.val
+        targets = [e.target for e in train], [e.target for e in val]
+        texts = [e.source for e in train], [e.source for e in val]
+        return [most_frequent(*targets), ngram_classifier(texts[0], targets[0], texts[1], targets[1])], []
+
+    def answers(self, model: Model, rows: Sequence[int]) -> list[str]:
+        assert isinstance(model, Classifier)
+        texts = [self.question(row) for row in rows]
+        return [next(iter(shares)) for shares in classify(model, self.tokenizer, texts)]
+
+    def target(self, row: int) -> str:
+        return self.config.model.labels[self.data.val.text[row][0]]
+
+    def _without_source(self, model: Model) -> list[Accuracy]:
+        return []  # a classifier has no separate source
+
+    def details(self) -> str:
+        return f", {len(self.config.model.labels)} classes"
+
+
+def _facts(resolved: Resolved, corpus: ExampleCorpus) -> Tables:
+    """Return the classes, and BPE as the default tokenizer: words tell classes better than letters."""
+    labels = sorted({example.target for example in (*corpus.train, *corpus.val)})
+    return {"model": {"labels": labels}, "tokenizer": {"kind": "bpe"}}
+
+
+TASK = Task(
+    name="classification",
+    families=("encoder",),
+    read=read_examples,
+    data=ClassificationData,
+    commands=("classify",),
+    ability="tell classes apart",
+    usage='Use it        glassgpt classify {run} "a text"',
+    detect=lambda config: is_labeled(config.data),
+    fits_model=lambda config: bool(config.labels),
+    facts=_facts,
+    fit=partial(fit, ClassificationData),
+)

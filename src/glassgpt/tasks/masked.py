@@ -1,0 +1,106 @@
+"""The task `masked`: predict hidden tokens of a running text from the tokens on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from glassgpt.config import RunConfig
+from glassgpt.data import (
+    EVAL_MASK_FRACTION,
+    MASK,
+    Batch,
+    Corpus,
+    MaskedWindows,
+    Split,
+    TokenData,
+    eval_mask,
+    masked_eval_batches,
+    read_corpus,
+)
+from glassgpt.diagnose import BidirectionalNGram, Score
+from glassgpt.generate import fill
+from glassgpt.models import MaskedLM, Model
+from glassgpt.tasks.base import Lengths, Task
+from glassgpt.tasks.language import LanguageData
+from glassgpt.tokenizers import Tokenizer
+
+MAX_COUNTED = 1 << 24
+"""Tokens at the end of the training text from which neighbors are counted."""
+
+
+class MaskedData(LanguageData):
+    """Running text with hidden tokens. The hidden positions of the validation split never change."""
+
+    def __init__(self, config: RunConfig, tokenizer: Tokenizer, data: TokenData, scores: list[Score]) -> None:
+        super().__init__(config, tokenizer, data, scores)
+        fraction, seed = config.train.mask_fraction, config.train.seed
+        self.mask_id = tokenizer.specials[MASK]
+        self.masked = MaskedWindows(data.train, config.model.block_size, seed, self.mask_id, fraction)
+        self.hidden = eval_mask(len(data.val), seed)  # (n_val,) of bool
+        self.val = _masked_lengths(tokenizer, data.val, self.hidden)
+
+    @classmethod
+    def count_baselines(
+        cls, config: RunConfig, corpus: Corpus, tokenizer: Tokenizer, data: TokenData
+    ) -> list[Score]:
+        """Score a uniform guess, token frequencies and counted neighbors on the same hidden tokens."""
+        ids, V = data.val.ids, tokenizer.n_vocab
+        hidden = eval_mask(len(ids), config.train.seed)
+        places, lengths = np.flatnonzero(hidden), _masked_lengths(tokenizer, data.val, hidden)
+        counted = BidirectionalNGram(data.train.ids[-MAX_COUNTED:], V)
+
+        def score(name: str, probabilities: np.ndarray, detail: str = "") -> Score:
+            nats = -float(np.log(probabilities).sum())
+            return Score(name, nats, lengths.n_chars, lengths.n_bytes, detail)
+
+        seen = np.unique(data.train.ids)
+        guess = np.where(np.isin(ids[places], seen), 1 / len(seen), 1 / V)
+        visible = "two on each side of a gap, less those that are hidden themselves"
+        return [
+            score("uniform", guess, f"{len(seen):,} different tokens in training"),
+            score("unigram", counted.probabilities(ids, places, np.ones_like(hidden))),
+            score("counted neighbors", counted.probabilities(ids, places, hidden), visible),
+        ]
+
+    def train_batch(self, index: int, B: int) -> Batch:
+        return self.masked.batch(index, B)
+
+    def eval_batches(self) -> Iterator[Batch]:
+        T = self.config.model.block_size
+        B = max(1, self.eval_tokens // T)
+        return masked_eval_batches(self.data.val, self.hidden, T, B, self.mask_id)
+
+    def sample(self, model: Model, n_tokens: int, seed: int) -> str:
+        """Return the start of the validation text with its gaps, and the same text filled by the model."""
+        assert isinstance(model, MaskedLM)
+        n = min(max(20, n_tokens // 2), self.config.model.block_size, len(self.data.val))
+        pieces = [
+            "[?]" if gap else self.tokenizer.decode([token])
+            for token, gap in zip(self.data.val.ids[:n].tolist(), self.hidden[:n], strict=True)
+        ]
+        text = "".join(pieces)
+        return f"{text}\n\n{fill(model, self.tokenizer, text).text}" if "[?]" in text else text
+
+    def describe(self) -> list[str]:
+        hidden = f"{self.config.train.mask_fraction:.0%} of the tokens hidden to learn"
+        return [*super().describe(), f"gaps       {hidden}, {EVAL_MASK_FRACTION:.0%} to measure"]
+
+
+def _masked_lengths(tokenizer: Tokenizer, val: Split, hidden: np.ndarray) -> Lengths:
+    """Count the hidden part in tokens, characters and bytes; a token of half a character counts as one."""
+    gaps = val.ids[hidden]
+    return Lengths(len(gaps), len(tokenizer.decode(gaps)), len(tokenizer.token_bytes(gaps)))
+
+
+TASK = Task(
+    name="masked",
+    families=("encoder",),
+    read=lambda config: read_corpus(config.data),
+    data=MaskedData,
+    commands=("fill",),
+    ability="fill gaps",
+    usage='Use it        glassgpt fill {run} "a text with [?] gaps"',
+    specials=(MASK,),
+)

@@ -1,0 +1,53 @@
+"""The task `translation`: from a source text to a target text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from glassgpt.config import ModelConfig
+from glassgpt.data import BEGIN, END, Encoding, PairTemplate, read_examples
+from glassgpt.diagnose import RARE, bleu, exact_answers
+from glassgpt.generate import translate
+from glassgpt.models import Model, Seq2Seq
+from glassgpt.objective import Measured
+from glassgpt.tasks.answers import AnswerData, fit
+from glassgpt.tasks.base import Task
+from glassgpt.tokenizers import Tokenizer
+
+
+class TranslationData(AnswerData):
+    """Pairs of a source and a target."""
+
+    asked = "sources"
+
+    @staticmethod
+    def template(config: ModelConfig, tokenizer: Tokenizer) -> Encoding:
+        return PairTemplate(tokenizer)
+
+    def answers(self, model: Model, rows: Sequence[int]) -> list[str]:
+        assert isinstance(model, Seq2Seq)
+        return list(translate(model, self.tokenizer, [self.question(row) for row in rows], beams=1))
+
+    def more_figures(self, model: Model, measured: Measured) -> dict[str, float]:
+        """Measure BLEU if few translations are exact and the targets are long enough for it."""
+        rows = range(len(self.data.val))
+        if measured.n_correct >= RARE * len(rows):
+            return {}
+        targets = [self.target(row) for row in rows]
+        if bleu(targets, targets) is None:  # too short, or sacrebleu is missing
+            return {}
+        return dict(exact_answers("", self.answers(model, rows), targets).figures)
+
+
+TASK = Task(
+    name="translation",
+    families=("seq2seq",),
+    read=read_examples,
+    data=TranslationData,
+    commands=("translate",),
+    ability="turn one text into another",
+    usage='Use it        glassgpt translate {run} "a text like those it learned from"',
+    specials=(BEGIN, END),
+    fit=partial(fit, TranslationData),
+)

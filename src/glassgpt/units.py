@@ -1,0 +1,26 @@
+"""Numbers in a form for people."""
+
+
+def count(n: float) -> str:
+    """Return a number with three digits and a unit.
+
+    >>> count(950), count(12_300), count(10_700_000)
+    ('950', '12.3 k', '10.7 M')
+    """
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if n >= size:
+            return f"{n / size:.3g}{unit}"
+    return f"{n:.0f}"
+
+
+def duration(seconds: float) -> str:
+    """Return a span of time as seconds, minutes or hours.
+
+    >>> duration(9), duration(75), duration(3700)
+    ('9 s', '1:15', '1:01:40')
+    """
+    minutes, s = divmod(round(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{m:02}:{s:02}"
+    return f"{m}:{s:02}" if m else f"{s} s"
