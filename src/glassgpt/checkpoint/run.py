@@ -16,7 +16,7 @@ from glassgpt.checkpoint.store import (
     CorruptCheckpoint,
     Layout,
     SkipInit,
-    best_step,
+    best_checkpoint,
     check_weights,
     fingerprint,
     layout,
@@ -29,13 +29,14 @@ from glassgpt.checkpoint.store import (
     read_tensors,
     refuse_links,
     remembered_best,
+    step_is_resumable,
     steps,
     sync,
     sync_above,
     write_json,
 )
 from glassgpt.config import RunConfig
-from glassgpt.errors import UserError
+from glassgpt.errors import UserError, cannot_write
 from glassgpt.models import Model, build, merge_adapters
 from glassgpt.tokenizers import Tokenizer, load_tokenizer
 
@@ -90,9 +91,7 @@ class Run:
             sync_above(path)  # whoever holds the lock has made the folder for it
             cls(path).write_config(config)
         except OSError as error:
-            raise UserError(
-                f"cannot write to {path} ({error.strerror}): give a folder of your own with --out"
-            ) from error
+            raise cannot_write(path, error) from error
         return cls(path)
 
     @staticmethod
@@ -104,9 +103,7 @@ class Run:
                     f"{path} is not empty: give another --out, or continue it with --resume {path}"
                 )
         except OSError as error:
-            raise UserError(
-                f"cannot write to {path} ({error.strerror}): give a folder of your own with --out"
-            ) from error
+            raise cannot_write(path, error) from error
 
     @classmethod
     def open(cls, path: Path | str) -> Run:
@@ -183,9 +180,13 @@ class Run:
                         sync(file)
                 sync(folder)
 
-    def best_step(self) -> Path:
+    def is_resumable(self) -> bool:
+        """True if a step holds optimizer state; the step of an imported run has none."""
+        return any(map(step_is_resumable, steps(self.checkpoints)))
+
+    def best_checkpoint(self) -> Path:
         """The folder of the best verified step; the newest whole one, and a warning, where it is lost."""
-        best = best_step(self.checkpoints)
+        best = best_checkpoint(self.checkpoints)
         others = [step for step in steps(self.checkpoints) if step != best]
         step, problems = newest_valid(([best] if best else []) + others)
         if step is None:
@@ -213,7 +214,7 @@ class Run:
         """
         config, tokenizer = self.config(), self.tokenizer()
         planned = layout(config.model, tokenizer.n_vocab)
-        step = self.best_step()
+        step = self.best_checkpoint()
         if read_manifest(step)["format"] == FORMAT:  # what older ones hold shows after migration
             file = step / "model.safetensors"
             check_weights(read_header(file), planned, file)

@@ -34,7 +34,7 @@ def apply_init_from(config: RunConfig) -> RunConfig:
     if config.init_from.run is None:
         return config
     base = Run.open(config.init_from.run)
-    theirs, step = base.config(), base.best_step()
+    theirs, step = base.config(), base.best_checkpoint()
     if theirs.model.family != "gpt":
         raise UserError(f"{base.path} is a {theirs.model.family}; only a gpt can be trained on with --from")
     learns_places = theirs.model.position == "learned"
@@ -84,7 +84,7 @@ def initial_weights(config: RunConfig, n_vocab: int) -> dict[str, Tensor]:
     """
     assert config.init_from.run is not None
     base = Run.open(config.init_from.run)
-    if base.best_step().name != config.init_from.step:
+    if base.best_checkpoint().name != config.init_from.step:
         raise UserError(
             f"{base.path} has a new best step: wait until its training has ended, and start again"
         )

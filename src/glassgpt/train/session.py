@@ -221,7 +221,7 @@ def resume(path: Path | str, config: RunConfig | None = None) -> Session:
                 f"{path} has nothing to go on from: it ended before its first step was saved; train anew "
                 "(the folder may be deleted)"
             )
-        if not any((step / "optimizer.safetensors").is_file() for step in steps(run.checkpoints)):
+        if not run.is_resumable():
             raise UserError(
                 f"{path} holds weights without the state of training (it was imported): it can be used, but "
                 "not gone on with"

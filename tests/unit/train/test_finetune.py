@@ -51,13 +51,13 @@ def test_a_run_begins_where_the_other_ended(base: Path, tmp_path: Path, rank: in
     more = tmp_path / "more.txt"
     more.write_text(TEXT[::-1])
     session = start(settings(more, base, model={"lora_rank": rank}), tmp_path / "run")
-    theirs = read_tensors(Run(base).best_step(), "model")
+    theirs = read_tensors(Run(base).best_checkpoint(), "model")
     before = first(session)
     assert all(torch.equal(before[name], theirs[name]) for name in theirs)
     list(session.run())
     assert Run(tmp_path / "run").tokenizer().specials == {}
     stored = Run(tmp_path / "run").config()
-    assert stored.init_from.run == str(base) and stored.init_from.step == Run(base).best_step().name
+    assert stored.init_from.run == str(base) and stored.init_from.step == Run(base).best_checkpoint().name
     assert len(stored.init_from.sha256) == 64 and stored.model.lora_rank == rank
     assert stored.optim.lr is not None and stored.optim.lr < 0.02
     last = read_tensors(steps(tmp_path / "run" / "checkpoints")[0], "model")
