@@ -1,4 +1,4 @@
-"""Floor 2: whole models, each a composition of the parts in `nn`."""
+"""Whole models, each a composition of the parts in `nn`."""
 
 from glassgpt.config import ModelConfig
 from glassgpt.models.adapters import ADAPTERS, adapt, merge_adapters
@@ -28,7 +28,7 @@ __all__ = [
 
 
 def build(config: ModelConfig, n_vocab: int) -> Model:
-    """The model that a configuration describes, with fresh weights from torch's generator."""
+    """Build the model of a configuration, with fresh weights from torch's generator."""
     match config.family:
         case "gpt":
             return adapt(GPT(config, n_vocab)) if config.lora_rank else GPT(config, n_vocab)
