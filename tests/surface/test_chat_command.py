@@ -94,7 +94,7 @@ def test_bad_rows(tmp_path: Path, chat: Path, row: str, says: str) -> None:
     [
         ([], b"/frob\n", "/frob is no command"),
         ([], b"x" * 300 + b"\n", "takes 303 tokens"),
-        ([], b"\xff\n", "standard input is not"),
+        ([], b"\xff\n", "standard input: not utf-8"),
         (["--temperature=-1"], b"hi\n", "temperature"),
         (["--max-new-tokens", "0"], b"hi\n", "--max-new-tokens"),
         (["--device", "abacus"], b"hi\n", "abacus"),
