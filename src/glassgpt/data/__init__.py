@@ -1,4 +1,4 @@
-"""Floor 2: text in, batches out."""
+"""Text, examples and images to batches."""
 
 from glassgpt.data.batches import (
     CHAT_SPECIALS,

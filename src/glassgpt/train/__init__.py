@@ -1,4 +1,4 @@
-"""Floor 4: training, from sources to a verdict."""
+"""Training, from sources to a verdict."""
 
 from glassgpt.train.answer_task import AnswerTask
 from glassgpt.train.chat_task import ChatTask

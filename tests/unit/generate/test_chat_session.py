@@ -113,5 +113,5 @@ def test_seeds_differ_from_reply_to_reply(talk: ChatSession) -> None:
 def test_messages_from_a_pipe() -> None:
     text = "one\n\n  \ntwo \\\nlines\\\nthree\r\nfour\\"
     assert list(piped_messages(io.StringIO(text))) == ["one", "two \nlines\nthree", "four"]
-    with pytest.raises(UserError, match="standard input is not utf-8"):
+    with pytest.raises(UserError, match="standard input: not utf-8"):
         list(piped_messages(io.TextIOWrapper(io.BytesIO(b"ok\n\xff\xfe\n"), "utf-8")))
