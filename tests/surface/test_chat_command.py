@@ -135,7 +135,7 @@ def test_from_another_run(tmp_path: Path, chat: Path) -> None:
         (["--from", "nowhere"], "nowhere is not a run"),
         (["--from", "base", "--n-layer", "2"], "--n-layer 2 contradicts base, where it is 1"),
         (["--from", "base", "--lora-rank", "99"], "--lora-rank 99 is more than the matrices of base"),
-        (["--lora-rank", "2"], "--from RUN"),
+        (["--lora-rank", "2"], "--lora-rank needs a trained base model. Name its run with --from."),
     ):
         assert says in run(tmp_path, "train", "chat.jsonl", *options, code=2)
     assert "keeps its init_from" in run(tmp_path, "train", "--resume", "tuned", "--from", "base", code=2)

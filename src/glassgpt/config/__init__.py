@@ -1,4 +1,4 @@
-"""Configuration of a run. It never imports torch, so help and configuration errors are instant."""
+"""Configuration of a training run. Never imports torch, so help and configuration errors are instant."""
 
 from glassgpt.config.base import Config, merge, preset
 from glassgpt.config.model import ModelConfig

@@ -1,4 +1,4 @@
-"""What the configurations have in common: frozen tables, and presets that fill them. It imports no torch."""
+"""Frozen configuration tables, and the presets that fill them. Never imports torch."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ PRESETS = Path(__file__).parent / "presets"
 
 
 class Config(BaseModel):
-    """Frozen, and refuses a field that it does not know."""
+    """A frozen table of settings; unknown fields are errors."""
 
-    # Validators are built when first used: the commands that check settings build one, not six.
+    # Build validators on first use: a command needs one of them, not all six.
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 @cache
 def preset(name: str) -> dict[str, Any]:
-    """The fields that a preset sets.
+    """Read the fields of a preset, table by table.
 
     >>> preset("small")["n_embd"]
     768
@@ -30,7 +30,7 @@ def preset(name: str) -> dict[str, Any]:
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`over` on top of `base`, table by table.
+    """Merge nested tables; values of `over` win.
 
     >>> merge({"model": {"n_layer": 2, "n_head": 4}}, {"model": {"n_layer": 3}})
     {'model': {'n_layer': 3, 'n_head': 4}}

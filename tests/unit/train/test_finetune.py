@@ -131,7 +131,7 @@ def test_other_families_are_refused(chat: Path, tmp_path: Path) -> None:
 
 
 def test_adapters_need_a_run() -> None:
-    with pytest.raises(ValueError, match="--from RUN"):
+    with pytest.raises(ValueError, match=r"needs a trained base model\. Name its run with `init_from\.run`"):
         RunConfig.model_validate({"model": {"lora_rank": 4}})
 
 
