@@ -39,7 +39,7 @@ def pack(run: Run, out: Path) -> None:
     shutil.copy(run.tokenizer_file, packed.tokenizer_file)
     shutil.copy(run.verdict_file, packed.verdict_file)
     half = {name: tensor.half() for name, tensor in weights(run.model()).items()}
-    step = int(run.best_step().name.removeprefix("step-"))
+    step = int(run.best_checkpoint().name.removeprefix("step-"))
     save_step(packed.checkpoints, step, {"model": half}, {"step": step})
     packed.data.mkdir()
     if (run.data / "manifest.json").is_file():

@@ -22,7 +22,8 @@ import numpy as np
 import torch
 
 from glassgpt.config import RunConfig
-from glassgpt.train import TextTask, start
+from glassgpt.tasks import LanguageData
+from glassgpt.train import start
 from report import write_report
 
 B, T = 12, 64
@@ -74,8 +75,8 @@ def glassgpt_step(folder: Path) -> tuple[Callable[[], object], np.ndarray]:
         }
     )
     session = start(config, folder / "run")
-    assert isinstance(session.task, TextTask)
-    return session.trainer._train_step, session.task.data.train.ids
+    assert isinstance(session.data, LanguageData)
+    return session.trainer._train_step, session.data.data.train.ids
 
 
 def seconds(step: Callable[[], object], n: int) -> float:

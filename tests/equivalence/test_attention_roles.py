@@ -32,9 +32,7 @@ SELF = {
     "full": (AttnMask.full(), NONE, None),
     "causal": (AttnMask.causal(T), FUTURE, None),
     "padded": (AttnMask.padding(REAL), NONE, ~REAL),
-    "causal padded": (AttnMask.causal(T, padding=REAL), FUTURE, ~REAL),
     "causal window": (AttnMask.causal(T, window=WINDOW), FUTURE | FAR, None),
-    "causal window padded": (AttnMask.causal(T, padding=REAL, window=WINDOW), FUTURE | FAR, ~REAL),
     "window both ways": (AttnMask.padding(real_places([T, T], T), window=WINDOW), FAR, None),
     "window both ways padded": (AttnMask.padding(REAL, window=WINDOW), FAR, ~REAL),
 }

@@ -144,21 +144,6 @@ def test_cached_equals_uncached(name: str, cuts: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("name", CROSS)
-def test_selected_rows_go_on_as_if_they_had_always_been_there(name: str) -> None:
-    """As beams do: the cache, what it keeps of the memory, and the memory follow the same rows."""
-    model, rows = wake(make(name)), torch.tensor([2, 0, 2, 1])
-    tokens, source, more = torch.randint(V, (3, 6)), source_for(model, 3), torch.randint(V, (4, 5))
-    if name.startswith("seq2seq"):
-        source[1, 4:] = PAD
-    memory, cache = model.encode(source), model.new_cache(3)
-    model(tokens, memory=memory, cache=cache)
-    cache.select(rows)
-    went_on = model(more, memory=memory.select(rows), cache=cache)
-    whole = logits(model, torch.cat((tokens[rows], more), dim=1), source[rows])
-    torch.testing.assert_close(went_on, whole[:, 6:], atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("name", CROSS)
 def test_a_blank_memory_says_nothing_of_the_source(name: str) -> None:
     """Neither its content nor, by its padding, its length."""
     model = wake(make(name))

@@ -94,7 +94,7 @@ def test_bad_rows(tmp_path: Path, chat: Path, row: str, says: str) -> None:
     [
         ([], b"/frob\n", "/frob is no command"),
         ([], b"x" * 300 + b"\n", "takes 303 tokens"),
-        ([], b"\xff\n", "standard input is not"),
+        ([], b"\xff\n", "standard input: not utf-8"),
         (["--temperature=-1"], b"hi\n", "temperature"),
         (["--max-new-tokens", "0"], b"hi\n", "--max-new-tokens"),
         (["--device", "abacus"], b"hi\n", "abacus"),
@@ -135,7 +135,7 @@ def test_from_another_run(tmp_path: Path, chat: Path) -> None:
         (["--from", "nowhere"], "nowhere is not a run"),
         (["--from", "base", "--n-layer", "2"], "--n-layer 2 contradicts base, where it is 1"),
         (["--from", "base", "--lora-rank", "99"], "--lora-rank 99 is more than the matrices of base"),
-        (["--lora-rank", "2"], "--from RUN"),
+        (["--lora-rank", "2"], "--lora-rank needs a trained base model. Name its run with --from."),
     ):
         assert says in run(tmp_path, "train", "chat.jsonl", *options, code=2)
     assert "keeps its init_from" in run(tmp_path, "train", "--resume", "tuned", "--from", "base", code=2)

@@ -1,4 +1,4 @@
-"""Floor 3: runs on disk."""
+"""Runs on disk: checkpoints, locks, verification, adapters."""
 
 from glassgpt.checkpoint.adapter import load_with_adapter, save_adapter
 from glassgpt.checkpoint.lock import LOCK, OWNER, acquire_lock, clean_up

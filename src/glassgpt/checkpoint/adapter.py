@@ -38,7 +38,7 @@ def save_adapter(run: Path | str, file: Path | str) -> Path:
         raise UserError(f"{trained.path} has no adapters: train them with --from RUN --lora-rank 8")
     if file.exists():
         raise UserError(f"{file} exists already: give another name, or remove it first")
-    tensors = read_tensors(trained.best_step(), "model")
+    tensors = read_tensors(trained.best_checkpoint(), "model")
     kept = {name: t for name, t in tensors.items() if _kind(name) in ADAPTERS[:2]}
     for name in [name for name in tensors if _kind(name) == ADAPTERS[2]]:
         layer, added = name.removesuffix(f".{ADAPTERS[2]}"), tensors[name]
@@ -69,7 +69,7 @@ def load_with_adapter(
     """
     beside, file = Run.open(run), Path(file)
     about = _about(file)
-    sha256 = read_manifest(beside.best_step())["files"]["model.safetensors"]["sha256"]
+    sha256 = read_manifest(beside.best_checkpoint())["files"]["model.safetensors"]["sha256"]
     if about["sha256"] != sha256:
         raise UserError(
             f"{file} was trained beside other weights than the best ones of {beside.path}: give the run that "

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from glassgpt.checkpoint.store import make_folder
-from glassgpt.errors import UserError
+from glassgpt.errors import UserError, cannot_write
 
 LOCK, OWNER = ".lock", ".lock.json"
 """The locked file, and who holds the lock."""
@@ -30,9 +30,7 @@ def acquire_lock(path: Path) -> FileLock:
     except Timeout as error:
         raise UserError(f"{path} is being trained by {_owner(path)}: wait for it, or use --out") from error
     except OSError as error:
-        raise UserError(
-            f"cannot write to {path} ({error.strerror}): give a folder of your own with --out"
-        ) from error
+        raise cannot_write(path, error) from error
     since = time.strftime("%Y-%m-%d %H:%M:%S")
     owner = {"process": os.getpid(), "host": socket.gethostname(), "since": since}
     (path / OWNER).write_text(json.dumps(owner), "utf-8")

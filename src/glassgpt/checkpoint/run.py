@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from glassgpt.checkpoint.store import (
     CorruptCheckpoint,
     Layout,
     SkipInit,
-    best_step,
+    best_checkpoint,
     check_weights,
     fingerprint,
     layout,
@@ -29,13 +30,14 @@ from glassgpt.checkpoint.store import (
     read_tensors,
     refuse_links,
     remembered_best,
+    step_is_resumable,
     steps,
     sync,
     sync_above,
     write_json,
 )
 from glassgpt.config import RunConfig
-from glassgpt.errors import UserError
+from glassgpt.errors import UserError, cannot_write
 from glassgpt.models import Model, build, merge_adapters
 from glassgpt.tokenizers import Tokenizer, load_tokenizer
 
@@ -82,17 +84,15 @@ class Run:
         return self.path / "samples"
 
     @classmethod
-    def create(cls, path: Path, config: RunConfig) -> Run:
+    def create(cls, path: Path, config: RunConfig, origins: Mapping[str, str] | None = None) -> Run:
         """A new folder with its configuration. Raises UserError where something is in the way."""
         cls.check_free(path)
         try:
             make_folder(path / "checkpoints")
             sync_above(path)  # whoever holds the lock has made the folder for it
-            cls(path).write_config(config)
+            cls(path).write_config(config, origins)
         except OSError as error:
-            raise UserError(
-                f"cannot write to {path} ({error.strerror}): give a folder of your own with --out"
-            ) from error
+            raise cannot_write(path, error) from error
         return cls(path)
 
     @staticmethod
@@ -104,9 +104,7 @@ class Run:
                     f"{path} is not empty: give another --out, or continue it with --resume {path}"
                 )
         except OSError as error:
-            raise UserError(
-                f"cannot write to {path} ({error.strerror}): give a folder of your own with --out"
-            ) from error
+            raise cannot_write(path, error) from error
 
     @classmethod
     def open(cls, path: Path | str) -> Run:
@@ -130,9 +128,16 @@ class Run:
             message = f"{self.config_file} is damaged or of another version ({reason}); train the run anew"
             raise UserError(message) from None
 
-    def write_config(self, config: RunConfig) -> None:
-        """Replace config.json."""
-        write_json(self.config_file, {"format": FORMAT, **config.model_dump(mode="json")})
+    def write_config(self, config: RunConfig, origins: Mapping[str, str] | None = None) -> None:
+        """Replace config.json. origins: where each value came from; by default those that are stored."""
+        origins = dict(self.origins() if origins is None else origins)
+        values = config.model_dump(mode="json")
+        write_json(self.config_file, {"format": FORMAT, **values, "origins": origins})
+
+    def origins(self) -> dict[str, str]:
+        """Return the origin of each setting by its dotted name; older runs have none."""
+        stored = read_json(self.config_file).get("origins") if self.config_file.exists() else None
+        return {str(name): str(origin) for name, origin in stored.items()} if isinstance(stored, dict) else {}
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer that the run was trained with."""
@@ -183,9 +188,13 @@ class Run:
                         sync(file)
                 sync(folder)
 
-    def best_step(self) -> Path:
+    def is_resumable(self) -> bool:
+        """True if a step holds optimizer state; the step of an imported run has none."""
+        return any(map(step_is_resumable, steps(self.checkpoints)))
+
+    def best_checkpoint(self) -> Path:
         """The folder of the best verified step; the newest whole one, and a warning, where it is lost."""
-        best = best_step(self.checkpoints)
+        best = best_checkpoint(self.checkpoints)
         others = [step for step in steps(self.checkpoints) if step != best]
         step, problems = newest_valid(([best] if best else []) + others)
         if step is None:
@@ -213,7 +222,7 @@ class Run:
         """
         config, tokenizer = self.config(), self.tokenizer()
         planned = layout(config.model, tokenizer.n_vocab)
-        step = self.best_step()
+        step = self.best_checkpoint()
         if read_manifest(step)["format"] == FORMAT:  # what older ones hold shows after migration
             file = step / "model.safetensors"
             check_weights(read_header(file), planned, file)

@@ -1,1 +1,1 @@
-"""Floor 7: the command line. It reads arguments, calls the library and prints; nothing else lives here."""
+"""Command line: it reads arguments, calls the library and prints."""

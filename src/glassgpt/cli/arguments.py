@@ -1,11 +1,12 @@
-"""Arguments that several commands take."""
+"""Arguments shared by several commands, with their help texts."""
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter, Token
 
 STDIN = "<stdin>"
-"""Stands for a lone hyphen until it is parsed, because cyclopts would take that for an option."""
+"""Stand-in for a lone hyphen until parsing. cyclopts would read the hyphen as an option."""
 
 
 def _source(_: type, tokens: tuple[Token, ...]) -> str:
@@ -14,3 +15,30 @@ def _source(_: type, tokens: tuple[Token, ...]) -> str:
 
 Source = Annotated[str, Parameter(converter=_source)]
 """A file, a folder, a glob, `-` for standard input, or the name of a corpus."""
+
+RunFolder = Annotated[Path, Parameter(help="Folder of a run.")]
+"""The run that a command uses."""
+
+Device = Annotated[str, Parameter(help="`cpu`, `cuda`, `mps` or `auto`.")]
+"""The device of the model."""
+
+Json = Annotated[bool, Parameter(negative="")]
+"""A switch for JSON output. Each command documents its own objects."""
+
+Temperature = Annotated[
+    float, Parameter(help="Below 1 safer, above 1 more random; 0 always takes the most probable token.")
+]
+TopK = Annotated[int | None, Parameter(help="Sample from the k most probable tokens only.")]
+TopP = Annotated[
+    float | None,
+    Parameter(help="Sample from the smallest set of tokens with at least this total probability."),
+]
+MinP = Annotated[float | None, Parameter(help="Drop tokens below this fraction of the largest probability.")]
+
+Draft = Annotated[
+    str,
+    Parameter(
+        help="Speculative decoding by prompt lookup: faster on repetitive text, never changes the output. "
+        "`prompt` searches the sequence so far, `text` also the training text; `none` is off."
+    ),
+]

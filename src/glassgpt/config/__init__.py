@@ -19,7 +19,6 @@ __all__ = [
     "DATASETS",
     "FIXED",
     "Config",
-    "Config",
     "DataConfig",
     "InitFromConfig",
     "Layer",

@@ -1,15 +1,15 @@
-"""Which settings of training may change when a run goes on, and what such a change means.
+"""Training settings that may change when a run resumes, and those that may not.
 
-Every setting of `TrainConfig` is in one of the two tables; docs/guide/runs.md shows them to users, and a test
-holds all three against each other. Data, tokenizer, model and optimizer never change.
+Every setting of `TrainConfig` is in one of the two tables. docs/guide/runs.md shows them to users; a test
+compares all three. Data, tokenizer, model and optimizer never change.
 """
 
 from __future__ import annotations
 
-LENGTH = "the length in all; the learning rate follows the new length from here on"
+LENGTH = "the total length; the learning rate follows the new length from now on"
 WATCHING = "the weights are the same"
-ROUNDING = "the weights are the same up to rounding, which is said"
-POLICY = "what happens from here on"
+ROUNDING = "the weights are the same up to rounding; a warning says so"
+POLICY = "the reaction to errors from now on"
 
 RESUMABLE: dict[str, str] = {
     "steps": LENGTH,
@@ -25,13 +25,13 @@ RESUMABLE: dict[str, str] = {
     "on_nan": POLICY,
     "on_save_error": POLICY,
 }
-"""Setting → what it means that it changes."""
+"""Setting → effect of a change."""
 
 FIXED: dict[str, str] = {
     "micro_batch_size": "decides which examples a step sees",
     "grad_accum_steps": "decides which examples a step sees",
     "seed": "decides the order of the examples, and dropout",
-    "label_smoothing": "decides what is learned",
-    "mask_fraction": "decides what is learned",
+    "label_smoothing": "changes the loss",
+    "mask_fraction": "changes the loss",
 }
-"""Setting → why it cannot change."""
+"""Setting → reason why it cannot change."""

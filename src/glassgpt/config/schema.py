@@ -1,7 +1,7 @@
-"""What a run is made of, declared once.
+"""Configuration tables of a training run, declared once.
 
-The same frozen models serve the command line, TOML files, the `config.json` of a run and the documentation. A
-field left out takes the value of the named preset; a field given wins over it. Nothing here imports torch.
+The same frozen models serve the command line, TOML files, a run's `config.json` and the documentation.
+Presets fill the fields that are not given. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -19,74 +19,73 @@ from glassgpt.config.renamed import check_renamed
 
 @Parameter(name="*")
 class DataConfig(Config):
-    """Which text to learn from."""
+    """Training data and its validation split."""
 
     sources: Annotated[tuple[str, ...], Parameter(parse=False)] = ("python",)
     """Files, folders, globs, `-` for standard input, or a named corpus (`python`, `shakespeare`)."""
     column: str | None = None
-    """Column of a csv file, or field of a jsonl file, that holds the text, the source or the question."""
+    """Column (csv) or field (jsonl) with the text, the source or the question."""
     target_column: str | None = None
-    """Column or field that holds what to answer: the translation, the label, the caption."""
+    """Column or field with the answer: the translation, the label, the caption."""
     image_column: str | None = None
-    """Column or field that names the image."""
+    """Column or field with the image's file name."""
     skip_invalid: bool = False
-    """Leave out pairs, rows and images that cannot be used, and count them, instead of stopping."""
+    """Skip and count invalid pairs, rows and images instead of stopping."""
     encoding: str | None = None
-    """Encoding of the files; detected when not given."""
+    """Encoding of the files; detected by default."""
     val_fraction: float = Field(default=0.1, gt=0, le=0.5)
-    """Share of the text, at its end, that is held out for validation."""
+    """Share held out for validation, at the end of the text."""
 
 
 @Parameter(name="*")
 class TokenizerConfig(Config):
-    """How text becomes token ids."""
+    """Tokenizer: from text to token ids."""
 
     kind: Annotated[Literal["char", "byte", "bpe"], Parameter(name="--tokenizer")] = "char"
-    """Characters seen in training (bytes for all others), bytes, or byte-level BPE, which is the default of
-    seq2seq and of texts with classes."""
+    """Characters (bytes for unseen ones), bytes, or byte-level BPE (default of seq2seq and classifiers)."""
     vocab_size: int = Field(default=4096, ge=257, le=1_000_000)
-    """Number of tokens of a BPE vocabulary; the other tokenizers take theirs from the text."""
+    """Vocabulary size of BPE; the other tokenizers derive theirs from the text."""
 
 
 @Parameter(name="*")
 class OptimConfig(Config):
-    """How weights follow gradients."""
+    """Optimizer, learning rates and gradient clipping."""
 
     optimizer: Literal["muon", "adamw"] = "muon"
-    """Muon for the matrices of the blocks with AdamW for the rest, or AdamW for all."""
+    """Muon for the matrices of the blocks and AdamW for the rest, or AdamW for all weights."""
     lr: float | None = Field(default=None, gt=0)
-    """Peak learning rate of AdamW; by default 0.02 beside Muon, else 0.002."""
+    """Peak learning rate of AdamW; by default 0.02 together with Muon, else 0.002."""
     muon_lr: float = Field(default=0.03, gt=0)
     """Peak learning rate of Muon."""
     ngram_lr: float = Field(default=0.05, gt=0)
-    """Peak learning rate of the embeddings of runs of tokens."""
+    """Peak learning rate of the n-gram embeddings."""
     weight_decay: float = Field(default=0.1, ge=0)
-    """Decay of the matrices, per step and unit of learning rate."""
+    """Weight decay of matrices, multiplied by the learning rate at each step."""
     beta1: float = Field(default=0.9, ge=0, lt=1)
-    """AdamW's memory of the gradient."""
+    """AdamW's decay rate of the mean gradient."""
     beta2: float = Field(default=0.99, ge=0, lt=1)
-    """AdamW's memory of the squared gradient."""
+    """AdamW's decay rate of the mean squared gradient."""
     warmup: float = Field(default=0.02, ge=0, lt=1)
-    """Share of the run over which the learning rate rises from zero."""
+    """Share of the run for learning rate warmup, from zero to the peak."""
     final_lr: float = Field(default=0.0, ge=0, le=1)
-    """Learning rate at the end, as a share of its peak."""
+    """Final learning rate, as a share of the peak."""
     grad_clip: float = Field(default=1.0, ge=0)
-    """Largest norm of the gradient; 0 switches clipping off."""
+    """Maximum norm of the gradient; 0 disables clipping."""
 
     @property
     def peak_lr(self) -> float:
-        """AdamW's peak learning rate, resolved."""
+        """Peak learning rate of AdamW, resolved."""
         return self.lr or (0.02 if self.optimizer == "muon" else 0.002)
 
 
 @Parameter(name="*")
 class TrainConfig(Config):
-    """How long to train, on what, and what to watch."""
+    """Length, batches, device, checkpoints and tracking of a training run."""
 
     steps: int | None = Field(default=None, ge=1)
     """Length of the run in optimizer steps."""
     minutes: float | None = Field(default=None, gt=0)
-    """Length of the run in minutes, evaluation included (5 when neither is given)."""
+    """Length of the run in minutes, including evaluations; 5 if neither steps nor minutes are given."""
     micro_batch_size: Annotated[int, Parameter(name=["--micro-batch-size", "--batch-size"])] = Field(
         default=16, ge=1
     )
@@ -94,53 +93,53 @@ class TrainConfig(Config):
     grad_accum_steps: int = Field(default=1, ge=1)
     """Forward passes per optimizer step."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    """Share of each target's probability that is spread over all tokens while training."""
+    """Label smoothing: share of the target probability spread over all tokens, in training only."""
     mask_fraction: float = Field(default=0.3, gt=0, lt=1)
-    """Share of the tokens that are hidden from an encoder while it learns; it is always measured on 15 %."""
+    """Share of masked tokens in an encoder's training; evaluation always masks 15 %."""
     evals: int = Field(default=10, ge=1)
-    """Evaluations on the whole validation split; fewer where they would take over a fifth of the time."""
+    """Evaluations on the whole validation split; fewer if they would take over a fifth of the time."""
     save_minutes: float = Field(default=5.0, gt=0)
-    """Minutes between checkpoints; one is also written at each new best and at the end."""
+    """Minutes between checkpoints; each new best and the end are saved, too."""
     on_nan: Literal["stop", "skip", "rollback"] = "stop"
-    """What to do with a step whose gradient is not finite: stop, skip it, or go back to a checkpoint."""
+    """Reaction to a gradient with NaN or infinity: stop, skip the step, or roll back to a checkpoint."""
     on_save_error: Literal["continue", "stop"] = "continue"
-    """What to do when a checkpoint cannot be written; the last one of a run always has to be."""
+    """Reaction to a failed checkpoint; a run always stops if its last one fails."""
     sample_tokens: int = Field(default=200, ge=0)
-    """Length of the sample at each evaluation."""
+    """Tokens to sample at each evaluation."""
     seed: int = Field(default=1337, ge=0, lt=2**63)
-    """Decides the initial weights, the order of the data, dropout and samples."""
+    """Random seed of initial weights, data order, dropout and samples."""
     device: str = "auto"
-    """`auto` (cuda, else mps, else cpu) or a torch device such as `cuda:1`."""
+    """Device: `auto` (cuda, else mps, else cpu) or a torch device such as `cuda:1`."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of the forward pass; `auto` is bfloat16 on a GPU that has it, else float32."""
+    """Precision of the forward pass; `auto` is bfloat16 on a GPU with support for it, else float32."""
     compile: bool = False
     """Compile the model with torch.compile."""
     tensorboard: bool = False
-    """Also write TensorBoard events into the run."""
+    """Write TensorBoard events into the run's folder, too."""
     trackio: bool = False
-    """Also log to trackio."""
+    """Log to trackio, too."""
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
         if self.steps and self.minutes:
-            raise ValueError("give --steps or --minutes, not both")
+            raise ValueError("give `steps` or `minutes`, not both")
         return self
 
 
 @Parameter(name="*")
 class InitFromConfig(Config):
-    """What a run begins with, where that is not chance."""
+    """Run to initialize the weights from; random weights if not set."""
 
     run: Annotated[str | None, Parameter(name="--from")] = None
-    """Folder of a run whose best weights, tokenizer and shape this one begins with."""
+    """Folder of the base run: start from its best weights, with its tokenizer and architecture."""
     step: Annotated[str, Parameter(parse=False)] = ""
-    """Which of its steps that was."""
+    """Checkpoint step of the base run."""
     sha256: Annotated[str, Parameter(parse=False)] = ""
-    """Of the file of that step's weights."""
+    """SHA-256 of the base checkpoint's weights."""
 
 
 class RunConfig(Config):
-    """The complete configuration of a run. Presets of dataset, family, size and architecture fill the gaps.
+    """Complete configuration of a training run; presets of dataset and family fill the rest.
 
     >>> RunConfig.model_validate({"model": {"size": "nano", "n_layer": 3}}).model.n_layer
     3
@@ -178,7 +177,5 @@ class RunConfig(Config):
     @model_validator(mode="after")
     def _check_base(self) -> Self:
         if self.model.lora_rank and self.init_from.run is None:
-            raise ValueError(
-                "lora_rank: adapters train next to the weights of an earlier run. Name that run with --from RUN"
-            )
+            raise ValueError("`lora_rank` needs a trained base model. Name its run with `init_from.run`.")
         return self

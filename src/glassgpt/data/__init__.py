@@ -1,10 +1,13 @@
-"""Floor 2: text in, batches out."""
+"""Text, examples and images to batches."""
 
 from glassgpt.data.batches import (
+    BEGIN,
     CHAT_SPECIALS,
+    END,
     EVAL_MASK_FRACTION,
     IGNORE,
     MASK,
+    SEPARATE,
     SPECIALS,
     Batch,
     ChatTemplate,
@@ -35,6 +38,7 @@ from glassgpt.data.batches import (
 from glassgpt.data.corpus import Corpus, Document, Text, read_corpus
 from glassgpt.data.datasets import ENGLISH, cell_of, kind_of, located_test_dates, make_scenes, multi30k_en_de
 from glassgpt.data.examples import (
+    MIN_EXAMPLES,
     ChatCorpus,
     Conversation,
     Example,
@@ -48,11 +52,15 @@ from glassgpt.data.files import open_python, open_shakespeare, read_image, write
 from glassgpt.data.intake import is_labeled, read_examples
 
 __all__ = [
+    "BEGIN",
     "CHAT_SPECIALS",
+    "END",
     "ENGLISH",
     "EVAL_MASK_FRACTION",
     "IGNORE",
     "MASK",
+    "MIN_EXAMPLES",
+    "SEPARATE",
     "SPECIALS",
     "Batch",
     "ChatCorpus",

@@ -1,4 +1,4 @@
-"""Floor 3: what a text asks for and what a model of it is worth. Never imports torch."""
+"""Baselines, verdicts and findings about a text or a model."""
 
 from glassgpt.diagnose.accuracy import RARE, Accuracy, AccuracyVerdict, accuracy_verdict, bleu, exact_answers
 from glassgpt.diagnose.answer_baselines import (

@@ -1,4 +1,4 @@
-"""Floor 5: the notes as live chapters, each computed now, on the user's own model where it can."""
+"""Lecture notes as live chapters, measured on a trained model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 3: what trained models are for: writing on, translating, answering, filling gaps."""
+"""Text and answers from trained models, by continuous batching."""
 
 from glassgpt.generate.answers import Answer, Filled, answer, classify, fill, masked_ids, translate
 from glassgpt.generate.beam import Hypothesis, beam_search

@@ -1,4 +1,4 @@
-"""Floor 3, above `checkpoint`: what other programs have trained, read and checked, under our names."""
+"""Checkpoints of other programs, checked and renamed."""
 
 from glassgpt.interop.nanogpt import Checkpoint, places, read_nanogpt
 

@@ -1,4 +1,4 @@
-"""Floor 3, above generate: seeing inside. Recording and editing what passes through a model."""
+"""Traces of a forward pass, statistics of heads, ablation."""
 
 from glassgpt.lens.ablation import EXACT, LOSS, Ablation, Figures, ablate, answer_parts, held_out_figures
 from glassgpt.lens.heads import HeadSummary, clearest_head, describe_heads

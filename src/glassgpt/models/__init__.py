@@ -1,4 +1,4 @@
-"""Floor 2: whole models, each a composition of the parts in `nn`."""
+"""Whole models, each a composition of the parts in `nn`."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Adapters in a GPT: put beside the matrices of its blocks, and added to them for good."""
+"""LoRA adapters of a GPT: attach them to the blocks, or merge them into the weights."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from glassgpt.models.gpt import GPT
 from glassgpt.nn import Block, ExtendedEmbedding, ExtendedHead, LoraLinear
 
 ADAPTERS = ("lora_a", "lora_b", "added")
-"""What the trained tensors are called, after the name of the layer."""
+"""Last parts of the names of the trained tensors."""
 
 
 def adapt(model: GPT) -> GPT:
-    """Freeze a model and put adapters beside the matrices of its blocks, as its configuration says.
+    """Freeze a model and attach LoRA adapters to all matrices of its blocks.
 
-    Of embedding and head, the rows of new tokens are trained, too.
+    The rows of `config.new_tokens` in embedding and head are trained, too. Changes the model and returns it.
     """
     config = model.config
     for p in model.parameters():
@@ -27,27 +27,27 @@ def adapt(model: GPT) -> GPT:
                 if isinstance(part, nn.Linear):
                     setattr(owner, name, LoraLinear(part, config.lora_rank, config.lora_scale))
     if config.new_tokens:
-        grown = ExtendedEmbedding(model.wte, config.new_tokens)
-        own = nn.Parameter(torch.zeros_like(grown.added))
-        added = grown.added if config.tie_embeddings else own
+        extended = ExtendedEmbedding(model.wte, config.new_tokens)
+        own = nn.Parameter(torch.zeros_like(extended.added))
+        added = extended.added if config.tie_embeddings else own
         head = ExtendedHead(model.lm_head, added)
-        setattr(model, "wte", grown)  # noqa: B010 — another class than the declared one, with the same use
+        setattr(model, "wte", extended)  # noqa: B010 — not the declared class, but used in the same way
         setattr(model, "lm_head", head)  # noqa: B010
     return model
 
 
 def merge_adapters(tensors: dict[str, Tensor], config: ModelConfig) -> tuple[dict[str, Tensor], ModelConfig]:
-    """Weights by name with adapters, and the shape that has them -> the same function without any.
+    """Merge adapters into the weights: W + scale · B A, computed in float32.
 
-    W + scale · B A for each matrix, computed in float32; the rows of new tokens with what was added to them.
+    Returns plain weights by name and a configuration without adapters. Rows of new tokens get `added`.
     """
     plain = {name: tensor for name, tensor in tensors.items() if name.rpartition(".")[2] not in ADAPTERS}
     for name, tensor in tensors.items():
         layer, _, kind = name.rpartition(".")
         weight = f"{layer}.weight"
         if kind == "lora_b":
-            change = config.lora_scale * (tensor.float() @ tensors[f"{layer}.lora_a"].float())
-            plain[weight] = plain[weight] + change.to(tensor.dtype)
+            update = config.lora_scale * (tensor.float() @ tensors[f"{layer}.lora_a"].float())
+            plain[weight] = plain[weight] + update.to(tensor.dtype)
         elif kind == "added":
             rows = plain[weight].clone()
             rows[-len(tensor) :] += tensor

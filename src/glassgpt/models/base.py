@@ -1,4 +1,4 @@
-"""What every model can do, so that one trainer, one generator and one recorder serve all of them."""
+"""The interface of every model: one trainer, one engine and one recorder serve all of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Model(nn.Module):
         self.n_vocab = n_vocab
 
     def encode(self, source: Tensor) -> Memory | None:
-        """What the decoder will look at; None for models that only look at their own tokens."""
+        """Encode a source for cross-attention; None for models without one."""
         return None
 
     def trunk(self, tokens: Tensor, *, memory: Memory | None = None, cache: KVCache | None = None) -> Tensor:
@@ -43,10 +43,10 @@ class Model(nn.Module):
         *,
         blank: bool = False,
     ) -> Tensor:
-        """Logits (B, T, V) of a batch, its source encoded first.
+        """Compute logits (B, T, V) of a batch, after encoding its source.
 
-        tokens: (B, T). source: what `encode` takes. source_of: (B,), which source each row is about; without
-        it row i is about source i. blank: with the memory zeroed, as if nothing had been given.
+        tokens: (B, T). source: the input of `encode`. source_of: (B,), the source index of each row; by
+        default row i has source i. blank: zero the memory, to measure the model without its source.
         """
         memory = None if source is None else self.encode(source)
         if memory is not None and source_of is not None:
@@ -54,24 +54,24 @@ class Model(nn.Module):
         return self(tokens, memory=memory.blank() if memory and blank else memory)
 
     @property
-    def readout(self) -> nn.Module | None:
-        """The module whose output is the logits; None for what only encodes."""
+    def output_head(self) -> nn.Module | None:
+        """The module that outputs the logits; None for a mere encoder."""
         return None
 
     def new_cache(self, B: int, max_len: int | None = None) -> KVCache | None:
-        """An empty cache for B sequences, or None for a model that needs no past."""
+        """Create an empty KV cache for B sequences; None for a model without one."""
         return None
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return next(self.parameters()).device
 
     @property
     def n_params(self) -> int:
-        """Number of trained weights; shared ones count once."""
+        """Number of parameters; shared ones count once."""
         return sum(p.numel() for p in self.parameters())
 
     def expected_logit_variance(self) -> float:
-        """Variance of a logit before any training, from the scheme of the first weights."""
+        """Compute the variance of a logit at initialization, from `config.init`."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The first rung of the ladder: the next token from this token alone, by a table.
+"""The simplest model: a table predicts the next token from the last one.
 
 No attention, no positions.
 """
@@ -11,7 +11,7 @@ from glassgpt.nn import KVCache, Memory
 
 
 class Bigram(Model):
-    """A trained V × V table of logits, row = this token, column = the next one."""
+    """A trained V × V table of logits: row = this token, column = the next one."""
 
     def __init__(self, config: ModelConfig, n_vocab: int) -> None:
         super().__init__(config, n_vocab)
@@ -19,17 +19,18 @@ class Bigram(Model):
         nn.init.normal_(self.table.weight)  # N(0, 1): confidently wrong, so it starts above ln V
 
     def trunk(self, tokens: Tensor, *, memory: Memory | None = None, cache: KVCache | None = None) -> Tensor:
-        """tokens: (B, T) -> rows of the table (B, T, V)."""
+        """tokens: (B, T) -> rows of the table, (B, T, V)."""
         return self.table(tokens)
 
     def head(self, h: Tensor) -> Tensor:
-        """The rows are the logits already."""
+        """Return the rows; they are the logits already."""
         return h
 
     @property
-    def readout(self) -> nn.Module:
+    def output_head(self) -> nn.Module:
+        """The table itself."""
         return self.table
 
     def expected_logit_variance(self) -> float:
-        """The table is drawn from N(0, 1)."""
+        """Return 1: the table is drawn from N(0, 1)."""
         return 1.0

@@ -1,6 +1,6 @@
-"""Text that looks at an image: the text asks, the patches answer.
+"""Captions and answers about an image: a text decoder with cross-attention to image patches.
 
-Queries come from the words, keys and values from the image, by the same cross-attention that translates.
+Queries come from the text, keys and values from the image, as in translation.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from glassgpt.nn import Memory
 
 
 class Captioner(GPT):
-    """A decoder with cross-attention, and the eye whose patches it looks at."""
+    """A decoder with cross-attention, and a patch encoder for images."""
 
     def __init__(self, config: ModelConfig, n_vocab: int) -> None:
         super().__init__(config, n_vocab, cross=True)
         self.vision_encoder = PatchEncoder(config)
 
     def encode(self, source: Tensor) -> Memory:
-        """source: (B, channels, H, W), uint8 -> the states of its patches."""
+        """Encode images (B, channels, H, W), uint8: the states of their patches."""
         return self.vision_encoder.encode(source)

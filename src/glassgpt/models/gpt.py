@@ -1,6 +1,6 @@
-"""The decoder: a transformer in which each token sees itself and the past, and predicts the next.
+"""The decoder: a transformer with causal attention that predicts the next token.
 
-With the `gpt2` preset it is GPT-2, with `modern` it is Qwen3; only the configuration tells them apart.
+With the `gpt2` preset it is GPT-2, with `modern` it is Qwen3; only the configuration differs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from glassgpt.nn import AttnMask, KVCache, Memory, init_weights, make_ngrams
 
 
 class GPT(Transformer):
-    """Embedding, blocks, norm, head. Built with `cross`, it also looks at a memory."""
+    """Embedding, blocks, norm, head; with `cross`, also cross-attention to a memory."""
 
     def __init__(self, config: ModelConfig, n_vocab: int, *, cross: bool = False) -> None:
         super().__init__(config, n_vocab, cross=cross)
@@ -23,16 +23,16 @@ class GPT(Transformer):
         self.lm_head = make_head(config, self.wte)
 
     def trunk(self, tokens: Tensor, *, memory: Memory | None = None, cache: KVCache | None = None) -> Tensor:
-        """tokens: (B, T) -> states (B, T, C). With a cache the tokens continue what it holds.
+        """tokens: (B, T) -> states (B, T, C). With a cache, the tokens continue its text.
 
-        Padding is allowed after a sequence, where no real token can see it.
+        Padding is allowed after a sequence only; no real token can see it there.
         """
         past = cache.pos if cache else 0
         mask = AttnMask.causal(tokens.shape[1], past, window=self.config.window, device=tokens.device)
         x = embed(self.wte, tokens)
         if self.ngrams is not None:
-            seen = cache.recall(tokens, self.ngrams.order - 1) if cache else tokens
-            x = x + self.ngrams(seen)[:, -tokens.shape[1] :]
+            recent = cache.append_tokens(tokens, self.ngrams.order - 1) if cache else tokens
+            x = x + self.ngrams(recent)[:, -tokens.shape[1] :]  # (B, T, C)
         return self.run_blocks(x, mask, memory=memory, cache=cache)
 
     def head(self, h: Tensor) -> Tensor:
@@ -40,11 +40,12 @@ class GPT(Transformer):
         return self.lm_head(h)
 
     @property
-    def readout(self) -> nn.Module:
+    def output_head(self) -> nn.Module:
+        """The language model head."""
         return self.lm_head
 
     def new_cache(self, B: int, max_len: int | None = None) -> KVCache:
-        """Room for B sequences of `max_len` tokens (the block size when not given)."""
+        """Create an empty KV cache for B sequences of `max_len` tokens (default: `block_size`)."""
         c, weight = self.config, self.wte.weight
         return KVCache(
             c.n_layer,

@@ -1,7 +1,7 @@
-"""Encoder and decoder: one reads the source, the other writes the target and looks at what was read.
+"""Encoder-decoder for translation: the decoder attends to the encoder's states.
 
-Queries come from the target, keys and values from the source: cross-attention. Source and target share one
-embedding, as they share one vocabulary.
+Cross-attention takes queries from the target, keys and values from the source. Source and target share one
+vocabulary, hence one embedding.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from glassgpt.nn import Memory
 
 
 class Seq2Seq(GPT):
-    """A decoder with cross-attention, and the encoder whose states it looks at."""
+    """A decoder with cross-attention, and an encoder for the source."""
 
     def __init__(self, config: ModelConfig, n_vocab: int) -> None:
         super().__init__(config, n_vocab, cross=True)
-        of_encoder = config.model_copy(update={"n_layer": config.encoder_layers})
-        self.encoder = Encoder(of_encoder, n_vocab, self.wte)
+        encoder_config = config.model_copy(update={"n_layer": config.encoder_layers})
+        self.encoder = Encoder(encoder_config, n_vocab, self.wte)
 
     def encode(self, source: Tensor) -> Memory:
-        """source: (B, S), PAD where there is none -> the encoder's states."""
+        """Encode a source (B, S), padded with PAD: the encoder's states (B, S, C)."""
         return self.encoder.encode(source)

@@ -1,6 +1,6 @@
-"""What every transformer here is between its first embedding and its head: positions, blocks, a last norm.
+"""The body of every transformer: positions, blocks and a final norm.
 
-Encoder, decoder and image encoder differ in what they embed and in the mask they pass; this is the rest.
+Encoder, decoder and patch encoder add their own embedding, mask and head.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from glassgpt.nn import (
 
 
 class Transformer(Model):
-    """Blocks over embedded things, `cross` with a look at a memory."""
+    """Positions, blocks and a final norm; `cross` adds cross-attention to each block."""
 
     def __init__(self, config: ModelConfig, n_vocab: int, *, cross: bool = False) -> None:
         super().__init__(config, n_vocab)
@@ -36,29 +36,29 @@ class Transformer(Model):
     def run_blocks(
         self, x: Tensor, mask: AttnMask, *, memory: Memory | None = None, cache: KVCache | None = None
     ) -> Tensor:
-        """x: (B, T, C) without positions -> states (B, T, C). With a cache x continues what it holds."""
+        """x: (B, T, C) without positions -> states (B, T, C). With a cache, x continues its text."""
         T, past = x.shape[1], cache.pos if cache else 0
         assert past + T <= self.config.block_size, (
-            f"{past + T} tokens, the model sees {self.config.block_size}"
+            f"{past + T} tokens exceed the context of {self.config.block_size}"
         )
         if self.wpe is not None:
             x = x + self.wpe(torch.arange(past, past + T, device=x.device))  # + (T, C)
         x = self.drop(x)
         rope = self.rope(past, T) if self.rope is not None else None
         for i, block in enumerate(self.blocks):
-            kv, memory_kv = (cache.layer(i), cache.memory(i)) if cache else (None, None)
+            kv, memory_kv = (cache.layer(i), cache.cross_kv(i)) if cache else (None, None)
             x = block(x, memory, mask=mask, rope=rope, kv=kv, memory_kv=memory_kv)
         if cache is not None:
             cache.advance(T)
         return self.norm_f(x)
 
     def expected_logit_variance(self) -> float:
-        """The last norm leaves a mean square of 1, so a logit is a sum of C terms of the head's variance."""
+        """Sum the head's variance over C terms: the final norm leaves a mean square of 1."""
         return self.config.n_embd * 0.02**2 if self.config.init == "gpt2" else 0.0
 
 
 def make_head(config: ModelConfig, wte: nn.Embedding) -> nn.Linear:
-    """From states to logits of tokens: the embedding's own matrix, or one that starts small or at zero."""
+    """Build the head: the embedding's matrix if tied, else one that starts small or at zero."""
     head = nn.Linear(config.n_embd, wte.num_embeddings, bias=False)
     if config.tie_embeddings:
         head.weight = wte.weight
@@ -68,10 +68,10 @@ def make_head(config: ModelConfig, wte: nn.Embedding) -> nn.Linear:
 
 
 def embed(wte: nn.Embedding, tokens: Tensor) -> Tensor:
-    """tokens: (B, T), PAD where there is none -> (B, T, C). What padding holds, nobody looks at."""
+    """tokens: (B, T), padded with PAD -> (B, T, C). No real token sees the padding."""
     return wte(tokens.clamp(min=0))
 
 
 def is_real(tokens: Tensor) -> Tensor:
-    """True where there is a token. tokens: (B, T) -> (B, T)."""
+    """True for real tokens, False for padding. tokens: (B, T) -> (B, T)."""
     return tokens != PAD

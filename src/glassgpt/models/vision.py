@@ -1,6 +1,6 @@
-"""The eye: an image, cut into square patches, read as a sequence in which each patch sees all others.
+"""Vision transformer: square patches of an image as a sequence, with bidirectional attention.
 
-No convolution: what lies next to what is learned, from one position embedding per patch.
+No convolution: one position embedding per patch learns the neighborhood.
 Source: Dosovitskiy et al. 2021, "An image is worth 16×16 words".
 """
 
@@ -15,7 +15,10 @@ from glassgpt.nn import AttnMask, KVCache, Memory, init_weights
 
 
 class PatchEncoder(Transformer):
-    """Patches, embedded by one matrix, then blocks that look everywhere."""
+    """Patches, embedded by one matrix, then bidirectional blocks.
+
+    It has no vocabulary (`n_vocab` is 0) and no head. Its `trunk` takes pixels in place of token ids.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         changes = {"n_layer": config.encoder_layers, "position": "learned", "block_size": config.n_patch}
@@ -24,11 +27,12 @@ class PatchEncoder(Transformer):
         init_weights(self, self.config)
 
     def trunk(self, tokens: Tensor, *, memory: Memory | None = None, cache: KVCache | None = None) -> Tensor:
-        """Pixels (B, channels, H, W), uint8 -> states of the patches, row by row (B, n_patch, C)."""
-        pixels = tokens.to(self.wpatch.weight.dtype) / 127.5 - 1  # from −1, black, to 1
-        patches = F.unfold(pixels, self.config.patch_size, stride=self.config.patch_size)  # (B, pixels, S)
-        return self.run_blocks(self.wpatch(patches.mT), AttnMask.full())
+        """tokens: pixels (B, channels, H, W), uint8 -> states of the patches, row by row (B, n_patch, C)."""
+        pixels = tokens.to(self.wpatch.weight.dtype) / 127.5 - 1  # −1 (black) to 1
+        size = self.config.patch_size
+        patches = F.unfold(pixels, size, stride=size)  # (B, channels · size², n_patch)
+        return self.run_blocks(self.wpatch(patches.mT), AttnMask.full())  # mT: (B, n_patch, channels · size²)
 
     def encode(self, source: Tensor) -> Memory:
-        """source: (B, channels, H, W) -> the states of its patches, all of which may be looked at."""
+        """Encode images (B, channels, H, W): the states of all their patches, nothing masked."""
         return Memory(self.trunk(source), AttnMask.full())

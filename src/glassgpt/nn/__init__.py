@@ -1,4 +1,7 @@
-"""Floor 1: the parts of a transformer. None of them knows which model it is in, or that it may be watched."""
+"""The parts of a transformer: attention, mask, KV cache, positions, norm, MLP, block.
+
+No part knows its model, or that a recorder may be attached.
+"""
 
 from glassgpt.nn.attention import (
     Attention,

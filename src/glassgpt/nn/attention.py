@@ -1,8 +1,8 @@
 """One attention for every role.
 
-Causal, bidirectional, padded, cached and cross-attention differ only in what is passed in: `memory`, `mask`,
-`kv`. The slow, readable `attention_weights` stands beside the fast kernel: tests hold one against the
-other, and whoever looks inside a model sees its numbers.
+Causal, bidirectional, padded, cached and cross-attention differ only in the arguments `memory`, `mask` and
+`kv`. The slow, readable `attention_weights` stands next to the fast kernel: tests compare the two, and a
+recorder shows its numbers.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from glassgpt.nn.position import Rope
 
 
 def attention_scores(q: Tensor, k: Tensor, scale: float | None = None) -> Tensor:
-    """How well each query agrees with each key: q · k / √D, or times another `scale`.
+    """Compute the scores q · k / √D, or q · k times another `scale`.
 
     q: (B, H, T, D), k: (B, H_kv, S, D), H a multiple of H_kv. Returns (B, H, T, S), float32 or finer.
     """
     k = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)  # (B, H, S, D)
     finer = torch.promote_types(q.dtype, torch.float32)
-    return q.to(finer) @ k.to(finer).mT * (q.shape[-1] ** -0.5 if scale is None else scale)
+    q, k = q.to(finer), k.to(finer)
+    return q @ k.mT * (q.shape[-1] ** -0.5 if scale is None else scale)  # (B, H, T, D) @ (B, H, D, S)
 
 
 def masked_scores(scores: Tensor, mask: AttnMask) -> Tensor:
-    """The scores (B, H, T, S) with −∞ where a query may not look.
+    """Set the scores (B, H, T, S) of masked pairs to −∞.
 
-    Raises ValueError where a query has nothing to attend to.
+    Raises ValueError if a query has nothing to attend to.
     """
     allowed = mask.dense(scores.shape[-2], scores.shape[-1], scores.device)
     if not allowed.any(dim=-1).all():
@@ -40,18 +41,22 @@ def masked_scores(scores: Tensor, mask: AttnMask) -> Tensor:
 
 
 def attention_weights(q: Tensor, k: Tensor, mask: AttnMask) -> Tensor:
-    """Softmax of the scaled, masked scores: the weights that the fast kernel never shows.
+    """Compute the softmax of the scaled, masked scores; the fast kernel never shows it.
 
     q: (B, H, T, D), k: (B, H_kv, S, D), H a multiple of H_kv. Returns (B, H, T, S), float32 or finer, each
     row summing to 1.
-    Raises ValueError where a query has nothing to attend to.
+    Raises ValueError if a query has nothing to attend to.
     Source: Vaswani et al. 2017, eq. 1.
     """
     return masked_scores(attention_scores(q, k), mask).softmax(dim=-1)
 
 
 class ScaledDotProduct(nn.Module):
-    """softmax(q kᵀ / √D) v, by the fastest kernel at hand. No parameters; it is where a recorder looks."""
+    """softmax(q kᵀ / √D) v by torch's fastest kernel. No parameters; recorders hook it.
+
+    `scores` and `weights` are its readable reference. A variant overrides `scores` as well as `forward`, so
+    that recorders show its own numbers.
+    """
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: AttnMask) -> Tensor:
         """q: (B, H, T, D), k and v: (B, H_kv, S, D) -> (B, H, T, D)."""
@@ -64,15 +69,12 @@ class ScaledDotProduct(nn.Module):
         return attention_scores(q, k)
 
     def weights(self, q: Tensor, k: Tensor, mask: AttnMask) -> Tensor:
-        """Compute the weights (B, H, T, S) of the kernel, readably: the softmax of the masked scores.
-
-        A variant of attention overrides `scores` as well as `forward`, so that recorders show its numbers.
-        """
+        """Compute the weights (B, H, T, S) readably: the softmax of the masked scores."""
         return masked_scores(self.scores(q, k), mask).softmax(dim=-1)
 
 
 class Attention(nn.Module):
-    """Tokens gather from the tokens they may see, weighted by how well query and key agree.
+    """Multi-head attention: a weighted sum of values, by the match of query and key.
 
     `qkv` is one matrix for queries, keys and values: (n_head + 2 n_kv_head) · head_dim rows.
     """
@@ -96,10 +98,10 @@ class Attention(nn.Module):
         rope: Rope | None = None,
         kv: LayerKV | CrossKV | None = None,
     ) -> Tensor:
-        """x: (B, T, C) -> (B, T, C). memory: (B, S, C) to look at instead of x, where the mask is over S.
+        """x: (B, T, C) -> (B, T, C). memory: (B, S, C), to attend to instead of x; the mask is then over S.
 
-        kv: what was computed before; a `LayerKV` without a memory, a `CrossKV` with one. rope turns queries
-        and keys of one sequence: it means nothing between two.
+        kv: the cache, a `LayerKV` without a memory, a `CrossKV` with one. rope rotates queries and keys of
+        one sequence, so it cannot be used with a memory.
         """
         if memory is None:
             q, k, v = self._project(x)
@@ -110,9 +112,10 @@ class Attention(nn.Module):
         else:
             assert rope is None and not isinstance(kv, LayerKV)
             q = self._query(x)
-            k, v = (kv and kv.kept) or self.key_value(memory)
+            cached = None if kv is None else kv.cached
+            k, v = self.key_value(memory) if cached is None else cached  # (B, H_kv, S, D) each
             if kv is not None:
-                kv.keep(k, v)
+                kv.write(k, v)
         y = self.sdpa(q, k, v, mask)  # (B, H, T, D)
         return self.proj(y.transpose(1, 2).flatten(2))  # (B, T, H · D) -> (B, T, C)
 
@@ -124,20 +127,20 @@ class Attention(nn.Module):
         return [n * self.head_dim for n in (self.n_head, self.n_kv_head, self.n_kv_head)]
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """All rows of the matrix on one x."""
-        q, k, v = self.qkv(x).split(self._widths, dim=-1)
+        """Compute q (B, H, T, D), k and v (B, H_kv, T, D) of one x."""
+        q, k, v = self.qkv(x).split(self._widths, dim=-1)  # (B, T, n · D) each, n = H, H_kv, H_kv
         q, k = self._heads(q, self.n_head), self._heads(k, self.n_kv_head)
         return self.q_norm(q), self.k_norm(k), self._heads(v, self.n_kv_head)
 
     def _query(self, x: Tensor) -> Tensor:
-        """The query rows only."""
+        """Compute q (B, H, T, D) only, by the first rows of the matrix."""
         n = self._widths[0]
         bias = None if self.qkv.bias is None else self.qkv.bias[:n]
         return self.q_norm(self._heads(F.linear(x, self.qkv.weight[:n], bias), self.n_head))
 
     def key_value(self, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """The key and value rows only."""
+        """Compute k and v (B, H_kv, S, D) of a memory (B, S, C), by the last rows of the matrix."""
         n = self._widths[0]
         bias = None if self.qkv.bias is None else self.qkv.bias[n:]
-        k, v = F.linear(memory, self.qkv.weight[n:], bias).split(self._widths[1:], dim=-1)
+        k, v = F.linear(memory, self.qkv.weight[n:], bias).split(self._widths[1:], dim=-1)  # (B, S, H_kv · D)
         return self.k_norm(self._heads(k, self.n_kv_head)), self._heads(v, self.n_kv_head)

@@ -18,19 +18,19 @@ from glassgpt.nn.position import Rope
 
 @dataclass(frozen=True)
 class Memory:
-    """Whatever a decoder looks at besides itself: an encoder's output, the patches of an image."""
+    """States for a decoder's cross-attention: an encoder's output, or the patches of an image."""
 
     states: Tensor
     """(B, S, C)."""
     mask: AttnMask
 
     def select(self, rows: Tensor) -> Memory:
-        """These sequences of the batch, in this order (rows may repeat)."""
+        """Return these sequences of the batch, in this order (rows may repeat)."""
         allowed = self.mask.allowed
         return Memory(self.states[rows], AttnMask(allowed if allowed is None else allowed[rows]))
 
     def blank(self) -> Memory:
-        """The same with nothing in it: what a decoder says then, it says without its source."""
+        """Return the memory with zeroed states, to measure a decoder without its source."""
         return Memory(torch.zeros_like(self.states), self.mask)
 
 
@@ -57,15 +57,15 @@ class Block(nn.Module):
         kv: LayerKV | None = None,
         memory_kv: CrossKV | None = None,
     ) -> Tensor:
-        """x: (B, T, C) -> (B, T, C). A block with cross-attention needs a memory."""
+        """x: (B, T, C) -> (B, T, C). Cross-attention needs a memory."""
         x = x + self.drop(self.attn(self.norm_1(x), mask=mask, rope=rope, kv=kv))
         if self.cross_attn is not None and self.norm_cross is not None:
-            assert memory is not None, "this decoder looks at a memory: encode a source first"
+            assert memory is not None, "this decoder needs a memory: encode a source first"
             x = x + self.drop(
                 self.cross_attn(self.norm_cross(x), memory.states, mask=memory.mask, kv=memory_kv)
             )
         return x + self.drop(self.mlp(self.norm_2(x)))
 
-    def writers(self) -> list[nn.Linear]:
-        """The matrices that write to the residual stream."""
+    def residual_projections(self) -> list[nn.Linear]:
+        """Return the matrices whose output is added to the residual stream."""
         return [part.proj for part in (self.attn, self.cross_attn, self.mlp) if part is not None]

@@ -1,4 +1,4 @@
-"""First weights. A model should start out knowing nothing: its loss at birth is then about ln V."""
+"""Initialization: a fresh model knows nothing, so its loss is about ln V."""
 
 import math
 
@@ -12,18 +12,19 @@ from glassgpt.nn.ngram import NgramEmbedding
 
 @torch.no_grad()
 def init_weights(model: nn.Module, config: ModelConfig) -> None:
-    """Fill all weights from the generator of torch, by the scheme that `config.init` names.
+    """Initialize all weights from torch's generator, by the scheme `config.init`.
 
-    gpt2: every matrix N(0, 0.02²); those that write to the residual stream smaller by √(2 n_layer), so that
-    the stream's variance does not grow with depth (Radford et al. 2019).
-    zero: matrices N(0, 1 / fan_in), which keep a unit-variance input at unit variance; those that write to
-    the residual stream start at zero: each block begins as the identity. An embedding that is also the head
-    is small, or each token would begin by predicting itself. Embeddings of runs of tokens
-    start at zero in both.
+    gpt2: every matrix N(0, 0.02²); residual projections smaller by √(2 n_layer), so that the variance of the
+    residual stream does not grow with depth (Radford et al. 2019).
+    zero: matrices N(0, 1 / fan_in), which keep a unit-variance input at unit variance; residual projections
+    start at zero, so each block begins as the identity. A tied embedding is small, or each token would begin
+    by predicting itself.
+    N-gram embeddings start at zero in both.
     """
     gpt2 = config.init == "gpt2"
-    writers = {writer for block in model.modules() if isinstance(block, Block) for writer in block.writers()}
-    tables: set[nn.Module] = set()  # of runs of tokens: each module comes before its parts
+    blocks = [module for module in model.modules() if isinstance(module, Block)]
+    residual = {linear for block in blocks for linear in block.residual_projections()}
+    tables: set[nn.Module] = set()  # of n-grams; `modules()` yields each module before its parts
     for module in model.modules():
         if isinstance(module, NgramEmbedding):
             tables.add(module.table)
@@ -32,9 +33,9 @@ def init_weights(model: nn.Module, config: ModelConfig) -> None:
             nn.init.normal_(module.weight, std=_embedding_std(config))
         elif isinstance(module, nn.Linear):
             if gpt2:
-                std = 0.02 / math.sqrt(2 * config.n_layer) if module in writers else 0.02
+                std = 0.02 / math.sqrt(2 * config.n_layer) if module in residual else 0.02
             else:
-                std = 0.0 if module in writers else module.in_features**-0.5
+                std = 0.0 if module in residual else module.in_features**-0.5
             nn.init.normal_(module.weight, std=std)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

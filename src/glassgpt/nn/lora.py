@@ -1,6 +1,6 @@
-"""Small matrices beside large ones that stay as they are: what fine-tuning learns, with little state.
+"""LoRA: trainable low-rank updates of frozen weights, and trainable rows for new tokens.
 
-Each of these stands in the place of the layer that it takes over, with its weight under the same name.
+Each class replaces a layer and keeps its weight under the same name.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 
 class LoraLinear(nn.Module):
-    """W x + b + scale · B A x, where W and b are frozen and A (rank, in) and B (out, rank) are trained.
+    """W x + b + scale · B A x, with W and b frozen, A (rank, in) and B (out, rank) trained.
 
-    B begins at zero, so that nothing has changed before the first step; A is drawn from N(0, 1 / in).
+    B starts at zero, so the layer computes the same before the first step; A is drawn from N(0, 1 / in).
     Source: Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models".
     """
 
@@ -28,13 +28,12 @@ class LoraLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
-        return F.linear(x, self.weight, self.bias) + self.scale * F.linear(
-            F.linear(x, self.lora_a), self.lora_b
-        )
+        update = F.linear(F.linear(x, self.lora_a), self.lora_b)  # (..., out)
+        return F.linear(x, self.weight, self.bias) + self.scale * update
 
 
 class ExtendedEmbedding(nn.Module):
-    """An embedding whose rows are frozen; to the last ones, of new tokens, `added` is added and trained."""
+    """A frozen embedding; a trained `added` is added to its last rows, those of new tokens."""
 
     def __init__(self, embedding: nn.Embedding, n_new: int) -> None:
         super().__init__()
@@ -44,13 +43,13 @@ class ExtendedEmbedding(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T) ids -> (B, T, C)."""
-        place = tokens - (len(self.weight) - len(self.added))  # among the new ones, or below zero
-        added = F.embedding(place.clamp(min=0), self.added) * (place >= 0)[..., None]  # (B, T, C)
+        row = tokens - (len(self.weight) - len(self.added))  # (B, T): row of `added`; negative if old
+        added = F.embedding(row.clamp(min=0), self.added) * (row >= 0)[..., None]  # (B, T, C)
         return F.embedding(tokens, self.weight) + added
 
 
 class ExtendedHead(nn.Module):
-    """A head with frozen rows plus trained ones; `added` is the embedding's if weights are tied."""
+    """A frozen head with trained last rows; `added` is the embedding's if weights are tied."""
 
     def __init__(self, head: nn.Linear, added: nn.Parameter) -> None:
         super().__init__()

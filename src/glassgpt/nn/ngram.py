@@ -1,7 +1,7 @@
-"""Embeddings of runs of tokens: what the last two, three, … are together, looked up instead of worked out.
+"""Hashed n-gram embeddings: a table lookup for the last two, three, … tokens together.
 
-A first layer of attention has to learn which tokens stand side by side; a table can simply be asked. All runs
-share its rows by their hash. Nothing is counted: rows begin at zero and follow the gradient like any weight.
+Without it, the first layers of attention must learn which tokens are neighbors. All n-grams share the rows of
+one table by their hash. Nothing is counted: rows start at zero and follow the gradient like any weight.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ MIX, SCATTER = 1_000_003, 2_654_435_761
 
 
 class NgramEmbedding(nn.Module):
-    """The sum of one row for each run of 2 to `order` tokens that ends at a place.
+    """The sum of one row for each n-gram of 2 to `order` tokens ending at a position.
 
-    dropout: chance that, in training, a run is left out at a place, so that no rare run is relied upon. The
-    gradient is sparse: a batch of a thousand tokens touches some thousand rows, however many there are.
+    dropout: probability of dropping an n-gram at a position in training, so that no rare one is relied upon.
+    The gradient is sparse: a batch of a thousand tokens touches some thousand rows of the table.
     Source: hashed n-gram features, as in fastText (Joulin et al. 2016), here inside a transformer.
     """
 
@@ -30,25 +30,30 @@ class NgramEmbedding(nn.Module):
         self.table = nn.Embedding(n_rows, width, sparse=True)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(B, T) ids, below zero where there is no token -> (B, T, width), each place from its past."""
-        found = self.table(self.rows(tokens))  # (B, T, order − 1, width)
+        """(B, T) ids, negative for padding -> (B, T, width), each position from its past."""
+        found = self.table(self.hash_rows(tokens))  # (B, T, order − 1, width)
         if self.training and self.dropout:
-            found = found * F.dropout(found.new_ones(found.shape[:-1]), self.dropout)[..., None]
+            kept = F.dropout(found.new_ones(found.shape[:-1]), self.dropout)  # (B, T, order − 1)
+            found = found * kept[..., None]
         return found.sum(-2)  # (B, T, width)
 
-    def rows(self, tokens: Tensor) -> Tensor:
-        """Which rows: (B, T) -> (B, T, order − 1). Before the first token is nothing, which counts, too."""
+    def hash_rows(self, tokens: Tensor) -> Tensor:
+        """Compute the table row of each n-gram: (B, T) -> (B, T, order − 1).
+
+        The start of the text counts as a token of its own.
+        """
         past, T = self.order - 1, tokens.shape[1]
-        padded, found = F.pad(tokens, (past, 0), value=-1) + 1, []
-        run = padded[:, past:]
+        padded = F.pad(tokens, (past, 0), value=-1) + 1  # (B, past + T)
+        found = list[Tensor]()
+        key = padded[:, past:]  # (B, T)
         for n in range(1, self.order):
-            run = run * MIX + padded[:, past - n : past - n + T]
-            found.append(((run ^ (run >> 15)) * SCATTER + n) % self.table.num_embeddings)
-        return torch.stack(found, dim=-1)
+            key = key * MIX + padded[:, past - n : past - n + T]
+            found.append(((key ^ (key >> 15)) * SCATTER + n) % self.table.num_embeddings)
+        return torch.stack(found, dim=-1)  # (B, T, order − 1)
 
 
 def make_ngrams(config: ModelConfig) -> NgramEmbedding | None:
-    """None where no runs are asked for."""
+    """Build the n-gram embeddings; None if `config.ngram_order` is 0."""
     if not config.ngram_order:
         return None
     return NgramEmbedding(config.ngram_rows, config.ngram_order, config.n_embd, config.ngram_dropout)

@@ -1,13 +1,14 @@
-"""How a model knows where a token stands. Attention alone does not: it sees a set, not a sequence."""
+"""Positions: attention alone sees a set of tokens, not a sequence."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from glassgpt.config import ModelConfig
+from glassgpt.nn import cpu
 
 
 class Rope(NamedTuple):
@@ -17,49 +18,29 @@ class Rope(NamedTuple):
     sin: Tensor
 
     def rotate(self, x: Tensor) -> Tensor:
-        """Turn each pair (x_i, x_{i + D/2}) of x (B, H, T, D) by its position's angle; lengths stay.
+        """Rotate each pair (x_i, x_{i + D/2}) of x (B, H, T, D) by its position's angle; lengths stay.
 
         Source: Su et al. 2021, with the pairing of GPT-NeoX ("rotate half").
         """
-        return _Turn.apply(x, self.cos.to(x.dtype), self.sin.to(x.dtype))
-
-
-class _Turn(torch.autograd.Function):
-    """(a, b) -> (a cos − b sin, b cos + a sin). Its gradient is turned back by the same angle: nothing of x
-    need be kept for that."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        ctx.save_for_backward(cos, sin)
-        a, b = x.chunk(2, dim=-1)  # (B, H, T, D / 2) each
-        y = x * torch.cat((cos, cos), dim=-1)
-        y_a, y_b = y.chunk(2, dim=-1)
-        y_a.addcmul_(b, sin, value=-1)
-        y_b.addcmul_(a, sin)
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        cos, sin = ctx.saved_tensors
-        return _Turn.apply(grads[0], cos, -sin), None, None
+        return cpu.rotate(x, self.cos.to(x.dtype), self.sin.to(x.dtype))
 
 
 def _angles(n: int, width: int, theta: float) -> Tensor:
-    """(n, width / 2): place times frequency, from 1 down to about 1 / theta."""
-    frequency = theta ** (-torch.arange(0, width, 2).float() / width)
+    """Compute position times frequency, (n, width / 2); frequencies fall from 1 to about 1 / theta."""
+    frequency = theta ** (-torch.arange(0, width, 2).float() / width)  # (width / 2,)
     return torch.outer(torch.arange(n).float(), frequency)
 
 
 def _on_meta_device() -> bool:
-    """Whether models are laid out on the meta device, where tables are left without values.
+    """True if modules are built on the meta device; tables then stay without values.
 
-    What computes there imports torch's compiler, which takes over a second.
+    Any computation there imports torch's compiler, which takes over a second.
     """
     return torch.empty(0).is_meta
 
 
 class RotaryEmbedding(nn.Module):
-    """Tables of the rotary angles: not trained, so buffers; recomputed on load, so not saved."""
+    """Tables of the rotary angles: buffers, not trained and not saved, recomputed on load."""
 
     cos: Tensor
     sin: Tensor
@@ -75,7 +56,7 @@ class RotaryEmbedding(nn.Module):
         self.register_buffer("sin", sin, persistent=False)
 
     def forward(self, start: int, T: int) -> Rope:
-        """Angles of the positions start … start + T − 1."""
+        """Return the angles of positions start … start + T − 1."""
         return Rope(self.cos[start : start + T], self.sin[start : start + T])
 
 
@@ -102,7 +83,7 @@ class SinusoidalEmbedding(nn.Module):
 
 
 def make_added_positions(config: ModelConfig) -> nn.Module | None:
-    """What is added to the embeddings of the tokens; rotary positions act inside attention instead."""
+    """Build the positions added to token embeddings; None for rotary positions, used inside attention."""
     match config.position:
         case "learned":
             return nn.Embedding(config.block_size, config.n_embd)
@@ -113,7 +94,7 @@ def make_added_positions(config: ModelConfig) -> nn.Module | None:
 
 
 def make_rope(config: ModelConfig) -> RotaryEmbedding | None:
-    """Rotary positions, where the configuration wants them."""
+    """Build rotary positions; None for any other `config.position`."""
     if config.position != "rope":
         return None
     return RotaryEmbedding(config.head_dim, config.block_size, config.rope_theta)

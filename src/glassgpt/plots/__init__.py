@@ -3,14 +3,12 @@
 Labels come from the caller. Needs matplotlib (the extra `[plot]`).
 """
 
-from glassgpt.errors import UserError
+from glassgpt.errors import missing_extra
 
 try:
     import matplotlib as _matplotlib  # noqa: F401
 except ModuleNotFoundError as _missing:
-    raise UserError(
-        "matplotlib is not installed: pip install 'glassgpt[plot]' (in a clone: '.[plot]')"
-    ) from _missing
+    raise missing_extra("plot", "matplotlib") from _missing
 
 from glassgpt.plots.alignment import alignment, heaviest
 from glassgpt.plots.charts import bars, lines, panels

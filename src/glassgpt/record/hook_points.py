@@ -73,9 +73,9 @@ def hook_points(model: Model) -> HookPoints:
             parts += _block(prefix, module)
         elif isinstance(module, Transformer):
             parts.append(at_output(module.norm_f, prefix + "norm_f"))
-    if model.readout is not None:
-        parts.append(at_output(model.readout, "logits"))
-    if not isinstance(model, Transformer) or model.readout is None:
+    if model.output_head is not None:
+        parts.append(at_output(model.output_head, "logits"))
+    if not isinstance(model, Transformer) or model.output_head is None:
         return HookPoints(parts)
     return HookPoints(parts, lambda h: model.head(model.norm_f(h)))
 

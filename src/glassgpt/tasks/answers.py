@@ -1,4 +1,4 @@
-"""Data of tasks with one answer per example. Not a task itself: see translation, captioning, classification."""
+"""Data of tasks with one answer per example. Translation, captioning and classification build on it."""
 
 from __future__ import annotations
 

@@ -68,8 +68,8 @@ class LanguageData(TaskData):
         if self.windows.T == self.config.model.block_size:
             return []
         return [
-            f"the text has fewer tokens than a block of {self.config.model.block_size}: the model learns only "
-            f"positions up to {self.windows.T}. Give more text or a smaller `block_size`"
+            f"the text has fewer tokens than a block of {self.config.model.block_size}: the model learns "
+            f"positions up to {self.windows.T} only. Give more text or a smaller `block_size`"
         ]
 
     def verdict(self, score: Score, best: Callable[[], Model]) -> Verdict:

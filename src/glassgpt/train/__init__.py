@@ -1,41 +1,33 @@
-"""Floor 4: training, from sources to a verdict."""
+"""Training, from sources to a verdict."""
 
-from glassgpt.train.answer_task import AnswerTask
-from glassgpt.train.chat_task import ChatTask
 from glassgpt.train.events import Evaluated, Event, Sampled, Saved, StepDone, Warned
 from glassgpt.train.importing import import_nanogpt
 from glassgpt.train.optim import Muon, make_optimizers, orthogonalize, set_lr, state_tensors
 from glassgpt.train.parallel import Dist
 from glassgpt.train.saver import Saver
 from glassgpt.train.schedule import Budget, lr_scale
-from glassgpt.train.session import Session, resume, start
-from glassgpt.train.task import Lengths, Task
-from glassgpt.train.text_task import MaskedLMTask, TextTask
+from glassgpt.train.session import Plan, Session, plan, resume, start
 from glassgpt.train.trainer import Trainer
 
 __all__ = [
-    "AnswerTask",
     "Budget",
-    "ChatTask",
     "Dist",
     "Evaluated",
     "Event",
-    "Lengths",
-    "MaskedLMTask",
     "Muon",
+    "Plan",
     "Sampled",
     "Saved",
     "Saver",
     "Session",
     "StepDone",
-    "Task",
-    "TextTask",
     "Trainer",
     "Warned",
     "import_nanogpt",
     "lr_scale",
     "make_optimizers",
     "orthogonalize",
+    "plan",
     "resume",
     "set_lr",
     "start",

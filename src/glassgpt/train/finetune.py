@@ -35,7 +35,11 @@ def base_layer(resolved: Resolved) -> Layer:
     may_change = MAY_CHANGE - ({"block_size"} if theirs.model.position == "learned" else set())
     _check_contradictions(base, given.get("model", {}), theirs.model, may_change)
     _check_contradictions(base, given.get("tokenizer", {}), theirs.tokenizer, set())
-    own_adapters = {"lora_rank": 0, "lora_alpha": None, "new_tokens": 0}  # theirs are merged into their weights
+    own_adapters = {
+        "lora_rank": 0,
+        "lora_alpha": None,
+        "new_tokens": 0,
+    }  # theirs are merged into their weights
     sha256 = read_manifest(step)["files"]["model.safetensors"]["sha256"]
     tables = {
         "model": theirs.model.model_dump() | own_adapters,
@@ -62,7 +66,9 @@ def initial_weights(config: RunConfig, n_vocab: int) -> dict[str, Tensor]:
     assert config.init_from.run is not None
     base = Run.open(config.init_from.run)
     if base.best_checkpoint().name != config.init_from.step:
-        raise UserError(f"{base.path} has a new best step. Wait until its training has ended, and start again.")
+        raise UserError(
+            f"{base.path} has a new best step. Wait until its training has ended, and start again."
+        )
     return resize_embeddings(weights(base.model()), n_vocab, config.train.seed)
 
 
@@ -90,8 +96,8 @@ def _check_contradictions(base: Run, given: Tables, theirs: Config, may_change: 
     for name in sorted(given.keys() - may_change):
         if given[name] != (other := getattr(theirs, name)):
             raise UserError(
-                f"`{name}` {given[name]} contradicts {base.path}, where it is {other}. A run keeps the shape and "
-                "the tokenizer of its base run: leave it out."
+                f"`{name}` {given[name]} contradicts {base.path}, where it is {other}. A run keeps the shape "
+                "and the tokenizer of its base run: leave it out."
             )
 
 

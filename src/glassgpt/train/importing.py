@@ -34,13 +34,13 @@ from glassgpt.errors import UserError
 from glassgpt.interop import Checkpoint, read_nanogpt
 from glassgpt.models import Model
 from glassgpt.objective import evaluate
+from glassgpt.tasks import LanguageData
 from glassgpt.tokenizers import CharTokenizer, Tokenizer, load_tokenizer
 from glassgpt.train.events import Evaluated
 from glassgpt.train.learner import Learner
 from glassgpt.train.metrics import JsonLines
 from glassgpt.train.parallel import Dist
 from glassgpt.train.session import new_path
-from glassgpt.train.text_task import TextTask
 
 MAX_PADDING = 127
 """So many more ids than its tokenizer a model may have: rounding up to multiples of 64 or 128 adds them."""
@@ -92,6 +92,7 @@ def _config(data: DataConfig, known: Tokenizer, found: Checkpoint, device: str) 
     """What a run of such a model would have been started with, as far as that is known."""
     kind = {"kind": known.kind} | ({"vocab_size": known.n_vocab} if known.kind == "bpe" else {})
     return RunConfig(
+        task="language",
         data=data,
         tokenizer=TokenizerConfig.model_validate(kind),
         model=found.config,
@@ -160,13 +161,13 @@ def _make(
     tokenizer.save(run.tokenizer_file)
     learner = Learner(config, tokenizer.n_vocab, Dist())
     load_weights(learner.model, found.tensors)
-    task = score = None
+    data = score = None
     if corpus is not None:
         stage("counting what there is to beat")
-        task = TextTask.prepare(config, corpus, tokenizer, run)
+        data = LanguageData.prepare(config, corpus, tokenizer, run)
         run.record_hashes()
         stage("measuring it on the held-out text")
-        score = _measure(run, task, learner.model, found.step)
+        score = _measure(run, data, learner.model, found.step)
     run.sync()  # no step may outlive what it needs
     best = {
         "best": score.nats_per_char if score else None,
@@ -175,15 +176,15 @@ def _make(
     state = {**best, "imported": found.source}
     step = save_step(run.checkpoints, found.step, {"model": weights(learner.model)}, state)
     write_pointer(run.checkpoints, "best", step)
-    if task is not None and score is not None:
-        write_json(run.verdict_file, task.verdict(score, lambda: learner.model).to_dict())
+    if data is not None and score is not None:
+        write_json(run.verdict_file, data.verdict(score, lambda: learner.model).to_dict())
     return run
 
 
-def _measure(run: Run, task: TextTask, model: Model, step: int) -> Score:
+def _measure(run: Run, data: LanguageData, model: Model, step: int) -> Score:
     """Measure the model on the whole validation split, and write the one line of metrics.jsonl."""
-    began, val = time.monotonic(), task.val
-    nats = evaluate(model, task.eval_batches()).nats
+    began, val = time.monotonic(), data.val
+    nats = evaluate(model, data.eval_batches()).nats
     score = Score("this model", nats, val.n_chars, val.n_bytes)
     if not math.isfinite(nats):
         raise UserError(f"the model's loss is {nats}: its weights are finite, but what it computes is not")

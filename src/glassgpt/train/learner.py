@@ -22,9 +22,9 @@ from glassgpt.device import autocast, choose_device, choose_dtype
 from glassgpt.errors import UserError
 from glassgpt.models import build
 from glassgpt.objective import CrossEntropy, n_correct
+from glassgpt.tasks import TaskData
 from glassgpt.train.optim import load_state_tensors, make_optimizers, set_lr, state_tensors
 from glassgpt.train.parallel import Dist
-from glassgpt.train.task import Task
 
 Tensors = dict[str, dict[str, Tensor]]
 """What a checkpoint holds, by file and name."""
@@ -107,7 +107,7 @@ class Learner:
             optimizer.zero_grad(set_to_none=True)
 
     @torch.no_grad()
-    def measure(self, task: Task) -> Measured:
+    def measure(self, task: TaskData) -> Measured:
         """The loss on the task's whole validation split, without dropout."""
         self.objective.eval()
         nats, right, n = 0.0, 0, 0

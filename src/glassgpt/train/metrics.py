@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from glassgpt.checkpoint import Run
 from glassgpt.config import RunConfig
-from glassgpt.errors import UserError
+from glassgpt.errors import missing_extra
 from glassgpt.train.events import Evaluated, Event, StepDone
 
 
@@ -109,6 +109,4 @@ def _optional(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise UserError(
-            f"{module} is not installed: pip install 'glassgpt[track]' (in a clone: '.[track]')"
-        ) from error
+        raise missing_extra("track", module) from error

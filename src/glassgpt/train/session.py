@@ -212,12 +212,12 @@ def resume(path: Path | str, config: RunConfig | None = None) -> Session:
                 f"{path} cannot be resumed: it ended before its first step was saved. Start a new run "
                 "(the folder may be deleted)."
             )
-        if not run.is_resumable:
+        if not run.is_resumable():
             raise UserError(
                 f"{path} has no optimizer state (it was imported), so training cannot be resumed. Use it as "
                 "it is, or start a new run from its weights (`init_from.run`)."
             )
-        merged = config or run.config()
+        merged = _with_task(config, run.config()) if config else run.config()
         run.check_data_hashes()
         run.layout(merged)  # before memory is allocated for whatever config.json asks for
         trainer = Trainer(run, merged, _open(merged, run), dist)
@@ -232,6 +232,11 @@ def resume(path: Path | str, config: RunConfig | None = None) -> Session:
             run.write_config(config)
         undo.pop_all()
     return session
+
+
+def _with_task(config: RunConfig, stored: RunConfig) -> RunConfig:
+    """Return a configuration with the task of the stored one, unless it names its own."""
+    return config if config.task else config.model_copy(update={"task": stored.task})
 
 
 def new_path(config: RunConfig, parent: Path = Path("runs")) -> Path:

@@ -27,6 +27,7 @@ from glassgpt.config import RunConfig
 from glassgpt.device import environment, environment_changes
 from glassgpt.errors import UserError
 from glassgpt.models import Model
+from glassgpt.tasks import TaskData
 from glassgpt.train.eval_plan import EvalPlan
 from glassgpt.train.events import Evaluated, Event, Sampled, StepDone, Warned
 from glassgpt.train.learner import GradientStats, Learner
@@ -34,7 +35,6 @@ from glassgpt.train.metrics import Tracker, make_trackers
 from glassgpt.train.parallel import Dist
 from glassgpt.train.saver import Saver
 from glassgpt.train.schedule import Budget, lr_scale
-from glassgpt.train.task import Task
 
 MAX_BAD_STEPS = 10
 """Steps with a gradient that is not finite that a run is forgiven, one after the other or in all."""
@@ -46,7 +46,7 @@ class Trainer:
     Everything random in step n follows from (seed, n), so a resumed run draws what an unbroken one would.
     """
 
-    def __init__(self, run: Run, config: RunConfig, task: Task, dist: Dist | None = None) -> None:
+    def __init__(self, run: Run, config: RunConfig, task: TaskData, dist: Dist | None = None) -> None:
         self.folder, self.config, self.task = run, config, task
         self.dist = dist or Dist()
         self.learner = Learner(config, task.tokenizer.n_vocab, self.dist)

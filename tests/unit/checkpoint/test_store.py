@@ -26,7 +26,7 @@ from glassgpt.checkpoint import (
     write_pointer,
 )
 from glassgpt.checkpoint.store.atomic import write_new
-from glassgpt.checkpoint.store.retention import best_step
+from glassgpt.checkpoint.store.retention import best_checkpoint
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
 
@@ -146,10 +146,10 @@ def test_damaged_steps_do_not_count_as_kept(tmp_path: Path) -> None:
 def test_the_best_is_remembered_by_the_states_where_the_hint_is_lost(tmp_path: Path) -> None:
     paths = [save_step(tmp_path, n, {"model": {}}, {"best_step": "step-0000000001"}) for n in range(1, 5)]
     prune(tmp_path)
-    assert best_step(tmp_path) == paths[0]
+    assert best_checkpoint(tmp_path) == paths[0]
     assert steps(tmp_path) == [paths[3], paths[2], paths[0]]
     save_step(tmp_path, 5, {"model": {}}, {"best_step": "../elsewhere"})
-    assert best_step(tmp_path) is None
+    assert best_checkpoint(tmp_path) is None
 
 
 def test_set_aside_twice(tmp_path: Path) -> None:

@@ -36,9 +36,9 @@ def test_every_preset_is_valid(size: str, architecture: str) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"n_embd": 130}, "multiple of n_head"),
-        ({"n_kv_head": 3}, "multiple of n_kv_head"),
-        ({"n_embd": 12, "n_head": 4}, "rotary positions need an even"),
+        ({"n_embd": 130}, "multiple of `n_head`"),
+        ({"n_kv_head": 3}, "multiple of `n_kv_head`"),
+        ({"n_embd": 12, "n_head": 4}, "`position` rope needs an even"),
         ({"size": "huge"}, "'nano', 'micro', 'mini' or 'small'"),
         ({"layers": 3}, "Extra inputs"),
         ({"n_layer": 0}, "greater than or equal to 1"),

@@ -1,4 +1,4 @@
-"""Commands within a conversation, and messages as they are typed or piped."""
+"""Commands within a conversation, and messages from a terminal or a pipe."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from glassgpt.cli.commands.chat import _show
-from glassgpt.cli.view.terminal_input import piped
+from glassgpt.cli.view.terminal_input import piped_messages
 from glassgpt.config import ModelConfig
 from glassgpt.data import CHAT_SPECIALS
 from glassgpt.errors import UserError
@@ -112,6 +112,6 @@ def test_seeds_differ_from_reply_to_reply(talk: ChatSession) -> None:
 
 def test_messages_from_a_pipe() -> None:
     text = "one\n\n  \ntwo \\\nlines\\\nthree\r\nfour\\"
-    assert list(piped(io.StringIO(text))) == ["one", "two \nlines\nthree", "four"]
-    with pytest.raises(UserError, match="standard input is not utf-8"):
-        list(piped(io.TextIOWrapper(io.BytesIO(b"ok\n\xff\xfe\n"), "utf-8")))
+    assert list(piped_messages(io.StringIO(text))) == ["one", "two \nlines\nthree", "four"]
+    with pytest.raises(UserError, match="standard input: not utf-8"):
+        list(piped_messages(io.TextIOWrapper(io.BytesIO(b"ok\n\xff\xfe\n"), "utf-8")))

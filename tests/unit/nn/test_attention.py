@@ -15,7 +15,6 @@ from glassgpt.config import ModelConfig
 from glassgpt.nn import (
     Attention,
     AttnMask,
-    KVCache,
     RotaryEmbedding,
     ScaledDotProduct,
     SinusoidalEmbedding,
@@ -46,7 +45,6 @@ MASKS = {
     "padding": AttnMask.padding(REAL),
     "causal window": AttnMask.causal(T, window=3),
     "padding window": AttnMask.padding(REAL, window=3),
-    "causal padding window": AttnMask.causal(T, padding=REAL, window=3),
 }
 
 
@@ -78,15 +76,6 @@ def test_reference_refuses_an_empty_row() -> None:
         attention_weights(
             torch.randn(1, 1, 2, 4), torch.randn(1, 1, 2, 4), AttnMask.padding(torch.zeros(1, 2).bool())
         )
-
-
-def test_padded_causal_equals_unpadded() -> None:
-    module, x = attention(), torch.randn(B, T, C)
-    real = real_tokens([7, 4], T)
-    y = module(x, mask=AttnMask.causal(T, padding=real))
-    assert y.isfinite().all()
-    alone = module(x[1:, :4], mask=AttnMask.causal(4))
-    torch.testing.assert_close(y[1:, :4], alone, atol=1e-5, rtol=1e-5)
 
 
 def test_rotary_scores_depend_on_distance_only() -> None:
@@ -131,30 +120,3 @@ def test_sinusoids_are_those_of_the_paper() -> None:
             angle = place / 10_000 ** (2 * i / 6)
             assert table[place, 2 * i].item() == pytest.approx(math.sin(angle), abs=1e-6)
             assert table[place, 2 * i + 1].item() == pytest.approx(math.cos(angle), abs=1e-6)
-
-
-def test_a_reset_cache_forgets_the_text_and_keeps_the_memory() -> None:
-    cache = KVCache(2, 1, 1, 4, 2)
-    cache.layer(0).extend(torch.ones(1, 1, 3, 2), torch.ones(1, 1, 3, 2))
-    cache.memory(1).keep(torch.ones(1, 1, 5, 2), torch.zeros(1, 1, 5, 2))
-    cache.advance(3)
-    cache.reset()
-    k, _ = cache.layer(0).extend(torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 1, 2))
-    assert k.shape == (1, 1, 1, 2) and not k.any()
-    assert cache.memory(0).kept is None and cache.memory(1).kept is not None
-
-
-def test_cache_keeps_the_selected_rows() -> None:
-    cache = KVCache(1, 3, 1, 4, 2)
-    cache.layer(0).extend(torch.arange(3.0).view(3, 1, 1, 1).expand(3, 1, 1, 2), torch.zeros(3, 1, 1, 2))
-    cache.select(torch.tensor([2, 0]))
-    assert cache.keys[0, :, 0, 0, 0].tolist() == [2.0, 0.0]
-
-
-def test_kept_memory_follows_the_selected_rows() -> None:
-    cache, k = KVCache(1, 3, 1, 4, 2), torch.arange(3.0).view(3, 1, 1, 1)
-    cache.memory(0).keep(k, -k)
-    cache.select(torch.tensor([2, 0, 2, 1]))
-    kept = cache.memory(0).kept
-    assert kept is not None
-    assert [part.flatten().tolist() for part in kept] == [[2, 0, 2, 1], [-2, 0, -2, -1]]

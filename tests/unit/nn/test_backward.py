@@ -1,4 +1,4 @@
-"""Backward passes written by hand, against torch's: the norm, rotary positions, the gated MLP."""
+"""Hand-written backward passes against torch's: norm, rotary positions, GELU, gated MLP."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from glassgpt.nn import Rope
-from glassgpt.nn.mlp import _Swiglu
+from glassgpt.nn.cpu import gelu_tanh, swiglu
 from glassgpt.nn.norm import RMSNorm
 
 
@@ -53,5 +53,15 @@ def test_rotation() -> None:
 def test_swiglu() -> None:
     x = doubles(2, 3, 8)
     gate, up = x.chunk(2, dim=-1)
-    torch.testing.assert_close(_Swiglu.apply(x), F.silu(gate) * up)
-    assert torch.autograd.gradcheck(_Swiglu.apply, (x,))
+    torch.testing.assert_close(swiglu(x), F.silu(gate) * up)
+    assert torch.autograd.gradcheck(swiglu, (x,))
+
+
+def test_gelu() -> None:
+    x = torch.linspace(-6, 6, 101).requires_grad_()
+    exact = x.detach().double().requires_grad_()
+    upstream = torch.randn(101)
+    (ours,) = torch.autograd.grad(gelu_tanh(x), x, upstream)
+    (expected,) = torch.autograd.grad(F.gelu(exact, approximate="tanh"), exact, upstream.double())
+    torch.testing.assert_close(gelu_tanh(x).double(), F.gelu(exact, approximate="tanh"), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(ours.double(), expected, atol=1e-6, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""A block with cross-attention reads its memory, all of it that is real, and nothing else."""
+"""A block with cross-attention attends to all real positions of its memory, and nothing else."""
 
 from __future__ import annotations
 

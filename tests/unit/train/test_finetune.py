@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from glassgpt.checkpoint import Run, load_run, read_tensors, steps
-from glassgpt.config import RunConfig
+from glassgpt.config import RunConfig, resolve
 from glassgpt.data import CHAT_SPECIALS
 from glassgpt.errors import UserError
 from glassgpt.tokenizers import load_tokenizer, train_tokenizer
 from glassgpt.train import resume, start
-from glassgpt.train.finetune import apply_init_from, resize_embeddings
+from glassgpt.train.finetune import base_layer, resize_embeddings
 from helpers import conversations
 
 TEXT = "".join(f"{i} geese, {i * 7 % 31} swans, {i * 5 % 13} ashore.\n" for i in range(100))
@@ -25,6 +25,12 @@ TRAIN = {"steps": 6, "evals": 2, "sample_tokens": 0, "micro_batch_size": 4}
 def settings(source: Path, base: Path | None = None, **tables: dict[str, Any]) -> RunConfig:
     made = {"data": {"sources": [str(source)]}, "train": TRAIN | tables.pop("train", {}), **tables}
     return RunConfig.model_validate(made | ({"init_from": {"run": str(base)}} if base else {}))
+
+
+def on_base(config: RunConfig) -> RunConfig:
+    """The configuration with what it takes from its base run."""
+    resolved = resolve(config)
+    return resolve(resolved.given, [base_layer(resolved)]).config
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +57,13 @@ def test_a_run_begins_where_the_other_ended(base: Path, tmp_path: Path, rank: in
     more = tmp_path / "more.txt"
     more.write_text(TEXT[::-1])
     session = start(settings(more, base, model={"lora_rank": rank}), tmp_path / "run")
-    theirs = read_tensors(Run(base).best_step(), "model")
+    theirs = read_tensors(Run(base).best_checkpoint(), "model")
     before = first(session)
     assert all(torch.equal(before[name], theirs[name]) for name in theirs)
     list(session.run())
     assert Run(tmp_path / "run").tokenizer().specials == {}
     stored = Run(tmp_path / "run").config()
-    assert stored.init_from.run == str(base) and stored.init_from.step == Run(base).best_step().name
+    assert stored.init_from.run == str(base) and stored.init_from.step == Run(base).best_checkpoint().name
     assert len(stored.init_from.sha256) == 64 and stored.model.lora_rank == rank
     assert stored.optim.lr is not None and stored.optim.lr < 0.02
     last = read_tensors(steps(tmp_path / "run" / "checkpoints")[0], "model")
@@ -82,34 +88,34 @@ def test_it_needs_the_other_run_no_more(base: Path, chat: Path, tmp_path: Path, 
 
 def test_chat_adds_its_tokens_and_a_longer_block(base: Path, chat: Path, tmp_path: Path) -> None:
     session = start(settings(chat, base, model={"lora_rank": 2}), tmp_path / "run")
-    known, ours = Run(base).tokenizer(), session.task.tokenizer
+    known, ours = Run(base).tokenizer(), session.data.tokenizer
     assert list(ours.specials) == list(CHAT_SPECIALS) and ours.n_vocab == known.n_vocab + 4
     assert ours.encode("7 geese") == known.encode("7 geese")
     config = session.trainer.config
     assert config.model.block_size == 256 and config.model.new_tokens == 4
     list(session.run())
     again = start(settings(chat, tmp_path / "run", model={"lora_rank": 2}), tmp_path / "again")
-    assert again.trainer.config.model.new_tokens == 0 and again.task.tokenizer.n_vocab == ours.n_vocab
+    assert again.trainer.config.model.new_tokens == 0 and again.data.tokenizer.n_vocab == ours.n_vocab
 
 
 @pytest.mark.parametrize(
     ("tables", "says"),
     [
-        ({"model": {"n_layer": 2}}, "--n-layer 2 contradicts .* where it is 1"),
-        ({"model": {"size": "mini"}}, "--size mini contradicts"),
-        ({"model": {"family": "bigram"}}, "--model bigram contradicts"),
-        ({"tokenizer": {"kind": "bpe"}}, "--tokenizer bpe contradicts .* where it is char"),
+        ({"model": {"n_layer": 2}}, "`n_layer` 2 contradicts .* where it is 1"),
+        ({"model": {"size": "mini"}}, "`size` mini contradicts"),
+        ({"model": {"family": "bigram"}}, "`family` bigram contradicts"),
+        ({"tokenizer": {"kind": "bpe"}}, "`kind` bpe contradicts .* where it is char"),
     ],
 )
 def test_contradictions_are_named(base: Path, chat: Path, tables: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says):
-        apply_init_from(settings(chat, base, **tables))
-    same = apply_init_from(settings(chat, base, model={"n_layer": 1, "dropout": 0.1}))
+        on_base(settings(chat, base, **tables))
+    same = on_base(settings(chat, base, model={"n_layer": 1, "dropout": 0.1}))
     assert same.model.dropout == 0.1 and same.model.n_embd == 32
 
 
 def test_given_rates_stay(base: Path, chat: Path) -> None:
-    optim = apply_init_from(settings(chat, base, optim={"muon_lr": 0.5})).optim
+    optim = on_base(settings(chat, base, optim={"muon_lr": 0.5})).optim
     assert optim.muon_lr == 0.5 and optim.peak_lr < 0.02
 
 
@@ -117,8 +123,8 @@ def test_learned_places_cannot_grow(chat: Path, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text(TEXT)
     shape = {"preset": "gpt2", "n_layer": 1, "n_embd": 32, "n_head": 2, "block_size": 64}
     list(start(settings(tmp_path / "text.txt", model=shape), tmp_path / "base").run())
-    with pytest.raises(UserError, match="--block-size 128 contradicts"):
-        apply_init_from(settings(chat, tmp_path / "base", model={"block_size": 128}))
+    with pytest.raises(UserError, match="`block_size` 128 contradicts"):
+        on_base(settings(chat, tmp_path / "base", model={"block_size": 128}))
     session = start(settings(chat, tmp_path / "base"), tmp_path / "run")
     assert session.trainer.config.model.block_size == 64
 
@@ -126,12 +132,12 @@ def test_learned_places_cannot_grow(chat: Path, tmp_path: Path) -> None:
 def test_other_families_are_refused(chat: Path, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text(TEXT)
     list(start(settings(tmp_path / "text.txt", model={"family": "bigram"}), tmp_path / "base").run())
-    with pytest.raises(UserError, match="is a bigram; only a gpt"):
-        apply_init_from(settings(chat, tmp_path / "base"))
+    with pytest.raises(UserError, match="is a bigram. Only a gpt"):
+        on_base(settings(chat, tmp_path / "base"))
 
 
 def test_adapters_need_a_run() -> None:
-    with pytest.raises(ValueError, match="--from RUN"):
+    with pytest.raises(ValueError, match=r"needs a trained base model\. Name its run with `init_from\.run`"):
         RunConfig.model_validate({"model": {"lora_rank": 4}})
 
 

@@ -302,4 +302,4 @@ def test_a_best_step_that_is_gone_is_told(text_file: Path, tmp_path: Path) -> No
     assert [step.name for step in steps(checkpoints)] == ["step-0000000006", "step-0000000004"]
     shutil.rmtree(checkpoints / "step-0000000004")
     with pytest.warns(UserWarning, match="step-0000000004, is gone"):
-        assert session.folder.best_step().name == "step-0000000006"
+        assert session.folder.best_checkpoint().name == "step-0000000006"

@@ -174,7 +174,7 @@ def test_the_best_weights_are_the_ones_that_are_used(text_file: Path, tmp_path: 
     assert evals[-1] > min(evals)
     model, _ = load_run(tmp_path / "run")
     session.trainer.model.load_state_dict(model.state_dict())
-    nats = session.trainer.learner.measure(session.task).nats / session.task.val.n_chars
+    nats = session.trainer.learner.measure(session.data).nats / session.data.val.n_chars
     assert nats == pytest.approx(min(evals), rel=1e-4)
     assert session.trainer.best == min(evals)
 

@@ -5,7 +5,7 @@ from glassgpt.checkpoint.store.header import Spec, read_header
 from glassgpt.checkpoint.store.manifest import fingerprint, read_manifest
 from glassgpt.checkpoint.store.migrate import FORMAT, migrate_config
 from glassgpt.checkpoint.store.retention import (
-    best_step,
+    best_checkpoint,
     prune,
     quarantine,
     read_pointer,
@@ -31,6 +31,7 @@ from glassgpt.checkpoint.store.step import (
     read_tensors,
     save_step,
     step_folder,
+    step_is_resumable,
     steps,
     verify_step,
 )
@@ -42,7 +43,7 @@ __all__ = [
     "Layout",
     "SkipInit",
     "Spec",
-    "best_step",
+    "best_checkpoint",
     "check_optimizer",
     "check_weights",
     "file_size",
@@ -68,6 +69,7 @@ __all__ = [
     "save_step",
     "specs_of",
     "step_folder",
+    "step_is_resumable",
     "steps",
     "sync",
     "sync_above",

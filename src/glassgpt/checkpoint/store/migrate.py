@@ -46,9 +46,23 @@ def _rename_keys(value: Json, names: dict[str, str]) -> Json:
 
 def _config_1_to_2(config: Json) -> Json:
     config = _rename_keys(config, {"tune": "init_from"})
-    if isinstance(data := config.get("data"), dict):
-        config["data"] = _rename_keys(data, {"skip_bad": "skip_invalid"})
+    data, model = config.get("data"), config.get("model")
+    is_chat = False
+    if isinstance(data, dict):
+        data = _rename_keys(data, {"skip_bad": "skip_invalid"})
+        is_chat = bool(data.pop("chat", False))
+        config["data"] = data
+    if isinstance(model, dict):
+        config["task"] = "chat" if is_chat else _task_of_format_1(model)
     return config
+
+
+def _task_of_format_1(model: Json) -> str:
+    """Format 1 named no task: it followed from the model family, the classes and the kind of data."""
+    tasks = {"seq2seq": "translation", "captioner": "captioning"}
+    tasks["encoder"] = "classification" if model.get("labels") else "masked"
+    family = model.get("family")
+    return tasks.get(family, "language") if isinstance(family, str) else "language"
 
 
 def _state_1_to_2(state: Json) -> Json:
@@ -95,8 +109,9 @@ def path_from(version: int) -> list[Migration]:
 
 
 def migrate_config(config: Json) -> Json:
-    """config.json in today's form, without its format number. Format 1 had no number."""
+    """config.json in today's form, without format number and origins. Format 1 had no number."""
     version = config.pop("format", 1)
+    config.pop("origins", None)
     if type(version) is not int:
         raise UserError(f"config.json: format is {quoted(version)}, not a number: it is damaged")
     for migration in path_from(version):

@@ -37,7 +37,7 @@ def read_pointer(checkpoints: Path, name: str) -> Path | None:
     return step if STEP.fullmatch(named) and step.is_dir() else None
 
 
-def best_step(checkpoints: Path) -> Path | None:
+def best_checkpoint(checkpoints: Path) -> Path | None:
     """The step that `best` points to; without it, the one that the newest readable state names."""
     if (best := read_pointer(checkpoints, "best")) is not None:
         return best
@@ -61,7 +61,7 @@ def prune(checkpoints: Path, keep: int = 2) -> None:
 
     A step loses its name first: a kill in the middle must not leave half of one under it.
     """
-    best, whole = best_step(checkpoints), 0
+    best, whole = best_checkpoint(checkpoints), 0
     remove_partial_steps(checkpoints)
     for step in steps(checkpoints):
         if whole < keep:

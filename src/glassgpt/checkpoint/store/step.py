@@ -140,6 +140,11 @@ def read_state(step: Path) -> dict[str, Any]:
     return state
 
 
+def step_is_resumable(step: Path) -> bool:
+    """True if a step holds optimizer state, so that training can resume from it."""
+    return (step / "optimizer.safetensors").is_file()
+
+
 def steps(checkpoints: Path) -> list[Path]:
     """All committed steps, newest first; not yet verified."""
     return sorted((path for path in checkpoints.glob("step-*") if STEP.fullmatch(path.name)), reverse=True)

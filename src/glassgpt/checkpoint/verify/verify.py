@@ -28,6 +28,7 @@ from glassgpt.checkpoint.store import (
     read_state,
     read_tensors,
     specs_of,
+    step_is_resumable,
     steps,
     verify_step,
 )
@@ -100,11 +101,11 @@ def _step(step: Path, planned: Layout, model: Model | None) -> StepHealth:
         verify_step(step)
         files = read_manifest(step)["files"]
         n_bytes = sum(about["bytes"] for about in files.values())
+        resumable = step_is_resumable(step)
         if model is not None:
             _check_tensors(step, "model", planned, model)
-            if "optimizer.safetensors" in files:
+            if resumable:
                 _check_tensors(step, "optimizer", planned, None)
-        resumable = "optimizer.safetensors" in files
         if resumable:
             _check_state(step, read_state(step))
     except UserError as problem:

@@ -1,4 +1,4 @@
-"""`glassgpt chat`: a conversation with a model that was trained on conversations."""
+"""`glassgpt chat`: a conversation with a trained model."""
 
 from __future__ import annotations
 
@@ -7,120 +7,108 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
 from rich.console import Console
 
+from glassgpt.cli.arguments import Device, Json, MinP, RunFolder, Temperature, TopK, TopP
+from glassgpt.cli.flags import with_flags
 from glassgpt.cli.view.open_run import open_chat
 from glassgpt.cli.view.render import printable, shown
-from glassgpt.cli.view.terminal_input import piped, typed
+from glassgpt.cli.view.terminal_input import piped_messages, terminal_messages
 from glassgpt.errors import UserError
 from glassgpt.generate import ChatSession, SamplingParams
 from glassgpt.units import count
 
 
 def chat(
-    run: Path,
+    run: RunFolder,
     *,
     adapter: Path | None = None,
     system: str = "",
     max_new_tokens: int = 500,
-    temperature: float = 0.8,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    min_p: float | None = None,
+    temperature: Temperature = 0.8,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    min_p: MinP = None,
     seed: int | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
-    device: str = "cpu",
+    json: Json = False,
+    device: Device = "cpu",
 ) -> None:
-    """ChatSession to a model that was trained on conversations (`glassgpt train chat.jsonl`).
+    """Chat with a model trained on conversations (`glassgpt train chat.jsonl`).
 
-    A line that ends with \\ goes on in the next one; a pasted text is one message. Ctrl-C stops a reply,
-    Ctrl-D or /exit ends; /help lists the commands. From a pipe each line is a message, and each reply a line
-    of its own or, with --json, an object.
+    A \\ at the end of a line continues the message on the next line; a pasted text is one message. Ctrl-C
+    stops a reply. Ctrl-D or /exit ends the chat; /help lists the commands. From a pipe, each line is a
+    message; each reply is a line or, with --json, an object.
 
     Parameters
     ----------
-    run
-        Folder of a run.
     adapter
-        File of `glassgpt adapter`, trained beside this run.
+        File of `glassgpt adapter`, trained on this run.
     system
-        What the system says before the conversation begins.
+        System message at the beginning of the conversation.
     max_new_tokens
-        Longest reply, in tokens.
-    temperature
-        Below 1 safer, above 1 wilder; 0 always takes the likeliest token.
-    top_k
-        Choose among the k likeliest tokens only.
-    top_p
-        Choose among the likeliest tokens that together have this probability.
-    min_p
-        Drop tokens less likely than this share of the likeliest.
+        Maximum length of a reply, in tokens.
     seed
         The same seed and the same messages give the same replies.
     json
-        Print each message and its reply as a JSON object, one a line.
-    device
-        `cpu`, `cuda`, `mps` or `auto`.
+        Print a JSON object per message, with `user` and `assistant`.
     """
     if max_new_tokens < 1:
-        raise UserError(f"--max-new-tokens must be at least 1, got {max_new_tokens}")
+        raise UserError(f"--max-new-tokens: must be at least 1, got {max_new_tokens}.")
     params = SamplingParams(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
     model, tokenizer = open_chat(run, device, adapter)
-    talk = ChatSession(model, tokenizer, params, max_new_tokens, seed)
+    session = ChatSession(model, tokenizer, params, max_new_tokens, seed)
     if system:
-        talk.take(f"/system {system}")
+        session.take(f"/system {system}")
     if sys.stdin.isatty() and not json:
         size = f"{count(model.n_params)} parameters, sees {model.config.block_size:,} tokens"
-        _at_a_terminal(talk, f"{run}: {size}. /help lists the commands, Ctrl-D ends.")
+        _at_a_terminal(session, f"{run}: {size}. /help lists the commands, Ctrl-D ends.")
     else:
-        _from_a_pipe(talk, json)
+        _from_a_pipe(session, json)
 
 
-def _from_a_pipe(talk: ChatSession, json: bool) -> None:
-    """A message a line; whatever is wrong with one ends the conversation."""
-    for text in piped(sys.stdin):
-        turn = talk.take(text)
+def _from_a_pipe(session: ChatSession, json: bool) -> None:
+    """Answer each line of standard input. An unusable message ends the conversation."""
+    for text in piped_messages(sys.stdin):
+        turn = session.take(text)
         if turn.ended:
             return
-        if turn.pieces is None:  # a note on a command, which no program waits for
+        if turn.pieces is None:  # a note about a command; programs do not read it
             continue
-        said = "".join(turn.pieces)
-        if talk.news:
-            print(f"glassgpt: note: {talk.news}", file=sys.stderr)
-            talk.news = ""
+        answer = "".join(turn.pieces)
+        if session.news:
+            print(f"glassgpt: note: {with_flags(session.news)}", file=sys.stderr)
+            session.news = ""
         if json:
-            print(json_format.dumps({"user": text, "assistant": said}, ensure_ascii=False), flush=True)
+            print(json_format.dumps({"user": text, "assistant": answer}, ensure_ascii=False), flush=True)
         else:
-            print(shown(said), flush=True)
+            print(shown(answer), flush=True)
 
 
-def _at_a_terminal(talk: ChatSession, greeting: str) -> None:
-    """With a prompt; whatever is wrong with a message is said, and the conversation goes on."""
+def _at_a_terminal(session: ChatSession, greeting: str) -> None:
+    """Answer messages from the terminal. An unusable message prints a note."""
     console = Console(highlight=False)
 
     def note(text: str) -> None:
-        console.print(text, style="dim", markup=False, soft_wrap=True)
+        console.print(with_flags(text), style="dim", markup=False, soft_wrap=True)
 
     def interrupted() -> None:
         note("\nCtrl-D or /exit ends")
 
     note(greeting)
-    messages, goes_on = typed("› ", "… ", interrupted), True
-    while goes_on:
+    messages, is_open = terminal_messages("› ", "… ", interrupted), True
+    while is_open:
         try:
-            goes_on = _answer(talk, next(messages, "/exit"), console, note)
+            is_open = _answer(session, next(messages, "/exit"), console, note)
         except KeyboardInterrupt:  # between a line and a reply
             interrupted()
     console.print()
 
 
-def _answer(talk: ChatSession, text: str, console: Console, note: Callable[[str], None]) -> bool:
-    """What comes of one message or command; False where it ends the conversation."""
+def _answer(session: ChatSession, text: str, console: Console, note: Callable[[str], None]) -> bool:
+    """Answer one message or command. Returns False if it ends the conversation."""
     try:
-        turn = talk.take(text)
+        turn = session.take(text)
     except UserError as problem:
         note(str(problem))
         return True
@@ -128,14 +116,14 @@ def _answer(talk: ChatSession, text: str, console: Console, note: Callable[[str]
         _show(turn.pieces, console)
     elif not turn.ended:
         note(turn.note)
-    if talk.news:
-        note(talk.news)
-        talk.news = ""
+    if session.news:
+        note(session.news)
+        session.news = ""
     return not turn.ended
 
 
 def _show(pieces: Generator[str], console: Console) -> None:
-    """A reply as it comes. Ctrl-C ends it, and nothing else."""
+    """Print a reply piece by piece. Ctrl-C stops the reply only."""
     try:
         with closing(pieces):
             for piece in pieces:

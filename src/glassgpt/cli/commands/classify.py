@@ -1,48 +1,40 @@
-"""`glassgpt classify`: which class a text belongs to."""
+"""`glassgpt classify`: the class of a text."""
 
 from __future__ import annotations
 
 import json as json_format
 import sys
-from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-
-from glassgpt.cli.arguments import Source
+from glassgpt.cli.arguments import Device, Json, RunFolder, Source
 from glassgpt.cli.view.open_run import open_for
 from glassgpt.cli.view.render import shown
-from glassgpt.generate import classify as class_shares
+from glassgpt.generate import classify as class_probabilities
 from glassgpt.models import Classifier
 
 
 def classify(
-    run: Path,
+    run: RunFolder,
     text: Source = "-",
     *,
-    json: Annotated[bool, Parameter(negative="")] = False,
-    device: str = "cpu",
+    json: Json = False,
+    device: Device = "cpu",
 ) -> None:
-    """Say which class a text belongs to, and how sure that is.
+    """Classify a text, and print the probabilities of its most probable classes.
 
     Parameters
     ----------
-    run
-        Folder of a run.
     text
-        The text; `-`, or nothing, reads one text a line from standard input.
+        The text; without it, or with `-`, each line of standard input is a text.
     json
-        Print the probability of every class as JSON, one text a line.
-    device
-        `cpu`, `cuda`, `mps` or `auto`.
+        Print the probabilities of all classes as JSON, one object per text.
     """
     model, tokenizer = open_for("classify", run, device)
     assert isinstance(model, Classifier)
     texts = [line.rstrip("\r\n") for line in sys.stdin] if text == "-" else [text]
-    for shares in class_shares(model, tokenizer, texts):
+    for probabilities in class_probabilities(model, tokenizer, texts):
         if json:
-            print(json_format.dumps(shares, ensure_ascii=False))
+            print(json_format.dumps(probabilities, ensure_ascii=False))
             continue
-        label, share = next(iter(shares.items()))
-        others = "  ".join(f"{shown(name)} {p:.1%}" for name, p in list(shares.items())[1:3])
-        print(f"{shown(label)}  {share:.1%}" + (f"   ({others})" if others else ""))
+        label, top = next(iter(probabilities.items()))
+        others = "  ".join(f"{shown(name)} {p:.1%}" for name, p in list(probabilities.items())[1:3])
+        print(f"{shown(label)}  {top:.1%}" + (f"   ({others})" if others else ""))

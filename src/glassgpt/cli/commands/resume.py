@@ -29,5 +29,5 @@ def resume(
     json
         Print events as JSON, one a line.
     """
-    given = settings.model_dump(exclude_unset=True) if settings else {}
+    given = settings.given() if settings else {}
     watch(resumed_config(run, {"train": given} if given else {}), None, run, json)

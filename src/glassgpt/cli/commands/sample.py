@@ -1,4 +1,4 @@
-"""`glassgpt sample`: a trained model writes, a token at a time."""
+"""`glassgpt sample`: text from a trained model, token by token."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from glassgpt.checkpoint import Run
+from glassgpt.cli.arguments import Device, Draft, MinP, RunFolder, Temperature, TopK, TopP
 from glassgpt.cli.view.open_run import open_for
 from glassgpt.cli.view.render import printable
 from glassgpt.data import open_tokens
@@ -21,62 +22,47 @@ DRAFTS = ("none", "prompt", "text")
 
 
 def sample(
-    run: Path,
+    run: RunFolder,
     *,
     prompt: str = "\n",
     max_new_tokens: int = 500,
-    temperature: float = 0.8,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    min_p: float | None = None,
+    temperature: Temperature = 0.8,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    min_p: MinP = None,
     repetition_penalty: float = 1.0,
     stop: Annotated[list[str] | None, Parameter(negative="")] = None,
     seed: int | None = None,
     num_samples: int = 1,
     best_of: int | None = None,
     precision: Precision = "float32",
-    draft: str = "none",
-    device: str = "cpu",
+    draft: Draft = "none",
+    device: Device = "cpu",
 ) -> None:
-    """Let a trained model write.
+    """Generate text with a trained model.
 
     Parameters
     ----------
-    run
-        Folder of a run.
     prompt
-        Text to continue; any character will do, seen in training or not.
+        Text to continue; may use characters unseen in training.
     max_new_tokens
         Length of each sample, in tokens.
-    temperature
-        Below 1 safer, above 1 wilder; 0 always takes the likeliest token.
-    top_k
-        Choose among the k likeliest tokens only.
-    top_p
-        Choose among the likeliest tokens that together have this probability.
-    min_p
-        Drop tokens less likely than this share of the likeliest.
     repetition_penalty
-        Above 1 makes tokens that were already used less likely.
+        Above 1 makes used tokens less probable.
     stop
-        End a sample before this text; may be given several times.
+        Text that ends a sample; may be given several times.
     seed
         The same seed gives the same text.
     num_samples
         Number of samples.
     best_of
-        Write so many and show the `num_samples` that the model itself finds likeliest.
+        Generate this many texts and show the most probable --num-samples of them.
     precision
-        How weights are kept: `float32`, or for more speed `bfloat16` or `int8`, which round them.
-    draft
-        Guess the next tokens and check several at once, which is quicker where the guesses are good and never
-        changes a token: `prompt` looks in what has been written, `text` also in the training text.
-    device
-        `cpu`, `cuda`, `mps` or `auto`.
+        Format of the weights: `float32`, or rounded for speed: `bfloat16`, `int8`.
     """
     for name, value in (("max-new-tokens", max_new_tokens), ("num-samples", num_samples)):
         if value < 1:
-            raise UserError(f"--{name} must be at least 1, got {value}")
+            raise UserError(f"--{name}: must be at least 1, got {value}.")
     params = SamplingParams(
         temperature=temperature,
         top_k=top_k,
@@ -110,16 +96,16 @@ def sample(
 
 
 def make_draft(name: str, run: Path) -> PromptLookup | None:
-    """What guesses ahead. Raises UserError for a name that is none of DRAFTS."""
+    """Return the drafter with this name. Raises UserError if DRAFTS does not have the name."""
     if name not in DRAFTS:
-        raise UserError(f"--draft must be one of {', '.join(DRAFTS)}, got {name!r}")
+        raise UserError(f"--draft: must be one of {', '.join(DRAFTS)}, got {name!r}.")
     if name == "none":
         return None
     return PromptLookup(text=open_tokens(Run.open(run).data).train.ids if name == "text" else None)
 
 
 def _show(console: Console, i: int, n: int, prompt: str, pieces: Iterable[str]) -> None:
-    """Sample i of n, each piece as it comes."""
+    """Print sample i of n piece by piece."""
     if n > 1 and console.is_terminal:
         console.rule(f"sample {i + 1}", style="dim")
     elif i:

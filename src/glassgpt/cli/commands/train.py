@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -15,7 +15,7 @@ from cyclopts import Parameter
 from pydantic import ValidationError
 
 from glassgpt.cli.arguments import Source
-from glassgpt.config import FIXED, RunConfig, merge
+from glassgpt.config import FIXED, Layer, RunConfig, check_renamed, merge, resolve
 from glassgpt.errors import UserError
 
 LENGTHS = {"steps", "minutes"}
@@ -28,6 +28,7 @@ def train(
     out: Path | None = None,
     config: Path | None = None,
     resume: Path | None = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Train a model on your own text, pairs of texts, labeled texts or images.
@@ -47,27 +48,45 @@ def train(
     out
         Folder of the run; by default below runs/, named after the first source.
     config
-        TOML file with tables data, tokenizer, model, optim, train and tune; options given here win over it.
+        TOML file with tables data, tokenizer, model, optim, train and init_from; options on the command line win.
     resume
         Continue this run from its last checkpoint; --steps and --minutes then name its length in all.
+    dry_run
+        Read the sources and show every setting, its value and its origin. Trains and writes nothing.
     json
-        Print events as JSON, one a line.
+        Print events as JSON, one per line.
     """
-    options = settings.model_dump(exclude_unset=True) if settings else {}
-    base = _read_toml(config)
-    if options.get("train", {}).keys() & LENGTHS:  # the length given here replaces the other kind, too
-        base["train"] = {key: value for key, value in base.get("train", {}).items() if key not in LENGTHS}
-    given = merge(base, options)
+    options = settings.given() if settings else {}
     if sources:
-        given = merge(given, {"data": {"sources": sources}})
+        options = merge(options, {"data": {"sources": sources}})
+    file = _read_toml(config)
+    if (
+        options.get("train", {}).keys() & LENGTHS
+    ):  # a length given as an option replaces either kind in the file
+        file["train"] = {key: value for key, value in file.get("train", {}).items() if key not in LENGTHS}
+    check_renamed(file)
+    if resume is not None and dry_run:
+        raise UserError("--dry-run shows the settings of a new run. Leave --resume out.")
     if resume is not None:
-        watch(resumed_config(resume, given), None, resume, json)
+        watch(resumed_config(resume, merge(file, options)), None, resume, json)
+        return
+    given = [*([Layer(str(config), file)] if config else []), Layer("option", options)]
+    resolve(given)  # errors come before torch is imported
+    if dry_run:
+        _show_plan(given, json)
     else:
-        watch(_validated(given), out, None, json)
+        watch(given, out, None, json)
 
 
-def watch(config: RunConfig, out: Path | None, resume: Path | None, json: bool) -> None:
-    """Train a new run at `out`, or go on with one, and show what happens."""
+def _show_plan(given: Sequence[Layer], json: bool) -> None:
+    from glassgpt.cli.view.plan import print_plan
+    from glassgpt.train import plan
+
+    print_plan(plan(given), json)
+
+
+def watch(config: RunConfig | Sequence[Layer], out: Path | None, resume: Path | None, json: bool) -> None:
+    """Train a new run at `out`, or resume one, and show its events."""
     from glassgpt.cli.view.display import make_display  # the config is right, so it is worth importing torch
     from glassgpt.train import Dist, session
 
@@ -75,26 +94,27 @@ def watch(config: RunConfig, out: Path | None, resume: Path | None, json: bool) 
     display = make_display(json, silent=not is_main)
     with display:
         if resume is not None:
-            sitting = session.resume(resume, config)
+            assert isinstance(config, RunConfig)
+            attempt = session.resume(resume, config)
         else:
-            sitting = session.start(config, out, display.stage)
-        display.begin(sitting)
-        with _stop_on_signal(sitting.trainer) as received:
-            for event in sitting.run():
+            attempt = session.start(config, out, display.stage)
+        display.begin(attempt)
+        with _stop_on_signal(attempt.trainer) as received:
+            for event in attempt.run():
                 try:
                     display.show(event)
                 except BrokenPipeError:  # nobody reads on; what was learned is saved all the same
-                    sitting.trainer.request_stop()
+                    attempt.trainer.request_stop()
     if received and not is_main:
         sys.exit(128 + received[0])
     if received:
         print(
-            f"\nstopped at step {sitting.trainer.step}; everything is saved. Continue with:\n"
-            f"  glassgpt resume {_quote(sitting.folder.path)}",
+            f"\nstopped at step {attempt.trainer.step}; everything is saved. Continue with:\n"
+            f"  glassgpt resume {_quote(attempt.folder.path)}",
             file=sys.stderr,
         )
         sys.exit(128 + received[0])
-    display.end(sitting)
+    display.end(attempt)
 
 
 def _validated(given: dict[str, Any]) -> RunConfig:

@@ -1,15 +1,11 @@
-"""`glassgpt translate`: one text in, another out."""
+"""`glassgpt translate`: translations of lines of text."""
 
 from __future__ import annotations
 
 import json as json_format
 import sys
-from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-
-from glassgpt.cli.arguments import Source
+from glassgpt.cli.arguments import Device, Json, RunFolder, Source
 from glassgpt.cli.view.open_run import open_for
 from glassgpt.cli.view.render import shown
 from glassgpt.errors import UserError
@@ -18,30 +14,26 @@ from glassgpt.models import Seq2Seq
 
 
 def translate(
-    run: Path,
+    run: RunFolder,
     text: Source = "-",
     *,
     beams: int = 4,
-    json: Annotated[bool, Parameter(negative="")] = False,
-    device: str = "cpu",
+    json: Json = False,
+    device: Device = "cpu",
 ) -> None:
     """Translate with a trained seq2seq model, line by line.
 
     Parameters
     ----------
-    run
-        Folder of a run.
     text
-        What to translate; `-`, or nothing, reads lines from standard input.
+        Text to translate; without it, or with `-`, lines from standard input.
     beams
-        How many translations are followed at once; 1 always takes the likeliest token.
+        Width of the beam search; 1 is greedy.
     json
-        Print each line as a JSON object with source and target.
-    device
-        `cpu`, `cuda`, `mps` or `auto`.
+        Print a JSON object per line, with `source` and `target`.
     """
     if not 1 <= beams <= 64:
-        raise UserError(f"--beams must be from 1 to 64, got {beams}")
+        raise UserError(f"--beams: must be from 1 to 64, got {beams}.")
     model, tokenizer = open_for("translate", run, device)
     assert isinstance(model, Seq2Seq)
     lines = (line.rstrip("\r\n") for line in sys.stdin) if text == "-" else iter([text])

@@ -1,1 +1,1 @@
-"""What the commands print with."""
+"""Displays, tables and terminal input of the commands."""

@@ -146,7 +146,7 @@ class LiveDisplay(Display):
         for line in about(session):
             self.console.print(with_flags(line), markup=False, highlight=False)
         self.doing, self.session = "", session
-        self._nats_to_chars = session.task.tokens_per_char
+        self._nats_to_chars = session.data.tokens_per_char
 
     def show(self, event: Event) -> None:
         match event:

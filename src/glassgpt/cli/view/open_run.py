@@ -1,61 +1,40 @@
-"""Opening a run for the command that its family is for."""
+"""Open a run for a command, and refuse a model that the command cannot use."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from glassgpt.checkpoint import load_run, load_with_adapter
-from glassgpt.config import ModelConfig
 from glassgpt.data import CHAT_SPECIALS
 from glassgpt.device import choose_device
 from glassgpt.errors import UserError
 from glassgpt.models import Model
+from glassgpt.tasks import TASKS, task_of_model
 from glassgpt.tokenizers import Tokenizer
-
-COMMANDS = {
-    "sample": "write on",
-    "translate": "turn one text into another",
-    "ask": "answer about images",
-    "fill": "fill gaps",
-    "classify": "tell classes apart",
-}
-
-
-def command_for(config: ModelConfig) -> str:
-    """The command that uses a model of this kind."""
-    match config.family:
-        case "gpt" | "bigram":
-            return "sample"
-        case "seq2seq":
-            return "translate"
-        case "captioner":
-            return "ask"
-        case "encoder":
-            return "classify" if config.labels else "fill"
 
 
 def open_for(command: str, run: Path, device: str) -> tuple[Model, Tokenizer]:
-    """The best model of a run and its tokenizer. Raises UserError where another command is meant."""
+    """Load the best model of a run and its tokenizer. Raises UserError if another command is meant."""
     model, tokenizer = load_run(run, choose_device(device))
-    right = command_for(model.config)
-    if right != command:
-        kind = model.config.family
+    task = task_of_model(model.config)
+    if command not in task.commands:
+        wanted = next(other.ability for other in TASKS.values() if command == other.commands[0])
         raise UserError(
-            f"{run} is a {kind}, which can {COMMANDS[right]}, not {COMMANDS[command]}: "
-            f"use `glassgpt {right} {run}`"
+            f"{run} is a {model.config.family}, which can {task.ability}, not {wanted}: "
+            f"use `glassgpt {task.commands[0]} {run}`"
         )
     return model, tokenizer
 
 
 def open_chat(run: Path, device: str, adapter: Path | None = None) -> tuple[Model, Tokenizer]:
-    """The best model of a run that has learned from conversations, and its tokenizer."""
+    """Load the best model of a run that was trained on conversations, and its tokenizer."""
     if adapter is None:
         model, tokenizer = load_run(run, choose_device(device))
     else:
         model, tokenizer = load_with_adapter(run, adapter, choose_device(device))
     if all(name in tokenizer.specials for name in CHAT_SPECIALS):
         return model, tokenizer
-    use = f"`glassgpt {command_for(model.config)} {run}` uses it"
+    use = f"`glassgpt {task_of_model(model.config).commands[0]} {run}` uses it"
     if model.config.family == "gpt":
         use += f", and `glassgpt train chat.jsonl --from {run}` teaches it to chat"
-    raise UserError(f"{run} has not learned from conversations: {use}")
+    raise UserError(f"{run} was not trained on conversations: {use}")

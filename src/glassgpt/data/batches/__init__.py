@@ -14,7 +14,10 @@ from glassgpt.data.batches.example_tokens import (
 from glassgpt.data.batches.masked import EVAL_MASK_FRACTION, MaskedWindows, eval_mask, masked_eval_batches
 from glassgpt.data.batches.ragged import Ragged
 from glassgpt.data.batches.templates import (
+    BEGIN,
+    END,
     MASK,
+    SEPARATE,
     SPECIALS,
     ImageTemplate,
     LabelTemplate,
@@ -26,10 +29,13 @@ from glassgpt.data.batches.tokens import Split, TokenData, open_tokens, write_to
 from glassgpt.data.batches.windows import TrainWindows, eval_batches
 
 __all__ = [
+    "BEGIN",
     "CHAT_SPECIALS",
+    "END",
     "EVAL_MASK_FRACTION",
     "IGNORE",
     "MASK",
+    "SEPARATE",
     "SPECIALS",
     "Batch",
     "ChatTemplate",

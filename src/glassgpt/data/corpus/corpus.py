@@ -10,7 +10,7 @@ import lzma
 import zipfile
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,10 @@ class Corpus:
                 raise UserError("the text is empty; give some to learn from")
             document = Document("text", "utf-8", n_chars, len(data), hashlib.sha256(data).hexdigest())
             return _split(spool, val_fraction, [document], [])
+
+    def texts(self) -> Iterator[str]:
+        """Yield the training text in pieces, for a tokenizer to learn from."""
+        return self.train.chunks()
 
     def manifest(self) -> dict[str, Any]:
         """All of it as JSON holds it, with the SHA-256 of the whole text as it lies on disk."""

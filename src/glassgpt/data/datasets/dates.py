@@ -15,7 +15,7 @@ from functools import cache
 from typing import Literal, get_args
 
 from glassgpt.data.examples import Example, ExampleCorpus
-from glassgpt.errors import UserError
+from glassgpt.errors import UserError, missing_extra
 
 Style = Literal["full", "long", "medium", "short", "yMMMd", "yMMMEd", "yMd", "yMEd"]
 """CLDR's names: four lengths, then four skeletons (MMM: the month by its name, E: with the weekday)."""
@@ -168,9 +168,7 @@ def _pattern(locale: str, style: Style) -> list[tuple[str, str | tuple[str, int]
         from babel import Locale
         from babel.dates import tokenize_pattern
     except ImportError as error:
-        raise UserError(
-            "babel is not installed: pip install 'glassgpt[data]' (in a clone: '.[data]')"
-        ) from error
+        raise missing_extra("data", "babel") from error
     cldr = Locale.parse(locale)
     patterns = cldr.datetime_skeletons if style.startswith("y") else cldr.date_formats
     return tokenize_pattern(patterns[style].pattern)

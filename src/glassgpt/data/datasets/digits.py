@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from glassgpt.errors import UserError
+from glassgpt.errors import missing_extra
 
 SIDE = 8
 """Side of a digit's picture in pixels."""
@@ -23,9 +23,7 @@ def load_digits() -> tuple[np.ndarray, np.ndarray]:
     try:
         from sklearn import datasets
     except ImportError as error:
-        raise UserError(
-            "scikit-learn is not installed: pip install 'glassgpt[data]' (in a clone: '.[data]')"
-        ) from error
+        raise missing_extra("data", "scikit-learn") from error
     values, labels = datasets.load_digits(return_X_y=True)
     return (np.asarray(values).reshape(-1, SIDE, SIDE) / 16).astype(np.float32), np.asarray(labels)
 

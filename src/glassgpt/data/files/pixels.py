@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from glassgpt.errors import UserError
+from glassgpt.errors import UserError, missing_extra
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -45,7 +45,7 @@ def write_image(pixels: np.ndarray, path: Path) -> None:
 def check_pillow() -> None:
     """Raise UserError where Pillow is missing."""
     if not find_spec("PIL"):
-        raise UserError("pillow is not installed: pip install 'glassgpt[data]' (in a clone: '.[data]')")
+        raise missing_extra("data", "pillow")
 
 
 def read_pixels(path: Path, image_size: int) -> np.ndarray:

@@ -1,1 +1,1 @@
-"""The chapters, one fact of the notes a file."""
+"""Chapters, one fact of the notes per file."""

@@ -111,7 +111,7 @@ def write(subject: ChapterContext, _: Translate) -> Chapter:
     found = fates(model, [first, *buffers], held)
     of_buffers = {path: found[path] for path in buffers}
     plain = fates(Masked(registered=False), ["mask"], set())["mask"]
-    saved = read_tensors(specimen.run.best_step(), "model")
+    saved = read_tensors(specimen.run.best_checkpoint(), "model")
     torch.manual_seed(subject.seed)
     fresh = dict(build(model.config, specimen.tokenizer.n_vocab).named_buffers())
     error = complaint(Masked(registered=False))

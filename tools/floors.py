@@ -1,0 +1,53 @@
+"""Write the table of packages in README.md: the layers of pyproject.toml and the packages' own first lines.
+
+`python tools/floors.py` updates README.md between the markers; a test fails while they differ.
+"""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+BEGIN, END = "<!-- floors: written by tools/floors.py -->\n", "<!-- end of floors -->"
+
+
+def layers(root: Path = ROOT) -> list[list[str]]:
+    """Read the layers contract of import-linter, from the top floor to the bottom one."""
+    contracts = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    contract = next(each for each in contracts if each["type"] == "layers")
+    return [[name.strip().removeprefix("glassgpt.") for name in row.split("|")] for row in contract["layers"]]
+
+
+def purpose(package: str, root: Path = ROOT) -> str:
+    """Read the first sentence of a package's or module's docstring."""
+    path = root / "src" / "glassgpt" / package
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    docstring = ast.get_docstring(ast.parse(source.read_text("utf-8"))) or ""
+    return docstring.splitlines()[0].split(". ")[0].rstrip(".")
+
+
+def table(root: Path = ROOT) -> str:
+    """Build the Markdown table, one row per floor."""
+    rows = ["| floor, top to bottom | purpose |", "|---|---|"]
+    for names in layers(root):
+        purposes = [purpose(name, root) for name in names]
+        rows.append("| " + " · ".join(f"`{name}`" for name in names) + " | " + " · ".join(purposes) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def replaced(text: str, root: Path = ROOT) -> str:
+    """Replace the table between the markers of a page."""
+    before, _, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise ValueError(f"README.md: the markers are missing. Add {BEGIN.strip()!r} and {END!r}.")
+    return before + BEGIN + "\n" + table(root) + "\n" + END + after
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    readme.write_text(replaced(readme.read_text("utf-8")), "utf-8")
