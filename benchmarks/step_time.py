@@ -75,7 +75,7 @@ def glassgpt_step(folder: Path) -> tuple[Callable[[], object], np.ndarray]:
     )
     session = start(config, folder / "run")
     assert isinstance(session.task, TextTask)
-    return session.trainer._train_step, session.task.data.train.ids
+    return lambda: list(session.trainer.train_step()), session.task.data.train.ids
 
 
 def seconds(step: Callable[[], object], n: int) -> float:

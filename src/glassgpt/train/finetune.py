@@ -128,6 +128,7 @@ def _option(name: str) -> str:
 def _rates(config: RunConfig) -> OptimConfig:
     """Rates low enough not to unlearn what was learned."""
     optim, given = config.optim, config.optim.model_fields_set
-    lr = LORA_LR if config.model.lora_rank else SHARE * optim.peak_lr
-    usual = {"lr": lr, "muon_lr": SHARE * optim.muon_lr, "ngram_lr": SHARE * optim.ngram_lr}
+    usual = {name: SHARE * rate for name, rate in optim.peak_lrs.items()}
+    if config.model.lora_rank:
+        usual["lr"] = LORA_LR
     return optim.model_copy(update={name: rate for name, rate in usual.items() if name not in given})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -34,7 +34,9 @@ from glassgpt.train.answer_task import AnswerTask
 from glassgpt.train.chat_task import ChatTask
 from glassgpt.train.events import Event
 from glassgpt.train.finetune import apply_init_from, for_chat, initial_weights
+from glassgpt.train.learner import make_learner
 from glassgpt.train.metrics import check_trackers
+from glassgpt.train.observers import Observer
 from glassgpt.train.parallel import Dist
 from glassgpt.train.task import Task
 from glassgpt.train.text_task import MaskedLMTask, TextTask
@@ -97,12 +99,18 @@ class Session:
         return self._verdict
 
 
-def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambda _: None) -> Session:
+def start(
+    config: RunConfig,
+    out: Path | str | None = None,
+    stage: Stage = lambda _: None,
+    *,
+    observers: Sequence[Observer] = (),
+) -> Session:
     """Read the sources, count the baselines, and make a new run at `out` (by default below `runs/`)."""
     dist = Dist.from_env()
     choose_device(config.train.device)  # what would fail later fails before any work is done
     if not dist.is_main:
-        return _join(dist)
+        return _join(dist, observers)
     check_trackers(config)
     config = apply_init_from(config)
     compiler = Thread(target=import_module, args=("torch._dynamo",), daemon=True)
@@ -123,25 +131,25 @@ def start(config: RunConfig, out: Path | str | None = None, stage: Stage = lambd
         undo.callback(lock.release, force=True)
         run, task, notes = _make(path, config, corpus, stage)
         compiler.join()
-        session = Session(run, _beginning(run, config, task, dist), notes, lock)
+        session = Session(run, _beginning(run, config, task, dist, observers), notes, lock)
         undo.pop_all()
     dist.broadcast_str(str(path))
     return session
 
 
-def _join(dist: Dist) -> Session:
+def _join(dist: Dist, observers: Sequence[Observer]) -> Session:
     """The run that the first process has made."""
     run = Run.open(dist.broadcast_str(""))
     config = run.config()
-    return Session(run, _beginning(run, config, _open(config, run), dist), (), None)
+    return Session(run, _beginning(run, config, _open(config, run), dist, observers), (), None)
 
 
-def _beginning(run: Run, config: RunConfig, task: Task, dist: Dist) -> Trainer:
-    """A trainer before its first step."""
-    trainer = Trainer(run, config, task, dist)
+def _beginning(run: Run, config: RunConfig, task: Task, dist: Dist, observers: Sequence[Observer]) -> Trainer:
+    """Return a trainer before its first step."""
+    learner = make_learner(config, task.tokenizer.n_vocab, dist)
     if config.init_from.run is not None:
-        trainer.learner.load_initial(initial_weights(config, task.tokenizer.n_vocab))
-    return trainer
+        learner.load_initial(initial_weights(config, task.tokenizer.n_vocab))
+    return Trainer(run, config, task, learner, observers)
 
 
 def _make(
@@ -209,7 +217,9 @@ def _with_facts(config: RunConfig, corpus: ExampleCorpus) -> RunConfig:
     return config.model_copy(update={"model": model, "tokenizer": tokenizer})
 
 
-def resume(path: Path | str, config: RunConfig | None = None) -> Session:
+def resume(
+    path: Path | str, config: RunConfig | None = None, *, observers: Sequence[Observer] = ()
+) -> Session:
     """Open a run to go on from its newest whole checkpoint; `config` replaces the stored one."""
     run, dist = Run.open(path), Dist.from_env()
     with ExitStack() as undo:
@@ -229,7 +239,9 @@ def resume(path: Path | str, config: RunConfig | None = None) -> Session:
         merged = config or run.config()
         run.check_data_hashes()
         run.layout(merged)  # before memory is taken for whatever config.json asks for
-        trainer = Trainer(run, merged, _open(merged, run), dist)
+        task = _open(merged, run)
+        learner = make_learner(merged, task.tokenizer.n_vocab, dist)
+        trainer = Trainer(run, merged, task, learner, observers)
         notes = trainer.resume()
         if trainer.progress >= 1 and run.verdict_file.is_file():
             done = f"{trainer.step} steps in {trainer.elapsed_s / 60:.2f} minutes"

@@ -110,7 +110,7 @@ def test_contradictions_are_named(base: Path, chat: Path, tables: dict[str, Any]
 
 def test_given_rates_stay(base: Path, chat: Path) -> None:
     optim = apply_init_from(settings(chat, base, optim={"muon_lr": 0.5})).optim
-    assert optim.muon_lr == 0.5 and optim.peak_lr < 0.02
+    assert optim.muon_lr == 0.5 and optim.peak_lrs["lr"] < 0.02
 
 
 def test_learned_places_cannot_grow(chat: Path, tmp_path: Path) -> None:
