@@ -21,7 +21,7 @@ from glassgpt.config import ModelConfig, OptimConfig
 from glassgpt.data import Batch
 from glassgpt.models import build
 from glassgpt.objective import CrossEntropy
-from glassgpt.train import Saver, make_optimizers, state_tensors
+from glassgpt.train import AsyncSaver, make_optimizers, state_tensors
 from report import write_report
 
 V, BAR = 65, 0.01
@@ -77,7 +77,7 @@ def main() -> None:
 
 def measure(training: Training, folder: Path, n_steps: int, rounds: int) -> dict[str, float]:
     """Medians over the rounds, in seconds."""
-    saver, number = Saver(folder), 0
+    saver, number = AsyncSaver(folder), 0
     plain, saving, copying, blocking = [], [], [], []
     for _ in range(rounds):
         plain.append(seconds(training, n_steps))

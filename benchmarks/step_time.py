@@ -76,7 +76,7 @@ def glassgpt_step(folder: Path) -> tuple[Callable[[], object], np.ndarray]:
     )
     session = start(config, folder / "run")
     assert isinstance(session.data, LanguageData)
-    return session.trainer._train_step, session.data.data.train.ids
+    return lambda: list(session.trainer.train_step()), session.data.data.train.ids
 
 
 def seconds(step: Callable[[], object], n: int) -> float:

@@ -148,7 +148,7 @@ def glassgpt(text: Path, recipe: str, seed: int, folder: Path) -> peers.Peer:
 
     n_steps, T = config.train.steps or 0, config.model.block_size
     session.close()
-    return peers.Peer(f"GlassGPT {recipe}", lambda: void(trainer._train_step()), logits, n_steps, T)
+    return peers.Peer(f"GlassGPT {recipe}", lambda: void(list(trainer.train_step())), logits, n_steps, T)
 
 
 def within(seconds: float, text: Path, folder: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Gathers the site's pages from where they live in the repository, and lays out the navigation.
+"""Gather the site's pages from the repository, and lay out the navigation.
 
-README.md is the home page, docs/ lies below it, notebooks become Markdown, and the API pages are made
-from the source code. Whatever lies in docs/guide, docs/chapters and docs/decisions appears by itself.
+README.md is the home page. docs/ lies below it, notebooks become Markdown, and API pages come from the
+source code. Every file in docs/guide, docs/chapters and docs/decisions appears without an entry here.
 """
 
 from __future__ import annotations
@@ -19,9 +19,14 @@ CHAPTERS = (
     *("loss", "sampling", "temperature", "weighted-sum", "query-key", "scale"),
     *("graph", "mask", "cross", "qkv", "buffers", "ladder"),
 )
-"""The order in which the chapters are read; others follow."""
+"""Reading order of the chapters; others follow."""
+GUIDE = (
+    *("tasks", "chat", "options", "writing", "runs", "seeing-inside"),
+    *("evaluation", "speed", "extending"),
+)
+"""Reading order of the guide; others follow."""
 ABOUT = {
-    "guide": ("Guide", "Pages that stand on their own, for what README.md has no room for."),
+    "guide": ("Guide", "One page per subject, in reading order."),
     "chapters": (
         "Chapters",
         "One fact a chapter, each as code that ran. They are notebooks: take one and change it.",
@@ -77,9 +82,10 @@ def _folder(out: Path, folder: str, titles: dict[str, str]) -> dict[str, Nav] | 
 
 
 def _rank(name: str) -> tuple[int, str]:
+    """Sort key of a page: its place in the reading order of its folder, then its name."""
+    order = {"chapters": CHAPTERS, "guide": GUIDE}.get(name.split("/")[0], ())
     stem = Path(name).stem
-    known = name.startswith("chapters/") and stem in CHAPTERS
-    return (CHAPTERS.index(stem) if known else len(CHAPTERS), name)
+    return (order.index(stem) if stem in order else len(order), name)
 
 
 def title(text: str, otherwise: str) -> str:

@@ -11,7 +11,7 @@ from glassgpt.cli.main import main
 from glassgpt.train import session
 from glassgpt.train.learner import Learner
 from glassgpt.train.parallel import Dist
-from glassgpt.train.saver import Saver
+from glassgpt.train.saver import AsyncSaver
 from glassgpt.train.trainer import Trainer
 
 PLACES: dict[str, tuple[Any, str]] = {
@@ -20,12 +20,12 @@ PLACES: dict[str, tuple[Any, str]] = {
     "loading": (Trainer, "_load"),
     "gradient": (Learner, "gradient"),
     "adding": (Dist, "all_reduce_sum"),
-    "updating": (Learner, "update"),
+    "updating": (Learner, "optimizer_step"),
     "agreeing": (Dist, "all_reduce_max"),
     "evaluating": (Learner, "measure"),
     "sampling": (Trainer, "_sample"),
-    "copying": (Saver, "submit"),
-    "saving": (Saver, "_write"),
+    "copying": (AsyncSaver, "submit"),
+    "saving": (AsyncSaver, "_write"),
     "finishing": (Trainer, "_save_last"),
 }
 """Phases of a run, by the function that is entered."""

@@ -115,7 +115,7 @@ def test_no_verdict_before_an_evaluation(tmp_path: Path) -> None:
 def test_settings_at_the_edge(tmp_path: Path, changes: dict[str, Any]) -> None:
     session = start(config(tmp_path, **changes), tmp_path / "run")
     events = [event for event in session.run() if isinstance(event, StepDone)]
-    assert events[0].lr > 0
+    assert events[0].lrs["adamw"] > 0
     assert session.trainer.model.lm_head.weight.abs().sum() > 0  # it started at zero, and has moved
 
 

@@ -51,7 +51,7 @@ def test_train_and_chat(tmp_path: Path, chat: Path) -> None:
     assert "✓" in run(tmp_path, "runs")
     run(tmp_path, "verify", "runs/chat")
     config = json.loads((tmp_path / "runs/chat/config.json").read_text())
-    assert config["data"]["chat"] and config["model"]["block_size"] == 128
+    assert config["task"] == "chat" and config["model"]["block_size"] == 128
 
 
 def test_the_block_is_longer_unless_asked_for(tmp_path: Path, chat: Path) -> None:
@@ -69,7 +69,7 @@ def test_running_text_if_asked_for(tmp_path: Path, chat: Path) -> None:
     out = run(tmp_path, "train", "chat.jsonl", *QUICK, "--column", "messages", "--out", "text")
     assert "xz" in out
     said = run(tmp_path, "chat", "text", stdin=b"hi\n", code=2)
-    assert "has not learned from conversations" in said and "--from text" in said
+    assert "was not trained on conversations" in said and "--from text" in said
     assert "glassgpt sample text" in said
 
 
@@ -134,7 +134,7 @@ def test_from_another_run(tmp_path: Path, chat: Path) -> None:
     for options, says in (
         (["--from", "nowhere"], "nowhere is not a run"),
         (["--from", "base", "--n-layer", "2"], "--n-layer 2 contradicts base, where it is 1"),
-        (["--from", "base", "--lora-rank", "99"], "--lora-rank 99 is more than the matrices of base"),
+        (["--from", "base", "--lora-rank", "99"], "--lora-rank (99) must be at most --n-embd (32)"),
         (["--lora-rank", "2"], "--lora-rank needs a trained base model. Name its run with --from."),
     ):
         assert says in run(tmp_path, "train", "chat.jsonl", *options, code=2)

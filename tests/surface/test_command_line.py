@@ -47,7 +47,7 @@ def test_json_events(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(prose())
     rows = [json.loads(line) for line in run(tmp_path, "train", "a.txt", "--json", *QUICK).splitlines()]
     kinds = [row["event"] for row in rows]
-    assert kinds.count("StepDone") == 4 and kinds.count("Evaluated") == 2 and kinds[-1] == "verdict"
+    assert kinds.count("step") == 4 and kinds.count("eval") == 2 and kinds[-1] == "verdict"
     assert {score["name"] for score in rows[-1]["scores"]} >= {"uniform", "xz", "this model"}
     metrics = [json.loads(line) for line in (tmp_path / "runs/a/metrics.jsonl").read_text().splitlines()]
     assert [row["event"] for row in metrics].count("step") == 4
@@ -157,7 +157,7 @@ def test_a_signal_saves_and_resume_goes_on(tmp_path: Path, number: int, code: in
     ]
     with subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout and process.stderr
-        while b"StepDone" not in process.stdout.readline():
+        while b'"event": "step"' not in process.stdout.readline():
             assert process.poll() is None
         process.send_signal(number)
         process.stdout.read()
@@ -166,7 +166,7 @@ def test_a_signal_saves_and_resume_goes_on(tmp_path: Path, number: int, code: in
     assert 'glassgpt resume "my run"' in said
     stopped = int(said.split("step ")[1].split(";")[0])
     out = run(tmp_path, "resume", "my run", "--steps", str(stopped + 2), "--json")
-    steps = [json.loads(line)["step"] for line in out.splitlines() if '"StepDone"' in line]
+    steps = [json.loads(line)["step"] for line in out.splitlines() if '"event": "step"' in line]
     assert steps == [stopped + 1, stopped + 2]
     assert "verdict" in out
 

@@ -1,4 +1,4 @@
-"""Every block of the README and of the guide runs: Python as it stands, commands cut down to a few steps."""
+"""Every block of the README and of the guide runs: Python unchanged, commands with few steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,16 @@ from glassgpt.tokenizers import train_tokenizer
 from helpers import conversations, nanogpt
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
+sys.path.append(str(ROOT / "tools"))
+import floors  # noqa: E402
+
+FIRST = ["tasks.md", "chat.md"]
+"""Pages whose runs the other pages use."""
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / "guide" / name for name in FIRST),
+    *(page for page in sorted((ROOT / "docs" / "guide").glob("*.md")) if page.name not in FIRST),
+]
 BLOCKS = [
     block
     for page in PAGES
@@ -30,14 +39,14 @@ TEXT = "".join(
 
 
 MODULES = {"glassgpt": ["-m", "glassgpt"], "torchrun": ["-m", "torch.distributed.run"], "python": []}
-"""How a command is run with this Python."""
+"""Command word → arguments of this Python."""
 LONGER = count(9, 3)
-"""Steps in all of each run that is gone on with: more each time, or it would be finished."""
+"""Total steps of each resumed run: more each time, or it would be finished."""
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as the README supposes it: notes.txt, and a run made from it."""
+    """A folder as the pages expect it: data of every kind, and a run of notes.txt."""
     tmp_path = tmp_path_factory.mktemp("desk")
     (tmp_path / "notes.txt").write_text(TEXT)
     (tmp_path / "notes").mkdir()
@@ -63,8 +72,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shell(folder: Path, line: str) -> str:
-    """Run one command of the README with this Python, cut down to a few steps."""
-    said, _, line = line.rpartition(" | ")  # what is piped into it
+    """Run one command of a page with this Python, cut down to a few steps."""
+    piped, _, line = line.rpartition(" | ")
     words = shlex.split(line, comments=True)
     head = [sys.executable, *MODULES[words[0]]]
     if {"train", "resume"} & set(words):
@@ -81,7 +90,7 @@ def shell(folder: Path, line: str) -> str:
     done = subprocess.run(
         [*head, *words[1:]],
         cwd=folder,
-        input="".join(f"{word}\n" for word in shlex.split(said)[1:]),
+        input="".join(f"{word}\n" for word in shlex.split(piped)[1:]),
         capture_output=True,
         text=True,
         timeout=200,
@@ -117,5 +126,22 @@ def test_there_are_blocks() -> None:
 def test_command(line: str, desk: Path) -> None:
     if "shakespeare" in line and not os.environ.get("GLASSGPT_DATA"):
         pytest.skip("tinyshakespeare is not in $GLASSGPT_DATA, and tests download nothing")
-    said = shell(desk, re.sub(r"\b(?=(examples|benchmarks)/)", f"{ROOT}/", line))
-    assert said or " chat " in line  # to which nobody has said anything
+    told = shell(desk, re.sub(r"\b(?=(examples|benchmarks)/)", f"{ROOT}/", line))
+    assert told or " chat " in line  # without a message there is no reply
+
+
+def test_the_table_of_floors_is_up_to_date() -> None:
+    """Run `python tools/floors.py` to update it."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert floors.replaced(readme) == readme
+
+
+def test_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 140
+
+
+def test_the_glossary_names_files_that_exist() -> None:
+    text = (ROOT / "docs" / "glossary.md").read_text("utf-8")
+    code = re.findall(r"`([a-z_0-9]+/[a-z_0-9/.]*)`", text)
+    assert len(code) > 30
+    assert not [name for name in code if not (ROOT / "src" / "glassgpt" / name).exists()]

@@ -57,7 +57,9 @@ def field_flags() -> dict[str, str]:
     flags = {name: _flag(name) for name in OPTIONS}
     for table, field in RunConfig.model_fields.items():
         config = field.annotation
-        assert isinstance(config, type) and issubclass(config, Config)
+        if not (isinstance(config, type) and issubclass(config, Config)):  # a setting outside the tables
+            flags[table] = _flag(table)
+            continue
         for name, setting in config.model_fields.items():
             parameter = next((m for m in setting.metadata if isinstance(m, Parameter)), Parameter())
             if parameter.parse is False:

@@ -1,8 +1,8 @@
 """Layers of settings: the presets under what the user gave, and the origin of each value.
 
 A later layer wins over an earlier one. The order, weakest first: architecture, size, model family, dataset,
-facts found later (base run, data), then what the user gave. Sizes are an exception: a size that the user names
-wins over the numbers of family and dataset.
+facts found later (base run, data), then what the user gave. One exception: a size named by the user wins over
+the numbers of family and dataset.
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ def resolve(given: Sequence[Layer] | RunConfig, facts: Sequence[Layer] = ()) -> 
     stronger than presets. Raises UserError for settings that cannot be used.
 
     >>> resolved = resolve([Layer("option", {"model": {"size": "nano", "n_layer": 3}})])
-    >>> [(s.name, s.value, s.origin) for s in resolved.settings() if s.name in ("model.n_layer", "model.n_embd")]
-    [('model.n_layer', 3, 'option'), ('model.n_embd', 64, 'size nano')]
+    >>> [(s.name, s.value, s.origin) for s in resolved.settings() if s.name[:9] == "model.n_h"]
+    [('model.n_head', 4, 'size nano'), ('model.n_hidden', None, 'default')]
     """
     if isinstance(given, RunConfig):
         given = [Layer("given", given.given())]

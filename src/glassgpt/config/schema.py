@@ -73,9 +73,14 @@ class OptimConfig(Config):
     """Maximum norm of the gradient; 0 disables clipping."""
 
     @property
-    def peak_lr(self) -> float:
-        """Peak learning rate of AdamW, resolved."""
-        return self.lr or (0.02 if self.optimizer == "muon" else 0.002)
+    def peak_lrs(self) -> dict[str, float]:
+        """Peak learning rates, resolved, by the names of their fields.
+
+        >>> OptimConfig().peak_lrs
+        {'lr': 0.02, 'muon_lr': 0.03, 'ngram_lr': 0.05}
+        """
+        lr = self.lr or (0.02 if self.optimizer == "muon" else 0.002)
+        return {"lr": lr, "muon_lr": self.muon_lr, "ngram_lr": self.ngram_lr}
 
 
 @Parameter(name="*")

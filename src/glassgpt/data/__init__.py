@@ -49,7 +49,7 @@ from glassgpt.data.examples import (
     split_by_group,
 )
 from glassgpt.data.files import open_python, open_shakespeare, read_image, write_image
-from glassgpt.data.intake import is_labeled, read_examples
+from glassgpt.data.intake import check_dataset, is_labeled, read_examples
 
 __all__ = [
     "BEGIN",
@@ -85,6 +85,7 @@ __all__ = [
     "TokenData",
     "TrainWindows",
     "cell_of",
+    "check_dataset",
     "check_length",
     "eval_batches",
     "eval_mask",

@@ -51,15 +51,23 @@ def read_examples(config: RunConfig) -> ExampleCorpus | None:
     return None
 
 
-def _named_task(config: RunConfig, name: str) -> ExampleCorpus:
-    family, make = TASKS[name]
+def check_dataset(config: RunConfig) -> None:
+    """Raise UserError if a built-in dataset is joined with other sources, or is for another model family."""
+    names = [source for source in config.data.sources if source in TASKS and not Path(source).exists()]
+    if not names:
+        return
+    name, family = names[0], TASKS[names[0]][0]
     if len(config.data.sources) > 1:
         raise UserError(f"{name} is a task of its own and cannot be joined with other sources; give it alone")
     if config.model.family != family:
         raise UserError(
             f"{name} is a task for --model {family}, not {config.model.family}; leave --model out"
         )
-    corpus = make()
+
+
+def _named_task(config: RunConfig, name: str) -> ExampleCorpus:
+    check_dataset(config)
+    corpus = TASKS[name][1]()
     if corpus.images is not None and corpus.images.shape[-1] != config.model.image_size:
         size = corpus.images.shape[-1]
         raise UserError(

@@ -51,7 +51,7 @@ def judge(scores: Sequence[Score], model: Score | None = None) -> Verdict:
     not a number, as after training that diverged.
 
     >>> table, gpt = Score("bigram", 2500.0, 1000, 1000), Score("gpt", 1500.0, 1000, 1000)
-    >>> judge([table], gpt).finding.verdict
+    >>> judge([table], gpt).finding.outcome
     'ok'
     """
     if model and not math.isfinite(model.total_nats):

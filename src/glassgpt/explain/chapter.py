@@ -88,7 +88,7 @@ class Chapter:
         _ = self.words
         lines = [f"| | {_('measured')} | {_('expected')} | |", "|---|---:|---:|---|"]
         for finding in self.findings:
-            mark = f"{MARKS[finding.verdict]} {finding.advice}".strip()
+            mark = f"{MARKS[finding.outcome]} {finding.advice}".strip()
             lines.append(f"| {finding.name} | {figure(finding.observed)} | {expectation(finding)} | {mark} |")
         return "\n".join(lines)
 

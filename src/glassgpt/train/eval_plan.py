@@ -1,4 +1,4 @@
-"""When the validation split is measured next, so that a run measured in minutes still ends on time."""
+"""The times of evaluations, planned so that a run measured in minutes ends on time."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from glassgpt.train.schedule import Budget
 
 MAX_SHARE = 0.2
-"""Of a run measured in minutes, evaluation takes no more than this share."""
+"""Largest share of a run measured in minutes that evaluations take."""
 MARGIN = 1.2
-"""So much longer than the last evaluation the one at the end may take."""
+"""Time kept for the last evaluation, as a multiple of the one before."""
 
 
 class EvalPlan:
-    """Evenly spaced over a run, wider where evaluations are slow.
+    """Evaluations evenly spaced over a run, less often if they are slow.
 
     >>> plan = EvalPlan(Budget(seconds=60), evals=10)
     >>> plan.next
@@ -30,24 +30,24 @@ class EvalPlan:
     def __init__(self, budget: Budget, evals: int) -> None:
         self.budget, self.evals = budget, evals
         self.seconds = 0.0
-        """Duration of an evaluation, measured or guessed."""
+        """Seconds that one evaluation takes, measured or estimated."""
         self.next = 1 / evals
-        """The progress at which the next one is due."""
+        """Progress (0 to 1) at which the next evaluation is due."""
         self.measured = -1
-        """The step that was measured last."""
+        """Step of the last evaluation."""
 
     @property
     def reserved_s(self) -> float:
-        """What is kept back of a run measured in minutes, for the evaluation at its end."""
+        """Seconds kept for the last evaluation of a run measured in minutes."""
         return MARGIN * self.seconds
 
     def is_due(self, step: int, progress: float) -> bool:
-        """Whether this step is to be measured now."""
+        """Return True if this step is to be evaluated now."""
         return progress >= self.next and self.measured != step
 
     @contextmanager
     def measuring(self, step: int) -> Iterator[None]:
-        """Around an evaluation: takes its time."""
+        """Time the evaluation in this context."""
         began = time.monotonic()
         yield
         self.measured, self.seconds = step, time.monotonic() - began

@@ -33,8 +33,8 @@ def base_layer(resolved: Resolved) -> Layer:
     if theirs.model.family != "gpt":
         raise UserError(f"{base.path} is a {theirs.model.family}. Only a gpt can be fine-tuned.")
     may_change = MAY_CHANGE - ({"block_size"} if theirs.model.position == "learned" else set())
-    _check_contradictions(base, given.get("model", {}), theirs.model, may_change)
-    _check_contradictions(base, given.get("tokenizer", {}), theirs.tokenizer, set())
+    _check_contradictions(base, "model", given, theirs.model, may_change)
+    _check_contradictions(base, "tokenizer", given, theirs.tokenizer, set())
     own_adapters = {
         "lora_rank": 0,
         "lora_alpha": None,
@@ -92,16 +92,17 @@ def resize_embeddings(tensors: dict[str, Tensor], n_vocab: int, seed: int) -> di
     return larger
 
 
-def _check_contradictions(base: Run, given: Tables, theirs: Config, may_change: set[str]) -> None:
-    for name in sorted(given.keys() - may_change):
-        if given[name] != (other := getattr(theirs, name)):
+def _check_contradictions(base: Run, table: str, given: Tables, theirs: Config, may_change: set[str]) -> None:
+    for name in sorted(given.get(table, {}).keys() - may_change):
+        value, other = given[table][name], getattr(theirs, name)
+        if value != other:
             raise UserError(
-                f"`{name}` {given[name]} contradicts {base.path}, where it is {other}. A run keeps the shape "
-                "and the tokenizer of its base run: leave it out."
+                f"`{table}.{name}` {value} contradicts {base.path}, where it is {other}. A run keeps the "
+                "shape and the tokenizer of its base run: leave it out."
             )
 
 
 def _learning_rates(optim: OptimConfig, adapters: bool) -> Tables:
     """Return rates low enough to keep what the base run has learned."""
-    lr = LORA_LR if adapters else SHARE * optim.peak_lr
-    return {"lr": lr, "muon_lr": SHARE * optim.muon_lr, "ngram_lr": SHARE * optim.ngram_lr}
+    lrs = {name: SHARE * lr for name, lr in optim.peak_lrs.items()}
+    return lrs | ({"lr": LORA_LR} if adapters else {})

@@ -37,9 +37,8 @@ from glassgpt.objective import evaluate
 from glassgpt.tasks import LanguageData
 from glassgpt.tokenizers import CharTokenizer, Tokenizer, load_tokenizer
 from glassgpt.train.events import Evaluated
-from glassgpt.train.learner import Learner
+from glassgpt.train.learner import make_learner
 from glassgpt.train.metrics import JsonLines
-from glassgpt.train.parallel import Dist
 from glassgpt.train.session import new_path
 
 MAX_PADDING = 127
@@ -159,7 +158,7 @@ def _make(
     """The run with its tokenizer, its one step and, of a text, tokens, baselines and verdict."""
     run = Run.create(target, config)
     tokenizer.save(run.tokenizer_file)
-    learner = Learner(config, tokenizer.n_vocab, Dist())
+    learner = make_learner(config, tokenizer.n_vocab)
     load_weights(learner.model, found.tensors)
     data = score = None
     if corpus is not None:
@@ -184,22 +183,14 @@ def _make(
 def _measure(run: Run, data: LanguageData, model: Model, step: int) -> Score:
     """Measure the model on the whole validation split, and write the one line of metrics.jsonl."""
     began, val = time.monotonic(), data.val
-    nats = evaluate(model, data.eval_batches()).nats
+    measured = evaluate(model, data.eval_batches())
+    nats = measured.nats
     score = Score("this model", nats, val.n_chars, val.n_bytes)
     if not math.isfinite(nats):
         raise UserError(f"the model's loss is {nats}: its weights are finite, but what it computes is not")
-    measured = Evaluated(
-        step=step,
-        nats_per_token=nats / val.n_tokens,
-        nats_per_char=score.nats_per_char,
-        bits_per_char=score.bits_per_char,
-        bits_per_byte=score.bits_per_byte,
-        best=True,
-        seconds=time.monotonic() - began,
-    )
-    figures = JsonLines(run)
-    figures.log(measured)
-    figures.close()
+    tracker = JsonLines(run)
+    tracker.on_event(Evaluated.of(measured, val, step=step, best=True, seconds=time.monotonic() - began))
+    tracker.close()
     return score
 
 

@@ -1,41 +1,47 @@
-"""One optimizer step at a time: a model, its loss, and what follows the gradient. It knows no clock, no disk.
+"""Learner: gradient, optimizer step and evaluation of one model. It knows no clock, no schedule and no disk.
 
-Of several processes each has the whole model and a share of every batch; their gradients are added up.
-
-When a step is taken, at which rate, and what is kept of it, is trainer.py.
+When a step is taken, at which learning rate, and what is saved of it, is trainer.py.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import islice
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from glassgpt.checkpoint import load_weights, weights
 from glassgpt.config import RunConfig
 from glassgpt.data import IGNORE, Batch
 from glassgpt.device import autocast, choose_device, choose_dtype
 from glassgpt.errors import UserError
-from glassgpt.models import build
-from glassgpt.objective import CrossEntropy, n_correct
+from glassgpt.models import Model, build
+from glassgpt.objective import CrossEntropy, Measured, evaluate
 from glassgpt.tasks import TaskData
-from glassgpt.train.optim import load_state_tensors, make_optimizers, set_lr, state_tensors
-from glassgpt.train.parallel import Dist
+from glassgpt.train.optim import clip_gradients, current_lrs, make_optimizers, set_lr
+from glassgpt.train.parallel import (
+    Dist,
+    Tensors,
+    deal_batches,
+    full_state,
+    load_full_state,
+    parallelize,
+    replicas_differ,
+    sum_gradients,
+)
 
-Tensors = dict[str, dict[str, Tensor]]
-"""What a checkpoint holds, by file and name."""
+CHUNK_TOKENS = 2048
+"""Tokens per forward pass on a CPU: enough for its matrix products to reach full speed.
 
-PART_TOKENS = 2048
-"""Tokens that a CPU takes at once: enough for its matrix products to be at their fastest. The tensors of more
-come from the operating system page by page each time, which takes longer than filling them."""
+Larger tensors come from the operating system page by page each time, which takes longer than filling them.
+"""
 
 
 class GradientStats(NamedTuple):
-    """A step's mean loss in nats, the tokens that it is the mean of, the norm of its gradient."""
+    """A step's mean loss in nats per token, its number of tokens, and its gradient norm before clipping."""
 
     loss: float
     n_tokens: int
@@ -43,152 +49,130 @@ class GradientStats(NamedTuple):
 
     @property
     def is_finite(self) -> bool:
-        """Whether the weights may take it."""
+        """True if the weights may follow this gradient."""
         return math.isfinite(self.norm)
 
 
-class Measured(NamedTuple):
-    """The cost of a validation split in nats; where it has answers, the share that is right."""
+def make_learner(config: RunConfig, n_vocab: int, dist: Dist | None = None) -> Learner:
+    """Build a model from the configuration and its seed alone, with its loss and its optimizers.
 
-    nats: float
-    exact: float | None
+    Equal configurations give equal weights. Raises UserError if the device is not available.
+    """
+    dist = dist or Dist()
+    device = choose_device(config.train.device, dist.local_rank)
+    torch.manual_seed(config.train.seed)
+    model = parallelize(build(config.model, n_vocab).to(device), dist)
+    objective = CrossEntropy(model, config.train.label_smoothing)
+    optimizers = make_optimizers(model, config.optim)
+    if config.train.compile:
+        objective.compile()
+    return Learner(config, objective, optimizers, dist)
 
 
 class Learner:
-    """Built from the configuration and its seed alone: equal configurations begin with equal weights."""
+    """A model with its objective and its optimizers; `make_learner` makes the one of a configuration.
 
-    def __init__(self, config: RunConfig, n_vocab: int, dist: Dist) -> None:
-        self.config, self.dist = config, dist
-        self.device = choose_device(config.train.device, dist.local_rank)
+    With several processes, each computes the gradient of its shard of every batch.
+    """
+
+    def __init__(
+        self, config: RunConfig, objective: CrossEntropy, optimizers: dict[str, Optimizer], dist: Dist
+    ) -> None:
+        self.config, self.objective, self.optimizers, self.dist = config, objective, optimizers, dist
+        self.device = objective.model.device
         self.dtype = choose_dtype(config.train.dtype, self.device)
-        torch.manual_seed(config.train.seed)
-        self.model = build(config.model, n_vocab).to(self.device)
-        self.objective = CrossEntropy(self.model, config.train.label_smoothing)
-        self.optimizers = make_optimizers(self.model, config.optim)
-        if config.train.compile:
-            self.objective.compile()
+
+    @property
+    def model(self) -> Model:
+        """The model being trained."""
+        return self.objective.model
+
+    @property
+    def lrs(self) -> dict[str, float]:
+        """Learning rate of each optimizer in the last step."""
+        return current_lrs(self.optimizers)
 
     def load_initial(self, tensors: dict[str, Tensor]) -> None:
-        """Begin with these weights; what they do not name (adapters) keeps its own."""
+        """Start from these weights; parameters that they lack (adapters) keep their own."""
         load_weights(self.model, weights(self.model) | tensors)
 
     def gradient(self, batches: list[Batch]) -> GradientStats:
-        """Leave the gradient of the mean loss over all batches in the parameters, clipped."""
+        """Compute the gradient of the mean loss over all batches into `p.grad`, clipped to `grad_clip`.
+
+        Raises UserError if a batch has fewer rows than there are processes.
+        """
         n_tokens = sum(int((batch.targets != IGNORE).sum()) for batch in batches)
         total = torch.zeros((), device=self.device)
-        for part in (part for batch in batches for part in self._parts(self._share(batch))):
+        for chunk in (chunk for batch in batches for chunk in self._chunks(self._shard(batch))):
             with autocast(self.device, self.dtype):
-                loss = self.objective(part.to(self.device)).total / n_tokens
+                loss = self.objective(chunk.to(self.device)).total / n_tokens
             loss.backward()
             total += loss.detach()
-        self._add_up(total)
-        return GradientStats(total.item(), n_tokens, self._clip())
-
-    def _add_up(self, total: Tensor) -> None:
-        """Of several processes, add up the gradients and the loss."""
-        if self.dist.world_size == 1:
-            return
-        params = [p for p in self.model.parameters() if p.grad is not None]
-        grads = [p.grad.to_dense() for p in params if p.grad is not None]  # only these travel
-        self.dist.all_reduce_sum([*grads, total])
-        for p, grad in zip(params, grads, strict=True):
-            p.grad = grad.to_sparse(1) if p.grad is not None and p.grad.is_sparse else grad
+        sum_gradients(self.model, total, self.dist)
+        norm = clip_gradients(self.model.parameters(), self.config.optim.grad_clip)
+        return GradientStats(total.item(), n_tokens, norm)
 
     def optimizer_step(self, lr_scale: float) -> None:
-        """Let the weights follow the gradient, at a share of the peak rates."""
+        """Update the weights, at this share of the peak learning rates, and delete the gradient."""
         set_lr(self.optimizers, lr_scale)
         for optimizer in self.optimizers.values():
             optimizer.step()
         self.zero_grad()
 
     def zero_grad(self) -> None:
-        """Forget the gradient."""
+        """Delete the gradient."""
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
 
-    @torch.no_grad()
     def measure(self, task: TaskData) -> Measured:
-        """The loss on the task's whole validation split, without dropout."""
-        self.objective.eval()
-        nats, right, n = 0.0, 0, 0
-        for batch in islice(task.eval_batches(), self.dist.rank, None, self.dist.world_size):
-            batch = batch.to(self.device)
-            with autocast(self.device, self.dtype):
-                logits = self.objective.logits(batch)
-                nats += self.objective.loss(logits, batch.targets).total.item()
-            if task.has_answers:
-                right += n_correct(logits, batch.targets)
-                n += len(batch.targets)
-        self.objective.train()
-        if self.dist.world_size > 1:
-            summed = torch.tensor([nats, right, n], dtype=torch.float64)
-            self.dist.all_reduce_sum([summed])
-            nats, right, n = summed.tolist()
-        return Measured(nats, right / n if n else None)
+        """Measure the loss on the task's whole validation split, over all processes."""
+        with autocast(self.device, self.dtype):
+            batches = deal_batches(task.eval_batches(), self.dist)
+            measured = evaluate(self.model, batches, count_correct=task.has_answers)
+        sums = torch.tensor(measured, dtype=torch.float64)  # (nats, n_tokens, n_correct, n_rows)
+        self.dist.all_reduce_sum([sums])
+        nats, *counts = sums.tolist()
+        return Measured(nats, *map(int, counts))
 
     @torch.no_grad()
     def time_one_batch(self, batch: Batch) -> int:
-        """One forward pass, as an evaluation has many; returns the number of tokens that it predicted."""
+        """Run one forward pass like those of an evaluation; return its number of predicted tokens."""
         with autocast(self.device, self.dtype):
             return int(self.objective(batch.to(self.device)).n_tokens)
 
-    @torch.no_grad()
     def replicas_differ(self) -> bool:
-        """Whether the weights of the processes have become different: other hardware rounds otherwise."""
-        if self.dist.world_size == 1:
-            return False
-        total = sum(int(p.contiguous().view(torch.int32).sum()) for p in self.model.parameters())
-        return not self.dist.all_equal(total % 2**52)  # what a float64 holds exactly
+        """Return True if the processes' weights are no longer equal."""
+        return replicas_differ(self.model, self.dist)
 
     def tensors(self) -> Tensors:
-        """All that learning has changed, as a checkpoint keeps it."""
-        return {"model": weights(self.model), "optimizer": state_tensors(self.optimizers, self.model)}
+        """Return everything that training changes, as in a checkpoint; called by every process."""
+        return full_state(self.model, self.optimizers)
 
     def load(self, tensors: Tensors) -> None:
-        """Put back what `tensors` took out. Raises CorruptCheckpoint unless it fits the model exactly."""
-        load_weights(self.model, tensors["model"])
-        load_state_tensors(self.optimizers, self.model, tensors["optimizer"])
+        """Restore the result of `tensors`. Raises CorruptCheckpoint unless it fits the model exactly."""
+        load_full_state(self.model, self.optimizers, tensors)
 
-    def _share(self, batch: Batch) -> Batch:
+    def _shard(self, batch: Batch) -> Batch:
+        """Return this process's rows of a batch."""
         if self.dist.world_size == 1:
             return batch
         rows = self.dist.shard(len(batch.tokens))
         if rows.start == rows.stop:
             raise UserError(
-                f"a batch of {len(batch.tokens)} cannot be split among {self.dist.world_size} processes: "
-                "give a larger --batch-size, or start fewer"
+                f"a batch of {len(batch.tokens)} rows: too small for {self.dist.world_size} processes. "
+                "Raise `micro_batch_size`, or start fewer processes."
             )
         return batch.rows(rows)
 
-    def _parts(self, batch: Batch) -> Iterator[Batch]:
-        """On a CPU a large batch goes through the model in parts: less memory, and what there is stays warm.
+    def _chunks(self, batch: Batch) -> Iterator[Batch]:
+        """Split a large batch by rows on a CPU, for less RAM and warm caches.
 
-        Not where several rows are about one source, which would have to be encoded in each part.
+        Batches with a source stay whole: rows may share a source, which each chunk would encode again.
         """
         B, T = batch.tokens.shape
-        if self.device.type != "cpu" or batch.source is not None or B * T <= PART_TOKENS:
+        if self.device.type != "cpu" or batch.source is not None or B * T <= CHUNK_TOKENS:
             yield batch
             return
-        n = min(B, -(-B * T // PART_TOKENS))
+        n = min(B, -(-B * T // CHUNK_TOKENS))
         for i in range(n):
             yield batch.rows(slice(i * B // n, (i + 1) * B // n))
-
-    def _clip(self) -> float:
-        """Scale all gradients so that their norm is within the limit; returns the norm before.
-
-        Those of rows are not scaled: SparseRMSprop divides them by their size anyway.
-        """
-        limit = self.config.optim.grad_clip
-        foreach = True if self.device.type in ("cpu", "cuda") else None  # mps has no such kernels
-        values, scaled = [], []
-        for p in self.model.parameters():
-            if p.grad is not None and p.grad.is_sparse:
-                p.grad = p.grad.coalesce()
-                values.append(p.grad.values())
-            elif p.grad is not None:
-                values.append(p.grad)
-                scaled.append(p)
-        norm = torch.nn.utils.get_total_norm(values, foreach=foreach)
-        if limit and norm > limit:  # most steps need no scaling, and a pass over all gradients is not free
-            torch.nn.utils.clip_grads_with_norm_(scaled, limit, norm, foreach=foreach)
-        return norm.item()

@@ -1,34 +1,25 @@
-"""Where the figures of a run are written: metrics.jsonl always, TensorBoard and trackio on request."""
+"""Trackers: observers that record figures in metrics.jsonl, TensorBoard or trackio.
+
+metrics.jsonl is always written; the other two on request. They record the events that have `figures`.
+"""
 
 from __future__ import annotations
 
 import importlib
 import json
 from contextlib import suppress
-from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
 from glassgpt.checkpoint import Run
 from glassgpt.config import RunConfig
 from glassgpt.errors import missing_extra
-from glassgpt.train.events import Evaluated, Event, StepDone
+from glassgpt.train.events import Event
+from glassgpt.train.observers import Observer
 
 
-class Tracker(Protocol):
-    """Takes events as they happen."""
-
-    def log(self, event: Event) -> None:
-        """Write down what an event measured."""
-        ...
-
-    def close(self) -> None:
-        """Write what is still held back."""
-        ...
-
-
-def make_trackers(run: Run, config: RunConfig) -> list[Tracker]:
-    """The trackers that a configuration asks for. Raises UserError where one is not installed."""
-    trackers: list[Tracker] = []
+def make_trackers(run: Run, config: RunConfig) -> list[Observer]:
+    """Open the trackers of a configuration. Raises UserError if one is not installed."""
+    trackers: list[Observer] = []
     if config.train.tensorboard:
         trackers.append(TensorBoard(run))
     if config.train.trackio:
@@ -37,71 +28,66 @@ def make_trackers(run: Run, config: RunConfig) -> list[Tracker]:
 
 
 def check_trackers(config: RunConfig) -> None:
-    """Raise UserError where a tracker that the configuration asks for is not installed."""
+    """Raise UserError if a tracker of the configuration is not installed."""
     if config.train.tensorboard:
         _optional("torch.utils.tensorboard")
     if config.train.trackio:
         _optional("trackio")
 
 
-def figures(event: Event) -> dict[str, float]:
-    """What an event measured, under the names that curves get."""
-    match event:
-        case StepDone():
-            names = ("loss", "lr", "grad_norm", "tokens_per_s")
-            return {f"train/{name}": getattr(event, name) for name in names}
-        case Evaluated():
-            names = ("nats_per_token", "nats_per_char", "bits_per_char", "bits_per_byte")
-            return {f"val/{name}": getattr(event, name) for name in names}
-        case _:
-            return {}
-
-
-class JsonLines:
-    """One JSON object a line in metrics.jsonl, on disk at once."""
+class JsonLines(Observer):
+    """One JSON object per line in metrics.jsonl, written at once."""
 
     def __init__(self, run: Run) -> None:
-        whole = not run.metrics_file.is_file() or run.metrics_file.read_bytes()[-1:] in (b"", b"\n")
+        ends_with_newline = not run.metrics_file.is_file() or run.metrics_file.read_bytes()[-1:] in (
+            b"",
+            b"\n",
+        )
         self.file = run.metrics_file.open("a", encoding="utf-8", buffering=1)
-        if not whole:  # a kill cut the last line short
+        if not ends_with_newline:  # a killed process left half a line
             self.file.write("\n")
 
-    def log(self, event: Event) -> None:
-        if isinstance(event, StepDone | Evaluated):
-            kind = "step" if isinstance(event, StepDone) else "eval"
-            self.file.write(json.dumps({"event": kind, **asdict(event)}) + "\n")
+    def on_event(self, event: Event) -> None:
+        """Append an event that has figures."""
+        if event.figures():
+            self.file.write(json.dumps(event.to_dict()) + "\n")
 
     def close(self) -> None:
-        with suppress(OSError):  # has been told when it was written
+        """Close the file."""
+        with suppress(OSError):  # already reported when it was written
             self.file.close()
 
 
-class TensorBoard:
+class TensorBoard(Observer):
     """Scalars for `tensorboard --logdir RUN`."""
 
     def __init__(self, run: Run) -> None:
         self.writer = _optional("torch.utils.tensorboard").SummaryWriter(str(run.path / "tensorboard"))
 
-    def log(self, event: Event) -> None:
-        for name, value in figures(event).items():
+    def on_event(self, event: Event) -> None:
+        """Add the event's figures as scalars."""
+        for name, value in event.figures().items():
             self.writer.add_scalar(name, value, getattr(event, "step", 0))
 
     def close(self) -> None:
+        """Write the buffered scalars and close the file."""
         self.writer.close()
 
 
-class Trackio:
-    """Scalars for `trackio show`, kept on this machine."""
+class Trackio(Observer):
+    """Scalars for `trackio show`, stored on this machine."""
 
     def __init__(self, run: Run, config: RunConfig) -> None:
         self.trackio = _optional("trackio")
         self.trackio.init(project="glassgpt", name=run.path.name, config=config.model_dump(mode="json"))
 
-    def log(self, event: Event) -> None:
-        if values := figures(event):
-            self.trackio.log(values, step=getattr(event, "step", None))
+    def on_event(self, event: Event) -> None:
+        """Log the event's figures."""
+        if figures := event.figures():
+            self.trackio.log(figures, step=getattr(event, "step", None))
 
     def close(self) -> None:
+        """Finish the trackio run."""
         self.trackio.finish()
 
 

@@ -1,8 +1,13 @@
-"""Optimizers: Muon for the blocks' matrices, SparseRMSprop for n-gram tables, AdamW for the rest."""
+"""Optimizers and their registry: Muon for matrices, SparseRMSprop for n-gram tables, AdamW for the rest.
+
+To add one: give it an entry in OPTIMIZERS, and a name or a rate in `OptimConfig`. The learning rate schedule
+is schedule.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,40 +17,44 @@ from glassgpt.config import OptimConfig
 from glassgpt.nn import Block, NgramEmbedding
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the quintic whose iteration pushes all singular values towards 1, steepest at 0 (Jordan et al. 2024)."""
+"""Coefficients of Muon's quintic iteration, steepest at 0; it drives all singular values towards 1.
+
+Source: Jordan et al. 2024.
+"""
 
 
 def orthogonalize(G: Tensor, steps: int = 5) -> Tensor:
-    """Each matrix of G (N, rows, columns) with its singular values brought near 1: roughly U Vᵀ of its SVD.
+    """Return U Vᵀ of the SVD of each matrix in G (N, rows, columns), approximately.
 
-    The result lies within about [0.7, 1.2] of orthogonal, which is enough. bfloat16 on a GPU, else float32.
+    All singular values come to lie within about [0.7, 1.2], which is close enough to 1. Computes in bfloat16
+    on a GPU, else in float32.
     Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
     """
     a, b, c = COEFFICIENTS
     X = G.to(torch.bfloat16 if G.is_cuda else torch.float32)
     tall = X.shape[1] > X.shape[2]
-    X = X.mT if tall else X  # the Gram matrix below is the smaller one
+    X = X.mT if tall else X  # (N, r, c) with r <= c: the Gram matrix below is the smaller one
     X = X / (X.norm(dim=(1, 2), keepdim=True) + 1e-7)
     if X.dtype == torch.float32 and X.shape[2] >= 2 * X.shape[1]:
-        X = _on_the_gram_matrix(X, steps)
+        X = _orthogonalize_by_gram(X, steps)
     else:
         for _ in range(steps):
-            A = X @ X.mT  # (N, rows, rows)
+            A = X @ X.mT  # (N, r, r)
             X = a * X + (b * A + c * A @ A) @ X
-    return (X.mT if tall else X).to(G.dtype)
+    return (X.mT if tall else X).to(G.dtype)  # (N, rows, columns)
 
 
-def _on_the_gram_matrix(X: Tensor, steps: int) -> Tensor:
-    """The same iteration for wide X (N, rows, columns), gathered in a small matrix Q until the end: Q X.
+def _orthogonalize_by_gram(X: Tensor, steps: int) -> Tensor:
+    """Run the same iteration for wide X (N, r, c), collected in a small matrix Q; return Q X.
 
-    If X becomes P X, then A = X Xᵀ becomes P A P: the wide matrix is needed at both ends only. Not in
-    bfloat16, where small negative eigenvalues of A, which are rounding, grow with each step.
+    If X becomes P X, then A = X Xᵀ becomes P A P, so the wide matrix is needed at both ends only. Not for
+    bfloat16: there, small negative eigenvalues of A are rounding errors that grow with each step.
     """
     a, b, c = COEFFICIENTS
     eye = torch.eye(X.shape[1], dtype=X.dtype, device=X.device)
-    A, Q = X @ X.mT, eye  # (N, rows, rows)
+    A, Q = X @ X.mT, eye  # (N, r, r), (r, r)
     for i in range(steps):
-        P = a * eye + b * A + c * A @ A
+        P = a * eye + b * A + c * A @ A  # (N, r, r)
         Q = P @ Q if i else P
         if i + 1 < steps:
             A = P @ A @ P
@@ -53,9 +62,10 @@ def _on_the_gram_matrix(X: Tensor, steps: int) -> Tensor:
 
 
 class Muon(Optimizer):
-    """Momentum, orthogonalized: every direction of a matrix moves at the same speed.
+    """Orthogonalized momentum: every direction of a matrix moves at the same speed.
 
-    Matrices of equal shape go through the iteration together, as one batch.
+    Matrices of equal shape are orthogonalized together, as one batch.
+    Source: Jordan et al. 2024.
     """
 
     def __init__(
@@ -65,7 +75,7 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Move every weight that has a gradient."""
+        """Update every parameter that has a gradient."""
         for group in self.param_groups:
             by_shape: dict[torch.Size, list[Tensor]] = {}
             for p in group["params"]:
@@ -83,7 +93,7 @@ class Muon(Optimizer):
             p.mul_(1 - group["lr"] * group["weight_decay"]).sub_(update, alpha=lr)
 
     def _momentum(self, p: Tensor, momentum: float) -> Tensor:
-        """The gradient averaged over past steps, one step ahead (Nesterov)."""
+        """Return the gradient averaged over past steps, one step ahead (Nesterov)."""
         assert p.grad is not None
         state = self.state[p]
         if "momentum" not in state:
@@ -93,10 +103,11 @@ class Muon(Optimizer):
 
 
 class SparseRMSprop(Optimizer):
-    """Adam without momentum, for the rows of a table that a batch has touched; the others wait.
+    """RMSprop for embedding tables: updates only the rows that have a gradient.
 
-    A row that is seldom seen then moves by its whole rate each time: with momentum it would move by a tenth
-    at once, and the rest never. Gradients are sparse over rows.
+    It is Adam without momentum. A rare row moves by its whole rate each time; with momentum it would move by
+    a tenth of it, and the rest would never follow. Gradients are sparse over rows. The size of a gradient
+    cancels out, so clipping is not needed.
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float, beta2: float = 0.99, eps: float = 1e-10) -> None:
@@ -104,7 +115,7 @@ class SparseRMSprop(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Move every row that has a gradient."""
+        """Update every row that has a gradient."""
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:
@@ -123,36 +134,79 @@ class SparseRMSprop(Optimizer):
         p.index_add_(0, rows, g / (unbiased.sqrt_() + group["eps"]), alpha=-group["lr"])
 
 
-def make_optimizers(model: nn.Module, config: OptimConfig) -> dict[str, Optimizer]:
-    """The optimizers of a run by name. Each group remembers its peak rate as `peak_lr`.
+class OptimizerSpec(NamedTuple):
+    """One optimizer: the parameters it takes, and how it is made from them."""
 
-    Matrices of linear layers decay: norms, biases and embeddings' rows have no direction in which smaller is
-    simpler. Those inside the blocks are Muon's, where it is used.
-    """
-    in_blocks = [p for block in model.modules() if isinstance(block, Block) for p in _matrices(block)]
-    for_muon = set(in_blocks) if config.optimizer == "muon" else set()
+    name: str
+    """Name in checkpoints and in `StepDone.lrs`."""
+    rate: str
+    """Key of its peak learning rate in `OptimConfig.peak_lrs`."""
+    select: Callable[[nn.Module, OptimConfig], list[Tensor]]
+    """Return the parameters it wants; those of an earlier entry are left out."""
+    make: Callable[[list[Tensor], nn.Module, OptimConfig, float], Optimizer]
+    """Make it for these parameters of a model, with this peak rate."""
+
+
+def _muon_params(model: nn.Module, config: OptimConfig) -> list[Tensor]:
+    if config.optimizer != "muon":
+        return []
+    return [p for block in model.modules() if isinstance(block, Block) for p in _matrices(block)]
+
+
+def _make_muon(params: list[Tensor], model: nn.Module, config: OptimConfig, lr: float) -> Optimizer:
+    return Muon(params, lr=lr, weight_decay=config.weight_decay)
+
+
+def _ngram_tables(model: nn.Module, config: OptimConfig) -> list[Tensor]:
     tables = [part.table.weight for part in model.modules() if isinstance(part, NgramEmbedding)]
-    tables = [table for table in tables if table.requires_grad]
+    return [table for table in tables if table.requires_grad]
+
+
+def _make_sparse_rmsprop(params: list[Tensor], model: nn.Module, config: OptimConfig, lr: float) -> Optimizer:
+    return SparseRMSprop(params, lr=lr, beta2=config.beta2)
+
+
+def _trained(model: nn.Module, config: OptimConfig) -> list[Tensor]:
+    return [p for p in model.parameters() if p.requires_grad]
+
+
+def _make_adamw(params: list[Tensor], model: nn.Module, config: OptimConfig, lr: float) -> Optimizer:
+    """Make AdamW with weight decay for matrices of linear layers only.
+
+    Norms, biases and embedding rows have no direction in which smaller is simpler.
+    """
     embeddings = {part.weight for part in model.modules() if isinstance(part, nn.Embedding)}
-    decays = [p for p in _matrices(model) if p not in for_muon | embeddings]
-    others = [p for p in model.parameters() if p.requires_grad and p not in {*for_muon, *decays, *tables}]
-    optimizers: dict[str, Optimizer] = {
-        "adamw": AdamW(
-            [
-                g
-                for g in (dict(params=decays, weight_decay=config.weight_decay), dict(params=others))
-                if g["params"]
-            ],
-            lr=config.peak_lr,
-            betas=(config.beta1, config.beta2),
-            weight_decay=0.0,
-            fused=True,
-        )
-    }
-    if for_muon:
-        optimizers["muon"] = Muon(in_blocks, lr=config.muon_lr, weight_decay=config.weight_decay)
-    if tables:
-        optimizers["sparse_rmsprop"] = SparseRMSprop(tables, lr=config.ngram_lr, beta2=config.beta2)
+    may_decay = set(params) - embeddings
+    decayed = dict.fromkeys(p for p in _matrices(model) if p in may_decay)
+    others = [p for p in params if p not in decayed]
+    groups: list[dict[str, Any]] = [
+        dict(params=list(decayed), weight_decay=config.weight_decay),
+        dict(params=others, weight_decay=0.0),
+    ]
+    groups = [group for group in groups if group["params"]]
+    return AdamW(groups, lr=lr, betas=(config.beta1, config.beta2), fused=True)
+
+
+OPTIMIZERS = (
+    OptimizerSpec("muon", "muon_lr", _muon_params, _make_muon),
+    OptimizerSpec("sparse_rmsprop", "ngram_lr", _ngram_tables, _make_sparse_rmsprop),
+    OptimizerSpec("adamw", "lr", _trained, _make_adamw),
+)
+"""All optimizers in order of choice: the last one takes the parameters that no other one wants."""
+
+
+def make_optimizers(model: nn.Module, config: OptimConfig) -> dict[str, Optimizer]:
+    """Return the optimizers of a run by name; each trained parameter belongs to exactly one.
+
+    Each parameter group stores its peak learning rate as `peak_lr`.
+    """
+    optimizers: dict[str, Optimizer] = {}
+    taken: set[Tensor] = set()
+    for spec in OPTIMIZERS:
+        params = [p for p in spec.select(model, config) if p not in taken]
+        if params:
+            taken.update(params)
+            optimizers[spec.name] = spec.make(params, model, config, config.peak_lrs[spec.rate])
     for optimizer in optimizers.values():
         for group in optimizer.param_groups:
             group["peak_lr"] = group["lr"]
@@ -160,20 +214,46 @@ def make_optimizers(model: nn.Module, config: OptimConfig) -> dict[str, Optimize
 
 
 def _matrices(module: nn.Module) -> list[Tensor]:
-    """The matrices of all linear layers in a module, in order, each once."""
+    """Return the trained matrices of all linear layers in a module, in order, each once."""
     found = [part.weight for part in module.modules() if isinstance(part, nn.Linear)]
     return list(dict.fromkeys(weight for weight in found if weight.requires_grad))
 
 
 def set_lr(optimizers: dict[str, Optimizer], scale: float) -> None:
-    """Set every group's rate to a share of its peak."""
+    """Set the learning rate of every group to `scale` times its peak."""
     for optimizer in optimizers.values():
         for group in optimizer.param_groups:
             group["lr"] = group["peak_lr"] * scale
 
 
+def current_lrs(optimizers: dict[str, Optimizer]) -> dict[str, float]:
+    """Return the learning rate of each optimizer; all its groups have the same."""
+    return {name: optimizer.param_groups[0]["lr"] for name, optimizer in optimizers.items()}
+
+
+def clip_gradients(params: Iterable[Tensor], limit: float) -> float:
+    """Scale gradients in place so that their total norm is at most `limit`; return the norm before.
+
+    A limit of 0 means no clipping. Sparse gradients count in the norm but keep their size: the optimizer of
+    sparse rows divides by it.
+    """
+    values, scaled = [], []
+    for p in params:
+        if p.grad is not None and p.grad.is_sparse:
+            p.grad = p.grad.coalesce()
+            values.append(p.grad.values())
+        elif p.grad is not None:
+            values.append(p.grad)
+            scaled.append(p)
+    foreach = True if values[0].device.type in ("cpu", "cuda") else None  # mps has no such kernels
+    norm = torch.nn.utils.get_total_norm(values, foreach=foreach)
+    if limit and norm > limit:  # most steps need no scaling, and a pass over all gradients is not free
+        torch.nn.utils.clip_grads_with_norm_(scaled, limit, norm, foreach=foreach)
+    return norm.item()
+
+
 def state_tensors(optimizers: dict[str, Optimizer], model: nn.Module) -> dict[str, Tensor]:
-    """All state as tensors named optimizer/parameter/key, which is how a checkpoint keeps it."""
+    """Return all optimizer state as tensors named optimizer/parameter/key, as in a checkpoint."""
     return {
         f"{kind}/{name}/{key}": value
         for kind, optimizer in optimizers.items()
@@ -185,7 +265,7 @@ def state_tensors(optimizers: dict[str, Optimizer], model: nn.Module) -> dict[st
 def load_state_tensors(
     optimizers: dict[str, Optimizer], model: nn.Module, tensors: dict[str, Tensor]
 ) -> None:
-    """Put back what `state_tensors` took out."""
+    """Restore the optimizer state that `state_tensors` returned."""
     params = dict(model.named_parameters())
     for path, value in tensors.items():
         kind, name, key = path.split("/")

@@ -1,26 +1,36 @@
-"""Saving in the background: a training step waits for the copy of the weights, not for the disk.
+"""Saving in the background: a training step waits for a copy of the tensors, not for the disk.
 
-What a step on disk is, and why it is whole, is checkpoint/store.py.
+The files of a step and their integrity are the package `checkpoint`.
 """
 
 from __future__ import annotations
 
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from glassgpt.checkpoint import prune, save_step, write_pointer
+from glassgpt.checkpoint import (
+    newest_valid,
+    prune,
+    quarantine,
+    read_state,
+    remove_partial_steps,
+    save_step,
+    steps,
+    write_pointer,
+)
 from glassgpt.errors import UserError
 from glassgpt.train.events import Saved
-from glassgpt.train.learner import Tensors
+from glassgpt.train.parallel import Tensors
 
 SPARE_BYTES = 1 << 20
-"""Besides the tensors: headers, JSON, folders."""
+"""Bytes on disk besides the tensors: headers, JSON, folders."""
 
 
-class Saver:
-    """Writes one step at a time. The next one waits until the one before is on disk."""
+class AsyncSaver:
+    """Writes one checkpoint at a time; the next one waits until the one before is on disk."""
 
     def __init__(self, checkpoints: Path) -> None:
         self.checkpoints = checkpoints
@@ -28,7 +38,7 @@ class Saver:
         self._pending: Future[Saved] | None = None
 
     def submit(self, step: int, tensors: Tensors, state: dict[str, Any], best: bool) -> None:
-        """Copy the tensors and begin to write them; the save before has been waited for."""
+        """Copy the tensors and start to write them; call `wait` for the save before first."""
         assert self._pending is None
         copies = {
             stem: {name: t.detach().to("cpu", copy=True) for name, t in named.items()}
@@ -38,43 +48,61 @@ class Saver:
         self._pending = self._thread.submit(self._write, step, copies, state, best)
 
     def finished(self) -> Saved | None:
-        """The save that has ended since this was asked last. Raises UserError where it failed."""
+        """Return a save that finished since the last call. Raises UserError if it failed."""
         return self.wait() if self._pending is not None and self._pending.done() else None
 
     def wait(self) -> Saved | None:
-        """Until nothing is being written. Raises UserError where the last save failed."""
+        """Wait until nothing is being written. Raises UserError if the last save failed."""
         pending, self._pending = self._pending, None
         return None if pending is None else pending.result()
 
     def close(self) -> None:
-        """Let the save at hand end; whoever wants to know how has asked before."""
+        """Finish the current save, without reporting its result."""
         if self._thread is not None:
             self._thread.shutdown(wait=True)
             self._thread = None
 
     def _write(self, step: int, tensors: Tensors, state: dict[str, Any], best: bool) -> Saved:
         try:
-            check_room(self.checkpoints, sum(t.nbytes for named in tensors.values() for t in named.values()))
+            check_disk_space(
+                self.checkpoints, sum(t.nbytes for named in tensors.values() for t in named.values())
+            )
             path = save_step(
                 self.checkpoints, step, {stem: dict(named) for stem, named in tensors.items()}, state
             )
             if best:
                 write_pointer(self.checkpoints, "best", path)
             prune(self.checkpoints)
-        except OSError as error:  # the hint and the removal of older steps need a working disk, too
+        except OSError as error:  # the pointer and the removal of older steps need a working disk, too
             reason = error.strerror or error
             raise UserError(
-                f"step {step} could not be saved in full: {error.filename or self.checkpoints} could not be "
-                f"written ({reason}); earlier steps are untouched: see to the disk"
+                f"step {step}: cannot write {error.filename or self.checkpoints} ({reason}). Earlier steps "
+                "are unchanged; check the disk."
             ) from error
         return Saved(step, path)
 
 
-def check_room(folder: Path, n_bytes: int) -> None:
-    """Raise UserError, with both numbers, unless the disk has room for so many bytes of tensors."""
+def check_disk_space(folder: Path, n_bytes: int) -> None:
+    """Raise UserError unless the disk has room for this many bytes of tensors."""
     needed, free = n_bytes + SPARE_BYTES, shutil.disk_usage(folder).free
     if free < needed:
         raise UserError(
-            f"a step takes {needed / 1e6:,.0f} MB and {folder} has {free / 1e6:,.0f} MB free; earlier steps "
-            "are untouched: free some space, or move the run to a larger disk"
+            f"a checkpoint needs {needed / 1e6:,.0f} MB and {folder} has {free / 1e6:,.0f} MB free. Earlier "
+            "steps are unchanged; free some space, or move the run to a larger disk."
         )
+
+
+def recover_newest(folder: Path) -> tuple[Path | None, list[str]]:
+    """Return the newest complete step and the problems of newer ones, which are moved aside.
+
+    Also removes half-written steps, and restores the pointer to the best step.
+    """
+    remove_partial_steps(folder)
+    step, problems = newest_valid(steps(folder))
+    if step is not None:
+        for damaged in takewhile(lambda newer: newer != step, steps(folder)):
+            quarantine(damaged)
+        best = read_state(step)["best_step"]
+        if best is not None and (folder / best).is_dir():
+            write_pointer(folder, "best", folder / best)
+    return step, problems

@@ -1,10 +1,12 @@
-"""How far a run is, and which learning rate that means. Pure functions: resuming needs no state."""
+"""The length of a run, its clock, and the learning rate schedule. No state to save but seconds."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from glassgpt.config import OptimConfig, TrainConfig
+from glassgpt.train.parallel import Dist
 
 DEFAULT_MINUTES = 5.0
 
@@ -18,13 +20,15 @@ class Budget:
 
     @classmethod
     def of(cls, config: TrainConfig) -> Budget:
-        """What the configuration asks for; some minutes when it names neither."""
+        """Return the budget of a configuration: `steps`, else `minutes`, else DEFAULT_MINUTES."""
         if config.steps:
             return cls(steps=config.steps)
         return cls(seconds=60 * (config.minutes or DEFAULT_MINUTES))
 
     def progress(self, step: float, elapsed_s: float, reserved_s: float = 0.0) -> float:
-        """Share of the run that is done, 0 to 1. `reserved_s` is kept back for what follows the last step.
+        """Return the share of the run that is done, 0 to 1.
+
+        reserved_s: seconds kept for the last evaluation.
 
         >>> Budget(steps=200).progress(50, 9.0), Budget(seconds=60).progress(50, 45.0)
         (0.25, 0.75)
@@ -35,8 +39,37 @@ class Budget:
         return min(1.0, elapsed_s / max(self.seconds - reserved_s, 1e-9))
 
 
+class Clock:
+    """Seconds of training, earlier attempts included, and the reading that all processes agreed on."""
+
+    def __init__(self, dist: Dist) -> None:
+        self.dist = dist
+        self.synced_s = 0.0
+        """`elapsed_s` at the last `sync`, equal in all processes: decisions use this one."""
+        self._earlier_s, self._started = 0.0, time.monotonic()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of training until now, in this process."""
+        return self._earlier_s + time.monotonic() - self._started
+
+    def start(self) -> None:
+        """Start counting now, on top of earlier attempts."""
+        self._started = time.monotonic()
+
+    def continue_from(self, elapsed_s: float) -> None:
+        """Start counting now, after `elapsed_s` seconds in earlier attempts."""
+        self._earlier_s = self.synced_s = elapsed_s
+        self.start()
+
+    def sync(self, stopping: bool) -> bool:
+        """Agree with all processes on the time; return True if any process wants to stop."""
+        self.synced_s, stop = self.dist.all_reduce_max(self.elapsed_s, stopping)
+        return bool(stop)
+
+
 def lr_scale(progress: float, config: OptimConfig) -> float:
-    """Share of the peak learning rate: a short rise, then a straight line down to `final_lr`.
+    """Return the learning rate as a share of its peak: a short rise, then a straight line to `final_lr`.
 
     >>> config = OptimConfig(warmup=0.1)
     >>> [round(lr_scale(p, config), 2) for p in (0.05, 0.1, 0.55, 1.0)]

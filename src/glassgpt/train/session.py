@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from glassgpt.checkpoint import Run, acquire_lock, clean_up, steps, write_json
 from glassgpt.config import Layer, Resolved, RunConfig, resolve
+from glassgpt.data import check_dataset
 from glassgpt.device import choose_device
 from glassgpt.diagnose import AccuracyVerdict, Score, Verdict
 from glassgpt.errors import UserError
@@ -22,7 +23,9 @@ from glassgpt.tasks import Task, TaskData, detect_task, task_of
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
 from glassgpt.train.events import Event
 from glassgpt.train.finetune import base_layer, initial_weights, new_tokens_layer
+from glassgpt.train.learner import make_learner
 from glassgpt.train.metrics import check_trackers
+from glassgpt.train.observers import Observer
 from glassgpt.train.parallel import Dist
 from glassgpt.train.trainer import Trainer
 
@@ -113,6 +116,7 @@ def plan(config: RunConfig | Sequence[Layer], stage: OnStage = lambda _: None) -
     named = [_task_layer(task_of(resolved.config))] if resolved.config.task is not None else []
     resolved = resolve(resolved.given, [*named, *base])
     stage("reading " + ", ".join(resolved.config.data.sources))
+    check_dataset(resolved.config)
     task = detect_task(resolved.config)
     corpus = task.read(resolved.config)
     facts = [Layer("data", task.facts(resolved, corpus)), Layer(f"task {task.name}", {"task": task.name})]
@@ -126,17 +130,22 @@ def _task_layer(task: Task) -> Layer:
 
 
 def start(
-    config: RunConfig | Sequence[Layer], out: Path | str | None = None, stage: OnStage = lambda _: None
+    config: RunConfig | Sequence[Layer],
+    out: Path | str | None = None,
+    stage: OnStage = lambda _: None,
+    *,
+    observers: Sequence[Observer] = (),
 ) -> Session:
     """Read the sources, compute the baselines, and create a run at `out` (by default below `runs/`).
 
-    config: as in `plan`. Raises UserError for settings, sources and folders that cannot be used.
+    config: as in `plan`. observers: called during training. Raises UserError for settings, sources and
+    folders that cannot be used.
     """
     dist = Dist.from_env()
     given = resolve(config)
     choose_device(given.config.train.device)  # fail before any work is done
     if not dist.is_main:
-        return _join(dist)
+        return _join(dist, observers)
     check_trackers(given.config)
     compiler = Thread(target=import_module, args=("torch._dynamo",), daemon=True)
     compiler.start()  # torch's optimizers import it, for over a second: overlap that with counting
@@ -150,23 +159,25 @@ def start(
         undo.callback(lock.release, force=True)
         run, data, notes = _create(path, planned, stage)
         compiler.join()
-        trainer = _first_trainer(run, planned.config, data, dist)
+        trainer = _first_trainer(run, planned.config, data, dist, observers)
         session = Session(run, trainer, notes, planned.resolved, lock)
         undo.pop_all()
     dist.broadcast_str(str(path))
     return session
 
 
-def _join(dist: Dist) -> Session:
+def _join(dist: Dist, observers: Sequence[Observer]) -> Session:
     """Open the run that the main process has created."""
     run = Run.open(dist.broadcast_str(""))
     config = run.config()
-    return Session(run, _first_trainer(run, config, _open(config, run), dist), ())
+    return Session(run, _first_trainer(run, config, _open(config, run), dist, observers), ())
 
 
-def _first_trainer(run: Run, config: RunConfig, data: TaskData, dist: Dist) -> Trainer:
+def _first_trainer(
+    run: Run, config: RunConfig, data: TaskData, dist: Dist, observers: Sequence[Observer]
+) -> Trainer:
     """Make a trainer before its first step."""
-    trainer = Trainer(run, config, data, dist)
+    trainer = Trainer(run, config, data, make_learner(config, data.tokenizer.n_vocab, dist), observers)
     if config.init_from.run is not None:
         trainer.learner.load_initial(initial_weights(config, data.tokenizer.n_vocab))
     return trainer
@@ -200,7 +211,9 @@ def _open(config: RunConfig, run: Run) -> TaskData:
     return task_of(config).data.open(config, run.tokenizer(), run)
 
 
-def resume(path: Path | str, config: RunConfig | None = None) -> Session:
+def resume(
+    path: Path | str, config: RunConfig | None = None, *, observers: Sequence[Observer] = ()
+) -> Session:
     """Open a run to continue from its newest whole checkpoint; `config` replaces the stored one."""
     run, dist = Run.open(path), Dist.from_env()
     with ExitStack() as undo:
@@ -220,7 +233,9 @@ def resume(path: Path | str, config: RunConfig | None = None) -> Session:
         merged = _with_task(config, run.config()) if config else run.config()
         run.check_data_hashes()
         run.layout(merged)  # before memory is allocated for whatever config.json asks for
-        trainer = Trainer(run, merged, _open(merged, run), dist)
+        data = _open(merged, run)
+        learner = make_learner(merged, data.tokenizer.n_vocab, dist)
+        trainer = Trainer(run, merged, data, learner, observers)
         notes = trainer.resume()
         if trainer.progress >= 1 and run.verdict_file.is_file():
             done = f"{trainer.step} steps in {trainer.elapsed_s / 60:.2f} minutes"

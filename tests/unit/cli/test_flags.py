@@ -57,7 +57,7 @@ def _fields() -> dict[str, list[str]]:
     return {
         table: [name for name in config.model_fields if f"{table}.{name}" in field_flags()]
         for table, config in tables.items()
-        if config is not None
+        if isinstance(config, type)
     }
 
 

@@ -50,7 +50,7 @@ GUESS = Accuracy("the most frequent answer", 930, N)
 )
 def test_what_is_said_of_a_model(n_correct: int, outcome: str, says: list[str]) -> None:
     found = accuracy_verdict([GUESS, TABLE], Accuracy("this model", n_correct, N))
-    assert found.finding and found.finding.verdict == outcome
+    assert found.finding and found.finding.outcome == outcome
     assert found.finding.observed == n_correct / N
     assert found.finding.expected == 0.7
     for words in says:
@@ -66,7 +66,7 @@ def test_ranked_best_first() -> None:
 def test_few_answers_prove_little() -> None:
     def outcome(right: int, other: int, n: int) -> str:
         found = accuracy_verdict([Accuracy("guess", other, n)], Accuracy("this model", right, n)).finding
-        return found.verdict if found else ""
+        return found.outcome if found else ""
 
     assert outcome(7, 4, 10) == "unclear"
     assert outcome(10, 0, 10) == "ok"
@@ -96,7 +96,7 @@ def test_translations_are_compared_by_bleu(score: float, outcome: str, says: lis
     other = translation("without figures", 3, None)
     copied = translation("copying the source", 2, 0.5)
     found = accuracy_verdict([other, copied], translation("this model", 60, score), asked="sentences")
-    assert found.finding and found.finding.verdict == outcome and found.finding.name == "BLEU"
+    assert found.finding and found.finding.outcome == outcome and found.finding.name == "BLEU"
     assert found.finding.expected == 0.5
     assert [row.name for row in found.rows] == ["this model", "copying the source", "without figures"]
     for words in ["to 1,000 unseen sentences", *says]:

@@ -51,7 +51,7 @@ def test_units() -> None:
 )
 def test_what_is_said_of_a_model(loss: float, outcome: str, says: list[str]) -> None:
     found = judge(ladder(), score("this model", loss))
-    assert found.finding and found.finding.verdict == outcome
+    assert found.finding and found.finding.outcome == outcome
     assert found.finding.observed == pytest.approx(loss)
     assert found.finding.expected == pytest.approx(1.52)
     for words in says:
@@ -75,7 +75,7 @@ def test_without_a_model_it_says_what_to_beat() -> None:
 def test_too_little_text_is_not_ranked_in_words(model: Score | None) -> None:
     found = judge(ladder(300), model)
     assert "too short for a ranking" in found.sentence
-    assert found.finding is None or found.finding.verdict == "unclear"
+    assert found.finding is None or found.finding.outcome == "unclear"
 
 
 def test_through_json_and_back() -> None:

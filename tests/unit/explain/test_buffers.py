@@ -41,7 +41,7 @@ def test_a_table_that_was_changed_is_found_out(monkeypatch: pytest.MonkeyPatch) 
     specimen = ChapterContext().specimen("gpt")
     specimen.model.get_buffer("rope.cos").mul_(1.001)
     monkeypatch.setattr(ChapterContext, "specimen", lambda *_: specimen)
-    failed = [f.name for f in buffers.write(ChapterContext(), str).findings if f.verdict == "fail"]
+    failed = [f.name for f in buffers.write(ChapterContext(), str).findings if f.outcome == "fail"]
     assert failed == ["computed anew, largest difference"]
 
 
@@ -49,7 +49,7 @@ def test_a_table_that_is_trained_is_found_out(monkeypatch: pytest.MonkeyPatch) -
     specimen = ChapterContext().specimen("gpt")
     specimen.model.get_buffer("rope.cos").requires_grad_()
     monkeypatch.setattr(ChapterContext, "specimen", lambda *_: specimen)
-    failed = [f.name for f in buffers.write(ChapterContext(), str).findings if f.verdict == "fail"]
+    failed = [f.name for f in buffers.write(ChapterContext(), str).findings if f.outcome == "fail"]
     assert failed == ["buffers with a gradient"]
 
 

@@ -36,7 +36,7 @@ def test_a_decoder_that_ignores_its_memory_is_found_out(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(Attention, "forward", deaf)
     findings = cross.write(ChapterContext(), str).findings
-    failed = {f.name for f in findings if f.verdict != "ok"}
+    failed = {f.name for f in findings if f.outcome != "ok"}
     assert failed == {f.name for f in findings if "memory zeroed" not in f.name}
 
 

@@ -56,7 +56,7 @@ def test_a_model_that_mixes_the_batch_is_found_out(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(
         ChapterContext, "specimen", lambda self, *f: specimen if f == ("gpt",) else of(self, *f)
     )
-    failed = [f.name for f in graph.write(ChapterContext(), str).findings if f.verdict == "fail"]
+    failed = [f.name for f in graph.write(ChapterContext(), str).findings if f.outcome == "fail"]
     assert failed == ["largest gradient across the batch"]
 
 

@@ -20,7 +20,7 @@ def briefly(seed: int) -> Chapter:
 
 
 def check(seed: int) -> None:
-    *firm, last = [finding.verdict for finding in briefly(seed).findings]
+    *firm, last = [finding.outcome for finding in briefly(seed).findings]
     assert firm == ["ok"] * 3 and last in ("ok", "unclear")
 
 
@@ -41,7 +41,7 @@ def test_given_time_the_gpt_passes_every_table_of_pairs() -> None:
     """With ten seconds a rung on an idle, quick core, more on others; the table never gets there."""
     for seconds in (10.0, 30.0):
         found = chapter("ladder", seconds=seconds, language="en")
-        if found.findings[-1].verdict == "ok":
+        if found.findings[-1].outcome == "ok":
             break
     else:
         pytest.fail(f"the last finding is {found.findings[-1]}")
@@ -70,7 +70,7 @@ def test_no_table_of_pairs_is_better_than_the_texts_own_counts() -> None:
 def test_a_rung_that_sees_the_future_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bigram below what pairs leave open has seen more than pairs."""
     monkeypatch.setattr(ladder, "pair_entropy", lambda val, n_vocab: 10.0)
-    assert briefly(0).findings[1].verdict == "fail"
+    assert briefly(0).findings[1].outcome == "fail"
 
 
 def test_all_rungs_have_read_the_same_text_after_the_same_steps() -> None:

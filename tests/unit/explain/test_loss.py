@@ -17,7 +17,7 @@ from glassgpt.explain.context import BUILTIN
 @pytest.mark.parametrize("seed", range(20))
 def test_every_figure_lies_where_theory_says(seed: int) -> None:
     found = chapter("loss", seed=seed, language="en")
-    assert [finding.verdict for finding in found.findings] == ["ok"] * 4, found.findings
+    assert [finding.outcome for finding in found.findings] == ["ok"] * 4, found.findings
 
 
 def test_the_figures_of_the_notes() -> None:
@@ -40,7 +40,7 @@ def test_losses_of_tables_against_a_loop() -> None:
 def test_wider_logits_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     right = loss.table_losses
     monkeypatch.setattr(loss, "table_losses", lambda n, k, g: right(n, k, g) + 0.1)
-    verdicts = [finding.verdict for finding in chapter("loss", language="en").findings]
+    verdicts = [finding.outcome for finding in chapter("loss", language="en").findings]
     assert verdicts == ["ok", "fail", "ok", "ok"]
 
 
@@ -49,7 +49,7 @@ def test_a_model_that_does_not_begin_ignorant_would_be_seen(monkeypatch: pytest.
     trained = lambda specimen, seed: replace(right(specimen, seed), target_logit=0.5)  # noqa: E731
     monkeypatch.setattr(loss, "initial_loss", trained)
     last = chapter("loss", language="en").findings[-1]
-    assert last.verdict == "fail" and "initialized" in last.advice
+    assert last.outcome == "fail" and "initialized" in last.advice
 
 
 def test_the_first_loss_is_taken_apart() -> None:

@@ -21,7 +21,7 @@ def test_every_finding_holds(seed: int) -> None:
 
 def test_a_decoder_without_its_mask_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AttnMask, "causal", lambda *_, **__: AttnMask.full())
-    failed = [f.name for f in mask.write(ChapterContext(), str).findings if f.verdict == "fail"]
+    failed = [f.name for f in mask.write(ChapterContext(), str).findings if f.outcome == "fail"]
     assert "connected pairs, decoder" in failed
     assert "gradient from the token to predict" in failed
     assert "largest weight on the future" in failed
@@ -30,7 +30,7 @@ def test_a_decoder_without_its_mask_is_found_out(monkeypatch: pytest.MonkeyPatch
 
 def test_an_encoder_that_looks_back_only_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AttnMask, "padding", lambda real, **_: AttnMask.causal(real.shape[1]))
-    failed = [f.name for f in mask.write(ChapterContext(), str).findings if f.verdict == "fail"]
+    failed = [f.name for f in mask.write(ChapterContext(), str).findings if f.outcome == "fail"]
     assert failed == ["connected pairs, encoder"]
 
 

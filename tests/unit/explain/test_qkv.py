@@ -42,14 +42,14 @@ def test_a_product_cut_in_the_wrong_places_is_found_out(monkeypatch: pytest.Monk
         return q, v, k
 
     monkeypatch.setattr(Attention, "_project", swapped)
-    failed = [f.name for f in qkv.write(ChapterContext(), str).findings if f.verdict == "fail"]
+    failed = [f.name for f in qkv.write(ChapterContext(), str).findings if f.outcome == "fail"]
     assert failed == ["last columns of the product ↔ the values that the head used"]
 
 
 def test_cross_values_from_the_wrong_memory_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     key_value = Attention.key_value
     monkeypatch.setattr(Attention, "key_value", lambda self, memory: key_value(self, memory * 1.01))
-    failed = [f.name for f in qkv.write(ChapterContext(), str).findings if f.verdict == "fail"]
+    failed = [f.name for f in qkv.write(ChapterContext(), str).findings if f.outcome == "fail"]
     assert failed == ["cross-attention: value rows × memory ↔ the values used"]
 
 

@@ -62,14 +62,14 @@ def test_weights_of_other_products_are_found_out(monkeypatch: pytest.MonkeyPatch
         return replace(right, layers=[replace(layer, k=-layer.k) for layer in right.layers])
 
     monkeypatch.setattr(query_key, "show", shown)
-    verdicts = [finding.verdict for finding in query_key.write(ChapterContext(), str).findings]
+    verdicts = [finding.outcome for finding in query_key.write(ChapterContext(), str).findings]
     assert verdicts == ["ok", "ok", "fail", "fail"]
 
 
 def test_a_lost_component_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     right = query_key.by_pairs
     monkeypatch.setattr(query_key, "by_pairs", lambda q, k: right(q[:, 1:], k[:, 1:]))
-    verdicts = [finding.verdict for finding in query_key.write(ChapterContext(), str).findings]
+    verdicts = [finding.outcome for finding in query_key.write(ChapterContext(), str).findings]
     assert verdicts == ["fail", "ok", "ok", "ok"]
 
 

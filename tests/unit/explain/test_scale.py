@@ -17,7 +17,7 @@ from helpers.explain_runs import small_run
 
 def failed(subject: ChapterContext | None = None) -> list[str]:
     findings = scale.write(subject or ChapterContext(), str).findings
-    return [finding.name for finding in findings if finding.verdict == "fail"]
+    return [finding.name for finding in findings if finding.outcome == "fail"]
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -17,7 +17,7 @@ from helpers.explain_runs import small_run
 
 def failed() -> list[str]:
     findings = temperature.write(ChapterContext(), str).findings
-    return [finding.name for finding in findings if finding.verdict == "fail"]
+    return [finding.name for finding in findings if finding.outcome == "fail"]
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -45,7 +45,7 @@ def broken(monkeypatch: pytest.MonkeyPatch, change: Callable[[Layer], Layer]) ->
 
     monkeypatch.setattr(weighted_sum, "show", shown)
     findings = weighted_sum.write(ChapterContext(), str).findings
-    return [finding.name.split(",")[0] for finding in findings if finding.verdict == "fail"]
+    return [finding.name.split(",")[0] for finding in findings if finding.outcome == "fail"]
 
 
 def test_weights_that_do_not_sum_to_1_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +61,7 @@ def test_values_of_another_head_are_found_out(monkeypatch: pytest.MonkeyPatch) -
 def test_a_sum_that_loses_a_token_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     right = weighted_sum.by_rows
     monkeypatch.setattr(weighted_sum, "by_rows", lambda W, x: right(W[:, 1:], x[1:]))
-    failed = [f.name for f in weighted_sum.write(ChapterContext(), str).findings if f.verdict == "fail"]
+    failed = [f.name for f in weighted_sum.write(ChapterContext(), str).findings if f.outcome == "fail"]
     assert failed == ["row by row ↔ W @ x, float roundings"]
 
 

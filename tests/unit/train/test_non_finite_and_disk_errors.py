@@ -7,6 +7,7 @@ import math
 import shutil
 import threading
 from collections import namedtuple
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from glassgpt.checkpoint import read_state, read_tensors, steps, verify_run
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
 from glassgpt.train import Event, Saved, Session, StepDone, Warned, resume, start
+from glassgpt.train import learner as learner_module
 from glassgpt.train import metrics as metrics_module
 from glassgpt.train import saver as saver_module
 from glassgpt.train import trainer as trainer_module
-from glassgpt.train.learner import Learner
 from glassgpt.train.trainer import Trainer
 
 TEXT = "".join(f"Part {i}: {i * 7 % 31} geese cross the river, {i * 5 % 13} come back.\n" for i in range(300))
@@ -46,19 +47,21 @@ def finished(session: Session) -> list[Any]:
 
 def poison(monkeypatch: pytest.MonkeyPatch, *bad: int) -> list[int]:
     """Make the gradients of these steps NaN; returns the steps that were tried, as they are."""
-    step, clip, tried = Trainer._train_step, Learner._clip, []
+    step, clip, tried = Trainer.train_step, learner_module.clip_gradients, []
 
-    def train_step(self: Trainer) -> Event:
+    def train_step(self: Trainer) -> Iterator[Event]:
         tried.append(self.step)
         return step(self)
 
-    def poisoned(self: Learner) -> float:
+    def poisoned(params: Iterable[torch.Tensor], limit: float) -> float:
+        params = list(params)
         if tried[-1] in bad:
-            next(self.model.parameters()).grad.fill_(math.nan)
-        return clip(self)
+            assert params[0].grad is not None
+            params[0].grad.fill_(math.nan)
+        return clip(params, limit)
 
-    monkeypatch.setattr(Trainer, "_train_step", train_step)
-    monkeypatch.setattr(Learner, "_clip", poisoned)
+    monkeypatch.setattr(Trainer, "train_step", train_step)
+    monkeypatch.setattr(learner_module, "clip_gradients", poisoned)
     return tried
 
 
@@ -75,7 +78,7 @@ def test_a_bad_gradient_stops_the_run_before_the_weights_take_it(
 ) -> None:
     poison(monkeypatch, 5)
     session = start(config(text_file, {"steps": 8, "evals": 1, "grad_accum_steps": 2}), tmp_path / "run")
-    with pytest.raises(UserError, match=r"nan at step 5 .*batches 10 to 11 of seed 1337.*--on-nan skip"):
+    with pytest.raises(UserError, match=r"nan at step 5 .*batches 10 to 11 of seed 1337.*`on_nan` skip"):
         finished(session)
     assert session.trainer.step == 5
     assert all(p.isfinite().all() for p in session.trainer.model.parameters())
@@ -91,10 +94,10 @@ def test_a_bad_step_is_left_out(
     session = start(config(text_file, train), tmp_path / "run")
     warned = [event.message for event in finished(session) if isinstance(event, Warned)]
     assert any("nan at step 5" in message for message in warned)
-    assert session.trainer.step == 10 and session.trainer._skipped_steps == [5]
+    assert session.trainer.step == 10 and session.trainer.skipped_steps == [5]
     assert all(p.isfinite().all() for p in session.trainer.model.parameters())
     if policy == "rollback":
-        assert "back to step 4" in warned[0] and tried.count(4) == 2 and tried.count(5) == 2
+        assert "continues from step 4" in warned[0] and tried.count(4) == 2 and tried.count(5) == 2
     else:
         assert tried.count(5) == 1
     assert read_state(steps(tmp_path / "run/checkpoints")[0])["skipped_steps"] == [5]
@@ -120,7 +123,7 @@ def test_a_resumed_run_leaves_the_same_steps_out(
         if isinstance(event, StepDone) and event.step == 5:
             session.trainer.request_stop()
     session = resume(tmp_path / "broken")
-    assert session.trainer._skipped_steps == [3]
+    assert session.trainer.skipped_steps == [3]
     finished(session)
     assert same(weights_of(tmp_path / "whole"), weights_of(tmp_path / "broken"))
 
@@ -151,7 +154,7 @@ def test_a_full_disk_is_said_with_numbers_and_training_goes_on(
         if isinstance(event, StepDone) and event.step == 10:
             monkeypatch.setattr(saver_module.shutil, "disk_usage", real)
     warned = [event.message for event in events if isinstance(event, Warned)]
-    assert any("0 MB free" in message and "Training goes on" in message for message in warned)
+    assert any("0 MB free" in message and "Training continues" in message for message in warned)
     assert session.trainer.step == 12
     assert steps(tmp_path / "run/checkpoints")[0].name == "step-0000000012"
     assert not list((tmp_path / "run/checkpoints").glob(".writing*"))
@@ -163,7 +166,7 @@ def test_a_run_does_not_end_well_without_its_last_step(
 ) -> None:
     full_disk(monkeypatch, 5_000)
     session = start(config(text_file, {"steps": 6, "evals": 2, "on_save_error": policy}), tmp_path / "run")
-    with pytest.raises(UserError, match=r"a step takes \d+ MB"):
+    with pytest.raises(UserError, match=r"a checkpoint needs \d+ MB"):
         finished(session)
     assert (session.trainer.step < 6) == (policy == "stop")
     assert not session.folder.verdict_file.exists()
@@ -252,7 +255,7 @@ def test_a_disk_that_fails_after_the_step_is_a_failed_save(
     monkeypatch.setattr(saver_module, broken, failing)
     session = start(config(text_file, {"steps": 6, "evals": 2}), tmp_path / "run")
     warned = [event.message for event in session.run() if isinstance(event, Warned)]
-    assert any("No space left" in message and "Training goes on" in message for message in warned)
+    assert any("No space left" in message and "Training continues" in message for message in warned)
     assert steps(tmp_path / "run/checkpoints")[0].name == "step-0000000006"
     monkeypatch.undo()
     assert verify_run(tmp_path / "run").code == 0
@@ -261,14 +264,14 @@ def test_a_disk_that_fails_after_the_step_is_a_failed_save(
 def test_figures_that_cannot_be_written_do_not_end_a_run(
     text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log, n = metrics_module.JsonLines.log, iter(range(100))
+    log, n = metrics_module.JsonLines.on_event, iter(range(100))
 
     def failing(self: Any, event: Event) -> None:
         if next(n) in (3, 4, 5):
             raise OSError(errno.EIO, "Input/output error")
         log(self, event)
 
-    monkeypatch.setattr(metrics_module.JsonLines, "log", failing)
+    monkeypatch.setattr(metrics_module.JsonLines, "on_event", failing)
     session = start(config(text_file, {"steps": 10}), tmp_path / "run")
     told = [event.message for event in session.run() if isinstance(event, Warned)]
     assert len(told) == 1 and "figures are lost" in told[0] and "Input/output error" in told[0]
@@ -279,7 +282,7 @@ def test_a_sample_that_cannot_be_written_does_not_end_a_run(text_file: Path, tmp
     session = start(config(text_file, {"steps": 4, "sample_tokens": 3}), tmp_path / "run")
     session.folder.samples.write_text("a file where the folder should be")
     told = [event.message for event in session.run() if isinstance(event, Warned)]
-    assert told and all("sample could not be written" in message for message in told)
+    assert told and all("cannot write the sample" in message for message in told)
 
 
 def test_what_ended_before_its_first_step_is_not_called_damaged(text_file: Path, tmp_path: Path) -> None:

@@ -10,9 +10,8 @@ import torch
 from glassgpt.config import RunConfig
 from glassgpt.data import Batch
 from glassgpt.errors import UserError
-from glassgpt.train import Dist
-from glassgpt.train.learner import Learner
-from glassgpt.train.parallel import CHUNK_BYTES, _chunks
+from glassgpt.train import Dist, make_learner
+from glassgpt.train.parallel import BUCKET_BYTES, _buckets
 
 
 def test_alone_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,9 +27,9 @@ def test_alone_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_gradients_travel_in_pieces_of_bounded_size() -> None:
-    small, large = torch.ones(3), torch.ones(CHUNK_BYTES // 4 + 1)
-    chunks = list(_chunks([small, small, large, small, small.double()]))
-    assert [[t.numel() for t in chunk] for chunk in chunks] == [[3, 3], [len(large)], [3], [3]]
+    small, large = torch.ones(3), torch.ones(BUCKET_BYTES // 4 + 1)
+    buckets = list(_buckets([small, small, large, small, small.double()]))
+    assert [[t.numel() for t in bucket] for bucket in buckets] == [[3, 3], [len(large)], [3], [3]]
 
 
 def test_a_share_has_the_sources_of_its_rows() -> None:
@@ -46,15 +45,15 @@ def test_a_share_has_the_sources_of_its_rows() -> None:
 
 def test_a_batch_smaller_than_the_number_of_processes_is_refused() -> None:
     config = RunConfig.model_validate({"model": {"size": "nano"}})
-    learner = Learner(config, 10, Dist(rank=0, world_size=3))
+    learner = make_learner(config, 10, Dist(rank=0, world_size=3))
     rows = torch.zeros(2, 8, dtype=torch.int64)
-    with pytest.raises(UserError, match=r"batch of 2 .* 3 processes.*--batch-size"):
+    with pytest.raises(UserError, match=r"batch of 2 rows.* 3 processes.*`micro_batch_size`"):
         learner.gradient([Batch(rows, rows)])
 
 
 def test_weights_that_drift_apart_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     config = RunConfig.model_validate({"model": {"size": "nano"}})
-    learner, other = (Learner(config, 10, Dist(rank=0, world_size=2)) for _ in range(2))
+    learner, other = (make_learner(config, 10, Dist(rank=0, world_size=2)) for _ in range(2))
     sums: list[list[float]] = []
 
     def largest(_: Dist, *numbers: float) -> list[Any]:

@@ -137,7 +137,7 @@ def test_a_batch_in_parts_is_the_same_batch(
     """On a CPU a large batch is computed part by part; the gradient is that of the whole."""
     gradients, sizes = [], []
     for name, limit in (("whole", 1 << 20), ("parts", 3 * 32)):
-        monkeypatch.setattr(learner, "PART_TOKENS", limit)
+        monkeypatch.setattr(learner, "CHUNK_TOKENS", limit)
         session = start(config(text_file, {"steps": 3, "micro_batch_size": 8}), tmp_path / name)
         trainer = session.trainer
         trainer.learner.objective.register_forward_pre_hook(
@@ -186,7 +186,7 @@ def test_a_gradient_that_is_no_number_stops_the_run_before_it_does_harm(
     before = session.trainer.model.wte.weight.detach().clone()
     with torch.no_grad():
         session.trainer.model.lm_head.weight[0, 0] = math.nan
-    with pytest.raises(UserError, match="lower --lr"):
+    with pytest.raises(UserError, match="Lower `lr`"):
         finished(session)
     assert torch.equal(session.trainer.model.wte.weight, before)
 

@@ -113,7 +113,7 @@ def _findings(read: Chapter) -> Table:
     table.add_column(_("expected"), justify="right")
     table.add_column("")
     for finding in read.findings:
-        style = {"ok": "green", "fail": "red"}.get(finding.verdict, "yellow")
-        mark = Text(f"{MARKS[finding.verdict]} {finding.advice}", style)
+        style = {"ok": "green", "fail": "red"}.get(finding.outcome, "yellow")
+        mark = Text(f"{MARKS[finding.outcome]} {finding.advice}", style)
         table.add_row(Text(finding.name), figure(finding.observed), expectation(finding), mark)
     return table

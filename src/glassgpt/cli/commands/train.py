@@ -48,7 +48,7 @@ def train(
     out
         Folder of the run; by default below runs/, named after the first source.
     config
-        TOML file with tables data, tokenizer, model, optim, train and init_from; options on the command line win.
+        TOML file with the tables data, tokenizer, model, optim, train and init_from; options win over it.
     resume
         Continue this run from its last checkpoint; --steps and --minutes then name its length in all.
     dry_run

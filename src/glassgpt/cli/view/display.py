@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
@@ -72,7 +71,7 @@ class JsonDisplay(Display):
         self._print("begin", run=session.folder.path, config=config, notes=session.notes)
 
     def show(self, event: Event) -> None:
-        self._print(type(event).__name__, **asdict(event))
+        print(json.dumps(event.to_dict(), ensure_ascii=False, default=str), flush=True)
 
     def end(self, session: Session) -> None:
         self._print("verdict", **session.verdict().to_dict())

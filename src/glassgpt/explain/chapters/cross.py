@@ -189,9 +189,9 @@ def _how_it_looks(
 def _cut_findings(what: str, cut_off: Cut, _: Translate) -> tuple[Finding, ...]:
     name = _("{what}: tokens that the memory makes right, share").format(what=what)
     gain = Finding.at_least(name, cut_off.gain, cut_off.limit)
-    if gain.verdict != "ok":  # a model that has learned little may gain little: no theory forbids it
+    if gain.outcome != "ok":  # a model that has learned little may gain little: no theory forbids it
         advice = _("too little to tell from chance here; train it longer")
-        gain = replace(gain, verdict="unclear", advice=advice)
+        gain = replace(gain, outcome="unclear", advice=advice)
     return (
         gain,
         Finding.at_most(

@@ -238,7 +238,7 @@ def _findings(_: Translate, climbs: Sequence[Climb], least: float, V: int) -> tu
     bigram, heads, gpt = climbs[0], climbs[2], climbs[-1]
     behind = max(c.alike for c in climbs[1:]) - bigram.alike
     last = Finding.at_most(_("the GPT: below any table of pairs, nats"), gpt.losses[-1], least)
-    if last.verdict != "ok":  # no theory says how soon
+    if last.outcome != "ok":  # no theory says how soon
         advice = _("only {n} steps in that time: give more with --seconds").format(n=gpt.steps)
         last = Finding(last.name, last.observed, last.expected, "unclear", advice)
     return (
