@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """Text, examples and images to batches."""
+=======
+"""Data: from files to the batches of a training step."""
+>>>>>>> 97da310 (data: files, corpus, examples, batches and datasets import one way; Template, loss_mask, source; readers take DataConfig)
 
 from glassgpt.data.batches import (
     CHAT_SPECIALS,
@@ -8,7 +12,6 @@ from glassgpt.data.batches import (
     SPECIALS,
     Batch,
     ChatTemplate,
-    Encoding,
     ExampleBatches,
     ExampleData,
     ExampleSplit,
@@ -18,6 +21,7 @@ from glassgpt.data.batches import (
     PairTemplate,
     Ragged,
     Split,
+    Template,
     TokenData,
     TrainWindows,
     check_length,
@@ -33,7 +37,16 @@ from glassgpt.data.batches import (
     write_tokens,
 )
 from glassgpt.data.corpus import Corpus, Document, Text, read_corpus
-from glassgpt.data.datasets import ENGLISH, cell_of, kind_of, located_test_dates, make_scenes, multi30k_en_de
+from glassgpt.data.datasets import (
+    BUILT_IN,
+    ENGLISH,
+    cell_of,
+    kind_of,
+    located_test_dates,
+    make_scenes,
+    multi30k_en_de,
+    read_dataset,
+)
 from glassgpt.data.examples import (
     ChatCorpus,
     Conversation,
@@ -48,6 +61,7 @@ from glassgpt.data.files import open_python, open_shakespeare, read_image, write
 from glassgpt.data.intake import fit_examples, read_examples
 
 __all__ = [
+    "BUILT_IN",
     "CHAT_SPECIALS",
     "ENGLISH",
     "EVAL_MASK_FRACTION",
@@ -60,7 +74,6 @@ __all__ = [
     "Conversation",
     "Corpus",
     "Document",
-    "Encoding",
     "Example",
     "ExampleBatches",
     "ExampleCorpus",
@@ -73,6 +86,7 @@ __all__ = [
     "PairTemplate",
     "Ragged",
     "Split",
+    "Template",
     "Text",
     "TokenData",
     "TrainWindows",
@@ -95,6 +109,7 @@ __all__ = [
     "open_tokens",
     "read_chat",
     "read_corpus",
+    "read_dataset",
     "read_examples",
     "read_image",
     "split_by_group",

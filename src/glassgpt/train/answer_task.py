@@ -136,7 +136,7 @@ class AnswerTask(Task):
     def _asked(self, row: int) -> str:
         """What stands before the answer, as text."""
         split = self.data.val
-        return self.tokenizer.decode(split.given[row]) or self.tokenizer.decode(
+        return self.tokenizer.decode(split.source[row]) or self.tokenizer.decode(
             split.text[row][: split.n_prompt[row]]
         )
 

@@ -53,11 +53,11 @@ class ChatTask(Task):
         """Write the conversations as tokens into a run, and count the baselines."""
         template, block_size = ChatTemplate(tokenizer), config.model.block_size
         splits = {"train": corpus.train, "val": corpus.val}
-        data, cutting = write_chat(splits, template, block_size, run.data)
+        data, truncation = write_chat(splits, template, block_size, run.data)
         scores = reply_baselines(_said(data.train, template), _said(data.val, template))
         write_json(run.baselines_file, judge(scores, None).to_dict())
         task = cls(config, tokenizer, data, scores)
-        task.notes = cutting.notes(block_size)
+        task.notes = truncation.notes(block_size)
         return task
 
     @classmethod
@@ -108,5 +108,5 @@ def _said(split: ExampleSplit, template: ChatTemplate) -> list[Utterance]:
 
 
 def _lengths(split: ExampleSplit) -> Lengths:
-    assert split.asked is not None
-    return Lengths(int(split.asked.sum()), split.n_chars, split.n_bytes)
+    assert split.loss_mask is not None
+    return Lengths(int(split.loss_mask.sum()), split.n_chars, split.n_bytes)

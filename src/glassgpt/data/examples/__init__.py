@@ -1,8 +1,8 @@
-"""Examples with an answer, and conversations, from the user's files."""
+"""Examples and conversations from the user's files."""
 
 from glassgpt.data.examples.columns import is_table
 from glassgpt.data.examples.conversations import ChatCorpus, Conversation, Message, is_chat, read_chat
-from glassgpt.data.examples.examples import MIN_EXAMPLES, Example, ExampleCorpus, split_by_group
+from glassgpt.data.examples.examples import MIN_EXAMPLES, Example, ExampleCorpus, split_by_group, too_few
 from glassgpt.data.examples.images import read_captioned
 from glassgpt.data.examples.labeled import has_labels, read_labeled
 from glassgpt.data.examples.pairs import read_pairs
@@ -22,4 +22,5 @@ __all__ = [
     "read_labeled",
     "read_pairs",
     "split_by_group",
+    "too_few",
 ]
