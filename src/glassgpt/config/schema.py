@@ -15,13 +15,8 @@ from glassgpt.config.base import PRESETS, Config, merge, preset
 from glassgpt.config.model import Family, ModelConfig, Size
 from glassgpt.config.renamed import check_renamed
 
-<<<<<<< HEAD
-TASKS = ("dates", "scenes", "scenes-3x3", "multi30k-en-de")
-"""Named datasets with their own preset: model family and settings."""
-=======
 DATASETS = ("dates", "scenes", "scenes-3x3", "multi30k-en-de")
 """Built-in datasets. Naming one as the source selects its family and settings."""
->>>>>>> 97da310 (data: files, corpus, examples, batches and datasets import one way; Template, loss_mask, source; readers take DataConfig)
 
 
 @Parameter(name="*")

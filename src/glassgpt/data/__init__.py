@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """Text, examples and images to batches."""
-=======
-"""Data: from files to the batches of a training step."""
->>>>>>> 97da310 (data: files, corpus, examples, batches and datasets import one way; Template, loss_mask, source; readers take DataConfig)
 
 from glassgpt.data.batches import (
     CHAT_SPECIALS,

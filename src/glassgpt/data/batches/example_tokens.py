@@ -120,7 +120,9 @@ class ExampleBatches:
         order = rng.permutation(len(self.split))
         lengths = (self.split.lengths + rng.integers(ALIKE)) // ALIKE
         if self.split.image is not None:
-            rank = rng.permutation(len(order))  # a random rank per image; there are at most as many as examples
+            rank = rng.permutation(
+                len(order)
+            )  # a random rank per image; there are at most as many as examples
             order = order[np.argsort(rank[self.split.image[order]], kind="stable")]
         order = order[: max(B, len(order) // B * B)]  # the dropped examples are random, not the longest
         pools = [order[i : i + POOL * B] for i in range(0, len(order), POOL * B)]

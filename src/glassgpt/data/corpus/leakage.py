@@ -54,7 +54,7 @@ def find_leakage(train: Text, val: Text) -> Leakage | None:
     for codes in _pieces(train, MIN_PASSAGE):
         hit = _contains(blocks, _aligned(codes))
         if hit.any():
-            # A window contains the first whole block at or after its start; only if that is a hit can it match.
+            # A window contains the first whole block at or after its start, so that block must be a hit.
             first_block = -(-np.arange(len(codes) - MIN_PASSAGE + 1) // BLOCK)
             hashes = _windows(codes, MIN_PASSAGE)[hit[first_block]]
             hashes.sort()  # sorted lookups hit neighboring memory: several times faster

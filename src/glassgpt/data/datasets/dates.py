@@ -1,7 +1,7 @@
 """The dataset `dates`: generated dates in the formats of 16 locales, to be translated to ISO 8601.
 
-The formats come from the CLDR data in Babel, read once per field and locale. This is not a date parser, and it
-knows the Gregorian calendar only.
+The formats come from the CLDR data in Babel, read once per field and locale. This is not a date parser, and
+it knows the Gregorian calendar only.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Written:
 def make_dates(seed: int = 0) -> ExampleCorpus:
     """Make 100,000 training examples (about 1 % repeats), 2,000 each for val and test, in a second.
 
-    The splits share no day: they have 80, 10 and 10 % of the days, the same for each seed. So a test day is new
-    to every model trained on this dataset. The seed decides the form of each day. Within a split, locales
+    The splits share no day: they have 80, 10 and 10 % of the days, the same for each seed. So a test day is
+    new to every model trained on this dataset. The seed decides the form of each day. Within a split, locales
     alternate, and so do the forms of each locale.
 
     Raises UserError if Babel is missing.
@@ -109,7 +109,7 @@ def forms(locale: str) -> tuple[tuple[Style, bool], ...]:
     >>> [style for style, _ in forms("zh")]
     ['full', 'long', 'short', 'yMMMEd', 'yMEd']
     """
-    templates: list[Template] = []
+    patterns: list[Pattern] = []
     distinct: list[tuple[Style, bool]] = []
     for native_digits in (False, True) if locale in NATIVE_DIGITS else (False,):
         for style in STYLES:

@@ -55,7 +55,9 @@ def draw_digits(pictures: np.ndarray, rng: np.random.Generator, augment: bool) -
     n = len(pictures)
     wobble = rng.uniform(-1, 1, (4, n)).astype(np.float32) * augment
     angle, scale, shear, ink = wobble * np.array([[0.1], [0.06], [0.08], [0.1]], np.float32)
-    room = np.maximum(0, (CELL - SIDE * (1 + scale)) / 2)  # (n,), free pixels on each side of a centered digit
+    room = np.maximum(
+        0, (CELL - SIDE * (1 + scale)) / 2
+    )  # (n,), free pixels on each side of a centered digit
     shift_y, shift_x = (rng.uniform(-1, 1, (2, n)).astype(np.float32) * room)[:, :, None, None]
     grid = np.arange(CELL, dtype=np.float32) - (CELL - 1) / 2
     y, x = grid[:, None] - shift_y, grid[None, :] - shift_x  # (n, 12, 1), (n, 1, 12), from the digit's center

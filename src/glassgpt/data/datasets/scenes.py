@@ -19,7 +19,7 @@ from glassgpt.errors import UserError
 EMPTY = -1
 EMPTY_SHARE = 0.1
 COPIED_SHARE = 0.5
-"""Fraction of scenes with the digit of one cell (not its picture) copied to another: pairs become frequent."""
+"""Fraction of scenes with one digit (not its picture) copied to another cell, so pairs are frequent."""
 CHUNK = 4096
 """Digits drawn at once: their coordinates fit into the processor's cache."""
 
@@ -122,10 +122,10 @@ def make_scenes(
     """Make `n_train` training scenes, `n_held_out` each for val and test, and their questions.
 
     images: (N, 1, 12·rows, 12·rows), bright strokes on black. The questions of a scene are adjacent, one of
-    each kind (see `kind_of`). Training scenes have one what-question per cell: it teaches to recognize digits,
-    and finding and counting depend on that. Training digits are augmented and placed at random, held-out
-    digits only placed. The same seed gives the same corpus. Raises UserError for rows other than 2 or 3, and
-    if scikit-learn is missing.
+    each kind (see `kind_of`). Training scenes have one what-question per cell: it teaches to recognize
+    digits, and finding and counting depend on that. Training digits are augmented and placed at random,
+    held-out digits only placed. The same seed gives the same corpus. Raises UserError for rows other than 2
+    or 3, and if scikit-learn is missing.
     """
     if rows not in ENGLISH.places:
         raise UserError(f"{rows} rows of cells: scenes have 2 or 3. Choose one of these.")
@@ -212,8 +212,8 @@ def _count_weights(counts: np.ndarray) -> np.ndarray:
     """Weight the digits of count-questions, so that 0, 1 and 2 are all frequent answers: (n, 10).
 
     Each count that occurs gets one share; the count 2 gets two, since scenes without a pair lack it. Digits
-    with the same count divide its share. So a question does not reveal its answer: scenes with a pair are also
-    asked about digits with a count of 0 or 1.
+    with the same count divide its share. So a question does not reveal its answer: scenes with a pair are
+    also asked about digits with a count of 0 or 1.
     """
     alike = np.stack([(counts == amount).sum(1) for amount in range(counts.max() + 1)], axis=1)
     share = np.where(counts == 2, 2.0, 1.0)

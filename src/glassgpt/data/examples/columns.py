@@ -80,7 +80,9 @@ def _choose(
     if source in names and target in names and source != target:
         return source, target
     unknown = [repr(name) for name in given if name and name not in names]
-    problem = f"no column {unknown[0]}" if unknown else "the names of the columns do not tell source and target"
+    problem = (
+        f"no column {unknown[0]}" if unknown else "the names of the columns do not tell source and target"
+    )
     listed = ", ".join(names[:20])
     raise UserError(f"{table}: {problem}. Set `column` and `target_column` to two of: {listed}.")
 

@@ -110,8 +110,8 @@ def _user_messages(conversation: Conversation) -> str:
 def parse_conversation(value: Any, where: str) -> Conversation:
     """Parse a conversation from a JSON object.
 
-    White space around each message is removed. Raises UserError, with `where`, for an invalid conversation and
-    for one without a reply.
+    White space around each message is removed. Raises UserError, with `where`, for an invalid conversation
+    and for one without a reply.
 
     >>> messages = [{"role": "user", "content": "Hi "}, {"role": "assistant", "content": "Hello!"}]
     >>> [m.content for m in parse_conversation({"messages": messages}, "a.jsonl:1").messages]

@@ -70,8 +70,8 @@ def split_by_group(
 ) -> tuple[list[T], list[T]]:
     """Split examples into train and val; examples of one group share a split.
 
-    A group has the same source or image. Groups go to val in the order of the SHA-256 of their name, so sorted
-    files are split well and the split never changes. Raises UserError if one side would be empty.
+    A group has the same source or image. Groups go to val in the order of the SHA-256 of their name, so
+    sorted files are split well and the split never changes. Raises UserError if one side would be empty.
 
     >>> pairs = [Example("un", "one"), Example("deux", "two"), Example("UN", "one")]
     >>> train, val = split_by_group(pairs, lambda e: e.source, val_fraction=0.5)

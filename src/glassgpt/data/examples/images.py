@@ -26,10 +26,10 @@ TARGET_COLUMNS = ("answer", "caption", "text")
 def read_captioned(data: DataConfig, image_size: int) -> ExampleCorpus:
     """Read the images and texts of one folder. Rows about one image share a split.
 
-    data.sources: the folder. data.column: the column of the questions, which are optional.
-    Images become (N, channels, image_size, image_size), see `read_image`: one channel if all images are gray,
-    else three. Raises UserError, with file and line, for an image that is missing, outside the folder, damaged
-    or too large, and for an empty text. With `skip_invalid` such rows are skipped and counted in a note.
+    data.sources: the folder. data.column: the column of the questions, which are optional. Images become (N,
+    channels, image_size, image_size), see `read_image`: one channel if all images are gray, else three.
+    Raises UserError, with file and line, for an image that is missing, outside the folder, damaged or too
+    large, and for an empty text. With `skip_invalid` such rows are skipped and counted in a note.
     """
     check_pillow()  # without it every row would be invalid
     folder = Path(data.sources[0]).expanduser()
@@ -56,9 +56,7 @@ def read_captioned(data: DataConfig, image_size: int) -> ExampleCorpus:
 def _table(folder: Path) -> Path:
     found = [path for name in CAPTION_FILES if (path := folder / name).is_file()]
     if len(found) > 1:
-        raise UserError(
-            f"{folder}: it has {' and '.join(path.name for path in found)}. Keep one of them."
-        )
+        raise UserError(f"{folder}: it has {' and '.join(path.name for path in found)}. Keep one of them.")
     if not found:
         raise UserError(
             f"{folder}: it has none of {', '.join(CAPTION_FILES)}. Write one like this, with or without "

@@ -26,10 +26,10 @@ UNLABELED = "unsup"
 def read_labeled(data: DataConfig) -> ExampleCorpus:
     """Read texts and their classes, and split them by text.
 
-    Formats: tables with a column named text, review, sentence or content and one named label, class, category,
-    sentiment or target, or by `column` and `target_column`; folders of .txt files, each named like the class of
-    its texts. Raises UserError for the first invalid row unless `skip_invalid`, for fewer than MIN_EXAMPLES
-    texts, and for fewer than 2 or more than MAX_LABELS classes.
+    Formats: tables with a column named text, review, sentence or content and one named label, class,
+    category, sentiment or target, or by `column` and `target_column`; folders of .txt files, each named like
+    the class of its texts. Raises UserError for the first invalid row unless `skip_invalid`, for fewer than
+    MIN_EXAMPLES texts, and for fewer than 2 or more than MAX_LABELS classes.
     """
     found, report = resolve(data.sources), Report(data.skip_invalid)
     if any(map(is_table, found)) or not (texts := _texts_in_folders(found, report)):
@@ -43,8 +43,8 @@ def read_labeled(data: DataConfig) -> ExampleCorpus:
     if len(examples) >= MIN_EXAMPLES and not 2 <= len(counts) <= MAX_LABELS:
         names = ", ".join(repr(label[:40]) for label in list(counts)[:3])
         raise UserError(
-            f"{', '.join(data.sources)}: {len(counts):,} different labels ({names}…) in {len(examples):,} texts; "
-            f"2 to {MAX_LABELS:,} are supported. Set `target_column` to the column of the labels."
+            f"{', '.join(data.sources)}: {len(examples):,} texts have {len(counts):,} different labels "
+            f"({names}…); the range is 2 to {MAX_LABELS:,}. Set `target_column` to the column of the labels."
         )
     for label, count in counts.most_common():
         report.note(f"{len(counts):,} labels", f"{label} {count:,} times")
@@ -58,7 +58,7 @@ def has_labels(path: Path, encoding: str | None = None) -> bool:
 
 
 def _texts_in_folders(found: Sequence[Source], report: Report) -> list[Source]:
-    """Return the .txt files of class folders, without those next to sub-folders (lists, licenses, readmes)."""
+    """Return the .txt files of class folders, without those next to sub-folders (lists, readmes)."""
     texts = [source for source in found if suffix_of(source.name) == ".txt" and not source.explicit]
     folders = {Path(source.name).parent for source in texts}
     above = {higher for folder in folders for higher in folder.parents}

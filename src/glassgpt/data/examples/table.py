@@ -38,8 +38,8 @@ def read_rows(
     """Yield the rows of a csv, tsv or jsonl file: first line number, and fields by column.
 
     The first line of csv and tsv names the columns. In jsonl, numbers, true and false become their JSON text,
-    null becomes empty, and fields with lists or objects are left out. Raises UserError for an unreadable file.
-    Invalid rows go to `report`; without a report the first one raises.
+    null becomes empty, and fields with lists or objects are left out. Raises UserError for an unreadable
+    file. Invalid rows go to `report`; without a report the first one raises.
     """
     report = report or Report()
     for source in resolve([str(path)]):
@@ -49,7 +49,9 @@ def read_rows(
 def rows_of(source: Source, encoding: str | None, report: Report) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows of a resolved source, see `read_rows`."""
     if suffix_of(source.name) not in TABLES:
-        raise UserError(f"{source.name}: its suffix is not that of a table. Give a .csv, .tsv or .jsonl file.")
+        raise UserError(
+            f"{source.name}: its suffix is not that of a table. Give a .csv, .tsv or .jsonl file."
+        )
     with open_text(source, encoding, report) as pieces:
         if suffix_of(source.name) in JSON_LINES:
             yield from _objects(pieces, source.name, report)
@@ -93,7 +95,9 @@ def _objects(pieces: Iterator[str], name: str, report: Report) -> Iterator[tuple
             yield number, {key: text for key, text in texts.items() if text is not None}
         else:
             kind = type(value).__name__
-            report.reject(UserError(f'{name}:{number}: it is {kind}, not an object. Write {{"column": "text"}}.'))
+            report.reject(
+                UserError(f'{name}:{number}: it is {kind}, not an object. Write {{"column": "text"}}.')
+            )
 
 
 def _text(field: Any) -> str | None:

@@ -178,7 +178,7 @@ def check_encoding(stream: BinaryIO, name: str, encoding: str) -> str:
         b"x".decode(encoding, "ignore")  # raises for codecs without text, such as hex
     except (LookupError, UnicodeError) as error:
         raise UserError(
-            f"encoding {encoding!r}: Python does not know it. Use one such as utf-8, utf-16, gb18030, latin-1."
+            f"unknown encoding {encoding!r}. Use a codec of Python: utf-8, utf-16, gb18030, latin-1, …"
         ) from error
     stream.seek(0)
     if b"\0" in stream.read(SAMPLE) and not codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
@@ -196,5 +196,5 @@ def _undecodable(name: str, encoding: str, offset: int) -> UserError:
 def _binary(name: str) -> NotText:
     return NotText(
         f"{name}: this is a binary file, not text. Export it as .txt, .html, .epub or .pdf, "
-        "or set `encoding` to utf-16-le if it is that."
+        "or set `encoding=utf-16-le` if it is that."
     )

@@ -14,7 +14,7 @@ COMMON = {
     "euc_jp": "のにはをたがでてとしれさいるっなんかもこすくら、。ンスルーイトリラクア",
     "cp949": "이다는에의가을지고하은를기도로한어사자서리나인아시대그",
 }
-SINGLE_BYTE = "cp1252 cp1250 cp1251 koi8_r cp1253 cp1254 cp1255 cp1256".split()
+SINGLE_BYTE = ["cp1252", "cp1250", "cp1251", "koi8_r", "cp1253", "cp1254", "cp1255", "cp1256"]
 """Encodings of alphabets. The first one wins a tie."""
 
 

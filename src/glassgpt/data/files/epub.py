@@ -59,7 +59,9 @@ def _xml(book: ZipFile, path: str, name: str) -> ET.Element:
     """Parse a small XML file. ElementTree loads no external entities; expat limits their expansion."""
     try:
         if book.getinfo(path).file_size > MAX_XML:
-            raise UserError(f"{name}: {path} is larger than {MAX_XML:,} bytes. Convert the book to plain text.")
+            raise UserError(
+                f"{name}: {path} is larger than {MAX_XML:,} bytes. Convert the book to plain text."
+            )
         return ET.fromstring(book.read(path))
     except (KeyError, ET.ParseError) as error:
         raise UserError(f"{name}: this is not a valid epub ({error}). Convert it to plain text.") from error

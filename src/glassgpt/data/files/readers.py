@@ -75,7 +75,9 @@ def read_pdf(stream: BinaryIO, name: str) -> Iterator[str]:
             f"{name}: this is not a readable pdf ({error}). Save it again, or as plain text."
         ) from error
     if blank:
-        raise NotText(f"{name}: it has no text and is probably a scan. Run OCR on it first, as with ocrmypdf.")
+        raise NotText(
+            f"{name}: it has no text and is probably a scan. Run OCR on it first, as with ocrmypdf."
+        )
 
 
 def _joined(rows: Iterator[str]) -> Iterator[str]:

@@ -47,8 +47,8 @@ def csv_rows(
     """Yield line number and fields of each row of csv or tsv, including the header.
 
     Rows with more fields than the header go to `on_bad`. With `strict`, so do rows with fewer fields and with
-    unbalanced quotes. If `on_bad` returns, reading continues; after unbalanced quotes it continues at the next
-    line, so one open quote costs one line only.
+    unbalanced quotes. If `on_bad` returns, reading continues; after unbalanced quotes it continues at the
+    next line, so one open quote costs one line only.
 
     >>> list(csv_rows(iter(['a,b\\n"1\\n', '2",3\\n4,5\\n']), "x.csv"))
     [(1, ['a', 'b']), (2, ['1\\n2', '3']), (4, ['4', '5'])]

@@ -23,7 +23,7 @@ def read_json(pieces: Iterator[str], name: str, column: str | None) -> Iterator[
     for piece in pieces:
         if len(whole := whole + piece) > MAX_VALUE:
             raise UserError(
-                f"{name}: the file has more than {MAX_VALUE:,} characters. Write one object per line, as .jsonl."
+                f"{name}: the file has more than {MAX_VALUE:,} characters. Write one object per line instead."
             )
     if whole.strip():
         value = parse_json(whole, name)
@@ -67,7 +67,7 @@ def _record_text(record: Any, column: str | None, where: str) -> str:
         return "\n".join(_message_text(message, where) for message in value)
     if not isinstance(value, str | None):
         raise NotText(
-            f"{where}: the field {wanted!r} is {type(value).__name__}, not text. Set `column` to another field."
+            f"{where}: the field {wanted!r} is {type(value).__name__}, not text. Set `column` to another."
         )
     return value or ""
 
