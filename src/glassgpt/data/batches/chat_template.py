@@ -83,8 +83,8 @@ class ChatTemplate:
         """Raises UserError if the tokenizer lacks the special tokens of a chat."""
         if missing := [name for name in CHAT_SPECIALS if name not in tokenizer.specials]:
             raise UserError(
-                f"the tokenizer has no {' '.join(missing)}: its model was not trained on conversations. "
-                "Train or fine-tune one on a .jsonl file of conversations (`init_from.run` names the base run)."
+                f"the tokenizer has no {' '.join(missing)}: its model was not trained on conversations. Train "
+                "a model on .jsonl conversations, or fine-tune this one (`init_from.run`)."
             )
         self.tokenizer = tokenizer
         names = {role: tokenizer.specials[f"<{role}>"] for role in ("system", "user", "assistant")}
@@ -174,8 +174,8 @@ def write_chat(
         spans = [s for c in conversations for s in template.spans(c.messages, block_size + 1, truncation)]
         if not spans:
             raise UserError(
-                f"the {name} split: no reply fits into the context ({block_size:,} tokens) after its question. "
-                "Raise `block_size`."
+                f"the {name} split: no reply fits into the context ({block_size:,} tokens) after its "
+                "question. Raise `block_size`."
             )
         write_split(_split_of(spans, template), folder / f"{name}.safetensors")
     return open_examples(folder), truncation
