@@ -65,7 +65,7 @@ def pack_examples(run: Run, folder: Path) -> None:
     """The first examples of each split, and the images that they are about."""
     for name, n in KEPT_EXAMPLES.items():
         arrays = load_file(run.data / f"{name}.safetensors")
-        for part in ("given", "text"):
+        for part in ("source", "text"):
             starts = arrays[f"{part}_starts"][: n + 1]
             arrays |= {f"{part}_starts": starts, part: arrays[part][: starts[-1]]}
         arrays["n_prompt"] = arrays["n_prompt"][:n]

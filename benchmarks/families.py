@@ -139,7 +139,7 @@ def run_dates(minutes: float) -> list[Figure]:
         inside = month_tokens(trained.tokenizer, example, month)
         answer = encoding.answer(example)
         tokens = torch.tensor([[*encoding.prompt(example), *answer[:-1]]])
-        layers = cross_weights(trained.model, tokens, torch.tensor([encoding.given(example)]))
+        layers = cross_weights(trained.model, tokens, torch.tensor([encoding.source(example)]))
         for place in (5, 6):  # YYYY-MM-DD: position t of the decoder writes character t of the answer
             n += 1
             for layer, weights in enumerate(layers):

@@ -11,7 +11,6 @@ from glassgpt.data.batches import (
     SPECIALS,
     Batch,
     ChatTemplate,
-    Encoding,
     ExampleBatches,
     ExampleData,
     ExampleSplit,
@@ -21,6 +20,7 @@ from glassgpt.data.batches import (
     PairTemplate,
     Ragged,
     Split,
+    Template,
     TokenData,
     TrainWindows,
     check_length,
@@ -36,7 +36,18 @@ from glassgpt.data.batches import (
     write_tokens,
 )
 from glassgpt.data.corpus import Corpus, Document, Text, read_corpus
-from glassgpt.data.datasets import ENGLISH, cell_of, kind_of, located_test_dates, make_scenes, multi30k_en_de
+from glassgpt.data.datasets import (
+    BUILT_IN,
+    ENGLISH,
+    cell_of,
+    check_dataset,
+    datasets_for,
+    kind_of,
+    located_test_dates,
+    make_scenes,
+    multi30k_en_de,
+    read_dataset,
+)
 from glassgpt.data.examples import (
     MIN_EXAMPLES,
     ChatCorpus,
@@ -45,14 +56,19 @@ from glassgpt.data.examples import (
     ExampleCorpus,
     Message,
     is_chat,
+    is_labeled,
+    read_captioned,
     read_chat,
+    read_labeled,
+    read_pairs,
     split_by_group,
+    too_few,
 )
-from glassgpt.data.files import open_python, open_shakespeare, read_image, write_image
-from glassgpt.data.intake import check_dataset, is_labeled, read_examples
+from glassgpt.data.files import open_python, open_shakespeare, read_image, without_remedy, write_image
 
 __all__ = [
     "BEGIN",
+    "BUILT_IN",
     "CHAT_SPECIALS",
     "END",
     "ENGLISH",
@@ -68,7 +84,6 @@ __all__ = [
     "Conversation",
     "Corpus",
     "Document",
-    "Encoding",
     "Example",
     "ExampleBatches",
     "ExampleCorpus",
@@ -81,12 +96,14 @@ __all__ = [
     "PairTemplate",
     "Ragged",
     "Split",
+    "Template",
     "Text",
     "TokenData",
     "TrainWindows",
     "cell_of",
     "check_dataset",
     "check_length",
+    "datasets_for",
     "eval_batches",
     "eval_mask",
     "eval_rows",
@@ -102,11 +119,16 @@ __all__ = [
     "open_python",
     "open_shakespeare",
     "open_tokens",
+    "read_captioned",
     "read_chat",
     "read_corpus",
-    "read_examples",
+    "read_dataset",
     "read_image",
+    "read_labeled",
+    "read_pairs",
     "split_by_group",
+    "too_few",
+    "without_remedy",
     "write_chat",
     "write_examples",
     "write_image",

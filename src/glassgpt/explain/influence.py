@@ -20,7 +20,7 @@ def held_out(specimen: Demo, n: int, length: int, generator: torch.Generator) ->
     length = min(length, config.block_size, config.window or length)
     if config.family in ("seq2seq", "captioner") or config.labels:
         split = specimen.examples.val
-        rows = split.text if config.family == "captioner" else split.given
+        rows = split.text if config.family == "captioner" else split.source
         length = min(length, int(rows.lengths.max()))
         long = [row for row in range(len(rows)) if len(rows[row]) >= length]
         plain = [row for row in long if specimen.tokenizer.decode(rows[row][:length]).isascii()]

@@ -74,7 +74,7 @@ def translate(
     model can see.
     """
     encoding, room = PairTemplate(tokenizer), model.config.block_size
-    sources = [encoding.given(Example("", text)) if text.strip() else () for text in texts]
+    sources = [encoding.source(Example("", text)) if text.strip() else () for text in texts]
     for line, source in enumerate(sources, 1):
         if len(source) > room:
             raise UserError(
@@ -140,7 +140,7 @@ def classify(
     """
     labels = model.config.labels
     encoding = LabelTemplate(tokenizer, labels, model.config.block_size)
-    given = [encoding.given(Example("", text)) for text in texts]
+    given = [encoding.source(Example("", text)) for text in texts]
     for number, ids in enumerate(given, 1):
         if not ids:
             raise UserError(f"text {number} is empty: it has no class; leave it out")
@@ -198,7 +198,7 @@ def _in_batches(
     for start in range(0, len(rows), POOL):
         given = Ragged.of(rows[start : start + POOL])
         nothing = Ragged.of(() for _ in range(len(given)))
-        split = ExampleSplit(given, nothing, np.zeros(len(given), np.int64), n_chars=0, n_bytes=0)
+        split = ExampleSplit(given, nothing, np.zeros(len(given), np.int64), 0, 0, is_class=True)
         done: dict[int, T] = {}
         for batch in eval_rows(split, max_tokens):
             done.update(zip(batch.tolist(), work(split.batch(batch).tokens), strict=True))

@@ -103,7 +103,7 @@ def _set(
             target = answer(model, tokenizer, image, text).text if target is None else target
             return _with_answer(model, tokenizer, Example(target, question=text), image)
         case Classifier():
-            return Inputs(list(make_template(model.config, tokenizer).given(Example("", text))))
+            return Inputs(list(make_template(model.config, tokenizer).source(Example("", text))))
         case MaskedLM():
             ids = masked_ids(tokenizer, text)
         case _:
@@ -133,7 +133,7 @@ def _with_answer(
     model: Model, tokenizer: Tokenizer, example: Example, image: np.ndarray | None = None
 ) -> Inputs:
     encoding = make_template(model.config, tokenizer)
-    given = list(encoding.given(example))
+    given = list(encoding.source(example))
     prompt = encoding.prompt(example)
     whole = [*prompt, *encoding.answer(example)]
     _check_length(model, len(given), "the text")

@@ -14,15 +14,17 @@ from glassgpt.config import ModelConfig, RunConfig
 from glassgpt.data import (
     MIN_EXAMPLES,
     Batch,
-    Encoding,
     Example,
     ExampleBatches,
     ExampleCorpus,
     ExampleData,
     ExampleSplit,
+    Template,
     check_length,
     eval_rows,
     open_examples,
+    too_few,
+    without_remedy,
     write_examples,
 )
 from glassgpt.diagnose import (
@@ -64,7 +66,7 @@ class AnswerData(TaskData):
 
     @staticmethod
     @abstractmethod
-    def template(config: ModelConfig, tokenizer: Tokenizer) -> Encoding:
+    def template(config: ModelConfig, tokenizer: Tokenizer) -> Template:
         """Return the template that turns an example into token ids."""
 
     @abstractmethod
@@ -151,7 +153,7 @@ class AnswerData(TaskData):
     def question(self, row: int) -> str:
         """Return the input of a validation example as text."""
         split = self.data.val
-        return self.tokenizer.decode(split.given[row]) or self.tokenizer.decode(
+        return self.tokenizer.decode(split.source[row]) or self.tokenizer.decode(
             split.text[row][: split.n_prompt[row]]
         )
 
@@ -183,14 +185,14 @@ def fit(data: type[AnswerData], config: RunConfig, corpus: Any, tokenizer: Token
         except UserError as error:
             if not config.data.skip_invalid:
                 raise
-            skipped.append(str(error))
+            skipped.append(without_remedy(error))
             return False
         return True
 
     train, val = list(filter(fits, corpus.train)), list(filter(fits, corpus.val))
+    notes = [f"{len(skipped):,} examples skipped: {skipped[0]}"] if skipped else []
     if skipped and (len(train) + len(val) < MIN_EXAMPLES or not train or not val):
-        raise UserError(f"{len(train)} and {len(val)} examples are left, which are too few: {skipped[0]}")
-    notes = [f"{len(skipped):,} examples skipped: {skipped[0].split(';')[0]}"] if skipped else []
+        raise too_few(len(train) + len(val), f"remaining examples ({len(val)} for validation)", notes)
     return replace(corpus, train=train, val=val, notes=(*corpus.notes, *notes))
 
 

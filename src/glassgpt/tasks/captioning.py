@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -14,12 +15,15 @@ from glassgpt.data import (
     BEGIN,
     END,
     SEPARATE,
-    Encoding,
     ExampleCorpus,
     ImageTemplate,
-    read_examples,
+    Template,
+    datasets_for,
+    read_captioned,
+    read_dataset,
     write_image,
 )
+from glassgpt.errors import UserError
 from glassgpt.generate import answer
 from glassgpt.models import Captioner, Model
 from glassgpt.tasks.answers import AnswerData, fit
@@ -37,7 +41,7 @@ class CaptioningData(AnswerData):
     asked = "questions"
 
     @staticmethod
-    def template(config: ModelConfig, tokenizer: Tokenizer) -> Encoding:
+    def template(config: ModelConfig, tokenizer: Tokenizer) -> Template:
         return ImageTemplate(tokenizer)
 
     @classmethod
@@ -64,6 +68,18 @@ class CaptioningData(AnswerData):
         return f", {count(len(images))} images" if images is not None else ""
 
 
+def _read(config: RunConfig) -> ExampleCorpus:
+    if (corpus := read_dataset(config)) is not None:
+        return corpus
+    sources = config.data.sources
+    if len(sources) != 1 or not Path(sources[0]).is_dir():
+        raise UserError(
+            f"{' '.join(sources)}: a captioner needs one folder with images and captions.csv or "
+            f"captions.jsonl. Give such a folder, or a dataset: {', '.join(datasets_for('captioner'))}."
+        )
+    return read_captioned(config.data, config.model.image_size)
+
+
 def _facts(resolved: Resolved, corpus: ExampleCorpus) -> Tables:
     """Return the number of image channels."""
     assert corpus.images is not None
@@ -73,7 +89,7 @@ def _facts(resolved: Resolved, corpus: ExampleCorpus) -> Tables:
 TASK = Task(
     name="captioning",
     families=("captioner",),
-    read=read_examples,
+    read=_read,
     data=CaptioningData,
     commands=("ask",),
     ability="answer about images",

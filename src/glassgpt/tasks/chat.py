@@ -117,8 +117,8 @@ def _utterances(split: ExampleSplit, template: ChatTemplate) -> list[Utterance]:
 
 
 def _lengths(split: ExampleSplit) -> Lengths:
-    assert split.asked is not None
-    return Lengths(int(split.asked.sum()), split.n_chars, split.n_bytes)
+    assert split.loss_mask is not None
+    return Lengths(int(split.loss_mask.sum()), split.n_chars, split.n_bytes)
 
 
 def _facts(resolved: Resolved, corpus: Any) -> Tables:

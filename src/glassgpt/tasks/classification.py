@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from glassgpt.config import ModelConfig, Resolved, Tables
-from glassgpt.data import Encoding, ExampleCorpus, LabelTemplate, is_labeled, read_examples
+from glassgpt.data import ExampleCorpus, LabelTemplate, Template, is_labeled, read_labeled
 from glassgpt.diagnose import Accuracy, Score, most_frequent, ngram_classifier
 from glassgpt.generate import classify
 from glassgpt.models import Classifier, Model
@@ -22,7 +22,7 @@ class ClassificationData(AnswerData):
     unit = "nats/class"
 
     @staticmethod
-    def template(config: ModelConfig, tokenizer: Tokenizer) -> Encoding:
+    def template(config: ModelConfig, tokenizer: Tokenizer) -> Template:
         return LabelTemplate(tokenizer, config.labels, config.block_size)
 
     @classmethod
@@ -57,7 +57,7 @@ def _facts(resolved: Resolved, corpus: ExampleCorpus) -> Tables:
 TASK = Task(
     name="classification",
     families=("encoder",),
-    read=read_examples,
+    read=lambda config: read_labeled(config.data),
     data=ClassificationData,
     commands=("classify",),
     ability="tell classes apart",

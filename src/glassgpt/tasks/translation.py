@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from glassgpt.config import ModelConfig
-from glassgpt.data import BEGIN, END, Encoding, PairTemplate, read_examples
+from glassgpt.data import BEGIN, END, PairTemplate, Template, read_dataset, read_pairs
 from glassgpt.diagnose import RARE, bleu, exact_answers
 from glassgpt.generate import translate
 from glassgpt.models import Model, Seq2Seq
@@ -22,7 +22,7 @@ class TranslationData(AnswerData):
     asked = "sources"
 
     @staticmethod
-    def template(config: ModelConfig, tokenizer: Tokenizer) -> Encoding:
+    def template(config: ModelConfig, tokenizer: Tokenizer) -> Template:
         return PairTemplate(tokenizer)
 
     def answers(self, model: Model, rows: Sequence[int]) -> list[str]:
@@ -43,7 +43,7 @@ class TranslationData(AnswerData):
 TASK = Task(
     name="translation",
     families=("seq2seq",),
-    read=read_examples,
+    read=lambda config: read_dataset(config) or read_pairs(config.data),
     data=TranslationData,
     commands=("translate",),
     ability="turn one text into another",

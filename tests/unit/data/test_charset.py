@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from glassgpt.data.files.charset import NotText, as_told, decode, detect, scan
+from glassgpt.data.files.charset import NotText, check_encoding, decode, detect, scan
 from glassgpt.errors import UserError
 
 CHINESE = (
@@ -153,10 +153,10 @@ def test_binary_data_is_refused_with_a_remedy(data: bytes) -> None:
 @pytest.mark.parametrize("name", ["klingon", "hex", "zlib"])
 def test_an_encoding_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(UserError, match=f"unknown encoding '{name}'.*utf-8"):
-        as_told(io.BytesIO(b"text"), "x.txt", name)
+        check_encoding(io.BytesIO(b"text"), "x.txt", name)
 
 
 def test_an_encoding_named_for_a_whole_folder_does_not_make_text_of_its_pictures() -> None:
     with pytest.raises(NotText, match="binary"):
-        as_told(io.BytesIO(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"), "x.png", "latin-1")
-    assert as_told(io.BytesIO("ab".encode("utf-16-le")), "x.txt", "UTF-16LE") == "UTF-16LE"
+        check_encoding(io.BytesIO(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"), "x.png", "latin-1")
+    assert check_encoding(io.BytesIO("ab".encode("utf-16-le")), "x.txt", "UTF-16LE") == "UTF-16LE"

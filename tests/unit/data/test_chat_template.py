@@ -29,21 +29,21 @@ def template() -> ChatTemplate:
 
 
 def predicted(template: ChatTemplate, messages: list[Message], size: int = 99) -> list[str]:
-    """What is predicted of each piece, ends as full stops."""
-    pieces = template.pieces(messages, size, Truncation())
+    """What is predicted of each span, ends as full stops."""
+    spans = template.spans(messages, size, Truncation())
     return [
-        "".join("." if id == END else chr(id) for id, asked in zip(p.ids, p.asked, strict=True) if asked)
-        for p in pieces
+        "".join("." if id == END else chr(id) for id, asked in zip(p.ids, p.loss_mask, strict=True) if asked)
+        for p in spans
     ]
 
 
 def test_only_the_assistant_and_its_end_are_predicted(template: ChatTemplate) -> None:
     messages = [S("s"), U("one"), A("uno"), U("two"), A("dos"), U("three")]
-    (piece,) = template.pieces(messages, 99, Truncation())
-    assert piece.ids[:4] == [SYSTEM, ord("s"), END, USER] and piece.ids[-1] == END
+    (span,) = template.spans(messages, 99, Truncation())
+    assert span.ids[:4] == [SYSTEM, ord("s"), END, USER] and span.ids[-1] == END
     assert predicted(template, messages) == ["uno.dos."]
-    assert template.read(piece.ids) == messages[:-1]  # what nobody replies to is not read either
-    assert template.prompt(messages[:2]) == [*piece.ids[:8], ASSISTANT]
+    assert template.read(span.ids) == messages[:-1]  # what nobody replies to is not read either
+    assert template.prompt(messages[:2]) == [*span.ids[:8], ASSISTANT]
 
 
 @pytest.mark.parametrize("kind", ["char", "byte", "bpe"])
@@ -63,21 +63,21 @@ def test_who_speaks_twice_and_who_begins(template: ChatTemplate) -> None:
 
 def test_long_conversations_are_cut_between_turns(template: ChatTemplate) -> None:
     turns = [message for i in range(4) for message in (U(f"q{i}"), A(f"a{i}"))]  # 8 tokens a turn
-    cutting = Truncation()
-    pieces = list(template.pieces([S("s"), *turns], 19, cutting))  # the system's 3 and two turns
-    assert [template.read(p.ids) for p in pieces] == [[S("s"), *turns[:4]], [S("s"), *turns[4:]]]
-    assert (cutting.n_long, cutting.n_shortened, cutting.n_lost) == (1, 0, 0)
-    assert not Truncation().notes(19) and "19 tokens" in cutting.notes(19)[0]
+    truncation = Truncation()
+    spans = list(template.spans([S("s"), *turns], 19, truncation))  # the system's 3 and two turns
+    assert [template.read(p.ids) for p in spans] == [[S("s"), *turns[:4]], [S("s"), *turns[4:]]]
+    assert (truncation.n_long, truncation.n_shortened, truncation.n_lost) == (1, 0, 0)
+    assert not Truncation().notes(19) and "19 tokens" in truncation.notes(19)[0]
 
 
 def test_turns_that_are_too_long_by_themselves(template: ChatTemplate) -> None:
-    cutting = Truncation()
+    truncation = Truncation()
     messages = [U("q"), A("x" * 30), U("y" * 30), A("lost"), U("q"), A("kept")]
-    pieces = list(template.pieces(messages, 12, cutting))
-    assert [len(p) for p in pieces] == [12, 9] and all(any(p.asked) for p in pieces)
-    assert pieces[0].ids[-1] == ord("x"), "it must not learn to end where it was cut"
-    assert (cutting.n_long, cutting.n_shortened, cutting.n_lost) == (1, 1, 1)
-    assert "1 replies" in cutting.notes(11)[0]
+    spans = list(template.spans(messages, 12, truncation))
+    assert [len(p) for p in spans] == [12, 9] and all(any(p.loss_mask) for p in spans)
+    assert spans[0].ids[-1] == ord("x"), "it must not learn to end where it was cut"
+    assert (truncation.n_long, truncation.n_shortened, truncation.n_lost) == (1, 1, 1)
+    assert "1 replies" in truncation.notes(11)[0]
 
 
 def test_batches_hold_targets_where_they_are_asked(template: ChatTemplate, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_batches_hold_targets_where_they_are_asked(template: ChatTemplate, tmp_p
         assert set(targets[:begins]) == {IGNORE}
         words = [t for t in targets[begins:] if t != IGNORE]
         assert words == [ord("a")] * (len(words) - 1) + [END]
-    assert data.train.asked is not None and data.train.asked.dtype == np.bool_
+    assert data.train.loss_mask is not None and data.train.loss_mask.dtype == np.bool_
 
 
 def test_refusals(template: ChatTemplate, tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_the_month_is_where_it_is_said_to_be(corpus: ExampleCorpus) -> None:
 def test_names_standing_alone_come_from_their_own_locale(monkeypatch: pytest.MonkeyPatch) -> None:
     babel.dates.format_date(DAY, "LLLL", "zh")  # after which Babel 2.18 writes Japanese LLLL in Chinese
     monkeypatch.setattr(babel.dates, "tokenize_pattern", lambda _: [("field", ("L", 4)), ("chars", "!")])
-    ((_, _, months),), end = module._template.__wrapped__("ja", "long", False)
+    ((_, _, months),), end = module._pattern.__wrapped__("ja", "long", False)
     assert (months[3], end) == ("3月", "!")
 
 
@@ -144,7 +144,7 @@ def test_refusals_name_the_limit() -> None:
 
 
 def test_without_babel_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    module._template.cache_clear()
+    module._pattern.cache_clear()
     monkeypatch.setitem(sys.modules, "babel", None)
     with pytest.raises(UserError, match=r"babel is not installed: pip install 'glassgpt\[data\]'"):
         written_date(DAY, "de", "long")

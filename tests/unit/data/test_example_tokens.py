@@ -53,7 +53,7 @@ def lengths_only(lengths: np.ndarray) -> ExampleSplit:
     """Row i is its own number, as many times as it is long, as a class of its own."""
     n = len(lengths)
     given = Ragged.of([[i] * length for i, length in enumerate(lengths.tolist())])
-    return ExampleSplit(given, Ragged.of([[0]] * n), np.zeros(n, np.int64), n, n)
+    return ExampleSplit(given, Ragged.of([[0]] * n), np.zeros(n, np.int64), n, n, is_class=True)
 
 
 def test_a_pair_asks_for_the_translation_and_its_end(tmp_path: Path) -> None:
@@ -83,7 +83,8 @@ def test_questions_about_one_image_share_a_batch_that_looks_at_it_once() -> None
     split = lengths_only(np.random.default_rng(0).integers(1, 9, n))
     image = np.random.default_rng(1).permutation(np.repeat(np.arange(n // per_image), per_image))
     images = np.zeros((n // per_image, 1, 4, 4), np.uint8)
-    split = replace(split, n_prompt=np.ones(n, np.int64), text=split.given, image=image, images=images)
+    n_prompt = np.ones(n, np.int64)
+    split = replace(split, n_prompt=n_prompt, text=split.source, image=image, images=images, is_class=False)
     batches = ExampleBatches(split, seed=3)
     for index in range(5):
         batch = batches.batch(index, 12)

@@ -5,11 +5,13 @@ import struct
 import sys
 import zlib
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from glassgpt.config import DataConfig
 from glassgpt.data.examples import images
 from glassgpt.data.examples.examples import ExampleCorpus
 from glassgpt.data.examples.images import read_captioned
@@ -20,8 +22,9 @@ RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 
 def read(folder: Path, **given: object) -> ExampleCorpus:
-    defaults = dict(image_column=None, column=None, target_column=None, skip_invalid=False, val_fraction=0.2)
-    return read_captioned(folder, **{"image_size": 8, **defaults, **given})  # pyright: ignore[reportArgumentType]
+    image_size = cast(int, given.pop("image_size", 8))
+    data = DataConfig.model_validate({"sources": (str(folder),), "val_fraction": 0.2, **given})
+    return read_captioned(data, image_size)
 
 
 def gallery(folder: Path, n: int = 24, mode: str = "RGB") -> list[str]:

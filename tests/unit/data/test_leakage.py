@@ -62,7 +62,7 @@ def test_passages_are_counted_and_the_longest_is_quoted() -> None:
     )
     assert found and found.n_passages == 2
     assert found.excerpt.startswith("The longest ")
-    assert "2 passages of 200 characters or more stand in both splits, 36." in str(found)
+    assert "2 passages of 200 characters or more occur in both splits, 36." in str(found)
 
 
 def test_repetitive_text_is_linear_work() -> None:

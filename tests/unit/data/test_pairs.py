@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from glassgpt.config import DataConfig
+from glassgpt.data.examples import labeled, pairs
 from glassgpt.data.examples.examples import Example, ExampleCorpus
-from glassgpt.data.examples.labeled import has_labels, read_labeled
-from glassgpt.data.examples.pairs import read_pairs
-from glassgpt.data.examples.table import Report, read_rows
+from glassgpt.data.examples.labeled import has_labels
+from glassgpt.data.examples.table import read_rows
+from glassgpt.data.files import Report
 from glassgpt.errors import UserError
 
 PAIRS = [(f"the house number {i}", f"das Haus Nummer {i}, „schön“") for i in range(40)]
@@ -30,6 +32,14 @@ def table(header: str, rows: list[tuple[str, str]], delimiter: str = "\t") -> st
 
 def everything(corpus: ExampleCorpus) -> set[tuple[str, str]]:
     return {(example.source, example.target) for example in (*corpus.train, *corpus.val)}
+
+
+def read_pairs(sources: list[str], **given: object) -> ExampleCorpus:
+    return pairs.read_pairs(DataConfig.model_validate({"sources": tuple(sources), **given}))
+
+
+def read_labeled(sources: list[str], **given: object) -> ExampleCorpus:
+    return labeled.read_labeled(DataConfig.model_validate({"sources": tuple(sources), **given}))
 
 
 def rows_in(

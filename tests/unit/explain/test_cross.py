@@ -81,7 +81,7 @@ def test_month_digits_look_at_the_month() -> None:
     for example, month in examples:
         tokens = torch.tensor([[*encoding.prompt(example), *encoding.answer(example)[:-1]]])
         with torch.no_grad(), record(model, "blocks.*.cross_attn.weights") as seen:
-            model(tokens, memory=model.encode(torch.tensor([encoding.given(example)])))
+            model(tokens, memory=model.encode(torch.tensor([encoding.source(example)])))
         place = torch.stack(list(seen.values()))[:, 0, :, 5:7].argmax(-1)  # (L, H, 2)
         hits += ((place >= month.start) & (place < month.stop)).sum(-1)
     assert hits.max() / (2 * len(examples)) >= 0.9

@@ -40,7 +40,7 @@ def test_right_answers_are_counted_as_decoding_counts_them(dates: Run) -> None:
     model, tokenizer = dates.model(), dates.tokenizer()
     n = 60
     val = open_examples(dates.data).val
-    sources = [tokenizer.decode(val.given[i]) for i in range(n)]
+    sources = [tokenizer.decode(val.source[i]) for i in range(n)]
     right = [tokenizer.decode(val.text[i][1:-1]) for i in range(n)]
     with edit(model, {"blocks.0.cross_attn.heads": zero_heads(0, 1, 2, 3)}):
         figures = held_out_figures(dates, model, tokenizer, n)()

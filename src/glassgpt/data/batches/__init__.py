@@ -1,9 +1,8 @@
-"""Token ids and the batches made from them."""
+"""Token ids on disk, and the batches cut from them."""
 
 from glassgpt.data.batches.batch import IGNORE, Batch
 from glassgpt.data.batches.chat_template import CHAT_SPECIALS, ChatTemplate, write_chat
 from glassgpt.data.batches.example_tokens import (
-    Encoding,
     ExampleBatches,
     ExampleData,
     ExampleSplit,
@@ -22,6 +21,7 @@ from glassgpt.data.batches.templates import (
     ImageTemplate,
     LabelTemplate,
     PairTemplate,
+    Template,
     check_length,
     make_template,
 )
@@ -39,7 +39,6 @@ __all__ = [
     "SPECIALS",
     "Batch",
     "ChatTemplate",
-    "Encoding",
     "ExampleBatches",
     "ExampleData",
     "ExampleSplit",
@@ -49,6 +48,7 @@ __all__ = [
     "PairTemplate",
     "Ragged",
     "Split",
+    "Template",
     "TokenData",
     "TrainWindows",
     "check_length",

@@ -1,4 +1,4 @@
-"""What a training step is fed: the same type for every family."""
+"""The input of a training step: one type for every family."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 
 IGNORE = -100
-"""Target of a position that is not predicted; the default of torch's cross-entropy."""
+"""Target of a position without a prediction; the default `ignore_index` of torch's cross-entropy."""
 
 
 class Batch(NamedTuple):
-    """Tokens, what to predict from them, and what to look at meanwhile.
+    """Tokens, targets, and the source of cross-attention.
 
-    tokens: (B, T) int64, PAD where there is none. targets: int64, what the model's logits are held against,
-    or IGNORE: (B, T) next or hidden tokens, (B, 1) classes. source: None, (B, S) tokens, or images
-    (N, channels, H, W) of uint8. source_of: (B,), which of N sources each row is about; without it row i is
-    about source i.
+    tokens: (B, T) int64, padded with PAD.
+    targets: int64, with IGNORE for no prediction: (B, T) next or masked tokens, (B, 1) classes.
+    source: None, (B, S) tokens, or images (N, channels, H, W) of uint8.
+    source_of: (B,), the index of each row's source among N. None: row i belongs to source i.
     """
 
     tokens: Tensor
@@ -26,7 +26,7 @@ class Batch(NamedTuple):
     source_of: Tensor | None = None
 
     def rows(self, rows: slice) -> Batch:
-        """Some of the rows, with the sources that they are about."""
+        """Return some rows, with their sources."""
         source, source_of = self.source, self.source_of
         if source is not None and source_of is not None:
             used, source_of = source_of[rows].unique(return_inverse=True)
@@ -36,7 +36,7 @@ class Batch(NamedTuple):
         return Batch(self.tokens[rows], self.targets[rows], source, source_of)
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on a device; from pinned memory without waiting."""
+        """Copy the batch to a device; to a GPU from pinned memory, without waiting."""
 
         def moved(t: Tensor) -> Tensor:
             return t.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else t.to(device)

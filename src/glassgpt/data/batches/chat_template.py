@@ -1,8 +1,7 @@
-"""How a conversation becomes tokens: the one place that training, measuring and chatting agree on.
+"""Chat template: conversations to token ids, shared by training, evaluation and chat.
 
-A message is the token of its role, its words, and `<end>`. Of these the assistant's words and their `<end>`
-are predicted; all else is only read. No text encodes to these tokens, so nobody can write a turn of
-somebody else's.
+A message is the token of its role, its content, and `<end>`. Only the assistant's content and its `<end>`
+are predicted. No text encodes to these special tokens, so a user cannot forge a turn of another role.
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
 
-from glassgpt.data.batches.example_tokens import ExampleData, open_examples
+from glassgpt.data.batches.example_tokens import ExampleData, ExampleSplit, open_examples, write_split
 from glassgpt.data.batches.ragged import Ragged
 from glassgpt.data.examples import Conversation, Message
 from glassgpt.errors import UserError
@@ -22,53 +20,54 @@ from glassgpt.tokenizers import Tokenizer
 
 END_OF_TURN = "<end>"
 CHAT_SPECIALS = ("<system>", "<user>", "<assistant>", END_OF_TURN)
-"""The extra tokens of a tokenizer whose model chats."""
+"""Special tokens of a chat tokenizer."""
 
 
 @dataclass
 class Truncation:
-    """What became of conversations that are longer than the model can see."""
+    """Counts of conversations and turns that did not fit into the context."""
 
     n_long: int = 0
-    """Conversations that were continued in a window of their own."""
+    """Conversations split over several spans."""
     n_shortened: int = 0
-    """Turns of which the end of the reply was left out."""
+    """Turns whose reply lost its end."""
     n_lost: int = 0
-    """Turns that were left out: what comes before the reply fills the window."""
+    """Turns left out because the text before the reply fills the context."""
 
     def notes(self, block_size: int) -> tuple[str, ...]:
-        """What the user should hear.
+        """Return the note for the user, if any.
 
-        >>> Truncation(n_long=2, n_lost=1).notes(64)[0][:58]
-        '2 conversations are longer than the 64 tokens that the mod'
+        >>> Truncation(n_long=2, n_lost=1).notes(64)[0][:59]
+        '2 conversations are longer than the context (64 tokens): sp'
         """
         if not (self.n_long or self.n_shortened or self.n_lost):
             return ()
-        said = [
-            f"{self.n_long:,} conversations are longer than the {block_size:,} tokens that the model sees at "
-            "once: cut between turns, the system message repeated",
-            f"of {self.n_shortened:,} replies the end was left out" if self.n_shortened else "",
-            f"{self.n_lost:,} replies were left out, their questions being too long" if self.n_lost else "",
+        counts = [
+            f"{self.n_long:,} conversations are longer than the context ({block_size:,} tokens): split "
+            "between turns, the system message repeated",
+            f"{self.n_shortened:,} replies lost their end" if self.n_shortened else "",
+            f"{self.n_lost:,} replies left out because their questions are too long" if self.n_lost else "",
         ]
-        return ("; ".join(filter(None, said)) + ". A larger --block-size keeps more together",)
+        return ("; ".join(filter(None, counts)) + ". Raise `block_size` to keep more together.",)
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Tokens that are learned together, and which of them are predicted."""
+class Span:
+    """Consecutive tokens of one conversation, and their loss mask."""
 
     ids: list[int]
-    asked: list[bool]
+    loss_mask: list[bool]
+    """True for a predicted token."""
 
-    def __add__(self, other: Piece) -> Piece:
-        return Piece(self.ids + other.ids, self.asked + other.asked)
+    def __add__(self, other: Span) -> Span:
+        return Span(self.ids + other.ids, self.loss_mask + other.loss_mask)
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def cut(self, size: int) -> Piece:
-        """Its first `size` tokens."""
-        return Piece(self.ids[:size], self.asked[:size])
+    def cut(self, size: int) -> Span:
+        """Return the first `size` tokens."""
+        return Span(self.ids[:size], self.loss_mask[:size])
 
 
 class ChatTemplate:
@@ -81,33 +80,33 @@ class ChatTemplate:
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        """Raises UserError for a tokenizer without the tokens of a conversation."""
+        """Raises UserError if the tokenizer lacks the special tokens of a chat."""
         if missing := [name for name in CHAT_SPECIALS if name not in tokenizer.specials]:
             raise UserError(
-                f"this tokenizer has no {' '.join(missing)}: its model has not learned from conversations; "
-                "train one that does (`glassgpt train chat.jsonl`, with --from RUN on top of this one)"
+                f"the tokenizer has no {' '.join(missing)}: its model did not learn conversations. Train "
+                "a model on .jsonl conversations, or fine-tune this one (`init_from.run`)."
             )
         self.tokenizer = tokenizer
         names = {role: tokenizer.specials[f"<{role}>"] for role in ("system", "user", "assistant")}
         self.opening = names
         self.end = tokenizer.specials[END_OF_TURN]
 
-    def message(self, message: Message) -> Piece:
-        """One message. Of the assistant's, all but the first token are predicted."""
+    def message(self, message: Message) -> Span:
+        """Encode one message. All but the first token of an assistant's message are predicted."""
         ids = [self.opening[message.role], *self.tokenizer.encode(message.content), self.end]
-        return Piece(ids, [False] + [message.role == "assistant"] * (len(ids) - 1))
+        return Span(ids, [False] + [message.role == "assistant"] * (len(ids) - 1))
 
     def prompt(self, messages: Iterable[Message]) -> list[int]:
-        """All messages, and the token after which the assistant speaks."""
-        said = [id for message in messages for id in self.message(message).ids]
-        return [*said, self.opening["assistant"]]
+        """Encode all messages and open the assistant's next turn."""
+        ids = [id for message in messages for id in self.message(message).ids]
+        return [*ids, self.opening["assistant"]]
 
-    def pieces(self, messages: Sequence[Message], size: int, cutting: Truncation) -> Iterator[Piece]:
-        """A conversation in pieces of at most `size` tokens, each with something to predict.
+    def spans(self, messages: Sequence[Message], size: int, truncation: Truncation) -> Iterator[Span]:
+        """Split a conversation into spans of at most `size` tokens, each with predicted tokens.
 
-        It is cut between turns (what the user says, and the reply); each piece begins with the system
-        message, if there is one. A turn that is longer by itself loses the end of its reply, or, where its
-        question leaves no room for one, is left out. What comes after the last reply predicts nothing.
+        It is split between turns; a turn is a user's message and its reply. Each span repeats the system
+        message. A turn longer than `size` loses the end of its reply; without room for a reply it is left
+        out. Messages after the last reply are dropped. `truncation` counts all of this.
         """
         head, turns = self._turns(messages)
         whole = head
@@ -116,34 +115,35 @@ class ChatTemplate:
                 yield whole
                 whole = head
             whole = whole + turn
-            if len(whole) > size:  # by itself
+            if len(whole) > size:  # this turn alone is too long
                 cut = whole.cut(size)
                 whole = head
-                if any(cut.asked):
-                    cutting.n_shortened += 1
+                if any(cut.loss_mask):
+                    truncation.n_shortened += 1
                     yield cut
                 else:
-                    cutting.n_lost += 1
+                    truncation.n_lost += 1
         if len(whole) > len(head):
             yield whole
-        cutting.n_long += len(head) + sum(map(len, turns)) > size
+        if len(head) + sum(map(len, turns)) > size:
+            truncation.n_long += 1
 
-    def _turns(self, messages: Sequence[Message]) -> tuple[Piece, list[Piece]]:
-        """The system message, and what the user says up to and with the reply to it."""
-        head, turns, before = Piece([], []), [], ""
+    def _turns(self, messages: Sequence[Message]) -> tuple[Span, list[Span]]:
+        """Return the system message, and each user's message with the reply to it."""
+        head, turns, before = Span([], []), [], ""
         for message in messages:
-            piece = self.message(message)
+            span = self.message(message)
             if message.role == "system":
-                head = piece
+                head = span
             elif turns and (message.role == "assistant" or before == "user"):
-                turns[-1] += piece
+                turns[-1] += span
             else:
-                turns.append(piece)
+                turns.append(span)
             before = message.role
-        return head, [turn for turn in turns if any(turn.asked)]
+        return head, [turn for turn in turns if any(turn.loss_mask)]
 
     def read(self, ids: Iterable[int]) -> list[Message]:
-        """The messages in some tokens; of one that is cut short, its beginning.
+        """Decode token ids to messages. The last message may be incomplete.
 
         >>> from glassgpt.tokenizers import train_tokenizer
         >>> template = ChatTemplate(train_tokenizer("byte", "", specials=CHAT_SPECIALS))
@@ -157,45 +157,42 @@ class ChatTemplate:
                 found.append((roles[id], []))
             elif id != self.end:
                 found[-1][1].append(id)
-        return [Message(role, self.tokenizer.decode(said)) for role, said in found]
+        return [Message(role, self.tokenizer.decode(content)) for role, content in found]
 
 
 def write_chat(
     splits: dict[str, Sequence[Conversation]], template: ChatTemplate, block_size: int, folder: Path
 ) -> tuple[ExampleData, Truncation]:
-    """Encode `train` and `val` into `folder` and open them; and what had to be cut.
+    """Encode `train` and `val` into `folder` and open them; also count what was cut.
 
-    Raises UserError where of a split nothing fits into the block.
+    Raises UserError if no reply of a split fits into `block_size`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    cutting = Truncation()
+    truncation = Truncation()
     for name, conversations in splits.items():
-        # One token more than the model sees: the last one is only predicted.
-        pieces = [p for c in conversations for p in template.pieces(c.messages, block_size + 1, cutting)]
-        if not pieces:
+        # One token more than the context: the last one is a target only.
+        spans = [s for c in conversations for s in template.spans(c.messages, block_size + 1, truncation)]
+        if not spans:
             raise UserError(
-                f"no reply of the {name} split fits into the {block_size:,} tokens that the model sees, with "
-                "what comes before it; raise --block-size"
+                f"the {name} split: no reply fits into the context ({block_size:,} tokens) after its "
+                "question. Raise `block_size`."
             )
-        save_file(_arrays(pieces, template), folder / f"{name}.safetensors")
-    return open_examples(folder), cutting
+        write_split(_split_of(spans, template), folder / f"{name}.safetensors")
+    return open_examples(folder), truncation
 
 
-def _arrays(pieces: Sequence[Piece], template: ChatTemplate) -> dict[str, np.ndarray]:
-    text, nothing = Ragged.of(piece.ids for piece in pieces), Ragged.of(() for _ in pieces)
-    asked = np.concatenate([np.array(piece.asked) for piece in pieces])
+def _split_of(spans: Sequence[Span], template: ChatTemplate) -> ExampleSplit:
     n_chars = n_bytes = 0
-    for piece in pieces:  # what is predicted; the end of a turn counts as one
-        said = np.array(piece.ids)[piece.asked]
-        n_ends = int((said == template.end).sum())
-        n_chars += len(template.tokenizer.decode(said)) + n_ends
-        n_bytes += len(template.tokenizer.token_bytes(said)) + n_ends
-    return {
-        "given": nothing.ids,
-        "given_starts": nothing.starts,
-        "text": text.ids,
-        "text_starts": text.starts,
-        "n_prompt": np.zeros(len(pieces), np.int64),
-        "n_chars_bytes": np.array([n_chars, n_bytes]),
-        "asked": asked,
-    }
+    for span in spans:  # predicted tokens only; an `<end>` counts as one character
+        predicted = np.array(span.ids)[span.loss_mask]
+        n_ends = int((predicted == template.end).sum())
+        n_chars += len(template.tokenizer.decode(predicted)) + n_ends
+        n_bytes += len(template.tokenizer.token_bytes(predicted)) + n_ends
+    return ExampleSplit(
+        source=Ragged.of(() for _ in spans),
+        text=Ragged.of(span.ids for span in spans),
+        n_prompt=np.zeros(len(spans), np.int64),
+        n_chars=n_chars,
+        n_bytes=n_bytes,
+        loss_mask=np.concatenate([np.array(span.loss_mask) for span in spans]),
+    )

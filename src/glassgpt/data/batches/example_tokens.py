@@ -1,111 +1,106 @@
-"""Examples as token ids and pixels: one safetensors file a split, from which batches are cut.
+"""Examples as token ids and pixels: one safetensors file per split, and the batches cut from it.
 
-A batch is a pure function of (seed, number), as windows of running text are. Examples of similar length
-share a batch, so that little of it is padding.
+A batch is a pure function of (seed, index), as windows of running text are. Examples of similar length
+share a batch, so little of it is padding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from glassgpt.atomic_write import replacing
 from glassgpt.data.batches.batch import IGNORE, Batch
 from glassgpt.data.batches.ragged import Ragged
+from glassgpt.data.batches.templates import Template
 from glassgpt.data.examples import Example
 from glassgpt.errors import UserError
 from glassgpt.nn import PAD
 
 POOL = 64
-"""Batches whose examples are sorted by length together: little padding, and still a random order."""
+"""Number of batches whose examples are sorted by length together. Their order stays random."""
 ALIKE = 8
-"""Lengths that differ by fewer tokens are one: what is as short as that would be sorted by its kind."""
-
-
-class Encoding(Protocol):
-    """How the parts of an example become ids; each family has its own."""
-
-    def given(self, example: Example) -> Sequence[int]:
-        """What an encoder reads; nothing where it is an image."""
-        ...
-
-    def prompt(self, example: Example) -> Sequence[int]:
-        """What a decoder is told before it writes; nothing where the answer is a class."""
-        ...
-
-    def answer(self, example: Example) -> Sequence[int]:
-        """What is to be predicted: the tokens that a decoder writes, or the number of a class."""
-        ...
+"""Lengths within so many tokens count as equal. Exact sorting would group short examples by their kind."""
+FORMER_KEYS = {"given": "source", "given_starts": "source_starts", "asked": "loss_mask"}
+"""Names of arrays in files written before 0.1.0, and today's names."""
 
 
 @dataclass(frozen=True)
 class ExampleSplit:
-    """One split: what is given, and a text that begins with a prompt and goes on with the answer."""
+    """One split of examples: sources, and texts made of a prompt and an answer."""
 
-    given: Ragged
+    source: Ragged
+    """Token ids that the encoder reads; empty rows for images and for a decoder-only model."""
     text: Ragged
+    """Token ids of prompt and answer, or one class id per example."""
     n_prompt: np.ndarray
-    """(n_examples,): tokens of the prompt. 0: the text is not written, but is the number of a class."""
+    """(n_examples,): number of tokens of each prompt."""
     n_chars: int
-    """Characters of all answers, an end and a class counting as one: what the loss is divided by."""
+    """Characters of all answers, an `<eos>` and a class counting as one. The loss is divided by it."""
     n_bytes: int
+    """UTF-8 bytes of all answers, counted in the same way."""
     image: np.ndarray | None = None
-    """(n_examples,): which of the images each example is about."""
+    """(n_examples,): index into `images`."""
     images: np.ndarray | None = None
     """(N, channels, H, W) of uint8."""
-    asked: np.ndarray | None = None
-    """(number of ids of `text`,) of bool: which tokens are predicted, where that is no single answer."""
+    loss_mask: np.ndarray | None = None
+    """(number of ids of `text`,) of bool: True for a predicted token. None: all after the prompt are."""
+    is_class: bool = False
+    """True if each row of `text` is one class id."""
 
     def __len__(self) -> int:
         return len(self.text)
 
     @property
     def lengths(self) -> np.ndarray:
-        """Tokens of each example in all: (n_examples,)."""
-        return self.given.lengths + self.text.lengths
+        """Number of tokens of each example, source and text: (n_examples,)."""
+        return self.source.lengths + self.text.lengths
 
     def batch(self, rows: np.ndarray) -> Batch:
-        """These examples as a batch."""
-        if self.asked is not None:
-            return self._parts(rows, self.asked)
-        given = torch.from_numpy(self.given.matrix(rows, PAD))  # (B, S)
+        """Return the batch of these examples."""
+        if self.is_class:
+            return self._class_batch(rows)
         text = torch.from_numpy(self.text.matrix(rows, PAD))  # (B, T + 1)
-        n_prompt = torch.from_numpy(self.n_prompt[rows])[:, None]  # (B, 1)
-        if not n_prompt.any():
-            return Batch(given, text)
-        targets = text[:, 1:]
-        asked = (targets != PAD) & (torch.arange(1, text.shape[1]) >= n_prompt)
-        tokens, targets = text[:, :-1].contiguous(), targets.where(asked, IGNORE)
+        predicted = self._predicted(rows, text)
+        tokens, targets = text[:, :-1].contiguous(), text[:, 1:].where(predicted, IGNORE)  # (B, T) each
+        if self.loss_mask is not None:
+            return Batch(tokens, targets)
         if self.images is None or self.image is None:
-            return Batch(tokens, targets, given)
+            return Batch(tokens, targets, torch.from_numpy(self.source.matrix(rows, PAD)))  # source: (B, S)
         used, source_of = np.unique(self.image[rows], return_inverse=True)
         return Batch(tokens, targets, torch.from_numpy(self.images[used]), torch.from_numpy(source_of))
 
-    def _parts(self, rows: np.ndarray, asked: np.ndarray) -> Batch:
-        """Texts of which some parts are predicted, such as conversations."""
-        text = torch.from_numpy(self.text.matrix(rows, PAD))  # (B, T + 1)
-        wanted = torch.from_numpy(Ragged(asked, self.text.starts).matrix(rows, 0)).bool()  # (B, T + 1)
-        return Batch(text[:, :-1].contiguous(), text[:, 1:].where(wanted[:, 1:], IGNORE))
+    def _class_batch(self, rows: np.ndarray) -> Batch:
+        source = torch.from_numpy(self.source.matrix(rows, PAD))  # (B, S)
+        return Batch(source, torch.from_numpy(self.text.matrix(rows, PAD)))  # targets: (B, 1)
+
+    def _predicted(self, rows: np.ndarray, text: torch.Tensor) -> torch.Tensor:
+        """Return True for each target that is predicted: (B, T), from text of (B, T + 1)."""
+        if self.loss_mask is not None:
+            mask = Ragged(self.loss_mask, self.text.starts).matrix(rows, 0)  # (B, T + 1)
+            return torch.from_numpy(mask).bool()[:, 1:]
+        n_prompt = torch.from_numpy(self.n_prompt[rows])[:, None]  # (B, 1)
+        return (text[:, 1:] != PAD) & (torch.arange(1, text.shape[1]) >= n_prompt)
 
 
 @dataclass(frozen=True)
 class ExampleData:
-    """The two splits of a run."""
+    """The training and validation splits of a run."""
 
     train: ExampleSplit
     val: ExampleSplit
 
 
 class ExampleBatches:
-    """Shuffled batches of examples of similar length; each example at most once an epoch.
+    """Shuffled batches of examples of similar length; each example at most once per epoch.
 
-    Examples about one image share a batch instead, which then has to look at the image only once.
+    Examples about one image share a batch instead, so the encoder reads the image only once.
     """
 
     def __init__(self, split: ExampleSplit, seed: int) -> None:
@@ -114,7 +109,7 @@ class ExampleBatches:
         self._batches: list[np.ndarray] = []
 
     def batch(self, index: int, B: int) -> Batch:
-        """Batch number `index` of B examples, fewer where there are not as many."""
+        """Return batch number `index` of B examples, fewer if the split has fewer."""
         epoch, place = divmod(index, max(1, len(self.split) // B))
         if self._key != (epoch, B):
             self._key, self._batches = (epoch, B), self._shuffle(epoch, B)
@@ -125,9 +120,11 @@ class ExampleBatches:
         order = rng.permutation(len(self.split))
         lengths = (self.split.lengths + rng.integers(ALIKE)) // ALIKE
         if self.split.image is not None:
-            rank = rng.permutation(len(order))  # of the images, which are not more than the examples
+            rank = rng.permutation(
+                len(order)
+            )  # a random rank per image; there are at most as many as examples
             order = order[np.argsort(rank[self.split.image[order]], kind="stable")]
-        order = order[: max(B, len(order) // B * B)]  # who sits out an epoch is decided by lot, not by length
+        order = order[: max(B, len(order) // B * B)]  # the dropped examples are random, not the longest
         pools = [order[i : i + POOL * B] for i in range(0, len(order), POOL * B)]
         if self.split.image is None:
             pools = [pool[np.argsort(lengths[pool], kind="stable")] for pool in pools]
@@ -139,18 +136,18 @@ class ExampleBatches:
 
 
 def eval_rows(split: ExampleSplit, max_tokens: int, n_patch: int = 0) -> Iterator[np.ndarray]:
-    """Every example once, the shortest first, in batches of at most so many tokens, padding included.
+    """Yield every example once, shortest first, in batches of at most `max_tokens` padded tokens.
 
-    n_patch: what the image of each takes besides.
+    n_patch: tokens that the image of each example adds.
     """
-    given, text = split.given.lengths, split.text.lengths
+    source, text = split.source.lengths, split.text.lengths
     rows: list[int] = []
     widest = [0, 0]
-    for row in np.argsort(given + text, kind="stable").tolist():
-        wider = [max(widest[0], int(given[row])), max(widest[1], int(text[row]))]
+    for row in np.argsort(source + text, kind="stable").tolist():
+        wider = [max(widest[0], int(source[row])), max(widest[1], int(text[row]))]
         if rows and (len(rows) + 1) * (sum(wider) + n_patch) > max_tokens:
             yield np.array(rows)
-            rows, wider = [], [int(given[row]), int(text[row])]
+            rows, wider = [], [int(source[row]), int(text[row])]
         rows.append(row)
         widest = wider
     if rows:
@@ -158,56 +155,81 @@ def eval_rows(split: ExampleSplit, max_tokens: int, n_patch: int = 0) -> Iterato
 
 
 def write_examples(
-    splits: dict[str, Sequence[Example]], encoding: Encoding, images: np.ndarray | None, folder: Path
+    splits: dict[str, Sequence[Example]], template: Template, images: np.ndarray | None, folder: Path
 ) -> ExampleData:
-    """Encode `train` and `val` into `folder`, each with the images that it is about, and open them."""
+    """Encode `train` and `val` into `folder`, with their images, and open them."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, examples in splits.items():
-        save_file(_arrays(examples, encoding, images), folder / f"{name}.safetensors")
+        write_split(_encode(examples, template, images), folder / f"{name}.safetensors")
     return open_examples(folder)
 
 
 def open_examples(folder: Path) -> ExampleData:
-    """The splits that `write_examples` left in `folder`."""
+    """Open the splits written by `write_examples` or `write_chat`.
+
+    Raises UserError if a file is missing or damaged.
+    """
     try:
-        return ExampleData(*(_split(load_file(folder / f"{name}.safetensors")) for name in ("train", "val")))
+        return ExampleData(*(_read_split(folder / f"{name}.safetensors") for name in ("train", "val")))
     except (OSError, KeyError, ValueError, SafetensorError) as error:
-        raise UserError(f"{folder}: its examples cannot be read ({error}); train anew") from error
+        raise UserError(f"{folder}: cannot read the examples ({error}). Train a new run.") from error
 
 
-def _arrays(
-    examples: Sequence[Example], encoding: Encoding, images: np.ndarray | None
-) -> dict[str, np.ndarray]:
-    prompts = [encoding.prompt(example) for example in examples]
-    given = Ragged.of(encoding.given(example) for example in examples)
-    text = Ragged.of([*prompt, *encoding.answer(e)] for prompt, e in zip(prompts, examples, strict=True))
-    n_chars = n_bytes = len(examples)
-    if any(prompts):  # what is written, and its end; a class counts as one
+def _encode(examples: Sequence[Example], template: Template, images: np.ndarray | None) -> ExampleSplit:
+    prompts = [template.prompt(example) for example in examples]
+    texts = ([*prompt, *template.answer(e)] for prompt, e in zip(prompts, examples, strict=True))
+    is_class = not any(prompts)
+    n_chars = n_bytes = len(examples)  # an `<eos>` or a class counts as one
+    if not is_class:
         n_chars += sum(len(example.target) for example in examples)
         n_bytes += sum(len(example.target.encode("utf-8", "replace")) for example in examples)
+    split = ExampleSplit(
+        Ragged.of(template.source(example) for example in examples),
+        Ragged.of(texts),
+        np.array([len(prompt) for prompt in prompts]),
+        n_chars,
+        n_bytes,
+        is_class=is_class,
+    )
+    if images is None:
+        return split
+    used, image = np.unique([example.image for example in examples], return_inverse=True)
+    return replace(split, image=image, images=images[used])
+
+
+def write_split(split: ExampleSplit, path: Path) -> None:
+    """Write one split as safetensors. A file at `path` is replaced."""
     arrays = {
-        "given": given.ids,
-        "given_starts": given.starts,
-        "text": text.ids,
-        "text_starts": text.starts,
-        "n_prompt": np.array([len(prompt) for prompt in prompts]),
-        "n_chars_bytes": np.array([n_chars, n_bytes]),
+        "source": split.source.ids,
+        "source_starts": split.source.starts,
+        "text": split.text.ids,
+        "text_starts": split.text.starts,
+        "n_prompt": split.n_prompt,
+        "n_chars_bytes": np.array([split.n_chars, split.n_bytes]),
+        "is_class": np.array([split.is_class]),
     }
-    if images is not None:
-        used, image = np.unique([example.image for example in examples], return_inverse=True)
-        arrays |= {"image": image, "images": images[used]}
-    return arrays
+    optional = {"image": split.image, "images": split.images, "loss_mask": split.loss_mask}
+    arrays |= {name: array for name, array in optional.items() if array is not None}
+    with replacing(path) as temporary:
+        save_file(arrays, temporary)
 
 
-def _split(arrays: dict[str, np.ndarray]) -> ExampleSplit:
+def _read_split(path: Path) -> ExampleSplit:
+    arrays = {FORMER_KEYS.get(name, name): array for name, array in load_file(path).items()}
+    loss_mask = arrays.get("loss_mask")
+    if "is_class" in arrays:
+        is_class = bool(arrays["is_class"][0])
+    else:  # a former file: only the examples of a classifier have neither prompts nor a loss mask
+        is_class = loss_mask is None and not arrays["n_prompt"].any()
     n_chars, n_bytes = arrays["n_chars_bytes"].tolist()
     return ExampleSplit(
-        Ragged(arrays["given"], arrays["given_starts"]),
+        Ragged(arrays["source"], arrays["source_starts"]),
         Ragged(arrays["text"], arrays["text_starts"]),
         arrays["n_prompt"],
         n_chars,
         n_bytes,
         arrays.get("image"),
         arrays.get("images"),
-        arrays.get("asked"),
+        loss_mask,
+        is_class,
     )

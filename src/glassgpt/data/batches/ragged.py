@@ -1,4 +1,4 @@
-"""Rows of different lengths in one flat array, and the padded matrices made of some of them."""
+"""Rows of different lengths in one flat array, and padded matrices of some rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Ragged:
-    """Row i is `ids[starts[i] : starts[i + 1]]`.
+    """Rows of different lengths; row i is `ids[starts[i] : starts[i + 1]]`.
 
     >>> rows = Ragged.of([[1, 2, 3], [], [4]])
     >>> len(rows), rows.lengths.tolist(), rows[2].tolist()
@@ -20,11 +20,11 @@ class Ragged:
 
     ids: np.ndarray
     starts: np.ndarray
-    """(n_rows + 1,), rising from 0 to the number of ids."""
+    """(n_rows + 1,), from 0 to the number of ids."""
 
     @classmethod
     def of(cls, rows: Iterable[Sequence[int]]) -> Self:
-        """Rows of token ids, in the smallest of the usual types."""
+        """Join rows of token ids, as uint16 if they fit, else as int32."""
         arrays = [np.asarray(row, np.int64) for row in rows]
         ids = np.concatenate(arrays) if arrays else np.zeros(0, np.int64)
         starts = np.cumsum([0, *map(len, arrays)])
@@ -42,14 +42,14 @@ class Ragged:
         return np.diff(self.starts)
 
     def matrix(self, rows: np.ndarray, fill: int) -> np.ndarray:
-        """Some rows side by side, (len(rows), longest), int64, filled up at their ends.
+        """Return some rows as a matrix padded with `fill`: (len(rows), longest), int64.
 
         >>> Ragged.of([[1, 2, 3], [], [4]]).matrix(np.array([2, 0]), fill=-1).tolist()
         [[4, -1, -1], [1, 2, 3]]
         """
         lengths = self.lengths[rows]
         column = np.arange(lengths.max(initial=0))
-        real = column < lengths[:, None]
+        real = column < lengths[:, None]  # (len(rows), longest)
         matrix = np.full(real.shape, fill, np.int64)
         matrix[real] = self.ids[(self.starts[rows][:, None] + column)[real]]
         return matrix

@@ -1,74 +1,102 @@
-"""How each family turns an example into ids: the one place that training, measuring and using agree on."""
+"""Templates from examples to token ids, shared by training, evaluation and inference.
+
+Each family has one template. Conversations have their own, see chat_template.py.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from glassgpt.config import ModelConfig
-from glassgpt.data.batches.example_tokens import Encoding
 from glassgpt.data.examples import Example
 from glassgpt.errors import UserError
 from glassgpt.tokenizers import Tokenizer
 
 BEGIN, SEPARATE, END, MASK = "<bos>", "<sep>", "<eos>", "<mask>"
 SPECIALS = {"encoder": (MASK,), "seq2seq": (BEGIN, END), "captioner": (BEGIN, SEPARATE, END)}
-"""The extra tokens that a family's tokenizer has; those that only write on need none."""
+"""Special tokens by family. A family without an entry needs none."""
+
+
+class Template(Protocol):
+    """The token ids of one example, in three parts."""
+
+    def source(self, example: Example) -> Sequence[int]:
+        """Return the input of the encoder; empty if the input is an image."""
+        ...
+
+    def prompt(self, example: Example) -> Sequence[int]:
+        """Return the start of the decoder's input; empty for a classifier."""
+        ...
+
+    def answer(self, example: Example) -> Sequence[int]:
+        """Return the ids to predict: the target tokens, or one class id."""
+        ...
 
 
 class PairTemplate:
-    """seq2seq reads the source; its decoder begins with `<bos>` and ends with `<eos>`."""
+    """Seq2seq: the encoder reads the source; the decoder continues `<bos>` up to `<eos>`."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self.begin, self.end = (tokenizer.specials[name] for name in (BEGIN, END))
 
-    def given(self, example: Example) -> Sequence[int]:
+    def source(self, example: Example) -> Sequence[int]:
+        """Encode the source text."""
         return self.tokenizer.encode(example.source)
 
     def prompt(self, example: Example) -> Sequence[int]:
+        """Return `<bos>`."""
         return [self.begin]
 
     def answer(self, example: Example) -> Sequence[int]:
+        """Encode the target text, with `<eos>`."""
         return [*self.tokenizer.encode(example.target), self.end]
 
 
 class ImageTemplate:
-    """captioner is given an image; its decoder begins with the question and goes on with the answer."""
+    """Captioner: the encoder reads an image; the decoder continues the question with the answer."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self.begin, self.separate, self.end = (tokenizer.specials[name] for name in (BEGIN, SEPARATE, END))
 
-    def given(self, example: Example) -> Sequence[int]:
+    def source(self, example: Example) -> Sequence[int]:
+        """Return no ids: the source is an image."""
         return ()
 
     def prompt(self, example: Example) -> Sequence[int]:
+        """Encode the question between `<bos>` and `<sep>`."""
         return [self.begin, *self.tokenizer.encode(example.question), self.separate]
 
     def answer(self, example: Example) -> Sequence[int]:
+        """Encode the target text, with `<eos>`."""
         return [*self.tokenizer.encode(example.target), self.end]
 
 
 class LabelTemplate:
-    """A classifier reads the beginning of a text, as much as it can see, and names its class."""
+    """Classifier: the encoder reads the first `block_size` tokens and predicts one class id."""
 
     def __init__(self, tokenizer: Tokenizer, labels: Sequence[str], block_size: int) -> None:
         self.tokenizer, self.block_size = tokenizer, block_size
         self.number = {label: i for i, label in enumerate(labels)}
 
-    def given(self, example: Example) -> Sequence[int]:
-        # A token is at most a few dozen bytes long: what lies far beyond the block is not worth encoding.
+    def source(self, example: Example) -> Sequence[int]:
+        """Encode the text and keep its first `block_size` tokens."""
+        # A token has at most a few dozen bytes, so characters far beyond the block need no encoding.
         return self.tokenizer.encode(example.source[: 100 * self.block_size])[: self.block_size]
 
     def prompt(self, example: Example) -> Sequence[int]:
+        """Return no ids: a classifier has no decoder."""
         return ()
 
     def answer(self, example: Example) -> Sequence[int]:
+        """Return the class id."""
         return [self.number[example.target]]
 
 
-def make_template(config: ModelConfig, tokenizer: Tokenizer) -> Encoding:
-    """The encoding of a family whose data are examples."""
+def make_template(config: ModelConfig, tokenizer: Tokenizer) -> Template:
+    """Return the template of a model that learns from examples."""
     match config.family:
         case "seq2seq":
             return PairTemplate(tokenizer)
@@ -78,18 +106,19 @@ def make_template(config: ModelConfig, tokenizer: Tokenizer) -> Encoding:
             return LabelTemplate(tokenizer, config.labels, config.block_size)
 
 
-def check_length(config: ModelConfig, encoding: Encoding, example: Example) -> None:
-    """Raise UserError where an example is longer than the model can see."""
+def check_length(config: ModelConfig, template: Template, example: Example) -> None:
+    """Raise UserError if an example is empty or longer than `block_size` tokens."""
     sides = {
-        "the source": len(encoding.given(example)),
-        "the target": len(encoding.prompt(example)) + len(encoding.answer(example)) - 1,
+        "the source": len(template.source(example)),
+        "the target": len(template.prompt(example)) + len(template.answer(example)) - 1,
     }
     for side, length in sides.items():
         if length > config.block_size:
             raise UserError(
-                f"{example.where or side}: {side} has {length:,} tokens and the model sees "
-                f"{config.block_size:,}; raise --block-size, shorten it, or leave such examples out with "
-                "--skip-invalid"
+                f"{example.where or 'an example'}: {side} has {length:,} tokens, but `block_size` is "
+                f"{config.block_size:,}. Raise `block_size`, shorten the text, or set `skip_invalid`."
             )
     if example.image < 0 and not sides["the source"]:
-        raise UserError(f"{example.where or 'an example'}: the source is empty")
+        raise UserError(
+            f"{example.where or 'an example'}: the source is empty. Add a text, or remove the example."
+        )

@@ -1,6 +1,6 @@
-"""Token ids on disk: what training reads. One file a split, memory-mapped, so that its size never matters.
+"""Token ids of running text on disk: one memory-mapped file per split, of any size.
 
-The tokenizers are lossless, so these files are the run's own copy of its text, too.
+Tokenizers are lossless, so these files are also the run's copy of its text.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-from glassgpt.data.corpus import Corpus, Text
+from glassgpt.atomic_write import replacing
+from glassgpt.data.corpus import Corpus
 from glassgpt.errors import UserError
 from glassgpt.tokenizers import Tokenizer
 
 IN_MEMORY_BYTES = 1 << 28
-"""Smaller files are read once: random access to memory is faster than to a map."""
+"""Files up to this size are read into RAM: random access is faster than to a memory map."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """One split as ids, with the lengths that losses are divided by."""
+    """Token ids of one split, with the lengths that losses are divided by."""
 
     ids: np.ndarray
     n_chars: int
@@ -34,40 +35,40 @@ class Split:
 
 @dataclass(frozen=True)
 class TokenData:
-    """The two splits of a run."""
+    """The training and validation splits of a run."""
 
     train: Split
     val: Split
 
 
 def write_tokens(corpus: Corpus, tokenizer: Tokenizer, folder: Path) -> TokenData:
-    """Encode both splits into `folder` (train.bin, val.bin, manifest.json) and open them."""
+    """Encode both splits into `folder` (train.bin, val.bin, manifest.json) and open them.
+
+    The manifest is written last: a folder with one is complete.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     splits = {}
     for name, text in (("train", corpus.train), ("val", corpus.val)):
         dtype, n_tokens = _write_ids(folder / f"{name}.bin", text.chunks(), tokenizer)
-        splits[name] = {"n_tokens": n_tokens, **_lengths(text), "dtype": dtype}
+        splits[name] = {"n_tokens": n_tokens, **text.lengths(), "dtype": dtype}
     manifest = {**corpus.manifest(), "tokens": splits}
-    (folder / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=1), "utf-8")
+    with replacing(folder / "manifest.json") as temporary:
+        temporary.write_text(json.dumps(manifest, ensure_ascii=False, indent=1), "utf-8")
     return open_tokens(folder)
 
 
 def open_tokens(folder: Path) -> TokenData:
-    """The splits that `write_tokens` left in `folder`."""
+    """Open the splits written by `write_tokens`. Raises UserError if one is missing or damaged."""
     try:
         splits = json.loads((folder / "manifest.json").read_text("utf-8"))["tokens"]
         return TokenData(*(_open_split(folder / f"{name}.bin", splits[name]) for name in ("train", "val")))
     except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"{folder}: its tokens cannot be read ({error}); train anew") from error
-
-
-def _lengths(text: Text) -> dict[str, int]:
-    return {"n_chars": text.n_chars, "n_bytes": text.n_bytes}
+        raise UserError(f"{folder}: cannot read the tokens ({error}). Train a new run.") from error
 
 
 def _write_ids(path: Path, chunks: Iterable[str], tokenizer: Tokenizer) -> tuple[str, int]:
     n_tokens, dtype = 0, np.dtype(np.uint8)
-    with path.open("wb") as file:
+    with replacing(path) as temporary, temporary.open("wb") as file:
         for chunk in chunks:
             ids = tokenizer.encode_array(chunk)
             file.write(ids.tobytes())

@@ -1,7 +1,7 @@
-"""Batches of running text as a pure function of (seed, step): there is no loader whose state could be lost.
+"""Batches of running text as a pure function of (seed, step), without a stateful loader.
 
-Training draws non-overlapping windows in a shuffled order, anew in each epoch and from a shifted start;
-evaluation walks the validation split from end to end, each token predicted exactly once.
+Training draws non-overlapping windows in shuffled order; each epoch has a new order and a new offset.
+Evaluation walks the validation split from end to end and predicts each token exactly once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class TrainWindows:
         self._epoch, self._starts = -1, np.zeros(0, np.int64)
 
     def batch(self, index: int, B: int) -> Batch:
-        """Batch number `index` of B sequences."""
+        """Return batch number `index` of B sequences."""
         places = np.arange(index * B, (index + 1) * B)
         starts = np.array([self._start(place) for place in places.tolist()])  # (B,)
         rows = self.ids[starts[:, None] + np.arange(self.T + 1)]  # (B, T + 1)
@@ -39,15 +39,16 @@ class TrainWindows:
 
     def _shuffle(self, epoch: int) -> np.ndarray:
         rng = np.random.default_rng((self.seed, epoch))
-        room = len(self.ids) - 1 - self.per_epoch * self.T  # where the first window may begin
+        room = len(self.ids) - 1 - self.per_epoch * self.T  # largest offset of the first window
         offset = rng.integers(0, min(self.T, room) + 1)
         return offset + self.T * rng.permutation(self.per_epoch)
 
 
 def eval_batches(data: TokenData, block_size: int, B: int) -> Iterator[Batch]:
-    """The whole validation split in windows that do not overlap; the token before it opens the first one.
+    """Yield the whole validation split in windows without overlap.
 
-    Each of its tokens is a target once, so that the sum of the losses is the cost of the split.
+    The first window begins with the last training token. Each validation token is a target exactly once, so
+    the sum of the losses is the cost of the split.
     """
     val = data.val.ids
     for start in range(0, len(val), B * block_size):
@@ -58,4 +59,4 @@ def eval_batches(data: TokenData, block_size: int, B: int) -> Iterator[Batch]:
         tokens = np.pad(tokens, (0, padding))
         targets = np.pad(targets, (0, padding), constant_values=IGNORE)
         T = min(block_size, len(tokens))
-        yield Batch(torch.from_numpy(tokens).view(-1, T), torch.from_numpy(targets).view(-1, T))
+        yield Batch(torch.from_numpy(tokens).view(-1, T), torch.from_numpy(targets).view(-1, T))  # (B, T)

@@ -1,14 +1,11 @@
-"""What a corpus is: text to learn from, text held out to measure on, and a record of where they came from.
+"""Corpora of running text: a training split, a validation split, and a record of their sources.
 
-The formats are in readers.py, what a name or path means in sources.py; this file joins, splits and reports.
+This file joins documents, splits them and reports. readers.py reads formats, sources.py finds files.
 """
 
 from __future__ import annotations
 
 import hashlib
-import lzma
-import zipfile
-import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,34 +16,43 @@ from glassgpt.config import DataConfig
 from glassgpt.data.corpus.leakage import find_leakage
 from glassgpt.data.corpus.spool import Spool
 from glassgpt.data.corpus.text import Document, Text
-from glassgpt.data.files import NotText, Source, read, resolve, unpack
+from glassgpt.data.files import (
+    NotText,
+    Source,
+    detection_note,
+    read,
+    refuse_damage,
+    resolve,
+    shorten,
+    unpack,
+)
 from glassgpt.errors import UserError
 
 __all__ = ["MAX_VAL_CHARS", "MIN_CHARS", "Corpus", "Document", "Text", "read_corpus"]
 
 MIN_CHARS = 1_000
-"""Shorter text can't be split and measured: a tenth of it would be a sentence."""
+"""Shorter texts cannot be split: their validation split would be a sentence."""
 MIN_VAL_CHARS = 100
 MAX_VAL_CHARS = 2_000_000
-"""The whole validation split is measured each time. A larger one costs time and narrows the error bar by
-nothing that matters: over so many characters it is a few thousandths of a nat at most."""
-UNREMARKABLE = frozenset({"utf-8", "utf-8-sig", "pdf", "epub"})
-DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
+"""Limit of the validation split, since each evaluation reads all of it. At this size the error bar of the
+loss is at most a few thousandths of a nat; a larger split costs time and gains nothing."""
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Text to learn from and, at its end, text held out to measure on. Newlines are `\\n` throughout."""
+    """A training split and a validation split of one text. All newlines are `\\n`."""
 
     train: Text
     val: Text
     documents: tuple[Document, ...]
     notes: tuple[str, ...] = field(default=())
-    """What the user should hear: an encoding that isn't UTF-8, skipped files, passages in both splits."""
+    """Notes for the user: guessed encodings, skipped files, passages in both splits."""
 
     @classmethod
     def from_text(cls, text: str, val_fraction: float = 0.1) -> Corpus:
-        """A corpus of one string, of any length that leaves a character on either side.
+        """Make a corpus of one string. Each split must get at least one character.
+
+        Raises UserError for an empty text.
 
         >>> corpus = Corpus.from_text("to be or not to be, ", val_fraction=0.25)
         >>> corpus.train.read(), corpus.val.read()
@@ -56,7 +62,7 @@ class Corpus:
         with Spool() as spool:
             n_chars = spool.add([text])
             if not n_chars:
-                raise UserError("the text is empty; give some to learn from")
+                raise UserError("the text is empty. Give a text to train on.")
             document = Document("text", "utf-8", n_chars, len(data), hashlib.sha256(data).hexdigest())
             return _split(spool, val_fraction, [document], [])
 
@@ -65,27 +71,27 @@ class Corpus:
         return self.train.chunks()
 
     def manifest(self) -> dict[str, Any]:
-        """All of it as JSON holds it, with the SHA-256 of the whole text as it lies on disk."""
+        """Return documents, lengths, notes and the SHA-256 of the whole text, as JSON values."""
         digest = hashlib.sha256()
         for text in (self.train, self.val):
             for piece in text.raw_chunks():
                 digest.update(piece)
         return {
             "documents": [asdict(document) for document in self.documents],
-            "train": {"n_chars": self.train.n_chars, "n_bytes": self.train.n_bytes},
-            "val": {"n_chars": self.val.n_chars, "n_bytes": self.val.n_bytes},
+            "train": self.train.lengths(),
+            "val": self.val.lengths(),
             "sha256": digest.hexdigest(),
             "notes": list(self.notes),
         }
 
 
 def read_corpus(config: DataConfig, folder: Path | None = None) -> Corpus:
-    """Read everything that `config.sources` names into one UTF-8 file, joined by blank lines, and split it.
+    """Read all `config.sources` into one UTF-8 file, joined by blank lines, and split it.
 
-    The file lies in `folder`, or in a temporary one that goes when the last of its texts does. Memory is
-    bounded, whatever the size. Raises UserError for what can't be read, and below MIN_CHARS characters.
+    The file lies in `folder`; by default in a temporary folder, removed with the last text in it. RAM use is
+    bounded for any size. Raises UserError for an unreadable source and for fewer than MIN_CHARS characters.
     """
-    sources = resolve(config.sources)  # before the spool exists, which may lie in one of the folders
+    sources = resolve(config.sources)  # before the spool exists: it may lie in one of these folders
     documents: list[Document] = []
     skipped: list[str] = []
     with Spool(folder) as spool:
@@ -101,15 +107,12 @@ def read_corpus(config: DataConfig, folder: Path | None = None) -> Corpus:
 
 
 def _read_document(source: Source, config: DataConfig, spool: Spool) -> Document:
-    try:
-        with source.open() as stream:
-            reading = read(stream, source.name, config)
-            n_chars = spool.add(reading.pieces)
-    except DAMAGED as error:
-        raise UserError(f"{source.name} is damaged ({error}); fetch or pack it again") from error
+    with refuse_damage(source.name), source.open() as stream:
+        document = read(stream, source.name, config)
+        n_chars = spool.add(document.pieces)
     if not n_chars:
-        raise NotText(f"{source.name} is empty or holds nothing but white space; give a file with text in it")
-    return Document(source.name, reading.encoding, n_chars, reading.n_bytes, reading.sha256)
+        raise NotText(f"{source.name}: it is empty or only white space. Give a file with text.")
+    return Document(source.name, document.encoding, n_chars, document.n_bytes, document.sha256)
 
 
 def _split(spool: Spool, val_fraction: float, documents: Sequence[Document], notes: Iterable[str]) -> Corpus:
@@ -122,17 +125,18 @@ def _split(spool: Spool, val_fraction: float, documents: Sequence[Document], not
 def _check_length(config: DataConfig, n_chars: int, skipped: Sequence[str]) -> None:
     if not n_chars:
         reasons = "\n  ".join(skipped[:5])
-        raise UserError(f"no text in {', '.join(config.sources)}\n  {reasons}".rstrip())
+        where = ", ".join(config.sources)
+        raise UserError(f"{where}: no text found. Give at least one file with text.\n  {reasons}".rstrip())
     if n_chars < MIN_CHARS:
         raise UserError(
-            f"{', '.join(config.sources)}: {n_chars:,} characters are too few to learn from and measure on; "
-            f"at least {MIN_CHARS:,} are needed. Add more text"
+            f"{', '.join(config.sources)}: {n_chars:,} characters are too few to train and validate on; the "
+            f"minimum is {MIN_CHARS:,}. Add more text."
         )
     n_val = n_chars - int(n_chars * (1 - config.val_fraction))
     if n_val < MIN_VAL_CHARS:
         raise UserError(
-            f"a validation split of {n_val} characters measures nothing; at least {MIN_VAL_CHARS} are "
-            f"needed. Raise --val-fraction ({config.val_fraction}) or add text"
+            f"the validation split has {n_val} characters; the minimum is {MIN_VAL_CHARS}. Raise "
+            f"`val_fraction` ({config.val_fraction}), or add text."
         )
 
 
@@ -140,16 +144,11 @@ def _notes(config: DataConfig, documents: Sequence[Document], skipped: Sequence[
     notes = []
     names = defaultdict(list)
     for document in documents:
-        if not config.encoding and document.encoding not in UNREMARKABLE:
-            names[document.encoding].append(document.name)
-    for encoding, found in names.items():
-        notes.append(f"read as {encoding} (detected; --encoding says otherwise): {_some(found)}")
+        if not config.encoding and (note := detection_note(document.encoding)):
+            names[note].append(document.name)
+    for note, found in names.items():
+        notes.append(f"{note}: {shorten(found, separator=', ')}")
     if skipped:
         files = "1 file" if len(skipped) == 1 else f"{len(skipped):,} files"
-        notes.append(f"{files} skipped: {_some(skipped, '; ')}")
+        notes.append(f"{files} skipped: {shorten(skipped)}")
     return notes
-
-
-def _some(items: Sequence[str], separator: str = ", ") -> str:
-    shown = separator.join(items[:3])
-    return f"{shown}{separator}and {len(items) - 3:,} more" if len(items) > 3 else shown

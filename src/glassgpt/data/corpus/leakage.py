@@ -1,7 +1,7 @@
-"""Passages that stand both in the text to learn from and in the text held out: they make a model look better.
+"""Leakage: passages that occur in both splits and lower the validation loss.
 
-Exact: any run of 200 characters or more that occurs in both is found, at any offset, whatever the size.
-It finds copies, not paraphrases, and nothing shorter.
+The search is exact: it finds every shared passage of 200 characters or more, at any offset and size.
+It finds copies only, no paraphrases and nothing shorter.
 """
 
 from __future__ import annotations
@@ -21,29 +21,31 @@ PIECE = 1 << 18
 
 @dataclass(frozen=True)
 class Leakage:
-    """What both splits hold: how many passages of the validation text, their share of it, one to look at."""
+    """Passages of the validation text that also occur in the training text."""
 
     n_passages: int
     share: float
+    """Fraction of the validation characters."""
     excerpt: str
+    """Start of the longest passage."""
 
     def __str__(self) -> str:
         count = "a passage" if self.n_passages == 1 else f"{self.n_passages:,} passages"
-        verb = "stands" if self.n_passages == 1 else "stand"
+        verb = "occurs" if self.n_passages == 1 else "occur"
         return (
             f"{count} of {MIN_PASSAGE} characters or more {verb} in both splits, "
-            f"{self.share:.1%} of the validation text: its loss will look better than it is. "
+            f"{self.share:.1%} of the validation text: the validation loss will look better than it is. "
             f"The longest begins: {self.excerpt!r}"
         )
 
 
 def find_leakage(train: Text, val: Text) -> Leakage | None:
-    """Look for passages of `val` (held in memory as hashes) in `train` (streamed).
+    """Find passages of `val` (hashes in RAM) in `train` (streamed), or return None.
 
-    Any 200 characters of a text contain a whole block of an aligned grid of 100. So the blocks of train are
-    looked up among the hashes of all 100-character windows of val, a hundredth of the work of looking up
-    every offset; only next to a hit are all 200-character windows compared. Equal 64-bit hashes count as
-    equal text: with 10**9 × 2·10**6 comparisons the chance of one false hit is about 10**-4.
+    Any 200 characters contain one whole block of an aligned grid of 100. So only these blocks of train are
+    looked up among the hashes of all 100-character windows of val: a hundredth of the work for every offset.
+    Next to a hit, all 200-character windows are compared. Equal 64-bit hashes count as equal text: with
+    10**9 × 2·10**6 comparisons the chance of one false hit is about 10**-4.
     """
     if val.n_chars < MIN_PASSAGE or train.n_chars < MIN_PASSAGE:
         return None
@@ -52,10 +54,10 @@ def find_leakage(train: Text, val: Text) -> Leakage | None:
     for codes in _pieces(train, MIN_PASSAGE):
         hit = _contains(blocks, _aligned(codes))
         if hit.any():
-            # A window holds the whole block that begins where it does or next after; that one must be a hit.
+            # A window contains the first whole block at or after its start, so that block must be a hit.
             first_block = -(-np.arange(len(codes) - MIN_PASSAGE + 1) // BLOCK)
             hashes = _windows(codes, MIN_PASSAGE)[hit[first_block]]
-            hashes.sort()  # neighbors in the search are neighbors in memory then: several times faster
+            hashes.sort()  # sorted lookups hit neighboring memory: several times faster
             at = np.searchsorted(windows, hashes).clip(max=len(windows) - 1)
             found[at[windows[at] == hashes]] = True
             if found.all():
@@ -64,12 +66,12 @@ def find_leakage(train: Text, val: Text) -> Leakage | None:
 
 
 def _summary(val: Text, copied: np.ndarray) -> Leakage:
-    """Join the windows of val whose hashes are in `copied` (sorted) into passages."""
+    """Join the windows of val with a hash in `copied` (sorted) into passages."""
     begins = np.concatenate(
         [_contains(copied, _windows(codes, MIN_PASSAGE)) for codes in _pieces(val, MIN_PASSAGE)]
     )
     first = np.flatnonzero(begins)
-    # A passage ends where the next window begins beyond its end, not where it merely skips an offset.
+    # A passage ends if the next window begins beyond its end, not if it only skips an offset.
     apart = np.flatnonzero(np.diff(first) > MIN_PASSAGE)
     starts = first[np.concatenate([[0], apart + 1])]
     stops = first[np.concatenate([apart, [len(first) - 1]])] + MIN_PASSAGE
@@ -86,7 +88,7 @@ def _sorted_windows(text: Text, length: int) -> np.ndarray:
 
 
 def _pieces(text: Text, length: int) -> Iterator[np.ndarray]:
-    """Code points in arrays that overlap by `length` - 1: each window of `length` lies in exactly one."""
+    """Yield code points in arrays that overlap by `length` - 1, so each window lies in exactly one."""
     carried = ""
     for piece in text.chunks(PIECE):
         carried += piece
@@ -100,10 +102,10 @@ def _powers(n: int) -> np.ndarray:
 
 
 def _windows(codes: np.ndarray, length: int) -> np.ndarray:
-    """Polynomial hashes, modulo 2**64, of all windows: (n,) -> (n - length + 1,).
+    """Compute the polynomial hashes, modulo 2**64, of all windows: (n,) -> (n - length + 1,).
 
-    With sums[i] the sum of codes[j]·BASE**j over j < i, a window's sum is a difference of two, times
-    BASE**-i to make it independent of where it stands.
+    sums[i] is the sum of codes[j]·BASE**j over j < i. A window's hash is the difference of two sums, times
+    BASE**-i to make it independent of its offset.
     """
     inverse = pow(int(BASE), -1, 1 << 64)
     sums = np.concatenate([np.zeros(1, np.uint64), (codes * _powers(len(codes))).cumsum(dtype=np.uint64)])
@@ -113,7 +115,7 @@ def _windows(codes: np.ndarray, length: int) -> np.ndarray:
 
 
 def _aligned(codes: np.ndarray) -> np.ndarray:
-    """The same hashes of every BLOCK-th window only: (n,) -> (n // BLOCK,)."""
+    """Compute the hashes of every BLOCK-th window only: (n,) -> (n // BLOCK,)."""
     n = len(codes) // BLOCK
     return codes[: n * BLOCK].reshape(n, BLOCK) @ _powers(BLOCK)  # (n, BLOCK) @ (BLOCK,) -> (n,)
 

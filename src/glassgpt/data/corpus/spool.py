@@ -1,12 +1,11 @@
-"""One growing UTF-8 file that every document is written into, so that memory never holds a whole corpus.
+"""Spool: one UTF-8 file that collects all documents, so RAM never holds a whole corpus.
 
-It knows nothing of formats or encodings: text comes in, in pieces, and two `Text`s come out.
+Text comes in as chunks and leaves as two `Text`s. Formats and encodings are handled in `data.files`.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 import weakref
@@ -16,15 +15,16 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from glassgpt.data.corpus.text import Text
+from glassgpt.data.files import replace_surrogates
 from glassgpt.errors import UserError
 
 FILE_NAME = "corpus.txt"
-SURROGATES = re.compile("[\ud800-\udfff]")
 PIECE_CHARS = 1 << 20
+"""Characters written at once, and the distance of the marks in the file."""
 
 
 class TemporaryFolder:
-    """A folder that goes with the last reference to it, in the process that made it."""
+    """A temporary folder, removed with the last reference to it by the process that made it."""
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="glassgpt-"))
@@ -32,12 +32,12 @@ class TemporaryFolder:
 
 
 def _remove(folder: Path, owner: int) -> None:
-    if os.getpid() == owner:  # a forked worker drops its copy of the reference, not the folder
+    if os.getpid() == owner:  # a forked worker drops only its copy of the reference
         shutil.rmtree(folder, ignore_errors=True)
 
 
 class Spool:
-    """Documents, joined by a blank line, as one file in `folder`, or in a temporary one.
+    """Documents joined by blank lines in one file, in `folder` or in a temporary folder.
 
     >>> spool = Spool()
     >>> [spool.add(["one\\r\\n"]), spool.add(["two"])], spool.n_chars
@@ -51,9 +51,8 @@ class Spool:
         self._keeper = None if folder else TemporaryFolder()
         self.path = (folder or self._keeper.path) / FILE_NAME  # pyright: ignore[reportOptionalMemberAccess]
         self.n_chars = 0
-        self._marks = [
-            (0, 0)
-        ]  # (characters, bytes) before each piece: where to start looking for a character
+        # (characters, bytes) before each piece: the search for a character's offset starts at one of them.
+        self._marks = [(0, 0)]
         self._n_bytes = 0
         self._ends_with = "\n\n"
         try:
@@ -63,18 +62,19 @@ class Spool:
             raise self._refused(error) from error
 
     def add(self, pieces: Iterable[str]) -> int:
-        """Write one document and return its length in characters; 0, and nothing written, where it is blank.
+        """Append one document and return its length in characters.
 
-        Whatever goes wrong while the pieces come in, the spool is left as it was before.
+        A blank document is not written; its length is 0. After an error the spool is as it was before.
         """
         before = (self.n_chars, self._n_bytes, self._ends_with)
-        self._write("" if self._ends_with == "\n\n" else "\n" if self._ends_with[-1] == "\n" else "\n\n")
+        if self._ends_with != "\n\n":
+            self._write("\n" if self._ends_with[-1] == "\n" else "\n\n")
         start, blank = self.n_chars, True
         try:
             for piece in pieces:
                 if self.n_chars == start:
                     piece = piece.removeprefix("\ufeff")
-                if "\r" in piece:  # inside whole values (json, pdf); streams were translated when decoded
+                if "\r" in piece:  # in values of json and pdf; decoded streams have only \n
                     piece = piece.replace("\r\n", "\n").replace("\r", "\n")
                 for at in range(0, len(piece), PIECE_CHARS):
                     self._write(piece[at : at + PIECE_CHARS])
@@ -93,10 +93,10 @@ class Spool:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._file.close()
         if kind is not None:
-            self.path.unlink(missing_ok=True)  # half a corpus is none
+            self.path.unlink(missing_ok=True)  # an incomplete corpus is of no use
 
     def split(self, n_train: int) -> tuple[Text, Text]:
-        """The first `n_train` characters, and the rest. Nothing can be added after."""
+        """Return the first `n_train` characters and the rest. Nothing can be added afterwards."""
         self._file.close()
         chars, offset = self._marks[bisect_right(self._marks, n_train, key=lambda mark: mark[0]) - 1]
         with self.path.open("rb") as file:
@@ -113,8 +113,9 @@ class Spool:
             return
         try:
             data = text.encode()
-        except UnicodeEncodeError:  # half of a surrogate pair, which json can spell and UTF-8 cannot
-            data = (text := SURROGATES.sub("\ufffd", text)).encode()
+        except UnicodeEncodeError:  # a lone surrogate: json can spell it, UTF-8 cannot
+            text = replace_surrogates(text)
+            data = text.encode()
         try:
             self._file.write(data)
         except OSError as error:
@@ -134,6 +135,6 @@ class Spool:
 
     def _refused(self, error: OSError) -> UserError:
         return UserError(
-            f"cannot write the text to {self.path.parent}: {error.strerror}; "
-            "free some space or name another folder, one that you may write to"
+            f"cannot write the text to {self.path.parent}: {error.strerror}. "
+            "Free some space, or choose another folder with write permission."
         )

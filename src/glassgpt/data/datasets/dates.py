@@ -1,7 +1,7 @@
-"""The task `dates`: how people write dates, in 16 locales, to ISO 8601; made, not read.
+"""The dataset `dates`: generated dates in the formats of 16 locales, to be translated to ISO 8601.
 
-What is written comes from the CLDR data in Babel, which is asked once per field and locale. This is not a
-parser of dates, and it knows the Gregorian calendar only.
+The formats come from the CLDR data in Babel, read once per field and locale. This is not a date parser, and
+it knows the Gregorian calendar only.
 """
 
 from __future__ import annotations
@@ -18,47 +18,48 @@ from glassgpt.data.examples import Example, ExampleCorpus
 from glassgpt.errors import UserError, missing_extra
 
 Style = Literal["full", "long", "medium", "short", "yMMMd", "yMMMEd", "yMd", "yMEd"]
-"""CLDR's names: four lengths, then four skeletons (MMM: the month by its name, E: with the weekday)."""
+"""CLDR's names: four lengths, then four skeletons (MMM: the month's name, E: with the weekday)."""
 
 STYLES: tuple[Style, ...] = get_args(Style)
 LOCALES = tuple("en_US en_GB de fr es it pt nl ru pl tr zh ja ko ar hi".split())
 NATIVE_DIGITS = {"ar": "٠١٢٣٤٥٦٧٨٩", "hi": "०१२३४५६७८९"}
-"""Digits used besides 0 to 9, for which they stand one for one. Babel itself writes 0 to 9 only."""
+"""Digits of a locale that replace 0 to 9 one for one. Babel itself writes 0 to 9 only."""
 
 FIRST, LAST = date(1950, 1, 1), date(2049, 12, 31)
-"""A hundred years, so that two digits name one of them."""
+"""A hundred years, so two digits identify a year."""
 
 N_TRAIN, N_VAL, N_TEST = 100_000, 2_000, 2_000
 
 PARTS = "yMdE"
 MONTH = PARTS.index("M")
 STAND_ALONE = str.maketrans("Lc", "ME")
-"""Asks for names as in a date where CLDR wants them as they stand alone: of those, Babel 2.18 may give
-another locale's, the one it was asked for first (Japanese months in Chinese)."""
+"""Replaces CLDR's stand-alone names by those used within a date. Babel 2.18 may return stand-alone names of
+another locale, the first one requested (Japanese months in Chinese)."""
 
-# Between them, each day of the month, weekday, month and year.
+# Together they contain each day of the month, weekday, month and year.
 _SAMPLE = [date(2021, 1, n) for n in range(1, 32)] + [date(y, 1 + y % 12, 1) for y in range(1950, 2050)]
 
-Template = tuple[list[tuple[str, int, dict[int, str]]], str]
-"""Fields, each as the text before it, its index in PARTS and its texts; and the text after the last."""
+Pattern = tuple[list[tuple[str, int, dict[int, str]]], str]
+"""Fields (the text before, the index in PARTS, the texts by value), and the text after the last field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A date as the source of an example. `month`: where its month's name or number stands in `text`."""
+    """A date as the source of an example."""
 
     text: str
     month: slice
+    """Position of the month's name or number in `text`."""
 
 
 def make_dates(seed: int = 0) -> ExampleCorpus:
-    """100,000 examples to train on (about 1 % are repeats), 2,000 each for val and test; takes a second.
+    """Make 100,000 training examples (about 1 % repeats), 2,000 each for val and test, in a second.
 
-    No day of one split is in another: 80, 10 and 10 % of the days, the same ones for each seed, hence a
-    test day is new to any model trained on this task. The seed decides how each day is written. Within a
-    split the locales take turns, and so do the forms of each.
+    The splits share no day: they have 80, 10 and 10 % of the days, the same for each seed. So a test day is
+    new to every model trained on this dataset. The seed decides the form of each day. Within a split, locales
+    alternate, and so do the forms of each locale.
 
-    Raises UserError where Babel is missing.
+    Raises UserError if Babel is missing.
     """
     train, val, _ = _split_days()
     return ExampleCorpus(
@@ -69,15 +70,15 @@ def make_dates(seed: int = 0) -> ExampleCorpus:
 
 
 def located_test_dates(seed: int = 0) -> list[tuple[Example, slice]]:
-    """The examples of `make_dates(seed).test`, each with where its source names the month."""
+    """Return the examples of `make_dates(seed).test`, each with the position of its month."""
     test = _split_days()[2]
     return _draw(test, N_TEST, random.Random(f"{seed} test"))
 
 
 def written_date(day: date, locale: str, style: Style, native_digits: bool = False) -> Written:
-    """A day from 1950 to 2049 as people of a locale write it, after the locale's tag.
+    """Write a day from 1950 to 2049 in a locale's style, after the locale's tag.
 
-    Raises UserError for other days, unknown locales or styles, native digits where there are none.
+    Raises UserError for other days, unknown locales or styles, and native digits in a locale without them.
 
     >>> written = written_date(date(2021, 3, 14), "de", "long")
     >>> written.text, written.text[written.month]
@@ -85,9 +86,9 @@ def written_date(day: date, locale: str, style: Style, native_digits: bool = Fal
     """
     if not FIRST <= day <= LAST:
         raise UserError(
-            f"{day} is outside {FIRST} to {LAST}, where two digits name one year; take one inside"
+            f"{day}: the range is {FIRST} to {LAST}, so that two digits identify a year. Choose a day inside."
         )
-    fields, end = _template(locale, style, native_digits)
+    fields, end = _pattern(locale, style, native_digits)
     parts = _parts(day)
     text, month = "", slice(0)
     for before, part, texts in fields:
@@ -101,24 +102,26 @@ def written_date(day: date, locale: str, style: Style, native_digits: bool = Fal
 
 @cache
 def forms(locale: str) -> tuple[tuple[Style, bool], ...]:
-    """Styles, without and with native digits, that differ in a locale: in most, some share a pattern.
+    """List the distinct forms of a locale: styles, without and with native digits.
+
+    In most locales some styles share a pattern.
 
     >>> [style for style, _ in forms("zh")]
     ['full', 'long', 'short', 'yMMMEd', 'yMEd']
     """
-    templates: list[Template] = []
+    patterns: list[Pattern] = []
     distinct: list[tuple[Style, bool]] = []
     for native_digits in (False, True) if locale in NATIVE_DIGITS else (False,):
         for style in STYLES:
-            template = _template(locale, style, native_digits)
-            if template not in templates:
-                templates.append(template)
+            pattern = _pattern(locale, style, native_digits)
+            if pattern not in patterns:
+                patterns.append(pattern)
                 distinct.append((style, native_digits))
     return tuple(distinct)
 
 
 def _draw(days: Sequence[date], count: int, rng: random.Random) -> list[tuple[Example, slice]]:
-    """Days in random order, all of them before one comes again; locales take turns, then their forms."""
+    """Draw days in random order without repeats until all are used; locales and forms alternate."""
     drawn = []
     order: list[date] = []
     for i in range(count):
@@ -132,7 +135,7 @@ def _draw(days: Sequence[date], count: int, rng: random.Random) -> list[tuple[Ex
 
 @cache
 def _split_days() -> tuple[list[date], list[date], list[date]]:
-    """Days for train, val and test: by the SHA-256 of their ISO form, so that no seed can move one."""
+    """Split the days into train, val and test by the SHA-256 of their ISO form, for every seed alike."""
     days = [FIRST + timedelta(n) for n in range((LAST - FIRST).days + 1)]
     days.sort(key=lambda day: hashlib.sha256(day.isoformat().encode()).digest())
     tenth = len(days) // 10
@@ -140,19 +143,20 @@ def _split_days() -> tuple[list[date], list[date], list[date]]:
 
 
 @cache
-def _template(locale: str, style: Style, native_digits: bool) -> Template:
-    """CLDR's pattern with the text of each value of each field, the locale's tag in front."""
+def _pattern(locale: str, style: Style, native_digits: bool) -> Pattern:
+    """Return CLDR's pattern with the texts of all values of each field, after the locale's tag."""
     if locale not in LOCALES:
-        raise UserError(f"no dates for the locale {locale!r}; choose one of {', '.join(LOCALES)}")
+        raise UserError(f"no dates for the locale {locale!r}. Choose one of {', '.join(LOCALES)}.")
     if style not in STYLES:
-        raise UserError(f"no style {style!r} for dates; choose one of {', '.join(STYLES)}")
+        raise UserError(f"no style {style!r} for dates. Choose one of {', '.join(STYLES)}.")
     if native_digits and locale not in NATIVE_DIGITS:
         raise UserError(
-            f"{locale} is written with 0 to 9; only {', '.join(NATIVE_DIGITS)} have native digits"
+            f"{locale}: it has no native digits. Leave `native_digits` out, or choose one of "
+            f"{', '.join(NATIVE_DIGITS)}."
         )
     fields = []
     before = locale.replace("_", "-") + ": "
-    for kind, value in _pattern(locale, style):
+    for kind, value in _cldr_tokens(locale, style):
         if kind == "field":
             name = (value[0] * int(value[1])).translate(STAND_ALONE)
             fields.append((before, PARTS.index(name[0]), _field(locale, name, native_digits)))
@@ -162,8 +166,8 @@ def _template(locale: str, style: Style, native_digits: bool) -> Template:
     return fields, before
 
 
-def _pattern(locale: str, style: Style) -> list[tuple[str, str | tuple[str, int]]]:
-    """Babel's tokens: ("chars", text) or ("field", (letter, how often))."""
+def _cldr_tokens(locale: str, style: Style) -> list[tuple[str, str | tuple[str, int]]]:
+    """Return Babel's tokens of a pattern: ("chars", text) or ("field", (letter, repetitions))."""
     try:
         from babel import Locale
         from babel.dates import tokenize_pattern
@@ -176,7 +180,7 @@ def _pattern(locale: str, style: Style) -> list[tuple[str, str | tuple[str, int]
 
 @cache
 def _field(locale: str, name: str, native_digits: bool) -> dict[int, str]:
-    """How a field such as MMMM is written, by year, month (from 1), day or weekday (from Monday, 0).
+    """Return the texts of a field such as MMMM by year, month (from 1), day or weekday (Monday is 0).
 
     >>> _field("fr", "EEE", False)[0]
     'lun.'
@@ -189,5 +193,5 @@ def _field(locale: str, name: str, native_digits: bool) -> dict[int, str]:
 
 
 def _parts(day: date) -> tuple[int, int, int, int]:
-    """In the order of PARTS."""
+    """Return the parts of a day in the order of PARTS."""
     return day.year, day.month, day.day, day.weekday()

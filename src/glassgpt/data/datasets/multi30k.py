@@ -1,7 +1,7 @@
-"""Multi30k, task 1: captions of photographs in English and their translations into German.
+"""Multi30k, task 1: English captions of photographs and their German translations.
 
-29,000 pairs to learn from, 1,014 to measure on and the 1,000 of test_2016_flickr, as their authors split
-them, which is what published figures refer to. Not for pairs of the user's own: see pairs.py.
+It has 29,000 training pairs, 1,014 validation pairs and the 1,000 pairs of test_2016_flickr. This is the
+authors' split, so published figures are comparable. The user's own pairs are read by examples/pairs.py.
 Source: Elliott et al. 2016, "Multi30K: Multilingual English-German Image Descriptions".
 """
 
@@ -25,10 +25,10 @@ OTHERWISE = "train on 'dates', which needs no download"
 
 
 def multi30k_en_de() -> ExampleCorpus:
-    """English to German, each text as it stands in the files, without its newline.
+    """Read Multi30k, English to German, with the original text of each line.
 
     The files are `multi30k/*.gz` in $GLASSGPT_DATA, or downloaded (1.3 MB); their SHA-256 is verified.
-    Raises UserError where one differs or cannot be had.
+    Raises UserError if a hash differs or a download fails.
     """
     return ExampleCorpus(_pairs("train"), _pairs("val"), test=_pairs("test_2016_flickr"))
 

@@ -1,7 +1,7 @@
-"""Scenes: real handwritten digits in a grid of cells, with questions about them in English and Chinese.
+"""Scenes: handwritten digits in a grid, with questions in English and Chinese.
 
-A built-in task for the captioner, composed here of the digits in digits.py: a picture of a digit that
-stands in a val or test scene stands in no other part. Users' own images with text are images.py.
+A built-in dataset for the captioner, composed of the digits in digits.py. A digit's picture occurs in one
+split only. The user's own images with text are read by examples/images.py.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from glassgpt.errors import UserError
 EMPTY = -1
 EMPTY_SHARE = 0.1
 COPIED_SHARE = 0.5
-"""Scenes in which one cell takes the digit (not the picture) of another, so that twos are frequent."""
+"""Fraction of scenes with one digit (not its picture) copied to another cell, so pairs are frequent."""
 CHUNK = 4096
-"""Digits drawn at once: their coordinates then stay in the processor's cache."""
+"""Digits drawn at once: their coordinates fit into the processor's cache."""
 
 Kind = Literal["what", "where", "count"]
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How one language asks and answers."""
+    """Questions and answers in one language."""
 
     what: str
     where: str
     count: str
     nothing: str
     places: dict[int, tuple[str, ...]]
-    """By rows of the scene: the names of its cells, row by row."""
+    """By number of rows: the names of the cells, row by row."""
 
 
 ENGLISH = Wording(
@@ -46,9 +46,15 @@ ENGLISH = Wording(
     places={
         2: ("top left", "top right", "bottom left", "bottom right"),
         3: (
-            *("top left", "top center", "top right"),
-            *("middle left", "center", "middle right"),
-            *("bottom left", "bottom center", "bottom right"),
+            "top left",
+            "top center",
+            "top right",
+            "middle left",
+            "center",
+            "middle right",
+            "bottom left",
+            "bottom center",
+            "bottom right",
         ),
     },
 )
@@ -60,9 +66,15 @@ CHINESE = Wording(
     places={
         2: ("左上角", "右上角", "左下角", "右下角"),
         3: (
-            *("左上角", "上边中间", "右上角"),
-            *("左边中间", "正中间", "右边中间"),
-            *("左下角", "下边中间", "右下角"),
+            "左上角",
+            "上边中间",
+            "右上角",
+            "左边中间",
+            "正中间",
+            "右边中间",
+            "左下角",
+            "下边中间",
+            "右下角",
         ),
     },
 )
@@ -70,7 +82,9 @@ LANGUAGES = (ENGLISH, CHINESE)
 
 
 def kind_of(question: str) -> Kind:
-    """What a question of this task asks for: a place's digit, a digit's place, or how many there are.
+    """Return the kind of a question: the digit at a place, the place of a digit, or a count.
+
+    Raises UserError for other questions.
 
     >>> [kind_of(q) for q in ("what is at the top left?", "7在哪里？", "how many 7?")]
     ['what', 'where', 'count']
@@ -82,12 +96,14 @@ def kind_of(question: str) -> Kind:
             if question.startswith(before) and question.endswith(after):
                 return kind
     raise UserError(
-        f"{question!r} is no question about scenes; ask as in {ENGLISH.what.format('top left')!r}"
+        f"{question!r}: this is not a question about scenes. Ask as in {ENGLISH.what.format('top left')!r}."
     )
 
 
 def cell_of(question: str, rows: int = 2) -> tuple[int, int]:
-    """Row and column of the place that a what-question asks for.
+    """Return row and column of the place in a what-question.
+
+    Raises UserError for other questions.
 
     >>> cell_of("what is at the bottom left?"), cell_of("右边中间是什么？", rows=3)
     ((1, 0), (1, 2))
@@ -97,27 +113,27 @@ def cell_of(question: str, rows: int = 2) -> tuple[int, int]:
             if question == wording.what.format(place):
                 return divmod(cell, rows)
     example = ENGLISH.what.format("top left")
-    raise UserError(f"{question!r} asks for no place in {rows}×{rows} cells; ask as in {example!r}")
+    raise UserError(f"{question!r}: it names no place in {rows}×{rows} cells. Ask as in {example!r}.")
 
 
 def make_scenes(
     seed: int = 0, rows: int = 2, n_train: int = 30_000, n_held_out: int = 1_000
 ) -> ExampleCorpus:
-    """`n_train` scenes to learn from, `n_held_out` each in val and test, and questions about each.
+    """Make `n_train` training scenes, `n_held_out` each for val and test, and their questions.
 
-    images: (N, 1, 12·rows, 12·rows), strokes bright on black. The questions of a scene lie together, one
-    of each kind (see `kind_of`); in training, what is in each of its cells, because that teaches to read,
-    without which neither finding nor counting can be learned. Training digits are varied and placed at
-    random, held-out digits only placed. The same seed gives the same corpus. Raises UserError for other
-    rows than 2 or 3, and where scikit-learn is missing.
+    images: (N, 1, 12·rows, 12·rows), bright strokes on black. The questions of a scene are adjacent, one of
+    each kind (see `kind_of`). Training scenes have one what-question per cell: it teaches to recognize
+    digits, and finding and counting depend on that. Training digits are augmented and placed at random,
+    held-out digits only placed. The same seed gives the same corpus. Raises UserError for rows other than 2
+    or 3, and if scikit-learn is missing.
     """
     if rows not in ENGLISH.places:
-        raise UserError(f"scenes have 2 or 3 rows of cells, not {rows}; choose one of these")
+        raise UserError(f"{rows} rows of cells: scenes have 2 or 3. Choose one of these.")
     pictures, labels = load_digits()
     images: list[np.ndarray] = []
     examples: list[list[Example]] = []
     for part, sources in enumerate(split_digits(labels, seed)):
-        rng = np.random.default_rng([seed, part + 1])  # [seed, 0] would repeat the split's own numbers
+        rng = np.random.default_rng([seed, part + 1])  # [seed, 0] would repeat the numbers of the split
         layouts = _layouts(n_held_out if part else n_train, rows * rows, rng)
         chosen = _choose_sources(layouts, sources, labels, rng)
         images.append(_paint(pictures, chosen, rows, rng, augment=part == 0))
@@ -128,7 +144,7 @@ def make_scenes(
 
 
 def _layouts(n: int, n_cells: int, rng: np.random.Generator) -> np.ndarray:
-    """(n, n_cells): the digit in each cell or EMPTY. Some digit stands in one only: where is asked of it."""
+    """Draw the digit of each cell, or EMPTY: (n, n_cells). At least one digit occurs exactly once."""
     found = np.empty((0, n_cells), np.int64)
     while len(found) < n:
         cells = rng.integers(10, size=(n + 64, n_cells))
@@ -141,14 +157,14 @@ def _layouts(n: int, n_cells: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _counts(layouts: np.ndarray) -> np.ndarray:
-    """(n, 10): how often each digit stands in each scene."""
-    return (layouts[:, :, None] == np.arange(10)).sum(1)
+    """Count each digit in each scene: (n, 10)."""
+    return (layouts[:, :, None] == np.arange(10)).sum(1)  # (n, n_cells, 10) -> (n, 10)
 
 
 def _choose_sources(
     layouts: np.ndarray, sources: np.ndarray, labels: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """(n, n_cells): for each cell one of the `sources` (sorted by digit) of its digit, or EMPTY."""
+    """Choose a picture for each cell among the `sources` (sorted by digit), or EMPTY: (n, n_cells)."""
     edges = np.searchsorted(labels[sources], np.arange(11))
     start, size = edges[:-1], np.diff(edges)
     nth = (rng.random(layouts.shape) * size[layouts]).astype(np.int64)
@@ -158,20 +174,20 @@ def _choose_sources(
 def _paint(
     pictures: np.ndarray, chosen: np.ndarray, rows: int, rng: np.random.Generator, augment: bool
 ) -> np.ndarray:
-    """(n, 1, 12·rows, 12·rows) of uint8: the chosen pictures, each somewhere in its cell."""
+    """Paint the chosen pictures into their cells: (n, 1, 12·rows, 12·rows) of uint8."""
     cells = np.zeros((chosen.size, CELL, CELL), np.uint8)
     filled = np.flatnonzero(chosen.ravel() != EMPTY)
     for start in range(0, len(filled), CHUNK):
         some = filled[start : start + CHUNK]
         cells[some] = draw_digits(pictures[chosen.ravel()[some]], rng, augment)
     grid = cells.reshape(-1, rows, rows, CELL, CELL).swapaxes(2, 3)  # (n, row, y, column, x)
-    return grid.reshape(-1, 1, rows * CELL, rows * CELL)
+    return grid.reshape(-1, 1, rows * CELL, rows * CELL)  # (n, 1, 12·rows, 12·rows)
 
 
 def _ask(
     layouts: np.ndarray, rows: int, rng: np.random.Generator, first: int, every_cell: bool
 ) -> Iterator[Example]:
-    """Questions about each scene, each in some language; `first` is the first scene's index."""
+    """Yield questions about each scene in random languages. first: index of the first scene."""
     counts = _counts(layouts)
     n, n_cells = layouts.shape
     cells = np.tile(np.arange(n_cells), (n, 1)) if every_cell else rng.integers(n_cells, size=(n, 1))
@@ -193,11 +209,11 @@ def _ask(
 
 
 def _count_weights(counts: np.ndarray) -> np.ndarray:
-    """(n, 10): how likely each digit is asked for, so that 0, 1 and 2 are all frequent answers.
+    """Weight the digits of count-questions, so that 0, 1 and 2 are all frequent answers: (n, 10).
 
-    Each amount that occurs gets one share and 2 gets two, since scenes without a pair can't ask for it;
-    digits of the same amount divide its share. The question must not give the answer away: a scene with
-    a pair is also asked for what it has once or not at all.
+    Each count that occurs gets one share; the count 2 gets two, since scenes without a pair lack it. Digits
+    with the same count divide its share. So a question does not reveal its answer: scenes with a pair are
+    also asked about digits with a count of 0 or 1.
     """
     alike = np.stack([(counts == amount).sum(1) for amount in range(counts.max() + 1)], axis=1)
     share = np.where(counts == 2, 2.0, 1.0)
@@ -205,6 +221,6 @@ def _count_weights(counts: np.ndarray) -> np.ndarray:
 
 
 def _pick(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(n, k) of weights to (n,): one column a row, drawn in proportion."""
+    """Draw one column per row in proportion to the weights: (n, k) -> (n,)."""
     reached = weights.cumsum(1)
     return (reached > rng.random((len(weights), 1)) * reached[:, -1:]).argmax(1)

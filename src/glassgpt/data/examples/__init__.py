@@ -1,10 +1,10 @@
-"""Examples with an answer, and conversations, from the user's files."""
+"""Examples and conversations from the user's files."""
 
 from glassgpt.data.examples.columns import is_table
 from glassgpt.data.examples.conversations import ChatCorpus, Conversation, Message, is_chat, read_chat
-from glassgpt.data.examples.examples import MIN_EXAMPLES, Example, ExampleCorpus, split_by_group
+from glassgpt.data.examples.examples import MIN_EXAMPLES, Example, ExampleCorpus, split_by_group, too_few
 from glassgpt.data.examples.images import read_captioned
-from glassgpt.data.examples.labeled import has_labels, read_labeled
+from glassgpt.data.examples.labeled import has_labels, is_labeled, read_labeled
 from glassgpt.data.examples.pairs import read_pairs
 
 __all__ = [
@@ -16,10 +16,12 @@ __all__ = [
     "Message",
     "has_labels",
     "is_chat",
+    "is_labeled",
     "is_table",
     "read_captioned",
     "read_chat",
     "read_labeled",
     "read_pairs",
     "split_by_group",
+    "too_few",
 ]

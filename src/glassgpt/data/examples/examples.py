@@ -1,7 +1,7 @@
-"""Examples: something to read or to look at, perhaps a question, and what to answer.
+"""Examples: a source text or image, perhaps a question, and a target text.
 
-Translation pairs, labeled texts, captions and answers about images are all this. Plain text is not: see
-corpus.py. Where examples come from is pairs.py, images.py and the built-in tasks' own files.
+Translation pairs, labeled texts, captions and answers about images are examples. Running text is not, see
+`data.corpus`. pairs.py, labeled.py, images.py and `data.datasets` read or make examples.
 """
 
 from __future__ import annotations
@@ -16,50 +16,62 @@ import numpy as np
 from glassgpt.errors import UserError
 
 MIN_EXAMPLES = 20
-"""Fewer can't be split and measured."""
+"""Minimum for a training and a validation split."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What is given (`source` text, or an image and perhaps a `question` about it) and what to answer."""
+    """A source (text, or an image with an optional question) and its target."""
 
     target: str
     source: str = ""
     question: str = ""
     image: int = -1
-    """Index into the corpus's images."""
+    """Index into the images of the corpus; -1 without an image."""
     where: str = ""
     """File and line, for messages."""
 
 
 @dataclass(frozen=True)
 class ExampleCorpus:
-    """Examples to learn from and examples held out to measure on."""
+    """Training and validation examples, with their images."""
 
     train: Sequence[Example]
     val: Sequence[Example]
     images: np.ndarray | None = None
     """(N, channels, height, width) of uint8, channels 1 (gray) or 3 (RGB)."""
     notes: tuple[str, ...] = ()
-    """What the user should hear: how many were skipped and why, which columns were used."""
+    """Notes for the user: skipped rows, chosen columns."""
     test: Sequence[Example] = ()
-    """Held out from training and from the choice of the best step; only built-in tasks have them."""
+    """Not used for training or for choosing the best step. Only built-in datasets have them."""
 
     def texts(self) -> Iterator[str]:
-        """All text of the training examples, a line each, for a tokenizer to learn from."""
+        """Yield all text of the training examples, one line per field, to train a tokenizer."""
         for example in self.train:
             yield "\n".join(filter(None, (example.source, example.question, example.target))) + "\n"
+
+
+def too_few(n: int, items: str, notes: Sequence[str] = ()) -> UserError:
+    """Return the error for fewer than MIN_EXAMPLES items.
+
+    >>> str(too_few(3, "examples"))
+    '3 examples are too few to train and validate on; the minimum is 20. Add more.'
+    """
+    lines = "".join(f"\n  {note}" for note in notes)
+    return UserError(
+        f"{n} {items} are too few to train and validate on; the minimum is {MIN_EXAMPLES}. Add more.{lines}"
+    )
 
 
 def split_by_group(
     examples: Sequence[T], group_of: Callable[[T], str], val_fraction: float
 ) -> tuple[list[T], list[T]]:
-    """Train and val; examples of one group (same source, same image) all lie on the same side.
+    """Split examples into train and val; examples of one group share a split.
 
-    Groups are held out in the order of the SHA-256 of their name, so that sorted files are no trap and the
-    split is the same each time. Raises UserError where one side would be empty.
+    A group has the same source or image. Groups go to val in the order of the SHA-256 of their name, so
+    sorted files are split well and the split never changes. Raises UserError if one side would be empty.
 
     >>> pairs = [Example("un", "one"), Example("deux", "two"), Example("UN", "one")]
     >>> train, val = split_by_group(pairs, lambda e: e.source, val_fraction=0.5)
@@ -73,7 +85,7 @@ def split_by_group(
     val = [example for example in examples if group_of(example) in held_out]
     if not train or not val:
         raise UserError(
-            f"{len(examples)} examples with {len(groups)} different inputs cannot be split into some to "
-            "learn from and some to measure on; give more"
+            f"{len(examples)} examples have only {len(groups)} different inputs: they cannot be split into "
+            "training and validation. Add more examples."
         )
     return train, val

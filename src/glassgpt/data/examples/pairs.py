@@ -1,17 +1,18 @@
 """Pairs of texts from the user's files, such as sentences and their translations.
 
-Accepted are tables (csv, tsv, jsonl), a tsv without a header, and two parallel files. Not here: texts with a
-class (labeled.py), images (images.py), and how long a text may be, which depends on the model.
+Accepted formats: tables (csv, tsv, jsonl), tsv without a header, and two parallel files. Texts with classes
+are read by labeled.py, images by images.py. Limits of length depend on the model and are checked later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+from glassgpt.config import DataConfig
 from glassgpt.data.examples.columns import Columns, corpus_of, example_of, is_table, table_rows, tables_among
 from glassgpt.data.examples.examples import Example, ExampleCorpus
-from glassgpt.data.examples.table import Report, open_text
-from glassgpt.data.files import Source, ending, lines_of, resolve
+from glassgpt.data.examples.table import open_text
+from glassgpt.data.files import Report, Source, lines_of, resolve, suffix_of
 from glassgpt.errors import UserError
 
 PAIR_NAMES = (("source", "target"), ("src", "tgt"), ("input", "output"))
@@ -26,37 +27,32 @@ LANGUAGES = frozenset(
 """ISO 639-1."""
 
 
-def read_pairs(
-    sources: Sequence[str],
-    *,
-    encoding: str | None = None,
-    column: str | None = None,
-    target_column: str | None = None,
-    skip_invalid: bool = False,
-    val_fraction: float = 0.1,
-) -> ExampleCorpus:
-    """Texts and what to make of them, such as their translations, split by source.
+def read_pairs(data: DataConfig) -> ExampleCorpus:
+    """Read pairs of source and target texts, and split them by source.
 
-    From tables whose columns are called source and target, src and tgt, input and output, by two languages
-    (en, de), or as `column` and `target_column` say; from tsv files without a header; or from two plain
-    files, where a line of one belongs to the same line of the other. Raises UserError for the first bad row
-    unless `skip_invalid`, for files of different lengths, and below MIN_EXAMPLES pairs.
+    Formats: tables with columns named source and target, src and tgt, input and output, by two languages (en,
+    de), or by `column` and `target_column`; tsv files without a header; two plain files with corresponding
+    lines. Raises UserError for the first invalid row unless `skip_invalid`, for parallel files of different
+    lengths, and for fewer than MIN_EXAMPLES pairs.
     """
-    found, report, given = resolve(sources), Report(skip_invalid), (column, target_column)
+    found, report = resolve(data.sources), Report(data.skip_invalid)
+    chosen = data.column or data.target_column
     if len(found) == 2 and not any(is_table(source) or not source.explicit for source in found):
-        if any(given):
-            raise UserError(f"{found[0].name} and {found[1].name} have no columns; leave --column out")
-        return corpus_of(list(_parallel(found[0], found[1], encoding, report)), report, val_fraction)
-    remedy = (
-        "a .tsv, .csv or .jsonl, or two plain files of which a line of one belongs to a line of the other"
-    )
-    examples: list[Example] = []
+        if chosen:
+            raise UserError(
+                f"{found[0].name} and {found[1].name}: plain files have no columns. Leave `column` and "
+                "`target_column` out."
+            )
+        examples = list(_parallel(found[0], found[1], data.encoding, report))
+        return corpus_of(examples, report, data.val_fraction)
+    remedy = "a .tsv, .csv or .jsonl file, or two plain files with corresponding lines"
+    examples = []
     for source in tables_among(found, report, remedy):
-        if ending(source.name) == ".tsv" and not (any(given) or _has_pair_header(source, encoding)):
-            examples += _tabbed_lines(source, encoding, report)
+        if suffix_of(source.name) == ".tsv" and not (chosen or _has_pair_header(source, data.encoding)):
+            examples += _tabbed_lines(source, data.encoding, report)
         else:
-            examples += table_rows(source, given, _pair_columns, encoding, report)
-    return corpus_of(examples, report, val_fraction)
+            examples += table_rows(source, _pair_columns, data, report)
+    return corpus_of(examples, report, data.val_fraction)
 
 
 def _parallel(one: Source, other: Source, encoding: str | None, report: Report) -> Iterator[Example]:
@@ -67,12 +63,10 @@ def _parallel(one: Source, other: Source, encoding: str | None, report: Report) 
     n_one, n_other = map(len, texts)
     if n_one != n_other:
         raise UserError(
-            f"unpaired lines: {one.name} has {n_one:,} and {other.name} has {n_other:,}; line i of the one "
-            "must belong to line i of the other"
+            f"unpaired lines: {one.name} has {n_one:,} and {other.name} has {n_other:,}. Line i of one file "
+            "must correspond to line i of the other."
         )
-    report.say(
-        "a line of the first file is the source, of the second the target", f"{one.name}, {other.name}"
-    )
+    report.note("lines of the first file are sources, of the second targets", f"{one.name}, {other.name}")
     for number, (source, target) in enumerate(zip(*texts, strict=True), 1):
         if source.strip() or target.strip():
             yield from example_of(source, target, ("source", "target"), f"{one.name}:{number}", report)
@@ -85,24 +79,21 @@ def _has_pair_header(source: Source, encoding: str | None) -> bool:
 
 
 def _tabbed_lines(source: Source, encoding: str | None, report: Report) -> Iterator[Example]:
-    """Lines of a source, a tab and a target; quotes mean nothing, as in the files of Tatoeba."""
-    report.say("no header: the source, a tab, the target", source.name)
+    """Yield examples from lines of source, tab, target. Quotes are plain text, as in Tatoeba's files."""
+    report.note("no header: source, tab, target", source.name)
     with open_text(source, encoding, report) as pieces:
         for number, line in enumerate(lines_of(pieces, source.name), 1):
             where, fields = f"{source.name}:{number}", line.split("\t")
             if len(fields) == 2:
                 yield from example_of(fields[0], fields[1], ("source", "target"), where, report)
             elif line.strip():
-                report.bad(
-                    UserError(
-                        f"{where}: {len(fields) - 1} tabs, not the one between source and target; keep two "
-                        "columns, or name them in the first line (source, target)"
-                    )
-                )
+                problem = f"{len(fields) - 1} tabs, expected one between source and target"
+                remedy = "Keep two columns, or name the columns in the first line (source, target)"
+                report.reject(UserError(f"{where}: {problem}. {remedy}."))
 
 
 def _pair_columns(names: list[str]) -> Columns:
-    """The columns whose names say that they are a pair.
+    """Find the source and target columns by their names.
 
     >>> _pair_columns(["id", "Source", "Target"]), _pair_columns(["en", "pt-BR"]), _pair_columns(["a", "b"])
     (('Source', 'Target'), ('en', 'pt-BR'), (None, None))

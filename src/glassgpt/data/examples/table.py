@@ -1,7 +1,7 @@
-"""Tables on disk: csv, tsv and jsonl, packed with gzip or not, as rows whose columns have names.
+"""Tables: csv, tsv and jsonl files, optionally gzipped, as rows with named columns.
 
-Every field becomes text here, and what is wrong with a row goes to a `Report`. What the columns mean is not
-known: see pairs.py and images.py. Running text in rows is read by rows.py.
+Every field becomes text, and a `Report` collects invalid rows. pairs.py, labeled.py and images.py decide the
+meaning of the columns. Running text in rows is read by files/rows.py.
 """
 
 from __future__ import annotations
@@ -14,64 +14,32 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from glassgpt.data.corpus import DAMAGED, SURROGATES, UNREMARKABLE
-from glassgpt.data.files import Source, as_told, csv_rows, decode, detect, ending, json_rows, resolve, scan
+from glassgpt.data.files import (
+    Report,
+    Source,
+    csv_rows,
+    detect_and_decode,
+    detection_note,
+    json_rows,
+    refuse_damage,
+    replace_surrogates,
+    resolve,
+    suffix_of,
+)
 from glassgpt.errors import UserError
 
 JSON_LINES = frozenset({".jsonl", ".ndjson"})
 TABLES = JSON_LINES | {".csv", ".tsv"}
-SHOWN = 3
-"""So many of the files or rows that a note is about are named in it."""
-
-
-class Report:
-    """What is said about the files that were read: rows that are of no use, encodings, columns.
-
-    >>> report = Report(skip_invalid=True)
-    >>> for number in range(2, 7):
-    ...     report.bad(UserError(f"a.csv:{number}: no label; fill it in"))
-    >>> report.notes()
-    ('5 rows skipped: a.csv:2: no label; a.csv:3: no label; a.csv:4: no label; and 2 more',)
-    """
-
-    def __init__(self, skip_invalid: bool = False) -> None:
-        self._skip_bad = skip_invalid
-        self._skipped: list[str] = []
-        self._heard: dict[str, list[str]] = {}
-        self.n_skipped = 0
-
-    def bad(self, problem: UserError) -> None:
-        """Raise what is wrong with a row, or count it where bad rows are to be skipped."""
-        if not self._skip_bad:
-            raise UserError(f"{problem} (--skip-invalid goes on without such rows)") from problem
-        self.n_skipped += 1
-        if self.n_skipped <= SHOWN:
-            self._skipped.append(str(problem).split("; ")[0])  # without the remedy
-
-    def say(self, what: str, name: str) -> None:
-        """Remember something to be said once for all files of which it is true."""
-        self._heard.setdefault(what, []).append(name)
-
-    def notes(self) -> tuple[str, ...]:
-        """A line for each kind of thing."""
-        heard = [f"{what}: {_some(names, len(names))}" for what, names in self._heard.items()]
-        rows = "1 row" if self.n_skipped == 1 else f"{self.n_skipped:,} rows"
-        skipped = [f"{rows} skipped: {_some(self._skipped, self.n_skipped)}"] if self._skipped else []
-        return (*heard, *skipped)
-
-
-def _some(items: list[str], n: int) -> str:
-    return "; ".join([*items[:SHOWN], *([f"and {n - SHOWN:,} more"] if n > SHOWN else [])])
 
 
 def read_rows(
     path: Path, encoding: str | None = None, report: Report | None = None
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a csv, tsv or jsonl file: the number of a row's first line, and its fields by name.
+    """Yield the rows of a csv, tsv or jsonl file: first line number, and fields by column.
 
-    The first line of csv and tsv names the columns. In jsonl numbers, true and false are text as json spells
-    them, null is empty, and a field that holds a list or an object is left out. Raises UserError for a file
-    that can't be read; bad rows go to `report`, without which the first of them is raised.
+    The first line of csv and tsv names the columns. In jsonl, numbers, true and false become their JSON text,
+    null becomes empty, and fields with lists or objects are left out. Raises UserError for an unreadable
+    file. Invalid rows go to `report`; without a report the first one raises.
     """
     report = report or Report()
     for source in resolve([str(path)]):
@@ -79,11 +47,13 @@ def read_rows(
 
 
 def rows_of(source: Source, encoding: str | None, report: Report) -> Iterator[tuple[int, dict[str, str]]]:
-    """The same of a source that is already resolved."""
-    if ending(source.name) not in TABLES:
-        raise UserError(f"{source.name} is no table by its name; give a .csv, .tsv or .jsonl file")
+    """Yield the rows of a resolved source, see `read_rows`."""
+    if suffix_of(source.name) not in TABLES:
+        raise UserError(
+            f"{source.name}: its suffix is not that of a table. Give a .csv, .tsv or .jsonl file."
+        )
     with open_text(source, encoding, report) as pieces:
-        if ending(source.name) in JSON_LINES:
+        if suffix_of(source.name) in JSON_LINES:
             yield from _objects(pieces, source.name, report)
         else:
             yield from _named_fields(pieces, source.name, report)
@@ -91,21 +61,15 @@ def rows_of(source: Source, encoding: str | None, report: Report) -> Iterator[tu
 
 @contextmanager
 def open_text(source: Source, encoding: str | None, report: Report) -> Iterator[Iterator[str]]:
-    """The text of a file, unpacked where its name ends in .gz, in pieces; valid inside the `with` only.
+    """Open the text of a file, gzipped or not, as chunks. They are valid inside the `with` only.
 
-    Raises UserError for what is damaged, binary or not in the encoding.
+    Raises UserError for a damaged or binary file, and for bytes that are invalid in the encoding.
     """
-    try:
-        with source.open() as file, _unpacked(file, source.name) as stream:
-            if encoding:
-                chosen = as_told(stream, source.name, encoding)
-            else:
-                chosen = detect(stream, source.name, scan(stream))
-                if chosen not in UNREMARKABLE:
-                    report.say(f"read as {chosen} (detected; --encoding says otherwise)", source.name)
-            yield decode(stream, source.name, chosen)
-    except (*DAMAGED, gzip.BadGzipFile) as error:
-        raise UserError(f"{source.name} is damaged ({error}); fetch or pack it again") from error
+    with refuse_damage(source.name), source.open() as file, _unpacked(file, source.name) as stream:
+        chosen, pieces = detect_and_decode(stream, source.name, encoding)
+        if not encoding and (note := detection_note(chosen)):
+            report.note(note, source.name)
+        yield pieces
 
 
 def _unpacked(file: BinaryIO, name: str) -> BinaryIO:
@@ -113,36 +77,38 @@ def _unpacked(file: BinaryIO, name: str) -> BinaryIO:
 
 
 def _named_fields(pieces: Iterator[str], name: str, report: Report) -> Iterator[tuple[int, dict[str, str]]]:
-    rows = csv_rows(pieces, name, report.bad, strict=True)
+    rows = csv_rows(pieces, name, report.reject, strict=True)
     first, header = next(rows, (1, []))
     names = [each.strip() for each in header]
     if not any(names):
-        raise UserError(f"{name} is empty; its first line names the columns, the others hold a row each")
+        raise UserError(f"{name}: it is empty. Name the columns in its first line, and add one row per line.")
     if twice := [each for each, count in Counter(filter(None, names)).items() if count > 1]:
-        raise UserError(f"{name}:{first}: several columns are called {twice[0]!r}; rename all but one")
+        raise UserError(f"{name}:{first}: several columns have the name {twice[0]!r}. Rename all but one.")
     for number, row in rows:
         yield number, dict(zip(names, row, strict=True))
 
 
 def _objects(pieces: Iterator[str], name: str, report: Report) -> Iterator[tuple[int, dict[str, str]]]:
-    for number, value in json_rows(pieces, name, report.bad):
+    for number, value in json_rows(pieces, name, report.reject):
         if isinstance(value, dict):
             texts = {key: _text(field) for key, field in value.items()}
             yield number, {key: text for key, text in texts.items() if text is not None}
         else:
-            problem = f"an object is needed, not {type(value).__name__}"
-            report.bad(UserError(f'{name}:{number}: {problem}; write {{"column": "text"}}'))
+            kind = type(value).__name__
+            report.reject(
+                UserError(f'{name}:{number}: it is {kind}, not an object. Write {{"column": "text"}}.')
+            )
 
 
 def _text(field: Any) -> str | None:
-    """A field as text.
+    """Convert a field to text, or to None for a list or an object.
 
     >>> _text("a"), _text(3), _text(True), _text(None), _text(["a"])
     ('a', '3', 'true', '', None)
     """
     match field:
         case str():
-            return SURROGATES.sub("\ufffd", field)
+            return replace_surrogates(field)
         case None:
             return ""
         case bool() | int() | float():

@@ -1,32 +1,39 @@
-"""Files to text: sources, formats, character sets, records and images."""
+"""Files to text: sources, formats, character encodings, records and images."""
 
-from glassgpt.data.files.charset import NotText, as_told, decode, detect, scan
+from glassgpt.data.files.archives import refuse_damage
+from glassgpt.data.files.charset import NotText, detect_and_decode, detection_note, replace_surrogates
 from glassgpt.data.files.corpora import known_file, open_python, open_shakespeare
+from glassgpt.data.files.messages import parse_message
 from glassgpt.data.files.pixels import as_channels, check_pillow, read_image, read_pixels, write_image
 from glassgpt.data.files.readers import read
-from glassgpt.data.files.records import csv_rows, ending, json_rows, lines_of
+from glassgpt.data.files.records import csv_rows, json_rows, lines_of, suffix_of
+from glassgpt.data.files.report import Report, shorten, without_remedy
 from glassgpt.data.files.sources import Source, resolve, unpack
 
 __all__ = [
     "NotText",
+    "Report",
     "Source",
     "as_channels",
-    "as_told",
     "check_pillow",
     "csv_rows",
-    "decode",
-    "detect",
-    "ending",
+    "detect_and_decode",
+    "detection_note",
     "json_rows",
     "known_file",
     "lines_of",
     "open_python",
     "open_shakespeare",
+    "parse_message",
     "read",
     "read_image",
     "read_pixels",
+    "refuse_damage",
+    "replace_surrogates",
     "resolve",
-    "scan",
+    "shorten",
+    "suffix_of",
     "unpack",
+    "without_remedy",
     "write_image",
 ]

@@ -1,7 +1,7 @@
-"""Which encoding a stream of bytes is in, and its characters.
+"""Character encodings: detect the encoding of a byte stream and decode it.
 
-The order: a byte-order mark, UTF-16 without one (by its zero bytes), strict UTF-8 over the whole stream, and
-only then a guess at the legacy encodings from a sample. The guess is always said to the user.
+The order is: byte-order mark; UTF-16 without one (by its zero bytes); strict UTF-8 over the whole stream; a
+guess among legacy encodings from a sample. The user is always told of a guess.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import io
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,10 @@ from glassgpt.errors import UserError
 
 PIECE = 1 << 20
 SAMPLE = 1 << 16
-BOMS = {  # utf-32 first: its mark begins with that of utf-16
+CERTAIN = frozenset({"utf-8", "utf-8-sig", "pdf", "epub"})
+"""Encodings and formats that are recognized without a guess."""
+SURROGATES = re.compile("[\ud800-\udfff]")
+BOMS = {  # utf-32 first: its mark begins with the mark of utf-16
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF8: "utf-8-sig",
@@ -30,20 +34,21 @@ SUPERSET = {"gb2312": "gb18030", "gbk": "gb18030", "iso8859-1": "cp1252", "ascii
 
 
 class NotText(UserError):
-    """What was given holds no text to learn from: an error for a file, a note for one file in a folder."""
+    """A file without usable text: an error if the user named it, a note if it was in a folder."""
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What one pass over all bytes tells. `bad_utf8` is the offset of the first byte that isn't UTF-8."""
+    """Size, hash and UTF-8 validity of a stream, from one pass over its bytes."""
 
     n_bytes: int
     sha256: str
     bad_utf8: int | None
+    """Offset of the first byte that is not UTF-8."""
 
 
 def scan(stream: BinaryIO) -> Scan:
-    """Read a stream from its start to its end and leave it at its start."""
+    """Scan a whole stream and rewind it."""
     digest, decoder = hashlib.sha256(), codecs.getincrementaldecoder("utf-8")()
     n_bytes, bad = 0, None
     stream.seek(0)
@@ -66,9 +71,10 @@ def _first_error(decoder: codecs.IncrementalDecoder, piece: bytes, offset: int) 
 
 
 def detect(stream: BinaryIO, name: str, found: Scan, declared: str | None = None) -> str:
-    """The encoding of a stream; `declared` is what the document says of itself, believed where UTF-8 fails.
+    """Detect the encoding of a stream.
 
-    Raises NotText for a binary file, UserError for UTF-8 with broken bytes in it.
+    found: the scan of the stream. declared: the encoding that the document declares; used if it is not UTF-8.
+    Raises NotText for a binary file, UserError for UTF-8 with invalid bytes.
     """
     stream.seek(0)
     head = stream.read(SAMPLE)
@@ -91,11 +97,13 @@ def detect(stream: BinaryIO, name: str, found: Scan, declared: str | None = None
         raise _undecodable(name, "utf-8", bad)
     if declared:
         return SUPERSET.get(declared, declared)
-    return legacy(sample if start == 0 else sample[bad - start :])  # all before was ASCII and tells nothing
+    return legacy(sample if start == 0 else sample[bad - start :])  # before it is only ASCII: no evidence
 
 
 def _utf16(head: bytes) -> str | None:
-    """UTF-16 without a mark, if the zero bytes come from it: then high bytes vary far less than low ones.
+    """Return the byte order of UTF-16 without a mark, or None.
+
+    In UTF-16 the high bytes vary far less than the low bytes.
 
     >>> _utf16("Zwölf Boxkämpfer".encode("utf-16-le")), _utf16(b"\\x89PNG\\0\\0\\0\\x0dIHDR")
     ('utf-16-le', None)
@@ -113,9 +121,9 @@ def _utf16(head: bytes) -> str | None:
 
 
 def decode(stream: BinaryIO, name: str, encoding: str) -> Iterator[str]:
-    """The characters of a stream, from its start, in pieces; newlines become `\\n`.
+    """Yield the characters of a stream, from its start, in chunks. Newlines become `\\n`.
 
-    Raises UserError, with the offset, at bytes that the encoding doesn't know.
+    Raises UserError, with the offset, for bytes that are invalid in the encoding.
     """
     decoder = codecs.getincrementaldecoder(encoding)()
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
@@ -133,14 +141,44 @@ def decode(stream: BinaryIO, name: str, encoding: str) -> Iterator[str]:
         yield newlines.decode(text, final=not more)
 
 
-def as_told(stream: BinaryIO, name: str, encoding: str) -> str:
-    """The encoding that a user named, if Python has it and the stream isn't plainly binary."""
+def detect_and_decode(
+    stream: BinaryIO,
+    name: str,
+    encoding: str | None = None,
+    *,
+    found: Scan | None = None,
+    declared: str | None = None,
+) -> tuple[str, Iterator[str]]:
+    """Return the encoding of a stream and its characters in chunks.
+
+    encoding: the user's choice, used without detection. found: the scan of the stream, if already made.
+    declared: see `detect`. Raises NotText for a binary file, UserError for invalid bytes.
+    """
+    if encoding:
+        chosen = check_encoding(stream, name, encoding)
+    else:
+        chosen = detect(stream, name, found or scan(stream), declared)
+    return chosen, decode(stream, name, chosen)
+
+
+def detection_note(encoding: str) -> str | None:
+    """Return the note for a guessed encoding, or None for a certain one."""
+    return None if encoding in CERTAIN else f"read as {encoding} (detected; set `encoding` to override)"
+
+
+def replace_surrogates(text: str) -> str:
+    """Replace lone surrogates, which UTF-8 cannot encode, by U+FFFD."""
+    return SURROGATES.sub("\ufffd", text)
+
+
+def check_encoding(stream: BinaryIO, name: str, encoding: str) -> str:
+    """Return the user's encoding. Raises UserError if Python lacks it, NotText for a binary stream."""
     try:
         codecs.getincrementaldecoder(encoding)
-        b"x".decode(encoding, "ignore")  # refuses codecs that make no text, such as hex
+        b"x".decode(encoding, "ignore")  # raises for codecs without text, such as hex
     except (LookupError, UnicodeError) as error:
         raise UserError(
-            f"unknown encoding {encoding!r}; name one that Python knows: utf-8, utf-16, gb18030, latin-1, …"
+            f"unknown encoding {encoding!r}. Use a codec of Python: utf-8, utf-16, gb18030, latin-1, …"
         ) from error
     stream.seek(0)
     if b"\0" in stream.read(SAMPLE) and not codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
@@ -150,13 +188,13 @@ def as_told(stream: BinaryIO, name: str, encoding: str) -> str:
 
 def _undecodable(name: str, encoding: str, offset: int) -> UserError:
     return UserError(
-        f"{name}: the bytes at offset {offset:,} are not {encoding}, though what precedes them is; "
-        "name the right encoding with --encoding (latin-1 accepts any byte), or repair the file"
+        f"{name}: the bytes at offset {offset:,} are not {encoding}, but all bytes before are. "
+        "Set `encoding` to the right one (latin-1 accepts any byte), or repair the file."
     )
 
 
 def _binary(name: str) -> NotText:
     return NotText(
-        f"{name} is a binary file, not text; export it as .txt, .html, .epub or .pdf, "
-        "or say --encoding utf-16-le if it is that"
+        f"{name}: this is a binary file, not text. Export it as .txt, .html, .epub or .pdf, "
+        "or set `encoding=utf-16-le` if it is that."
     )

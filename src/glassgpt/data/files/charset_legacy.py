@@ -1,12 +1,12 @@
-"""The likeliest of the encodings that preceded UTF-8, from a sample. It can be wrong, so the user is told.
+"""Guess a legacy encoding (older than UTF-8) from a sample; the user is told, as it can be wrong.
 
-Chinese, Japanese and Korean by their commonest characters, alphabets by charset-normalizer.
+Chinese, Japanese and Korean are recognized by frequent characters, alphabets by charset-normalizer.
 """
 
 from __future__ import annotations
 
-# The commonest characters of each: in prose a fifth or more, in a wrong decoding about a hundredth. They
-# decide even on short text, where charset-normalizer takes one Chinese text in twenty for Korean.
+# The most frequent characters: a fifth or more of prose, about a hundredth of a wrong decoding. They decide
+# even for short texts; there charset-normalizer takes one Chinese text in twenty for Korean.
 COMMON = {
     "gb18030": "的一是不了在人有我他这中大来上个国到说们为子和你地出之也者而以其，。、：",
     "big5": "的一是不了在人有我他這中大來上個國到說們為子和你地出之也者而以其，。、：",
@@ -14,20 +14,12 @@ COMMON = {
     "euc_jp": "のにはをたがでてとしれさいるっなんかもこすくら、。ンスルーイトリラクア",
     "cp949": "이다는에의가을지고하은를기도로한어사자서리나인아시대그",
 }
-SINGLE_BYTE = [
-    "cp1252",
-    "cp1250",
-    "cp1251",
-    "koi8_r",
-    "cp1253",
-    "cp1254",
-    "cp1255",
-    "cp1256",
-]  # a tie: the first
+SINGLE_BYTE = ["cp1252", "cp1250", "cp1251", "koi8_r", "cp1253", "cp1254", "cp1255", "cp1256"]
+"""Encodings of alphabets. The first one wins a tie."""
 
 
 def legacy(sample: bytes) -> str:
-    """The likeliest of the encodings that preceded UTF-8, by the characters that it would make common.
+    """Guess the most probable legacy encoding of a sample.
 
     >>> legacy("Où est passée la règle du jeu, demandait-il à sa mère.".encode("latin-1"))
     'cp1252'

@@ -1,4 +1,4 @@
-"""Corpora that have a name instead of a path: `python`, which is on every machine, and `shakespeare`."""
+"""Named corpora: `python`, present on every machine, and `shakespeare`."""
 
 from __future__ import annotations
 
@@ -25,15 +25,17 @@ NOT_LIBRARY = frozenset(
     {"test", "tests", "idle_test", "site-packages", "dist-packages", "pydoc_data", "__pycache__"}
 )
 BYTES_PER_DOCSTRING = 1000
-"""Sources with fewer docstrings than one per so many bytes aren't parsed: they cost more than they hold."""
+"""Sources with fewer docstrings per byte are not parsed: they cost more time than they yield text."""
+STATEMENT_BLOCKS = ("finalbody", "orelse", "handlers", "body")
+"""Fields of an AST node with statements. Expressions contain no docstrings."""
 
 
 def open_python() -> BinaryIO:
-    """The prose inside every CPython, as UTF-8: the language reference's topics and the library's docstrings.
+    """Open the prose in CPython, as UTF-8: language reference topics and library docstrings.
 
-    About 1.8 million characters, read in 2 or 3 seconds from installed sources; nothing is cached, since a
-    cache would have to be invalidated at each change of the interpreter. Topics and modules stand in the
-    order of the SHA-256 of their names, so that any stretch is a mixture, the validation split as well.
+    It has about 1.8 million characters and takes 2 or 3 seconds to read from the installed sources. There is
+    no cache, as each change of the interpreter would invalidate it. Topics and modules are ordered by the
+    SHA-256 of their names, so any stretch is a mixture, and the validation split too.
     """
     from pydoc_data.topics import topics
 
@@ -45,9 +47,9 @@ def open_python() -> BinaryIO:
 
 
 def _fresh_paragraphs(texts: list[str], seen: set[str]) -> Iterator[str]:
-    """Paragraphs that repeat nothing in `seen`, neither themselves nor a line long enough to be a copy.
+    """Yield paragraphs that repeat no paragraph and no long line in `seen`.
 
-    Without this, what modules copy from each other would stand in both splits. Headings may repeat.
+    Otherwise text copied between modules would occur in both splits. Headings may repeat.
     """
     for text in texts:
         for paragraph in inspect.cleandoc(text).split("\n\n"):
@@ -59,11 +61,11 @@ def _fresh_paragraphs(texts: list[str], seen: set[str]) -> Iterator[str]:
 
 
 def _library_docstrings() -> dict[str, list[str]]:
-    """The docstrings of each module of the standard library that has many."""
+    """Return the docstrings of the standard library by module, for modules with many."""
     library = Path(sysconfig.get_path("stdlib"))
     found = {}
     collecting = gc.isenabled()
-    gc.disable()  # millions of short-lived nodes, none in a cycle: collecting would take half as long again
+    gc.disable()  # millions of short-lived nodes without cycles: garbage collection would add half the time
     try:
         for root, folders, files in os.walk(library):
             folders[:] = [each for each in folders if each not in NOT_LIBRARY]
@@ -78,7 +80,7 @@ def _library_docstrings() -> dict[str, list[str]]:
 
 
 def _docstrings(source: bytes) -> Iterator[str]:
-    """Docstrings of a module and of the classes and functions in it, in the order of the source.
+    """Yield the docstrings of a module, its classes and its functions, in source order.
 
     >>> list(_docstrings(b"'One.'\\nclass A:\\n  'Two.'\\n  if 1:\\n    def f(): 'Three.'"))
     ['One.', 'Two.', 'Three.']
@@ -87,35 +89,33 @@ def _docstrings(source: bytes) -> Iterator[str]:
         warnings.simplefilter("ignore")  # invalid escapes in old sources
         try:
             pending: list[ast.AST] = [ast.parse(source)]
-        except (SyntaxError, ValueError):  # templates and deliberately broken files
+        except (SyntaxError, ValueError):  # templates and intentionally invalid files
             return
     while pending:
         node = pending.pop()
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             if text := ast.get_docstring(node, clean=False):
                 yield text
-        for block in (
-            "finalbody",
-            "orelse",
-            "handlers",
-            "body",
-        ):  # statements only: expressions hold no docstrings
+        for block in STATEMENT_BLOCKS:
             inner = getattr(node, block, None)
             if isinstance(inner, list):
                 pending.extend(reversed(inner))
 
 
 def open_shakespeare() -> BinaryIO:
-    """Tiny Shakespeare, 1,115,394 characters, from $GLASSGPT_DATA or by download, its SHA-256 verified."""
+    """Open Tiny Shakespeare, 1,115,394 characters, from $GLASSGPT_DATA or by download.
+
+    Its SHA-256 is verified.
+    """
     otherwise = "train on 'python', which needs no download"
     return io.BytesIO(known_file(SHAKESPEARE_FILE, SHAKESPEARE_URL, SHAKESPEARE_SHA256, otherwise))
 
 
 def known_file(name: str, url: str, sha256: str, otherwise: str) -> bytes:
-    """The bytes of a file that is known in advance: `name` below $GLASSGPT_DATA, or else what `url` holds.
+    """Read a file with a known SHA-256: `name` in $GLASSGPT_DATA, or a download from `url`.
 
-    Downloads are kept in the user's cache. Raises UserError where the SHA-256 differs and, with what can be
-    done `otherwise`, where nothing can be downloaded.
+    Downloads are cached in the user's cache folder. Raises UserError if the SHA-256 differs or the download
+    fails. otherwise: the alternative that the message offers.
     """
     if folder := os.environ.get("GLASSGPT_DATA"):
         path = Path(folder) / name
@@ -123,7 +123,7 @@ def known_file(name: str, url: str, sha256: str, otherwise: str) -> bytes:
             data = path.read_bytes()
             if hashlib.sha256(data).hexdigest() != sha256:
                 raise UserError(
-                    f"{path} is not the known file of that name (its SHA-256 differs); remove or replace it"
+                    f"{path}: its SHA-256 differs from that of the original. Remove or replace it."
                 )
             return data
     return _download(name, url, sha256, otherwise).read_bytes()
@@ -136,10 +136,10 @@ def _download(name: str, url: str, sha256: str, otherwise: str) -> Path:
     try:
         cache = Path(pooch.os_cache("glassgpt"), name)
         return Path(pooch.retrieve(url, f"sha256:{sha256}", cache.name, cache.parent))
-    except (OSError, ValueError) as error:  # no network (requests' errors are OSErrors); a hash that differs
+    except (OSError, ValueError) as error:  # no network (requests raises OSErrors), or another hash
         raise UserError(
-            f"{name} could not be downloaded ({type(error).__name__}). Put the file from {url} into a folder "
-            f"as {name} and set GLASSGPT_DATA to that folder, or {otherwise}"
+            f"{name}: the download failed ({type(error).__name__}). Put the file from {url} into a folder "
+            f"as {name} and set GLASSGPT_DATA to that folder, or {otherwise}."
         ) from error
 
 
@@ -147,4 +147,4 @@ NAMED: dict[str, tuple[str, Callable[[], BinaryIO]]] = {
     "python": (f"python ({platform.python_version()})", open_python),
     "shakespeare": ("shakespeare", open_shakespeare),
 }
-"""What a name stands for: the document's name and how to open it."""
+"""By name of the corpus: the document's name and the function that opens it."""

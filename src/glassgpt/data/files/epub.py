@@ -1,4 +1,4 @@
-"""Books in epub: a zip of pages, in reading order. What a page shows is markup.py's business."""
+"""Books in epub: a zip archive of HTML pages, see html.py."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from zipfile import ZipFile
 
 from glassgpt.data.files.archives import open_zip
-from glassgpt.data.files.charset import NotText, decode, detect, scan
+from glassgpt.data.files.charset import NotText, detect_and_decode
 from glassgpt.data.files.html import MAX_PAGE, declared_encoding, html_text
 from glassgpt.errors import UserError
 
@@ -19,7 +19,11 @@ MAX_XML = 4 << 20
 
 
 def read_epub(stream: BinaryIO, name: str) -> Iterator[str]:
-    """The pages of a book in reading order. Source: EPUB 3.3, container.xml → package document → spine."""
+    """Yield the text of a book's pages in reading order.
+
+    Raises NotText if there is none, UserError for a malformed book.
+    Source: EPUB 3.3, container.xml → package document → spine.
+    """
     with open_zip(stream, name) as book:
         container = _xml(book, "META-INF/container.xml", name)
         root = next((e.get("full-path", "") for e in container.iter() if _tag(e) == "rootfile"), "")
@@ -37,25 +41,30 @@ def read_epub(stream: BinaryIO, name: str) -> Iterator[str]:
                 seen_any = seen_any or bool(text)
         if not seen_any:
             raise NotText(
-                f"{name} holds no readable pages (a book of pictures, or locked); convert it to text first"
+                f"{name}: no page has text; it is a book of pictures, or locked. Convert it to text first."
             )
 
 
 def _page(book: ZipFile, path: str, name: str) -> str:
     if book.getinfo(path).file_size > MAX_PAGE:
-        raise UserError(f"{name}/{path} is over {MAX_PAGE:,} bytes; convert the book to plain text")
-    page, where = io.BytesIO(book.read(path)), f"{name}/{path}"
-    return html_text("".join(decode(page, where, detect(page, where, scan(page), declared_encoding(page)))))
+        raise UserError(
+            f"{name}/{path}: the page is larger than {MAX_PAGE:,} bytes. Convert the book to plain text."
+        )
+    page = io.BytesIO(book.read(path))
+    _, pieces = detect_and_decode(page, f"{name}/{path}", declared=declared_encoding(page))
+    return html_text("".join(pieces))
 
 
 def _xml(book: ZipFile, path: str, name: str) -> ET.Element:
-    """A small XML file. ElementTree fetches no external entity, and expat (2.4 on) stops an explosion."""
+    """Parse a small XML file. ElementTree loads no external entities; expat limits their expansion."""
     try:
         if book.getinfo(path).file_size > MAX_XML:
-            raise UserError(f"{name}: {path} is over {MAX_XML:,} bytes; convert the book to plain text")
+            raise UserError(
+                f"{name}: {path} is larger than {MAX_XML:,} bytes. Convert the book to plain text."
+            )
         return ET.fromstring(book.read(path))
     except (KeyError, ET.ParseError) as error:
-        raise UserError(f"{name} is not a well-formed epub ({error}); convert it to plain text") from error
+        raise UserError(f"{name}: this is not a valid epub ({error}). Convert it to plain text.") from error
 
 
 def _tag(element: ET.Element) -> str:

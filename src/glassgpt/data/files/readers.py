@@ -1,7 +1,7 @@
-"""One reader per format: from a stream of bytes to pieces of text. Chosen by the ending of the name.
+"""Readers: one per file format, from a byte stream to chunks of text.
 
-What no reader claims is plain text, unless its bytes say otherwise. Rows of a jsonl or csv file are joined by
-a blank line, as documents are.
+The suffix of the name chooses the reader; without one, a file is plain text unless its bytes are binary. Rows
+of jsonl and csv are joined by blank lines, as documents are.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import BinaryIO
 
 from glassgpt.config import DataConfig
-from glassgpt.data.files.charset import NotText, as_told, decode, detect, scan
+from glassgpt.data.files.charset import NotText, detect_and_decode, scan
 from glassgpt.data.files.epub import read_epub
 from glassgpt.data.files.html import declared_encoding, read_html
 from glassgpt.data.files.rows import read_csv, read_json, read_jsonl
@@ -23,56 +23,61 @@ PAGES = frozenset({".html", ".htm", ".xhtml"})
 
 
 @dataclass(frozen=True)
-class Reading:
-    """A document about to be read: what its bytes are, and its text, which is read as it is asked for."""
+class OpenDocument:
+    """A document that is being read: facts about its bytes, and its text in chunks."""
 
     encoding: str
     n_bytes: int
     sha256: str
     pieces: Iterator[str]
+    """The text. It is read from the stream as it is consumed."""
 
 
-def read(stream: BinaryIO, name: str, config: DataConfig) -> Reading:
-    """Choose the reader for a document and start it.
+def read(stream: BinaryIO, name: str, config: DataConfig) -> OpenDocument:
+    """Choose the reader of a document and start it.
 
-    Raises NotText for a binary file, UserError for what can't be read; both also while the pieces are read.
+    Raises NotText for a binary file, UserError for an unreadable one; also while the pieces are consumed.
     """
-    ending = PurePath(name).suffix.lower()
+    suffix = PurePath(name).suffix.lower()
     found = scan(stream)
-    if reader := BINARY_READERS.get(ending):
-        return Reading(ending[1:], found.n_bytes, found.sha256, reader(stream, name))
-    if config.encoding:
-        encoding = as_told(stream, name, config.encoding)
-    else:
-        encoding = detect(stream, name, found, declared_encoding(stream) if ending in PAGES else None)
-    pieces = decode(stream, name, encoding)
-    if ending in PAGES:
+    if reader := BINARY_READERS.get(suffix):
+        return OpenDocument(suffix[1:], found.n_bytes, found.sha256, reader(stream, name))
+    declared = declared_encoding(stream) if suffix in PAGES else None
+    encoding, pieces = detect_and_decode(stream, name, config.encoding, found=found, declared=declared)
+    if suffix in PAGES:
         pieces = read_html(pieces, name)
-    elif ending in ROW_READERS:
-        pieces = _joined(ROW_READERS[ending](pieces, name, config.column))
-    return Reading(encoding, found.n_bytes, found.sha256, pieces)
+    elif suffix in ROW_READERS:
+        pieces = _joined(ROW_READERS[suffix](pieces, name, config.column))
+    return OpenDocument(encoding, found.n_bytes, found.sha256, pieces)
 
 
 def read_pdf(stream: BinaryIO, name: str) -> Iterator[str]:
-    """The text of the pages, a blank line between them."""
+    """Yield the text of the pages, with blank lines between them.
+
+    Raises NotText for a pdf that is damaged, encrypted or without text.
+    """
     import pypdf
 
-    logging.getLogger("pypdf").setLevel(logging.ERROR)  # it warns of every oddity of a file that reads well
+    logging.getLogger("pypdf").setLevel(logging.ERROR)  # it warns of oddities in files that read well
     blank = True
     try:
         pdf = pypdf.PdfReader(stream)
         if pdf.is_encrypted and not pdf.decrypt(""):
-            raise NotText(f"{name} is locked with a password; save a copy without it")
+            raise NotText(f"{name}: a password protects it. Save a copy without one.")
         for page in pdf.pages:
             if text := page.extract_text().strip():
                 yield text if blank else "\n\n" + text
                 blank = False
     except UserError:
         raise
-    except Exception as error:  # a malformed pdf makes pypdf raise nearly anything
-        raise NotText(f"{name} is not a readable pdf ({error}); save it again, or as plain text") from error
+    except Exception as error:  # pypdf raises nearly anything for a malformed pdf
+        raise NotText(
+            f"{name}: this is not a readable pdf ({error}). Save it again, or as plain text."
+        ) from error
     if blank:
-        raise NotText(f"{name} holds no text: it is probably a scan; run OCR on it first (ocrmypdf does)")
+        raise NotText(
+            f"{name}: it has no text and is probably a scan. Run OCR on it first, as with ocrmypdf."
+        )
 
 
 def _joined(rows: Iterator[str]) -> Iterator[str]:

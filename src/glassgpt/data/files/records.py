@@ -1,6 +1,6 @@
-"""Files of records: the rows of csv and tsv, the values of jsonl, each with the number of its line.
+"""Records: rows of csv and tsv, values of jsonl, each with its line number.
 
-What is text in a record is not known here: rows.py takes one string from each, table.py names the columns.
+Their meaning is decided elsewhere: rows.py takes one string from each, table.py names the columns.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import Any
 from glassgpt.errors import UserError
 
 MAX_VALUE = 64 << 20
-"""Characters of one line of jsonl, one field of csv or one json file, which are held in memory whole."""
+"""Limit in characters for a jsonl line, a csv field and a json file, each held in RAM."""
 
 
 def refuse(problem: UserError) -> None:
-    """What is done about a bad row where nothing else is asked for."""
+    """Raise the problem: the default for invalid rows."""
     raise problem
 
 
 def json_rows(
     pieces: Iterator[str], name: str, on_bad: Callable[[UserError], None] = refuse
 ) -> Iterator[tuple[int, Any]]:
-    """Line number and value of each line of jsonl; `on_bad` is told of lines that aren't json.
+    """Yield line number and value of each jsonl line. Lines that are not JSON go to `on_bad`.
 
     >>> list(json_rows(iter(['{"a": 1}\\n\\n[', ']']), "x.jsonl"))
     [(1, {'a': 1}), (3, [])]
@@ -44,17 +44,17 @@ def json_rows(
 def csv_rows(
     pieces: Iterator[str], name: str, on_bad: Callable[[UserError], None] = refuse, strict: bool = False
 ) -> Iterator[tuple[int, list[str]]]:
-    """The first line's number and the fields of each row of csv or tsv, the header's too.
+    """Yield line number and fields of each row of csv or tsv, including the header.
 
-    `on_bad` is told of rows with more fields than the header and, with `strict`, of those with fewer and
-    of unbalanced quotes. Where it returns, reading goes on: after such quotes at the very next line, so that
-    one open quote costs one line and not all that it would have swallowed.
+    Rows with more fields than the header go to `on_bad`. With `strict`, so do rows with fewer fields and with
+    unbalanced quotes. If `on_bad` returns, reading continues; after unbalanced quotes it continues at the
+    next line, so one open quote costs one line only.
 
     >>> list(csv_rows(iter(['a,b\\n"1\\n', '2",3\\n4,5\\n']), "x.csv"))
     [(1, ['a', 'b']), (2, ['1\\n2', '3']), (4, ['4', '5'])]
     """
     tape = _Tape(lines_of(pieces, name))
-    delimiter = "\t" if ending(name) == ".tsv" else max(",\t;", key=tape.peek().count)
+    delimiter = "\t" if suffix_of(name) == ".tsv" else max(",\t;", key=tape.peek().count)
     width, former_limit = 0, csv.field_size_limit(MAX_VALUE)
     try:
         while tape.peek():
@@ -68,53 +68,55 @@ def csv_rows(
                     elif row:
                         yield number, row
             except csv.Error as error:
-                problem = UserError(f"{name}:{tape.rewind()}: not csv ({error}); check the quotes")
-                (on_bad if width else refuse)(problem)  # without a header nothing has a meaning
+                problem = UserError(f"{name}:{tape.rewind()}: this is not csv ({error}). Check the quotes.")
+                if not width:  # the header itself: the file cannot be read
+                    raise problem from error
+                on_bad(problem)
     finally:
         csv.field_size_limit(former_limit)
 
 
-def ending(name: str) -> str:
-    """What a file is by its name, packed with gzip or not.
+def suffix_of(name: str) -> str:
+    """Return the suffix of a file name, without `.gz`, in lower case.
 
-    >>> ending("Pairs.TSV.gz"), ending("train.en")
+    >>> suffix_of("Pairs.TSV.gz"), suffix_of("train.en")
     ('.tsv', '.en')
     """
     return PurePath(name.lower().removesuffix(".gz")).suffix
 
 
 def _miscounted(where: str, row: list[str], width: int, delimiter: str) -> UserError:
-    remedy = "put fields that contain {!r} into quotes" if len(row) > width else "write {!r} between fields"
-    return UserError(f"{where}: {len(row)} fields, but the header has {width}; {remedy.format(delimiter)}")
+    remedy = "Quote fields that contain {!r}" if len(row) > width else "Write {!r} between fields"
+    return UserError(f"{where}: {len(row)} fields, but the header has {width}. {remedy.format(delimiter)}.")
 
 
 def parse_json(text: str, where: str) -> Any:
-    """A value; UserError, with `where`, for what isn't json."""
+    """Parse a JSON value. Raises UserError, with `where`, for invalid JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: not json ({error}); repair or remove it") from error
+        raise UserError(f"{where}: this is not JSON ({error}). Repair or remove it.") from error
 
 
 def lines_of(pieces: Iterable[str], name: str) -> Iterator[str]:
-    """Lines with their newline; only `\\n` ends one, since json may hold other separators in its strings."""
+    """Yield lines with their newline. Only `\\n` ends a line: JSON strings may contain other separators."""
     rest = ""
     for piece in pieces:
         *whole, rest = (rest + piece).split("\n")
         for line in whole:
             yield line + "\n"
         if len(rest) > MAX_VALUE:
-            raise UserError(f"{name} has a line of over {MAX_VALUE:,} characters; split it")
+            raise UserError(f"{name}: a line has more than {MAX_VALUE:,} characters. Split it.")
     if rest:
         yield rest
 
 
 class _Tape:
-    """Lines that can be read again from the second one since the last mark."""
+    """Lines with a mark. Reading can restart at the second line after it."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines, self._ahead, self._since = lines, deque[str](), list[str]()
-        self._marked = 1  # the number of the line after the mark
+        self._marked = 1  # number of the line after the mark
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -125,20 +127,20 @@ class _Tape:
         return line
 
     def peek(self) -> str:
-        """The next line, or "" after the last."""
+        """Return the next line without reading it, or "" at the end."""
         if not self._ahead:
             self._ahead.append(next(self._lines, ""))
         return self._ahead[0]
 
     def mark(self) -> int:
-        """Forget what was read since the last mark; the number of its first line."""
+        """Move the mark here. Return the number of the first line after the old mark."""
         number = self._marked
         self._marked += len(self._since)
         self._since.clear()
         return number
 
     def rewind(self) -> int:
-        """Go back to the second line since the last mark; the number of the first, which is given up."""
+        """Go back to the second line after the mark. Return the number of the first line, now skipped."""
         self._ahead.extendleft(reversed(self._since[1:]))
         del self._since[1:]
         return self.mark()

@@ -1,4 +1,4 @@
-"""Text that lies in rows: jsonl, json, csv and tsv, one string a row."""
+"""Running text in rows: jsonl, json, csv and tsv, one string per row."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ from collections.abc import Iterator
 from typing import Any
 
 from glassgpt.data.files.charset import NotText
+from glassgpt.data.files.messages import parse_message
 from glassgpt.data.files.records import MAX_VALUE, csv_rows, json_rows, parse_json
 from glassgpt.errors import UserError
 
 
 def read_jsonl(pieces: Iterator[str], name: str, column: str | None) -> Iterator[str]:
-    """One object a line: its `text`, its `messages`, or the field named by `column`."""
+    """Yield the `text`, `messages` or `column` field of each line."""
     for number, record in json_rows(pieces, name):
         yield _record_text(record, column, f"{name}:{number}")
 
 
 def read_json(pieces: Iterator[str], name: str, column: str | None) -> Iterator[str]:
-    """A list of such objects, or a single one."""
+    """Yield the same fields from a list of objects, or from one object."""
     whole = ""
     for piece in pieces:
         if len(whole := whole + piece) > MAX_VALUE:
             raise UserError(
-                f"{name} is over {MAX_VALUE:,} characters of json; write one object a line, as .jsonl"
+                f"{name}: the file has more than {MAX_VALUE:,} characters. Write one object per line instead."
             )
     if whole.strip():
         value = parse_json(whole, name)
@@ -31,7 +32,7 @@ def read_json(pieces: Iterator[str], name: str, column: str | None) -> Iterator[
 
 
 def read_csv(pieces: Iterator[str], name: str, column: str | None) -> Iterator[str]:
-    """The column named by `column`; without one, the only column or the one called `text`."""
+    """Yield the fields of `column`; by default of the only column, or of `text`."""
     rows = csv_rows(pieces, name)
     _, names = next(rows, (1, []))
     index = _column_index(names, column, name)
@@ -45,8 +46,8 @@ def _column_index(names: list[str], column: str | None, name: str) -> int:
     wanted = column or ("text" if "text" in names else names[0] if len(names) == 1 else None)
     if wanted in names:
         return names.index(wanted)
-    problem = f"has no column {column!r}" if column else "has several columns, none of them called 'text'"
-    raise NotText(f"{name} {problem}; choose one with --column: {', '.join(names)}")
+    problem = f"no column {column!r}" if column else "several columns, but no 'text'"
+    raise NotText(f"{name}: {problem}. Set `column` to one of: {', '.join(names)}.")
 
 
 def _record_text(record: Any, column: str | None, where: str) -> str:
@@ -54,31 +55,30 @@ def _record_text(record: Any, column: str | None, where: str) -> str:
         return record
     if not isinstance(record, dict):
         raise NotText(
-            f"{where}: an object with a field 'text' or 'messages' is needed, not {type(record).__name__}"
+            f"{where}: it is {type(record).__name__}, not an object. Write objects with a field 'text' or "
+            "'messages'."
         )
     wanted = column or ("text" if "text" in record else "messages")
     if wanted not in record:
         missing = repr(column) if column else "'text' or 'messages'"
-        raise NotText(f"{where}: no field {missing}; choose one with --column: {', '.join(record)}")
+        raise NotText(f"{where}: no field {missing}. Set `column` to one of: {', '.join(record)}.")
     value = record[wanted]
     if isinstance(value, list):
         return "\n".join(_message_text(message, where) for message in value)
     if not isinstance(value, str | None):
         raise NotText(
-            f"{where}: the field {wanted!r} holds {type(value).__name__}, not text; choose with --column"
+            f"{where}: the field {wanted!r} is {type(value).__name__}, not text. Set `column` to another."
         )
     return value or ""
 
 
 def _message_text(message: Any, where: str) -> str:
-    """A chat message as `role: content`, where the content may come in parts.
+    """Return a chat message as `role: content`.
 
     >>> _message_text({"role": "user", "content": [{"type": "text", "text": "Hi."}]}, "")
     'user: Hi.'
     """
     if not isinstance(message, dict) or "content" not in message:
-        raise UserError(f"{where}: a message needs 'role' and 'content'; repair or remove the line")
-    content = message["content"] or ""
-    if isinstance(content, list):
-        content = "".join(part.get("text") or "" for part in content if isinstance(part, dict))
-    return f"{message.get('role', 'unknown')}: {content}"
+        raise UserError(f"{where}: a message has no 'content'. Repair or remove the line.")
+    parsed = parse_message(message)
+    return f"{message.get('role', 'unknown')}: {parsed.text}"

@@ -1,4 +1,4 @@
-"""From what the user named (files, folders, globs, `-`, corpora) to documents that can be opened."""
+"""Sources: resolve files, folders, globs, `-` and named corpora to documents."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ NEVER_TEXT = frozenset({"__pycache__", "node_modules", "site-packages"})
 
 @dataclass(frozen=True)
 class Source:
-    """A document that can be opened as a seekable stream. `explicit`: the user named this very file."""
+    """A document, not opened yet."""
 
     name: str
     open: Callable[[], BinaryIO]
+    """Opens a seekable stream."""
     explicit: bool = True
+    """True if the user named this very file, not a folder or pattern."""
 
 
 def resolve(given: Iterable[str]) -> list[Source]:
-    """Every document that the sources name, in their order, folders and globs sorted; each file once.
+    """List all documents of the given sources in order; each file once.
 
-    Raises UserError for a source that doesn't exist or may not be read.
+    Folders and globs are sorted. Raises UserError for a source that does not exist or is not readable.
     """
     found: dict[str, Source] = {}
     for source in given:
@@ -52,13 +54,13 @@ def _resolve_one(given: str) -> Iterator[tuple[str, Source]]:
     elif glob.has_magic(given):
         matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]
         if not matches:
-            raise UserError(f"no file matches {given!r}; check the pattern, or give the folder itself")
-        recursive = "**" in given  # then glob lists what lies in the folders as well
+            raise UserError(f"{given!r}: no file matches the pattern. Check it, or pass the folder itself.")
+        recursive = "**" in given  # glob then lists the contents of folders as well
         for match in matches:
             if not (recursive and match.is_dir()):
                 yield from _documents(match, explicit=False)
     else:
-        raise UserError(f"no file, folder or corpus is called {given!r}{_near(path)}")
+        raise UserError(f"{given!r}: no such file, folder or corpus. {_suggestion(path)}")
 
 
 def _documents(path: Path, explicit: bool) -> Iterator[tuple[str, Source]]:
@@ -68,13 +70,13 @@ def _documents(path: Path, explicit: bool) -> Iterator[tuple[str, Source]]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Files in a folder and below, sorted, without what is hidden, generated or somebody else's code."""
+    """Yield the files of a folder tree, sorted, without hidden files, generated files and dependencies."""
     for root, folders, files in os.walk(folder, onerror=_refuse):
-        folders[:] = sorted(each for each in folders if not _passed_over(Path(root, each)))
+        folders[:] = sorted(each for each in folders if not _is_skipped(Path(root, each)))
         yield from (path for file in sorted(files) if file[0] != "." and (path := Path(root, file)).is_file())
 
 
-def _passed_over(folder: Path) -> bool:
+def _is_skipped(folder: Path) -> bool:
     virtual_environment = (folder / "pyvenv.cfg").exists()
     own_run = (folder / "metrics.jsonl").exists() and (folder / "config.json").exists()
     return folder.name[0] == "." or folder.name in NEVER_TEXT or virtual_environment or own_run
@@ -85,20 +87,20 @@ def _exists(path: Path) -> bool:
         path.stat()
     except PermissionError as error:
         _refuse(error)
-    except (OSError, ValueError):  # also names that no file can have: too long, with a zero character
+    except (OSError, ValueError):  # also impossible names: too long, or with a zero character
         return False
     return True
 
 
-def _near(path: Path) -> str:
+def _suggestion(path: Path) -> str:
     try:
         names = {each.name: str(each) for each in path.parent.iterdir()}
     except (OSError, ValueError):
         names = {}
     close = difflib.get_close_matches(path.name, names | dict.fromkeys(NAMED, ""), n=3, cutoff=0.6)
     if not close:
-        return f" (corpora: {', '.join(NAMED)}); check the path"
-    return f"; did you mean {' or '.join(repr(names.get(each) or each) for each in close)}?"
+        return f"Check the path, or name a corpus: {', '.join(NAMED)}."
+    return f"Did you mean {' or '.join(repr(names.get(each) or each) for each in close)}?"
 
 
 def _open(path: Path) -> BinaryIO:
@@ -119,12 +121,12 @@ def _open_stdin() -> BinaryIO:
 
 def _refuse(error: OSError) -> None:
     raise UserError(
-        f"cannot read {error.filename}: {error.strerror}; change its permissions, or leave it out"
+        f"cannot read {error.filename}: {error.strerror}. Change its permissions, or leave it out."
     ) from error
 
 
 def unpack(source: Source) -> Iterator[Source]:
-    """The members of a zip file as documents of their own; any other source as it is."""
+    """Yield the members of a zip file as documents; yield any other source unchanged."""
     if not source.name.lower().endswith(".zip"):
         yield source
         return

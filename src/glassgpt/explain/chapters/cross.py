@@ -209,7 +209,7 @@ def _rows(specimen: Demo, subject: ChapterContext) -> np.ndarray:
 
 
 def _sides(split: ExampleSplit, row: int) -> tuple[np.ndarray, np.ndarray]:
-    return split.given[row], split.text[row][split.n_prompt[row] :]
+    return split.source[row], split.text[row][split.n_prompt[row] :]
 
 
 def _short(split: ExampleSplit, rows: np.ndarray) -> int:

@@ -1,0 +1,67 @@
+"""Report of reading the user's files: invalid rows, guessed encodings, chosen columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from glassgpt.errors import UserError
+
+SHOWN = 3
+"""Number of files or rows that a note names."""
+
+
+class Report:
+    """Collects notes, and invalid rows if they may be skipped.
+
+    >>> report = Report(skip_invalid=True)
+    >>> for number in range(2, 7):
+    ...     report.reject(UserError(f"a.csv:{number}: no label. Fill it in."))
+    >>> report.notes()
+    ('5 rows skipped: a.csv:2: no label; a.csv:3: no label; a.csv:4: no label; and 2 more',)
+    """
+
+    def __init__(self, skip_invalid: bool = False) -> None:
+        self._skip_invalid = skip_invalid
+        self._problems: list[str] = []
+        self._names: dict[str, list[str]] = {}
+        self.n_skipped = 0
+
+    def reject(self, problem: UserError) -> None:
+        """Raise the problem of a row, or count it if invalid rows may be skipped."""
+        if not self._skip_invalid:
+            raise UserError(f"{problem} Or set `skip_invalid` to skip such rows.") from problem
+        self.n_skipped += 1
+        if self.n_skipped <= SHOWN:
+            self._problems.append(without_remedy(problem))
+
+    def note(self, text: str, name: str) -> None:
+        """Add a file to the note with this text."""
+        self._names.setdefault(text, []).append(name)
+
+    def notes(self) -> tuple[str, ...]:
+        """Return one line per kind of note, the skipped rows last."""
+        notes = [f"{text}: {shorten(names)}" for text, names in self._names.items()]
+        if self._problems:
+            rows = "1 row" if self.n_skipped == 1 else f"{self.n_skipped:,} rows"
+            notes.append(f"{rows} skipped: {shorten(self._problems, self.n_skipped)}")
+        return tuple(notes)
+
+
+def without_remedy(problem: UserError) -> str:
+    """Return the text of an error without its last sentence, the remedy.
+
+    >>> without_remedy(UserError("a.csv:2: no label. Fill it in."))
+    'a.csv:2: no label'
+    """
+    return str(problem).rpartition(". ")[0] or str(problem)
+
+
+def shorten(items: Sequence[str], n: int | None = None, separator: str = "; ") -> str:
+    """Join the first items and count the rest of `n` items.
+
+    >>> shorten(["a", "b", "c", "d", "e"], separator=", ")
+    'a, b, c, and 2 more'
+    """
+    total = len(items) if n is None else n
+    rest = [f"and {total - SHOWN:,} more"] if total > SHOWN else []
+    return separator.join([*items[:SHOWN], *rest])
