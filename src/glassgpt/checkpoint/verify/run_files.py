@@ -77,17 +77,15 @@ def stale_files(run: Run) -> list[str]:
     found = []
     folders = [folder for folder in (run.path, run.checkpoints, run.data) if folder.is_dir()]
     for path in sorted(path for folder in folders for path in folder.iterdir()):
-        name = path.name
+        name, shown = path.name, quoted(str(path), 300)
         if name.startswith((".writing-", ".removing-")) or name.endswith((".tmp", ".writing")):
             found.append(
                 f"{quoted(str(path), 300)}: incomplete. It may be deleted while nothing trains here."
             )
         elif name.startswith("damaged-step-"):
-            found.append(
-                f"{quoted(str(path), 300)}: a damaged step, quarantined by a resume. It may be deleted."
-            )
+            found.append(f"{shown}: a damaged step, quarantined by a resume. It may be deleted.")
         elif path.parent == run.checkpoints and not STEP.fullmatch(name) and name not in POINTERS:
-            found.append(f"{quoted(str(path), 300)}: not written by glassgpt, and not used.")
+            found.append(f"{shown}: not written by glassgpt, and not used.")
     return found
 
 
