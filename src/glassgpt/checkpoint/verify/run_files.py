@@ -79,9 +79,7 @@ def stale_files(run: Run) -> list[str]:
     for path in sorted(path for folder in folders for path in folder.iterdir()):
         name, shown = path.name, quoted(str(path), 300)
         if name.startswith((".writing-", ".removing-")) or name.endswith((".tmp", ".writing")):
-            found.append(
-                f"{quoted(str(path), 300)}: incomplete. It may be deleted while nothing trains here."
-            )
+            found.append(f"{shown}: incomplete. It may be deleted while nothing trains here.")
         elif name.startswith("damaged-step-"):
             found.append(f"{shown}: a damaged step, quarantined by a resume. It may be deleted.")
         elif path.parent == run.checkpoints and not STEP.fullmatch(name) and name not in POINTERS:
