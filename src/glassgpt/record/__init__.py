@@ -1,10 +1,12 @@
-"""Record and edit activations by name; the logit lens. Any model of ours, GPT-2 and Qwen3."""
+"""Record and edit activations by name. The models of GlassGPT, GPT-2 and Qwen3 of Hugging Face."""
 
 from glassgpt.record.edits import n_heads, patch, zero, zero_heads
-from glassgpt.record.logit_lens import logit_lens
+from glassgpt.record.hook_points import KERNEL_ACTIVATIONS
+from glassgpt.record.logits import logit_lens
 from glassgpt.record.recorder import Edit, Recording, activation_names, edit, record
 
 __all__ = [
+    "KERNEL_ACTIVATIONS",
     "Edit",
     "Recording",
     "activation_names",

@@ -1,7 +1,7 @@
-"""What there is to see in a model, by stable names, and where each of it passes by.
+"""Hook points: stable names for the activations of a model, and hooks that see them.
 
-A name is the path of a module and what is seen there: `blocks.3.attn.weights`, `encoder.blocks.0.resid_mid`.
-Models of GlassGPT are read here, those of Hugging Face in huggingface.py; record.py does the watching.
+A name is a module's path and an activation: `blocks.3.attn.weights`, `encoder.blocks.0.resid_mid`.
+This file covers the models of GlassGPT, `huggingface.py` those of Hugging Face. `recorder.py` uses both.
 """
 
 from __future__ import annotations
@@ -14,28 +14,52 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from glassgpt.errors import UserError
 from glassgpt.models import Model, Transformer
-from glassgpt.nn import Attention, AttnMask, Block, attention_scores, masked_scores
+from glassgpt.nn import Attention, AttnMask, Block, masked_scores
 
-KERNEL = ("q", "k", "v", "scores", "masked_scores", "weights", "heads")
-"""What passes an attention kernel, in this order: queries (B, H, T, D), keys and values (B, H_kv, S, D), the
-scaled scores, those with −∞ where nobody may look, and the weights (B, H, T, S), and what each head gathers
-(B, H, T, D)."""
+SCORE_ACTIVATIONS = ("scores", "masked_scores", "weights")
+KERNEL_ACTIVATIONS = ("q", "k", "v", *SCORE_ACTIVATIONS, "heads")
+"""Activations of an attention kernel, in the order of computation.
+
+Queries (B, H, T, D), keys and values (B, H_kv, S, D). Scaled scores, masked scores (−∞ where a query may not
+look) and weights, each (B, H, T, S). The output of each head (B, H, T, D)."""
 
 
 class ActivationHook(Protocol):
-    """Whoever looks: is shown each tensor that it wants, and may hand back another in its place."""
+    """Observer of activations: receives tensors by name, and may return others in their place."""
 
-    def wants(self, name: str) -> bool: ...
+    def wants(self, name: str) -> bool:
+        """True if the hook observes this activation."""
+        ...
 
-    def replaces(self, name: str) -> bool: ...
+    def replaces(self, name: str) -> bool:
+        """True if the hook may return a different tensor for this activation."""
+        ...
 
-    def see(self, name: str, value: Tensor) -> Tensor: ...
+    def observe(self, name: str, value: Tensor) -> Tensor:
+        """Receive an activation. Return the tensor that the model continues with."""
+        ...
+
+
+class AttentionReference(Protocol):
+    """Readable computation of scores and weights, equal to a fast attention kernel."""
+
+    def scores(self, q: Tensor, k: Tensor) -> Tensor:
+        """Return the scores (B, H, T, S) of q (B, H, T, D) and k (B, H_kv, S, D), before the mask."""
+        ...
+
+    def weights(self, q: Tensor, k: Tensor, mask: AttnMask) -> Tensor:
+        """Return the weights (B, H, T, S), each row summing to at most 1."""
+        ...
 
 
 @dataclass(frozen=True)
-class Part:
-    """One place in a model: what can be seen there, and how to begin to look (returns how to end it)."""
+class HookPoint:
+    """One place in a model: the names of its activations, and a function to attach a hook.
+
+    `attach` returns the function that removes the hook.
+    """
 
     names: tuple[str, ...]
     attach: Callable[[ActivationHook], Callable[[], None]]
@@ -43,107 +67,111 @@ class Part:
 
 @dataclass(frozen=True)
 class HookPoints:
-    """All places of a model, in the order of computing within each block."""
+    """All hook points of a model, in the order of computation within each block."""
 
-    parts: Sequence[Part]
-    read: Callable[[Tensor], Tensor] | None = None
-    """From a state of the residual stream to logits, as after the last block; None where there are none."""
+    points: Sequence[HookPoint]
+    to_logits: Callable[[Tensor], Tensor] | None = None
+    """The last norm and the output head: (B, T, C) -> (B, T, V). None for a model without a head."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Everything that can be seen."""
-        return tuple(name for part in self.parts for name in part.names)
+        """Names of all activations."""
+        return tuple(name for point in self.points for name in point.names)
 
     @contextmanager
-    def watched_by(self, watcher: ActivationHook) -> Iterator[None]:
-        """Show the watcher what it wants while the model runs in here; the rest stays untouched."""
+    def attach(self, hook: ActivationHook) -> Iterator[None]:
+        """Attach a hook to the points that it wants, inside a `with` block."""
         with ExitStack() as stack:
-            for part in self.parts:
-                if any(watcher.wants(name) for name in part.names):
-                    stack.callback(part.attach(watcher))
+            for point in self.points:
+                if any(hook.wants(name) for name in point.names):
+                    stack.callback(point.attach(hook))
             yield
 
 
-def hook_points(model: Model) -> HookPoints:
-    """The anatomy of a model of GlassGPT, the encoder or eye that belongs to it included."""
-    parts: list[Part] = []
+def model_hook_points(model: Model) -> HookPoints:
+    """Return the hook points of a GlassGPT model, including its encoder or vision encoder."""
+    points: list[HookPoint] = []
     for path, module in model.named_modules():
         prefix = path + "." if path else ""
         if isinstance(module, Block):
-            parts += _block(prefix, module)
+            points += _block(prefix, module)
         elif isinstance(module, Transformer):
-            parts.append(at_output(module.norm_f, prefix + "norm_f"))
+            points.append(at_output(module.norm_f, prefix + "norm_f"))
     if model.output_head is not None:
-        parts.append(at_output(model.output_head, "logits"))
+        points.append(at_output(model.output_head, "logits"))
     if not isinstance(model, Transformer) or model.output_head is None:
-        return HookPoints(parts)
-    return HookPoints(parts, lambda h: model.head(model.norm_f(h)))
+        return HookPoints(points)
+    return HookPoints(points, lambda h: model.head(model.norm_f(h)))
 
 
-def _block(prefix: str, block: Block) -> list[Part]:
-    parts = [at_input(block, prefix + "resid_pre"), *_attention(prefix + "attn.", block.attn)]
-    after = block.norm_2
+def _block(prefix: str, block: Block) -> list[HookPoint]:
+    points = [at_input(block, prefix + "resid_pre"), *_attention(prefix + "attn.", block.attn)]
     if block.cross_attn is not None and block.norm_cross is not None:
-        parts += [
+        points += [
             at_input(block.norm_cross, prefix + "resid_mid"),
             *_attention(prefix + "cross_attn.", block.cross_attn),
+            at_input(block.norm_2, prefix + "resid_cross"),
         ]
-        parts.append(at_input(after, prefix + "resid_cross"))
     else:
-        parts.append(at_input(after, prefix + "resid_mid"))
+        points.append(at_input(block.norm_2, prefix + "resid_mid"))
     return [
-        *parts,
+        *points,
         at_input(block.mlp.proj, prefix + "mlp.hidden"),
         at_output(block.mlp, prefix + "mlp.out"),
         at_output(block, prefix + "resid_post"),
     ]
 
 
-def _attention(prefix: str, attention: Attention) -> list[Part]:
+def _attention(prefix: str, attention: Attention) -> list[HookPoint]:
     return [_at_kernel(attention.sdpa, prefix), at_output(attention, prefix + "out")]
 
 
-def at_input(module: nn.Module, name: str) -> Part:
-    """Where a module is given its first argument."""
+def at_input(module: nn.Module, name: str) -> HookPoint:
+    """Return the hook point of a module's first argument."""
 
-    def attach(watcher: ActivationHook) -> Callable[[], None]:
-        def look(_: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
-            return watcher.see(name, given[0]), *given[1:]
+    def attach(hook: ActivationHook) -> Callable[[], None]:
+        def pre_hook(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+            return hook.observe(name, inputs[0]), *inputs[1:]
 
-        return module.register_forward_pre_hook(look).remove
+        return module.register_forward_pre_hook(pre_hook).remove
 
-    return Part((name,), attach)
-
-
-def at_output(module: nn.Module, name: str) -> Part:
-    """Where a module returns its tensor, or the first of several things."""
-
-    def attach(watcher: ActivationHook) -> Callable[[], None]:
-        def look(_: nn.Module, __: object, out: Any) -> Any:
-            if isinstance(out, tuple):
-                return watcher.see(name, out[0]), *out[1:]
-            return watcher.see(name, out)
-
-        return module.register_forward_hook(look).remove
-
-    return Part((name,), attach)
+    return HookPoint((name,), attach)
 
 
-def _at_kernel(core: nn.Module, prefix: str) -> Part:
-    """Around the kernel of one of our attentions."""
+def at_output(module: nn.Module, name: str) -> HookPoint:
+    """Return the hook point of a module's output, or of the first item of a tuple."""
 
-    def attach(watcher: ActivationHook) -> Callable[[], None]:
-        kernel = Kernel(prefix, watcher)
+    def attach(hook: ActivationHook) -> Callable[[], None]:
+        def forward_hook(_: nn.Module, __: object, output: Any) -> Any:
+            if isinstance(output, tuple):
+                return hook.observe(name, output[0]), *output[1:]
+            return hook.observe(name, output)
 
-        def before(_: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
-            q, k, v, mask = given
+        return module.register_forward_hook(forward_hook).remove
+
+    return HookPoint((name,), attach)
+
+
+def _at_kernel(sdpa: nn.Module, prefix: str) -> HookPoint:
+    """Return the hook point around the kernel of a GlassGPT attention."""
+
+    def attach(hook: ActivationHook) -> Callable[[], None]:
+        kernel = KernelHook(prefix, hook)
+        if kernel.needs_reference and not has_reference(sdpa):
+            raise UserError(
+                f"{prefix}weights: {type(sdpa).__name__} computes attention in a way that cannot be recorded. "
+                "Define `scores` or `weights` in the class that defines its `forward`."
+            )
+
+        def before(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+            q, k, v, mask = inputs
             return *kernel.before(q, k, v), mask
 
-        def after(_: nn.Module, given: tuple[Any, ...], heads: Tensor) -> Tensor:
-            q, k, v, mask = given
-            return kernel.after(q, k, v, mask, heads)
+        def after(_: nn.Module, inputs: tuple[Any, ...], heads: Tensor) -> Tensor:
+            q, k, v, mask = inputs
+            return kernel.after(q, k, v, mask, heads, sdpa)  # pyright: ignore[reportArgumentType]
 
-        handles = core.register_forward_pre_hook(before), core.register_forward_hook(after)
+        handles = sdpa.register_forward_pre_hook(before), sdpa.register_forward_hook(after)
 
         def detach() -> None:
             for handle in handles:
@@ -151,39 +179,75 @@ def _at_kernel(core: nn.Module, prefix: str) -> Part:
 
         return detach
 
-    return Part(tuple(prefix + name for name in KERNEL), attach)
+    return HookPoint(tuple(prefix + name for name in KERNEL_ACTIVATIONS), attach)
 
 
-class Kernel:
-    """What is seen before and after one call of an attention kernel, which itself shows no weights.
+def has_reference(sdpa: nn.Module) -> bool:
+    """True if `scores` or `weights` describe this module's own `forward`.
 
-    Scores and weights are computed a second time, readably and in float32; the kernel's own output goes on,
-    unless one of them was replaced.
+    A subclass with a new `forward` and inherited `scores` and `weights` computes something else than they say.
+    """
+    classes = type(sdpa).__mro__
+
+    def depth(method: str) -> int:
+        return next((i for i, each in enumerate(classes) if method in vars(each)), len(classes))
+
+    if not (hasattr(sdpa, "scores") and hasattr(sdpa, "weights")):
+        return False
+    return min(depth("scores"), depth("weights")) <= depth("forward")
+
+
+class KernelHook:
+    """Observes one call of an attention kernel, before and after.
+
+    A fast kernel does not return its weights. So the reference computes scores and weights a second time, in
+    float32. The model continues with the kernel's own output, unless scores or weights were replaced.
     """
 
-    def __init__(self, prefix: str, watcher: ActivationHook) -> None:
-        self.prefix, self.watcher = prefix, watcher
-        hidden = [prefix + name for name in ("scores", "masked_scores", "weights")]
-        self.is_wanted = any(watcher.wants(name) for name in hidden)
-        self.is_replaced = any(watcher.replaces(name) for name in hidden)
+    def __init__(self, prefix: str, hook: ActivationHook) -> None:
+        self.prefix, self.hook = prefix, hook
+        scores, masked, weights = (prefix + name for name in SCORE_ACTIVATIONS)
+        self.wants_scores = hook.wants(scores) or hook.wants(masked)
+        self.replaces_scores = hook.replaces(scores) or hook.replaces(masked)
+        self.is_replaced = self.replaces_scores or hook.replaces(weights)
+        self.needs_reference = self.wants_scores or hook.wants(weights)
 
-    def _see(self, name: str, value: Tensor) -> Tensor:
-        return self.watcher.see(self.prefix + name, value)
+    def _observe(self, name: str, value: Tensor) -> Tensor:
+        return self.hook.observe(self.prefix + name, value)
 
     def before(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values as the kernel is to get them."""
-        return self._see("q", q), self._see("k", k), self._see("v", v)
+        """Observe queries, keys and values. Return those that the kernel gets."""
+        return self._observe("q", q), self._observe("k", k), self._observe("v", v)
 
     def after(
-        self, q: Tensor, k: Tensor, v: Tensor, mask: AttnMask, heads: Tensor, scale: float | None = None
+        self, q: Tensor, k: Tensor, v: Tensor, mask: AttnMask, heads: Tensor, reference: AttentionReference
     ) -> Tensor:
-        """What the heads gathered (B, H, T, D), as it is to go on."""
-        if self.is_wanted:
+        """Observe scores, weights and heads (B, H, T, D). Return the heads that the model continues with."""
+        if self.needs_reference:
             with torch.autocast(q.device.type, enabled=False):
-                scores = self._see("scores", attention_scores(q, k, scale))
-                scores = self._see("masked_scores", masked_scores(scores, mask))
-                weights = self._see("weights", scores.softmax(dim=-1))
+                weights = self._weights(q, k, mask, reference)
                 if self.is_replaced:
-                    v = v.repeat_interleave(q.shape[1] // v.shape[1], dim=1)  # (B, H, S, D)
+                    v = v.repeat_interleave(q.shape[1] // v.shape[1], dim=1)  # (B, H_kv, S, D) -> (B, H, S, D)
                     heads = (weights @ v.to(weights.dtype)).to(heads.dtype)
-        return self._see("heads", heads)
+        return self._observe("heads", heads)
+
+    def _weights(self, q: Tensor, k: Tensor, mask: AttnMask, reference: AttentionReference) -> Tensor:
+        if not self.wants_scores:
+            return self._observe("weights", reference.weights(q, k, mask))
+        scores = reference.scores(q, k)
+        is_softmax = not self.replaces_scores or _is_softmax(scores, q, k, mask, reference)
+        scores = self._observe("scores", scores)
+        masked = self._observe("masked_scores", masked_scores(scores, mask))
+        if not is_softmax:
+            raise UserError(
+                f"{self.prefix}scores: cannot be edited, since {type(reference).__name__} does not take a plain "
+                "softmax of its scores. Edit `weights` instead."
+            )
+        weights = masked.softmax(dim=-1) if self.replaces_scores else reference.weights(q, k, mask)
+        return self._observe("weights", weights)
+
+
+def _is_softmax(scores: Tensor, q: Tensor, k: Tensor, mask: AttnMask, reference: AttentionReference) -> bool:
+    """True if the weights are the softmax of the masked scores: not so with attention sinks."""
+    softmax = masked_scores(scores, mask).softmax(dim=-1)
+    return torch.allclose(softmax, reference.weights(q, k, mask), atol=1e-5)
