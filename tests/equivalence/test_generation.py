@@ -30,7 +30,7 @@ from glassgpt.generate.fast.decoder import PackedDecoder
 from glassgpt.generate.slots import Decoder
 from glassgpt.models import Model
 from glassgpt.nn import Memory
-from glassgpt.record import edit, record, zero_heads
+from glassgpt.hooks import edit, record, zero_heads
 from helpers.zoo import DECODERS, V, has_compiler, make, source_for, wake
 
 WRITERS = [*DECODERS, "bigram"]

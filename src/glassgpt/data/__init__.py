@@ -36,6 +36,7 @@ from glassgpt.data.corpus import Corpus, Document, Text, read_corpus
 from glassgpt.data.datasets import (
     BUILT_IN,
     ENGLISH,
+    answer_fields,
     cell_of,
     kind_of,
     located_test_dates,
@@ -86,6 +87,7 @@ __all__ = [
     "Text",
     "TokenData",
     "TrainWindows",
+    "answer_fields",
     "cell_of",
     "check_length",
     "eval_batches",

@@ -17,7 +17,7 @@ from glassgpt.data import ENGLISH, IGNORE, cell_of
 from glassgpt.errors import UserError
 from glassgpt.explain.context import Demo
 from glassgpt.objective import CrossEntropy
-from glassgpt.record import record
+from glassgpt.hooks import record
 
 BATCH = 100
 MIN_COPIES = 40

@@ -14,7 +14,7 @@ from glassgpt.explain.context import Demo
 from glassgpt.explain.influence import held_out
 from glassgpt.lens import token_labels
 from glassgpt.models import Model, Seq2Seq
-from glassgpt.record import record
+from glassgpt.hooks import record
 
 FAMILIES = ("gpt", "encoder", "seq2seq")
 """Where self-attention is looked at; of a translator, in the encoder that it reads with."""

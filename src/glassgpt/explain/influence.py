@@ -10,7 +10,7 @@ from torch import Tensor
 
 from glassgpt.explain.context import Demo
 from glassgpt.models import Encoder, Model, Seq2Seq
-from glassgpt.record import record
+from glassgpt.hooks import record
 
 
 def held_out(specimen: Demo, n: int, length: int, generator: torch.Generator) -> Tensor:

@@ -15,7 +15,7 @@ from glassgpt.explain import cross_attention as asking
 from glassgpt.explain.chapters import cross
 from glassgpt.explain.context import BUILTIN
 from glassgpt.nn import Attention
-from glassgpt.record import record
+from glassgpt.hooks import record
 from helpers.explain_runs import small_run
 
 pytestmark = pytest.mark.skipif(

@@ -18,7 +18,7 @@ from glassgpt.errors import UserError
 from glassgpt.explain.context import BUILTIN
 from glassgpt.lens import Trace, clearest_head, describe_heads, look
 from glassgpt.models import build
-from glassgpt.record import record
+from glassgpt.hooks import record
 from glassgpt.tokenizers import train_tokenizer
 
 MARCH = "de: 14. März 2024"

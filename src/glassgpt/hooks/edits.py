@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from glassgpt.errors import UserError
-from glassgpt.record.recorder import Edit
+from glassgpt.hooks.recorder import Edit
 
 
 def zero_heads(*heads: int) -> Edit:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from glassgpt.errors import UserError
 from glassgpt.models import Model
-from glassgpt.record.hook_points import HookPoints, model_hook_points
+from glassgpt.hooks.hook_points import HookPoints, model_hook_points
 
 Edit = Callable[[Tensor], Tensor]
 """Function from an activation to its replacement, of the same shape."""
@@ -104,7 +104,7 @@ def find_hook_points(model: nn.Module) -> HookPoints:
     if isinstance(original, Model):
         return model_hook_points(original)
     if type(original).__module__.startswith("transformers."):
-        from glassgpt.record.huggingface import huggingface_hook_points
+        from glassgpt.hooks.huggingface import huggingface_hook_points
 
         return huggingface_hook_points(original)
     raise UserError(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from glassgpt.errors import UserError
-from glassgpt.record.recorder import find_hook_points
+from glassgpt.hooks.recorder import find_hook_points
 
 STATES = ("resid_pre", "resid_mid", "resid_cross", "resid_post")
 

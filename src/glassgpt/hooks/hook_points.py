@@ -235,14 +235,13 @@ class KernelHook:
         if not self.wants_scores:
             return self._observe("weights", reference.weights(q, k, mask))
         scores = reference.scores(q, k)
-        is_softmax = not self.replaces_scores or _is_softmax(scores, q, k, mask, reference)
-        scores = self._observe("scores", scores)
-        masked = self._observe("masked_scores", masked_scores(scores, mask))
-        if not is_softmax:
+        if self.replaces_scores and not _is_softmax(scores, q, k, mask, reference):
             raise UserError(
                 f"{self.prefix}scores: cannot be edited, since {type(reference).__name__} does not take a plain "
                 "softmax of its scores. Edit `weights` instead."
             )
+        scores = self._observe("scores", scores)
+        masked = self._observe("masked_scores", masked_scores(scores, mask))
         weights = masked.softmax(dim=-1) if self.replaces_scores else reference.weights(q, k, mask)
         return self._observe("weights", weights)
 

@@ -24,7 +24,7 @@ from transformers.models.qwen3.modeling_qwen3 import (
 
 from glassgpt.errors import UserError
 from glassgpt.nn import AttnMask, attention_scores, masked_scores
-from glassgpt.record.hook_points import (
+from glassgpt.hooks.hook_points import (
     KERNEL_ACTIVATIONS,
     ActivationHook,
     HookPoint,
