@@ -48,7 +48,7 @@ def glassgpt(model: Model, precision: Precision = "float32", batch: int = 1) -> 
     engine = Engine(model, max_batch=batch, precision=precision)
 
     def write(n: int) -> int:
-        engine.forget()
+        engine.clear_prefix_cache()
         for i in range(batch):
             engine.add(Request(PROMPT, SamplingParams(temperature=0.8), n, seed=i))
         while engine.busy:

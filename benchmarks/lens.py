@@ -93,7 +93,7 @@ blocks, n = int(sys.argv[2]), int(sys.argv[3])
 seconds(n)
 before, calls_before = [seconds(n) for _ in range(blocks)], calls()
 if sys.argv[1] == "with":
-    import glassgpt.lens, glassgpt.record.huggingface
+    import glassgpt.lens, glassgpt.hooks.huggingface
 seconds(n)
 after = [seconds(n) for _ in range(blocks)]
 print(statistics.median(after) / statistics.median(before), calls() - calls_before)

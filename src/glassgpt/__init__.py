@@ -33,9 +33,9 @@ if TYPE_CHECKING:
         sample_text,
         translate,
     )
+    from glassgpt.hooks import Recording, activation_names, edit, logit_lens, record, zero_heads
     from glassgpt.lens import Trace, ablate, look
     from glassgpt.models import Model, build
-    from glassgpt.record import Recording, activation_names, edit, logit_lens, record, zero_heads
     from glassgpt.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
     from glassgpt.train import Session, Trainer, import_nanogpt, resume, start
 
@@ -65,7 +65,7 @@ _HOMES = {
     "explain": ("Chapter", "chapter"),
     "lens": ("Trace", "ablate", "look"),
     "models": ("Model", "build"),
-    "record": ("Recording", "activation_names", "edit", "logit_lens", "record", "zero_heads"),
+    "hooks": ("Recording", "activation_names", "edit", "logit_lens", "record", "zero_heads"),
     "tokenizers": ("Tokenizer", "load_tokenizer", "train_tokenizer"),
     "train": ("Session", "Trainer", "import_nanogpt", "resume", "start"),
 }

@@ -27,8 +27,8 @@ def cannot_write(path: Path, error: OSError) -> UserError:
     """Return the error for a run's folder that cannot be written to.
 
     >>> print(cannot_write(Path("notes"), OSError(13, "Permission denied")))
-    notes: cannot write to it (Permission denied). Choose a folder of your own with `out`.
+    notes cannot be written to (Permission denied). Choose a folder of your own with `out`.
     """
     return UserError(
-        f"{path}: cannot write to it ({error.strerror or error}). Choose a folder of your own with `out`."
+        f"{path} cannot be written to ({error.strerror or error}). Choose a folder of your own with `out`."
     )

@@ -15,13 +15,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from glassgpt.generate import Engine, PromptLookup, Request, SamplingParams, choose, generate, probabilities
-from glassgpt.generate.decoder import Decoder, ModelDecoder
-from glassgpt.generate.fast import native as compiled
+from glassgpt.generate import (
+    Engine,
+    PromptLookup,
+    Request,
+    SamplingParams,
+    generate,
+    probabilities,
+    sample_inverse_cdf,
+)
+from glassgpt.generate.decoder import ModelDecoder
+from glassgpt.generate.fast import native
 from glassgpt.generate.fast.decoder import PackedDecoder
+from glassgpt.generate.slots import Decoder
+from glassgpt.hooks import edit, record, zero_heads
 from glassgpt.models import Model
 from glassgpt.nn import Memory
-from glassgpt.record import edit, record, zero_heads
 from helpers.zoo import DECODERS, V, has_compiler, make, source_for, wake
 
 WRITERS = [*DECODERS, "bigram"]
@@ -29,11 +38,11 @@ SMALL: dict[str, object] = dict(n_layer=2, n_head=2, n_embd=16, block_size=12)
 EDGE = 1e-4
 
 
-@pytest.fixture(params=["compiled", "torch"])
+@pytest.fixture(params=["native", "torch"])
 def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """What the quick decoder computes with."""
     if request.param == "torch":
-        monkeypatch.setattr(compiled, "_library", lambda: "not wanted here")
+        monkeypatch.setattr(native, "_library", lambda: "not wanted here")
     elif not has_compiler():
         pytest.skip("no C compiler, or not on Linux")
     return request.param
@@ -58,11 +67,11 @@ class Slow:
         numbers = random.Random(request.seed)
         ids, found, margins = list(request.prompt), [], []
         seen = list(ids) if len(ids) <= block else ids[-(block // 2) :]
-        while len(found) < request.max_new_tokens and (not found or found[-1] != request.end):
+        while len(found) < request.max_new_tokens and (not found or found[-1] != request.eos_id):
             if len(seen) > block:
                 seen = ids[-(block // 2) :]
             logits = self.model(torch.tensor([seen]), memory=request.memory)[:, -1]  # (1, V)
-            p = probabilities(logits, request.params, past=ids, bias=request.bias)
+            p = probabilities(logits, request.params, past=ids, bias=request.logit_bias)
             if request.params.temperature == 0:
                 best = logits[0].topk(2).values
                 margins.append((best[0] - best[1]).item())
@@ -70,7 +79,7 @@ class Slow:
             else:
                 u = numbers.random()
                 margins.append(border(p[0], u))
-                id = int(choose(p, torch.tensor([u], dtype=torch.float64)))
+                id = int(sample_inverse_cdf(p, torch.tensor([u], dtype=torch.float64)))
             found.append(id)
             ids.append(id)
             seen = [*seen, id]
@@ -108,16 +117,16 @@ def run_case(name: str, seed: int) -> tuple[int, int]:
         requests = [random_request(rng, rng.choice(memories)) for _ in range(rng.randint(1, 5))]
         if rng.random() < 0.5:  # some share their beginning
             requests[-1] = replace(requests[-1], prompt=[*requests[0].prompt, rng.randrange(V)])
-        draft = PromptLookup(n_guess=3, shortest=1) if rng.random() < 0.3 else None
+        draft = PromptLookup(n_draft=3, min_ngram=1) if rng.random() < 0.3 else None
         engine = Engine(model, max_batch=rng.randint(1, 4), draft=draft)
-        waiting, tickets, got = list(enumerate(requests)), {}, {i: [] for i in range(len(requests))}
+        waiting, request_ids, got = list(enumerate(requests)), {}, {i: [] for i in range(len(requests))}
         while waiting or engine.busy:
             if waiting and rng.random() < 0.4:
                 i, request = waiting.pop(0)
-                tickets[i] = engine.add(request)
+                request_ids[i] = engine.add(request)
             engine.step()
-            for i, ticket in tickets.items():
-                got[i] += engine.fetch(ticket)
+            for i, request_id in request_ids.items():
+                got[i] += engine.fetch(request_id)
         expected = [Slow(model, request).tokens() for request in requests]
     compared = edges = 0
     for i, (ids, margins) in enumerate(expected):
@@ -127,7 +136,7 @@ def run_case(name: str, seed: int) -> tuple[int, int]:
             edges, compared = edges + 1, compared + wrong
             continue
         assert mine == ids, f"{name}, case {seed}, request {i}: {requests[i]}"
-        assert got[i][-1].finish == ("end" if ids[-1] == requests[i].end else "length")
+        assert got[i][-1].finish_reason == ("stop" if ids[-1] == requests[i].eos_id else "length")
         compared += len(ids)
     return compared, edges
 
@@ -168,7 +177,7 @@ def test_slots_are_independent_whatever_is_done_to_them(name: str, kind: type[De
         memory = None if source is None else model.encode(source)
         decoder = kind(model, 4)
         if memory is not None:
-            decoder.look_at(0, memory)
+            decoder.set_memory(0, memory)
         texts, about = [torch.randint(V, (n,)).tolist() for n in (5, 9, 2, 7)], [0, 1, 2, 3]
 
         def expect(i: int, logits: Tensor) -> None:
@@ -177,8 +186,8 @@ def test_slots_are_independent_whatever_is_done_to_them(name: str, kind: type[De
             torch.testing.assert_close(logits, wanted, atol=1e-5, rtol=0)
 
         for i, text in enumerate(texts):
-            decoder.read(i, text[:1])
-            expect(i, decoder.read(i, text[1:])[None])
+            decoder.prefill(i, text[:1])
+            expect(i, decoder.prefill(i, text[1:])[None])
         decoder.swap(0, 3)
         texts[0], texts[3], about[0], about[3] = texts[3], texts[0], about[3], about[0]
         decoder.copy(1, 2, 4)

@@ -8,7 +8,7 @@ import torch
 
 from equivalence.test_slow_transformer import ALL, case, exact
 from families.test_models import logits
-from glassgpt.record import activation_names, record
+from glassgpt.hooks import activation_names, record
 
 
 @torch.no_grad()

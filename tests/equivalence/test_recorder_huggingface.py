@@ -10,7 +10,7 @@ from torch import Tensor
 
 transformers = pytest.importorskip("transformers")
 
-from glassgpt.record import activation_names, edit, logit_lens, record, zero_heads  # noqa: E402
+from glassgpt.hooks import activation_names, edit, logit_lens, record, zero_heads  # noqa: E402
 
 V = 65
 

@@ -1,4 +1,4 @@
-"""Small models of every family and kind, and something for each to look at."""
+"""Small models of every family and kind, and a source for each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from glassgpt.config import ModelConfig
-from glassgpt.generate.fast import native as compiled
+from glassgpt.generate.fast import native
 from glassgpt.models import Model, build
 
 V = 65
@@ -42,8 +42,8 @@ DECODERS = [name for name in TRANSFORMERS if MODELS[name].get("family") != "enco
 
 
 def has_compiler() -> bool:
-    """Whether blocks.c must be built here: where it can be, a failure is no reason to skip."""
-    return sys.platform == "linux" and shutil.which(compiled.command()[0]) is not None
+    """True if this machine can build blocks.c; a failing build must then fail the tests."""
+    return sys.platform == "linux" and shutil.which(native.compiler_command()[0]) is not None
 
 
 def make(name: str, **changes: object) -> Model:
@@ -51,7 +51,7 @@ def make(name: str, **changes: object) -> Model:
 
 
 def wake(model: Model) -> Model:
-    """Random weights everywhere, so that no zero-initialized layer hides a mistake."""
+    """Give all weights random values, so that no zero-initialized layer hides a mistake."""
     with torch.no_grad():
         for p in model.parameters():
             if p.ndim == 2:
@@ -62,7 +62,7 @@ def wake(model: Model) -> Model:
 
 
 def source_for(model: Model, B: int) -> Tensor | None:
-    """Something to look at, for the families that do."""
+    """Make a source for the families with an encoder, else None."""
     match model.config:
         case ModelConfig(family="seq2seq"):
             return torch.randint(V, (B, 9))

@@ -85,7 +85,7 @@ def test_encoder_from_text_to_gaps(tmp_path: Path) -> None:
     assert "counted neighbors" in out and "[?]" in out and "30% of the tokens" in out
     filled = run(tmp_path, "fill", "runs/text", "one i[?] un")
     assert filled.startswith("one i") and "gap 1:" in filled
-    gaps = json.loads(run(tmp_path, "fill", "runs/text", "o[??] is", "--json"))["gaps"]
+    gaps = json.loads(run(tmp_path, "fill", "runs/text", "o[??] is", "--json"))["masks"]
     assert [len(gap) for gap in gaps] == [5, 5]
     assert "[?]" in run(tmp_path, "fill", "runs/text", "no gap", code=2)
 

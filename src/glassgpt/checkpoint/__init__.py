@@ -24,6 +24,7 @@ from glassgpt.checkpoint.store import (
     write_json,
     write_pointer,
 )
+from glassgpt.checkpoint.summary import RunSummary, summarize
 from glassgpt.checkpoint.verify import RunHealth, StepHealth, quick_check, verify_run
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "CorruptCheckpoint",
     "Run",
     "RunHealth",
+    "RunSummary",
     "StepHealth",
     "acquire_lock",
     "clean_up",
@@ -55,6 +57,7 @@ __all__ = [
     "save_step",
     "step_folder",
     "steps",
+    "summarize",
     "verify_run",
     "verify_step",
     "weights",

@@ -1,7 +1,7 @@
-"""Adapters in a file of their own: what a run with --lora-rank has learned, without the weights beside it.
+"""Adapter files: the LoRA weights of a fine-tuned run, without its base weights.
 
-Such a file is of use only with the run that it was trained beside; it knows the SHA-256 of that run's
-weights, and is refused elsewhere. A whole run needs none of this: it holds both.
+An adapter file works only with its base run. It holds the SHA-256 of the base weights and is refused for
+others. A run needs no adapter file: it holds base weights and adapters.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from glassgpt.checkpoint.run import Run, load_weights, weights
-from glassgpt.checkpoint.store import Spec, layout, read_header, read_manifest, read_tensors
+from glassgpt.checkpoint.store import Spec, layout, quoted, read_header, read_manifest, read_tensors
 from glassgpt.config import ModelConfig
 from glassgpt.errors import UserError
 from glassgpt.models import ADAPTERS, Model, build, merge_adapters
@@ -24,20 +24,21 @@ from glassgpt.tokenizers import Tokenizer
 
 FORMAT = "glassgpt-adapter-1"
 ROWS = ".rows"
-"""Ends the name of the rows of new tokens, which are kept as they came out."""
+"""Suffix of the rows of new tokens, stored as trained."""
 
 
 def save_adapter(run: Path | str, file: Path | str) -> Path:
-    """Write the adapters of a run's best step, and its new tokens' rows, as safetensors.
+    """Write a run's best adapters and the rows of its new tokens.
 
-    Raises UserError for a run without adapters, and where the file exists already or cannot be written.
+    The file is in safetensors. Raises UserError for a run without adapters, and if the file exists or cannot
+    be written.
     """
     trained, file = Run.open(run), Path(file)
     config, shape = trained.config(), trained.config().model
     if not shape.lora_rank:
-        raise UserError(f"{trained.path} has no adapters: train them with --from RUN --lora-rank 8")
+        raise UserError(f"{trained.path} has no adapters. Fine-tune a run with a `lora_rank` such as 8.")
     if file.exists():
-        raise UserError(f"{file} exists already: give another name, or remove it first")
+        raise UserError(f"{file} exists already. Give another name, or remove it first.")
     tensors = read_tensors(trained.best_checkpoint(), "model")
     kept = {name: t for name, t in tensors.items() if _kind(name) in ADAPTERS[:2]}
     for name in [name for name in tensors if _kind(name) == ADAPTERS[2]]:
@@ -56,27 +57,27 @@ def save_adapter(run: Path | str, file: Path | str) -> Path:
     try:
         save_file(kept, file, {"about": json.dumps(about, ensure_ascii=False)})
     except (OSError, SafetensorError) as error:
-        raise UserError(f"cannot write {file} ({error}): choose another folder") from error
+        raise UserError(f"{file} cannot be written ({error}). Choose another folder.") from error
     return file
 
 
 def load_with_adapter(
     run: Path | str, file: Path | str, device: torch.device | str = "cpu"
 ) -> tuple[Model, Tokenizer]:
-    """The best model of a run with the adapters of a file added to it, and the tokenizer for both.
+    """Load a run's best model, merge an adapter file into it, and extend its tokenizer.
 
-    Raises UserError for a file that is no adapter, or one that was trained beside other weights.
+    Raises UserError for a file that is no adapter, or an adapter of other weights.
     """
-    beside, file = Run.open(run), Path(file)
+    base_run, file = Run.open(run), Path(file)
     about = _about(file)
-    sha256 = read_manifest(beside.best_checkpoint())["files"]["model.safetensors"]["sha256"]
+    sha256 = read_manifest(base_run.best_checkpoint())["files"]["model.safetensors"]["sha256"]
     if about["sha256"] != sha256:
         raise UserError(
-            f"{file} was trained beside other weights than the best ones of {beside.path}: give the run that "
-            f"it was made from ({str(about['beside'])[:200]!r}), as it was then"
+            f"{file} belongs to other weights than the best ones of {base_run.path}. Give its base run "
+            f"({quoted(str(about['beside']), 200)}), unchanged since the fine-tuning."
         )
-    base = beside.model()
-    tokenizer = beside.tokenizer().with_specials(about["specials"])
+    base = base_run.model()
+    tokenizer = base_run.tokenizer().with_specials(about["specials"])
     changes: dict[str, Any] = {"lora_rank": about["rank"], "lora_alpha": about["scale"] * about["rank"]}
     shape = base.config.model_copy(update={**changes, "block_size": about["block_size"]})
     tensors = weights(base) | _read(file, shape, base.n_vocab, tokenizer.n_vocab)
@@ -90,7 +91,7 @@ def load_with_adapter(
 
 
 def _about(file: Path) -> dict[str, Any]:
-    """What an adapter says of itself."""
+    """Read and check the metadata of an adapter file."""
     try:
         read_header(file)
         with safe_open(file, "pt") as opened:
@@ -105,20 +106,24 @@ def _about(file: Path) -> dict[str, Any]:
         raise
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError):
         pass
-    raise UserError(f"{file} is no adapter of glassgpt: make one with `glassgpt adapter RUN FILE`")
+    raise UserError(f"{file} is no adapter of glassgpt. Make one: glassgpt adapter RUN FILE")
 
 
 def _read(file: Path, shape: ModelConfig, n_old: int, n_vocab: int) -> dict[str, Tensor]:
-    """The tensors of an adapter, after their names and shapes were found to be what belongs to the model."""
+    """Check names and shapes of an adapter's tensors against the model, then read them."""
     wanted = {name: each for name, each in layout(shape, n_old).shapes.items() if _kind(name) in ADAPTERS}
     if n_vocab > n_old:
         rows = ["wte"] if shape.tie_embeddings else ["wte", "lm_head"]
         wanted |= {name + ROWS: (n_vocab - n_old, shape.n_embd) for name in rows}
     if read_header(file) != {name: Spec("F32", each) for name, each in wanted.items()}:
-        raise UserError(f"{file} does not fit the model: its tensors are not those of its adapters")
+        raise UserError(
+            f"{file} does not fit the model: its tensors are not those of the model's adapters. "
+            "Give the base run and its own adapter file."
+        )
     with safe_open(file, "pt") as opened:
         return {name: opened.get_tensor(name) for name in wanted}
 
 
 def _kind(name: str) -> str:
+    """Return the last part of a parameter's name, such as `lora_a`."""
     return name.rpartition(".")[2]

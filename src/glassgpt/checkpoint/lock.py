@@ -15,20 +15,23 @@ from glassgpt.checkpoint.store import make_folder
 from glassgpt.errors import UserError, cannot_write
 
 LOCK, OWNER = ".lock", ".lock.json"
-"""The locked file, and who holds the lock."""
+"""The locked file, and a file about the owner of the lock."""
 
 
 def acquire_lock(path: Path) -> FileLock:
-    """The right to write to a run's folder. Raises UserError, naming the owner, while another process has it.
+    """Lock a run's folder for writing, and create it if missing.
 
-    The lock is the operating system's: it ends with its process, however that ends.
+    Raises UserError with the owner while another process holds the lock. The operating system releases the
+    lock when its process ends.
     """
     lock = FileLock(path / LOCK, thread_local=False)
     try:
         make_folder(path)
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise UserError(f"{path} is being trained by {_owner(path)}: wait for it, or use --out") from error
+        raise UserError(
+            f"{path} is being trained by {_owner(path)}. Wait for it, or choose another `out`."
+        ) from error
     except OSError as error:
         raise cannot_write(path, error) from error
     since = time.strftime("%Y-%m-%d %H:%M:%S")
@@ -38,18 +41,19 @@ def acquire_lock(path: Path) -> FileLock:
 
 
 def clean_up(path: Path, made: list[Path]) -> None:
-    """Leave nothing of a run that did not come about: its lock, and folders that were made for it."""
+    """Remove the lock of a run that was not created, and the folders in `made` if empty."""
     if path.is_dir() and all(each.name in (LOCK, OWNER) for each in path.iterdir()):
         for name in (LOCK, OWNER):
             (path / name).unlink(missing_ok=True)
         for folder in made:
-            with suppress(OSError):  # something else is in it by now
+            with suppress(OSError):  # it is no longer empty
                 folder.rmdir()
 
 
 def _owner(path: Path) -> str:
+    """Describe the process that holds the lock."""
     try:
         owner = json.loads((path / OWNER).read_text("utf-8"))
         return f"process {owner['process']} on {owner['host']} since {owner['since']}"
-    except (OSError, ValueError, KeyError, TypeError):  # it has only just begun
+    except (OSError, ValueError, KeyError, TypeError):  # the owner has not written it yet
         return "another process"

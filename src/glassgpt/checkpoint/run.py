@@ -1,4 +1,4 @@
-"""A run: the folder that holds everything about one training, readable without the program that wrote it."""
+"""A run: the folder with all files of one training, in open formats."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from glassgpt.checkpoint.store import (
     make_folder,
     migrate_config,
     newest_valid,
-    read_header,
+    quoted,
     read_json,
-    read_manifest,
+    read_specs,
     read_tensors,
+    recorded_best,
     refuse_links,
-    remembered_best,
     step_is_resumable,
     steps,
     sync,
@@ -42,54 +42,62 @@ from glassgpt.models import Model, build, merge_adapters
 from glassgpt.tokenizers import Tokenizer, load_tokenizer
 
 MAX_LINE = 1 << 20
-"""Longest line of metrics.jsonl that is read whole, in bytes; ours take some 200."""
+"""Longest line of metrics.jsonl, in bytes. Ours have about 200."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """The files of a run by name. Making one touches nothing on disk."""
+    """The files of a run by name. Creating a `Run` touches nothing on disk."""
 
     path: Path
 
     @property
     def config_file(self) -> Path:
+        """Configuration of the run, with its format number."""
         return self.path / "config.json"
 
     @property
     def tokenizer_file(self) -> Path:
+        """Tokenizer, in the format of Hugging Face's tokenizers."""
         return self.path / "tokenizer.json"
 
     @property
     def metrics_file(self) -> Path:
+        """Figures of steps and evaluations, one JSON object per line."""
         return self.path / "metrics.jsonl"
 
     @property
     def verdict_file(self) -> Path:
+        """Comparison with the baselines, written at the end."""
         return self.path / "verdict.json"
 
     @property
     def baselines_file(self) -> Path:
+        """Losses or accuracies of the baselines."""
         return self.path / "baselines.json"
 
     @property
     def data(self) -> Path:
+        """Folder with the tokenized data."""
         return self.path / "data"
 
     @property
     def checkpoints(self) -> Path:
+        """Folder with the checkpoint steps."""
         return self.path / "checkpoints"
 
     @property
     def samples(self) -> Path:
+        """Folder with the samples drawn at evaluations."""
         return self.path / "samples"
 
     @classmethod
     def create(cls, path: Path, config: RunConfig, origins: Mapping[str, str] | None = None) -> Run:
-        """A new folder with its configuration. Raises UserError where something is in the way."""
+        """Create a run's folder with its configuration. Raises UserError if the folder is not empty."""
         cls.check_free(path)
         try:
             make_folder(path / "checkpoints")
-            sync_above(path)  # whoever holds the lock has made the folder for it
+            sync_above(path)  # the owner of the lock created the folder
             cls(path).write_config(config, origins)
         except OSError as error:
             raise cannot_write(path, error) from error
@@ -97,36 +105,36 @@ class Run:
 
     @staticmethod
     def check_free(path: Path) -> None:
-        """Raise UserError where there is something already, besides the lock of whoever asks."""
+        """Raise UserError if the folder holds anything but the caller's lock."""
         try:
             if path.exists() and any(not each.name.startswith(".lock") for each in path.iterdir()):
                 raise UserError(
-                    f"{path} is not empty: give another --out, or continue it with --resume {path}"
+                    f"{path} is not empty. Choose another `out`, or continue the run: glassgpt resume {path}"
                 )
         except OSError as error:
             raise cannot_write(path, error) from error
 
     @classmethod
     def open(cls, path: Path | str) -> Run:
-        """An existing run. Raises UserError when the folder is none, or holds links."""
+        """Open an existing run. Raises UserError if the folder is no run, or holds links."""
         run = cls(Path(path))
         if not run.config_file.is_file():
-            raise UserError(
-                f"{path} is not a run (no config.json in it); `glassgpt runs` lists the runs there are"
-            )
+            raise UserError(f"{path} is not a run (it has no config.json). List the runs: glassgpt runs")
         refuse_links(run.path)
         return run
 
     def config(self) -> RunConfig:
-        """What the run was started with."""
+        """Read the configuration of the run. Raises UserError if it is damaged."""
         try:
             return RunConfig.model_validate(migrate_config(read_json(self.config_file)))
         except UserError:
             raise
         except ValueError as error:  # pydantic's ValidationError is one
             reason = str(error).splitlines()[0]
-            message = f"{self.config_file} is damaged or of another version ({reason}); train the run anew"
-            raise UserError(message) from None
+            raise UserError(
+                f"{self.config_file} is damaged, or from another version ({reason}). Restore a copy of it, "
+                "or start a new run."
+            ) from None
 
     def write_config(self, config: RunConfig, origins: Mapping[str, str] | None = None) -> None:
         """Replace config.json. origins: where each value came from; by default those that are stored."""
@@ -140,11 +148,11 @@ class Run:
         return {str(name): str(origin) for name, origin in stored.items()} if isinstance(stored, dict) else {}
 
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer that the run was trained with."""
+        """Load the tokenizer of the run."""
         return load_tokenizer(self.tokenizer_file)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl, without a last line that a kill cut short, and what is no object."""
+        """Read the objects of metrics.jsonl. Skips truncated lines and other values."""
         rows = []
         if self.metrics_file.is_file():
             with self.metrics_file.open("rb") as file:
@@ -157,29 +165,30 @@ class Run:
 
     @property
     def data_hashes(self) -> Path:
+        """Sizes and SHA-256 of the data files."""
         return self.data / "hashes.json"
 
     def record_hashes(self) -> None:
-        """Note what the data are now, so that resuming can tell whether they still are."""
+        """Write the size and SHA-256 of each data file, for `check_data_hashes`."""
         files = sorted(path for path in self.data.iterdir() if path.is_file())
         write_json(self.data_hashes, {path.name: fingerprint(path) for path in files})
 
     def check_data_hashes(self) -> None:
-        """Raise UserError where the data are not what was sealed; runs of before there were seals pass."""
+        """Raise UserError if a data file changed since `record_hashes`. Old runs without hashes pass."""
         if not self.data_hashes.exists():
             return
         for name, about in read_json(self.data_hashes).items():
             path = self.data / Path(name).name
             if not path.is_file() or fingerprint(path) != about:
                 raise UserError(
-                    f"{path} is not what was written when the run began (its size or SHA-256 differs): the "
-                    "run can be used, but not gone on with; train anew"
+                    f"{path} changed since the run started (size or SHA-256 differs). The model still "
+                    "works, but training cannot resume. Restore a copy of the file, or start a new run."
                 )
 
     def sync(self) -> None:
-        """Put on disk whatever else a run needs: once its data are written, and before its first step is.
+        """Sync all files besides the steps: after the data, and before the first step.
 
-        Otherwise a power cut could leave whole steps beside an empty tokenizer.json.
+        Otherwise a power cut could leave complete steps and an empty tokenizer.json.
         """
         for folder in (self.data, self.samples, self.path):
             if folder.is_dir():
@@ -193,39 +202,36 @@ class Run:
         return any(map(step_is_resumable, steps(self.checkpoints)))
 
     def best_checkpoint(self) -> Path:
-        """The folder of the best verified step; the newest whole one, and a warning, where it is lost."""
+        """Return the best step, verified. If it is lost, warn and return the newest valid step."""
         best = best_checkpoint(self.checkpoints)
         others = [step for step in steps(self.checkpoints) if step != best]
         step, problems = newest_valid(([best] if best else []) + others)
         if step is None:
-            reason = "; ".join(problems) or "none was saved yet"
-            raise UserError(f"{self.path} has no usable checkpoint: {reason}")
-        if best is None and (lost := remembered_best(self.checkpoints)) is not None:
-            problems = [f"the best step, {lost.name}, is gone", *problems]
+            reason = " ".join(problems) or "No step was saved yet. Train it first."
+            raise UserError(f"{self.path} has no usable checkpoint. {reason}")
+        if best is None and (lost := recorded_best(self.checkpoints)) is not None:
+            problems = [f"The best step, {lost.name}, is gone.", *problems]
         if problems:
-            warnings.warn(f"using {step.name} of {self.path} instead: {'; '.join(problems)}", stacklevel=2)
+            warnings.warn(f"{self.path}: using {step.name} instead. {' '.join(problems)}", stacklevel=2)
         return step
 
     def layout(self, config: RunConfig | None = None) -> Layout:
-        """The weights of the run's model, known without building it. To be asked before `build`.
+        """Return names and shapes of the model's weights without building it.
 
-        Raises UserError for a model too large for this machine, whatever made config.json ask for it.
+        Call it before `build`: it raises UserError for a model larger than this machine's RAM.
         """
         return layout((config or self.config()).model, self.tokenizer().n_vocab)
 
     def model(self, device: torch.device | str = "cpu", *, merged: bool = True) -> Model:
-        """The model with its best weights, ready to be used (no dropout).
+        """Load the model with its best weights, in evaluation mode (no dropout).
 
-        Adapters are added to the matrices that they stand beside, so that it is a model like any other;
-        without `merged` they are kept apart. Nothing is allocated before the checkpoint is known to hold
-        what config.json asks for.
+        merged: add LoRA adapters to their matrices; otherwise they stay separate. The checkpoint's names and
+        shapes are checked against config.json before anything is allocated. Raises UserError.
         """
         config, tokenizer = self.config(), self.tokenizer()
         planned = layout(config.model, tokenizer.n_vocab)
         step = self.best_checkpoint()
-        if read_manifest(step)["format"] == FORMAT:  # what older ones hold shows after migration
-            file = step / "model.safetensors"
-            check_weights(read_header(file), planned, file)
+        check_weights(read_specs(step, "model"), planned, step / "model.safetensors")
         tensors = read_tensors(step, "model")
         shape = config.model
         if merged and shape.lora_rank:
@@ -237,27 +243,30 @@ class Run:
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:
-    """All trained tensors by name, shared ones once."""
+    """Return all trained tensors by name, shared ones once."""
     return {name: p.detach() for name, p in model.named_parameters()}
 
 
 @torch.no_grad()
 def load_weights(model: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Copy tensors into a model. Raises CorruptCheckpoint unless names and shapes are exactly the model's."""
+    """Copy tensors into a model. Raises CorruptCheckpoint if names or shapes differ."""
     params = dict(model.named_parameters())
     if differing := sorted(params.keys() ^ tensors.keys()):
         raise CorruptCheckpoint(
-            f"the checkpoint does not fit the model: {', '.join(differing[:5])} on one side only"
+            "the checkpoint does not fit the model: only one of them has "
+            f"{', '.join(map(quoted, differing[:5]))}. Use the checkpoint and config.json of the same run."
         )
     for name, p in params.items():
         if p.shape != tensors[name].shape:
             raise CorruptCheckpoint(
-                f"{name} is {tuple(tensors[name].shape)} in the checkpoint, {tuple(p.shape)} in the model"
+                f"the checkpoint does not fit the model: {name} is {tuple(tensors[name].shape)} in the "
+                f"checkpoint, {tuple(p.shape)} in the model. Use the checkpoint and config.json of the same "
+                "run."
             )
         p.copy_(tensors[name])
 
 
 def load_run(path: Path | str, device: torch.device | str = "cpu") -> tuple[Model, Tokenizer]:
-    """The best model of a run and its tokenizer."""
+    """Load the best model of a run, and its tokenizer. Raises UserError."""
     run = Run.open(path)
     return run.model(device), run.tokenizer()

@@ -13,7 +13,7 @@ from glassgpt.errors import UserError
 FLAGS = {"--skip-bad": "--skip-invalid"}
 """Old flag → new flag."""
 
-FLAG_VALUES: dict[tuple[str, str], str] = {}
+FLAG_VALUES = {("--view", "reading"): "logit-lens"}
 """(flag, old value) → new value."""
 
 TABLES = {"tune": "init_from"}

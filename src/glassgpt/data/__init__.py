@@ -39,6 +39,7 @@ from glassgpt.data.corpus import Corpus, Document, Text, read_corpus
 from glassgpt.data.datasets import (
     BUILT_IN,
     ENGLISH,
+    answer_fields,
     cell_of,
     check_dataset,
     datasets_for,
@@ -100,6 +101,7 @@ __all__ = [
     "Text",
     "TokenData",
     "TrainWindows",
+    "answer_fields",
     "cell_of",
     "check_dataset",
     "check_length",

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from glassgpt.errors import UserError
-from glassgpt.explain.chapter import MARKS, Chapter, Grid, expectation, figure
+from glassgpt.explain.content import MARKS, Chapter, Grid, expectation, figure
 from glassgpt.explain.context import BUILTIN, ChapterContext, Demo
 from glassgpt.explain.translations import LANGUAGES, translator
 

@@ -14,7 +14,7 @@ import torch
 
 from glassgpt.checkpoint import Run
 from glassgpt.data import ExampleData, TokenData, open_examples, open_tokens
-from glassgpt.explain.chapter import Translate
+from glassgpt.explain.content import Translate
 from glassgpt.models import Model
 from glassgpt.tokenizers import Tokenizer
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from glassgpt.data import ENGLISH, IGNORE, cell_of
 from glassgpt.errors import UserError
 from glassgpt.explain.context import Demo
+from glassgpt.hooks import record
 from glassgpt.objective import CrossEntropy
-from glassgpt.record import record
 
 BATCH = 100
 MIN_COPIES = 40

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from glassgpt.explain.context import Demo
 from glassgpt.explain.influence import held_out
+from glassgpt.hooks import record
 from glassgpt.lens import token_labels
 from glassgpt.models import Model, Seq2Seq
-from glassgpt.record import record
 
 FAMILIES = ("gpt", "encoder", "seq2seq")
 """Where self-attention is looked at; of a translator, in the encoder that it reads with."""

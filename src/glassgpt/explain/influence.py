@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from glassgpt.explain.context import Demo
+from glassgpt.hooks import record
 from glassgpt.models import Encoder, Model, Seq2Seq
-from glassgpt.record import record
 
 
 def held_out(specimen: Demo, n: int, length: int, generator: torch.Generator) -> Tensor:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from glassgpt.errors import UserError
-from glassgpt.explain.chapter import Translate
+from glassgpt.explain.content import Translate
 
 LOCALE = Path(__file__).parent / "locale"
 DOMAIN = "chapters"

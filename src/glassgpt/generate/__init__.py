@@ -1,17 +1,24 @@
 """Text and answers from trained models, by continuous batching."""
 
-from glassgpt.generate.answers import Answer, Filled, answer, classify, fill, masked_ids, translate
+from glassgpt.generate.answers import Answer, answer, classify, translate
 from glassgpt.generate.beam import Hypothesis, beam_search
 from glassgpt.generate.benchmark import Speed, measure_speed, read_bandwidth, weight_bytes
-from glassgpt.generate.chat import reply, seen
-from glassgpt.generate.chat_session import ChatSession
+from glassgpt.generate.chat import chat_prompt, reply
+from glassgpt.generate.chat_session import ChatSession, Reply
 from glassgpt.generate.completion import Completion, complete, generate, sample_text
 from glassgpt.generate.engine import Engine
-from glassgpt.generate.fast import Precision, rounded
+from glassgpt.generate.fast import Precision, rounded, why_not_native
+from glassgpt.generate.fill_mask import Filled, fill, masked_ids
 from glassgpt.generate.request import Request, Token
-from glassgpt.generate.sampling import SamplingParams, choose, multinomial, probabilities, sample, temperature
+from glassgpt.generate.sampling import (
+    SamplingParams,
+    multinomial,
+    probabilities,
+    sample_inverse_cdf,
+    temperature,
+)
 from glassgpt.generate.speculation import PromptLookup
-from glassgpt.generate.text import TextStream, stream_text
+from glassgpt.generate.text import TextAccumulator, TextStream, stream_text
 
 __all__ = [
     "Answer",
@@ -22,14 +29,16 @@ __all__ = [
     "Hypothesis",
     "Precision",
     "PromptLookup",
+    "Reply",
     "Request",
     "SamplingParams",
     "Speed",
+    "TextAccumulator",
     "TextStream",
     "Token",
     "answer",
     "beam_search",
-    "choose",
+    "chat_prompt",
     "classify",
     "complete",
     "fill",
@@ -41,11 +50,11 @@ __all__ = [
     "read_bandwidth",
     "reply",
     "rounded",
-    "sample",
+    "sample_inverse_cdf",
     "sample_text",
-    "seen",
     "stream_text",
     "temperature",
     "translate",
     "weight_bytes",
+    "why_not_native",
 ]

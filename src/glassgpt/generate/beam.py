@@ -1,7 +1,7 @@
-"""Beam search: the likeliest texts a decoder would write, for many sources at once.
+"""Beam search: the most likely texts of a decoder, for many sources at once.
 
-No randomness, and no streaming: engine.py has that. A beam wider than 1 looks for what is likely as a
-whole, which suits translations and short answers and makes free text dull.
+No randomness and no streaming: engine.py has both. A beam wider than 1 maximizes the probability of the whole
+text; it suits translations and short answers, and makes free text dull.
 """
 
 from __future__ import annotations
@@ -14,24 +14,23 @@ import torch
 from torch import Tensor
 
 from glassgpt.errors import UserError
-from glassgpt.generate.decoder import evaluating
-from glassgpt.generate.engine import make_decoder
+from glassgpt.generate.decoder import eval_mode, make_decoder
 from glassgpt.models import GPT
 from glassgpt.nn import Memory
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One text that a decoder might write."""
+    """One candidate text."""
 
     ids: list[int]
-    """Without prompt and end."""
+    """Without prompt and end token."""
     score: float
-    """What hypotheses are ranked by: `log_p` with the length taken into account."""
-    log_p: float
-    """Natural logarithm of the probability of all tokens written, the end included."""
+    """For ranking: `logprob` with a length penalty."""
+    logprob: float
+    """Natural logarithm of the probability of all generated tokens, the end token included."""
     ended: bool = True
-    """False where the text was cut off, because there was no more room."""
+    """False if the text was cut at the limit."""
 
 
 @torch.inference_mode()
@@ -40,44 +39,44 @@ def beam_search(
     memory: Memory,
     prompt: Sequence[int],
     *,
-    end: int,
+    eos_id: int,
     beams: int = 4,
     max_new_tokens: int,
     length_penalty: float = 0.6,
 ) -> list[list[Hypothesis]]:
-    """Up to `beams` hypotheses for each of the B sequences of the memory, best first.
+    """Find up to `beams` hypotheses for each of the B sequences of the memory, best first.
 
-    At each step the `beams` best unfinished texts go on; one that ends among the best `beams`
-    candidates is kept, and a sequence leaves the batch once it has `beams` of those. With one beam that
-    is greedy decoding. Text is cut after `max_new_tokens`, the end counting as one, or where the
-    model's block ends; what was cut ranks below all that ended.
+    Each step extends the `beams` best unfinished texts. A text that ends among the best `beams` candidates is
+    kept; a sequence with `beams` of those leaves the batch. One beam is greedy decoding. Text is cut after
+    `max_new_tokens`, the end token included, or at the end of the context; cut texts rank below ended ones.
 
-    score = log_p / ((5 + n) / 6)^length_penalty for n tokens, the end included (Wu et al. 2016, eq.
-    14). A plain log_p (0 here) prefers the shorter of two texts, their mean (about 1) the longer; 0.6
-    is between. Raises UserError for a prompt that is empty or longer than the block, and for NaN from
-    the model.
+    score = logprob / ((5 + n) / 6)^length_penalty for n tokens, the end token included (Wu et al. 2016, eq.
+    14). A penalty of 0 ranks by logprob and prefers the shorter of two texts; about 1 ranks by its mean and
+    prefers the longer; 0.6 is between. Raises UserError for a prompt that is empty or longer than the
+    context, and for NaN from the model.
     """
     _check(model, prompt, beams, max_new_tokens)
     n_new = min(max_new_tokens, model.config.block_size - len(prompt) + 1)
     B = len(memory.states)
     found: list[list[Hypothesis]] = [[] for _ in range(B)]
     live = Beams.empty(B, beams)
-    with evaluating(model):
+    with eval_mode(model):
         decoder = make_decoder(model, B * beams, max_len=len(prompt) + n_new - 1)
-        decoder.look_at(0, memory)
-        log_p = _log_p(decoder.forward(0, [list(prompt)] * B))  # (B, V)
-        log_p = log_p.repeat_interleave(beams, dim=0)  # (B · beams, V)
+        decoder.set_memory(0, memory)
+        logprobs = _logprobs(decoder.forward(0, [list(prompt)] * B))  # (B, V)
+        logprobs = logprobs.repeat_interleave(beams, dim=0)  # (B · beams, V)
         decoder.select([row for row in range(B) for _ in range(beams)])
         for length in range(1, n_new + 1):
-            candidates, origin = live.extend(log_p)
-            for sentence, ids, value in candidates.ending_with(end):
+            candidates, origin = live.extend(logprobs)
+            for sentence, ids, value in candidates.ending_with(eos_id):
                 score = value / _penalty(length, length_penalty)
                 found[sentence].append(Hypothesis(ids[:-1], score, value))
-            live, origin = candidates.going_on(origin, end, [len(texts) < beams for texts in found])
+            live, origin = candidates.unfinished(origin, eos_id, [len(texts) < beams for texts in found])
             if length == n_new or not len(live.sentence):
                 break
             decoder.select(origin.tolist())
-            log_p = _log_p(decoder.forward(0, live.ids[:, :, -1:].flatten(0, 1).tolist()))  # (N · beams, V)
+            last = live.ids[:, :, -1:].flatten(0, 1)  # (N, K, 1) -> (N · K, 1)
+            logprobs = _logprobs(decoder.forward(0, last.tolist()))  # (N · K, V)
     for sentence, ids, value in live.texts():
         score = value / _penalty(n_new, length_penalty)
         found[sentence].append(Hypothesis(ids, score, value, ended=False))
@@ -91,69 +90,69 @@ def _penalty(length: int, exponent: float) -> float:
 def _check(model: GPT, prompt: Sequence[int], beams: int, max_new_tokens: int) -> None:
     if not 1 <= len(prompt) <= model.config.block_size:
         raise UserError(
-            f"the prompt has {len(prompt):,} tokens, but must have 1 to {model.config.block_size:,}: "
-            "the model sees no more at once; shorten it"
+            f"The prompt has {len(prompt):,} tokens, but must have 1 to {model.config.block_size:,}, the "
+            "`block_size` of the model. Shorten it."
         )
     for name, value in (("beams", beams), ("max_new_tokens", max_new_tokens)):
         if value < 1:
-            raise UserError(f"{name} is {value}, but must be at least 1")
+            raise UserError(f"`{name}` is {value}. It must be at least 1.")
 
 
 @dataclass(frozen=True)
 class Beams:
-    """The K best texts so far of each of N sequences; on the CPU, wherever the model is."""
+    """The K best texts so far of each of N sequences, on the CPU."""
 
     sentence: Tensor
-    """(N,): which sequence of the memory they are about."""
+    """(N,): index of the sequence in the memory."""
     ids: Tensor
     """(N, K, T)."""
-    log_p: Tensor
-    """(N, K), −∞ where there is no text yet."""
+    logprob: Tensor
+    """(N, K), −∞ for an empty place."""
 
     @classmethod
     def empty(cls, B: int, K: int) -> Beams:
-        """One text without a token for each of B sequences, and K − 1 empty places."""
-        log_p = torch.full((B, K), -math.inf)
-        log_p[:, 0] = 0
-        return cls(torch.arange(B), torch.empty(B, K, 0, dtype=torch.int64), log_p)
+        """Start with one empty text for each of B sequences, and K − 1 empty places."""
+        logprob = torch.full((B, K), -math.inf)
+        logprob[:, 0] = 0
+        return cls(torch.arange(B), torch.empty(B, K, 0, dtype=torch.int64), logprob)
 
-    def extend(self, log_p: Tensor) -> tuple[Beams, Tensor]:
-        """The 2K best texts with one more token, best first, and the rows that they come from, (N, 2K).
+    def extend(self, logprobs: Tensor) -> tuple[Beams, Tensor]:
+        """Return the 2K best extensions by one token, best first, and their origin rows (N, 2K).
 
-        log_p: (N · K, V). Each text ends in one way only, so of 2K at least K go on.
+        logprobs: (N · K, V). Each text ends in one way only, so at least K of 2K continue.
         """
-        N, K = self.log_p.shape
-        reached = log_p.view(N, K, -1) + self.log_p.to(log_p.device)[..., None]  # (N, K, V)
-        best, place = (t.cpu() for t in reached.flatten(1).topk(2 * K))  # (N, 2K)
-        origin, token = place // log_p.shape[-1], place % log_p.shape[-1]
+        N, K = self.logprob.shape
+        total = logprobs.view(N, K, -1) + self.logprob.to(logprobs.device)[..., None]  # (N, K, V)
+        best, index = (t.cpu() for t in total.flatten(1).topk(2 * K))  # (N, K · V) -> (N, 2K) each
+        origin, token = index // logprobs.shape[-1], index % logprobs.shape[-1]
         row = torch.arange(N)[:, None]
         ids = torch.cat((self.ids[row, origin], token[..., None]), dim=-1)  # (N, 2K, T + 1)
         return Beams(self.sentence, ids, best), row * K + origin
 
-    def ending_with(self, end: int) -> Iterator[tuple[int, list[int], float]]:
-        """Those among the best half that end here."""
-        ended = self.ids[:, :, -1] == end
+    def ending_with(self, eos_id: int) -> Iterator[tuple[int, list[int], float]]:
+        """Yield the texts of the best half that end with this token."""
+        ended = self.ids[:, :, -1] == eos_id  # (N, 2K)
         ended[:, ended.shape[1] // 2 :] = False
         return self.texts(ended)
 
-    def going_on(self, origin: Tensor, end: int, unfinished: Sequence[bool]) -> tuple[Beams, Tensor]:
-        """The best half of those that do not end, of unfinished sequences, and their rows, (N' · K,)."""
-        K = self.log_p.shape[1] // 2
-        order = (self.ids[:, :, -1] == end).byte().argsort(dim=1, stable=True)[:, :K]  # (N, K)
-        keep = torch.tensor(unfinished)[self.sentence].nonzero()  # (N', 1)
+    def unfinished(self, origin: Tensor, eos_id: int, searching: Sequence[bool]) -> tuple[Beams, Tensor]:
+        """Return the K best continuations of sequences still searching, and their origin rows (N' · K,)."""
+        K = self.logprob.shape[1] // 2
+        order = (self.ids[:, :, -1] == eos_id).byte().argsort(dim=1, stable=True)[:, :K]  # (N, K)
+        keep = torch.tensor(searching)[self.sentence].nonzero()  # (N', 1)
         order = order[keep[:, 0]]
-        beams = Beams(self.sentence[keep[:, 0]], self.ids[keep, order], self.log_p[keep, order])
-        return beams, origin[keep, order].flatten()
+        beams = Beams(self.sentence[keep[:, 0]], self.ids[keep, order], self.logprob[keep, order])
+        return beams, origin[keep, order].flatten()  # (N', K) -> (N' · K,)
 
     def texts(self, chosen: Tensor | bool = True) -> Iterator[tuple[int, list[int], float]]:
-        """Sequence, ids and log_p of each text, or of those where `chosen`, (N, K), is True."""
-        for n, k in ((self.log_p > -math.inf) & chosen).nonzero().tolist():
-            yield int(self.sentence[n]), self.ids[n, k].tolist(), float(self.log_p[n, k])
+        """Yield sequence, ids and logprob of each text, or of those with `chosen` (N, K) True."""
+        for n, k in ((self.logprob > -math.inf) & chosen).nonzero().tolist():
+            yield int(self.sentence[n]), self.ids[n, k].tolist(), float(self.logprob[n, k])
 
 
-def _log_p(logits: Tensor) -> Tensor:
-    """(R, T, V) -> log probabilities of the token after the last, (R, V)."""
-    log_p = logits[:, -1].float().log_softmax(-1)
-    if log_p[:, 0].isnan().any():  # one NaN makes a whole row NaN
-        raise UserError("the model gives NaN: it has diverged; take an earlier checkpoint")
-    return log_p
+def _logprobs(logits: Tensor) -> Tensor:
+    """Compute log probabilities (R, V) of the token after the last, from logits (R, T, V)."""
+    logprobs = logits[:, -1].float().log_softmax(-1)
+    if logprobs[:, 0].isnan().any():  # one NaN makes a whole row NaN
+        raise UserError("The model gives NaN: its training diverged. Use an earlier checkpoint.")
+    return logprobs

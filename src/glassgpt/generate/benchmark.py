@@ -1,7 +1,7 @@
-"""How quickly a model writes on this machine, and how much of what the memory could give that is.
+"""Generation speed on this machine, and its share of the RAM bandwidth.
 
-To write one token every weight is read once: bytes a token over the bandwidth of reading is the least time
-that it can take, unless the weights fit a cache.
+Each token reads every weight once, so weight bytes over bandwidth is the least time per token, unless the
+weights fit in a CPU cache.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from glassgpt.generate.speculation import PromptLookup
 from glassgpt.models import Model
 
 PROBE = 1 << 26
-"""Numbers that are added up to see how fast memory is read: 256 MB, more than caches hold."""
+"""Size of the bandwidth probe in float32 numbers: 256 MB, more than CPU caches hold."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """How quickly requests were written for."""
+    """Measured generation speed."""
 
     precision: Precision
     batch: int
     tokens_per_s: float
-    """Of all requests together."""
+    """All requests together."""
     first_token_s: float
-    """From asking to the first token, with the model loaded."""
+    """Seconds from request to first token, with the model loaded."""
     weight_bytes: int
-    """Read for each step."""
+    """Bytes read per step."""
     bandwidth: float
-    """Bytes a second that one sum over a large tensor reads, measured beside."""
-    compiled: bool
-    """Whether blocks.c did the work; if not, torch's kernels did."""
+    """Bytes per second of one sum over a large tensor, measured in the same rounds."""
+    native: bool
+    """True if blocks.c did the work, False if torch's kernels did."""
     accepted: float | None = None
-    """Share of the guessed tokens that were right, where there was a draft."""
+    """Share of the drafted tokens that were accepted; None without a draft."""
 
     @property
     def share(self) -> float:
-        """Of the bandwidth, by reading weights alone; means nothing with a draft (several a step)."""
+        """Share of the bandwidth used to read weights; meaningless with a draft (several tokens a step)."""
         return self.tokens_per_s / self.batch * self.weight_bytes / self.bandwidth
 
 
@@ -60,30 +60,30 @@ def measure_speed(
     params: SamplingParams | None = None,
     rounds: int = 3,
 ) -> Speed:
-    """Let a model continue a prompt `batch` times at once, `rounds` times over; medians.
+    """Continue a prompt `batch` times at once, `rounds` times, and return medians.
 
-    The first round, in which kernels are made, does not count.
+    A warm-up round, in which kernels are built, does not count.
     """
     engine = Engine(model, max_batch=batch, precision=precision, draft=draft)
     params = params or SamplingParams(temperature=0.8)
     rates, firsts, bandwidths = [], [], []
-    for turn in range(rounds + 1):
-        requests = [Request(prompt, params, n_tokens, seed=turn * batch + i) for i in range(batch)]
+    for i_round in range(rounds + 1):
+        requests = [Request(prompt, params, n_tokens, seed=i_round * batch + i) for i in range(batch)]
         before = read_bandwidth(model.device)
-        began = time.perf_counter()
-        tickets = [engine.add(request) for request in requests]
-        while not engine.fetch(tickets[0]):
+        start = time.perf_counter()
+        request_ids = [engine.add(request) for request in requests]
+        while not engine.fetch(request_ids[0]):
             engine.step()
         first = time.perf_counter()
-        n_begun = engine.n_written
+        n_before = engine.n_generated
         while engine.busy:
             engine.step()
-        rate = (engine.n_written - n_begun) / (time.perf_counter() - first)
-        if turn:
+        rate = (engine.n_generated - n_before) / (time.perf_counter() - first)
+        if i_round:
             rates.append(rate)
-            firsts.append(first - began)
+            firsts.append(first - start)
             bandwidths.append((before + read_bandwidth(model.device)) / 2)
-        engine.forget()
+        engine.clear_prefix_cache()
     return Speed(
         precision,
         batch,
@@ -97,7 +97,7 @@ def measure_speed(
 
 
 def weight_bytes(model: Model, precision: Precision) -> int:
-    """What is read of the weights for one token: all matrices, of tables of embeddings but a row."""
+    """Count the weight bytes read per token: all matrices, without embedding tables."""
     matrices = {id(m.weight): m.weight for m in model.modules() if isinstance(m, torch.nn.Linear)}
     return sum(weight.numel() for weight in matrices.values()) * BYTES[precision]
 
@@ -106,12 +106,12 @@ _probe: dict[torch.device, Tensor] = {}
 
 
 def read_bandwidth(device: torch.device) -> float:
-    """Bytes a second that one sum over 256 MB reads; the median of three."""
+    """Measure the bytes per second of a sum over 256 MB; the median of three."""
     if device not in _probe:
         _probe[device] = torch.ones(PROBE, device=device)
     seconds = []
     for _ in range(3):
-        began = time.perf_counter()
+        start = time.perf_counter()
         _probe[device].sum().item()
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.perf_counter() - start)
     return _probe[device].nbytes / statistics.median(seconds)

@@ -1,7 +1,7 @@
-"""Chatting: a conversation in, the assistant's next words out, as they come.
+"""Chat: from a conversation to the assistant's reply, streamed.
 
-How messages become tokens is data/chat.py, what is typed and shown is the command's affair. Only `reply`
-draws tokens. An engine that is kept from turn to turn does not read again what was said before.
+`ChatTemplate` (glassgpt.data) turns messages into tokens; the command handles input and output. Only `reply`
+samples. An engine kept between turns reuses the prefix of the conversation.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from glassgpt.models import Model
 from glassgpt.tokenizers import Tokenizer
 
 REPLY_SHARE = 4
-"""A reply has room for at least one in so many of the tokens that the model sees, where it may be as long."""
+"""A reply gets at least 1 / REPLY_SHARE of the context, unless `max_new_tokens` is less."""
 
 
-class Seen(NamedTuple):
-    """What a model sees of a conversation: the tokens before its reply, and how many messages it does not."""
+class ChatPrompt(NamedTuple):
+    """The visible part of a conversation, as tokens."""
 
     ids: list[int]
+    """Tokens before the reply."""
     n_dropped: int
+    """Number of messages left out."""
 
 
 def reply(
@@ -40,26 +42,28 @@ def reply(
     max_new_tokens: int = 500,
     seed: int | None = None,
 ) -> Iterator[str]:
-    """What the assistant says next, in pieces of text, until it ends its turn.
+    """Yield the assistant's reply, piece by piece, until it ends its turn.
 
-    It is cut after `max_new_tokens`, and where the model's block ends. Of a conversation that is too long
-    the oldest turns are dropped, as `seen` says. The same seed gives the same words.
+    The reply is cut after `max_new_tokens`, and at the end of the context. `chat_prompt` drops the oldest
+    turns of a conversation that does not fit. The same seed gives the same reply.
     """
     engine = model if isinstance(model, Engine) else Engine(model, max_batch=1)
-    before = seen(engine.model, tokenizer, messages, max_new_tokens).ids
-    room = engine.model.config.block_size - len(before) + 1  # the last token is not read again
-    request = Request(before, params or SamplingParams(), min(max_new_tokens, room), seed)
-    specials = set(tokenizer.specials.values())  # `<end>`, or what else is no word: it is another's turn
+    prompt = chat_prompt(engine.model, tokenizer, messages, max_new_tokens).ids
+    room = engine.model.config.block_size - len(prompt) + 1  # the last token needs no place
+    request = Request(prompt, params or SamplingParams(), min(max_new_tokens, room), seed)
+    specials = set(tokenizer.specials.values())  # `<end>`, or the start of another turn
     with closing(engine.stream(request)) as tokens:
         ids = takewhile(lambda id: id not in specials, (token.id for token in tokens))
         yield from stream_text(tokenizer, ids)
 
 
-def seen(model: Model, tokenizer: Tokenizer, messages: Sequence[Message], max_new_tokens: int = 500) -> Seen:
-    """The newest turns that fit, after the system message.
+def chat_prompt(
+    model: Model, tokenizer: Tokenizer, messages: Sequence[Message], max_new_tokens: int = 500
+) -> ChatPrompt:
+    """Encode the newest turns that fit, after the system message.
 
-    Whole turns are dropped, the oldest first, until a quarter of the block, or `max_new_tokens`, is left for
-    the reply. Raises UserError where the last message alone is longer than the model can see.
+    Drops whole turns, oldest first, until a quarter of the context, or `max_new_tokens`, is left for the
+    reply. Raises UserError if the last message alone exceeds the context.
     """
     template, block_size = ChatTemplate(tokenizer), model.config.block_size
     n_head = sum(message.role == "system" for message in messages[:1])
@@ -70,16 +74,16 @@ def seen(model: Model, tokenizer: Tokenizer, messages: Sequence[Message], max_ne
         rest, n_dropped = rest[n:], n_dropped + n
         ids = template.prompt([*head, *rest])
     if len(ids) > block_size:
-        with_it = " with the system message" if head else ""
+        system = " with the system message" if head else ""
         raise UserError(
-            f"the message takes {len(ids):,} tokens{with_it}, and the model sees {block_size:,} at once; say "
-            "it in fewer words, or train a model with a larger --block-size"
+            f"The message takes {len(ids):,} tokens{system}, and the model sees {block_size:,} at once. "
+            "Shorten it, or train a model with a larger `block_size`."
         )
-    return Seen(ids, n_dropped)
+    return ChatPrompt(ids, n_dropped)
 
 
 def _oldest_turn(messages: Sequence[Message]) -> int:
-    """How many messages the oldest turn has; 0 where it is the only one."""
+    """Return the number of messages of the oldest turn; 0 if it is the only one."""
     for i in range(1, len(messages)):
         if messages[i].role == "user" and messages[i - 1].role == "assistant":
             return i

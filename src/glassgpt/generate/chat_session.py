@@ -1,4 +1,4 @@
-"""A conversation in progress: what was said, the commands in it, the replies to come. It shows nothing."""
+"""A conversation in progress: its messages, its commands, and the next reply. It prints nothing."""
 
 from __future__ import annotations
 
@@ -7,33 +7,38 @@ from dataclasses import dataclass, field
 
 from glassgpt.data import Message
 from glassgpt.errors import UserError
-from glassgpt.generate.chat import reply, seen
+from glassgpt.generate.chat import chat_prompt, reply
 from glassgpt.generate.engine import Engine
 from glassgpt.generate.sampling import SamplingParams
 from glassgpt.models import Model
 from glassgpt.tokenizers import Tokenizer
 
 HELP = """\
-/system TEXT   what the system says first; without a text, nothing
-/undo          take back the last message and its reply
-/retry         another reply to the last message
-/reset         begin anew, the system's words kept
+/system TEXT   set the system message; without a text, remove it
+/undo          remove the last message and its reply
+/retry         generate another reply to the last message
+/reset         start a new conversation with the same system message
 /exit          end, as Ctrl-D does
-A line that ends with \\ goes on in the next one; // begins a message with /. Ctrl-C stops a reply."""
+A line that ends with \\ continues on the next one; // starts a message with /. Ctrl-C stops a reply."""
 
 
 @dataclass
-class Turn:
-    """What follows a message: a reply in pieces, or a note; or the end."""
+class Reply:
+    """The answer to a message or a command."""
 
     note: str = ""
+    """Result of a command, for the user."""
     pieces: Generator[str] | None = None
+    """The assistant's reply, streamed; None after a command."""
+    notice: str = ""
+    """For the user after this reply, once: the conversation no longer fits in the context."""
     ended: bool = False
+    """True if the user ended the conversation."""
 
 
 @dataclass
 class ChatSession:
-    """A model and what was said so far. `take` hears a message or a command."""
+    """A model and a conversation so far. `send` takes a message or a command."""
 
     model: Model
     tokenizer: Tokenizer
@@ -41,55 +46,59 @@ class ChatSession:
     max_new_tokens: int
     seed: int | None = None
     messages: list[Message] = field(default_factory=list[Message])
-    news: str = ""
-    """What is to be said once, after a reply: that the conversation has outgrown the model."""
-    _engine: Engine = field(init=False)  # kept, so that what was said is not read again
+    _engine: Engine = field(init=False)  # kept, so that each reply reuses the conversation's prefix
     _n_replies: int = 0
     _has_outgrown: bool = False
 
     def __post_init__(self) -> None:
         self._engine = Engine(self.model, max_batch=1)
 
-    def take(self, text: str) -> Turn:
-        """Raises UserError, and changes nothing, for what is no command, and a message that is too long."""
+    def send(self, text: str) -> Reply:
+        """Answer a message or run a command.
+
+        Raises UserError, and changes nothing, for an unknown command and a message that is too long.
+        """
         word, _, rest = text.partition(" ")
         match word:
             case "/exit" | "/quit":
-                return Turn(ended=True)
+                return Reply(ended=True)
             case "/help":
-                return Turn(HELP)
+                return Reply(HELP)
             case "/reset":
                 self.messages = [m for m in self.messages if m.role == "system"]
                 self._has_outgrown = False
-                return Turn("the conversation begins anew")
+                return Reply("new conversation")
             case "/system":
-                said = self._set_system(rest.strip())
-                return Turn(f"the system says: {said}" if said else "the system says nothing")
+                content = self._set_system(rest.strip())
+                return Reply(f"system message: {content}" if content else "system message removed")
             case "/undo":
-                self.messages = self.messages[: self._last_asked()]
-                return Turn("the last message is taken back")
+                self.messages = self.messages[: self._last_user_message()]
+                return Reply("last message removed")
             case "/retry":
-                return self._hear(self.messages[: self._last_asked() + 1])
+                return self._answer(self.messages[: self._last_user_message() + 1])
             case _ if word.startswith("/") and not word.startswith("//"):
-                raise UserError(f"{word} is no command: /help lists them, and // begins a message with /")
-        return self._hear([*self.messages, Message("user", text.removeprefix("/"))])
+                raise UserError(
+                    f"{word} is no command. /help lists the commands; start a message with // to send a /."
+                )
+        return self._answer([*self.messages, Message("user", text.removeprefix("/"))])
 
-    def _hear(self, messages: Sequence[Message]) -> Turn:
-        sees = seen(self.model, self.tokenizer, messages, self.max_new_tokens)
+    def _answer(self, messages: Sequence[Message]) -> Reply:
+        prompt = chat_prompt(self.model, self.tokenizer, messages, self.max_new_tokens)
         self.messages = list(messages)
-        if sees.n_dropped and not self._has_outgrown:
+        notice = ""
+        if prompt.n_dropped and not self._has_outgrown:
             self._has_outgrown = True
-            self.news = (
-                f"the conversation has outgrown the {self.model.config.block_size:,} tokens that the model "
-                "sees: from now on it no longer knows the oldest turns"
+            notice = (
+                f"The conversation has outgrown the {self.model.config.block_size:,} tokens that the model "
+                "sees. From now on, it does not see the oldest turns."
             )
-        return Turn(pieces=self._reply())
+        return Reply(pieces=self._stream_reply(), notice=notice)
 
-    def _reply(self) -> Generator[str]:
-        """What comes is kept, also where it is stopped."""
+    def _stream_reply(self) -> Generator[str]:
+        """Yield the reply and append it to the messages, even if it is stopped early."""
         seed = None if self.seed is None else self.seed + self._n_replies
         self._n_replies += 1
-        said: list[str] = []
+        pieces: list[str] = []
         try:
             for piece in reply(
                 self._engine,
@@ -99,20 +108,20 @@ class ChatSession:
                 max_new_tokens=self.max_new_tokens,
                 seed=seed,
             ):
-                said.append(piece)
+                pieces.append(piece)
                 yield piece
         finally:
-            if words := "".join(said):
-                self.messages.append(Message("assistant", words))
+            if content := "".join(pieces):
+                self.messages.append(Message("assistant", content))
 
     def _set_system(self, text: str) -> str:
-        said = [Message("system", text)] if text else []
-        self.messages = [*said, *(m for m in self.messages if m.role != "system")]
+        system = [Message("system", text)] if text else []
+        self.messages = [*system, *(m for m in self.messages if m.role != "system")]
         return text
 
-    def _last_asked(self) -> int:
-        """Where the last message of the user stands."""
+    def _last_user_message(self) -> int:
+        """Return the index of the user's last message."""
         found = [i for i, message in enumerate(self.messages) if message.role == "user"]
         if not found:
-            raise UserError("nothing was said yet")
+            raise UserError("There is no message yet. Send one first.")
         return found[-1]

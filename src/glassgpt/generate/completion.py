@@ -1,4 +1,4 @@
-"""What the engine is mostly asked for: one text as it comes, or many whole ones, some the best of several."""
+"""Text completion: stream one text, or complete many prompts, with best-of-n."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 from glassgpt.errors import UserError
 from glassgpt.generate.engine import Engine
 from glassgpt.generate.fast import Precision
-from glassgpt.generate.request import Request, Token
+from glassgpt.generate.request import Request
 from glassgpt.generate.sampling import SamplingParams
 from glassgpt.generate.speculation import PromptLookup
-from glassgpt.generate.text import TextStream, stream_text
+from glassgpt.generate.text import TextAccumulator, stream_text
 from glassgpt.models import Model
 from glassgpt.nn import Memory
 from glassgpt.tokenizers import Tokenizer
@@ -25,9 +25,9 @@ class Completion:
 
     text: str
     ids: list[int]
-    finish: str
-    """Why it ends: `stop`, a stop string came; `end`, the model's own end token; `length`."""
-    log_p: float
+    finish_reason: str
+    """`stop`, a stop string or the end token came, or `length`, the limit was reached."""
+    logprob: float
     """Natural logarithm of the probability of all its tokens under the model itself."""
 
 
@@ -42,7 +42,7 @@ def generate(
     precision: Precision = "float32",
     draft: PromptLookup | None = None,
 ) -> Iterator[int]:
-    """Token ids that continue the prompt, each as soon as it is drawn; see `Request` for what they depend on.
+    """Yield the ids that continue a prompt, each as soon as it is sampled. See `Request`.
 
     Raises UserError for an empty prompt or an id outside the vocabulary.
     """
@@ -63,7 +63,7 @@ def sample_text(
     precision: Precision = "float32",
     draft: PromptLookup | None = None,
 ) -> Iterator[str]:
-    """Text that continues the prompt, in pieces as they come: `generate` and `stream_text` in one."""
+    """Yield the text that continues a prompt, piece by piece: `generate` and `stream_text` in one."""
     ids = generate(
         model,
         tokenizer.encode(prompt),
@@ -88,76 +88,47 @@ def complete(
     stop: Sequence[str] = (),
     seed: int | None = None,
 ) -> list[list[Completion]]:
-    """`n` completions of each prompt, all worked on together.
+    """Generate `n` completions of each prompt, batched.
 
-    best_of: write so many and keep the n with the highest log probability per token, best first. Sample i of
-    a prompt has seed + i, so it is the text that `sample_text` gives for that seed. A prompt is read once,
-    whatever n. Raises UserError where best_of is below n, and as `Engine.add`.
+    best_of: generate this many and keep the n with the highest log probability per token, best first.
+    Sample i of a prompt has seed + i, and equals the text of `sample_text` with that seed. A prompt is
+    prefilled once for all its samples. Raises UserError if best_of is below n, and as `Engine.add`.
     """
     many = n if best_of is None else best_of
     if n < 1 or many < n:
         raise UserError(
-            f"best_of is {many} and n is {n}: give n from 1 up, and best_of from n up, or neither"
+            f"`best_of` is {many} and `n` is {n}. Give an `n` of at least 1, and a `best_of` of at least `n`."
         )
-    engine = (
-        model if isinstance(model, Engine) else Engine(model, max_batch=min(16, many * len(prompts)) or 1)
-    )
+    if isinstance(model, Engine):
+        engine = model
+    else:
+        engine = Engine(model, max_batch=min(16, many * len(prompts)) or 1)
     first = torch.seed() % 2**62 if seed is None else seed
-    texts = [
-        _Text(engine, tokenizer, prompt, params or SamplingParams(), max_new_tokens, stop, first + i)
-        for prompt in prompts
-        for i in range(many)
-    ]
-    while any(text.unfinished for text in texts):
+    texts: dict[int, TextAccumulator] = {}  # by request id
+    for prompt in prompts:
+        ids = tokenizer.encode(prompt)
+        for i in range(many):
+            request = Request(ids, params or SamplingParams(), max_new_tokens, first + i, logprobs=0)
+            texts[engine.add(request)] = TextAccumulator(tokenizer, stop)
+    while any(text.finish_reason is None for text in texts.values()):
         engine.step()
-        for text in texts:
-            text.take()
-    groups = [[text.whole() for text in texts[i : i + many]] for i in range(0, len(texts), many)]
-    return (
-        groups if best_of is None else [sorted(group, key=_per_token, reverse=True)[:n] for group in groups]
-    )
+        for request_id, text in texts.items():
+            if text.finish_reason is None:
+                for token in engine.fetch(request_id):
+                    text.add(token)
+                if text.finish_reason is not None:  # the engine itself knows no stop strings
+                    engine.cancel(request_id)
+    found = [_completion(text) for text in texts.values()]
+    groups = [found[i : i + many] for i in range(0, len(found), many)]
+    if best_of is None:
+        return groups
+    return [sorted(group, key=_per_token, reverse=True)[:n] for group in groups]
+
+
+def _completion(text: TextAccumulator) -> Completion:
+    assert text.finish_reason is not None
+    return Completion(text.text, text.ids, text.finish_reason, text.logprob)
 
 
 def _per_token(completion: Completion) -> float:
-    return completion.log_p / max(1, len(completion.ids))
-
-
-class _Text:
-    """One of several texts that are being written."""
-
-    def __init__(
-        self,
-        engine: Engine,
-        tokenizer: Tokenizer,
-        prompt: str,
-        params: SamplingParams,
-        max_new_tokens: int,
-        stop: Sequence[str],
-        seed: int,
-    ) -> None:
-        self.engine, self.stream = engine, TextStream(tokenizer, stop)
-        self.pieces: list[str] = []
-        self.tokens: list[Token] = []
-        self.finish: str | None = None
-        request = Request(tokenizer.encode(prompt), params, max_new_tokens, seed, logprobs=0)
-        self.ticket = engine.add(request)
-
-    @property
-    def unfinished(self) -> bool:
-        return self.finish is None
-
-    def take(self) -> None:
-        """What the engine has written since."""
-        for token in self.engine.fetch(self.ticket):
-            if self.finish is None:
-                self.tokens.append(token)
-                self.pieces.append(self.stream.feed(token.id))
-                self.finish = "stop" if self.stream.stopped else token.finish
-                if self.stream.stopped:
-                    self.engine.cancel(self.ticket)
-
-    def whole(self) -> Completion:
-        assert self.finish is not None
-        text = "".join(self.pieces) + self.stream.close()
-        log_p = sum(token.log_p or 0.0 for token in self.tokens)
-        return Completion(text, [token.id for token in self.tokens], self.finish, log_p)
+    return completion.logprob / max(1, len(completion.ids))

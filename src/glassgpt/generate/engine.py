@@ -1,8 +1,8 @@
-"""The loop that all that writes stands on: requests come and go between steps, each step is a token of each.
+"""Continuous batching: requests join and leave between steps; a step generates one token per request.
 
-What decides a request's tokens is the request alone, its seed included: who else is in the batch, when it
-came, whether its beginning had been read before and whether tokens were guessed ahead changes the time that
-it takes, and the sums by a rounding. Text is completing.py's affair, here there are ids.
+A request's tokens depend only on the request and its seed. Batch mates, arrival time, prefix reuse and
+speculation affect latency (and floating-point rounding), nothing else. The engine handles ids; completion.py
+handles text.
 """
 
 from __future__ import annotations
@@ -16,37 +16,43 @@ import torch
 from torch import Tensor
 
 from glassgpt.errors import UserError
-from glassgpt.generate.decoder import Decoder, ModelDecoder, evaluating
-from glassgpt.generate.fast import PackedDecoder, Precision, check_precision
+from glassgpt.generate.decoder import check_prompt, eval_mode, make_decoder
+from glassgpt.generate.fast import Precision
 from glassgpt.generate.request import Request, Token
-from glassgpt.generate.sampling import SamplingParams, choose, probabilities
+from glassgpt.generate.sampling import SamplingParams, probabilities, sample_inverse_cdf
 from glassgpt.generate.speculation import PromptLookup
-from glassgpt.models import GPT, Model
+from glassgpt.models import Model
 
 CHUNK = 256
-"""Tokens of prompts that are read in a step, so that whoever is being written for need not wait longer."""
+"""Prompt tokens prefilled per step, so that a long prompt does not stall the active requests."""
 
 
 @dataclass
-class _Writing:
-    """A request in the engine. Its slot is its place in `Engine._writing`, or the one after the last."""
+class ActiveSequence:
+    """A request in the engine. Its slot is its index in `Engine._active`, or the next one in prefill."""
 
-    ticket: int
+    request_id: int
     request: Request
     ids: list[int]
-    numbers: Random
-    """Uniform in [0, 1): one a token, whatever the device."""
-    unread: list[int] = field(default_factory=list)
+    """Prompt and generated tokens."""
+    rng: Random
+    """Uniform numbers in [0, 1): one per token, on any device."""
+    pending: list[int] = field(default_factory=list)
+    """Prompt tokens still to prefill."""
     n_new: int = 0
-    out: deque[Token] = field(default_factory=deque)
+    outputs: deque[Token] = field(default_factory=deque)
 
 
 class Engine:
-    """Writes for up to `max_batch` requests at once; more wait.
+    """Generate tokens for up to `max_batch` requests at once; more wait in a queue.
 
-    precision: how weights are kept: `float32`, `bfloat16`, `int8`. draft: guesses what comes next, so that
-    several tokens can be checked in one pass while a single request is being written for; the tokens are the
-    same as without. Raises UserError as `check_precision`.
+    precision: of the weights: `float32`, `bfloat16`, `int8`. draft: proposes the next tokens, so that one
+    pass checks several while a single request is active; the tokens stay the same.
+    A prompt longer than the context is cut to its last half context, without an error (see `Request`).
+    Raises UserError as `check_precision`.
+
+    Counters: `n_prefilled` and `n_reused` prompt tokens, `n_generated` tokens, `n_drafted` and `n_accepted`
+    proposals.
     """
 
     def __init__(
@@ -58,117 +64,120 @@ class Engine:
         draft: PromptLookup | None = None,
     ) -> None:
         if max_batch < 1:
-            raise UserError(f"max_batch is {max_batch}, but must be at least 1")
+            raise UserError(f"`max_batch` is {max_batch}. It must be at least 1.")
         self.model, self.max_batch, self.draft = model, max_batch, draft
-        with evaluating(model), torch.inference_mode():
+        with eval_mode(model), torch.inference_mode():
             self.decoder = make_decoder(model, max_batch, precision=precision)
         self.n_drafted = self.n_accepted = 0
-        self.n_read = self.n_reused = self.n_written = 0
-        self._waiting: deque[_Writing] = deque()
-        self._reading: _Writing | None = None  # in the slot after those that are written for
-        self._writing: list[_Writing] = []
-        self._outlets: dict[int, deque[Token]] = {}
-        self._tickets = 0
+        self.n_prefilled = self.n_reused = self.n_generated = 0
+        self._queue: deque[ActiveSequence] = deque()
+        self._prefilling: ActiveSequence | None = None  # in the slot after the active ones
+        self._active: list[ActiveSequence] = []
+        self._outputs: dict[int, deque[Token]] = {}
+        self._n_requests = 0
 
     @property
     def busy(self) -> bool:
-        """Whether a step would do anything."""
-        return bool(self._waiting or self._reading or self._writing)
+        """True if any request is unfinished."""
+        return bool(self._queue or self._prefilling or self._active)
 
     def add(self, request: Request) -> int:
-        """Queue a request; returns its ticket. Raises UserError where it cannot be fulfilled."""
+        """Queue a request and return its request id. Raises UserError for a bad prompt or limit."""
         check_prompt(self.model, request.prompt)
         if request.max_new_tokens < 1:
-            raise UserError(f"max_new_tokens is {request.max_new_tokens}, but must be at least 1")
-        self._tickets += 1
-        writing = _Writing(self._tickets, request, list(request.prompt), Random(request.seed))
-        self._waiting.append(writing)
-        self._outlets[self._tickets] = writing.out
-        return self._tickets
+            raise UserError(f"`max_new_tokens` is {request.max_new_tokens}. It must be at least 1.")
+        self._n_requests += 1
+        sequence = ActiveSequence(self._n_requests, request, list(request.prompt), Random(request.seed))
+        self._queue.append(sequence)
+        self._outputs[sequence.request_id] = sequence.outputs
+        return sequence.request_id
 
-    def cancel(self, ticket: int) -> None:
-        """Stop writing for a request and forget it; a ticket that is not known is ignored."""
-        self._outlets.pop(ticket, None)
-        self._waiting = deque(w for w in self._waiting if w.ticket != ticket)
-        if self._reading is not None and self._reading.ticket == ticket:
-            self._reading = None
-        for slot, writing in enumerate(self._writing):
-            if writing.ticket == ticket:
-                self._leave(slot)
+    def cancel(self, request_id: int) -> None:
+        """Drop a request and its outputs; ignore an unknown id."""
+        self._outputs.pop(request_id, None)
+        self._queue = deque(s for s in self._queue if s.request_id != request_id)
+        if self._prefilling is not None and self._prefilling.request_id == request_id:
+            self._prefilling = None
+        for slot, sequence in enumerate(self._active):
+            if sequence.request_id == request_id:
+                self._finish(slot)
                 break
 
     def stream(self, request: Request) -> Generator[Token]:
-        """The tokens of one request as they come; others may be streamed in turns with it.
+        """Yield the tokens of one request; other requests advance at the same time.
 
         Closing the iterator cancels the request.
         """
-        ticket = self.add(request)
-        out = self._outlets[ticket]
+        request_id = self.add(request)
+        outputs = self._outputs[request_id]
         try:
             while True:
-                while not out:
+                while not outputs:
                     self.step()
-                token = out.popleft()
+                token = outputs.popleft()
                 yield token
-                if token.finish:
+                if token.finish_reason:
                     return
         finally:
-            self.cancel(ticket)
+            self.cancel(request_id)
 
-    def fetch(self, ticket: int) -> list[Token]:
-        """The tokens of a request since they were last fetched; the last one says why it is the last."""
-        out = self._outlets.get(ticket, deque())
-        tokens = [out.popleft() for _ in range(len(out))]
-        if tokens and tokens[-1].finish:
-            self.cancel(ticket)
+    def fetch(self, request_id: int) -> list[Token]:
+        """Return the new tokens of a request; the last one of all has a finish reason."""
+        outputs = self._outputs.get(request_id, deque())
+        tokens = [outputs.popleft() for _ in range(len(outputs))]
+        if tokens and tokens[-1].finish_reason:
+            self.cancel(request_id)
         return tokens
 
-    def forget(self) -> None:
-        """Forget what slots have read that nobody is written for, so that no beginning is known."""
-        for slot in range(len(self._writing) + (self._reading is not None), self.max_batch):
+    def clear_prefix_cache(self) -> None:
+        """Empty all idle slots, so that no new request reuses a prefix of a finished one."""
+        for slot in range(len(self._active) + (self._prefilling is not None), self.max_batch):
             self.decoder.truncate(slot, 0)
 
     @torch.inference_mode()
     def step(self) -> None:
-        """Read a piece of the prompts that wait, and write at least one token for each request."""
-        with evaluating(self.model):
-            left = CHUNK
-            while left and (n := self._read(left)):
-                left -= n
-            if self._writing:
-                self._write()
+        """Prefill up to `CHUNK` prompt tokens, then decode at least one token per active request."""
+        with eval_mode(self.model):
+            budget = CHUNK
+            while budget and (n := self._prefill(budget)):
+                budget -= n
+            if self._active:
+                self._decode()
 
-    def _read(self, most: int) -> int:
-        """Read on in a prompt; once it has been read, its request gets its first token.
+    def _prefill(self, most: int) -> int:
+        """Prefill up to `most` tokens of one prompt; after its last one, generate the first token.
 
-        Returns how many tokens were read: 0 if no prompt waits, or there is no place for it.
+        Returns the number of prefilled tokens: 0 if the queue is empty or no slot is free.
         """
-        slot = len(self._writing)
-        if self._reading is None:
-            if not self._waiting or slot >= self.max_batch:
+        slot = len(self._active)
+        if self._prefilling is None:
+            if not self._queue or slot >= self.max_batch:
                 return 0
-            self._reading = self._admit(self._waiting.popleft(), slot)
-        reading = self._reading
-        piece, reading.unread = reading.unread[:most], reading.unread[most:]
-        logits = self.decoder.read(slot, piece)
-        self.n_read += len(piece)
-        if not reading.unread:
-            self._reading = None
-            self._writing.append(reading)
-            self._take(slot, self._choose([reading], logits[None])[0])
-        return len(piece)
+            self._prefilling = self._schedule(self._queue.popleft(), slot)
+        sequence = self._prefilling
+        chunk, sequence.pending = sequence.pending[:most], sequence.pending[most:]
+        logits = self.decoder.prefill(slot, chunk)  # (V,)
+        self.n_prefilled += len(chunk)
+        if not sequence.pending:
+            self._prefilling = None
+            self._active.append(sequence)
+            self._append_token(slot, self._sample([sequence], logits[None])[0])
+        return len(chunk)
 
-    def _admit(self, writing: _Writing, slot: int) -> _Writing:
-        """Give a request its slot, which begins with what any slot has read of the same beginning."""
-        decoder, memory = self.decoder, writing.request.memory
-        ids = writing.ids if len(writing.ids) <= decoder.max_len else writing.ids[-self._half :]
-        same = {
-            i: _common(text, ids[:-1])
+    def _schedule(self, sequence: ActiveSequence, slot: int) -> ActiveSequence:
+        """Assign a slot, and reuse the longest prefix of the prompt in any slot's cache.
+
+        A prompt longer than the context is cut to its last half context.
+        """
+        decoder, memory = self.decoder, sequence.request.memory
+        ids = sequence.ids if len(sequence.ids) <= decoder.max_len else sequence.ids[-self._half_context :]
+        shared = {
+            i: _common_prefix(text, ids[:-1])
             for i, text in enumerate(decoder.texts)
             if decoder.memories[i] is memory
         }
-        source = max(same, key=lambda i: (same[i], i), default=slot)
-        n = same.get(source, 0)
+        source = max(shared, key=lambda i: (shared[i], i), default=slot)
+        n = shared.get(source, 0)
         if n and source > slot:
             decoder.swap(source, slot)
         elif n and source < slot:
@@ -176,145 +185,130 @@ class Engine:
         if n:
             decoder.truncate(slot, n)
         else:
-            decoder.look_at(slot, memory)
+            decoder.set_memory(slot, memory)
         self.n_reused += n
-        writing.unread = ids[n:]
-        return writing
+        sequence.pending = ids[n:]
+        return sequence
 
     @property
-    def _half(self) -> int:
+    def _half_context(self) -> int:
         return max(1, self.decoder.max_len // 2)
 
-    def _write(self) -> None:
-        """The next tokens of all requests that are being written for."""
-        for slot, writing in enumerate(self._writing):
-            if not self.decoder.room(slot):  # its block is full: begin again with the last half
+    def _decode(self) -> None:
+        """Generate the next token of every active request, or several of a single one."""
+        for slot, sequence in enumerate(self._active):
+            if not self.decoder.room(slot):  # the context is full: prefill its last half again
                 self.decoder.truncate(slot, 0)
-                if kept := writing.ids[-self._half : -1]:
-                    self.decoder.read(slot, kept)
-        guess = self._guess()
-        logits = self.decoder.forward(0, [[w.ids[-1], *guess] for w in self._writing])  # (B, T, V)
-        if guess:
-            self._check_guess(logits[0], guess)
+                if kept := sequence.ids[-self._half_context : -1]:
+                    self.decoder.prefill(slot, kept)
+        draft = self._propose()
+        logits = self.decoder.forward(0, [[s.ids[-1], *draft] for s in self._active])  # (B, T, V)
+        if draft:
+            self._verify(logits[0], draft)
             return
-        tokens = self._choose(self._writing, logits[:, 0])
-        for slot in reversed(range(len(tokens))):  # who leaves is replaced by one that has been looked after
-            self._take(slot, tokens[slot])
+        tokens = self._sample(self._active, logits[:, 0])
+        for slot in reversed(range(len(tokens))):  # from the end: a finished one is replaced by the last
+            self._append_token(slot, tokens[slot])
 
-    def _guess(self) -> list[int]:
-        """Tokens that may come next, where there is one request to guess for."""
-        if self.draft is None or len(self._writing) != 1:
+    def _propose(self) -> list[int]:
+        """Draft the next tokens if a single request is active."""
+        if self.draft is None or len(self._active) != 1:
             return []
-        writing = self._writing[0]
-        most = min(self.decoder.room(0), writing.request.max_new_tokens - writing.n_new) - 1
-        return self.draft.guess(writing.ids)[: max(0, most)]
+        sequence = self._active[0]
+        most = min(self.decoder.room(0), sequence.request.max_new_tokens - sequence.n_new) - 1
+        return self.draft.propose(sequence.ids)[: max(0, most)]
 
-    def _check_guess(self, logits: Tensor, guess: list[int]) -> None:
-        """Take tokens as long as they are what was guessed, and the first that is not. logits: (T, V).
+    def _verify(self, logits: Tensor, draft: list[int]) -> None:
+        """Append tokens as long as they match the draft, and the first mismatch. logits: (T, V).
 
-        Each is drawn from the model's own distribution with the request's own number, as without a guess: a
-        guess decides only whether the logits after it are good for anything.
+        Each token is sampled from the model's distribution with the request's own random number, as without
+        a draft. The draft only decides if the logits after it are valid.
         """
-        writing, decoder = self._writing[0], self.decoder
-        read = len(decoder.texts[0]) - len(guess)
-        for i, expected in enumerate([*guess, None]):
-            token = self._choose([writing], logits[i : i + 1])[0]
-            hit = token.id == expected
+        sequence, decoder = self._active[0], self.decoder
+        n_before = len(decoder.texts[0]) - len(draft)
+        for i, expected in enumerate([*draft, None]):
+            token = self._sample([sequence], logits[i : i + 1])[0]
+            accepted = token.id == expected
             self.n_drafted += expected is not None
-            self.n_accepted += hit
-            if not hit or token.finish:
-                decoder.truncate(0, read + i)
-            self._take(0, token)
-            if not hit or token.finish:
+            self.n_accepted += accepted
+            if not accepted or token.finish_reason:
+                decoder.truncate(0, n_before + i)
+            self._append_token(0, token)
+            if not accepted or token.finish_reason:
                 return
 
-    def _choose(self, writing: Sequence[_Writing], logits: Tensor) -> list[Token]:
-        """The next token of each request. logits: (R, V)."""
+    def _sample(self, sequences: Sequence[ActiveSequence], logits: Tensor) -> list[Token]:
+        """Sample the next token of each sequence. logits: (R, V)."""
         logits = logits.cpu().to(torch.promote_types(logits.dtype, torch.float32))
         tokens: dict[int, Token] = {}
-        for rows in _alike(writing):
-            params = writing[rows[0]].request.params
-            past = _padded([writing[i].ids for i in rows]) if params.repetition_penalty != 1 else None
-            some = logits if len(rows) == len(logits) else logits[rows]
-            p = probabilities(some, params, past=past, bias=writing[rows[0]].request.bias)
+        for rows in _group_by_params(sequences):
+            request = sequences[rows[0]].request
+            params = request.params
+            past = _padded([sequences[i].ids for i in rows]) if params.repetition_penalty != 1 else None
+            some = logits if len(rows) == len(logits) else logits[rows]  # (R', V)
+            p = probabilities(some, params, past=past, bias=request.logit_bias)
             if params.temperature == 0:
                 ids = p.argmax(-1).tolist()
             else:
-                u = torch.tensor([writing[i].numbers.random() for i in rows], dtype=torch.float64)
-                ids = choose(p, u).tolist()
+                u = torch.tensor([sequences[i].rng.random() for i in rows], dtype=torch.float64)
+                ids = sample_inverse_cdf(p, u).tolist()
             for row, i in enumerate(rows):
-                tokens[i] = _about(writing[i], ids[row], logits, i, p, row)
-        return [tokens[i] for i in range(len(writing))]
+                tokens[i] = _make_token(sequences[i], ids[row], logits, i, p, row)
+        return [tokens[i] for i in range(len(sequences))]
 
-    def _take(self, slot: int, token: Token) -> None:
-        writing = self._writing[slot]
-        writing.ids.append(token.id)
-        writing.n_new += 1
-        self.n_written += 1
-        writing.out.append(token)
-        if token.finish:
-            self._leave(slot)
+    def _append_token(self, slot: int, token: Token) -> None:
+        sequence = self._active[slot]
+        sequence.ids.append(token.id)
+        sequence.n_new += 1
+        self.n_generated += 1
+        sequence.outputs.append(token)
+        if token.finish_reason:
+            self._finish(slot)
 
-    def _leave(self, slot: int) -> None:
-        """Take a request out; the last one moves up, so that slots 0 … n − 1 are those that are written for.
+    def _finish(self, slot: int) -> None:
+        """Remove an active request and move the last one up: slots 0 … n − 1 stay the active ones.
 
-        What the slot has read stays, for a request that begins with the same.
+        The slot keeps its text, so that a later request with the same prefix can reuse it.
         """
-        last = len(self._writing) - 1
+        last = len(self._active) - 1
         if slot != last:
             self.decoder.swap(slot, last)
-            self._writing[slot] = self._writing[last]
-        if self._reading is not None:  # which stands in the slot after the last
+            self._active[slot] = self._active[last]
+        if self._prefilling is not None:  # in the slot after the last
             self.decoder.swap(last, last + 1)
-        self._writing.pop()
+        self._active.pop()
 
 
-def make_decoder(
-    model: Model, max_batch: int, max_len: int | None = None, precision: Precision = "float32"
-) -> Decoder:
-    """The quick decoder where it computes what the model does; where the model is watched or edited, or is
-    another kind of model, the one that calls it. Raises UserError as `check_precision`."""
-    check_precision(precision, model.device)
-    if isinstance(model, GPT) and PackedDecoder.can_stand_for(model):
-        return PackedDecoder(model, max_batch, max_len, precision)
-    return ModelDecoder(model, max_batch, max_len)
-
-
-def check_prompt(model: Model, prompt: Sequence[int]) -> None:
-    """Raise UserError for an empty prompt or an id outside the vocabulary."""
-    if not prompt:
-        raise UserError("the prompt is empty: give at least one token")
-    if not 0 <= min(prompt) <= max(prompt) < model.n_vocab:
-        raise UserError(f"the prompt has ids outside 0 … {model.n_vocab - 1}: use the run's own tokenizer")
-
-
-def _alike(writing: Sequence[_Writing]) -> list[list[int]]:
-    """Requests whose tokens are chosen in the same way, as groups of their places."""
+def _group_by_params(sequences: Sequence[ActiveSequence]) -> list[list[int]]:
+    """Group the indices of sequences with equal sampling parameters and logit bias."""
     groups: dict[tuple[SamplingParams, int], list[int]] = {}
-    for i, each in enumerate(writing):
-        groups.setdefault((each.request.params, id(each.request.bias)), []).append(i)
+    for i, each in enumerate(sequences):
+        groups.setdefault((each.request.params, id(each.request.logit_bias)), []).append(i)
     return list(groups.values())
 
 
-def _about(writing: _Writing, id: int, logits: Tensor, i: int, p: Tensor, row: int) -> Token:
-    """A token with what its request wants to know of it: row i of the logits (R, V), a row of p (R', V)."""
-    request = writing.request
-    finish = "end" if id == request.end else "length" if writing.n_new + 1 >= request.max_new_tokens else None
+def _make_token(sequence: ActiveSequence, id: int, logits: Tensor, i: int, p: Tensor, row: int) -> Token:
+    """Build a token with the figures its request asks for: row i of logits (R, V), `row` of p (R', V)."""
+    request, finish_reason = sequence.request, None
+    if id == request.eos_id:
+        finish_reason = "stop"
+    elif sequence.n_new + 1 >= request.max_new_tokens:
+        finish_reason = "length"
     distribution = p[row].clone() if request.distribution else None
     if request.logprobs is None:
-        return Token(id, finish, probabilities=distribution)
-    log_p = logits[i].log_softmax(-1)
-    best = log_p.topk(min(request.logprobs, len(log_p)))
+        return Token(id, finish_reason, probabilities=distribution)
+    logprobs = logits[i].log_softmax(-1)  # (V,)
+    best = logprobs.topk(min(request.logprobs, len(logprobs)))
     top = tuple(zip(best.indices.tolist(), best.values.tolist(), strict=True))
-    return Token(id, finish, log_p[id].item(), top, distribution)
+    return Token(id, finish_reason, logprobs[id].item(), top, distribution)
 
 
-def _common(a: Sequence[int], b: Sequence[int]) -> int:
-    """How many first ids are the same."""
+def _common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
+    """Return the length of the common prefix."""
     return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def _padded(texts: list[list[int]]) -> Tensor:
-    """(R, S), −1 after a text's end."""
+    """Stack texts as (R, S), −1 after a text's end."""
     S = max(map(len, texts))
     return torch.tensor([text + [-1] * (S - len(text)) for text in texts])

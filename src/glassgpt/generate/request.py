@@ -1,4 +1,4 @@
-"""What the engine is asked for, and what it gives: values, which know no model."""
+"""Requests to the engine, and the tokens it returns: plain values that know no model."""
 
 from __future__ import annotations
 
@@ -15,39 +15,40 @@ DEFAULT = SamplingParams()
 
 @dataclass(frozen=True)
 class Request:
-    """What to continue, how, and how far.
+    """A prompt to continue, with sampling parameters and limits.
 
-    A text longer than the model's block slides: when the block is full, its last half is read anew, so that
-    the model always sees between a half and a whole block of the past. What came before does not count then.
+    The context slides: when it is full (`block_size` tokens), its last half is prefilled again, so the model
+    sees between a half and a whole context of the past. A prompt longer than the context is cut at once,
+    without an error: the model sees its last `block_size` // 2 tokens only.
     """
 
     prompt: Sequence[int]
     params: SamplingParams = DEFAULT
     max_new_tokens: int = 200
     seed: int | None = None
-    """The same seed gives the same tokens; none takes one from the operating system."""
-    end: int | None = None
-    """The token after which there is nothing more, such as `<eos>`."""
-    bias: Mapping[int, float] | None = None
+    """The same seed gives the same tokens; None takes a seed from the operating system."""
+    eos_id: int | None = None
+    """The id of the end token, such as `<eos>`; generation stops after it."""
+    logit_bias: Mapping[int, float] | None = None
     """Numbers to add to the logits of some ids."""
     memory: Memory | None = None
-    """(1, S, C) to look at: an encoded source, an image."""
+    """(1, S, C) for cross-attention: an encoded source, an image."""
     logprobs: int | None = None
-    """Report the log probability of each token, and so many of the likeliest beside it."""
+    """Report the log probability of each token, and of this many most likely tokens."""
     distribution: bool = False
-    """Hand out what each token was drawn from."""
+    """Report the distribution that each token was sampled from."""
 
 
 @dataclass(frozen=True)
 class Token:
-    """One token, and how it came about."""
+    """One generated token."""
 
     id: int
-    finish: str | None = None
-    """Of the last token: `end`, the request's own end token, or `length`."""
-    log_p: float | None = None
+    finish_reason: str | None = None
+    """On the last token: `stop`, the request's `eos_id` came, or `length`, the limit was reached."""
+    logprob: float | None = None
     """Natural logarithm of its probability under the model itself, before any filter."""
-    top: tuple[tuple[int, float], ...] = ()
-    """The likeliest tokens with theirs, likeliest first."""
+    top_logprobs: tuple[tuple[int, float], ...] = ()
+    """The most likely ids with their log probabilities, most likely first."""
     probabilities: Tensor | None = None
     """(V,), after all filters, on the CPU."""

@@ -1,6 +1,6 @@
-"""From logits to the next token: filters, the probabilities that they leave, and the draw.
+"""Sampling: logits, filters, probabilities, next token.
 
-Every filter is a pure function from logits to logits, where −∞ means "never". None of them knows a model, a
+Every filter is a pure function from logits to logits; −∞ forbids a token. No filter knows a model, a
 tokenizer or a loop; engine.py has the loop.
 """
 
@@ -14,26 +14,26 @@ from torch import Tensor
 from glassgpt.errors import UserError
 
 TEMPERATURES = (1e-4, 1e4)
-"""Lowest and highest temperature besides 0; beyond them float32 cannot tell it from greedy or uniform."""
+"""Lowest and highest temperature besides 0; in float32, others equal greedy or uniform sampling."""
 
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How to choose the next token. The defaults sample from the model's own distribution.
+    """Sampling parameters. The defaults sample from the model's own distribution.
 
-    Raises UserError for values that mean nothing.
+    Raises UserError for a value out of range.
     """
 
     temperature: float = 1.0
-    """Divides the logits; 0 is greedy: always the likeliest token."""
+    """Divides the logits; 0 is greedy: always the most likely token."""
     top_k: int | None = None
-    """Keep the k likeliest tokens."""
+    """Keep the k most likely tokens."""
     top_p: float | None = None
-    """Keep the fewest tokens that together have this probability."""
+    """Keep the fewest tokens with together this probability."""
     min_p: float | None = None
-    """Keep tokens at least this share as likely as the likeliest."""
+    """Keep tokens with at least this share of the highest probability."""
     repetition_penalty: float = 1.0
-    """Make tokens that already occurred less likely (above 1) or likelier (below 1)."""
+    """Make tokens of the text so far less likely (above 1) or more likely (below 1)."""
 
     def __post_init__(self) -> None:
         low, high = TEMPERATURES
@@ -48,39 +48,41 @@ class SamplingParams:
 
 
 def _check(good: bool, name: str, value: object, limit: str) -> None:
-    if not good:  # a NaN fails every comparison, so it ends here too
-        raise UserError(f"{name} is {value}, but must be {limit}")
+    if not good:  # NaN fails every comparison, so it is refused, too
+        raise UserError(f"`{name}` is {value}. It must be {limit}.")
 
 
 def repetition_penalty(logits: Tensor, past: Tensor | Sequence[int], penalty: float) -> Tensor:
-    """Divide the positive logits of tokens that occurred by the penalty, and multiply the negative ones.
+    """Divide positive logits of tokens in `past` by the penalty, multiply negative ones.
 
-    logits: (B, V), past: (B, S) ids of each row, or (S,) of all; a negative id is padding. Returns (B, V).
-    Source: Keskar et al. 2019 (CTRL), section 4.1, with the sign taken into account as everyone does.
+    logits: (B, V), past: (B, S) ids of each row, or (S,) of all; negative ids are padding. Returns (B, V).
+    Source: Keskar et al. 2019 (CTRL), section 4.1, with the usual case for negative logits.
     """
     n_vocab = logits.shape[-1]
     ids = torch.as_tensor(past, dtype=torch.int64, device=logits.device).expand(len(logits), -1)  # (B, S)
     padded = torch.zeros(len(logits), n_vocab + 1, dtype=torch.bool, device=logits.device)
-    seen = padded.scatter(1, torch.where(ids < 0, n_vocab, ids), True)[:, :n_vocab]
-    return torch.where(seen, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
+    occurred = padded.scatter(1, torch.where(ids < 0, n_vocab, ids), True)[:, :n_vocab]  # (B, V)
+    return torch.where(occurred, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
 
 
 def logit_bias(logits: Tensor, bias: Mapping[int, float]) -> Tensor:
     """Add a number to the logits of some ids; −∞ forbids one.
 
-    logits: (..., V). Raises UserError for an id that is not in the vocabulary and for NaN or +∞.
+    logits: (..., V). Raises UserError for an id outside the vocabulary, and for NaN or +∞.
     """
     n_vocab = logits.shape[-1]
     for id, value in bias.items():
-        _check(0 <= id < n_vocab, "an id in logit_bias", id, f"from 0 to {n_vocab - 1}")
-        _check(value < math.inf, f"the logit_bias of id {id}", value, "a number or -inf")
+        if not 0 <= id < n_vocab:
+            raise UserError(f"`logit_bias` has the id {id}. Ids must be from 0 to {n_vocab - 1}.")
+        if not value < math.inf:
+            raise UserError(f"`logit_bias` of id {id} is {value}. It must be a number or -inf.")
     added = torch.zeros(n_vocab, dtype=logits.dtype, device=logits.device)
     added[list(bias)] = torch.tensor(list(bias.values()), dtype=logits.dtype, device=logits.device)
     return logits + added
 
 
 def temperature(logits: Tensor, t: float) -> Tensor:
-    """Divide by the temperature: below 1 sharpens, above 1 flattens; 0 leaves only the first of the largest.
+    """Divide by the temperature: below 1 sharpens, above 1 flattens; 0 keeps the first maximum only.
 
     logits: (..., V). Returns the same shape.
 
@@ -94,20 +96,20 @@ def temperature(logits: Tensor, t: float) -> Tensor:
 
 
 def top_k(logits: Tensor, k: int) -> Tensor:
-    """Keep the k largest logits of each row; where equals compete for the last places, lower ids win.
+    """Keep the k largest logits of each row; ties go to lower ids.
 
     logits: (..., V). Returns the same shape. Source: Fan et al. 2018.
     """
     if k >= logits.shape[-1]:
         return logits
-    last = logits.topk(k).values[..., -1:]
-    above, level = logits > last, logits == last
-    places = k - above.sum(-1, keepdim=True)
-    return logits.masked_fill(~(above | (level & (level.cumsum(-1) <= places))), -math.inf)
+    last = logits.topk(k).values[..., -1:]  # (..., 1)
+    above, tied = logits > last, logits == last
+    n_tied = k - above.sum(-1, keepdim=True)  # (..., 1): ties to keep
+    return logits.masked_fill(~(above | (tied & (tied.cumsum(-1) <= n_tied))), -math.inf)
 
 
 def top_p(logits: Tensor, p: float) -> Tensor:
-    """Keep the smallest set of tokens whose probability reaches p; among equals lower ids come first.
+    """Keep the smallest set of tokens with total probability p or more; ties go to lower ids.
 
     logits: (..., V). Returns the same shape. Source: Holtzman et al. 2020 (nucleus sampling).
     """
@@ -116,12 +118,12 @@ def top_p(logits: Tensor, p: float) -> Tensor:
     ordered, ids = logits.sort(dim=-1, descending=True, stable=True)
     mass = ordered.softmax(-1).cumsum(-1)
     drop = torch.zeros_like(mass, dtype=torch.bool)
-    drop[..., 1:] = mass[..., :-1] >= p  # a token goes when those before it already reach p
+    drop[..., 1:] = mass[..., :-1] >= p  # drop a token if those before it reach p
     return logits.masked_fill(torch.zeros_like(drop).scatter(-1, ids, drop), -math.inf)
 
 
 def min_p(logits: Tensor, share: float) -> Tensor:
-    """Keep the tokens whose probability is at least this share of the largest.
+    """Keep tokens with at least this share of the largest probability.
 
     logits: (..., V). Returns the same shape. Source: Nguyen et al. 2024.
     """
@@ -138,12 +140,11 @@ def probabilities(
     past: Tensor | Sequence[int] | None = None,
     bias: Mapping[int, float] | None = None,
 ) -> Tensor:
-    """The distribution that the next token is drawn from, after every filter in `params`.
+    """Compute the distribution of the next token, after every filter in `params`.
 
-    logits: (B, V), past: the ids that the repetition penalty counts, bias: id → number to add. Returns
-    (B, V), float32 or finer, rows summing to 1. The order is Hugging Face's: penalty, bias, temperature,
-    top-k, top-p, min-p, each on what the one before left.
-    Raises UserError where the logits hold NaN or +∞, or a row has no token left.
+    logits: (B, V), past: ids for the repetition penalty, bias: id → number to add. Returns (B, V), float32
+    or finer, rows summing to 1. The order is Hugging Face's: penalty, bias, temperature, top-k, top-p, min-p.
+    Raises UserError if the logits hold NaN or +∞, or a row has no token left.
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     if past is not None and params.repetition_penalty != 1:
@@ -151,12 +152,12 @@ def probabilities(
     if bias:
         logits = logit_bias(logits, bias)
     largest = logits.amax(-1, keepdim=True)
-    if not math.isfinite(largest.sum(dtype=torch.float64).item()):  # one look at the numbers, not three
+    if not math.isfinite(largest.sum(dtype=torch.float64).item()):  # one check for all three cases
         raise UserError(
-            "the logits hold NaN or +inf, or every token of a row is forbidden; a model that gives NaN has "
-            "diverged: take an earlier checkpoint, or train with a lower learning rate"
+            "The logits hold NaN or +inf, or every token of a row is forbidden. If the model gives NaN, its "
+            "training diverged: use an earlier checkpoint, or train with a lower `lr`."
         )
-    # Less the largest, so that a tiny temperature cannot overflow.
+    # Subtract the maximum, so that a tiny temperature cannot overflow.
     logits = temperature(logits - largest, params.temperature)
     if params.top_k is not None:
         logits = top_k(logits, params.top_k)
@@ -167,37 +168,19 @@ def probabilities(
     return logits.softmax(-1)
 
 
-def sample(
-    logits: Tensor,
-    params: SamplingParams,
-    generator: torch.Generator | None = None,
-    *,
-    past: Tensor | Sequence[int] | None = None,
-    bias: Mapping[int, float] | None = None,
-) -> Tensor:
-    """One token id for each row, drawn from `probabilities`; at temperature 0 the likeliest, without a draw.
+def sample_inverse_cdf(probabilities: Tensor, u: Tensor) -> Tensor:
+    """Sample by the inverse CDF: the first id with a cumulative probability above u.
 
-    logits: (B, V); past and bias as in `probabilities`. Returns (B,), int64.
-    """
-    p = probabilities(logits, params, past=past, bias=bias)
-    if params.temperature == 0:
-        return p.argmax(-1)
-    where = p.device if generator is None else generator.device
-    return choose(p, torch.rand(len(p), dtype=torch.float64, generator=generator, device=where).to(p.device))
+    probabilities: (R, V), rows summing to about 1; u: (R,), uniform in [0, 1). Returns (R,), int64; never an
+    id of probability 0. One number per sample: a row's samples depend on its own numbers only.
 
-
-def choose(probabilities: Tensor, u: Tensor) -> Tensor:
-    """The id at which the probabilities, added up in order, pass u: a draw, if u is uniform in [0, 1).
-
-    probabilities: (R, V), rows summing to about 1; u: (R,). Returns (R,), int64; never an id of probability
-    0. One number a draw, so that a row's draws depend on nothing but its own numbers.
-
-    >>> choose(torch.tensor([[0.2, 0.5, 0.3]]).expand(3, 3), torch.tensor([0.1, 0.65, 0.95])).tolist()
+    >>> p, u = torch.tensor([[0.2, 0.5, 0.3]]).expand(3, 3), torch.tensor([0.1, 0.65, 0.95])
+    >>> sample_inverse_cdf(p, u).tolist()
     [0, 1, 2]
     """
-    sums = probabilities.cumsum(-1, dtype=torch.float64)  # (R, V)
-    passed = u.double()[:, None] * sums[:, -1:]  # (R, 1)
-    return torch.searchsorted(sums, passed, right=True)[:, 0]
+    cdf = probabilities.cumsum(-1, dtype=torch.float64)  # (R, V)
+    level = u.double()[:, None] * cdf[:, -1:]  # (R, 1)
+    return torch.searchsorted(cdf, level, right=True)[:, 0]
 
 
 def multinomial(
@@ -206,8 +189,8 @@ def multinomial(
     """Draw n ids from a vector of probabilities, or from each row of a matrix.
 
     probabilities: (V,) or (B, V), not negative; they are divided by their sum. Returns (n,) or (B, n).
-    The draw happens where the generator lives, so that a seed gives the same ids wherever the model is.
-    Raises UserError where the numbers are no distribution, or too few are above 0 for n without replacement.
+    Sampling runs on the generator's device, so a seed gives the same ids on any device of the model.
+    Raises UserError for invalid probabilities, and if too few are above 0 for n without replacement.
 
     >>> sorted(multinomial(torch.tensor([0.2, 0.5, 0.3]), 3).tolist())
     [0, 1, 2]
@@ -219,7 +202,7 @@ def multinomial(
     probabilities = probabilities.to(torch.promote_types(probabilities.dtype, torch.float32))
     sums = probabilities.sum(-1)
     if not ((probabilities >= 0).all() and (sums > 0).all() and torch.isfinite(sums).all()):
-        raise UserError("probabilities must be finite and not negative, with one above 0 in each row")
+        raise UserError("Probabilities must be finite and not negative, with one above 0 in each row.")
     fewest = int((probabilities > 0).sum(-1).min())
     _check(replacement or n <= fewest, "n", n, f"at most {fewest}, the ids above 0, unless replacement=True")
     device = probabilities.device if generator is None else generator.device

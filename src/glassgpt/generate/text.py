@@ -1,4 +1,4 @@
-"""From ids to text as they come: never half a character, and nothing after a stop string."""
+"""Incremental detokenization: ids to text, never half a character, nothing after a stop string."""
 
 from __future__ import annotations
 
@@ -6,30 +6,33 @@ import codecs
 from collections.abc import Iterable, Iterator, Sequence
 
 from glassgpt.errors import UserError
+from glassgpt.generate.request import Token
 from glassgpt.tokenizers import Tokenizer
 
 
 class TextStream:
-    """Is fed ids, gives text back. What may begin a stop string is held back until that is clear.
+    """Decode ids to text piece by piece; hold back a possible start of a stop string.
 
     Raises UserError for an empty stop string.
     """
 
     def __init__(self, tokenizer: Tokenizer, stop: Sequence[str] = ()) -> None:
         if "" in stop:
-            raise UserError("a stop string is empty: every text contains it; give at least one character")
+            raise UserError(
+                "A `stop` string is empty, and every text contains it. Give at least one character."
+            )
         self.tokenizer, self.stop = tokenizer, tuple(stop)
         self.stopped = False
-        """Whether a stop string has come: nothing follows."""
+        """True after a stop string; no text follows."""
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
 
     def feed(self, id: int) -> str:
-        """What can be said for sure after one more token; often nothing, or what was held back before."""
+        """Add a token and return the text that is now certain; often empty."""
         return self._advance(self._decoder.decode(self.tokenizer.token_bytes([id])))
 
     def close(self) -> str:
-        """What was still held back. A character that never became whole is U+FFFD."""
+        """Return the text held back. An incomplete character becomes U+FFFD."""
         rest = self._advance(self._decoder.decode(b"", final=True)) + ("" if self.stopped else self._held)
         self._held = ""
         return rest
@@ -43,13 +46,54 @@ class TextStream:
             self.stopped = True
             return self._held[:found]
         keep = max((_overlap(self._held, s) for s in self.stop), default=0)
-        sure = self._held[: len(self._held) - keep]
-        self._held = self._held[len(sure) :]
-        return sure
+        certain = self._held[: len(self._held) - keep]
+        self._held = self._held[len(certain) :]
+        return certain
+
+
+class TextAccumulator:
+    """The text of one request so far, from the engine's tokens, with stop strings.
+
+    A server feeds it with `Engine.fetch` and sends the pieces on. After a stop string the engine still
+    generates: cancel the request once `finish_reason` is set.
+
+    >>> from glassgpt.tokenizers import train_tokenizer
+    >>> text = TextAccumulator(train_tokenizer("byte", [""]), stop=["lo"])
+    >>> [text.add(Token(id)) for id in b"hello"], text.finish_reason
+    (['h', 'e', '', '', ''], 'stop')
+    >>> text.text
+    'hel'
+    """
+
+    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str] = ()) -> None:
+        self.ids: list[int] = []
+        self.logprob = 0.0
+        """Sum of the tokens' log probabilities, if the request reports them."""
+        self.finish_reason: str | None = None
+        """`stop` after a stop string or the end token, `length` at the limit; None before."""
+        self._stream, self._pieces = TextStream(tokenizer, stop), list[str]()
+
+    @property
+    def text(self) -> str:
+        """The text so far, without stop string and end token."""
+        return "".join(self._pieces)
+
+    def add(self, token: Token) -> str:
+        """Add a token and return the new text; ignore tokens after the end."""
+        if self.finish_reason is not None:
+            return ""
+        self.ids.append(token.id)
+        self.logprob += token.logprob or 0.0
+        piece = "" if token.finish_reason == "stop" else self._stream.feed(token.id)
+        self.finish_reason = "stop" if self._stream.stopped else token.finish_reason
+        if self.finish_reason is not None:
+            piece += self._stream.close()
+        self._pieces.append(piece)
+        return piece
 
 
 def stream_text(tokenizer: Tokenizer, ids: Iterable[int], stop: Sequence[str] = ()) -> Iterator[str]:
-    """Pieces of text, never half a character; ends before the first of the `stop` strings."""
+    """Yield pieces of text, never half a character; end before the first `stop` string."""
     stream = TextStream(tokenizer, stop)
     for id in ids:
         if piece := stream.feed(id):
@@ -61,5 +105,5 @@ def stream_text(tokenizer: Tokenizer, ids: Iterable[int], stop: Sequence[str] = 
 
 
 def _overlap(text: str, stop: str) -> int:
-    """Length of the longest end of `text` that begins `stop`."""
+    """Return the length of the longest suffix of `text` that begins `stop`."""
     return next((n for n in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:n])), 0)

@@ -1,10 +1,19 @@
-"""Traces of a forward pass, statistics of heads, ablation."""
+"""Look inside a model: traces of one sequence, summaries of heads, ablation on held-out data."""
 
-from glassgpt.lens.ablation import EXACT, LOSS, Ablation, Figures, ablate, answer_parts, held_out_figures
+from glassgpt.lens.ablation import (
+    EXACT,
+    LOSS,
+    Ablation,
+    Figures,
+    ablate,
+    answer_parts,
+    held_out_figures,
+    most_important_head,
+)
 from glassgpt.lens.heads import HeadSummary, clearest_head, describe_heads
-from glassgpt.lens.labels import token_labels
-from glassgpt.lens.traces import Reading, Trace
-from glassgpt.lens.tracing import look
+from glassgpt.lens.labels import columns_of, token_labels, visible_label
+from glassgpt.lens.traces import LogitLens, Trace
+from glassgpt.lens.tracing import trace
 
 __all__ = [
     "EXACT",
@@ -12,13 +21,16 @@ __all__ = [
     "Ablation",
     "Figures",
     "HeadSummary",
-    "Reading",
+    "LogitLens",
     "Trace",
     "ablate",
     "answer_parts",
     "clearest_head",
+    "columns_of",
     "describe_heads",
     "held_out_figures",
-    "look",
+    "most_important_head",
     "token_labels",
+    "trace",
+    "visible_label",
 ]

@@ -1,52 +1,55 @@
-"""What each head is for: switched off one at a time, and what a model then gets wrong on held-out data."""
+"""Ablation: switch off one head at a time and measure the loss on held-out data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from glassgpt.checkpoint import Run
 from glassgpt.data import (
     IGNORE,
     MASK,
     Batch,
+    answer_fields,
     eval_batches,
     eval_mask,
     masked_eval_batches,
     open_examples,
     open_tokens,
 )
+from glassgpt.diagnose import Finding
 from glassgpt.errors import UserError
+from glassgpt.hooks import edit, n_heads, zero_heads
 from glassgpt.models import MaskedLM, Model
-from glassgpt.record import edit, n_heads, zero_heads
+from glassgpt.objective import evaluate
 from glassgpt.tokenizers import Tokenizer
 
 Figures = Mapping[str, float]
+"""Measured figures by name: the loss under LOSS, shares of correct answers under EXACT and names of fields."""
 LOSS, EXACT = "nats/token", "exact"
-PARTS: dict[tuple[str, ...], dict[str, slice]] = {
-    ("dates",): {"year": slice(0, 4), "month": slice(5, 7), "day": slice(8, 10)}
-}
-"""For the sources of a task whose answers have parts, where each part stands in an answer's text."""
 WINDOWS = 64
-"""Windows of running text that are measured on."""
+"""Windows of running text in one measurement."""
+CLEAR_POINTS, CLEAR_RATIO = 5.0, 0.2
+"""A head serves one field if that loses 5 points without it, and each other field at most a fifth of that."""
+SMALL_LOSS = 0.01
+"""Nats by which the loss must rise without a head to count."""
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """What a model reached on held-out data with one head switched off."""
+    """Held-out figures of a model with one head switched off."""
 
     attention: str
-    """The attention's path."""
+    """Path of the attention module."""
     head: int
     figures: Figures
 
 
 def ablate(model: Model, measure: Callable[[], Figures]) -> list[Ablation]:
-    """Measure once for each head, with this head switched off: what it gathered becomes zero."""
+    """Call `measure` once for each head, with the output of that head set to zero."""
     found = []
     for name, n in n_heads(model).items():
         for head in range(n):
@@ -56,71 +59,104 @@ def ablate(model: Model, measure: Callable[[], Figures]) -> list[Ablation]:
 
 
 def held_out_figures(run: Run, model: Model, tokenizer: Tokenizer, n: int = 400) -> Callable[[], Figures]:
-    """How to measure a model on the held-out data of its run.
+    """Return a function that measures a model on the held-out data of its run.
 
-    Measured are the loss in nats per predicted token and, where answers are learned, the share of those that
-    are right: whole, and by the parts of the task where it has some. Each token is predicted after the
-    right ones before it. n: examples of them; of running text it is 64 windows. Raises UserError where the
-    run has no data any more.
+    It returns the loss in nats per predicted token. For models with answers it adds the share of correct answers
+    and of correct fields, such as the month of a date. Each token is predicted after the correct tokens before it.
+    n: examples to measure on; of running text it is 64 windows. Raises UserError if the run has no data.
     """
+    batches, has_answers = held_out_batches(run, model, tokenizer, n), not _is_text(run)
     config = run.config()
-    if (run.data / "manifest.json").is_file():
-        batches = _text_batches(run, model, tokenizer)
-        return lambda: _measure(model, batches)
-    split = open_examples(run.data).val
-    batches = [split.batch(np.arange(min(n, len(split))))]
-    if config.model.labels:
-        return lambda: _measure(model, batches, exact=True)
-    parts = PARTS.get(config.data.sources, {})
-    return lambda: _measure(model, batches, exact=True) | answer_parts(model, tokenizer, batches, parts)
+    fields = {} if config.model.labels else answer_fields(config.data.sources)
+
+    def measure() -> Figures:
+        measured = evaluate(model, batches, count_correct=has_answers)
+        figures = {LOSS: measured.nats_per_token}
+        if measured.exact is not None:
+            figures |= {EXACT: measured.exact} | answer_parts(model, tokenizer, batches, fields)
+        return figures
+
+    return measure
 
 
-def _text_batches(run: Run, model: Model, tokenizer: Tokenizer) -> list[Batch]:
+def held_out_batches(run: Run, model: Model, tokenizer: Tokenizer, n: int = 400) -> list[Batch]:
+    """Return batches of a run's validation split: up to n examples, or 64 windows of text."""
+    if not _is_text(run):
+        split = open_examples(run.data).val
+        return [split.batch(np.arange(min(n, len(split))))]
     data, T = open_tokens(run.data), model.config.block_size
     if isinstance(model, MaskedLM):
-        hidden = eval_mask(len(data.val), run.config().train.seed)
-        batches = masked_eval_batches(data.val, hidden, T, WINDOWS, tokenizer.specials[MASK])
+        masked = eval_mask(len(data.val), run.config().train.seed)
+        batches = masked_eval_batches(data.val, masked, T, WINDOWS, tokenizer.specials[MASK])
     else:
         batches = eval_batches(data, T, WINDOWS)
     first = next(iter(batches), None)
     if first is None:
-        raise UserError(f"{run.path} has no held-out text to measure on; train it anew with more")
+        raise UserError(f"{run.path}: has no held-out text to measure on. Train a new run with more text.")
     return [first]
 
 
-@torch.inference_mode()
-def _measure(model: Model, batches: list[Batch], exact: bool = False) -> dict[str, float]:
-    total, n_tokens, n_correct, n_rows = 0.0, 0, 0, 0
-    for batch in batches:
-        tokens, targets, source, source_of = batch.to(model.device)
-        logits = model.predict(tokens, source, source_of)
-        total += F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="sum").item()
-        n_tokens += int((targets != IGNORE).sum())
-        n_correct += int(((logits.argmax(-1) == targets) | (targets == IGNORE)).all(-1).sum())
-        n_rows += len(targets)
-    figures = {LOSS: total / n_tokens}
-    return figures | ({EXACT: n_correct / n_rows} if exact else {})
+def _is_text(run: Run) -> bool:
+    """True if the run's data is running text, not examples."""
+    return (run.data / "manifest.json").is_file()
 
 
 @torch.inference_mode()
 def answer_parts(
-    model: Model, tokenizer: Tokenizer, batches: list[Batch], parts: Mapping[str, slice]
+    model: Model, tokenizer: Tokenizer, batches: Sequence[Batch], fields: Mapping[str, slice]
 ) -> dict[str, float]:
-    """The share of answers in which a part is right."""
-    pairs = [pair for batch in batches for pair in _answers(model, tokenizer, batch)] if parts else []
+    """Return the share of answers in which each field is correct.
+
+    fields: the position of each field in the text of an answer.
+    """
+    pairs = [pair for batch in batches for pair in _answers(model, tokenizer, batch)] if fields else []
     return {
-        name: sum(said[place] == right[place] for said, right in pairs) / len(pairs)
-        for name, place in parts.items()
+        name: sum(predicted[place] == correct[place] for predicted, correct in pairs) / len(pairs)
+        for name, place in fields.items()
     }
 
 
 def _answers(model: Model, tokenizer: Tokenizer, batch: Batch) -> list[tuple[str, str]]:
-    """What the model says, and what is right."""
+    """Pairs of the predicted and the correct answer of each row."""
     batch = batch.to(model.device)
-    likeliest = model.predict(batch.tokens, batch.source, batch.source_of).argmax(-1)
-    asked = batch.targets != IGNORE
-    rows = zip(likeliest, batch.targets, asked, strict=True)
+    predicted = model.predict(batch.tokens, batch.source, batch.source_of).argmax(-1)  # (B, T)
+    rows = zip(predicted, batch.targets, batch.targets != IGNORE, strict=True)
     return [
-        (tokenizer.decode(said[mask].tolist()), tokenizer.decode(right[mask].tolist()))
-        for said, right, mask in rows
+        (tokenizer.decode(ids[mask].tolist()), tokenizer.decode(correct[mask].tolist()))
+        for ids, correct, mask in rows
     ]
+
+
+def most_important_head(whole: Figures, found: Sequence[Ablation]) -> Finding:
+    """Return the head that serves one field of the answers, or else the head with the largest loss.
+
+    whole: figures with all heads. Observed are points of a field, or nats of loss, that this head is worth; a head
+    without effect would have 0. The verdict is `unclear` if no single head matters.
+    """
+    fields = [name for name in whole if name not in (LOSS, EXACT)]
+
+    def points(each: Ablation, field: str) -> float:
+        return 100 * (whole[field] - each.figures[field])
+
+    def is_clear(each: Ablation, field: str) -> bool:
+        others = [points(each, other) for other in fields if other != field]
+        return points(each, field) >= CLEAR_POINTS and max(others, default=0.0) <= CLEAR_RATIO * points(
+            each, field
+        )
+
+    clear = [
+        (points(each, field), field, each) for each in found for field in fields if is_clear(each, field)
+    ]
+    if clear:
+        lost, field, each = max(clear, key=lambda item: item[0])
+        rest = ", ".join(f"{other} {points(each, other):.0f}" for other in fields if other != field)
+        where = f"{each.attention} head {each.head}"
+        advice = f"{where} serves “{field}”: without it {lost:.0f} points fewer are correct ({rest})."
+        return Finding(f"points of “{field}” lost without {where}", lost, 0.0, "ok", advice)
+    worst = max(found, key=lambda each: each.figures[LOSS])
+    where, more = f"{worst.attention} head {worst.head}", worst.figures[LOSS] - whole[LOSS]
+    name = f"nats of loss added without {where}"
+    if more < SMALL_LOSS:
+        return Finding(name, more, 0.0, "unclear", "No single head matters: other heads do the same work.")
+    advice = f"{where} matters most: without it the loss rises by {more:.2f} nats."
+    return Finding(name, more, 0.0, "ok", advice)

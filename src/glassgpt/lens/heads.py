@@ -1,4 +1,4 @@
-"""What the heads of a trace do, in a few figures each: where they look, and how widely."""
+"""Summaries of attention heads: their strongest positions and their spread."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from glassgpt.lens.traces import Trace
 
 @dataclass(frozen=True)
 class HeadSummary:
-    """Means over the places that look. Shares of weight are from 0 to 1."""
+    """Mean attention of one head over all queries. Shares are from 0 to 1."""
 
     attention: str
     head: int
     spread: float
-    """Over how many places the weight is spread: e to the entropy, 1 for a single place."""
+    """Number of positions with weight: e to the entropy; 1 for a single position."""
     strongest: float
-    """The share of the place that is looked at most."""
+    """Weight of the key with the largest weight."""
     itself: float | None = None
-    """The share of the looking place itself; None under cross-attention, as the next two."""
+    """Weight of the query's own position. None for cross-attention, as the next two."""
     previous: float | None = None
-    """The share of the place before it."""
+    """Weight of the previous position."""
     first: float | None = None
-    """The share of the first place."""
+    """Weight of the first position."""
 
 
 def describe_heads(trace: Trace, kind: str | None = None) -> list[HeadSummary]:
-    """A summary of every head, or of those of one kind (attn, cross, encoder).
+    """Summarize every head, or those of one kind (attn, cross, encoder).
 
-    The first place of a sequence has no other to look at under a causal mask: it counts for nothing here.
+    The first query is left out of self-attention: under a causal mask it can only attend to itself.
     """
     kinds = trace.kinds if kind is None else {kind: trace.kinds.get(kind, [])}
     return [
@@ -42,7 +42,7 @@ def describe_heads(trace: Trace, kind: str | None = None) -> list[HeadSummary]:
 
 
 def clearest_head(trace: Trace, kind: str) -> tuple[int, int]:
-    """Layer and number of the head whose strongest weights are largest: the easiest one to read."""
+    """Return layer and number of the head with the largest weights: the easiest to read."""
     summaries = describe_heads(trace, kind)
     best = max(summaries, key=lambda summary: summary.strongest)
     return trace.kinds[kind].index(best.attention), best.head
@@ -52,12 +52,11 @@ def _describe(trace: Trace, path: str, head: int) -> HeadSummary:
     weights = trace.tensors[f"{path}.weights"][head].float()  # (T, S)
     is_self = not path.endswith(".cross_attn")
     w = weights[1:] if is_self and len(weights) > 1 else weights
-    entropy = -torch.special.xlogy(w, w).sum(-1)
+    entropy = -torch.special.xlogy(w, w).sum(-1)  # (T - 1,) or (T,)
     spread, strongest = entropy.exp().mean().item(), w.amax(-1).mean().item()
     if not is_self:
         return HeadSummary(path, head, spread, strongest)
-    square = weights[-len(w) :, :]
-    rows = torch.arange(len(weights))[-len(w) :]
-    previous = square[torch.arange(len(w)), (rows - 1).clamp(min=0)].mean().item()
-    itself = square[torch.arange(len(w)), rows].mean().item()
+        rows = torch.arange(len(weights))[-len(w) :]  # positions of the queries in w
+    previous = w[torch.arange(len(w)), (rows - 1).clamp(min=0)].mean().item()
+    itself = w[torch.arange(len(w)), rows].mean().item()
     return HeadSummary(path, head, spread, strongest, itself, previous, w[:, 0].mean().item())

@@ -17,7 +17,7 @@ from glassgpt.nn.lora import ExtendedEmbedding, ExtendedHead, LoraLinear
 from glassgpt.nn.mask import PAD, AttnMask
 from glassgpt.nn.mlp import GeluMLP, SwigluMLP, make_mlp
 from glassgpt.nn.ngram import NgramEmbedding, make_ngrams
-from glassgpt.nn.norm import make_norm
+from glassgpt.nn.norm import RMSNorm, make_norm
 from glassgpt.nn.position import Rope, RotaryEmbedding, SinusoidalEmbedding, make_added_positions, make_rope
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "LoraLinear",
     "Memory",
     "NgramEmbedding",
+    "RMSNorm",
     "Rope",
     "RotaryEmbedding",
     "ScaledDotProduct",

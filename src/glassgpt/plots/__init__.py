@@ -1,6 +1,6 @@
-"""Plots of traces, findings and curves, for slides and notebooks. No model runs here.
+"""Plots of traces, findings and curves, for slides and notebooks.
 
-Labels come from the caller. Needs matplotlib (the extra `[plot]`).
+No model runs here; labels come from the caller. Needs matplotlib (the extra `[plot]`).
 """
 
 from glassgpt.errors import missing_extra
@@ -10,12 +10,11 @@ try:
 except ModuleNotFoundError as _missing:
     raise missing_extra("plot", "matplotlib") from _missing
 
-from glassgpt.plots.alignment import alignment, heaviest
+from glassgpt.plots.alignment import alignment_map, heaviest
 from glassgpt.plots.charts import bars, lines, panels
 from glassgpt.plots.graph import attention_graph, bipartite_graph
 from glassgpt.plots.heat import head_grid, heat_map
 from glassgpt.plots.image import over_image
-from glassgpt.plots.labels import label
 from glassgpt.plots.logit_lens import logit_lens_table
 from glassgpt.plots.style import Plot, check_suffix, save
 from glassgpt.plots.traces import (
@@ -29,7 +28,7 @@ from glassgpt.plots.traces import (
 
 __all__ = [
     "Plot",
-    "alignment",
+    "alignment_map",
     "attention_graph",
     "bars",
     "bipartite_graph",
@@ -37,7 +36,6 @@ __all__ = [
     "head_grid",
     "heat_map",
     "heaviest",
-    "label",
     "lines",
     "logit_lens_table",
     "over_image",

@@ -1,4 +1,4 @@
-"""Which source token each token of a translation looks at most."""
+"""Alignment of a translation: the source token with the most weight, for each target token."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from glassgpt.plots.numbers import Numbers, array
 from glassgpt.plots.style import Plot
 
 
-def alignment(
+def alignment_map(
     weights: Numbers,
     source: Sequence[str],
     target: Sequence[str],
@@ -25,11 +25,10 @@ def alignment(
     bar_title: str = "",
     axes: Axes | None = None,
 ) -> Plot:
-    """A heat map with the target's tokens as rows, the source's as columns; the heaviest of each row is
-    framed.
+    """Draw cross-attention as a heat map: target tokens as rows, source tokens as columns.
 
-    weights: (T, S), each row summing to 1, white to dark for 0 to 1. For arrows give the same to
-    `bipartite_graph`. Raises UserError where shapes and labels don't fit together.
+    weights: (T, S), each row summing to 1, white to dark for 0 to 1. A frame marks the largest weight of each row.
+    `bipartite_graph` draws the same with arrows. Raises UserError if shapes and labels do not match.
     """
     values = array(weights, (2,), "weights")
     return heat_map(
@@ -47,8 +46,7 @@ def alignment(
 
 
 def heaviest(values: Values) -> NDArray[np.bool_]:
-    """(T, S), True at the greatest number of each row, the first of several; nowhere in a row that has
-    none.
+    """Return (T, S), True at the first largest number of each row; rows without numbers have none.
 
     >>> heaviest(np.array([[0.2, 0.8], [np.nan, np.nan]])).tolist()
     [[False, True], [False, False]]

@@ -1,6 +1,4 @@
-"""A matrix of colored cells with labels on both sides: what heat maps, grids of heads and the logit
-lens share.
-"""
+"""Matrix of colored cells with labels: the base of heat maps, head grids and the logit lens."""
 
 from __future__ import annotations
 
@@ -19,34 +17,34 @@ from numpy.typing import NDArray
 from glassgpt.plots.colors import FAINT, HATCH, LINE, MARK, MASKED, ink
 from glassgpt.plots.fonts import POINTS
 from glassgpt.plots.fonts import width as ems
-from glassgpt.plots.style import picture_of
+from glassgpt.plots.style import plot_of
 
-SLANTED = 26  # columns, at most, whose labels are slanted; beyond, slanted labels touch each other
-BESIDE_AXES = 0.75  # the part of given axes that is left for cells beside labels and color bar
-SMALLEST = 4.5  # points; what is smaller is gray dust on a projector
+SLANTED = 26  # columns with slanted labels, at most; more would overlap
+BESIDE_AXES = 0.75  # share of given axes for the cells; the rest is for labels and color bar
+SMALLEST = 4.5  # points; a smaller font cannot be read on a projector
 
 Values = NDArray[np.float64]
 
 
 def inches(texts: Sequence[str], font: float) -> float:
-    """The width of the widest of `texts` in a font of so many points."""
+    """Return the width of the widest text, in inches, for a font size in points."""
     return max(map(ems, texts), default=0.0) * font / POINTS
 
 
 def inches_across(axes: Axes) -> float:
-    """The width of axes as they were made, before labels took their part."""
-    return axes.get_position().width * picture_of(axes).get_size_inches()[0]
+    """Return the width of axes, in inches, before labels take their part."""
+    return axes.get_position().width * plot_of(axes).get_size_inches()[0]
 
 
 def inches_down(axes: Axes) -> float:
-    """Their height."""
-    return axes.get_position().height * picture_of(axes).get_size_inches()[1]
+    """Return the height of axes, in inches, before labels take their part."""
+    return axes.get_position().height * plot_of(axes).get_size_inches()[1]
 
 
 def draw_cells(axes: Axes, values: Values, colors: Colormap, norm: Normalize, cell: float) -> None:
-    """One colored square or box for each value, the first row on top; what is NaN stays hatched.
+    """Draw a colored box for each value, the first row on top; NaN is hatched.
 
-    cell: the height of a cell in inches, which decides how thick the lines between cells are.
+    cell: the height of a cell in inches; it sets the thickness of the lines between cells.
     """
     rows, columns = values.shape
     if not np.isfinite(values).all():
@@ -65,7 +63,7 @@ def draw_cells(axes: Axes, values: Values, colors: Colormap, norm: Normalize, ce
 
 
 def _hatch(axes: Axes, rows: int, columns: int, step: float) -> None:
-    """Slanted lines on gray, under the cells. Matplotlib's own are a pattern: black in some viewers."""
+    """Draw slanted lines on gray. Matplotlib's hatches are a pattern, black in some viewers."""
     axes.patch.set_facecolor(MASKED)
     starts = np.arange(0, rows + columns, step)
     ends = [[(at - y, y) for y in (max(0.0, at - columns), min(at, rows))] for at in starts]
@@ -74,12 +72,12 @@ def _hatch(axes: Axes, rows: int, columns: int, step: float) -> None:
 
 
 def name_rows(axes: Axes, names: Sequence[str], font: float) -> None:
-    """Labels at the left, one beside each row."""
+    """Write a label to the left of each row."""
     axes.set_yticks(np.arange(len(names)) + 0.5, names, fontsize=font)
 
 
 def name_columns(axes: Axes, names: Sequence[str], font: float, width: float) -> None:
-    """Labels on top, over columns of `width` inches: level where they fit, else slanted or on end."""
+    """Write labels over columns of `width` inches: level, or slanted or vertical to fit."""
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
     turned: dict[str, Any] = {}
@@ -98,7 +96,7 @@ def write_in_cells(
     norm: Normalize,
     font: float,
 ) -> None:
-    """One text in the middle of each cell that has a value, dark on light and light on dark."""
+    """Write a text into each cell with a value, dark on light and light on dark."""
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             tint = ink(colors(norm(value)))
@@ -114,7 +112,7 @@ def write_in_cells(
 
 
 def outline(axes: Axes, marked: NDArray[np.bool_], cell: float) -> None:
-    """A thick frame around each marked cell."""
+    """Draw a thick frame around each marked cell."""
     for row, column in np.argwhere(marked):
         width = float(np.clip(6 * cell, 0.8, 2.5))
         frame = Rectangle((column, row), 1, 1, fill=False, edgecolor=MARK, linewidth=width, zorder=3)
@@ -122,7 +120,7 @@ def outline(axes: Axes, marked: NDArray[np.bool_], cell: float) -> None:
 
 
 def color_bar(axes: Axes | list[Axes], colors: Colormap, norm: Normalize, title: str = "") -> None:
-    """The key to the colors, at the right of `axes`."""
+    """Draw the color scale, to the right of `axes`."""
     first = axes[0] if isinstance(axes, list) else axes
     figure = first.get_figure(root=True)
     assert figure is not None

@@ -1,4 +1,4 @@
-"""Curves and bars for explanations, and pictures of several panels. What was expected is dashed."""
+"""Curves, bars and panels. Expected values are dashed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from glassgpt.errors import UserError
 from glassgpt.plots.cells import Values, inches, inches_across
 from glassgpt.plots.colors import FAINT, LINE, PALETTE, TEXT, color
 from glassgpt.plots.numbers import Numbers, array
-from glassgpt.plots.style import Plot, drawing, picture_of
+from glassgpt.plots.style import Plot, drawing, plot_of
 from glassgpt.plots.ticks import log_axes
 
 SIZE = (6.4, 4.2)  # inches
-# Tell the eighth curve from the first.
+# The eighth curve has the color of the first, but another style.
 STYLES = ("-", (0, (6, 1.5)), (0, (4, 1.2, 1, 1.2)), (0, (1.5, 1)))
 EXPECTED: dict[str, Any] = {"color": TEXT, "linestyle": (0, (3, 1.5)), "linewidth": 2, "label": "_"}
-WITH_NUMBERS = 12  # bars, at most, that have their number written on them
+WITH_NUMBERS = 12  # bars with numbers on them, at most
 
 Curve = tuple[Numbers, Numbers]
 
@@ -30,17 +30,17 @@ Curve = tuple[Numbers, Numbers]
 def panels(
     count: int, *, across: int | None = None, size: tuple[float, float] = SIZE, title: str = ""
 ) -> tuple[Plot, list[Axes]]:
-    """A picture with room for `count` drawings: give each of the axes to a drawing function as `axes=`.
+    """Return a plot with `count` axes; pass each to a drawing function as `axes=`.
 
-    across: how many stand side by side, by default all up to three. size: of each, in inches.
+    across: panels side by side, by default up to three. size: of each panel, in inches.
     """
     if count < 1 or (across is not None and across < 1):
-        raise UserError(f"{count} panels, {across} across: give at least one")
+        raise UserError(f"{count} panels, {across} across: too few. Pass at least one.")
     across = min(across or 3, count)
     down = math.ceil(count / across)
-    picture = Plot(across * size[0], down * size[1] + (0.4 if title else 0.0))
-    picture.suptitle(title)
-    return picture, [picture.add_subplot(down, across, at + 1) for at in range(count)]
+    plot = Plot(across * size[0], down * size[1] + (0.4 if title else 0.0))
+    plot.suptitle(title)
+    return plot, [plot.add_subplot(down, across, at + 1) for at in range(count)]
 
 
 @drawing
@@ -56,13 +56,13 @@ def lines(
     bands: Mapping[str, Curve] | None = None,
     axes: Axes | None = None,
 ) -> Plot:
-    """Curves, by name. series: x and y, each (n,); NaN leaves a gap, a single point becomes a dot.
+    """Draw curves by name.
 
-    expected: dashed curves, in the color of the series of the same name where there is one, else gray;
-    one that has a single point is a level line through the whole chart. bands: the lower and the upper
-    edge, each (n,), beside the x of the series of the same name. log_x, log_y: a logarithmic axis.
-    Raises UserError where lengths differ, for a band without a series, and for a logarithmic axis with
-    nothing above zero.
+    series: x and y, each (n,); NaN leaves a gap, a single point becomes a dot. expected: dashed curves, in the color
+    of the series of the same name, or gray; a single point becomes a level line through the chart. bands: the lower
+    and upper edge, each (n,), at the x of the series of the same name. log_x, log_y: logarithmic axes.
+    Raises UserError if lengths differ, for a band without a series, and for a logarithmic axis without values above
+    zero.
     """
     axes = axes or Plot(*SIZE).add_subplot()
     curves = {name: _curve(name, *curve) for name, curve in series.items()}
@@ -73,7 +73,7 @@ def lines(
         axes.plot(x, y, label=name, color=color(at), linewidth=2.2, linestyle=style, **_dots(few))
     for name, edges in (bands or {}).items():
         if name not in curves:
-            raise UserError(f'the band "{name}" has no series so named: there are {", ".join(curves)}')
+            raise UserError(f'band "{name}": no series has this name. There are {", ".join(curves)}.')
         low, high = (_curve(name, curves[name][0], edge)[1] for edge in edges)
         tint = color([*curves].index(name))
         axes.fill_between(curves[name][0], low, high, color=tint, alpha=0.18, linewidth=0)
@@ -95,27 +95,28 @@ def bars(
     numbers: bool | None = None,
     axes: Axes | None = None,
 ) -> Plot:
-    """Bars side by side in each group, numbers over them where there is room.
+    """Draw bars side by side in each group, with numbers if there is room.
 
-    groups: n labels; values: n heights for each name, NaN for no bar. errors: n half-lengths of error
-    bars, by name. expected: n heights by name, as dashed lines across the bars, called expected_title
-    in the legend. numbers: write each height over its bar; by default up to 12 bars. Raises UserError
-    where lengths differ.
+    groups: n labels; values: n heights for each name, NaN for no bar. errors: n half-lengths of error bars, by
+    name. expected: n heights by name, as dashed lines across the bars; `expected_title` is their name in the
+    legend. numbers: write each height over its bar; by default up to 12 bars. Raises UserError if lengths differ.
     """
     heights = {name: _heights(name, groups, given) for name, given in values.items()}
     errors, expected = errors or {}, expected or {}
     for name in [*errors, *expected]:
         if name not in heights:
-            raise UserError(f'"{name}" has no bars: there are {", ".join(heights)}')
+            raise UserError(f'"{name}": no bars have this name. There are {", ".join(heights)}.')
     if not heights or not groups:
-        raise UserError("no bars: give at least one group, and one name with its values")
+        raise UserError(
+            "no bars: groups or values are empty. Pass at least one group and one name with its values."
+        )
     count = len(groups) * len(heights)
     axes = axes or Plot(float(np.clip(0.45 * count + 2, SIZE[0], 13)), SIZE[1]).add_subplot()
     width = 0.8 / len(heights)
     for at, (name, one) in enumerate(heights.items()):
         x = np.arange(len(groups)) + (at - (len(heights) - 1) / 2) * width
         lengths = _heights(name, groups, errors[name]) if name in errors else None
-        key = name if len(heights) > 1 else "_"  # Matplotlib's sign for: not in the legend
+        key = name if len(heights) > 1 else "_"  # matplotlib leaves "_" out of the legend
         drawn = axes.bar(
             x, one, 0.92 * width, color=color(at), label=key, yerr=lengths, capsize=4, ecolor=TEXT
         )
@@ -134,14 +135,14 @@ def bars(
 def _curve(name: str, x: Numbers, y: Numbers) -> tuple[Values, Values]:
     xs, ys = array(x, (1,), f'the x of "{name}"'), array(y, (1,), f'the y of "{name}"')
     if len(xs) != len(ys):
-        raise UserError(f'"{name}" has {len(xs)} x and {len(ys)} y: give as many of both')
+        raise UserError(f'"{name}": {len(xs)} x and {len(ys)} y. Pass as many of both.')
     return xs, ys
 
 
 def _heights(name: str, groups: Sequence[str], given: Numbers) -> Values:
     heights = array(given, (1,), f'the values of "{name}"')
     if len(heights) != len(groups):
-        raise UserError(f'"{name}" has {len(heights)} values for {len(groups)} groups: give one each')
+        raise UserError(f'"{name}": {len(heights)} values for {len(groups)} groups. Pass one for each.')
     return heights
 
 
@@ -150,7 +151,7 @@ def _dots(few: bool) -> dict[str, Any]:
 
 
 def _dashed(axes: Axes, name: str, curve: tuple[Values, Values], names: list[str]) -> None:
-    """A second curve of the same name has no line of its own in the legend."""
+    """Draw a dashed curve; without a legend entry if a series has its name."""
     tint = color(names.index(name)) if name in names else FAINT
     style: dict[str, Any] = {"color": tint, "linewidth": 1.8, "linestyle": (0, (5, 3)), "zorder": 1.9}
     style["label"] = "_" if name in names else name
@@ -182,4 +183,4 @@ def _finish(axes: Axes, x_title: str, y_title: str, title: str, grid: Literal["b
     axes.set_axisbelow(True)
     if any(not name.startswith("_") for name in axes.get_legend_handles_labels()[1]):
         axes.legend()
-    return picture_of(axes)
+    return plot_of(axes)

@@ -1,6 +1,4 @@
-"""Colors that color-blind people tell apart, and that survive a projector and a gray printer. White
-is zero.
-"""
+"""Colors for color-blind readers, projectors and gray printers. White is zero."""
 
 from __future__ import annotations
 
@@ -8,8 +6,8 @@ import numpy as np
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, to_rgb
 from numpy.typing import NDArray
 
-# Wong 2011, "Points of view: Color blindness", Nature Methods 8: the Okabe-Ito palette. Without its
-# yellow, which is faint on white, and with a dark gray for its black, which would seem to weigh more.
+# Source: Wong 2011, "Points of view: Color blindness", Nature Methods 8: the Okabe-Ito palette. Without its
+# yellow, too faint on white, and with dark gray for black, too strong next to the others.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
 TEXT, FAINT, LINE, MARK = "#222222", "#6B6B6B", "#DDDDDD", "#D55E00"
 MASKED, HATCH = "#F0F0F0", "#CCCCCC"
@@ -20,11 +18,11 @@ SEQUENTIAL = LinearSegmentedColormap.from_list(
 DIVERGING = LinearSegmentedColormap.from_list(
     "orange, white, blue", ["#7A2E00", "#D55E00", "#F6B98B", "#FFFFFF", "#9CC8E6", "#0072B2", "#003B66"]
 )
-OPAQUE = 0.6  # how much of an image the greatest weight hides: what is looked at must still show
+OPAQUE = 0.6  # share of an image hidden by the largest weight: the image must stay visible
 
 
 def tint(pixels: NDArray[np.float64], strength: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`pixels` (..., 3) with orange over them; `strength` (...), 0 to 1. Mixed here, not by a viewer.
+    """Mix orange into pixels (..., 3); strength: (...), 0 to 1.
 
     >>> tint(np.ones(3), np.array(0.0)).tolist()
     [1.0, 1.0, 1.0]
@@ -33,18 +31,18 @@ def tint(pixels: NDArray[np.float64], strength: NDArray[np.float64]) -> NDArray[
     return (1 - share) * pixels + share * np.array(to_rgb(MARK))
 
 
-# What `tint` makes of white: the key to an image's colors.
+# White with `tint`: the color scale of images.
 _ENDS = tint(np.ones((2, 3)), np.array([0.0, 1.0]))
 OVERLAY = LinearSegmentedColormap.from_list("white to orange", _ENDS)
 
 
 def color(index: int) -> str:
-    """The color of series number `index`; after seven they begin again."""
+    """Return the color of a series; after seven they repeat."""
     return PALETTE[index % len(PALETTE)]
 
 
 def scale(values: NDArray[np.float64], limits: tuple[float, float] | None) -> tuple[Colormap, Normalize]:
-    """White at zero, darkest at the greatest value; orange to blue where there are values below zero."""
+    """Return colors from white (0) to dark (largest value); orange to blue with negative values."""
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     if limits is not None:
@@ -56,7 +54,7 @@ def scale(values: NDArray[np.float64], limits: tuple[float, float] | None) -> tu
 
 
 def ink(background: tuple[float, float, float, float]) -> str:
-    """Dark or white, whichever is easier to read on `background`.
+    """Return the text color, dark or white, with more contrast to the background.
 
     Source: relative luminance, WCAG 2.2; the two give equal contrast near 0.18.
     """

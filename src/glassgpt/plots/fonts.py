@@ -1,6 +1,6 @@
-"""Which installed fonts the pictures are written in, and which characters none of them has.
+"""Fonts of plots: the installed ones, their widths, and missing characters.
 
-Matplotlib takes each character from the first font of a list that has it. No font ships with GlassGPT.
+Matplotlib takes each character from the first font in a list that has it. GlassGPT ships no fonts.
 """
 
 from __future__ import annotations
@@ -13,53 +13,80 @@ from functools import cache
 from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font, LoadFlags
 
-# One for each writing system suffices. DejaVu Sans comes with matplotlib: Latin, Greek, our signs.
+# One for each writing system is enough. DejaVu Sans comes with matplotlib: Latin, Greek, signs of labels.
 WANTED = (
     "DejaVu Sans",
-    *(
-        "Noto Sans CJK SC",
-        "Noto Sans SC",
-        "Source Han Sans SC",
-        "WenQuanYi Zen Hei",
-        "WenQuanYi Micro Hei",
-    ),
-    *("PingFang SC", "Hiragino Sans GB", "Heiti SC", "Microsoft YaHei", "SimHei", "SimSun"),
-    *("Noto Sans CJK JP", "Noto Sans JP", "Hiragino Sans", "Yu Gothic", "MS Gothic", "IPAexGothic"),
-    *("Noto Sans CJK KR", "Noto Sans KR", "Apple SD Gothic Neo", "Malgun Gothic", "NanumGothic"),
-    *("Noto Sans Arabic", "Noto Naskh Arabic", "Geeza Pro"),
-    *("Noto Sans Hebrew", "Noto Sans Thai", "Tahoma"),
-    *("Noto Sans Devanagari", "Lohit Devanagari", "Kohinoor Devanagari", "Mangal", "Nirmala UI"),
-    *("Noto Sans Bengali", "Noto Sans Tamil", "Noto Sans Telugu"),
-    *("Arial Unicode MS", "FreeSans", "Noto Emoji", "Symbola", "Segoe UI Symbol", "Apple Symbols"),
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei",
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "Heiti SC",
+    "Microsoft YaHei",
+    "SimHei",
+    "SimSun",
+    "Noto Sans CJK JP",
+    "Noto Sans JP",
+    "Hiragino Sans",
+    "Yu Gothic",
+    "MS Gothic",
+    "IPAexGothic",
+    "Noto Sans CJK KR",
+    "Noto Sans KR",
+    "Apple SD Gothic Neo",
+    "Malgun Gothic",
+    "NanumGothic",
+    "Noto Sans Arabic",
+    "Noto Naskh Arabic",
+    "Geeza Pro",
+    "Noto Sans Hebrew",
+    "Noto Sans Thai",
+    "Tahoma",
+    "Noto Sans Devanagari",
+    "Lohit Devanagari",
+    "Kohinoor Devanagari",
+    "Mangal",
+    "Nirmala UI",
+    "Noto Sans Bengali",
+    "Noto Sans Tamil",
+    "Noto Sans Telugu",
+    "Arial Unicode MS",
+    "FreeSans",
+    "Noto Emoji",
+    "Symbola",
+    "Segoe UI Symbol",
+    "Apple Symbols",
 )
 POINTS = 72  # to the inch
 REMEDY = (
-    "install a font that has them and start Python again; for Chinese, Japanese, Korean Noto Sans CJK "
-    "(Debian and Ubuntu: apt-get install fonts-noto-cjk, or the smaller fonts-wqy-microhei)"
+    "Install a font that has them and restart Python; for Chinese, Japanese and Korean: Noto Sans CJK "
+    "(Debian and Ubuntu: apt-get install fonts-noto-cjk, or the smaller fonts-wqy-microhei)."
 )
 
 
 @cache
 def families() -> list[str]:
-    """The fonts of WANTED that this machine has, in that order."""
+    """Return the fonts of WANTED on this machine, in that order."""
     installed = {font.name for font in font_manager.fontManager.ttflist}
     return [name for name in WANTED if name in installed]
 
 
 def without_glyph(texts: Iterable[str]) -> str:
-    """The characters of `texts` that no font here can draw, each once, in order of their codes."""
+    """Return the characters that no installed font can draw, sorted, without repeats."""
     return "".join(sorted(char for char in set("".join(texts)) if not _drawable(char)))
 
 
 def warn_without_glyph(chars: str) -> None:
-    """One warning for all of `chars`: they are named, with what to do."""
+    """Warn once about all these characters, with a remedy."""
     shown = ", ".join(f"{char} (U+{ord(char):04X})" for char in chars[:8])
     more = f" and {len(chars) - 8} more" if len(chars) > 8 else ""
-    warnings.warn(f"no installed font has {shown}{more}: {REMEDY}", UserWarning, stacklevel=4)
+    warnings.warn(f"{shown}{more}: missing in all installed fonts. {REMEDY}", UserWarning, stacklevel=4)
 
 
 def width(text: str) -> float:
-    """How wide `text` is, as a multiple of the font size. Kerning is left out.
+    """Return the width of a text in multiples of the font size, without kerning.
 
     >>> round(width("0") + width("0"), 2), round(width("00"), 2)
     (1.27, 1.27)
@@ -79,7 +106,7 @@ def _advance(char: str) -> float:
     face = next((face for face in _faces() if face.get_char_index(ord(char))), None)
     if face is None:
         return 1.0
-    face.set_size(100, POINTS)  # large, so that nothing is rounded
+    face.set_size(100, POINTS)  # large, to avoid rounding
     return face.load_char(ord(char), flags=LoadFlags.NO_HINTING).linearHoriAdvance / 65536 / 100
 
 

@@ -1,7 +1,6 @@
-"""Attention as communication: tokens are nodes, arrows run from those looked at to those that gather.
+"""Attention as a directed graph: tokens are nodes, arrows run from keys to queries.
 
-`attention_graph` is for a sequence that looks at itself, `bipartite_graph` for one that looks at
-another.
+`attention_graph` draws self-attention, `bipartite_graph` cross-attention.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from matplotlib.path import Path
 
 from glassgpt.errors import UserError
 from glassgpt.plots.cells import inches
-from glassgpt.plots.labels import labels
+from glassgpt.plots.labels import visible_labels
 from glassgpt.plots.network import (
     BOX,
     FONT,
@@ -43,19 +42,19 @@ def attention_graph(
     title: str = "",
     axes: Axes | None = None,
 ) -> Plot:
-    """Arcs over and under a line of tokens, from each that is looked at to the one that gathers.
+    """Draw self-attention as arcs over and under a line of tokens, from key to query.
 
-    weights: (T, T), row t gathers from column s; tokens: T labels. Arrows to a later token pass above,
-    to an earlier one below, to itself in a loop. Width and opacity follow the weight, the color is
-    that of the token that gathers. Weights below `threshold`, and NaN, have no arrow. focus: the place
-    of a token; only what it gathers is in color. Raises UserError where shapes don't fit.
+    weights: (T, T), row t is the query, column s the key; tokens: T labels. Arrows to a later token pass above, to
+    an earlier one below, to the same token in a loop. Width and opacity follow the weight; the color is that of the
+    query. Weights below `threshold`, and NaN, have no arrow. focus: position of a token; only its own arrows have
+    color. Raises UserError if shapes do not match.
     """
     values = array(weights, (2,), "weights")
     if values.shape[0] != values.shape[1]:
         raise UserError(
-            f"weights {values.shape} are not of a sequence that looks at itself: use bipartite_graph"
+            f"weights: shape {values.shape} is not square, as of self-attention. Use bipartite_graph."
         )
-    nodes = line(labels(tokens, len(values), "tokens"))
+    nodes = line(visible_labels(tokens, len(values), "tokens"))
     found = edges(values, threshold, focus)
     far = [j - i for j, i, _ in found]
     above, below = (_height(max([side * d for d in far] + [0])) for side in (1, -1))
@@ -67,7 +66,7 @@ def attention_graph(
         start, end = ports[number, "out"], ports[number, "in"]
         side = 1 if j >= i else -1
         rise = 0.42 if i == j else _height(abs(j - i))
-        foot, pull = side * BOX, side * (BOX + rise * 4 / 3)  # it rises to 3/4 of the pull
+        foot, pull = side * BOX, side * (BOX + rise * 4 / 3)  # the arc rises to 3/4 of the pull
         arc = Path([(start, foot), (start, pull), (end, pull), (end, foot)], [1, 4, 4, 4])
         arrow(axes, arc, weight, j, focus, shrink)
     draw_nodes(axes, nodes, 0.0, focus, shrink)
@@ -88,14 +87,13 @@ def bipartite_graph(
     column_title: str = "",
     axes: Axes | None = None,
 ) -> Plot:
-    """Cross-attention: sources (columns) above, those that gather from them (rows) below.
+    """Draw cross-attention: keys (columns) above, queries (rows) below.
 
-    weights: (T, S); the rest as in `attention_graph`. row_title, column_title: written at the left of
-    the lines.
+    weights: (T, S); other arguments as in `attention_graph`. row_title, column_title: text to the left of the lines.
     """
     values = array(weights, (2,), "weights")
-    below = line(labels(rows, len(values), "rows"))
-    above = line(labels(columns, values.shape[1], "columns"))
+    below = line(visible_labels(rows, len(values), "rows"))
+    above = line(visible_labels(columns, values.shape[1], "columns"))
     width = max(one[-1].x + one[-1].half for one in (above, below))
     above, below = centered(above, width), centered(below, width)
     height = float(np.clip(0.22 * width, 1.6, 3.2))
@@ -113,15 +111,14 @@ def bipartite_graph(
 
 
 def _height(steps: int) -> float:
-    """How high an arc over `steps` tokens rises: flatter the longer, so that a slide's shape is kept."""
+    """Return the height of an arc over `steps` tokens: flatter for longer arcs, to fit a slide."""
     return 0.0 if steps <= 0 else 0.36 * steps**0.72
 
 
 def _ports(found: list[Edge], nodes: list[Node]) -> dict[tuple[int, str], float]:
-    """Where each arrow leaves and lands, spread over the nodes so that arcs of one node don't cross.
+    """Return the start and end of each arrow, so that the arcs of one node do not cross.
 
-    On the left of a node's edge meet arcs to or from tokens before it: the nearest leftmost; on the
-    right mirrored.
+    Arcs to or from earlier tokens use the left part of a node, the nearest token leftmost; later tokens mirrored.
     """
     sides: dict[tuple[int, bool, bool], list[tuple[float, int, str]]] = defaultdict(list)
     ports = {}
@@ -130,7 +127,7 @@ def _ports(found: list[Edge], nodes: list[Node]) -> dict[tuple[int, str], float]
             reach = min(0.13, nodes[i].half)
             ports[number, "out"], ports[number, "in"] = nodes[i].x + reach, nodes[i].x - reach
             continue
-        # By node, above or below the line, and towards which side.
+        # Key: node, above or below the line, right or left side.
         sides[i, j > i, j > i].append((abs(j - i), number, "out"))
         sides[j, j > i, j < i].append((abs(j - i), number, "in"))
     for (at, _, right), ends in sides.items():

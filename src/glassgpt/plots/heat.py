@@ -1,4 +1,4 @@
-"""Attention weights as heat maps: one map, or all heads side by side. Rows look at columns."""
+"""Attention weights as heat maps: one head, or all heads. Rows are queries, columns are keys."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from glassgpt.plots.cells import (
 )
 from glassgpt.plots.colors import scale
 from glassgpt.plots.fonts import POINTS
-from glassgpt.plots.labels import labels
+from glassgpt.plots.labels import visible_labels
 from glassgpt.plots.numbers import Numbers, array, mask
-from glassgpt.plots.style import Plot, drawing, picture_of
+from glassgpt.plots.style import Plot, drawing, plot_of
 
-WITH_NUMBERS = 12  # cells in a row, at most, that have their number written inside
+WITH_NUMBERS = 12  # cells in a row with their numbers inside, at most
 
 
 @drawing
@@ -47,18 +47,18 @@ def heat_map(
     limits: tuple[float, float] | None = None,
     axes: Axes | None = None,
 ) -> Plot:
-    """One map of weights (T, S): row t is the query that looks, column s the key that it looks at.
+    """Draw weights (T, S): row t is a query, column s a key.
 
-    rows: T labels; columns: S labels. hidden: (T, S), True where a query may not look; such cells, and
-    NaN and infinite ones, are hatched. marked: (T, S), True for cells to be framed. cell_text: write
-    the numbers; by default where there are at most 12 in a row. limits: the values that are white and
-    darkest; by default 0 and the greatest. Values below zero (scores) are orange. axes: where to draw,
-    by default a new picture. Raises UserError where shapes and labels don't fit together.
+    rows: T labels; columns: S labels. hidden: (T, S), True for masked cells; these, NaN and infinite cells are
+    hatched. marked: (T, S), True for framed cells. cell_text: write the numbers; by default up to 12 in a row.
+    limits: the values of white and of the darkest color; by default 0 and the largest value. Negative values
+    (scores) are orange. axes: where to draw; by default a new plot. Raises UserError if shapes and labels do not
+    match.
     """
     values = array(weights, (2,), "weights").copy()
     values[mask(hidden, values.shape, "hidden") | ~np.isfinite(values)] = np.nan
-    row_names = labels(rows, len(values), "rows")
-    column_names = labels(columns, values.shape[1], "columns")
+    row_names = visible_labels(rows, len(values), "rows")
+    column_names = visible_labels(columns, values.shape[1], "columns")
     written = cell_text if cell_text is not None else max(values.shape) <= WITH_NUMBERS
     if axes is None:
         cell = _cell(max(values.shape))
@@ -77,7 +77,7 @@ def heat_map(
     else:
         color_bar(axes, colors, norm, bar_title)
     outline(axes, mask(marked, values.shape, "marked"), cell)
-    return picture_of(axes)
+    return plot_of(axes)
 
 
 @drawing
@@ -92,26 +92,28 @@ def head_grid(
     hidden: Numbers | None = None,
     limits: tuple[float, float] | None = None,
 ) -> Plot:
-    """A small map for each head, all on one scale.
+    """Draw a small heat map for each head, all on one scale.
 
-    weights: (H, T, S) of one layer, or (L, H, T, S), a row for each layer. titles: one for each head,
-    the first layer's first. Labels are written where they are large enough to read. hidden: (T, S) or
-    of the shape of the weights. Raises UserError where shapes and labels don't fit together.
+    weights: (H, T, S) of one layer, or (L, H, T, S), a row for each layer. titles: one for each head, in order of
+    layers. Labels too small to read are left out. hidden: (T, S), or of the shape of the weights. Raises UserError
+    if shapes and labels do not match.
     """
     values = array(weights, (3, 4), "weights").copy()
     values[mask(hidden, values.shape, "hidden") | ~np.isfinite(values)] = np.nan
     across = values.shape[1] if values.ndim == 4 else math.ceil(math.sqrt(values.shape[0]))
     values = values.reshape(-1, *values.shape[-2:])  # ([L,] H, T, S) -> (L·H, T, S)
     if titles is not None and len(titles) != len(values):
-        raise UserError(f"{len(titles)} titles for {len(values)} heads: give one for each")
-    row_names = labels(rows, values.shape[1], "rows")
-    column_names = labels(columns, values.shape[2], "columns")
+        raise UserError(
+            f"{len(titles)} titles for {len(values)} heads: the numbers differ. Pass one for each."
+        )
+    row_names = visible_labels(rows, values.shape[1], "rows")
+    column_names = visible_labels(columns, values.shape[2], "columns")
     down = math.ceil(len(values) / across)
     side = float(np.clip(13 / across, 1.9, 3.2))
     cell = side / max(values.shape[1:])
-    picture = Plot(across * side + 1.6, down * (values.shape[1] * cell + 0.35) + 0.8)
+    plot = Plot(across * side + 1.6, down * (values.shape[1] * cell + 0.35) + 0.8)
     colors, norm = scale(values, limits)
-    panels = [picture.add_subplot(down, across, at + 1) for at in range(len(values))]
+    panels = [plot.add_subplot(down, across, at + 1) for at in range(len(values))]
     for at, (axes, one) in enumerate(zip(panels, values, strict=True)):
         draw_cells(axes, one, colors, norm, cell)
         axes.set(aspect="equal", xticks=[], yticks=[])
@@ -122,12 +124,12 @@ def head_grid(
                 name_columns(axes, column_names, _font(cell), cell)
         axes.set_title(titles[at] if titles is not None else "", fontsize=11, pad=4)
     color_bar(panels, colors, norm, bar_title)
-    picture.suptitle(title)
-    return picture
+    plot.suptitle(title)
+    return plot
 
 
 def _cell(count: int) -> float:
-    """The side of a cell, in inches: large where there are few, never too small for a label."""
+    """Return the side of a cell, in inches: smaller for many cells, large enough for a label."""
     return float(np.clip(6.5 / count, 0.14, 0.62))
 
 
@@ -136,7 +138,7 @@ def _font(cell: float) -> float:
 
 
 def _fitting(shape: tuple[int, ...], cell: float, rows: Sequence[str], columns: Sequence[str]) -> Axes:
-    """Axes of a new picture that has room for the cells, the labels, a title and a color bar."""
+    """Return axes of a new plot with room for cells, labels, title and color bar."""
     font = _font(cell)
     width = 1.08 * shape[1] * cell + inches(rows, font) + 1.1
     height = shape[0] * cell + inches(columns, font) + 1.0

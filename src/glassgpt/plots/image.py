@@ -1,6 +1,4 @@
-"""Attention laid over an image: which patches each asking token looks at. The image stays visible
-underneath.
-"""
+"""Attention over the patches of an image, as a color on top of it."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from numpy.typing import NDArray
 from glassgpt.errors import UserError
 from glassgpt.plots.cells import Values, color_bar
 from glassgpt.plots.colors import OVERLAY, tint
-from glassgpt.plots.labels import labels
+from glassgpt.plots.labels import visible_labels
 from glassgpt.plots.numbers import Numbers, array
 from glassgpt.plots.style import Plot, drawing
 
@@ -35,38 +33,38 @@ def over_image(
     bar_title: str = "",
     limits: tuple[float, float] | None = None,
 ) -> Plot:
-    """One panel for each asking token: the image in gray, orange where the token looks, on one scale.
+    """Draw a panel for each query token: the image in gray, attention in orange, on one scale.
 
-    image: (channels, height, width), 0 to 255, one channel or three. weights: (n, patches) or
-    (patches,), the patches of a square grid row by row. titles: n labels of the asking tokens.
-    image_title: puts the image itself, in its colors, before the others, under this title. Raises
-    UserError where shapes don't fit together.
+    image: (channels, height, width), 0 to 255, one channel or three. weights: (n, patches) or (patches,), the
+    patches of a square grid row by row. titles: n labels of the query tokens. image_title: title of a first panel
+    with the image in its own colors; no such panel if None. Raises UserError if shapes do not match.
     """
     pixels = _pixels(image)
     values = np.atleast_2d(array(weights, (1, 2), "weights"))
     grid = math.isqrt(values.shape[1])
     if grid * grid != values.shape[1]:
-        raise UserError(f"{values.shape[1]} patches are no square grid: give all patches, and only them")
-    names = labels(titles, len(values), "asking tokens")
+        raise UserError(
+            f"{values.shape[1]} patches: no square grid. Pass the weights of all patches, and only those."
+        )
+    names = visible_labels(titles, len(values), "query tokens")
     first = image_title is not None
-    picture, panels = _panels(len(values) + first, pixels.shape[0] / pixels.shape[1])
+    plot, panels = _panels(len(values) + first, pixels.shape[0] / pixels.shape[1])
     if image_title is not None:
         _show(panels[0], pixels)
         panels[0].set_title(image_title, fontsize=13)
     finite = values[np.isfinite(values)]
     greatest = float(finite.max(initial=0.0)) or 1.0
     norm = Normalize(*(limits or (0.0, greatest)))
-    pale = 0.25 + 0.7 * (pixels @ GRAY)[..., None]  # orange must show on black too
+    pale = 0.25 + 0.7 * (pixels @ GRAY)[..., None]  # orange must be visible on black, too
     gray = np.repeat(pale, 3, axis=2)
     for axes, name, one in zip(panels[first:], names, values, strict=True):
-        _show(
-            axes, tint(gray, _spread(np.asarray(norm(one)).reshape(grid, grid), gray))
-        )  # (patches,) -> (rows, columns)
+        squares = np.asarray(norm(one)).reshape(grid, grid)  # (patches,) -> (rows, columns)
+        _show(axes, tint(gray, _spread(squares, gray)))
         _draw_grid(axes, grid)
         axes.set_title(name, fontsize=13)
     color_bar(panels, OVERLAY, norm, bar_title)
-    picture.suptitle(title)
-    return picture
+    plot.suptitle(title)
+    return plot
 
 
 def _pixels(image: Numbers) -> NDArray[np.float64]:
@@ -74,17 +72,17 @@ def _pixels(image: Numbers) -> NDArray[np.float64]:
     pixels = array(torch.as_tensor(image), (3,), "image") / 255
     if len(pixels) not in (1, 3) or pixels.min() < 0 or pixels.max() > 1:
         raise UserError(
-            f"image of shape {pixels.shape}, values {255 * pixels.min():g} to {255 * pixels.max():g}: "
-            "give (channels, height, width) with one channel or three, values 0 to 255"
+            f"image: has shape {pixels.shape} and values {255 * pixels.min():g} to {255 * pixels.max():g}. "
+            "Pass (channels, height, width) with one channel or three, values 0 to 255."
         )
-    return np.broadcast_to(pixels, (3, *pixels.shape[1:])).transpose(1, 2, 0)
+    return np.broadcast_to(pixels, (3, *pixels.shape[1:])).transpose(1, 2, 0)  # (3, H, W) -> (H, W, 3)
 
 
 def _panels(count: int, shape: float) -> tuple[Plot, list[Axes]]:
-    across = min(count, max(math.ceil(math.sqrt(2 * count)), 4))  # as wide as a slide
+    across = min(count, max(math.ceil(math.sqrt(2 * count)), 4))  # the width of a slide
     down = math.ceil(count / across)
-    picture = Plot(across * PANEL + 1.2, down * (PANEL * shape + 0.4) + 0.5)
-    return picture, [picture.add_subplot(down, across, at + 1) for at in range(count)]
+    plot = Plot(across * PANEL + 1.2, down * (PANEL * shape + 0.4) + 0.5)
+    return plot, [plot.add_subplot(down, across, at + 1) for at in range(count)]
 
 
 def _show(axes: Axes, pixels: NDArray[np.float64]) -> None:
@@ -96,7 +94,7 @@ def _show(axes: Axes, pixels: NDArray[np.float64]) -> None:
 
 
 def _spread(patches: Values, pixels: Values) -> Values:
-    """The number of the patch that each pixel lies in: (grid, grid) -> (H, W); 0 for NaN."""
+    """Return the value of each pixel's patch: (grid, grid) -> (H, W); 0 for NaN."""
     rows, columns = (np.arange(count) * len(patches) // count for count in pixels.shape[:2])
     return np.clip(np.nan_to_num(patches), 0, 1)[rows][:, columns]
 

@@ -1,6 +1,4 @@
-"""The logit lens as a table: the token that each layer would predict at each place, colored by its
-probability.
-"""
+"""Logit lens as a table: the predicted token at each layer and position, colored by probability."""
 
 from __future__ import annotations
 
@@ -10,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from glassgpt.errors import UserError
+from glassgpt.lens import visible_label
 from glassgpt.plots.cells import (
     BESIDE_AXES,
     SMALLEST,
@@ -23,15 +22,15 @@ from glassgpt.plots.cells import (
     write_in_cells,
 )
 from glassgpt.plots.colors import scale
-from glassgpt.plots.labels import label, labels
+from glassgpt.plots.labels import visible_labels
 from glassgpt.plots.numbers import Numbers, array, mask
-from glassgpt.plots.style import Plot, drawing, picture_of
+from glassgpt.plots.style import Plot, drawing, plot_of
 
 LARGEST = 12.0  # font size
 HEIGHT = 0.42  # of a cell with the largest font, inches
 MARGIN = 0.14  # left and right of the text together, inches
 LONGEST = 10  # columns of text in a cell
-WIDEST = 13.0  # inches that all cells may take; where they are more, the writing gets smaller
+WIDEST = 13.0  # inches of all cells together, at most; the font shrinks to fit
 
 
 @drawing
@@ -48,18 +47,20 @@ def logit_lens_table(
     marked: Numbers | None = None,
     axes: Axes | None = None,
 ) -> Plot:
-    """A table with a row for each layer, from the top as given, and a column for each input token.
+    """Draw a table with a row for each layer and a column for each input token.
 
-    tokens, probabilities: (layers, T), what is predicted and how surely. columns: T labels; rows: names
-    of layers. marked: (layers, T), True for cells to be framed. Raises UserError where shapes and
-    labels don't fit together.
+    tokens, probabilities: (layers, T), the predictions and their probabilities. columns: T labels. rows: names of
+    layers, the first on top. marked: (layers, T), True for framed cells. Raises UserError if shapes and labels do
+    not match.
     """
     values = array(probabilities, (2,), "probabilities")
     if [len(row) for row in tokens] != [values.shape[1]] * len(values):
-        raise UserError(f"tokens must have a string for each of the probabilities {values.shape}")
-    row_names = labels(rows, len(values), "rows")
-    column_names = labels(columns, values.shape[1], "columns")
-    texts = [[label(token, LONGEST) for token in row] for row in tokens]
+        raise UserError(
+            f"tokens: the shape differs from that of probabilities, {values.shape}. Pass one string for each."
+        )
+    row_names = visible_labels(rows, len(values), "rows")
+    column_names = visible_labels(columns, values.shape[1], "columns")
+    texts = [[visible_label(token, LONGEST) for token in row] for row in tokens]
     room = WIDEST if axes is None else BESIDE_AXES * inches_across(axes)
     font, width = _fit([text for row in texts for text in row], room / values.shape[1])
     height = HEIGHT * font / LARGEST
@@ -77,11 +78,11 @@ def logit_lens_table(
     outline(axes, mask(marked, values.shape, "marked"), height)
     color_bar(axes, colors, norm, bar_title)
     axes.set_title(title)
-    return picture_of(axes)
+    return plot_of(axes)
 
 
 def _fit(texts: Sequence[str], room: float) -> tuple[float, float]:
-    """The font size, and the width of a cell, with which each of `texts` fits into `room` inches."""
+    """Return the font size and the cell width for texts in cells of at most `room` inches."""
     wanted = inches(texts, LARGEST) + MARGIN
     font = float(np.clip(LARGEST * (room - MARGIN) / (wanted - MARGIN), SMALLEST, LARGEST))
     return font, max(inches(texts, font) + MARGIN, HEIGHT * font / LARGEST)

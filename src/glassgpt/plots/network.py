@@ -1,4 +1,4 @@
-"""Nodes and arrows, which both kinds of attention graph are drawn with. All lengths are inches."""
+"""Nodes and arrows of attention graphs. All lengths are inches."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from matplotlib.path import Path
 from glassgpt.errors import UserError
 from glassgpt.plots.cells import Values, inches, inches_across, inches_down
 from glassgpt.plots.colors import LINE, TEXT, color
-from glassgpt.plots.style import Plot, picture_of
+from glassgpt.plots.style import Plot, plot_of
 
 Edge = tuple[int, int, float]  # gatherer, source, weight
 
 FONT = 14.0  # points
 BOX = 0.165  # half the height of a node, inches
-GAPS = (0.3, 0.14)  # between nodes, where there are few and where there are many, inches
+GAP, NARROW_GAP, MANY = 0.3, 0.14, 12  # between up to 12 nodes, and between more nodes, inches
 
 
 @dataclass(frozen=True)
 class Node:
-    """A token on its line."""
+    """A token in a line of tokens."""
 
     name: str
     x: float
@@ -32,40 +32,41 @@ class Node:
 
 
 def room(axes: Axes | None, width: float, height: float) -> tuple[Axes, float]:
-    """Axes for a drawing of `width` times `height`, and how much smaller it gets in given axes."""
+    """Return axes for a drawing of `width` by `height`, and its scale: below 1 in small axes."""
     if axes is None:
         return Plot(width, height + 0.5).add_subplot(), 1.0
     return axes, min(1.0, inches_across(axes) / width, inches_down(axes) / height)
 
 
 def line(names: Sequence[str]) -> list[Node]:
-    """The tokens side by side like a sentence, each as wide as its text."""
+    """Place tokens side by side, each as wide as its text."""
     nodes, x = [], 0.0
+    gap = GAP if len(names) <= MANY else NARROW_GAP
     for name in names:
         half = max(inches([name], FONT) / 2 + 0.09, 0.17)
         nodes.append(Node(name, x + half, half))
-        x += 2 * half + GAPS[len(names) > 12]
+        x += 2 * half + gap
     return nodes
 
 
 def centered(nodes: list[Node], width: float) -> list[Node]:
-    """The same nodes, spread over `width`."""
+    """Spread nodes evenly over `width`."""
     free = width - nodes[-1].x - nodes[-1].half
     step = free / len(nodes)
     return [Node(node.name, node.x + step * (at + 0.5), node.half) for at, node in enumerate(nodes)]
 
 
 def edges(values: Values, threshold: float, focus: int | None) -> list[Edge]:
-    """The lightest first, so that the heaviest lie on top, and those in focus last."""
+    """Return edges of at least `threshold`: the largest and those in focus last, to be drawn on top."""
     if focus is not None and not 0 <= focus < len(values):
-        raise UserError(f"focus {focus} is not the place of a token: give 0 to {len(values) - 1}")
+        raise UserError(f"focus {focus}: no such position. Pass 0 to {len(values) - 1}.")
     with np.errstate(invalid="ignore"):
         found = [(int(j), int(i), float(values[j, i])) for j, i in np.argwhere(values >= threshold)]
     return sorted(found, key=lambda edge: (edge[0] == focus, edge[2], edge[:2]))
 
 
 def arrow(axes: Axes, path: Path, weight: float, to: int, focus: int | None, shrink: float) -> None:
-    """An arrow along `path` to the token `to`, in gray where another one is in focus."""
+    """Draw an arrow along `path` to the token `to`; gray if another token is in focus."""
     faint = focus is not None and to != focus
     strength = float(np.clip(weight, 0.0, 1.0))
     width = shrink * (0.6 + 4.2 * strength)
@@ -86,7 +87,7 @@ def arrow(axes: Axes, path: Path, weight: float, to: int, focus: int | None, shr
 
 
 def draw_nodes(axes: Axes, nodes: list[Node], y: float, focus: int | None, shrink: float) -> None:
-    """Frames in color: of all nodes, or of the one in focus; -1 for none."""
+    """Draw nodes with colored frames: all of them, or the one in focus; -1 for none."""
     for at, node in enumerate(nodes):
         frame = {"boxstyle": "round,pad=0.25", "facecolor": "white", "linewidth": 1.6 * shrink}
         edge = color(at) if focus in (None, at) else "#999999"
@@ -104,7 +105,8 @@ def draw_nodes(axes: Axes, nodes: list[Node], y: float, focus: int | None, shrin
 
 
 def finish(axes: Axes, title: str) -> Plot:
+    """Set the title, hide the axes, and return the plot."""
     axes.set_aspect("equal")
     axes.axis("off")
     axes.set_title(title)
-    return picture_of(axes)
+    return plot_of(axes)

@@ -1,4 +1,4 @@
-"""What comes in: tensors or arrays of any kind, as float64 arrays of a stated number of dimensions."""
+"""Convert tensors and arrays of any kind to float64 arrays."""
 
 from __future__ import annotations
 
@@ -16,29 +16,26 @@ Numbers: TypeAlias = Tensor | NDArray[np.generic] | Sequence[float] | Sequence[S
 
 
 def array(numbers: Numbers, dims: tuple[int, ...], what: str) -> NDArray[np.float64]:
-    """`numbers` as float64. Raises UserError unless they have one of the numbers of dimensions in
-    `dims`.
+    """Return numbers as float64. Raises UserError if their number of dimensions is not in `dims`.
 
     >>> array([[1, 2]], (2,), "weights").shape
     (1, 2)
     """
     if isinstance(numbers, Tensor):
-        # NumPy has no bfloat16, and wants neither a gradient nor a GPU.
+        # NumPy has no bfloat16 and takes no gradients or GPU tensors.
         numbers = numbers.detach().to("cpu", torch.float64).numpy()
     try:
         found = np.asarray(numbers, dtype=np.float64)
     except (TypeError, ValueError) as problem:
-        raise UserError(f"{what} must be numbers in rows of equal length: {problem}") from problem
+        raise UserError(f"{what}: no array of numbers ({problem}). Pass rows of equal length.") from problem
     if found.ndim not in dims or not found.size:
         wanted = " or ".join(map(str, dims))
-        raise UserError(f"{what} have the shape {found.shape}: give {wanted} dimensions, none empty")
+        raise UserError(f"{what}: shape {found.shape}. Pass {wanted} dimensions, none empty.")
     return found
 
 
 def mask(given: Numbers | None, shape: tuple[int, ...], what: str) -> NDArray[np.bool_]:
-    """`given` as booleans of `shape`; all False for None. Raises UserError where it can't be spread to
-    `shape`.
-    """
+    """Return booleans of `shape`; all False for None. Raises UserError if they do not broadcast to it."""
     if given is None:
         return np.zeros(shape, dtype=bool)
     found = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
@@ -46,5 +43,5 @@ def mask(given: Numbers | None, shape: tuple[int, ...], what: str) -> NDArray[np
         return np.broadcast_to(found.astype(bool), shape)
     except ValueError:
         raise UserError(
-            f"{what} has the shape {found.shape}, the weights have {shape}: give the same"
+            f"{what}: shape {found.shape}, the weights have {shape}. Pass the same shape."
         ) from None

@@ -1,8 +1,7 @@
-"""What all pictures share: a figure that shows itself in a notebook, its settings, and saving. Nothing
-is drawn here.
+"""Base of all plots: a figure for notebooks, its settings, and saving.
 
-Pyplot is never touched, so no window opens and no figure is kept alive. Matplotlib reads its settings
-from one global table; `settings` changes it for the length of one call, under a lock, and puts it back.
+Pyplot is not used, so no window opens and no figure stays alive. Matplotlib reads its settings from one global
+table; `settings` changes it during one call, under a lock, and restores it.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ _one_at_a_time = threading.RLock()
 
 @contextmanager
 def settings() -> Iterator[None]:
-    """Matplotlib's own defaults with SETTINGS, whatever the user has set; other threads of ours wait."""
+    """Use matplotlib's defaults and SETTINGS, not the user's; other threads wait."""
     with _one_at_a_time:
         every: Any = {k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith("backend")}
         with matplotlib.rc_context(every | SETTINGS | {"font.family": families()}):
@@ -69,7 +68,7 @@ def settings() -> Iterator[None]:
 
 
 def drawing(draw: Callable[P, R]) -> Callable[P, R]:
-    """Makes a function that draws do so with `settings`."""
+    """Decorate a drawing function to run with `settings`."""
 
     @wraps(draw)
     def with_settings(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -80,31 +79,31 @@ def drawing(draw: Callable[P, R]) -> Callable[P, R]:
 
 
 class Plot(Figure):
-    """A matplotlib figure with a canvas of its own, which a notebook shows without further ado."""
+    """Matplotlib figure with its own canvas; a notebook shows it directly."""
 
     def __init__(self, width: float, height: float) -> None:
-        """Inches. What is saved is cut to what is drawn, so may be a little smaller or larger."""
+        """Create a figure of so many inches. Saved files are cropped, so their size differs a little."""
         with settings():
             super().__init__(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(self)
-        self.settled = False  # whether everything has found its place
-        self._told = ""  # characters that a warning has named already
+        self.settled = False  # True if the layout is final
+        self._warned = ""  # characters that a warning has named
 
     def savefig(self, fname: Any, **options: Any) -> None:
-        """As matplotlib's, with our settings; one warning for all characters that no font has."""
+        """Save like matplotlib, with `settings` and one warning for all missing characters."""
         with settings():
-            missing = "".join(char for char in self._without_glyph() if char not in self._told)
+            missing = "".join(char for char in self._without_glyph() if char not in self._warned)
             with warnings.catch_warnings():
-                # Matplotlib's own: one for every character in every size.
+                # Matplotlib warns for every character in every size.
                 warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")
                 self._settle()
                 super().savefig(fname, **(DEFAULTS | options))
         if missing:
-            self._told += missing
+            self._warned += missing
             warn_without_glyph(missing)
 
     def _settle(self) -> None:
-        """Gives everything its place, once: again, or for another format, things would move a little."""
+        """Compute the layout once: a second time, or for another format, it would move a little."""
         if not self.settled:
             self.set_layout_engine("constrained")
             self.draw_without_rendering()
@@ -112,7 +111,7 @@ class Plot(Figure):
             self.settled = True
 
     def rendered(self, form: str, dpi: int = 200) -> bytes:
-        """The picture as a file: "png", "svg" or "pdf". Same picture, same bytes: it has no date."""
+        """Return the bytes of a file: "png", "svg" or "pdf". Without a date: same plot, same bytes."""
         undated = {"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[form]
         out = io.BytesIO()
         self.savefig(out, format=form, dpi=dpi, metadata=undated)
@@ -125,40 +124,39 @@ class Plot(Figure):
         return without_glyph(text.get_text() for text in self.findobj(Text) if isinstance(text, Text))
 
 
-def picture_of(axes: Axes) -> Plot:
-    """The picture of `axes`, which is about to change. Raises UserError for axes of another figure."""
+def plot_of(axes: Axes) -> Plot:
+    """Return the plot of `axes`, before a change. Raises UserError for axes of another figure."""
     figure = axes.get_figure(root=True)
     if not isinstance(figure, Plot):
-        raise UserError(f"axes of a {type(figure).__name__}, not of a Plot: make them with panels(…)")
+        raise UserError(
+            f"axes: belong to a {type(figure).__name__}, not to a Plot. Make them with panels(…)."
+        )
     figure.settled = False
     return figure
 
 
-def save(picture: Plot, path: str | os.PathLike[str], dpi: int = 200) -> Path:
-    """Writes `picture` as PNG, SVG or PDF, by the suffix of `path`, whole or not at all. Returns the
-    path.
+def save(plot: Plot, path: str | os.PathLike[str], dpi: int = 200) -> Path:
+    """Write a plot as PNG, SVG or PDF, by the suffix of `path`. Return the path.
 
-    dpi: dots per inch, for PNG. Raises UserError for another suffix, or where the file can't be
-    written.
+    The file is written whole or not at all. dpi: dots per inch, for PNG. Raises UserError for another suffix, or if
+    the file cannot be written.
     """
     path = Path(path)
     form = check_suffix(path)
-    content = picture.rendered(form, dpi)
+    content = plot.rendered(form, dpi)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, content)
     except OSError as problem:
-        raise UserError(f"{path} can't be written ({problem.strerror}): give another place") from problem
+        raise UserError(f"{path}: cannot be written ({problem.strerror}). Choose another path.") from problem
     return path
 
 
 def check_suffix(path: Path) -> str:
-    """The kind of file that a path names: "png", "svg" or "pdf". Raises UserError for another suffix."""
+    """Return the format of a path: "png", "svg" or "pdf". Raises UserError for another suffix."""
     form = FORMATS.get(path.suffix.lower())
     if form is None:
-        raise UserError(
-            f"{path}: a picture is saved as {', '.join(FORMATS)}; give the file one of these endings"
-        )
+        raise UserError(f"{path}: unknown format of a plot. End the name in {', '.join(FORMATS)}.")
     return form
 
 

@@ -1,4 +1,4 @@
-"""The pictures of a trace: which numbers and labels go into which drawing of `pictures`."""
+"""Plots of a trace: its heads, alignment, image and logit lens."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 from glassgpt.errors import UserError
 from glassgpt.lens import Trace, clearest_head
-from glassgpt.plots.alignment import alignment
+from glassgpt.plots.alignment import alignment_map
 from glassgpt.plots.graph import attention_graph, bipartite_graph
 from glassgpt.plots.heat import head_grid, heat_map
 from glassgpt.plots.image import over_image
@@ -15,7 +15,7 @@ from glassgpt.plots.style import Plot
 
 
 def plot_heads(trace: Trace, layer: int | None = None, kind: str | None = None) -> Plot:
-    """All heads of a kind of attention: a row of heat maps for each layer."""
+    """Draw all heads of one kind of attention: a row of heat maps for each layer."""
     path = trace.attention(layer or 0, kind)
     kind = next(name for name, paths in trace.kinds.items() if path in paths)
     paths = trace.kinds[kind] if layer is None else [path]
@@ -28,7 +28,7 @@ def plot_heads(trace: Trace, layer: int | None = None, kind: str | None = None) 
 
 
 def plot_head(trace: Trace, layer: int, head: int, kind: str | None = None) -> Plot:
-    """One head as a heat map."""
+    """Draw one head as a heat map."""
     path = trace.attention(layer, kind)
     rows, columns = trace.labels(path)
     weights = trace.weights(layer, head, kind)
@@ -36,7 +36,7 @@ def plot_head(trace: Trace, layer: int, head: int, kind: str | None = None) -> P
 
 
 def plot_graph(trace: Trace, layer: int, head: int, kind: str | None = None) -> Plot:
-    """One head as a directed graph; of two lines of tokens under cross-attention."""
+    """Draw one head as a directed graph; cross-attention has two lines of tokens."""
     path = trace.attention(layer, kind)
     rows, columns = trace.labels(path)
     weights, title = trace.weights(layer, head, kind), f"{path} · {head}"
@@ -46,43 +46,46 @@ def plot_graph(trace: Trace, layer: int, head: int, kind: str | None = None) -> 
 
 
 def plot_alignment(trace: Trace, layer: int | None = None, head: int | None = None) -> Plot:
-    """What each written token looks at in the source."""
+    """Draw the attention from each generated token to the source. Raises UserError without one."""
     layer, head = _cross_head(trace, layer, head)
     rows, columns = trace.labels(trace.attention(layer, "cross"))
     title = f"{trace.attention(layer, 'cross')} · {head}"
-    return alignment(trace.weights(layer, head, "cross"), columns, rows, title=title)
+    return alignment_map(trace.weights(layer, head, "cross"), columns, rows, title=title)
 
 
 def plot_image(trace: Trace, layer: int | None = None, head: int | None = None) -> Plot:
-    """Attention over the image from each place that writes the answer, the question's end first."""
+    """Draw attention over the image, one panel for each token of the answer."""
     if trace.image is None:
-        raise UserError("there is no image in this trace: look at one with a captioner")
+        raise UserError("there is no image in this trace. Trace a captioner with an image.")
     layer, head = _cross_head(trace, layer, head)
-    weights = trace.weights(layer, head, "cross")[trace.begins :]
+    start = max(trace.n_prompt - 1, 0)  # the last prompt token generates the first answer token
+    weights = trace.weights(layer, head, "cross")[start:]
     title = f"{trace.attention(layer, 'cross')} · {head}"
-    return over_image(trace.image, weights, titles=list(trace.written[trace.begins :]), title=title)
+    return over_image(trace.image, weights, titles=list(trace.next_tokens[start:]), title=title)
 
 
 def plot_logit_lens(trace: Trace) -> Plot:
-    """The logit lens: from the embedding, on top, down to what the model says."""
-    read = trace.reading
-    if read is None:
-        raise UserError("this trace has no states to read: record the residual stream of a model with a head")
-    # The first state is what goes into the blocks, each other what comes out of one.
+    """Draw the logit lens, from the embedding (top) to the model's output."""
+    lens = trace.logit_lens
+    if lens is None:
+        raise UserError(
+            "there is no logit lens in this trace. Record the residual stream of a model with an output head."
+        )
+    # The first state is the input of the blocks, each other one the output of a block.
     rows = [
-        state.removesuffix(".resid_post").replace("blocks.0.resid_pre", "→ blocks") for state in read.states
+        state.removesuffix(".resid_post").replace("blocks.0.resid_pre", "→ blocks") for state in lens.states
     ]
-    return logit_lens_table(read.tokens, torch.tensor(read.probabilities), trace.tokens, rows)
+    return logit_lens_table(lens.tokens, torch.tensor(lens.probabilities), trace.tokens, rows)
 
 
 def _hidden(trace: Trace, path: str) -> torch.Tensor | None:
-    """True where nobody may look, where that was recorded: in all heads alike."""
+    """Return (T, S), True for masked cells; None if masked scores were not recorded."""
     masked = trace.tensors.get(f"{path}.masked_scores")
     return None if masked is None else masked[0] == -torch.inf
 
 
 def _cross_head(trace: Trace, layer: int | None, head: int | None) -> tuple[int, int]:
     if "cross" not in trace.kinds:
-        raise UserError("there is no cross-attention in this trace: it takes a seq2seq or a captioner")
+        raise UserError("there is no cross-attention in this trace. Trace a seq2seq or a captioner.")
     clear = clearest_head(trace, "cross")
     return clear[0] if layer is None else layer, clear[1] if head is None else head

@@ -5,8 +5,8 @@ disk and the terminal; the others only compute. `Dist` alone reads RANK, and wit
 an effect.
 
 `parallelize` and the functions below it are the place for DDP or FSDP2. Today each process has the whole
-model. Limits for sharded weights: Muon needs whole matrices (optim.py), and the main process alone generates
-a run's samples, which would lack weights (`sample_tokens = 0` switches them off).
+model. Sharded weights have two limits: Muon needs whole matrices (optim.py), and the main process alone
+generates a run's samples (`sample_tokens = 0` switches them off).
 """
 
 from __future__ import annotations

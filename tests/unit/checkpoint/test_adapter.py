@@ -54,7 +54,7 @@ def test_refusals(desk: Path, tmp_path: Path) -> None:
         save_adapter(desk / "tuned", desk / "a.safetensors")
     with pytest.raises(UserError, match="has no adapters"):
         save_adapter(desk / "base", tmp_path / "b.safetensors")
-    with pytest.raises(UserError, match="beside other weights"):
+    with pytest.raises(UserError, match="belongs to other weights"):
         load_with_adapter(desk / "tuned", desk / "a.safetensors")
     (tmp_path / "text").write_text(TEXT)
     for file in (tmp_path / "text", tmp_path / "nowhere"):

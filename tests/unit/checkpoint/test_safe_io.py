@@ -54,23 +54,23 @@ def test_a_header_says_what_is_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "length", "data", "match"),
     [
-        (b"{}", 1 << 62, b"", "claims a header of 4,611,686,018,427,387,904 bytes, where 2 is the most"),
+        (b"{}", 1 << 62, b"", "a header of 4,611,686,018,427,387,904 bytes, the limit is 2"),
         (b"", 0, b"", "not JSON"),
         (b"[]", None, b"", "list, not an object"),
         (
             entry(shape=[1 << 40, 1 << 40]),
             None,
             bytes(8),
-            "take 4,835,703,278,458,516,698,824,704 bytes, and 8",
+            "overflow computing buffer size",
         ),
-        (entry(shape=[3]), None, bytes(8), "take 12 bytes, and 8"),
-        (entry(), None, bytes(7), "its header claims"),
-        (entry(), None, bytes(9), "its header claims"),
-        (entry(offsets=(4, 12)), None, bytes(12), "begins at byte 4"),
-        (entry(offsets=(8, 0)), None, bytes(8), "take 8 bytes, and -8"),
-        (entry(shape=[-2]), None, bytes(8), "no number of bytes"),
-        (entry(shape=[True, 2]), None, bytes(8), "no number of bytes"),
-        (entry(shape=[2.0]), None, bytes(8), "no number of bytes"),
+        (entry(shape=[3]), None, bytes(8), "invalid shape, data type, or offset"),
+        (entry(), None, bytes(7), "file not fully covered"),
+        (entry(), None, bytes(9), "file not fully covered"),
+        (entry(offsets=(4, 12)), None, bytes(12), "invalid offset for tensor `w`"),
+        (entry(offsets=(8, 0)), None, bytes(8), "invalid offset for tensor `w`"),
+        (entry(shape=[-2]), None, bytes(8), "integer `-2`, expected usize"),
+        (entry(shape=[True, 2]), None, bytes(8), "boolean `true`, expected usize"),
+        (entry(shape=[2.0]), None, bytes(8), "floating point `2.0`, expected usize"),
         (entry(shape=[1] * 9 + [2]), None, bytes(8), "10 dimensions"),
         (entry(dtype="PICKLE"), None, bytes(8), "PICKLE"),
         (entry(extra=1), None, bytes(8), "not described as a tensor"),
@@ -86,7 +86,7 @@ def test_a_header_that_does_not_add_up(
 
 def test_a_file_of_a_few_bytes(tmp_path: Path) -> None:
     (tmp_path / "x.safetensors").write_bytes(b"\x01")
-    with pytest.raises(UserError, match="header of 1 bytes, where 0 is the most"):
+    with pytest.raises(UserError, match="header of 1 bytes, the limit is 0"):
         read_header(tmp_path / "x.safetensors")
 
 
@@ -172,7 +172,7 @@ def test_brackets_in_strings_are_no_depth() -> None:
 def test_json_beyond_the_limit_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "x.json").open("wb") as file:
         file.truncate(1 << 40)  # sparse: a terabyte that takes no room
-    with pytest.raises(UserError, match="1,099,511,627,776 bytes, and 16,777,216 is the limit"):
+    with pytest.raises(UserError, match="1,099,511,627,776 bytes, the limit is 16,777,216"):
         read_json(tmp_path / "x.json")
 
 
@@ -243,9 +243,9 @@ def test_a_sealed_step_whose_tensors_do_not_add_up(tmp_path: Path) -> None:
     step = save(tmp_path)
     file_with(step, entry(shape=[1 << 50]), data=bytes(8)).rename(step / "model.safetensors")
     seal(step)
-    with pytest.raises(CorruptCheckpoint, match="and 8 in the file"):
+    with pytest.raises(CorruptCheckpoint, match="invalid shape, data type, or offset"):
         verify_step(step)
-    with pytest.raises(CorruptCheckpoint, match="and 8 in the file"):
+    with pytest.raises(CorruptCheckpoint, match="invalid shape, data type, or offset"):
         read_tensors(step, "model")
 
 

@@ -16,7 +16,6 @@ from glassgpt.checkpoint.store.shapes import (
     check_weights,
     layout,
     memory_bytes,
-    specs_of,
 )
 from glassgpt.config import ModelConfig
 from glassgpt.errors import UserError
@@ -71,8 +70,8 @@ def test_weights_that_fit() -> None:
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"c": Spec("F32", ())}, "'c', which the model of config.json has not"),
-        ({"b": None}, "'b', which only the model"),
+        ({"c": Spec("F32", ())}, "'c', which only the file has"),
+        ({"b": None}, "'b', which only the model of config.json has"),
         ({"a": Spec("F32", (3, 2))}, r"'a' is \(3, 2\) in the file, and \(2, 3\)"),
         ({"a": Spec("F16", (2, 3))}, "holds F16, F32"),
         ({"a": Spec("I64", (2, 3)), "b": Spec("I64", (4,))}, "holds I64"),
@@ -102,9 +101,9 @@ def test_state_of_optimizers_that_fits() -> None:
         ({"adamw/c/step": Spec("F32", ())}, "no weight of the model"),
         ({"step": Spec("F32", ())}, "no weight of the model"),
         ({"adamw/b/": Spec("F32", ())}, "no weight of the model"),
-        ({"adamw/b/exp_avg": Spec("F32", (5,))}, "belongs to that weight"),
-        ({"adamw/b/exp_avg": Spec("I64", (4,))}, "belongs to that weight"),
-        ({"adamw/a/step": Spec("F32", ())}, "not whole"),
+        ({"adamw/b/exp_avg": Spec("F32", (5,))}, "at most 4 numbers of a plain type belong to that weight"),
+        ({"adamw/b/exp_avg": Spec("C64", (4,))}, "'C64'.* belong to that weight"),
+        ({"adamw/a/step": Spec("F32", ())}, "not complete"),
         ({"adamw/a/step": Spec("F32", ()), "adamw/a/exp_avg": Spec("F32", (2, 3))}, "two optimizers"),
     ],
 )
@@ -122,8 +121,3 @@ def test_any_names(specs: dict[str, Spec]) -> None:
             check(specs, PLAN, "x")
         except UserError:
             continue
-
-
-def test_specs_of_tensors() -> None:
-    found = specs_of({"a": torch.zeros(2).half(), "b": torch.zeros(1, dtype=torch.int64)})
-    assert found == {"a": Spec("F16", (2,)), "b": Spec("other", (1,))}

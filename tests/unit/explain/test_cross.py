@@ -14,8 +14,8 @@ from glassgpt.explain import ChapterContext
 from glassgpt.explain import cross_attention as asking
 from glassgpt.explain.chapters import cross
 from glassgpt.explain.context import BUILTIN
+from glassgpt.hooks import record
 from glassgpt.nn import Attention
-from glassgpt.record import record
 from helpers.explain_runs import small_run
 
 pytestmark = pytest.mark.skipif(

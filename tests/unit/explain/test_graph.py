@@ -10,7 +10,7 @@ import torch
 from glassgpt.explain import ChapterContext
 from glassgpt.explain.chapters import graph
 from glassgpt.explain.influence import held_out, influence, reader
-from glassgpt.record import edit, record
+from glassgpt.hooks import edit, record
 from helpers.explain_runs import small_run
 
 

@@ -12,8 +12,7 @@ import torch
 from glassgpt.config import ModelConfig
 from glassgpt.data.batches.templates import SPECIALS
 from glassgpt.errors import UserError
-from glassgpt.generate import answer, beam_search, classify, fill, translate
-from glassgpt.generate import answers as answering
+from glassgpt.generate import answer, answers, beam_search, classify, fill, translate
 from glassgpt.models import Captioner, Classifier, MaskedLM, Seq2Seq
 from glassgpt.nn import PAD, AttnMask, KVCache, Memory
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
@@ -73,7 +72,7 @@ def shifter() -> tuple[Shifter, Tokenizer]:
 def test_translations_come_in_the_order_given(
     beams: int, batch_tokens: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answering, "POOL", 3)
+    monkeypatch.setattr(answers, "POOL", 3)
     model, tokenizer = shifter()
     model.train()
     texts = ["abcabc", "", "a", "bb", "  ", "ccc", "h", "abcdefghi"]
@@ -93,14 +92,14 @@ def test_a_translation_is_the_best_hypothesis_of_the_text_alone() -> None:
     expected = []
     for text in texts:
         memory = model.encode(torch.tensor([tokenizer.encode(text)]))
-        found = beam_search(model, memory, [begin], end=end, beams=3, max_new_tokens=7)
+        found = beam_search(model, memory, [begin], eos_id=end, beams=3, max_new_tokens=7)
         expected.append(tokenizer.decode(found[0][0].ids))
     assert list(translate(model, tokenizer, texts, beams=3, max_new_tokens=7)) == expected
 
 
 def test_a_text_too_long_is_named_before_anything_is_translated() -> None:
     model, tokenizer = shifter()
-    with pytest.raises(UserError, match=r"line 2: it has 25 tokens .* sees 24 .*--block-size"):
+    with pytest.raises(UserError, match=r"Line 2 has 25 tokens.* sees 24 .*`block_size`"):
         translate(model, tokenizer, ["a", "b" * 25])
     assert not model.batches
     assert list(translate(model, tokenizer, [])) == []
@@ -133,7 +132,7 @@ def test_images_and_questions_that_cannot_be_used() -> None:
         answer(model, tokenizer, np.zeros((1, 9, 8), np.uint8))
     with pytest.raises(UserError, match="float64"):
         answer(model, tokenizer, image / 255)
-    with pytest.raises(UserError, match="prompt of 27 tokens and the model sees 24"):
+    with pytest.raises(UserError, match="prompt of 27 tokens, and the model sees 24"):
         answer(model, tokenizer, image, "a" * 25)
 
 
@@ -149,7 +148,7 @@ def test_classes_are_ordered_sum_to_one_and_do_not_depend_on_the_batch() -> None
             p = model(torch.tensor([tokenizer.encode(text)[:24]]))[0, 0].softmax(-1).tolist()
         assert given == pytest.approx(dict(zip("xyz", p, strict=True)), abs=1e-5)
         assert list(given.values()) == sorted(given.values(), reverse=True)
-    with pytest.raises(UserError, match="text 2 is empty"):
+    with pytest.raises(UserError, match="Text 2 is empty"):
         classify(model, tokenizer, ["a", ""])
 
 
@@ -181,7 +180,7 @@ def test_gaps_are_filled_the_most_certain_first(seed: int) -> None:
         place = max(rounds[-1], key=lambda place: float(rounds[-1][place].values[0]))
         ids[place] = int(rounds[-1][place].indices[0])
     assert found.text == tokenizer.decode(ids)
-    for gap, top in zip(found.gaps, rounds[0].values(), strict=True):
+    for gap, top in zip(found.masks, rounds[0].values(), strict=True):
         assert [text for text, _ in gap] == [tokenizer.decode([i]) for i in top.indices.tolist()]
         assert [value for _, value in gap] == pytest.approx(top.values.tolist(), rel=1e-4)
 
@@ -189,7 +188,7 @@ def test_gaps_are_filled_the_most_certain_first(seed: int) -> None:
 def test_specials_and_parts_of_characters_are_never_filled_in() -> None:
     tokenizer = train_tokenizer("char", ["ab中"], specials=SPECIALS["encoder"])
     model = masked_lm(tokenizer)
-    gap = fill(model, tokenizer, "a[?]", n=10_000).gaps[0]
+    gap = fill(model, tokenizer, "a[?]", n=10_000).masks[0]
     texts = [text for text, _ in gap]
     assert sorted(texts) == sorted(set(texts)) and {"a", "b", "中", "z", "\n"} <= set(texts)
     assert all((len(text) == 1 and text.isprintable()) or text.isspace() for text in texts)
@@ -202,8 +201,8 @@ def test_a_gap_after_a_space_is_a_word_where_tokens_begin_with_spaces() -> None:
     others = set()
     for seed in range(5):
         found = fill(masked_lm(tokenizer, seed), tokenizer, "cat[?] the [?]", n=4)
-        assert all(text.startswith(" ") and len(text) > 1 for text, _ in found.gaps[1])
-        assert len(found.gaps[0]) == 4
+        assert all(text.startswith(" ") and len(text) > 1 for text, _ in found.masks[1])
+        assert len(found.masks[0]) == 4
         other, word = found.text.removeprefix("cat").split(" the ")
         assert word.strip() == word
         others.add(other[0])
@@ -217,20 +216,20 @@ def test_a_long_text_is_seen_around_its_gaps() -> None:
     whole = fill(model, tokenizer, f"{before}[??]{after}")
     part = fill(model, tokenizer, f"{before[-11:]}[??]{after[:11]}")
     assert whole.text == before + part.text[11:13] + after
-    assert whole.gaps == part.gaps
+    assert whole.masks == part.masks
     for long, seen in ((f"{before}[?]", f"{before[-23:]}[?]"), (f"[?]{after}", f"[?]{after[:23]}")):
-        assert fill(model, tokenizer, long).gaps == fill(model, tokenizer, seen).gaps
+        assert fill(model, tokenizer, long).masks == fill(model, tokenizer, seen).masks
     less = f"{before[-20:]}[?]"
-    assert fill(model, tokenizer, f"{before}[?]").gaps != fill(model, tokenizer, less).gaps
-    with pytest.raises(UserError, match="spread over 32 tokens and the model sees 24"):
+    assert fill(model, tokenizer, f"{before}[?]").masks != fill(model, tokenizer, less).masks
+    with pytest.raises(UserError, match="spread over 32 tokens, and the model sees 24"):
         fill(model, tokenizer, f"[?]{before}[?]")
 
 
 def test_a_text_without_a_gap_says_how_to_write_one() -> None:
     tokenizer = char("encoder")
     model = masked_lm(tokenizer).train()
-    with pytest.raises(UserError, match=r"no gap in 'what\?'.*write \[\?\]"):
+    with pytest.raises(UserError, match=r"no mask in 'what\?'.*Write \[\?\]"):
         fill(model, tokenizer, "what?")
-    with pytest.raises(UserError, match="n is 0"):
+    with pytest.raises(UserError, match="to list for each mask, is 0"):
         fill(model, tokenizer, "[?]", n=0)
     assert fill(model, tokenizer, "[?]").text and model.training

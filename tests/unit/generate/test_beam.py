@@ -27,7 +27,7 @@ def model(seed: int = 0, n_vocab: int = V, **fields: object) -> Seq2Seq:
 
 
 @torch.no_grad()
-def next_log_p(m: Seq2Seq, memory: Memory, ids: list[int]) -> list[float]:
+def next_logprob(m: Seq2Seq, memory: Memory, ids: list[int]) -> list[float]:
     return m(torch.tensor([PROMPT + ids]), memory=memory)[0, -1].log_softmax(-1).tolist()
 
 
@@ -37,20 +37,20 @@ def every_text(m: Seq2Seq, memory: Memory, n_new: int, alpha: float = 0.6) -> li
     for length in range(1, n_new + 1):
         penalty = ((5 + length) / 6) ** alpha
         longer = []
-        for ids, log_p in growing:
-            for token, value in enumerate(next_log_p(m, memory, ids)):
+        for ids, logprob in growing:
+            for token, value in enumerate(next_logprob(m, memory, ids)):
                 if token == END:
-                    texts.append(Hypothesis(ids, (log_p + value) / penalty, log_p + value))
+                    texts.append(Hypothesis(ids, (logprob + value) / penalty, logprob + value))
                 else:
-                    longer.append(([*ids, token], log_p + value))
+                    longer.append(([*ids, token], logprob + value))
         growing = longer
-    texts += [Hypothesis(ids, log_p / penalty, log_p, ended=False) for ids, log_p in growing]
+    texts += [Hypothesis(ids, logprob / penalty, logprob, ended=False) for ids, logprob in growing]
     return sorted(texts, key=lambda h: (h.ended, h.score), reverse=True)
 
 
 def assert_same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
     assert [(h.ids, h.ended) for h in found] == [(h.ids, h.ended) for h in expected]
-    for field in ("score", "log_p"):
+    for field in ("score", "logprob"):
         wanted = [getattr(h, field) for h in expected]
         assert [getattr(h, field) for h in found] == pytest.approx(wanted, rel=1e-4, abs=1e-4)
 
@@ -60,7 +60,7 @@ def assert_same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
 def test_a_beam_wide_enough_finds_the_best_of_all_texts(fields: dict, alpha: float) -> None:
     m = model(**fields)
     memory = m.encode(SOURCES)
-    found = beam_search(m, memory, PROMPT, end=END, beams=130, max_new_tokens=4, length_penalty=alpha)
+    found = beam_search(m, memory, PROMPT, eos_id=END, beams=130, max_new_tokens=4, length_penalty=alpha)
     for row in range(len(SOURCES)):
         alone = memory.select(torch.tensor([row]))
         assert_same(found[row], every_text(m, alone, 4, alpha))
@@ -71,12 +71,12 @@ def test_one_beam_is_greedy(seed: int) -> None:
     """Whatever longer texts would score: the first that ends is the answer."""
     m = model(seed, n_vocab=9)
     memory = m.encode(SOURCES)
-    found = beam_search(m, memory, PROMPT, end=END, beams=1, max_new_tokens=10, length_penalty=9.0)
+    found = beam_search(m, memory, PROMPT, eos_id=END, beams=1, max_new_tokens=10, length_penalty=9.0)
     for row in range(len(SOURCES)):
         ids: list[int] = []
         while len(ids) < 10 and END not in ids:
-            log_p = next_log_p(m, memory.select(torch.tensor([row])), ids)
-            ids.append(log_p.index(max(log_p)))
+            logprob = next_logprob(m, memory.select(torch.tensor([row])), ids)
+            ids.append(logprob.index(max(logprob)))
         assert found[row][0].ids == [i for i in ids if i != END]
         assert found[row][0].ended == (END in ids)
 
@@ -85,17 +85,17 @@ def test_one_beam_is_greedy(seed: int) -> None:
 def test_the_rest_of_the_batch_and_its_padding_change_nothing(seed: int) -> None:
     """Sequences end at different times, so rows leave the batch while others go on."""
     m = model(seed, n_vocab=7)
-    together = beam_search(m, m.encode(SOURCES), PROMPT, end=END, beams=3, max_new_tokens=12)
+    together = beam_search(m, m.encode(SOURCES), PROMPT, eos_id=END, beams=3, max_new_tokens=12)
     for row, source in enumerate(SOURCES):
         memory = m.encode(source[source != PAD][None])
-        alone = beam_search(m, memory, PROMPT, end=END, beams=3, max_new_tokens=12)
+        alone = beam_search(m, memory, PROMPT, eos_id=END, beams=3, max_new_tokens=12)
         assert_same(together[row], alone[0])
 
 
-def test_log_p_is_what_teacher_forcing_gives_and_the_block_is_never_exceeded() -> None:
+def test_logprob_is_what_teacher_forcing_gives_and_the_block_is_never_exceeded() -> None:
     m = model(2, n_vocab=9)
     memory = m.encode(SOURCES)
-    found = beam_search(m, memory, PROMPT, end=END, beams=5, max_new_tokens=1000)
+    found = beam_search(m, memory, PROMPT, eos_id=END, beams=5, max_new_tokens=1000)
     assert {h.ended for texts in found for h in texts} == {True, False}
     for row, texts in enumerate(found):
         assert len(texts) == len({tuple(h.ids) for h in texts}) == 5
@@ -104,9 +104,9 @@ def test_log_p_is_what_teacher_forcing_gives_and_the_block_is_never_exceeded() -
             assert len(targets) <= 16 if h.ended else len(targets) == 16  # the last is not read
             inputs = torch.tensor([[*PROMPT, *targets[:-1]]])
             with torch.no_grad():
-                log_p = m(inputs, memory=memory.select(torch.tensor([row])))[0].log_softmax(-1)
-            total = log_p[torch.arange(len(targets)), targets].sum().item()
-            assert h.log_p == pytest.approx(total, abs=1e-4)
+                logprob = m(inputs, memory=memory.select(torch.tensor([row])))[0].log_softmax(-1)
+            total = logprob[torch.arange(len(targets)), targets].sum().item()
+            assert h.logprob == pytest.approx(total, abs=1e-4)
             assert h.score == pytest.approx(total / ((5 + len(targets)) / 6) ** 0.6, abs=1e-4)
 
 
@@ -132,9 +132,9 @@ def test_an_ended_text_is_kept_while_better_looking_ones_go_on() -> None:
     for p in m.parameters():
         torch.nn.init.normal_(p, std=0.5)
     memory = m.encode(SOURCES[:1])
-    found = beam_search(m, memory, PROMPT, end=END, beams=2, max_new_tokens=5, length_penalty=0.0)[0]
+    found = beam_search(m, memory, PROMPT, eos_id=END, beams=2, max_new_tokens=5, length_penalty=0.0)[0]
     assert [h.ids for h in found] == [[], [3]]  # 0.4, and 0.29 · 0.9
-    assert [math.exp(h.log_p) for h in found] == pytest.approx([0.4, 0.261], abs=1e-3)
+    assert [math.exp(h.logprob) for h in found] == pytest.approx([0.4, 0.261], abs=1e-3)
 
 
 def test_the_mode_of_the_model_is_restored_and_dropout_is_off() -> None:
@@ -142,7 +142,7 @@ def test_the_mode_of_the_model_is_restored_and_dropout_is_off() -> None:
     with torch.no_grad():
         memory = m.encode(SOURCES)
     m.train()
-    one, other = (beam_search(m, memory, PROMPT, end=END, max_new_tokens=5) for _ in range(2))
+    one, other = (beam_search(m, memory, PROMPT, eos_id=END, max_new_tokens=5) for _ in range(2))
     assert one == other and m.training
 
 
@@ -150,10 +150,10 @@ def test_bad_input_is_named() -> None:
     m = model()
     memory = m.encode(SOURCES)
     with pytest.raises(UserError, match="17 tokens"):
-        beam_search(m, memory, [1] * 17, end=END, max_new_tokens=5)
-    with pytest.raises(UserError, match="beams is 0"):
-        beam_search(m, memory, PROMPT, end=END, beams=0, max_new_tokens=5)
-    assert len(beam_search(m, memory, [1] * 16, end=END, beams=1, max_new_tokens=5)[0][0].ids) <= 1
+        beam_search(m, memory, [1] * 17, eos_id=END, max_new_tokens=5)
+    with pytest.raises(UserError, match="`beams` is 0"):
+        beam_search(m, memory, PROMPT, eos_id=END, beams=0, max_new_tokens=5)
+    assert len(beam_search(m, memory, [1] * 16, eos_id=END, beams=1, max_new_tokens=5)[0][0].ids) <= 1
     torch.nn.init.constant_(m.wte.weight, math.nan)
     with pytest.raises(UserError, match="NaN"):
-        beam_search(m, memory, PROMPT, end=END, max_new_tokens=5)
+        beam_search(m, memory, PROMPT, eos_id=END, max_new_tokens=5)

@@ -9,7 +9,7 @@ from torch import Tensor
 from glassgpt.config import ModelConfig
 from glassgpt.data import CHAT_SPECIALS, ChatTemplate, Message
 from glassgpt.errors import UserError
-from glassgpt.generate import SamplingParams, reply, seen
+from glassgpt.generate import SamplingParams, chat_prompt, reply
 from glassgpt.models import Model, build
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
 
@@ -59,12 +59,12 @@ def test_the_oldest_turns_are_dropped_whole(tokenizer: Tokenizer) -> None:
     model = parrot(tokenizer, "x", "<end>", block_size=40)
     turns = [m for i in range(5) for m in (Message("user", f"q{i}"), Message("assistant", f"a{i}"))]
     asked = [Message("system", "s"), *turns, Message("user", "q5")]
-    sees = seen(model, tokenizer, asked)
-    kept = ChatTemplate(tokenizer).read(sees.ids[:-1])
-    assert sees.n_dropped == 6 and kept == [asked[0], *asked[7:]]
-    assert len(sees.ids) <= 30  # a quarter is left for the reply
-    assert seen(model, tokenizer, asked, max_new_tokens=1).n_dropped == 4
-    assert seen(model, tokenizer, asked[:3]).n_dropped == 0
+    prompt = chat_prompt(model, tokenizer, asked)
+    kept = ChatTemplate(tokenizer).read(prompt.ids[:-1])
+    assert prompt.n_dropped == 6 and kept == [asked[0], *asked[7:]]
+    assert len(prompt.ids) <= 30  # a quarter is left for the reply
+    assert chat_prompt(model, tokenizer, asked, max_new_tokens=1).n_dropped == 4
+    assert chat_prompt(model, tokenizer, asked[:3]).n_dropped == 0
 
 
 def test_a_reply_ends_with_the_block(tokenizer: Tokenizer) -> None:
@@ -72,7 +72,7 @@ def test_a_reply_ends_with_the_block(tokenizer: Tokenizer) -> None:
     said = words(reply(model, tokenizer, [Message("user", "q" * 20)], GREEDY))
     assert len(said) == 32 - 23 + 1  # <user> <end> <assistant>; the last token is not read again
     assert max(map(len, model.read)) == 32
-    with pytest.raises(UserError, match=r"takes 103 tokens, and the model sees 32 .*--block-size"):
+    with pytest.raises(UserError, match=r"takes 103 tokens, and the model sees 32 .*`block_size`"):
         words(reply(model, tokenizer, [Message("user", "q" * 100)], GREEDY))
 
 

@@ -28,7 +28,7 @@ def talk() -> ChatSession:
 
 
 def say(talk: ChatSession, text: str) -> str:
-    pieces = talk.take(text).pieces
+    pieces = talk.send(text).pieces
     assert pieces is not None
     return "".join(pieces)
 
@@ -40,21 +40,21 @@ def roles(talk: ChatSession) -> list[str]:
 def test_a_conversation(talk: ChatSession) -> None:
     said = say(talk, "hello")
     assert [m.content for m in talk.messages] == ["hello", said] and said
-    assert talk.take("/help").note == HELP
-    assert "be kind" in talk.take("/system be kind").note
+    assert talk.send("/help").note == HELP
+    assert "be kind" in talk.send("/system be kind").note
     say(talk, "//path is a word")
     assert roles(talk) == ["system", "user", "assistant", "user", "assistant"]
     assert talk.messages[3].content == "/path is a word"
     before = talk.messages[:4]
     other = say(talk, "/retry")
     assert talk.messages[:4] == before and talk.messages[4].content == other
-    talk.take("/undo")
+    talk.send("/undo")
     assert roles(talk) == ["system", "user", "assistant"]
-    talk.take("/system")
+    talk.send("/system")
     assert roles(talk) == ["user", "assistant"]
-    talk.take("/reset")
+    talk.send("/reset")
     assert not talk.messages
-    assert talk.take("/exit").ended
+    assert talk.send("/exit").ended
 
 
 def test_what_cannot_be_changes_nothing(talk: ChatSession) -> None:
@@ -62,16 +62,16 @@ def test_what_cannot_be_changes_nothing(talk: ChatSession) -> None:
     before = list(talk.messages)
     for text, says in (("/frob", "/frob is no command"), ("x" * 200, "takes 203 tokens")):
         with pytest.raises(UserError, match=says):
-            talk.take(text)
+            talk.send(text)
     assert talk.messages == before
-    talk.take("/reset")
+    talk.send("/reset")
     for command in ("/undo", "/retry"):
-        with pytest.raises(UserError, match="nothing was said yet"):
-            talk.take(command)
+        with pytest.raises(UserError, match="There is no message yet"):
+            talk.send(command)
 
 
 def test_a_stopped_reply_is_kept_as_far_as_it_came(talk: ChatSession) -> None:
-    pieces = talk.take("hello").pieces
+    pieces = talk.send("hello").pieces
     assert pieces is not None
     with closing(pieces):
         first = next(pieces)
@@ -94,18 +94,19 @@ def test_ctrl_c_ends_a_reply_and_nothing_else() -> None:
 
 
 def test_outgrowing_is_said_once(talk: ChatSession) -> None:
-    said = 0
+    notices = []
     for _ in range(8):
-        say(talk, "q" * 20)
-        said += bool(talk.news)
-        talk.news = ""
-    assert said == 1 and len(talk.messages) > 8  # all is kept, though not all is seen
+        reply = talk.send("q" * 20)
+        assert reply.pieces is not None and list(reply.pieces)
+        notices.append(reply.notice)
+    assert sum(map(bool, notices)) == 1 and "has outgrown the 96 tokens" in "".join(notices)
+    assert len(talk.messages) > 8  # all is kept, though not all is visible
 
 
 def test_seeds_differ_from_reply_to_reply(talk: ChatSession) -> None:
     first, second = say(talk, "hello"), say(talk, "/retry")
     assert first != second
-    talk.take("/reset")
+    talk.send("/reset")
     talk._n_replies = 0
     assert say(talk, "hello") == first
 

@@ -42,13 +42,13 @@ def test_many_prompts_are_each_what_they_are_alone(model: Model) -> None:
         for i, completion in enumerate(completions):
             alone = "".join(sample_text(model, TOKENIZER, prompt, WARM, max_new_tokens=40, seed=5 + i))
             assert completion.text == alone
-            assert completion.finish == "length" and len(completion.ids) == 40
+            assert completion.finish_reason == "length" and len(completion.ids) == 40
 
 
 def test_a_prompt_is_read_once_for_all_its_samples(model: Model) -> None:
     engine = Engine(model, max_batch=4)
     complete(engine, TOKENIZER, ["a rather long prompt, read once"], n=4, max_new_tokens=2, seed=1)
-    assert engine.n_read == 31 + 3 and engine.n_reused == 3 * 30
+    assert engine.n_prefilled == 31 + 3 and engine.n_reused == 3 * 30
 
 
 def test_a_conversation_is_not_read_again(model: Model) -> None:
@@ -56,38 +56,38 @@ def test_a_conversation_is_not_read_again(model: Model) -> None:
     prompt = [1, 2, 3, 4, 5]
     said = [token.id for token in engine.stream(Request(prompt, WARM, 6, seed=1))]
     list(engine.stream(Request([*prompt, *said, 7, 8], WARM, 1, seed=1)))
-    assert engine.n_read == 5 + 3  # the last token was written, but not read, and two are new
-    engine.forget()
+    assert engine.n_prefilled == 5 + 3  # the last token was written, but not read, and two are new
+    engine.clear_prefix_cache()
     list(engine.stream(Request(prompt, WARM, 1, seed=1)))
-    assert engine.n_read == 8 + 5
+    assert engine.n_prefilled == 8 + 5
 
 
 def test_the_best_of_several_are_the_likeliest(model: Model) -> None:
     all_five = complete(model, TOKENIZER, ["x"], WARM, n=5, max_new_tokens=10, seed=3)[0]
     best = complete(model, TOKENIZER, ["x"], WARM, n=2, best_of=5, max_new_tokens=10, seed=3)[0]
-    by_rank = sorted(all_five, key=lambda c: c.log_p / len(c.ids), reverse=True)
+    by_rank = sorted(all_five, key=lambda c: c.logprob / len(c.ids), reverse=True)
     assert best == by_rank[:2]
     with torch.no_grad():
         ids = torch.tensor([TOKENIZER.encode("x") + best[0].ids])
-        log_p = model(ids[:, :-1]).log_softmax(-1).gather(2, ids[:, 1:, None]).sum().item()
-    assert best[0].log_p == pytest.approx(log_p, abs=1e-4)
+        logprob = model(ids[:, :-1]).log_softmax(-1).gather(2, ids[:, 1:, None]).sum().item()
+    assert best[0].logprob == pytest.approx(logprob, abs=1e-4)
 
 
 def test_stop_strings_end_a_completion_across_tokens(model: Model) -> None:
     free = complete(model, TOKENIZER, ["q"], WARM, max_new_tokens=60, seed=2)[0][0]
     middle = free.text[10:13]
     stopped = complete(model, TOKENIZER, ["q"], WARM, max_new_tokens=60, seed=2, stop=[middle])[0][0]
-    assert stopped.finish == "stop"
+    assert stopped.finish_reason == "stop"
     assert stopped.text == free.text[: free.text.index(middle)]
 
 
 def test_what_is_asked_for_wrongly(model: Model) -> None:
     for bad in (dict(n=0), dict(n=3, best_of=2)):
-        with pytest.raises(UserError, match="best_of"):
+        with pytest.raises(UserError, match="`best_of` is"):
             complete(model, TOKENIZER, ["x"], **bad)
-    with pytest.raises(UserError, match="max_new_tokens is 0"):
+    with pytest.raises(UserError, match="`max_new_tokens` is 0"):
         Engine(model).add(Request([1], max_new_tokens=0))
-    with pytest.raises(UserError, match="max_batch is 0"):
+    with pytest.raises(UserError, match="`max_batch` is 0"):
         Engine(model, max_batch=0)
     with pytest.raises(UserError, match="empty"):
         TextStream(TOKENIZER, [""])
@@ -96,10 +96,14 @@ def test_what_is_asked_for_wrongly(model: Model) -> None:
 def test_tokens_tell_how_they_came_about(model: Model) -> None:
     request = Request([1, 2], SamplingParams(top_k=3), 4, seed=1, logprobs=2, distribution=True)
     for token in Engine(model).stream(request):
-        assert token.probabilities is not None and token.log_p is not None
+        assert token.probabilities is not None and token.logprob is not None
         assert int((token.probabilities > 0).sum()) == 3
         assert token.probabilities[token.id] > 0
-        assert len(token.top) == 2 and token.top[0][1] >= token.top[1][1] and token.log_p <= token.top[0][1]
+        assert (
+            len(token.top_logprobs) == 2
+            and token.top_logprobs[0][1] >= token.top_logprobs[1][1]
+            and token.logprob <= token.top_logprobs[0][1]
+        )
 
 
 def test_leaving_early_makes_room(model: Model) -> None:
@@ -113,7 +117,7 @@ def test_leaving_early_makes_room(model: Model) -> None:
         engine.step()
     assert [t.id for t in engine.fetch(second)] == list(generate(model, [2], WARM, max_new_tokens=3, seed=1))
     assert begun == list(generate(model, [1], WARM, max_new_tokens=3, seed=1))
-    assert engine.fetch(second) == [] and not engine._outlets
+    assert engine.fetch(second) == [] and not engine._outputs
 
 
 def test_two_streams_in_turns(model: Model) -> None:

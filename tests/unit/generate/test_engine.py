@@ -59,13 +59,13 @@ def test_a_step_reads_so_many_tokens_and_no_more() -> None:
     engine = Engine(model(block_size=1024), max_batch=4)
     short = [engine.add(Request([1, 2, 3], GREEDY, 50)) for _ in range(3)]
     engine.step()
-    assert [len(engine.fetch(ticket)) for ticket in short] == [2, 2, 2]  # one as read, one as written
+    assert [len(engine.fetch(request_id)) for request_id in short] == [2, 2, 2]  # one as read, one as written
     long = engine.add(Request([4] * (2 * CHUNK + 1), GREEDY, 5))
     for n in (0, 0, 2):
-        read = engine.n_read
+        read = engine.n_prefilled
         engine.step()
-        assert engine.n_read - read <= CHUNK
-        assert [len(engine.fetch(ticket)) for ticket in short] == [1, 1, 1]
+        assert engine.n_prefilled - read <= CHUNK
+        assert [len(engine.fetch(request_id)) for request_id in short] == [1, 1, 1]
         assert len(engine.fetch(long)) == n
 
 

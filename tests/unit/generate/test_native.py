@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from glassgpt.generate import Precision
-from glassgpt.generate.fast import native as compiled
+from glassgpt.generate.fast import native
 from glassgpt.generate.fast.decoder import PackedDecoder
 from glassgpt.generate.fast.native_blocks import NativeBlocks
 from glassgpt.generate.fast.weights import PackedMatrix
@@ -70,7 +70,7 @@ def some_memories(model: GPT) -> list[Memory | None]:
 
 @needs_library
 def test_a_compiler_is_enough() -> None:
-    assert compiled.load() is not None, compiled.why_not()
+    assert native.load() is not None, native.why_not_native()
 
 
 @needs_library
@@ -83,10 +83,10 @@ def test_it_computes_what_the_model_computes(name: str, threads: int) -> None:
     texts = [torch.randint(V, (n,)).tolist() for n in (37, 1, 8)]
     with torch.inference_mode():
         for i, memory in enumerate(memories := some_memories(model)):
-            decoder.look_at(i, memory)
+            decoder.set_memory(i, memory)
         for slot, text in enumerate(texts):
             torch.testing.assert_close(
-                decoder.read(slot, text), logits(model, text, memories[slot])[-1], atol=2e-5, rtol=0
+                decoder.prefill(slot, text), logits(model, text, memories[slot])[-1], atol=2e-5, rtol=0
             )
         for T in (1, 3):
             new = torch.randint(V, (3, T)).tolist()
@@ -109,13 +109,13 @@ def test_alone_and_in_a_batch_are_equal_to_the_last_bit(
     texts = [torch.randint(V, (n,)).tolist() for n in (3, 11, 6, 9)]
     with torch.inference_mode():
         for slot, text in enumerate(texts):
-            together.read(slot, text)
+            together.prefill(slot, text)
         got = together.forward(0, [[1], [2], [3], [4]])
         torch.set_num_threads(4 - threads)  # nor do threads matter
         for i, text in enumerate(texts):
             alone.truncate(0, 0)
             for id in text:  # and token by token as at once
-                alone.read(0, [id])
+                alone.prefill(0, [id])
             assert torch.equal(alone.forward(0, [[i + 1]])[0], got[i])
 
 
@@ -138,7 +138,7 @@ def test_a_decoder_outlives_what_the_model_does_with_its_weights() -> None:
     model.to(torch.float64)  # lets go of the float32 weights
     junk = [torch.full_like(p, 7, dtype=torch.float32) for p in model.parameters()]
     with torch.inference_mode():
-        torch.testing.assert_close(decoder.read(0, text), wanted, atol=2e-5, rtol=0)
+        torch.testing.assert_close(decoder.prefill(0, text), wanted, atol=2e-5, rtol=0)
     assert junk
 
 
@@ -152,9 +152,9 @@ def test_other_models_are_left_to_torch() -> None:
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A user who never built it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    compiled._library.cache_clear()
+    native._library.cache_clear()
     yield tmp_path
-    compiled._library.cache_clear()
+    native._library.cache_clear()
 
 
 def compiler(path: Path, script: str) -> str:
@@ -168,50 +168,50 @@ def test_it_is_built_once(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = fresh / "log"
     monkeypatch.setenv("CC", compiler(fresh / "logging-cc", f'echo "$@" >> {log}; exec cc "$@"'))
     for _ in range(2):
-        assert compiled.load() is not None and compiled.why_not() is None
+        assert native.load() is not None and native.why_not_native() is None
         assert len(log.read_text("utf-8").splitlines()) == 2  # built, linked
-        compiled._library.cache_clear()
-    (built,) = (fresh / "glassgpt" / "compiled").iterdir()
+        native._library.cache_clear()
+    (built,) = (fresh / "glassgpt" / "native").iterdir()
     assert built.suffix == ".so"
-    monkeypatch.setattr(compiled, "FLAGS", (*compiled.FLAGS, "-DOTHER"))  # as another version, or processor
-    assert compiled.load() is not None
+    monkeypatch.setattr(native, "FLAGS", (*native.FLAGS, "-DOTHER"))  # as another version, or processor
+    assert native.load() is not None
     assert len(log.read_text("utf-8").splitlines()) == 4
 
 
 @needs_library
 def test_what_somebody_else_built_is_not_loaded(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert compiled.load() is not None
-    compiled._library.cache_clear()
-    (built,) = (fresh / "glassgpt" / "compiled").iterdir()
+    assert native.load() is not None
+    native._library.cache_clear()
+    (built,) = (fresh / "glassgpt" / "native").iterdir()
     theirs = built.stat().st_uid + 1
     monkeypatch.setattr("os.getuid", lambda: theirs)
     monkeypatch.setattr(Path, "stat", lambda path, **_: SimpleNamespace(st_uid=theirs + 1, st_mode=0o100600))
-    assert compiled.load() is None and "belongs to somebody else" in str(compiled.why_not())
+    assert native.load() is None and "belongs to another user" in str(native.why_not_native())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="built on Linux only")
 @pytest.mark.parametrize(
     ("script", "why"),
     [
-        (None, "there is no C compiler `nothing`: install gcc"),
+        (None, "no C compiler `nothing`. Install gcc"),
         ("echo first >&2; echo cannot do that >&2; exit 1", "failed: cannot do that"),
-        ("exit 1", "failed: without a word"),
-        ('for last; do :; done; echo junk > "$last"', "makes cannot be kept or loaded"),
+        ("exit 1", "failed: no error message"),
+        ('for last; do :; done; echo junk > "$last"', "cannot be saved or loaded"),
     ],
 )
 def test_without_a_compiler_that_works_torch_does_it(
     script: str | None, why: str, fresh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CC", "nothing" if script is None else compiler(fresh / "cc", script))
-    assert compiled.load() is None
-    assert why in str(compiled.why_not())
+    assert native.load() is None
+    assert why in str(native.why_not_native())
     model, text = a_model("modern"), [5, 6, 7]
     decoder = PackedDecoder(model, 2)
     assert not isinstance(decoder.blocks, NativeBlocks)
     with torch.inference_mode():
-        torch.testing.assert_close(decoder.read(0, text), logits(model, text)[-1], atol=2e-5, rtol=0)
+        torch.testing.assert_close(decoder.prefill(0, text), logits(model, text)[-1], atol=2e-5, rtol=0)
 
 
 def test_elsewhere_than_on_linux_torch_does_it(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
-    assert compiled.load() is None and compiled.why_not() == "so far only on Linux"
+    assert native.load() is None and native.why_not_native() == "native code is supported on Linux only"

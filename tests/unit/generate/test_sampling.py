@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from glassgpt.errors import UserError
 from glassgpt.generate import sampling
-from glassgpt.generate.sampling import SamplingParams, multinomial, probabilities, sample
+from glassgpt.generate.sampling import SamplingParams, multinomial, probabilities, sample_inverse_cdf
 
 NEVER = -math.inf
 # Whole and half numbers make ties, which is where filters differ; −∞ is a token that is already forbidden.
@@ -138,7 +138,7 @@ def test_logit_bias(row: list[float], bias: dict[int, float]) -> None:
 
 @pytest.mark.parametrize("bias", [{3: 1.0}, {-1: 1.0}, {0: math.nan}, {0: math.inf}])
 def test_logit_bias_that_means_nothing(bias: dict[int, float]) -> None:
-    with pytest.raises(UserError, match="logit_bias"):
+    with pytest.raises(UserError, match="`logit_bias`"):
         sampling.logit_bias(torch.zeros(1, 3), bias)
 
 
@@ -215,7 +215,7 @@ def test_extreme_temperatures_do_not_overflow(t: float) -> None:
 @pytest.mark.parametrize("t", [0, 1])
 def test_broken_logits_are_refused(row: list[float], t: float) -> None:
     with pytest.raises(UserError, match=r"NaN or .inf, or every token"):
-        sample(torch.tensor([[0.0, 0.0], row]), SamplingParams(temperature=t))
+        probabilities(torch.tensor([[0.0, 0.0], row]), SamplingParams(temperature=t))
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_broken_logits_are_refused(row: list[float], t: float) -> None:
 )
 def test_params_that_mean_nothing(name: str, values: list[float]) -> None:
     for value in values:
-        with pytest.raises(UserError, match=f"{name} is {value}, but must be"):
+        with pytest.raises(UserError, match=f"`{name}` is {value}. It must be"):
             SamplingParams(**{name: value})
 
 
@@ -247,21 +247,25 @@ def test_params_at_their_limits() -> None:
     assert hash(SamplingParams()) == hash(SamplingParams())
 
 
-def test_greedy_takes_the_first_of_the_largest_and_draws_nothing() -> None:
+def test_greedy_takes_the_first_of_the_largest() -> None:
     logits = torch.tensor([[0.0, 2.0, 2.0], [5.0, 5.0, 5.0], [NEVER, NEVER, 0.0]])
-    generator = torch.Generator().manual_seed(0)
-    state = generator.get_state()
-    assert sample(logits, SamplingParams(temperature=0), generator).tolist() == [1, 0, 2]
-    assert torch.equal(generator.get_state(), state)
-    assert sample(logits, SamplingParams(top_k=1), generator).tolist() == [1, 0, 2]
+    for params in (SamplingParams(temperature=0), SamplingParams(top_k=1)):
+        p = probabilities(logits, params)
+        assert p.argmax(-1).tolist() == [1, 0, 2] and p.max(-1).values.tolist() == [1, 1, 1]
 
 
-def test_samples_follow_the_probabilities_and_the_seed() -> None:
+def test_samples_follow_the_probabilities_and_the_numbers() -> None:
     logits = torch.tensor([[1.0, 0.0, -1.0, 3.0]]).repeat(40_000, 1)
     params = SamplingParams(temperature=1.5, top_k=3)
-    first = sample(logits, params, torch.Generator().manual_seed(7))
-    assert torch.equal(first, sample(logits, params, torch.Generator().manual_seed(7)))
-    assert not torch.equal(first, sample(logits, params, torch.Generator().manual_seed(8)))
+
+    def sample(seed: int) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        u = torch.rand(40_000, dtype=torch.float64, generator=generator)
+        return sample_inverse_cdf(probabilities(logits, params), u)
+
+    first = sample(7)
+    assert torch.equal(first, sample(7))
+    assert not torch.equal(first, sample(8))
     shares = torch.bincount(first, minlength=4) / len(first)
     assert shares.tolist() == pytest.approx(probabilities(logits[:1], params)[0].tolist(), abs=0.012)  # 5 σ
     assert shares[2] == 0
@@ -303,9 +307,9 @@ def test_a_vector_gives_a_vector_and_rows_are_drawn_from_by_themselves() -> None
 @pytest.mark.parametrize(
     ("p", "n", "replacement", "reason"),
     [
-        ([0.5, 0.5], 0, True, "n is 0"),
-        ([0.5, 0.5], 3, False, "n is 3, but must be at most 2"),
-        ([[0.5, 0.5], [0.0, 1.0]], 2, False, "n is 2, but must be at most 1"),
+        ([0.5, 0.5], 0, True, "`n` is 0"),
+        ([0.5, 0.5], 3, False, "`n` is 3. It must be at most 2"),
+        ([[0.5, 0.5], [0.0, 1.0]], 2, False, "`n` is 2. It must be at most 1"),
         ([0.5, -0.5], 1, False, "not negative"),
         ([0.0, 0.0], 1, False, "one above 0"),
         ([[1.0, 0.0], [0.0, 0.0]], 1, True, "one above 0"),

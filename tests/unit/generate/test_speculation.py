@@ -1,4 +1,4 @@
-"""Guesses: the longest run that is known decides, and they change no chance of any token."""
+"""Drafts: the longest known n-gram decides, and drafts change no probability."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from glassgpt.generate import Engine, PromptLookup, Request, SamplingParams, pro
 from helpers.zoo import make, wake
 
 
-def test_the_longest_run_decides_and_the_latest_place() -> None:
-    draft = PromptLookup(n_guess=2, longest=3, shortest=2)
-    assert draft.guess([1, 2, 7, 7, 0, 2, 8, 8, 1, 2]) == [7, 7]
-    assert draft.guess([1, 2, 7, 1, 2, 8, 1, 2]) == [8, 1]
-    assert draft.guess([1, 2, 3, 4]) == []
-    assert draft.guess([5]) == []
-    assert draft.guess([6, 6, 6, 6]) == [6]
+def test_the_longest_ngram_decides_and_the_latest_place() -> None:
+    draft = PromptLookup(n_draft=2, max_ngram=3, min_ngram=2)
+    assert draft.propose([1, 2, 7, 7, 0, 2, 8, 8, 1, 2]) == [7, 7]
+    assert draft.propose([1, 2, 7, 1, 2, 8, 1, 2]) == [8, 1]
+    assert draft.propose([1, 2, 3, 4]) == []
+    assert draft.propose([5]) == []
+    assert draft.propose([6, 6, 6, 6]) == [6]
 
 
 def test_in_a_text_the_most_frequent_follower_is_guessed() -> None:
     text = np.array([1, 2, 3, 1, 2, 4, 1, 2, 4, 9, 9, 9], dtype=np.uint16)
-    draft = PromptLookup(n_guess=3, longest=3, shortest=2, text=text)
-    assert draft.guess([0, 1, 2]) == [4, 1, 2]
-    assert draft.guess([5, 1, 2, 3]) == [1, 2, 4]
-    assert draft.guess([7, 7]) == []
-    assert draft.guess([7, 8, 5, 7, 8]) == [5, 7, 8]  # not in the text, but in what was written
+    draft = PromptLookup(n_draft=3, max_ngram=3, min_ngram=2, text=text)
+    assert draft.propose([0, 1, 2]) == [4, 1, 2]
+    assert draft.propose([5, 1, 2, 3]) == [1, 2, 4]
+    assert draft.propose([7, 7]) == []
+    assert draft.propose([7, 8, 5, 7, 8]) == [5, 7, 8]  # not in the text, but in what was written
 
 
 def test_a_text_that_is_too_short_is_no_trouble() -> None:
-    assert PromptLookup(text=np.array([1, 2], dtype=np.uint8)).guess([1, 2, 3]) == []
+    assert PromptLookup(text=np.array([1, 2], dtype=np.uint8)).propose([1, 2, 3]) == []
 
 
-def test_all_runs_of_a_long_text_are_found() -> None:
+def test_all_ngrams_of_a_long_text_are_found() -> None:
     rng = np.random.default_rng(0)
     text = rng.integers(0, 5, 5000)
-    draft = PromptLookup(n_guess=1, longest=4, shortest=4, text=text)
+    draft = PromptLookup(n_draft=1, max_ngram=4, min_ngram=4, text=text)
     for at in range(0, 4900, 97):
-        run = tuple(text[at : at + 4])
-        after = [text[i + 4] for i in range(4996) if tuple(text[i : i + 4]) == run]
+        ngram = tuple(text[at : at + 4])
+        after = [text[i + 4] for i in range(4996) if tuple(text[i : i + 4]) == ngram]
         counts = np.bincount(after, minlength=5)
-        assert counts[draft.guess(run)[0]] == counts.max()
+        assert counts[draft.propose(ngram)[0]] == counts.max()
 
 
 def deviations(counts: torch.Tensor, p: torch.Tensor) -> float:
@@ -64,7 +64,9 @@ def test_guessing_leaves_the_distribution_alone(n: int) -> None:
         p = probabilities(model(torch.arange(65)[:, None])[:, -1], params)  # (V, V)
     pairs = torch.stack((torch.arange(65), p.argmax(-1)), dim=-1)
     likeliest = pairs.repeat(1, 3).flatten().numpy()  # each pair more often than what lies between pairs
-    engine = Engine(model, max_batch=1, draft=PromptLookup(n_guess=3, longest=1, shortest=1, text=likeliest))
+    engine = Engine(
+        model, max_batch=1, draft=PromptLookup(n_draft=3, max_ngram=1, min_ngram=1, text=likeliest)
+    )
     ids = [1, *(token.id for token in engine.stream(Request([1], params, n, seed=1)))]
     counts = torch.zeros(65, 65)
     counts.index_put_((torch.tensor(ids[:-1]), torch.tensor(ids[1:])), torch.ones(n), accumulate=True)

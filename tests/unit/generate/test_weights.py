@@ -7,9 +7,9 @@ import torch
 
 from glassgpt.errors import UserError
 from glassgpt.generate import Precision, rounded
-from glassgpt.generate.fast import native as compiled
-from glassgpt.generate.fast import weights as packing_module
-from glassgpt.generate.fast.weights import Matrix, PackedMatrix, has_quick_kernels, pack
+from glassgpt.generate.fast import native
+from glassgpt.generate.fast import weights as weights_module
+from glassgpt.generate.fast.weights import Matrix, PackedMatrix, has_fast_kernels, pack
 from helpers.zoo import make, wake
 
 pytestmark = pytest.mark.usefixtures("torch_only")
@@ -19,8 +19,8 @@ SHAPES = [(65, 96), (48, 7), (1, 5), (193, 33), (384, 64)]
 
 @pytest.fixture
 def torch_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where there is no C compiler; test_compiled.py has the other."""
-    monkeypatch.setattr(compiled, "_library", lambda: "not wanted here")
+    """As where there is no C compiler; test_native.py has the other."""
+    monkeypatch.setattr(native, "_library", lambda: "not wanted here")
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -31,7 +31,7 @@ def test_one_row_and_several_are_the_product(N: int, C: int, bias: bool) -> None
     wanted = x @ weight.T + (0 if b is None else b)
     for rows in (1, 2, 6):
         torch.testing.assert_close(matrix(x[:rows]), wanted[:rows], atol=2e-5, rtol=0)
-    assert isinstance(matrix, PackedMatrix) == has_quick_kernels(CPU)
+    assert isinstance(matrix, PackedMatrix) == has_fast_kernels(CPU)
 
 
 @pytest.mark.parametrize(("precision", "step"), [("float32", 0.0), ("bfloat16", 2**-8), ("int8", 1 / 100)])
@@ -59,7 +59,7 @@ def test_rounded_weights_are_the_same_alone_and_together(precision: Precision) -
 def test_without_quick_kernels_the_plain_product_is_taken(
     precision: Precision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packing_module, "has_quick_kernels", lambda device: False)
+    monkeypatch.setattr(weights_module, "has_fast_kernels", lambda device: False)
     weight, x = torch.randn(65, 96), torch.randn(3, 96)
     matrix = pack(weight, None, precision)
     assert type(matrix) is Matrix
@@ -68,7 +68,7 @@ def test_without_quick_kernels_the_plain_product_is_taken(
 
 
 def test_other_precisions_and_devices_are_refused() -> None:
-    with pytest.raises(UserError, match=r"float16.*choose float32, bfloat16, int8"):
+    with pytest.raises(UserError, match=r"`precision` is 'float16'. Choose float32, bfloat16, int8"):
         pack(torch.randn(3, 3), None, "float16")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="int8 weights are for the CPU, not for meta"):
         pack(torch.empty(3, 3, device="meta"), None, "int8")

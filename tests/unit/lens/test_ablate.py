@@ -11,8 +11,8 @@ from glassgpt.checkpoint import Run
 from glassgpt.data import open_examples
 from glassgpt.explain.context import BUILTIN
 from glassgpt.generate import translate
+from glassgpt.hooks import edit, zero_heads
 from glassgpt.lens import ablate, held_out_figures
-from glassgpt.record import edit, zero_heads
 
 
 @pytest.fixture(scope="module")

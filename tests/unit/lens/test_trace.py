@@ -16,9 +16,9 @@ from glassgpt.config import ModelConfig
 from glassgpt.data import open_examples
 from glassgpt.errors import UserError
 from glassgpt.explain.context import BUILTIN
+from glassgpt.hooks import record
 from glassgpt.lens import Trace, clearest_head, describe_heads, look
 from glassgpt.models import build
-from glassgpt.record import record
 from glassgpt.tokenizers import train_tokenizer
 
 MARCH = "de: 14. März 2024"

@@ -123,7 +123,7 @@ def test_learned_places_cannot_grow(chat: Path, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text(TEXT)
     shape = {"preset": "gpt2", "n_layer": 1, "n_embd": 32, "n_head": 2, "block_size": 64}
     list(start(settings(tmp_path / "text.txt", model=shape), tmp_path / "base").run())
-    with pytest.raises(UserError, match="`model.block_size` 128 contradicts"):
+    with pytest.raises(UserError, match=r"`model\.block_size` 128 contradicts"):
         on_base(settings(chat, tmp_path / "base", model={"block_size": 128}))
     session = start(settings(chat, tmp_path / "base"), tmp_path / "run")
     assert session.trainer.config.model.block_size == 64

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
 from glassgpt.config import ModelConfig, OptimConfig
 from glassgpt.models import Model, build
-from glassgpt.train import Muon, make_optimizers, orthogonalize
-from glassgpt.train.optim import COEFFICIENTS, SparseRMSprop, load_state_tensors, set_lr, state_tensors
+from glassgpt.train import Muon, make_optimizers, optim, orthogonalize
+from glassgpt.train.optim import (
+    COEFFICIENTS,
+    OptimizerSpec,
+    SparseRMSprop,
+    clip_gradients,
+    current_lrs,
+    load_state_tensors,
+    set_lr,
+    state_tensors,
+)
 
 
 @pytest.mark.parametrize("shape", [(3, 16, 16), (2, 8, 32), (2, 32, 8)])
@@ -115,3 +126,36 @@ def test_rows_move_as_in_adam_without_momentum_and_only_when_touched() -> None:
             row = row - 0.1 * g / (slow / (1 - 0.9**step)).sqrt()
     torch.testing.assert_close(table.weight.detach()[2], row)
     assert torch.equal(table.weight.detach()[[0, 1, 3, 5]], others)
+
+
+def test_a_new_optimizer_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put before the others, it takes its parameters from them, with a rate from the configuration."""
+
+    def wanted(module: nn.Module, _: OptimConfig) -> list[torch.Tensor]:
+        return [p for p in module.parameters() if p.ndim == 1]
+
+    def make(params: list[torch.Tensor], *about: Any) -> torch.optim.Optimizer:
+        return torch.optim.SGD(params, lr=about[-1])
+
+    spec = OptimizerSpec("sgd", "ngram_lr", wanted, make)
+    monkeypatch.setattr(optim, "OPTIMIZERS", (spec, *optim.OPTIMIZERS))
+    m = model()
+    optimizers = make_optimizers(m, OptimConfig(ngram_lr=0.5))
+    held = [p for o in optimizers.values() for group in o.param_groups for p in group["params"]]
+    assert list(optimizers) == ["sgd", "muon", "adamw"]
+    assert {id(p) for p in held} == {id(p) for p in m.parameters()} and len(held) == len(list(m.parameters()))
+    set_lr(optimizers, 0.5)
+    assert current_lrs(optimizers) == {"sgd": 0.25, "muon": 0.015, "adamw": 0.01}
+
+
+def test_clipping_measures_sparse_gradients_and_leaves_them() -> None:
+    dense, table = nn.Parameter(torch.zeros(2)), nn.Embedding(4, 2, sparse=True)
+    dense.grad = torch.tensor([3.0, 0.0])
+    (table(torch.tensor([1, 1])) * 2).sum().backward()  # one row of gradient (4, 4)
+    norm = clip_gradients([dense, table.weight], 1.0)
+    assert norm == pytest.approx((3**2 + 4**2 + 4**2) ** 0.5)
+    assert dense.grad.tolist() == pytest.approx([3 / norm, 0.0])
+    assert table.weight.grad is not None and table.weight.grad.to_dense()[1].tolist() == [4.0, 4.0]
+    dense.grad = torch.tensor([3.0, 0.0])
+    clip_gradients([dense], 0.0)
+    assert dense.grad.tolist() == [3.0, 0.0]

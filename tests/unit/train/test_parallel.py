@@ -10,8 +10,10 @@ import torch
 from glassgpt.config import RunConfig
 from glassgpt.data import Batch
 from glassgpt.errors import UserError
+from glassgpt.objective import evaluate
 from glassgpt.train import Dist, make_learner
-from glassgpt.train.parallel import BUCKET_BYTES, _buckets
+from glassgpt.train.parallel import BUCKET_BYTES, _buckets, deal_batches
+from helpers import zoo
 
 
 def test_alone_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,3 +68,27 @@ def test_weights_that_drift_apart_are_noticed(monkeypatch: pytest.MonkeyPatch) -
     with torch.no_grad():
         next(other.model.parameters()).view(-1)[0] += 1e-6
     assert other.replicas_differ()
+
+
+def test_every_process_evaluates_equally_often() -> None:
+    """Five batches for two processes: the sixth is empty, and costs and changes nothing."""
+    rows = torch.arange(8).view(4, 2)
+    batches = [Batch(rows + i, rows + i) for i in range(5)]
+    dealt = [list(deal_batches(iter(batches), Dist(rank, 2))) for rank in range(2)]
+    assert [[len(batch.tokens) for batch in each] for each in dealt] == [[4, 4, 4], [4, 4, 0]]
+    kept = [batch for group in zip(*dealt, strict=True) for batch in group if len(batch.tokens)]
+    assert all(mine is batch for mine, batch in zip(kept, batches, strict=True))
+    assert all(mine is batch for mine, batch in zip(deal_batches(batches, Dist()), batches, strict=True))
+
+
+@pytest.mark.parametrize("name", zoo.MODELS)
+def test_a_batch_without_rows_has_no_loss(name: str) -> None:
+    """In every family: what a process gets whose share is used up."""
+    model = zoo.make(name)
+    tokens, source = torch.randint(zoo.V, (2, 6)), zoo.source_for(model, 2)
+    T = 1 if model.config.labels else 6
+    batch = Batch(tokens, torch.zeros(2, T, dtype=torch.int64), source)
+    shared = batch._replace(source_of=torch.tensor([0, 1]))
+    for each in (batch, shared) if source is not None else (batch,):
+        measured = evaluate(model, [each.rows(slice(0, 0))], count_correct=True)
+        assert measured == (0.0, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: atomic writes, manifests, formats, retention."""
+"""Checkpoint steps on disk: atomic writes, manifests, shapes, formats, retention."""
 
 from glassgpt.checkpoint.store.atomic import make_folder, sync, sync_above, write_json
 from glassgpt.checkpoint.store.header import Spec, read_header
@@ -9,24 +9,24 @@ from glassgpt.checkpoint.store.retention import (
     prune,
     quarantine,
     read_pointer,
-    remembered_best,
+    recorded_best,
     remove_partial_steps,
     write_pointer,
 )
-from glassgpt.checkpoint.store.safe_io import file_size, quoted, read_capped, read_json, refuse_links
+from glassgpt.checkpoint.store.safe_io import damaged, file_size, quoted, read_capped, read_json, refuse_links
 from glassgpt.checkpoint.store.shapes import (
     Layout,
     SkipInit,
     check_optimizer,
     check_weights,
     layout,
-    specs_of,
 )
 from glassgpt.checkpoint.store.step import (
     STEP,
     CorruptCheckpoint,
     newest_valid,
     quick_check_step,
+    read_specs,
     read_state,
     read_tensors,
     save_step,
@@ -46,6 +46,7 @@ __all__ = [
     "best_checkpoint",
     "check_optimizer",
     "check_weights",
+    "damaged",
     "file_size",
     "fingerprint",
     "layout",
@@ -61,13 +62,13 @@ __all__ = [
     "read_json",
     "read_manifest",
     "read_pointer",
+    "read_specs",
     "read_state",
     "read_tensors",
+    "recorded_best",
     "refuse_links",
-    "remembered_best",
     "remove_partial_steps",
     "save_step",
-    "specs_of",
     "step_folder",
     "step_is_resumable",
     "steps",

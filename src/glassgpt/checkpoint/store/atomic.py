@@ -1,7 +1,7 @@
-"""Writing what a power cut cannot take back, mix or cut short. What a step is, store.py knows.
+"""Durable, atomic file writes: a power cut cannot undo, mix or truncate them.
 
-A file's bytes are synced before its name changes, and the folder after it: otherwise the disk may take the
-new name before the bytes, or the removal of the old before the new.
+A file's bytes are synced before its rename, and its folder after it. Otherwise the disk may store the new
+name before the bytes, or remove the old file before the new one is there. Steps are in step.py.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from typing import Any
 
 
 def sync(path: Path) -> None:
-    """Make a file, or the names in a folder, survive a power cut. Windows has no such call for folders."""
+    """Flush a file's bytes, or a folder's names, to disk.
+
+    Windows has no such call for folders.
+    """
     folder = path.is_dir()
     if os.name == "nt" and folder:
         return
-    # Windows syncs only what is open for writing; folders can only be opened for reading.
+    # Windows syncs only a file that is open for writing; a folder can only be opened for reading.
     descriptor = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
     try:
         os.fsync(descriptor)
@@ -28,14 +31,14 @@ def sync(path: Path) -> None:
 
 
 def sync_above(path: Path, levels: int = 2) -> None:
-    """Sync the names of a folder and of the one above it: they may be as new as what is in them."""
+    """Sync the `levels` folders above a path, because their names may be new too."""
     for folder in list(path.absolute().parents)[:levels]:
-        with suppress(PermissionError):  # one may be allowed to make folders in it, and not to open it
+        with suppress(PermissionError):  # a folder may allow writing and forbid opening
             sync(folder)
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it that are missing, and sync the name of each."""
+    """Create a folder with its missing parents, and sync each name."""
     if not path.is_dir():
         make_folder(path.parent)
         path.mkdir(exist_ok=True)
@@ -43,9 +46,9 @@ def make_folder(path: Path) -> None:
 
 
 def write_new(path: Path, text: str) -> None:
-    """Write a file that is not there yet, and sync its bytes; the caller syncs its name, with the folder.
+    """Create a file and sync its bytes. The caller syncs the folder.
 
-    `x` follows no link: what lies there from a stranger, or from a kill, must not lead to another file.
+    Mode `x` follows no link: an old or hostile link must not lead to another file. Raises FileExistsError.
     """
     with path.open("x", encoding="utf-8", newline="\n") as file:
         file.write(text)
@@ -54,31 +57,31 @@ def write_new(path: Path, text: str) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """A file that was there is replaced whole or not at all, and on disk when this returns."""
-    aside = path.with_name(f".{path.name}.writing")
-    aside.unlink(missing_ok=True)
+    """Replace a file atomically. It is on disk when this returns."""
+    partial = path.with_name(f".{path.name}.writing")
+    partial.unlink(missing_ok=True)
     try:
-        write_new(aside, text)
-        os.replace(aside, path)
-    except OSError:  # a full disk: leave no half of a file on it
+        write_new(partial, text)
+        os.replace(partial, path)
+    except OSError:  # a full disk: remove the partial file
         with suppress(OSError):
-            aside.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
         raise
     sync(path.parent)
 
 
 def to_json(value: Any) -> str:
-    """Readable JSON."""
+    """Format a value as readable JSON."""
     return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Readable JSON, UTF-8; a file that was there is replaced whole or not at all, on disk at return."""
+    """Replace a file by readable JSON (UTF-8), atomically. It is on disk when this returns."""
     write_text(path, to_json(value))
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link or a folder, if it is there. What a link points to is left alone."""
+    """Remove a file, a link or a folder, if present. A link's target stays."""
     if path.is_symlink() or path.is_file():
         path.unlink()
     elif path.exists():

@@ -1,43 +1,45 @@
 """Migrations of runs from older formats to today's, one format at a time.
 
-To change what a run holds on disk: raise FORMAT, add a `Migration` under the old number, and keep a run of
-the old format in `tests/golden`. It must load to the same logits and resume to the same weights.
+To change the files of a run: raise FORMAT, add a `Migration` under the old number, and keep a run of the old
+format in `tests/golden`. It must load to the same logits and resume to the same weights.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from torch import Tensor
-
-from glassgpt.checkpoint.store.safe_io import quoted
+from glassgpt.checkpoint.store.safe_io import damaged, quoted
 from glassgpt.errors import UserError
 
 FORMAT = 2
-"""What is written today."""
+"""The format of new files."""
 
 Json = dict[str, Any]
-Tensors = dict[str, Tensor]
+T = TypeVar("T")
 
 
-def _unchanged(value: Json) -> Json:
+def _same_json(value: Json) -> Json:
     return value
 
 
-def _tensors_unchanged(stem: str, tensors: Tensors) -> Tensors:
-    return tensors
+def _same_name(stem: str, name: str) -> str:
+    return name
 
 
 @dataclass(frozen=True)
 class Migration:
-    """One format to the next: config.json, state.json, and the tensors of the file with a given stem."""
+    """One format to the next: config.json, state.json, and the names of tensors.
 
-    config: Callable[[Json], Json] = _unchanged
-    state: Callable[[Json], Json] = _unchanged
-    tensors: Callable[[str, Tensors], Tensors] = _tensors_unchanged
+    `name` takes the stem of the file ("model", "optimizer") and the tensor's old name. It returns the new
+    one.
+    """
+
+    config: Callable[[Json], Json] = _same_json
+    state: Callable[[Json], Json] = _same_json
+    name: Callable[[str, str], str] = _same_name
 
 
 def _rename_keys(value: Json, names: dict[str, str]) -> Json:
@@ -73,61 +75,66 @@ MODULES_1_TO_2 = {"cross": "cross_attn", "norm_x": "norm_cross", "eye": "vision_
 ROW_STATE_1_TO_2 = {"square": "exp_avg_sq", "steps": "step"}
 
 
-def _name_1_to_2(name: str) -> str:
+def _name_1_to_2(stem: str, name: str) -> str:
     """`blocks.0.cross.proj.weight` → `blocks.0.cross_attn.proj.weight`, in weights and optimizer state.
 
-    >>> _name_1_to_2("muon/eye.blocks.0.attn.proj.weight/momentum")
+    >>> _name_1_to_2("optimizer", "muon/eye.blocks.0.attn.proj.weight/momentum")
     'muon/vision_encoder.blocks.0.attn.proj.weight/momentum'
     """
-    parts = re.split(r"([./])", name)
-    parts = [MODULES_1_TO_2.get(part, part) for part in parts]
-    if parts[0] == "rows":
+    parts = [MODULES_1_TO_2.get(part, part) for part in re.split(r"([./])", name)]
+    if stem == "optimizer" and parts[0] == "rows":
         parts[0], parts[-1] = "sparse_rmsprop", ROW_STATE_1_TO_2.get(parts[-1], parts[-1])
     return "".join(parts)
 
 
-def _tensors_1_to_2(stem: str, tensors: Tensors) -> Tensors:
-    return {_name_1_to_2(name): tensor for name, tensor in tensors.items()}
-
-
-MIGRATIONS: dict[int, Migration] = {1: Migration(_config_1_to_2, _state_1_to_2, _tensors_1_to_2)}
-"""By the older format."""
+MIGRATIONS: dict[int, Migration] = {1: Migration(_config_1_to_2, _state_1_to_2, _name_1_to_2)}
+"""Migrations by the older format."""
 
 
 def path_from(version: int) -> list[Migration]:
-    """The migrations from a format to today's, in order. Raises UserError for an unknown format."""
+    """Return the migrations from a format to today's, in order. Raises UserError for an unknown format."""
     if version > FORMAT:
         raise UserError(
-            f"format {quoted(version)} is newer than {FORMAT}, the newest that this version reads: "
-            "update it with pip install --upgrade glassgpt"
+            f"format {quoted(version)} is newer than {FORMAT}, the newest that this version reads. "
+            "Update glassgpt: pip install --upgrade glassgpt"
         )
     if version < 1 or any(number not in MIGRATIONS for number in range(version, FORMAT)):
         raise UserError(
-            f"format {quoted(version)} is not known; formats 1 to {FORMAT} are: use the version that wrote it"
+            f"format {quoted(version)} is not known; formats 1 to {FORMAT} are. Use the glassgpt that wrote "
+            "it."
         )
     return [MIGRATIONS[number] for number in range(version, FORMAT)]
 
 
 def migrate_config(config: Json) -> Json:
-    """config.json in today's form, without format number and origins. Format 1 had no number."""
+    """Return config.json in today's form, without format number and origins. Format 1 had no number."""
     version = config.pop("format", 1)
     config.pop("origins", None)
     if type(version) is not int:
-        raise UserError(f"config.json: format is {quoted(version)}, not a number: it is damaged")
+        raise damaged("config.json", f"format is {quoted(version)}, not a number")
     for migration in path_from(version):
         config = migration.config(config)
     return config
 
 
 def migrate_state(state: Json, version: int) -> Json:
-    """state.json in today's form."""
+    """Return state.json in today's form."""
     for migration in path_from(version):
         state = migration.state(state)
     return {**state, "format": FORMAT}
 
 
-def migrate_tensors(stem: str, tensors: Tensors, version: int) -> Tensors:
-    """The tensors of one file under today's names."""
+def migrate_names(stem: str, named: Mapping[str, T], version: int) -> dict[str, T]:
+    """Return tensors, or their specs, of one file under today's names.
+
+    Raises UserError if two of them get the same name: a file of one format never does that.
+    """
+    renamed = dict(named)
     for migration in path_from(version):
-        tensors = migration.tensors(stem, tensors)
-    return tensors
+        renamed = {migration.name(stem, name): value for name, value in renamed.items()}
+    if len(renamed) < len(named):
+        raise UserError(
+            f"the {stem} file mixes names of format {version} and of a newer one. Two tensors have the same "
+            "name today. Do not use the file."
+        )
+    return renamed

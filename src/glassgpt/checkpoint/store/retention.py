@@ -1,4 +1,4 @@
-"""Which steps of a run are kept, which is the best, and what becomes of the others. Their files: store.py."""
+"""Retention: keep the best step and the newest ones, remove or quarantine the others."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from glassgpt.errors import UserError
 
 
 def quarantine(step: Path) -> None:
-    """Rename a damaged step, so that its number is free and pruning does not count it."""
+    """Rename a damaged step to `damaged-step-…`, which frees its number."""
     target = step.with_name(f"damaged-{step.name}")
     remove(target)
     os.rename(step, target)
-    sync(step.parent)  # or the damaged one may be back, under the number that is written next
+    sync(step.parent)  # or a power cut brings the old name back, under the number of the next step
 
 
 def write_pointer(checkpoints: Path, name: str, step: Path) -> None:
-    """Remember a step under a name (`best`). Only a hint: whoever reads it verifies, and can do without.
+    """Store the name of a step in the file `name` (`best`). It is on disk when this returns.
 
-    On disk at return: otherwise pruning could remove the step that the old hint names, and leave that hint.
+    A pointer may be lost or wrong; readers verify the step. Without the sync, pruning could remove the step
+    of the old pointer and leave the old pointer.
     """
     write_text(checkpoints / name, step.name)
 
 
 def read_pointer(checkpoints: Path, name: str) -> Path | None:
-    """The step that a hint names, if there is one."""
+    """Return the step that a pointer names; None without a valid one."""
     try:
         named = read_capped(checkpoints / name, limit=100).decode("ascii", "replace").strip()
     except UserError:
@@ -38,15 +39,15 @@ def read_pointer(checkpoints: Path, name: str) -> Path | None:
 
 
 def best_checkpoint(checkpoints: Path) -> Path | None:
-    """The step that `best` points to; without it, the one that the newest readable state names."""
+    """Return the step that `best` names, or else the best step of the newest readable state."""
     if (best := read_pointer(checkpoints, "best")) is not None:
         return best
-    named = remembered_best(checkpoints)
+    named = recorded_best(checkpoints)
     return named if named is not None and named.is_dir() else None
 
 
-def remembered_best(checkpoints: Path) -> Path | None:
-    """What the newest readable state says the best step is, which may be gone."""
+def recorded_best(checkpoints: Path) -> Path | None:
+    """Return the best step of the newest readable state. Its folder may be gone."""
     for step in steps(checkpoints):
         try:
             named = read_state(step).get("best_step")
@@ -57,32 +58,34 @@ def remembered_best(checkpoints: Path) -> Path | None:
 
 
 def prune(checkpoints: Path, keep: int = 2) -> None:
-    """Remove all but the best step and the newest `keep` that look whole, with any damaged one between these.
+    """Remove old steps; keep the best one and the newest `keep` that pass the quick check.
 
-    A step loses its name first: a kill in the middle must not leave half of one under it.
+    Damaged steps between those stay. A step loses its name first: a kill must not leave half of a named step.
     """
-    best, whole = best_checkpoint(checkpoints), 0
+    best, n_kept = best_checkpoint(checkpoints), 0
     remove_partial_steps(checkpoints)
     for step in steps(checkpoints):
-        if whole < keep:
-            whole += _looks_whole(step)
+        if n_kept < keep:
+            if _passes_quick_check(step):
+                n_kept += 1
         elif step != best:
-            gone = step.with_name(f".removing-{step.name}")
-            os.rename(step, gone)
-            remove(gone)
+            removed = step.with_name(f".removing-{step.name}")
+            os.rename(step, removed)
+            remove(removed)
 
 
 def remove_partial_steps(checkpoints: Path) -> None:
-    """Remove what a kill has left of steps that were being written or removed, or its space is never free.
+    """Remove steps that a kill left half written or half removed, to free their space.
 
-    Only whoever may write to the run calls this, and not while a step is being written.
+    Only the owner of the run's lock calls this, and not during a save.
     """
     for kind in ("writing", "removing"):
-        for left in checkpoints.glob(f".{kind}-step-*"):
-            remove(left)
+        for partial in checkpoints.glob(f".{kind}-step-*"):
+            remove(partial)
 
 
-def _looks_whole(step: Path) -> bool:
+def _passes_quick_check(step: Path) -> bool:
+    """True if names, sizes and headers of a step are right."""
     try:
         quick_check_step(step)
     except CorruptCheckpoint:

@@ -1,8 +1,9 @@
-"""Steps of a run on disk: written aside, synced, hashed, then renamed, so that what has a name is whole.
+"""Checkpoint steps on disk: written to a temporary folder, synced, hashed, renamed.
 
-A step is a folder of safetensors and JSON, never overwritten and never pickled. `MANIFEST.json` comes last
-and holds the size and SHA-256 of every other file; manifest.py checks them, and reading falls back to the
-newest step that passes. What is read is believed only where it adds up: the folder may be a stranger's.
+A step is a folder of safetensors and JSON, never overwritten and never pickled. So a folder with a step's
+name is complete. `MANIFEST.json` is written last and holds the size and SHA-256 of every other file.
+manifest.py checks them; readers fall back to the newest valid step. The folder may come from an untrusted
+source.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ from torch import Tensor
 
 from glassgpt.checkpoint.store import migrate
 from glassgpt.checkpoint.store.atomic import make_folder, remove, sync, to_json, write_new
-from glassgpt.checkpoint.store.header import read_header
+from glassgpt.checkpoint.store.header import Spec, read_header
 from glassgpt.checkpoint.store.manifest import MANIFEST, check_hashes, check_sizes, fingerprint, read_manifest
-from glassgpt.checkpoint.store.safe_io import quoted, read_json
+from glassgpt.checkpoint.store.safe_io import quoted, read_json, unreadable
 from glassgpt.errors import UserError
 
 STEP = re.compile(r"step-\d{10}")
 
 
 class CorruptCheckpoint(UserError):
-    """A step whose files are missing, changed, cut short, or not what glassgpt writes."""
+    """A step with missing, changed, truncated or foreign files."""
 
 
 def step_folder(checkpoints: Path, step: int) -> Path:
-    """Where a step lives.
+    """Return the folder of a step.
 
     >>> step_folder(Path("run/checkpoints"), 1200).name
     'step-0000001200'
@@ -43,34 +44,36 @@ def step_folder(checkpoints: Path, step: int) -> Path:
 
 
 def save_step(checkpoints: Path, step: int, tensors: dict[str, dict[str, Tensor]], state: dict) -> Path:
-    """Commit one step: `tensors` maps a file's stem to its tensors, `state` is JSON. Returns its folder.
+    """Commit one step and return its folder.
 
-    A step that is there already, and whole, is left as it is.
+    tensors: by the stem of their file ("model", "optimizer"), then by name. state: ready for JSON. A valid
+    step of that number stays as it is. Raises UserError if the step cannot be written, CorruptCheckpoint if a
+    damaged one has its name.
     """
     target = step_folder(checkpoints, step)
     if target.exists():
         verify_step(target)
-        sync(checkpoints)  # whoever renamed it may have been killed before this
+        sync(checkpoints)  # its writer may have been killed between rename and sync
         return target
-    aside = checkpoints / f".writing-{target.name}"
+    partial = checkpoints / f".writing-{target.name}"
     try:
         make_folder(checkpoints)
-        remove(aside)
-        aside.mkdir()
-        _write(aside, step, tensors, state)
-        aside.rename(target)
+        remove(partial)
+        partial.mkdir()
+        _write(partial, step, tensors, state)
+        partial.rename(target)
         sync(checkpoints)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
         raise UserError(
-            f"step {step} could not be saved in {checkpoints} ({_reason(error, checkpoints, tensors)}); "
-            "earlier steps are untouched: free some space or give another --out"
+            f"{checkpoints}: step {step} could not be saved ({_reason(error, checkpoints, tensors)}). "
+            "Earlier steps are unchanged. Free some space, or choose another `out`."
         ) from error
     return target
 
 
 def _reason(error: Exception, checkpoints: Path, tensors: dict[str, dict[str, Tensor]]) -> str:
-    """What the system says; of a disk that is full, the bytes that were needed and those that are free."""
+    """Return the system's reason. For a full disk it includes the bytes needed and free."""
     reason = str(getattr(error, "strerror", None) or error)
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "os error 28" in reason:
         needed = sum(t.nbytes for named in tensors.values() for t in named.values())
@@ -81,7 +84,7 @@ def _reason(error: Exception, checkpoints: Path, tensors: dict[str, dict[str, Te
 
 
 def _write(folder: Path, step: int, tensors: dict[str, dict[str, Tensor]], state: dict) -> None:
-    """All files of a step, the manifest last; the bytes of all, then their names, are on disk at the end."""
+    """Write the files of a step, the manifest last, and sync their bytes, then their names."""
     for stem, named in tensors.items():
         file = folder / f"{stem}.safetensors"
         save_file({name: t.detach().contiguous().cpu() for name, t in named.items()}, file)
@@ -93,49 +96,69 @@ def _write(folder: Path, step: int, tensors: dict[str, dict[str, Tensor]], state
 
 
 @contextmanager
-def _bad(step: Path) -> Iterator[None]:
-    """Whatever goes wrong in reading a step is said of the step."""
+def _as_corrupt(step: Path) -> Iterator[None]:
+    """Turn an error in reading a step into CorruptCheckpoint."""
     try:
         yield
     except CorruptCheckpoint:
         raise
     except OSError as error:
-        raise CorruptCheckpoint(f"{step} cannot be read ({error.strerror or error})") from error
+        raise CorruptCheckpoint(str(unreadable(step, error))) from error
     except (UserError, SafetensorError) as error:
         raise CorruptCheckpoint(str(error)) from error
 
 
 def verify_step(step: Path) -> None:
-    """Raise CorruptCheckpoint unless every file is as it was written and there is no other."""
+    """Raise CorruptCheckpoint unless a step has exactly the files of its manifest, with their hashes."""
     quick_check_step(step)
-    with _bad(step):
+    with _as_corrupt(step):
         check_hashes(step)
     read_state(step)
 
 
 def quick_check_step(step: Path) -> None:
-    """The quick half of `verify_step`: names, kinds and sizes of files, headers of tensors; no hashes."""
-    with _bad(step):
+    """Check names and sizes of files and headers of tensors, but no hashes.
+
+    Raises CorruptCheckpoint.
+    """
+    with _as_corrupt(step):
         for name in check_sizes(step):
             if name.endswith(".safetensors"):
                 read_header(step / name)
 
 
+def read_specs(step: Path, stem: str) -> dict[str, Spec]:
+    """Return types and shapes of a file's tensors under today's names. Allocates no tensor.
+
+    Raises CorruptCheckpoint.
+    """
+    with _as_corrupt(step):
+        specs = read_header(step / f"{stem}.safetensors")
+        return migrate.migrate_names(stem, specs, read_manifest(step)["format"])
+
+
 def read_tensors(step: Path, stem: str) -> dict[str, Tensor]:
-    """The tensors of one file of a verified step, on the CPU, as today's format has them."""
-    file = step / f"{stem}.safetensors"
-    with _bad(step):
-        read_header(file)  # before anything is allocated
-        return migrate.migrate_tensors(stem, load_file(file), read_manifest(step)["format"])
+    """Read the tensors of one file of a verified step, on the CPU, under today's names.
+
+    Raises CorruptCheckpoint. `read_specs` shows names and shapes first: check them before loading.
+    """
+    read_specs(step, stem)  # before anything is allocated
+    with _as_corrupt(step):
+        tensors = load_file(step / f"{stem}.safetensors")
+        return migrate.migrate_names(stem, tensors, read_manifest(step)["format"])
 
 
 def read_state(step: Path) -> dict[str, Any]:
-    """What `save_step` was given as state, with `format` and `step`, as today's format has it."""
-    with _bad(step):
+    """Return the state that `save_step` got, with `format` and `step`, in today's form.
+
+    Raises CorruptCheckpoint.
+    """
+    with _as_corrupt(step):
         state = migrate.migrate_state(read_json(step / "state.json"), read_manifest(step)["format"])
     if type(state.get("step")) is not int or step_folder(step.parent, state["step"]).name != step.name:
         raise CorruptCheckpoint(
-            f"{step / 'state.json'} is of step {quoted(state.get('step'))}, not of this one"
+            f"{step / 'state.json'} is of step {quoted(state.get('step'))}, not of this one. The file is "
+            "damaged. Restore a copy of it."
         )
     return state
 
@@ -146,12 +169,12 @@ def step_is_resumable(step: Path) -> bool:
 
 
 def steps(checkpoints: Path) -> list[Path]:
-    """All committed steps, newest first; not yet verified."""
+    """Return all committed steps, newest first, not yet verified."""
     return sorted((path for path in checkpoints.glob("step-*") if STEP.fullmatch(path.name)), reverse=True)
 
 
 def newest_valid(candidates: Iterable[Path]) -> tuple[Path | None, list[str]]:
-    """The first step that verifies, and what was wrong with those before it."""
+    """Return the first valid step, and the problems of the steps before it."""
     problems = []
     for step in candidates:
         try:

@@ -1,4 +1,4 @@
-"""Verification of a run: every byte, or names and sizes."""
+"""Verification of a run: every byte, or only names and sizes."""
 
 from glassgpt.checkpoint.verify.health import RunHealth, StepHealth
 from glassgpt.checkpoint.verify.verify import quick_check, verify_run

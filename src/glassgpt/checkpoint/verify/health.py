@@ -1,6 +1,6 @@
-"""What was found of a run, and what that means: which step is usable, and what to do next.
+"""Result of a verification: usable steps, problems, and the next thing to do.
 
-How it is found is examination.py.
+The checks are in verify.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class StepHealth:
-    """One step: what is wrong with it, if anything, and whether training can go on from it."""
+    """Health of one step: its problem, if any, and whether it can be resumed."""
 
     path: Path
     n_bytes: int
@@ -21,13 +21,17 @@ class StepHealth:
 
     @property
     def ok(self) -> bool:
-        """Whether it can be used."""
+        """True if the step can be used."""
         return self.problem is None
 
 
 @dataclass(frozen=True)
 class RunHealth:
-    """A whole run. `problems` are of files that steps share, `fatal` of those that none can do without."""
+    """Health of a run: its steps, and the problems of its other files.
+
+    `fatal` problems make every step unusable; `problems` do not. `stale_files` are remains of kills and
+    repairs.
+    """
 
     path: Path
     steps: tuple[StepHealth, ...]
@@ -38,23 +42,23 @@ class RunHealth:
 
     @property
     def newest(self) -> StepHealth | None:
-        """The newest usable step."""
+        """The newest usable step; None without one."""
         return None if self.fatal else next((step for step in self.steps if step.ok), None)
 
     @property
     def code(self) -> int:
-        """0: all is well. 1: something is damaged, a step is usable. 2: nothing is."""
+        """Exit code: 0 healthy, 1 damaged but usable, 2 unusable."""
         if self.newest is None:
             return 2
         return int(bool(self.problems) or not all(step.ok for step in self.steps))
 
     @property
     def sentence(self) -> str:
-        """What is usable, and what to do next."""
+        """The usable step, and the next thing to do."""
         return _sentence(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it for JSON."""
+        """Return all of it, ready for JSON."""
         return {
             "run": str(self.path),
             "code": self.code,
@@ -80,27 +84,23 @@ def _sentence(health: RunHealth) -> str:
     path, newest = health.path, health.newest
     if not health.steps:
         return (
-            f"{path} has no steps yet: it is being prepared, or ended before the first one was saved. In the "
-            "latter case train anew; the folder may be deleted."
+            f"{path} has no steps yet: it is being prepared, or it ended before the first save. In the "
+            "latter case delete the folder and start a new run."
         )
     if health.fatal:
-        return f"Nothing of {path} is usable as it is: put back a copy of the damaged file, or train anew."
+        return f"Nothing of {path} is usable. Restore a copy of the damaged file, or start a new run."
     if newest is None:
-        why = "all its steps are damaged"
-        return f"{path} has nothing to use or to go on from: {why}. Train anew, or put back a copy."
+        return f"Nothing of {path} is usable: all steps are damaged. Restore a copy, or start a new run."
     best = next((step for step in health.steps if step.ok and step.path.name == health.best), None)
-    parts = [
-        f"The newest usable step is {newest.path.name}",
-        f", the best {best.path.name}. " if best else ". ",
-    ]
+    usable = f"The newest usable step is {newest.path.name}" + (
+        f", the best {best.path.name}." if best else "."
+    )
     if not newest.resumable:
-        parts.append("It holds weights without the state of training: it can be used, not gone on with.")
+        advice = "It has no optimizer state: use it or fine-tune it; training cannot resume."
     elif health.problems:
-        parts.append(
-            "It can be used; before going on with training, put back copies of the other files marked ✗."
-        )
+        advice = "It can be used. Before you resume training, restore copies of the other files marked ✗."
     elif health.code:
-        parts.append(f"`glassgpt resume {path}` goes on from it, setting newer damaged steps aside.")
+        advice = f"`glassgpt resume {path}` resumes from it and quarantines newer damaged steps."
     else:
-        parts.append("Nothing needs to be done.")
-    return "".join(parts)
+        advice = "Nothing needs to be done."
+    return f"{usable} {advice}"

@@ -1,4 +1,7 @@
-"""Check a run: every byte with `verify_run`, names and sizes with `quick_check`. Changes nothing."""
+"""Verify a run: every byte with `verify_run`, names and sizes with `quick_check`.
+
+Verification changes nothing on disk.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,6 @@ import torch
 
 from glassgpt.checkpoint.run import Run, load_weights
 from glassgpt.checkpoint.store import (
-    FORMAT,
     STEP,
     CorruptCheckpoint,
     Layout,
@@ -22,20 +24,19 @@ from glassgpt.checkpoint.store import (
     layout,
     quick_check_step,
     quoted,
-    read_header,
     read_manifest,
     read_pointer,
+    read_specs,
     read_state,
     read_tensors,
-    specs_of,
     step_is_resumable,
     steps,
     verify_step,
 )
 from glassgpt.checkpoint.verify.health import RunHealth, StepHealth
 from glassgpt.checkpoint.verify.run_files import (
+    check_best_pointer,
     check_data,
-    check_hint,
     check_metrics,
     check_small_files,
     failures,
@@ -45,11 +46,11 @@ from glassgpt.errors import UserError
 from glassgpt.models import Model, build
 
 STATE = ("elapsed_s", "eval_s", "next_eval", "best", "best_step")
-"""What going on with training needs of state.json, besides the step; the two last may be null."""
+"""Keys of state.json for a resume, besides the step. The last two may be null."""
 
 
 def verify_run(path: Path | str) -> RunHealth:
-    """Read everything. Raises UserError where the folder is no run, or holds links."""
+    """Read and check every file of a run. Raises UserError if the folder is no run, or holds links."""
     run, fatal, model, planned = Run.open(path), [], None, Layout({}, 0)
     try:
         file_size(run.tokenizer_file)
@@ -66,12 +67,12 @@ def verify_run(path: Path | str) -> RunHealth:
     found: list[StepHealth] = []
     for step in steps(run.checkpoints):
         health = _step(step, planned, model)
-        if health.ok or step.exists() or step.is_symlink():  # else a training has pruned it meanwhile
+        if health.ok or step.exists() or step.is_symlink():  # else a training process has pruned it meanwhile
             found.append(health)
     resumable = any(step.resumable for step in found)
     checks += [
         partial(check_small_files, run, resumable),
-        partial(check_hint, run),
+        partial(check_best_pointer, run),
     ]
     best, problems = read_pointer(run.checkpoints, "best"), failures(checks)
     return RunHealth(
@@ -85,7 +86,7 @@ def verify_run(path: Path | str) -> RunHealth:
 
 
 def quick_check(run: Run) -> str:
-    """The state of the steps in a few words, from names and sizes alone: `ok`, `2 of 3 damaged`."""
+    """Return the health of the steps by names and sizes: `ok`, `no steps`, `2 of 3 damaged`."""
     found = steps(run.checkpoints)
     damaged = len(failures([partial(quick_check_step, step) for step in found]))
     if not found:
@@ -96,6 +97,7 @@ def quick_check(run: Run) -> str:
 
 
 def _step(step: Path, planned: Layout, model: Model | None) -> StepHealth:
+    """Verify one step. Without a model, which a fatal problem prevents, only its files."""
     n_bytes, resumable = 0, False
     try:
         verify_step(step)
@@ -114,32 +116,32 @@ def _step(step: Path, planned: Layout, model: Model | None) -> StepHealth:
 
 
 def _check_tensors(step: Path, stem: str, planned: Layout, model: Model | None) -> None:
-    """Names, shapes, types before anything is read, then every number, then whether the model takes them."""
+    """Check names, shapes and types, then read the tensors, check each number, and load the weights."""
     file, check = step / f"{stem}.safetensors", check_weights if stem == "model" else check_optimizer
-    if read_manifest(step)["format"] == FORMAT:
-        check(read_header(file), planned, file)
+    check(read_specs(step, stem), planned, file)
     tensors = read_tensors(step, stem)
-    check(specs_of(tensors), planned, file)
     for name, tensor in tensors.items():
         if not (finite := torch.isfinite(tensor)).all():
             n = int((~finite).sum())
             raise CorruptCheckpoint(
-                f"{file}: {n:,} of the {tensor.numel():,} numbers of {quoted(name)} are NaN or infinite"
+                f"{file}: {n:,} of the {tensor.numel():,} numbers of {quoted(name)} are NaN or infinite. Use "
+                "an earlier step."
             )
     if model is not None:
         load_weights(model, tensors)
 
 
 def _check_state(step: Path, state: dict[str, Any]) -> None:
+    """Raise CorruptCheckpoint unless state.json has all that a resume needs."""
     file = step / "state.json"
     if missing := [key for key in STATE if key not in state]:
-        raise CorruptCheckpoint(f"{file} lacks {', '.join(missing)}: training cannot go on from it")
+        raise CorruptCheckpoint(f"{file} lacks {', '.join(missing)}. Training cannot resume from it.")
     for key in STATE[:4]:
         value = state[key]
         if value is None and key == "best":
             continue
         if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-            raise CorruptCheckpoint(f"{file}: {key} is {quoted(value)}, and must be a number from 0 upwards")
+            raise CorruptCheckpoint(f"{file}: {key} is {quoted(value)}, and must be a number of at least 0.")
     named = state["best_step"]
     if named is not None and not (isinstance(named, str) and STEP.fullmatch(named)):
-        raise CorruptCheckpoint(f"{file}: best_step is {quoted(named)}, and must be the name of a step")
+        raise CorruptCheckpoint(f"{file}: best_step is {quoted(named)}, and must be the name of a step.")

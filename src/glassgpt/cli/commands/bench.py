@@ -18,8 +18,7 @@ from glassgpt.cli.commands.sample import make_draft
 from glassgpt.cli.view.open_run import open_for
 from glassgpt.data import eval_batches, open_tokens
 from glassgpt.errors import UserError
-from glassgpt.generate import Precision, Speed, measure_speed, rounded
-from glassgpt.generate.fast import native as compiled
+from glassgpt.generate import Precision, Speed, measure_speed, rounded, why_not_native
 from glassgpt.models import Model
 from glassgpt.objective import evaluate
 
@@ -99,9 +98,9 @@ def _nats(model: Model, run: Path) -> float:
 
 def _kernels(model: Model, speed: Speed) -> str:
     """What did the work, and what would help."""
-    if speed.compiled:
+    if speed.native:
         return "written by code that was compiled for this processor"
-    why = compiled.why_not() if model.device.type == "cpu" else None
+    why = why_not_native() if model.device.type == "cpu" else None
     return "written by torch's kernels" + (f"; compiled code would be faster: {why}" if why else "")
 
 

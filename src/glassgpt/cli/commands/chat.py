@@ -59,7 +59,7 @@ def chat(
     model, tokenizer = open_chat(run, device, adapter)
     session = ChatSession(model, tokenizer, params, max_new_tokens, seed)
     if system:
-        session.take(f"/system {system}")
+        session.send(f"/system {system}")
     if sys.stdin.isatty() and not json:
         size = f"{count(model.n_params)} parameters, sees {model.config.block_size:,} tokens"
         _at_a_terminal(session, f"{run}: {size}. /help lists the commands, Ctrl-D ends.")
@@ -70,15 +70,14 @@ def chat(
 def _from_a_pipe(session: ChatSession, json: bool) -> None:
     """Answer each line of standard input. An unusable message ends the conversation."""
     for text in piped_messages(sys.stdin):
-        turn = session.take(text)
-        if turn.ended:
+        reply = session.send(text)
+        if reply.ended:
             return
-        if turn.pieces is None:  # a note about a command; programs do not read it
+        if reply.pieces is None:  # a note about a command; programs do not read it
             continue
-        answer = "".join(turn.pieces)
-        if session.news:
-            print(f"glassgpt: note: {with_flags(session.news)}", file=sys.stderr)
-            session.news = ""
+        answer = "".join(reply.pieces)
+        if reply.notice:
+            print(f"glassgpt: note: {with_flags(reply.notice)}", file=sys.stderr)
         if json:
             print(json_format.dumps({"user": text, "assistant": answer}, ensure_ascii=False), flush=True)
         else:
@@ -108,18 +107,17 @@ def _at_a_terminal(session: ChatSession, greeting: str) -> None:
 def _answer(session: ChatSession, text: str, console: Console, note: Callable[[str], None]) -> bool:
     """Answer one message or command. Returns False if it ends the conversation."""
     try:
-        turn = session.take(text)
+        reply = session.send(text)
     except UserError as problem:
         note(str(problem))
         return True
-    if turn.pieces is not None:
-        _show(turn.pieces, console)
-    elif not turn.ended:
-        note(turn.note)
-    if session.news:
-        note(session.news)
-        session.news = ""
-    return not turn.ended
+    if reply.pieces is not None:
+        _show(reply.pieces, console)
+    elif not reply.ended:
+        note(reply.note)
+    if reply.notice:
+        note(reply.notice)
+    return not reply.ended
 
 
 def _show(pieces: Generator[str], console: Console) -> None:

@@ -45,6 +45,6 @@ def fill(
         print(json_format.dumps(asdict(filled), ensure_ascii=False))
         return
     print(shown(filled.text))
-    for number, gap in enumerate(filled.gaps, 1):
+    for number, gap in enumerate(filled.masks, 1):
         listed = "  ".join(f"{shown(token)!r} {p:.1%}" for token, p in gap)
         print(f"  gap {number}:  {listed}")

@@ -1,4 +1,4 @@
-"""`glassgpt look`: what happens inside a trained model as it reads, in the terminal or as a picture."""
+"""`glassgpt look`: the inside of a trained model during one forward pass, as tables or plots."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from rich.text import Text
 
 from glassgpt.checkpoint import Run
 from glassgpt.cli.view.ablation import show_ablation
-from glassgpt.cli.view.numbers import cell, label, numbers_table
+from glassgpt.cli.view.numbers import cell, numbers_table
 from glassgpt.data import read_image
 from glassgpt.device import choose_device
 from glassgpt.errors import UserError
-from glassgpt.lens import Trace, clearest_head, describe_heads
-from glassgpt.lens import look as look_into
+from glassgpt.lens import Trace, clearest_head, describe_heads, visible_label
+from glassgpt.lens import trace as trace_model
 
 if TYPE_CHECKING:
     from glassgpt.plots import Plot
 
 Kind = Literal["attn", "cross", "encoder"]
-View = Literal["heads", "head", "graph", "alignment", "image", "reading"]
+View = Literal["heads", "head", "graph", "alignment", "image", "logit-lens"]
 CELL = 6
 """Width of a weight in a table, in columns of a terminal."""
 
@@ -49,42 +49,41 @@ def look(
     json: Annotated[bool, Parameter(negative="")] = False,
     device: str = "cpu",
 ) -> None:
-    """Look inside a trained model as it reads a text, asks an image, or does without a head.
+    """Look inside a trained model: its attention on a text or an image, or the effect of each head.
 
-    The table has a row for each head, with means over the places that look: over how many places the weight
-    is spread, the share of the strongest one, of the looking place itself, of the one before it, and of the
-    first.
+    The table has a row for each head, with means over all queries: the number of positions with weight, and the
+    weight of the strongest position, the query's own position, the previous one, and the first.
 
     Parameters
     ----------
     run
         Folder of a run.
     text
-        What the model reads, translates, or is asked about the image.
+        Text for the model to read or to translate, or a question about the image.
     image
-        What a captioner looks at.
+        Image for a captioner.
     target
-        What a translator or captioner is to write, instead of what it would.
+        Answer of a translator or captioner, instead of its own.
     hide
-        A part of the text at which the decoder of a translator may not look, wherever it occurs.
+        Part of the text that a translator's decoder may not attend to, at every occurrence.
     layer
-        Only this layer; they are numbered from 0.
+        Only this layer, numbered from 0.
     head
-        Only this head of that layer; they are numbered from 0.
+        Only this head of that layer, numbered from 0.
     kind
-        Self-attention (attn), cross-attention (cross), or that of the encoder or the eye (encoder).
+        Self-attention (attn), cross-attention (cross), or attention in the encoder (encoder).
     view
-        What the picture shows: all heads as heat maps, one head as a heat map or as a directed graph, the
-        alignment of a translation, attention over the image, or what each layer would say next (reading).
-        Where it shows one head and none is named, that is the one with the largest weights.
+        Content of the plot: all heads as heat maps (heads), one head as a heat map (head) or a directed graph
+        (graph), the alignment of a translation, attention over the image, or the predictions of each layer
+        (logit-lens). A plot of one head shows the head with the largest weights unless you name one.
     out
-        Write a picture to this file: png, svg or pdf (needs matplotlib).
+        Write the plot to this file: png, svg or pdf (needs matplotlib).
     trace
-        Write everything that was recorded to this safetensors file.
+        Write all recorded activations to this safetensors file.
     precision
-        Of the numbers in that file.
+        Precision of the numbers in that file.
     ablate
-        Switch each head off in turn, and measure on held-out data what the model then gets wrong.
+        Switch off each head in turn and measure the model on held-out data.
     json
         Print the figures as JSON.
     device
@@ -97,9 +96,9 @@ def look(
         show_ablation(opened, model, tokenizer, json)
         return
     pixels = None if image is None else read_image(image, model.config.image_size, model.config.channels)
-    seen = look_into(model, tokenizer, text, image=pixels, target=target, hide=hide)
-    chosen = _choose(seen, view, layer, head, kind)  # before anything is printed: it may not be there
-    picture = chosen.draw(seen) if out is not None else None
+    seen = trace_model(model, tokenizer, text, image=pixels, target=target, hide=hide)
+    chosen = _choose(seen, view, layer, head, kind)  # before any output: the head may not exist
+    plot = chosen.draw(seen) if out is not None else None
     if json:
         print(json_format.dumps(_as_json(seen, kind), ensure_ascii=False, indent=1))
     else:
@@ -107,13 +106,13 @@ def look(
     if trace is not None:
         seen.save(trace, precision)
         _say(f"trace    {trace}  ({trace.stat().st_size / 1e6:.1f} MB)", json)
-    if picture is not None and out is not None:
+    if plot is not None and out is not None:
         from glassgpt.plots import save
 
-        save(picture, out)
-        _say(f"picture  {out}  ({chosen})", json)
+        save(plot, out)
+        _say(f"plot     {out}  ({chosen})", json)
     elif not json and seen.attentions:
-        hint = f'\nA picture:  glassgpt look {run} "…" --out heads.svg   (--layer, --head, --view graph …)'
+        hint = f'\nA plot:  glassgpt look {run} "…" --out heads.svg   (--layer, --head, --view graph …)'
         Console().print(hint, style="dim", highlight=False, markup=False, soft_wrap=True)
 
 
@@ -127,13 +126,15 @@ def _check_options(
     trace: Path | None,
     ablate: bool,
 ) -> None:
-    """Refuse what would be ignored, before any work is done."""
+    """Refuse options without effect, before any work."""
     if ablate and (text or image or out or trace or layer is not None or view):
-        raise UserError("--ablate measures on held-out data: it takes no text, image, layer, view or file")
+        raise UserError(
+            "--ablate: takes no text, image, layer, view or file, since it measures on held-out data. Leave them out."
+        )
     if head is not None and layer is None:
-        raise UserError(f"--head {head}: of which layer? Give --layer, too")
+        raise UserError(f"--head {head}: the layer is missing. Add --layer.")
     if view is not None and out is None:
-        raise UserError(f"--view {view} is for a picture: give a file for it with --out")
+        raise UserError(f"--view {view}: there is no file for the plot. Add --out.")
     if out is not None:
         from glassgpt.plots import check_suffix
 
@@ -147,7 +148,7 @@ def _say(message: str, as_json: bool) -> None:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a picture is to show."""
+    """Choice of a view and its head."""
 
     view: View
     layer: int | None
@@ -155,18 +156,18 @@ class Chosen:
     kind: Kind | None
 
     def __str__(self) -> str:
-        if self.view in ("heads", "reading"):
+        if self.view in ("heads", "logit-lens"):
             return self.view
         return f"{self.view} of {self.kind}, layer {self.layer}, head {self.head}"
 
     def draw(self, seen: Trace) -> Plot:
-        """The plot of a trace."""
+        """Draw a trace."""
         from glassgpt import plots
 
         layer, head, kind = self.layer, self.head, self.kind
         if self.view == "heads":
             return plots.plot_heads(seen, layer, kind)
-        if self.view == "reading":
+        if self.view == "logit-lens":
             return plots.plot_logit_lens(seen)
         assert layer is not None and head is not None
         if self.view == "alignment":
@@ -181,14 +182,17 @@ class Chosen:
 
 
 def _choose(seen: Trace, view: View | None, layer: int | None, head: int | None, kind: Kind | None) -> Chosen:
-    """What was asked for, and for the rest what shows most. Raises UserError for what is not there."""
+    """Complete the options with the view and head that show most.
+
+    Raises UserError if the trace does not have them.
+    """
     if layer is not None or kind is not None:
         seen.attention(layer or 0, kind)
     if layer is not None and head is not None:
         seen.weights(layer, head, kind)
     if not seen.attentions:
         if view not in (None, "heads"):
-            raise UserError("a bigram has no attention to draw: its only tensor is a table of logits")
+            raise UserError(f"--view {view}: a bigram has no attention to draw. Use --view heads.")
         return Chosen("heads", layer, head, kind)
     usual: Kind = "cross" if "cross" in seen.kinds else "attn" if "attn" in seen.kinds else "encoder"
     if view is None:
@@ -200,13 +204,13 @@ def _choose(seen: Trace, view: View | None, layer: int | None, head: int | None,
             if head is None
             else "head"
         )
-    if view in ("heads", "reading"):
+    if view in ("heads", "logit-lens"):
         return Chosen(view, layer, head, kind)
     if view in ("alignment", "image"):
         if usual != "cross":
-            raise UserError(f"--view {view}: there is no cross-attention in this model, so nothing to align")
+            raise UserError(f"--view {view}: there is no cross-attention in this model. Use --view head.")
         if view == "image" and seen.image is None:
-            raise UserError("--view image: there is no image here; ask a captioner about one")
+            raise UserError("--view image: there is no image. Ask a captioner about one.")
         kind = "cross"
     kind = kind or usual
     clear = clearest_head(seen, kind)
@@ -218,9 +222,9 @@ def _as_json(seen: Trace, kind: Kind | None) -> dict[str, Any]:
 
 
 def _show(seen: Trace, layer: int | None, head: int | None, kind: Kind | None) -> None:
-    """The figures, as far as a terminal holds them."""
+    """Print the model's output and a table of heads or weights."""
     console = Console()
-    console.print(_said(seen))
+    console.print(_output(seen))
     if layer is not None and head is not None:
         console.print(_weights(seen, layer, head, kind, console.width))
     elif seen.attentions:
@@ -228,21 +232,21 @@ def _show(seen: Trace, layer: int | None, head: int | None, kind: Kind | None) -
         console.print(_heads(seen, layer, kind))
 
 
-def _said(seen: Trace) -> Text:
-    """What the model makes of it: what it writes, fills in, or expects next."""
-    if seen.source and any(seen.written):
-        return Text.assemble(
-            ("it writes  ", "dim"), "".join(seen.written[seen.begins :]).removesuffix("<eos>")
-        )
-    if seen.reading is None:
+def _output(seen: Trace) -> Text:
+    """Return the model's answer, its fillings of gaps, or its next token."""
+    if seen.source and seen.answer:
+        return Text.assemble(("it writes  ", "dim"), "".join(seen.answer).removesuffix("<eos>"))
+    if seen.logit_lens is None:
         return Text("")
-    tokens, sure = seen.reading.tokens[-1], seen.reading.probabilities[-1]
+    tokens, probabilities = seen.logit_lens.tokens[-1], seen.logit_lens.probabilities[-1]
     gaps = [i for i, token in enumerate(seen.tokens) if token == "<mask>"]
     if seen.config.get("family") != "encoder":
         name, places = "next token  ", [len(tokens) - 1]
     else:
         name, places = "in the gaps  ", gaps
-    parts = [piece for i in places for piece in (label(tokens[i]), (f" {sure[i]:.0%}   ", "dim"))]
+    parts = [
+        piece for i in places for piece in (visible_label(tokens[i]), (f" {probabilities[i]:.0%}   ", "dim"))
+    ]
     return Text.assemble((name, "dim"), *parts) if parts else Text("no gap to fill: write [?] for one", "dim")
 
 
@@ -267,12 +271,12 @@ def _kind_of(seen: Trace, path: str) -> str:
 
 
 def _weights(seen: Trace, layer: int, head: int, kind: Kind | None, width: int) -> Table:
-    """A head's weights: all of them where they fit, else the three strongest of each row."""
+    """Return a head's weights as a table: all if they fit, else the largest three of each row."""
     path = seen.attention(layer, kind)
     rows, columns = seen.labels(path)
     weights, title = seen.weights(layer, head, kind), f"{path}, head {head}"
-    widest = max(cell_len(label(name)) for name in rows)
-    if sum(max(CELL, 1 + cell_len(label(name))) for name in columns) + widest + 1 <= width:
+    widest = max(cell_len(visible_label(name)) for name in rows)
+    if sum(max(CELL, 1 + cell_len(visible_label(name))) for name in columns) + widest + 1 <= width:
         return numbers_table(title, rows, columns, weights.tolist(), 2)
     table = Table(
         box=None, pad_edge=False, title=Text(f"{title}: strongest places", "italic"), title_justify="left"
@@ -284,9 +288,11 @@ def _weights(seen: Trace, layer: int, head: int, kind: Kind | None, width: int) 
         top = row.topk(min(3, len(columns)))
         pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
         parts = [
-            ((f"{i} ", "dim"), f"{label(columns[i])} ", (f"{v:.2f}   ", "cyan"))
+            ((f"{i} ", "dim"), f"{visible_label(columns[i])} ", (f"{v:.2f}   ", "cyan"))
             for i, v in pairs
             if v >= 0.05
         ]
-        table.add_row(str(place), label(name), Text.assemble(*(piece for part in parts for piece in part)))
+        table.add_row(
+            str(place), visible_label(name), Text.assemble(*(piece for part in parts for piece in part))
+        )
     return table

@@ -1,4 +1,4 @@
-"""Tables of numbers in a terminal, larger ones on lighter ground: a matrix is seen at a quick_check."""
+"""Tables of numbers in a terminal, with a lighter background for larger numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from glassgpt.cli.view.render import printable
+from glassgpt.lens import visible_label
 
 
 def numbers_table(
@@ -19,21 +19,21 @@ def numbers_table(
     decimals: int,
     shade: bool = True,
 ) -> Table:
-    """A matrix with names. NaN leaves a cell empty."""
+    """Return a table of a matrix with names. NaN leaves a cell empty."""
     table = Table(box=None, title=Text(title, "italic"), title_justify="left", pad_edge=False, padding=0)
     table.add_column("")
     for column in columns:
-        table.add_column(Text(" " + label(column), "dim"), justify="right")
+        table.add_column(Text(" " + visible_label(column), "dim"), justify="right")
     finite = [abs(v) for row in values for v in row if math.isfinite(v)]
     most = max(finite, default=0.0) or 1.0
     for name, row in zip(rows, values, strict=True):
         cells = [cell(v, decimals, abs(v) / most if shade else 0.0) for v in row]
-        table.add_row(Text(label(name) + " ", "dim"), *cells)
+        table.add_row(Text(visible_label(name) + " ", "dim"), *cells)
     return table
 
 
 def cell(value: float, decimals: int, strength: float = 0.0) -> Text:
-    """A number. strength: from 0, no ground, to 1."""
+    """Return a number on a background. strength: 0 (no background) to 1."""
     if math.isnan(value):
         return Text("")
     if math.isinf(value):
@@ -44,16 +44,3 @@ def cell(value: float, decimals: int, strength: float = 0.0) -> Text:
     level = round(40 + 150 * min(strength, 1.0))
     ink = "black" if level > 120 else "white"
     return Text(text, f"{ink} on rgb({level // 3},{level * 2 // 3},{level})")
-
-
-def label(text: str) -> str:
-    """A name in one line, and of a token also what does not show.
-
-    >>> label(" the"), label("\\n"), label(""), label("loss after")
-    ('␣the', '⏎', '∅', 'loss after')
-    """
-    if not text:
-        return "∅"
-    shown = printable(text).replace("\n", "⏎").replace("\t", "⇥")
-    before, after = len(shown) - len(shown.lstrip(" ")), len(shown) - len(shown.rstrip(" "))
-    return "␣" * before + shown.strip(" ") + ("␣" * after if shown.strip(" ") else "")

@@ -28,6 +28,9 @@ NATIVE_DIGITS = {"ar": "٠١٢٣٤٥٦٧٨٩", "hi": "०१२३४५६७�
 FIRST, LAST = date(1950, 1, 1), date(2049, 12, 31)
 """A hundred years, so two digits identify a year."""
 
+DATE_FIELDS = {"year": slice(0, 4), "month": slice(5, 7), "day": slice(8, 10)}
+"""Position of each field in an ISO date: `2024-03-14`."""
+
 N_TRAIN, N_VAL, N_TEST = 100_000, 2_000, 2_000
 
 PARTS = "yMdE"

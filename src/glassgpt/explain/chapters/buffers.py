@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from glassgpt.checkpoint import read_tensors
 from glassgpt.diagnose import Finding
-from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext, Demo
 from glassgpt.models import build
 from glassgpt.train import make_optimizers

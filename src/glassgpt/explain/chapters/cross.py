@@ -15,7 +15,7 @@ from torch import Tensor
 
 from glassgpt.data import ExampleSplit
 from glassgpt.diagnose import Finding
-from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext, Demo
 from glassgpt.explain.cross_attention import (
     Cut,

@@ -16,12 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from glassgpt.diagnose import Finding
-from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext, Demo
 from glassgpt.explain.influence import held_out, influence, reader
+from glassgpt.hooks import record
 from glassgpt.lens import token_labels
 from glassgpt.models import Encoder, Model
-from glassgpt.record import record
 
 if TYPE_CHECKING:
     from glassgpt.plots import Plot

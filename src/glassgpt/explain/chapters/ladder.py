@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 
 from glassgpt.config import ModelConfig, OptimConfig
 from glassgpt.diagnose import Finding
-from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext, Demo
 from glassgpt.models import Bigram, build
 from glassgpt.nn import Attention, AttnMask, Block

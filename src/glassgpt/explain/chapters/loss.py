@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from glassgpt.diagnose import Finding, expected_initial_loss, initial_loss_noise
-from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext, Demo
 from glassgpt.models import build
 

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from glassgpt.diagnose import Finding
-from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext
 from glassgpt.explain.influence import held_out, influence, reader
+from glassgpt.hooks import edit, record
 from glassgpt.lens import token_labels
 from glassgpt.models import Model
-from glassgpt.record import edit, record
 
 if TYPE_CHECKING:
     from glassgpt.plots import Plot

@@ -18,12 +18,12 @@ from torch import Tensor
 
 from glassgpt.config import ModelConfig
 from glassgpt.diagnose import Finding
-from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext
 from glassgpt.explain.influence import held_out
+from glassgpt.hooks import record
 from glassgpt.models import Model
 from glassgpt.nn import Attention
-from glassgpt.record import record
 
 if TYPE_CHECKING:
     from glassgpt.plots import Plot

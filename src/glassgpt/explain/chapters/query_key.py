@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from glassgpt.diagnose import Finding
-from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext, Demo
 from glassgpt.explain.heads import FAMILIES, Layer, Shown, largest_error, rounding, show, visible
 

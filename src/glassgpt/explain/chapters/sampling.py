@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from glassgpt.diagnose import Finding
-from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext, Demo
 from glassgpt.explain.draws import CHANCE, SIGMAS, Fit, cells
 from glassgpt.explain.heads import visible

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from glassgpt.diagnose import Finding
-from glassgpt.explain.chapter import Chapter, Grid, Translate
+from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext, Demo
 from glassgpt.explain.heads import FAMILIES, Layer, part_of, watch
 from glassgpt.explain.influence import held_out

@@ -1,7 +1,7 @@
-"""blocks.c, built once by this machine's C compiler: the pass over a model's weights that writes a token.
+"""Build and load blocks.c, once per machine, with its C compiler.
 
-Where there is no compiler, or what it makes cannot be loaded, `load` gives None and torch's kernels do the
-same, slower. Not a way to compile models: decisions/0027.
+blocks.c runs the blocks of a GPT for new tokens. If it cannot be built or loaded, `load` returns None, and
+torch's kernels do the same, slower. It does not compile models: decisions/0027.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from torch import Tensor
 
 SOURCE = Path(__file__).with_name("blocks.c")
 FLAGS = ("-O3", "-march=native", "-fopenmp", "-fPIC", "-fno-math-errno", "-fno-trapping-math")
-PATIENCE = 60
-"""Seconds that a compiler may take; it takes one."""
+TIMEOUT = 60
+"""Seconds that a compiler may take; usually it takes one."""
 
 
-class Matrix(Structure):
-    """The struct of that name in blocks.c."""
+class MatrixStruct(Structure):
+    """`Matrix` in blocks.c."""
 
     _fields_ = (
         ("table", c_void_p),
@@ -43,80 +43,80 @@ class Matrix(Structure):
 
 
 def load() -> ctypes.CDLL | None:
-    """What the compiler made of blocks.c; None where that cannot be had (see `why_not`)."""
+    """Return the library, built if needed; None if that fails (see `why_not_native`)."""
     found = _library()
     return None if isinstance(found, str) else found
 
 
-def why_not() -> str | None:
-    """Why torch's kernels do the work, in words for a user; None where they need not."""
+def why_not_native() -> str | None:
+    """Return the reason for torch's kernels, for users; None if native code works."""
     found = _library()
     return found if isinstance(found, str) else None
 
 
-def multiply(library: ctypes.CDLL, matrix: Matrix, x: Tensor) -> Tensor:
-    """x (R, C) contiguous -> x Wᵀ + b, (R, N)."""
+def multiply(library: ctypes.CDLL, matrix: MatrixStruct, x: Tensor) -> Tensor:
+    """Compute x Wᵀ + b: x (R, C), contiguous -> (R, N)."""
     y = x.new_empty(x.shape[0], matrix.N)
     rows, threads = x.shape[0], torch.get_num_threads()
     library.multiply(byref(matrix), rows, c_void_p(x.data_ptr()), c_void_p(y.data_ptr()), threads)
     return y
 
 
-def command() -> list[str]:
-    """What $CC names, or `cc`; perhaps with options, perhaps not there."""
+def compiler_command() -> list[str]:
+    """Return the command in $CC, or `cc`. It may have options, and may not exist."""
     return shlex.split(os.environ.get("CC") or "cc")
 
 
 class _NoCompilerError(Exception):
-    """Nothing of the compiler's name is on the path."""
+    """The compiler is not on the path."""
 
 
 @cache
 def _library() -> ctypes.CDLL | str:
-    """The library, or why there is none."""
+    """Return the library, or the reason for its absence."""
     if sys.platform != "linux":
-        return "so far only on Linux"
-    compiler = command()
+        return "native code is supported on Linux only"
+    compiler = compiler_command()
     try:
         library = ctypes.CDLL(str(_built(compiler)))
     except _NoCompilerError:
-        return f"there is no C compiler `{compiler[0]}`: install gcc, or name one in $CC"
+        return f"no C compiler `{compiler[0]}`. Install gcc, or name a compiler in $CC"
     except subprocess.CalledProcessError as error:
-        return f"`{compiler[0]}` failed: {(error.stderr.strip().splitlines() or ['without a word'])[-1]}"
+        return f"`{compiler[0]}` failed: {(error.stderr.strip().splitlines() or ['no error message'])[-1]}"
     except (OSError, subprocess.TimeoutExpired) as error:
-        return f"what `{compiler[0]}` makes cannot be kept or loaded: {error}"
+        return f"the output of `{compiler[0]}` cannot be saved or loaded: {error}"
     library.multiply.restype = library.run_blocks.restype = None
     return library
 
 
 def _built(compiler: list[str]) -> Path:
-    """The library, from the user's cache or built into it. Raises whatever `_library` catches."""
-    known = [SOURCE.read_text("utf-8"), *FLAGS, platform.machine(), _processor()]
-    name = hashlib.sha256("\n".join(known).encode()).hexdigest()[:16]
-    folder = user_cache_path("glassgpt") / "compiled"
+    """Find the library in the user's cache, or build it there. Raises the errors that `_library` catches."""
+    inputs = [SOURCE.read_text("utf-8"), *FLAGS, platform.machine(), _processor()]
+    name = hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:16]
+    folder = user_cache_path("glassgpt") / "native"
     path = folder / f"blocks-{name}.so"
     if path.exists():
-        if path.stat().st_uid not in (0, os.getuid()):  # code of somebody else's, in a folder for all
-            raise PermissionError(f"{path} belongs to somebody else")
+        if path.stat().st_uid not in (0, os.getuid()):  # another user's code, in a shared folder
+            raise PermissionError(f"{path} belongs to another user")
         return path
     if shutil.which(compiler[0]) is None:
         raise _NoCompilerError
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder) as aside:
-        made, linked = Path(aside, "blocks.o"), Path(aside, "blocks.so")
-        _run(*compiler, *FLAGS, "-c", SOURCE, "-o", made)
-        # Without -fopenmp: torch has loaded its threads already, and a second team would fight with them.
-        _run(*compiler, "-shared", made, "-o", linked)
-        linked.replace(path)  # at once, for processes that build at the same time
+    with TemporaryDirectory(dir=folder) as temporary:
+        compiled, linked = Path(temporary, "blocks.o"), Path(temporary, "blocks.so")
+        _run(*compiler, *FLAGS, "-c", SOURCE, "-o", compiled)
+        # Without -fopenmp: torch has loaded its OpenMP already, and a second one would compete with it.
+        _run(*compiler, "-shared", compiled, "-o", linked)
+        linked.replace(path)  # atomic, since several processes may build at the same time
     return path
 
 
 def _run(*command: str | Path) -> None:
-    subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE)
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=TIMEOUT)
 
 
 def _processor() -> str:
-    """What the first processor is and can: a home may be shared among machines that differ."""
+    """Return model and features of the first CPU; machines that share a home folder may differ."""
     with open("/proc/cpuinfo", encoding="utf-8") as lines:
         about = list(takewhile(str.strip, lines))
     return "".join(line for line in about if line.startswith(("model name", "flags", "Features")))

@@ -1,6 +1,6 @@
-"""The blocks of a GPT in one call of blocks.c, for new tokens of the slots of a cache.
+"""The blocks of a GPT in one call of blocks.c, for new tokens in the slots of a KV cache.
 
-torch_blocks.py has the form that reads like the model, for GPUs and where there is no compiler.
+torch_blocks.py is the readable form, for GPUs and machines without a C compiler.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from glassgpt.generate.decoder import Known, Rows
-from glassgpt.generate.fast import native as compiled
-from glassgpt.generate.fast.native import Matrix
-from glassgpt.generate.fast.weights import PackedMatrix, Precision, has_quick_kernels
+from glassgpt.generate.fast import native
+from glassgpt.generate.fast.batch import SlotMemory, TokenBatch
+from glassgpt.generate.fast.native import MatrixStruct
+from glassgpt.generate.fast.weights import PackedMatrix, Precision, has_fast_kernels
 from glassgpt.models import GPT
 from glassgpt.nn import Block, KVCache
 
@@ -25,23 +25,27 @@ MLP = {"swiglu": 0, "gelu": 1, "gelu_erf": 2}
 
 
 class NormStruct(Structure):
-    """`Norm` in blocks.c; the others are named in the same way."""
+    """`Norm` in blocks.c."""
 
     _fields_ = (("gain", c_void_p), ("bias", c_void_p), ("eps", c_float), ("kind", c_int32))
 
 
 class LayerStruct(Structure):
+    """`Layer` in blocks.c."""
+
     _fields_ = (
         *(
             (name, NormStruct)
             for name in ("norm_1", "norm_2", "q_norm", "k_norm", "norm_cross", "cross_q_norm")
         ),
-        *((name, Matrix) for name in ("qkv", "attn_proj", "fc", "mlp_proj", "cross_q", "cross_proj")),
+        *((name, MatrixStruct) for name in ("qkv", "attn_proj", "fc", "mlp_proj", "cross_q", "cross_proj")),
         *((name, c_void_p) for name in ("keys", "values")),
     )
 
 
 class MemoryStruct(Structure):
+    """`Memory` in blocks.c."""
+
     _fields_ = (("keys", c_void_p), ("values", c_void_p), ("S", c_int32))
 
 
@@ -49,6 +53,8 @@ SIZES = ("n_layer", "n_head", "n_kv_head", "head_dim", "n_embd", "hidden", "mlp"
 
 
 class GPTStruct(Structure):
+    """`GPT` in blocks.c."""
+
     _fields_ = (
         ("layers", POINTER(LayerStruct)),
         *((name, c_void_p) for name in ("cos", "sin")),
@@ -58,11 +64,12 @@ class GPTStruct(Structure):
 
 
 class NativeBlocks:
-    """All blocks of a GPT and the norm after them, with the slots of a cache."""
+    """All blocks of a GPT and the final norm, with the slots of a KV cache."""
 
     def __init__(self, library: ctypes.CDLL, model: GPT, cache: KVCache, precision: Precision) -> None:
         c, rope = model.config, model.rope
-        self.library, self._kept = library, list[object]()
+        self.library = library
+        self._alive = list[object]()  # what the structs point to
         blocks = [block for block in model.blocks if isinstance(block, Block)]
         layers = [
             self._layer(block, keys, values, precision)
@@ -85,22 +92,22 @@ class NativeBlocks:
             window=c.window or 0,
         )
         wide = max(blocks[0].attn.qkv.out_features, blocks[0].mlp.fc.out_features)
-        self.n_work = c.n_embd + wide + c.hidden  # numbers a row, besides the weights of its attention
+        self.n_work = c.n_embd + wide + c.hidden  # numbers per row, without its attention weights
         self.work = torch.empty(0)
-        self.memories = WeakKeyDictionary[Known, ctypes.Array[MemoryStruct]]()
+        self.memories = WeakKeyDictionary[SlotMemory, ctypes.Array[MemoryStruct]]()
 
     @staticmethod
     def library_for(cache: KVCache) -> ctypes.CDLL | None:
-        """What to call for this model; None where it is elsewhere, or nothing could be compiled."""
-        plain = cache.keys.dtype == torch.float32 and has_quick_kernels(cache.keys.device)
-        return compiled.load() if plain else None
+        """Return the native library; None for another device or dtype, or if it cannot be built."""
+        is_float32 = cache.keys.dtype == torch.float32
+        return native.load() if is_float32 and has_fast_kernels(cache.keys.device) else None
 
     def _layer(self, block: Block, keys: Tensor, values: Tensor, precision: Precision) -> LayerStruct:
-        def matrix(linear: nn.Linear, n: int | None = None) -> Matrix:
-            """The first n rows, or all."""
+        def matrix(linear: nn.Linear, n: int | None = None) -> MatrixStruct:
+            """Pack the first n rows, or all."""
             bias = None if linear.bias is None else linear.bias[:n]
             packed = PackedMatrix(linear.weight[:n].detach(), bias, precision)
-            self._kept.append(packed)
+            self._alive.append(packed)
             return packed.struct
 
         attn, mlp = block.attn, block.mlp
@@ -118,10 +125,8 @@ class NativeBlocks:
         )
         if (cross := block.cross_attn) is not None and block.norm_cross is not None:
             layer.norm_cross, layer.cross_q_norm = self._norm(block.norm_cross), self._norm(cross.q_norm)
-            layer.cross_q, layer.cross_proj = (
-                matrix(cross.qkv, cross.n_head * cross.head_dim),
-                matrix(cross.proj),
-            )
+            layer.cross_q = matrix(cross.qkv, cross.n_head * cross.head_dim)
+            layer.cross_proj = matrix(cross.proj)
         return layer
 
     def _norm(self, module: nn.Module) -> NormStruct:
@@ -134,35 +139,35 @@ class NativeBlocks:
         return NormStruct(None, None, 0, NONE)
 
     def _address(self, tensor: Tensor | None) -> int | None:
-        """Where it lies, from now on for as long as the blocks live, even if the model lets go of it."""
+        """Return the address, and keep the tensor alive as long as the blocks."""
         if tensor is None:
             return None
-        self._kept.append(tensor.detach())
+        self._alive.append(tensor.detach())
         return tensor.data_ptr()
 
-    def __call__(self, x: Tensor, rows: Rows, known: Sequence[Known] = ()) -> Tensor:
-        """Embedded tokens (R, C) -> their states (R, C), in x itself. known: what slots look at, if any."""
-        R, room = len(x), max(max(rows.past) + rows.T, *(each.S for each in known), 0)
-        n_work = R * (self.n_work + self.struct.n_head * room)
+    def __call__(self, x: Tensor, batch: TokenBatch, memories: Sequence[SlotMemory] = ()) -> Tensor:
+        """Compute states (R, C) from embedded tokens x (R, C), in place. memories: one a slot, or none."""
+        R, S = len(x), max(max(batch.past) + batch.T, *(memory.S for memory in memories), 0)
+        n_work = R * (self.n_work + self.struct.n_head * S)
         if len(self.work) < n_work:
             self.work = torch.empty(2 * n_work)
         ints = c_int32 * R
-        memories = [self._memory(each) for each in known for _ in range(rows.T)]
+        structs = [self._memory(memory) for memory in memories for _ in range(batch.T)]
         self.library.run_blocks(
             byref(self.struct),
             R,
-            ints(*rows.slots),
-            ints(*rows.places),
-            (POINTER(MemoryStruct) * R)(*memories) if memories else None,
-            room,
+            ints(*batch.slots),
+            ints(*batch.positions),
+            (POINTER(MemoryStruct) * R)(*structs) if structs else None,
+            S,
             c_void_p(x.data_ptr()),
             c_void_p(self.work.data_ptr()),
             torch.get_num_threads(),
         )
         return x
 
-    def _memory(self, known: Known) -> ctypes.Array[MemoryStruct]:
-        if known not in self.memories:
-            layers = [MemoryStruct(k.data_ptr(), v.data_ptr(), len(k)) for k, v in known.layers]
-            self.memories[known] = (MemoryStruct * len(layers))(*layers)
-        return self.memories[known]
+    def _memory(self, memory: SlotMemory) -> ctypes.Array[MemoryStruct]:
+        if memory not in self.memories:
+            layers = [MemoryStruct(k.data_ptr(), v.data_ptr(), len(k)) for k, v in memory.layers]
+            self.memories[memory] = (MemoryStruct * len(layers))(*layers)
+        return self.memories[memory]

@@ -1,8 +1,8 @@
-"""The blocks of a GPT on rows, by torch's kernels: where there is no compiler, and on a GPU.
+"""The blocks of a GPT by torch's kernels: for GPUs, and machines without a C compiler.
 
-They compute what `Block.forward` computes, for texts of different lengths at once, without modules between
-the kernels and nothing kept for a backward pass. Here R is the number of rows, the new tokens of all texts
-together: B · T. compiled_blocks.py has the quick form.
+They compute the same as `Block.forward`, for texts of different lengths at once, without modules between the
+kernels and without a backward pass. Here R is the number of rows, the new tokens of all slots together:
+B · T. native_blocks.py is the faster form.
 """
 
 from __future__ import annotations
@@ -15,95 +15,103 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glassgpt.config import ModelConfig
-from glassgpt.generate.decoder import Known, Rows
+from glassgpt.generate.fast.batch import SlotMemory, TokenBatch
 from glassgpt.generate.fast.weights import Precision, pack
 from glassgpt.models import GPT
-from glassgpt.nn import Attention, Block, KVCache, SwigluMLP
+from glassgpt.nn import Attention, Block, GeluMLP, KVCache, SwigluMLP
 
-Rope = tuple[Tensor, Tensor]
-"""Of each row, cosines and signed sines: (R, 1, D) each."""
+RopeRows = tuple[Tensor, Tensor]
+"""Cosines and signed sines, (R, 1, D) each."""
 KeyValue = tuple[Tensor, Tensor]
 """(B, H_kv, S, D) each."""
+GELU = {"gelu": "tanh", "gelu_erf": "none"}
+"""Form of GELU by `config.mlp`, as `F.gelu` names it."""
 
 
 class TorchBlocks:
-    """All blocks of a GPT and the norm after them, with the slots of a cache."""
+    """All blocks of a GPT and the final norm, with the slots of a KV cache."""
 
     def __init__(self, model: GPT, cache: KVCache, precision: Precision) -> None:
         self.config, self.device, self.dtype = model.config, model.device, model.wte.weight.dtype
         self.max_len = cache.max_len
-        self.keys = [_Room(kept) for kept in cache.keys]
-        self.values = [_Room(kept) for kept in cache.values]
+        self.keys = [KVSlots(cached) for cached in cache.keys]
+        self.values = [KVSlots(cached) for cached in cache.values]
         self.layers = [
             _Layer(block, model.config, precision) for block in model.blocks if isinstance(block, Block)
         ]
         self.norm_f = _norm(model.norm_f)
-        self._together: tuple[list[Known], list[KeyValue], Tensor | None] = [], [], None
-        self.turns = None if model.rope is None else _turns(model.rope.cos, model.rope.sin, self.dtype)
+        self._stacked: tuple[list[SlotMemory], list[KeyValue], Tensor | None] = [], [], None
+        self.rope = None if model.rope is None else _rope_tables(model.rope.cos, model.rope.sin, self.dtype)
 
-    def __call__(self, x: Tensor, rows: Rows, known: Sequence[Known] = ()) -> Tensor:
-        """Embedded tokens (R, C) -> their states (R, C). known: what the slots look at, if they do."""
-        B, T = len(rows.past), rows.T
-        slots, S = slice(rows.first, rows.first + B), max(rows.past) + T
-        place = torch.tensor(rows.places, device=self.device)  # (R,)
-        slot = torch.tensor(rows.slots, device=self.device)  # (R,)
-        line, mask = slot * self.max_len + place, self._mask(rows, S, place)
-        rope = None if self.turns is None else (self.turns[0][place], self.turns[1][place])
-        looked, real = self._looked(known)
+    def __call__(self, x: Tensor, batch: TokenBatch, memories: Sequence[SlotMemory] = ()) -> Tensor:
+        """Compute states (R, C) from embedded tokens x (R, C). memories: one a slot, or none."""
+        B, T = len(batch.past), batch.T
+        slots, S = slice(batch.first, batch.first + B), max(batch.past) + T
+        position = torch.tensor(batch.positions, device=self.device)  # (R,)
+        slot = torch.tensor(batch.slots, device=self.device)  # (R,)
+        index, mask = slot * self.max_len + position, self._mask(batch, S, position)
+        rope = None if self.rope is None else (self.rope[0][position], self.rope[1][position])
+        cross_kv, cross_mask = self._stack(memories)
         for i, layer in enumerate(self.layers):
             q, k, v = layer.query_key_value(x, rope)
-            keys, values = self.keys[i].keep(k, line, slots, S), self.values[i].keep(v, line, slots, S)
+            keys = self.keys[i].write(k, index, slots, S)  # (B, H_kv, S, D)
+            values = self.values[i].write(v, index, slots, S)
             x = x + layer.attn_proj(_attend(q, keys, values, mask, B))
             if layer.has_cross:
-                x = x + layer.cross_proj(_attend(layer.cross_query(x), *looked[i], real, B))
+                x = x + layer.cross_proj(_attend(layer.cross_query(x), *cross_kv[i], cross_mask, B))
             x = x + layer.mlp(x)
         return self.norm_f(x)
 
-    def _mask(self, rows: Rows, S: int, place: Tensor) -> Tensor | None:
-        """What to add to the scores, (B, 1, T, S): 0, or −∞ where a token may not look. None for nothing."""
+    def _mask(self, batch: TokenBatch, S: int, position: Tensor) -> Tensor | None:
+        """Build the additive mask (B, 1, T, S): 0, or −∞ for hidden keys. None if nothing is hidden."""
         window = self.config.window
-        if rows.T == 1 and min(rows.past) == max(rows.past) and (window is None or S <= window):
+        if batch.T == 1 and min(batch.past) == max(batch.past) and (window is None or S <= window):
             return None
-        query, key = place.view(-1, 1, rows.T, 1), torch.arange(S, device=self.device)
-        hidden = key > query
+        query = position.view(-1, 1, batch.T, 1)  # (B, 1, T, 1)
+        key = torch.arange(S, device=self.device)
+        hidden = key > query  # (B, 1, T, S)
         if window is not None:
             hidden |= key <= query - window
-        return _as_scores(hidden, self.dtype)
+        return _additive(hidden, self.dtype)
 
-    def _looked(self, known: Sequence[Known]) -> tuple[list[KeyValue], Tensor | None]:
-        """Keys and values of several, by layer, and what to add to the scores, (B, 1, 1, S) or None."""
-        if list(known) != self._together[0]:
-            S = max((each.S for each in known), default=0)
+    def _stack(self, memories: Sequence[SlotMemory]) -> tuple[list[KeyValue], Tensor | None]:
+        """Stack the memories of several slots by layer, and build their additive mask (B, 1, 1, S) or None.
+
+        The result is kept for the next call with the same memories.
+        """
+        if list(memories) != self._stacked[0]:
+            S = max((memory.S for memory in memories), default=0)
             layers = list[KeyValue]()
-            for pairs in zip(*(each.layers for each in known), strict=True):
-                k, v = (torch.stack([_filled(t, S) for t in part]) for part in zip(*pairs, strict=True))
-                layers.append((k, v))
-            places = torch.arange(S, device=self.device)
-            hidden = torch.stack([places >= each.S for each in known]) if known else None
-            real = (
-                None if hidden is None or not hidden.any() else _as_scores(hidden[:, None, None], self.dtype)
-            )
-            self._together = list(known), layers, real
-        return self._together[1], self._together[2]
+            for pairs in zip(*(memory.layers for memory in memories), strict=True):
+                k, v = (torch.stack([_padded(t, S) for t in part]) for part in zip(*pairs, strict=True))
+                layers.append((k, v))  # (B, H_kv, S, D) each
+            position, mask = torch.arange(S, device=self.device), None
+            if any(memory.S < S for memory in memories):
+                hidden = torch.stack([position >= memory.S for memory in memories])  # (B, S)
+                mask = _additive(hidden[:, None, None], self.dtype)
+            self._stacked = list(memories), layers, mask
+        return self._stacked[1], self._stacked[2]
 
 
-class _Room:
-    """Keys or values of one layer: (max_batch, H_kv, max_len, D), each token's numbers side by side."""
+class KVSlots:
+    """Keys or values of one layer: (max_batch, H_kv, max_len, D), each token's numbers contiguous."""
 
-    def __init__(self, kept: Tensor) -> None:
-        self.kept, self.lines = kept, kept.transpose(1, 2).flatten(0, 1)  # (max_batch · max_len, H_kv, D)
+    def __init__(self, cached: Tensor) -> None:
+        self.cached = cached
+        self.flat = cached.transpose(1, 2).flatten(0, 1)  # (max_batch · max_len, H_kv, D)
 
-    def keep(self, new: Tensor, line: Tensor, slots: slice, S: int) -> Tensor:
-        """Write (R, H_kv, D) to these lines; returns what some slots hold so far, (B, H_kv, S, D)."""
-        self.lines.index_copy_(0, line, new)
-        return self.kept[slots].narrow(2, 0, S)
+    def write(self, new: Tensor, index: Tensor, slots: slice, S: int) -> Tensor:
+        """Write (R, H_kv, D) at `index` (R,) of the flat cache; return the slots so far (B, H_kv, S, D)."""
+        self.flat.index_copy_(0, index, new)
+        return self.cached[slots].narrow(2, 0, S)
 
 
 class _Layer:
-    """What a `Block` computes, on rows."""
+    """The computation of a `Block`, on rows."""
 
     def __init__(self, block: Block, config: ModelConfig, precision: Precision) -> None:
         attn, mlp = block.attn, block.mlp
+        assert type(mlp) in (GeluMLP, SwigluMLP), f"no fast path for {type(mlp).__name__}"
         self.n_head, self.n_kv_head, self.head_dim = attn.n_head, attn.n_kv_head, attn.head_dim
         self.norm_1, self.norm_2 = _norm(block.norm_1), _norm(block.norm_2)
         self.qkv = pack(attn.qkv.weight, attn.qkv.bias, precision)
@@ -111,8 +119,7 @@ class _Layer:
         self.gains = _gains(attn) if config.qk_norm else None
         self.fc = pack(mlp.fc.weight, mlp.fc.bias, precision)
         self.mlp_proj = pack(mlp.proj.weight, mlp.proj.bias, precision)
-        self.gated = isinstance(mlp, SwigluMLP)
-        self.gelu = "none" if config.mlp == "gelu_erf" else "tanh"
+        self.gelu = None if isinstance(mlp, SwigluMLP) else GELU[config.mlp]
         self.has_cross = block.cross_attn is not None
         if (cross := block.cross_attn) is not None and block.norm_cross is not None:
             n = cross.n_head * cross.head_dim
@@ -121,27 +128,28 @@ class _Layer:
             self.cross_q = pack(cross.qkv.weight[:n], bias, precision)
             self.cross_proj = pack(cross.proj.weight, cross.proj.bias, precision)
 
-    def query_key_value(self, x: Tensor, rope: Rope | None) -> tuple[Tensor, Tensor, Tensor]:
-        """(R, C) -> (R, H, D) and twice (R, H_kv, D): queries and keys normed and turned, in one go."""
+    def query_key_value(self, x: Tensor, rope: RopeRows | None) -> tuple[Tensor, Tensor, Tensor]:
+        """(R, C) -> (R, H, D) and twice (R, H_kv, D); normalizes and rotates queries and keys together."""
         n = self.n_head + self.n_kv_head
-        qkv = self.qkv(self.norm_1(x)).view(-1, n + self.n_kv_head, self.head_dim)
-        qk, v = qkv.split((n, self.n_kv_head), dim=1)
+        qkv = self.qkv(self.norm_1(x)).view(-1, n + self.n_kv_head, self.head_dim)  # (R, H + 2 H_kv, D)
+        qk, v = qkv.split((n, self.n_kv_head), dim=1)  # (R, H + H_kv, D), (R, H_kv, D)
         if self.gains is not None:
             qk = _rms(qk, *self.gains)
         if rope is not None:
             qk = torch.addcmul(qk * rope[0], qk.roll(self.head_dim // 2, -1), rope[1])
-        q, k = qk.split((self.n_head, self.n_kv_head), dim=1)
+        q, k = qk.split((self.n_head, self.n_kv_head), dim=1)  # (R, H, D), (R, H_kv, D)
         return q, k, v
 
     def cross_query(self, x: Tensor) -> Tensor:
         """(R, C) -> (R, H, D)."""
-        return self.q_norm(self.cross_q(self.norm_cross(x)).view(-1, self.n_head, self.head_dim))
+        q = self.cross_q(self.norm_cross(x)).view(-1, self.n_head, self.head_dim)  # (R, H · D) -> (R, H, D)
+        return self.q_norm(q)
 
     def mlp(self, x: Tensor) -> Tensor:
         """(R, C) -> (R, C)."""
         h = self.fc(self.norm_2(x))
-        if self.gated:
-            gate, up = h.chunk(2, dim=-1)
+        if self.gelu is None:
+            gate, up = h.chunk(2, dim=-1)  # (R, hidden) each
             return self.mlp_proj(F.silu(gate).mul_(up))
         return self.mlp_proj(F.gelu(h, approximate=self.gelu))
 
@@ -155,7 +163,7 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, B: int) -> Ten
 
 
 def _norm(module: nn.Module) -> Callable[[Tensor], Tensor]:
-    """What a norm of `nn/norm.py` computes."""
+    """Return the function of a norm of `nn/norm.py`."""
     if isinstance(module, nn.RMSNorm):
         weight, eps = module.weight.detach(), module.eps
         assert eps is not None
@@ -169,35 +177,37 @@ def _norm(module: nn.Module) -> Callable[[Tensor], Tensor]:
 
 
 def _rms(x: Tensor, doubled: Tensor | None, gain: Tensor | None, eps: float) -> Tensor:
-    """x over its root mean square, by one kernel: x beside −x has mean 0 and, as variance, x's mean square.
+    """Compute RMSNorm by one kernel: (x, −x) has mean 0, and its variance is the mean square of x.
 
-    x: (..., N), doubled: gains (2N,) or None; gain: what to multiply by instead, where rows differ.
+    x: (..., N), doubled: the gain twice, (2N,), or None; gain: factors instead, if rows differ.
     """
     N = x.shape[-1]
-    y = torch.layer_norm(torch.cat((x, -x), -1), (2 * N,), doubled, None, eps)[..., :N]
+    y = torch.layer_norm(torch.cat((x, -x), -1), (2 * N,), doubled, None, eps)[
+        ..., :N
+    ]  # (..., 2N) -> (..., N)
     return y if gain is None else y * gain
 
 
 def _gains(attn: Attention) -> tuple[None, Tensor, float]:
-    """What to give `_rms` for queries and keys side by side: a gain for each head, (H + H_kv, D)."""
+    """Return the arguments of `_rms` for queries and keys together: a gain per head, (H + H_kv, D)."""
     assert isinstance(attn.q_norm, nn.RMSNorm) and isinstance(attn.k_norm, nn.RMSNorm)
-    q = attn.q_norm.weight.detach().expand(attn.n_head, -1)
-    k = attn.k_norm.weight.detach().expand(attn.n_kv_head, -1)
+    q = attn.q_norm.weight.detach().expand(attn.n_head, -1)  # (D,) -> (H, D)
+    k = attn.k_norm.weight.detach().expand(attn.n_kv_head, -1)  # (D,) -> (H_kv, D)
     assert attn.q_norm.eps is not None
     return None, torch.cat((q, k)), attn.q_norm.eps
 
 
-def _turns(cos: Tensor, sin: Tensor, dtype: torch.dtype) -> Rope:
-    """(block_size, D / 2) each -> (block_size, 1, D) each, sines with the sign of the half they fall on."""
+def _rope_tables(cos: Tensor, sin: Tensor, dtype: torch.dtype) -> RopeRows:
+    """(block_size, D / 2) each -> (block_size, 1, D) each, the sines with the sign of their half."""
     cos, sin = cos.to(dtype), sin.to(dtype)
     return torch.cat((cos, cos), -1)[:, None], torch.cat((-sin, sin), -1)[:, None]
 
 
-def _filled(t: Tensor, S: int) -> Tensor:
-    """(s, H, D) -> (H, S, D), zeros after what there is."""
-    return F.pad(t, (0, 0, 0, 0, 0, S - len(t))).transpose(0, 1)
+def _padded(t: Tensor, S: int) -> Tensor:
+    """(s, H, D) -> (H, S, D), padded with zeros."""
+    return F.pad(t, (0, 0, 0, 0, 0, S - len(t))).transpose(0, 1)  # (S, H, D) -> (H, S, D)
 
 
-def _as_scores(hidden: Tensor, dtype: torch.dtype) -> Tensor:
-    """0, or −∞ where something is hidden."""
+def _additive(hidden: Tensor, dtype: torch.dtype) -> Tensor:
+    """Turn a boolean mask into 0 and −∞."""
     return torch.zeros(hidden.shape, dtype=dtype, device=hidden.device).masked_fill_(hidden, -math.inf)

@@ -1,10 +1,9 @@
-"""Weight matrices laid out for few rows of x, where the time goes into reading the weights, not into sums.
+"""Weight layouts for few rows of x: the time goes into reading weights, not into sums.
 
-torch's own product of a matrix and one vector reads a third of what the memory of a CPU can give. A table of
-panels is read as fast as the memory gives: by blocks.c where there is a C compiler, else by torch's
-`embedding_bag`, as a weighted sum of rows of Wᵀ; for several vectors oneDNN's blocked layout is torch's
-quickest. Where none of these is to be had (no x86, a GPU), the plain product is taken. Reasons:
-decisions/0021 and 0027; figures: docs/experiments.md.
+torch's own product of a matrix and one vector uses a third of a CPU's RAM bandwidth. A table of panels uses
+all of it: with blocks.c if there is a C compiler, else with torch's `embedding_bag`, a weighted sum of rows
+of Wᵀ. For several vectors, oneDNN's blocked layout is torch's fastest. Without these (no x86, a GPU), it
+is the plain product. Reasons: decisions/0021 and 0027; figures: docs/experiments.md.
 """
 
 from __future__ import annotations
@@ -18,22 +17,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glassgpt.errors import UserError
-from glassgpt.generate.fast import native as compiled
+from glassgpt.generate.fast import native
 from glassgpt.models import Model
 
 Precision = Literal["float32", "bfloat16", "int8"]
-"""How weights are kept for generation. Sums are always taken in float32 on a CPU."""
+"""Number format of the weights in generation. On a CPU, sums are always in float32."""
 
 BYTES = {"float32": 4, "bfloat16": 2, "int8": 1}
 WIDTH: dict[str, int] = {"float32": 48, "bfloat16": 96, "int8": 192}
-"""Numbers that stand together in a table's row, 192 bytes: as many as registers hold sums for."""
+"""Numbers in a table's row, 192 bytes: as many as registers can hold sums for."""
 _byte_bag = torch.ops.quantized.embedding_bag_byte_rowwise_offsets
 SUM = 0
-"""The mode of `embedding_bag` that adds."""
+"""`embedding_bag` mode of a sum."""
 
 
-def has_quick_kernels(device: torch.device) -> bool:
-    """Whether FBGEMM and oneDNN, which the quick layouts are for, are there."""
+def has_fast_kernels(device: torch.device) -> bool:
+    """True if FBGEMM and oneDNN, which use the fast layouts, are available."""
     return (
         device.type == "cpu"
         and "fbgemm" in torch.backends.quantized.supported_engines
@@ -42,17 +41,15 @@ def has_quick_kernels(device: torch.device) -> bool:
 
 
 def check_precision(precision: str, device: torch.device) -> None:
-    """Raise UserError for a precision that is unknown, or not to be had on this device."""
+    """Raise UserError for an unknown precision, and for int8 outside the CPU."""
     if precision not in get_args(Precision):
-        raise UserError(
-            f"there is no precision {precision!r} for generation: choose {', '.join(get_args(Precision))}"
-        )
+        raise UserError(f"`precision` is {precision!r}. Choose {', '.join(get_args(Precision))}.")
     if precision == "int8" and device.type != "cpu":
-        raise UserError(f"int8 weights are for the CPU, not for {device}: take bfloat16 there")
+        raise UserError(f"int8 weights are for the CPU, not for {device}. Use bfloat16 there.")
 
 
 class Matrix:
-    """W (N, C) and a bias (N,) or None: `matrix(x)` is x Wᵀ + b for few rows of x."""
+    """W (N, C) and a bias (N,) or None: `matrix(x)` is x Wᵀ + b."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, precision: Precision) -> None:
         self.dtype = torch.bfloat16 if precision == "bfloat16" else weight.dtype
@@ -64,20 +61,21 @@ class Matrix:
 
 
 class PackedMatrix(Matrix):
-    """The same on an x86 CPU, from a table. Without a compiler several rows take the blocked layout."""
+    """The same on an x86 CPU, from a table; without native code, several rows use the blocked layout."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, precision: Precision) -> None:
         self.N, self.C = weight.shape
         width = WIDTH[precision]
         n_bags = -(-self.N // width)
         padded = F.pad(weight, (0, 0, 0, n_bags * width - self.N))  # (n_bags · width, C)
-        table = padded.view(n_bags, width, self.C).mT.contiguous().view(-1, width)  # (n_bags · C, width)
+        panels = padded.view(n_bags, width, self.C).mT.contiguous()  # (n_bags, C, width)
+        table = panels.view(-1, width)  # (n_bags · C, width)
         self.n_bags, self.bias, self.precision = n_bags, None if bias is None else bias.detach(), precision
         self.table = _quantize(table) if precision == "int8" else table.to(_dtype(precision))
         self.exact = weight if precision == "float32" else None
-        self.blocked: Tensor | None = None  # made when several rows come for the first time
-        self.library = compiled.load()
-        self.struct = compiled.Matrix(
+        self.blocked: Tensor | None = None  # built with the first call with several rows
+        self.library = native.load()
+        self.struct = native.MatrixStruct(
             table=self.table.data_ptr(),
             bias=None if self.bias is None else self.bias.data_ptr(),
             N=self.N,
@@ -86,9 +84,10 @@ class PackedMatrix(Matrix):
         )
 
     def __call__(self, x: Tensor) -> Tensor:
+        """(R, C) -> (R, N)."""
         if self.library is not None:
-            return compiled.multiply(self.library, self.struct, x.contiguous())
-        if x.shape[0] == 1:  # len(x) takes as long as a small kernel
+            return native.multiply(self.library, self.struct, x.contiguous())
+        if x.shape[0] == 1:  # `len(x)` takes as long as a small kernel
             y = self._weighted_sum(x)
             return y if self.bias is None else y.add_(self.bias)
         if self.blocked is None:
@@ -97,36 +96,34 @@ class PackedMatrix(Matrix):
         return torch.ops.mkldnn._linear_pointwise(x.contiguous(), self.blocked, self.bias, "none", [], "")
 
     def _weighted_sum(self, x: Tensor) -> Tensor:
-        """(1, C) -> (1, N): of each bag's C rows, each times its x."""
+        """(1, C) -> (1, N): sum each bag's C rows, row c times x_c."""
         rows, offsets = _bags(self.n_bags, self.C)
-        shares = x.expand(self.n_bags, self.C).reshape(-1)
-        if self.precision == "float32":
-            y = torch.embedding_bag(self.table, rows, offsets, False, SUM, False, shares)[0]
-        elif self.precision == "bfloat16":
-            y = torch.embedding_bag(self.table, rows, offsets, False, SUM, False, shares.bfloat16())[
-                0
-            ].float()
+        factors = x.expand(self.n_bags, self.C).reshape(-1)  # (n_bags · C,)
+        if self.precision == "int8":
+            y = _byte_bag(self.table, rows, offsets, False, SUM, False, factors, None, False)
         else:
-            y = _byte_bag(self.table, rows, offsets, False, SUM, False, shares, None, False)
-        y = y.view(1, -1)
+            factors = factors.to(self.table.dtype)
+            y = torch.embedding_bag(self.table, rows, offsets, False, SUM, False, factors)[0].float()
+        y = y.view(1, -1)  # (n_bags, width) -> (1, n_bags · width)
         return y if y.shape[1] == self.N else y[:, : self.N]
 
     def dense(self) -> Tensor:
-        """The weights (N, C) in float32, as rounded by their precision."""
+        """Return the rounded weights (N, C) in float32."""
         if self.precision == "int8":
             table = torch.ops.quantized.embedding_bag_byte_unpack(self.table)
         else:
             table = self.table.float()
-        return table.view(self.n_bags, self.C, -1).transpose(1, 2).reshape(-1, self.C)[: self.N].contiguous()
+        panels = table.view(self.n_bags, self.C, -1).transpose(1, 2)  # (n_bags, width, C)
+        return panels.reshape(-1, self.C)[: self.N].contiguous()  # (n_bags · width, C) -> (N, C)
 
 
 def pack(weight: Tensor, bias: Tensor | None, precision: Precision = "float32") -> Matrix:
-    """The quickest layout that there is for W (N, C) on its device. Raises UserError as `check_precision`."""
+    """Choose the fastest layout for W (N, C) on its device. Raises UserError as `check_precision`."""
     check_precision(precision, weight.device)
     weight, bias = weight.detach(), None if bias is None else bias.detach()
-    if has_quick_kernels(weight.device) and weight.dtype == torch.float32:
+    if has_fast_kernels(weight.device) and weight.dtype == torch.float32:
         return PackedMatrix(weight, bias, precision)
-    if precision == "int8":  # rounded as elsewhere, and no quicker
+    if precision == "int8":  # rounded as elsewhere, but not faster
         return Matrix(PackedMatrix(weight.float(), None, precision).dense().to(weight.dtype), bias, "float32")
     return Matrix(weight, bias, precision)
 
@@ -136,21 +133,21 @@ def _dtype(precision: Precision) -> torch.dtype:
 
 
 def _quantize(table: Tensor) -> Tensor:
-    """Each row as bytes, with a scale and an offset of its own (8 bytes more)."""
+    """Quantize each row to bytes, with its own scale and offset (8 bytes more)."""
     return torch.ops.quantized.embedding_bag_byte_prepack(table)
 
 
 @cache
 def _bags(n_bags: int, C: int) -> tuple[Tensor, Tensor]:
-    """Which rows of a table each bag adds up, and where each bag begins."""
+    """Return the row indices of all bags, (n_bags · C,), and the start of each bag, (n_bags,)."""
     rows = torch.arange(n_bags * C, dtype=torch.int32)
     return rows, torch.arange(n_bags, dtype=torch.int32) * C
 
 
 def rounded(model: Model, precision: Precision) -> Model:
-    """A copy of a model, its matrices rounded to what `pack` keeps of them: to see what that costs in nats.
+    """Copy a model with its matrices rounded as by `pack`, to measure the loss of a precision.
 
-    A head that shares the matrix of the embedding has one of its own in the copy, as in a decoder.
+    A head tied to the embedding has its own matrix in the copy, as in a decoder.
     """
     copy = deepcopy(model)
     for module in copy.modules():

@@ -1,7 +1,7 @@
-"""Watching a model while it runs: `record` keeps what passes by, `edit` puts something else in its place.
+"""Record activations during a forward pass with `record`, replace them with `edit`.
 
-The model has no flag for being watched: hooks are set when a block is entered and gone when it is left, so an
-unwatched run pays nothing, and a watched one computes the same bits.
+The model has no flag for this. Hooks exist only inside the `with` block: a model without them pays nothing, and a
+recorded model computes the same bits.
 """
 
 from __future__ import annotations
@@ -16,26 +16,29 @@ import torch
 from torch import Tensor, nn
 
 from glassgpt.errors import UserError
+from glassgpt.hooks.hook_points import HookPoints, model_hook_points
 from glassgpt.models import Model
-from glassgpt.record.hook_points import HookPoints, hook_points
 
 Edit = Callable[[Tensor], Tensor]
-"""From a tensor to the one that takes its place, of the same shape."""
+"""Function from an activation to its replacement, of the same shape."""
 
 
 class Recording(Mapping[str, Tensor]):
-    """What was seen, by name, in the order of computing; of several runs, the last."""
+    """Recorded activations by name, in the order of computation.
+
+    After several forward passes it holds the last value of each name.
+    """
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
-        """Everything that could be seen in this model."""
+        """Names of all activations of this model."""
         self._seen: dict[str, Tensor] = {}
 
     def __getitem__(self, name: str) -> Tensor:
         if name in self._seen:
             return self._seen[name]
         if name in self.names:
-            raise KeyError(f"{name} was not recorded: the pattern leaves it out, or that part did not run")
+            raise KeyError(f"{name} was not recorded: the pattern excludes it, or that part did not run.")
         raise KeyError(_unknown(name, self.names))
 
     def __iter__(self) -> Iterator[str]:
@@ -49,14 +52,14 @@ class Recording(Mapping[str, Tensor]):
         return "\n".join([f"Recording of {len(self)} tensors", *rows])
 
     def keep(self, name: str, value: Tensor) -> None:
-        """Add what was seen, or put it in the place of what was seen before."""
+        """Add an activation, or overwrite the one of the same name."""
         self._seen.pop(name, None)
         self._seen[name] = value
 
 
 def activation_names(model: nn.Module) -> tuple[str, ...]:
-    """The names of everything that can be recorded or edited in a model."""
-    return anatomy(model).names
+    """Return the names of all activations that can be recorded or edited."""
+    return find_hook_points(model).names
 
 
 def record(
@@ -66,12 +69,12 @@ def record(
     edits: Mapping[str, Edit] | None = None,
     detach: bool = True,
 ) -> AbstractContextManager[Recording]:
-    """Record what passes through a model inside a `with` block.
+    """Record the activations of a model inside a `with` block.
 
-    model: of GlassGPT, or GPT-2 or Qwen3 of Hugging Face; compiled ones run eagerly meanwhile.
+    model: a GlassGPT model, or GPT-2 or Qwen3 of Hugging Face; compiled models run eagerly meanwhile.
     pattern: names, or patterns with `*`, as `activation_names` lists them. edits: as in `edit`; the edited
     value is recorded. detach: keep copies without gradients; False keeps the tensors themselves.
-    Raises UserError for a pattern that fits no name, RuntimeError at the end where nothing was captured.
+    Raises UserError for a pattern that matches no name, and RuntimeError at the end if nothing was captured.
 
     >>> from glassgpt.config import ModelConfig
     >>> from glassgpt.models import build
@@ -82,63 +85,61 @@ def record(
     (torch.Size([1, 4, 3, 3]), [1.0, 0.0, 0.0])
     """
     patterns = [pattern] if isinstance(pattern, str) else list(pattern)
-    return _watch(anatomy(model), patterns, edits or {}, detach)
+    return _attached(find_hook_points(model), patterns, edits or {}, detach)
 
 
 def edit(model: nn.Module, edits: Mapping[str, Edit]) -> AbstractContextManager[Recording]:
-    """Let something else take the place of what passes through a model inside a `with` block.
+    """Replace activations of a model inside a `with` block.
 
-    edits: by name or pattern, a function from the tensor to the one that takes its place: see `edits.py` for
-    those that are wanted most, heads switched off and states of another run patched in. Replacing scores or
-    weights makes the heads gather by them. Raises as `record` does.
+    edits: for each name or pattern, a function from the activation to its replacement. `zero_heads`, `patch` and
+    `zero` make common ones. If scores or weights are replaced, the heads use the new weights.
+    Raises the same errors as `record`.
     """
-    return _watch(anatomy(model), [], edits, detach=True)
+    return _attached(find_hook_points(model), [], edits, detach=True)
 
 
-def anatomy(model: nn.Module) -> HookPoints:
-    """What there is to see in a model. Raises UserError for one that nobody here knows."""
-    original = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+def find_hook_points(model: nn.Module) -> HookPoints:
+    """Return the hook points of a model. Raises UserError for an unknown kind of model."""
+    original = getattr(model, "_orig_mod", model)  # the module inside torch.compile
     if isinstance(original, Model):
-        return hook_points(original)
+        return model_hook_points(original)
     if type(original).__module__.startswith("transformers."):
-        from glassgpt.record.huggingface import huggingface_hook_points
+        from glassgpt.hooks.huggingface import huggingface_hook_points
 
         return huggingface_hook_points(original)
     raise UserError(
-        f"cannot look into a {type(original).__name__}: give a model of GlassGPT, or a GPT-2 or Qwen3 of "
-        "transformers"
+        f"cannot look into a {type(original).__name__}: its hook points are unknown. Pass a model of GlassGPT, or a "
+        "GPT-2 or Qwen3 of transformers."
     )
 
 
 @contextmanager
-def _watch(
-    model: HookPoints, patterns: Sequence[str], edits: Mapping[str, Edit], detach: bool
+def _attached(
+    points: HookPoints, patterns: Sequence[str], edits: Mapping[str, Edit], detach: bool
 ) -> Iterator[Recording]:
-    recording = Recording(model.names)
-    watcher = _Watcher(recording, patterns, edits, detach)
-    with _eager(), model.watched_by(watcher):
-        yield recording
-    if not watcher.has_seen:
+    recorder = _Recorder(points.names, patterns, edits, detach)
+    with _eager(), points.attach(recorder):
+        yield recorder.recording
+    if not recorder.has_observed:
         raise RuntimeError(
             "nothing was captured: run the model inside the `with` block, and by its own forward or trunk"
         )
 
 
 def _eager() -> AbstractContextManager[object]:
-    """Compiled models run as written: code compiled before a hook was set would pass it by."""
+    """Run compiled models eagerly: their compiled code would skip new hooks."""
     if "torch._dynamo" not in sys.modules:  # nothing can be compiled yet, and importing it takes a second
         return nullcontext()
     return torch.compiler.set_stance("force_eager")
 
 
-class _Watcher:
-    """Keeps what fits the patterns, and edits what is to be edited."""
+class _Recorder:
+    """Activation hook that keeps what fits the patterns, and applies the edits."""
 
     def __init__(
-        self, recording: Recording, patterns: Sequence[str], edits: Mapping[str, Edit], detach: bool
+        self, names: Sequence[str], patterns: Sequence[str], edits: Mapping[str, Edit], detach: bool
     ) -> None:
-        self.recording, self.detach, self.has_seen = recording, detach, False
-        names = recording.names
+        self.recording, self.detach, self.has_observed = Recording(names), detach, False
         self.kept = {name for pattern in patterns for name in _matching(pattern, names)}
         self.edits: dict[str, Edit] = {}
         for pattern, change in edits.items():
@@ -150,10 +151,10 @@ class _Watcher:
     def replaces(self, name: str) -> bool:
         return name in self.edits
 
-    def see(self, name: str, value: Tensor) -> Tensor:
+    def observe(self, name: str, value: Tensor) -> Tensor:
         if not self.wants(name):
             return value
-        self.has_seen = True
+        self.has_observed = True
         if name in self.edits:
             value = _edited(name, value, self.edits[name])
         if name in self.kept:
@@ -162,12 +163,13 @@ class _Watcher:
 
 
 def _edited(name: str, value: Tensor, change: Edit) -> Tensor:
-    new = change(value)
-    if new.shape != value.shape:
+    edited = change(value)
+    if edited.shape != value.shape:
         raise UserError(
-            f"the edit of {name} gives shape {tuple(new.shape)}, but {tuple(value.shape)} must take its place"
+            f"the edit of {name}: returns shape {tuple(edited.shape)}, expected {tuple(value.shape)}. "
+            "Return a tensor of the same shape."
         )
-    return new.to(value)
+    return edited.to(value)
 
 
 def _matching(pattern: str, names: Sequence[str]) -> list[str]:
@@ -179,5 +181,5 @@ def _matching(pattern: str, names: Sequence[str]) -> list[str]:
 
 def _unknown(name: str, names: Sequence[str]) -> str:
     near = get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"; near it: {', '.join(near)}" if near else ""
-    return f"nothing in this model is called {name!r}{hint} (`activation_names(model)` lists all names)"
+    hint = f" Did you mean {', '.join(near)}?" if near else ""
+    return f"{name!r}: no activation of this model has this name.{hint} `activation_names(model)` lists all names."

@@ -1,7 +1,7 @@
-"""Looking into GPT-2 and Qwen3 of Hugging Face, by the same names as into our own models.
+"""Hook points of GPT-2 and Qwen3 of Hugging Face, under the names of GlassGPT's models.
 
-Their attention is a function that the configuration names. While a model is watched, its configuration names
-ours instead, which shows queries, keys and values to the watcher and calls the one that was named before.
+A transformers config names its attention function. While a hook is attached, the config names `_attention`
+instead: it passes queries, keys and values to the hook and calls the original function.
 """
 
 from __future__ import annotations
@@ -23,19 +23,27 @@ from transformers.models.qwen3.modeling_qwen3 import (
 )
 
 from glassgpt.errors import UserError
-from glassgpt.nn import AttnMask
-from glassgpt.record.hook_points import KERNEL, ActivationHook, HookPoints, Kernel, Part, at_input, at_output
+from glassgpt.hooks.hook_points import (
+    KERNEL_ACTIVATIONS,
+    ActivationHook,
+    HookPoint,
+    HookPoints,
+    KernelHook,
+    at_input,
+    at_output,
+)
+from glassgpt.nn import AttnMask, attention_scores, masked_scores
 
-PREFIX = "glassgpt_watched_"
+PREFIX = "glassgpt_hooked_"
 KINDS = ("sdpa", "eager")
-"""Attention functions of transformers that can be watched."""
+"""Attention functions of transformers that hooks can be attached to."""
 
-_kernels: dict[nn.Module, Kernel] = {}
-"""Attentions that are being watched."""
+_kernels: dict[nn.Module, KernelHook] = {}
+"""Attention modules with a hook attached."""
 
 
 def huggingface_hook_points(model: nn.Module) -> HookPoints:
-    """The anatomy of a GPT2LMHeadModel, GPT2Model, Qwen3ForCausalLM or Qwen3Model.
+    """Return the hook points of a GPT2LMHeadModel, GPT2Model, Qwen3ForCausalLM or Qwen3Model.
 
     Raises UserError for other models.
     """
@@ -48,22 +56,23 @@ def huggingface_hook_points(model: nn.Module) -> HookPoints:
             trunk, head = model, None
         case _:
             raise UserError(
-                f"cannot look into a {type(model).__name__} of transformers: only into GPT-2 and Qwen3"
+                f"cannot look into a {type(model).__name__} of transformers: its hook points are unknown. "
+                "Pass a GPT-2 or a Qwen3."
             )
     is_gpt2 = isinstance(trunk, GPT2Model)
     norm: nn.Module = trunk.ln_f if is_gpt2 else trunk.norm
-    parts: list[Part] = []
+    points: list[HookPoint] = []
     for i, block in enumerate(trunk.h if is_gpt2 else trunk.layers):
-        parts += _block(f"blocks.{i}.", block)
-    parts.append(at_output(norm, "norm_f"))
+        points += _block(f"blocks.{i}.", block)
+    points.append(at_output(norm, "norm_f"))
     if head is None:
-        return HookPoints(parts)
-    return HookPoints([*parts, at_output(head, "logits")], lambda h: head(norm(h)))
+        return HookPoints(points)
+    return HookPoints([*points, at_output(head, "logits")], lambda h: head(norm(h)))
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """The parts of a block under our names for them."""
+    """The modules of a block under GlassGPT's names."""
 
     attn: nn.Module
     norm_2: nn.Module
@@ -78,10 +87,12 @@ def _layer(block: nn.Module) -> _Layer:
         case Qwen3DecoderLayer():
             mlp = block.mlp
             return _Layer(block.self_attn, block.post_attention_layernorm, mlp, mlp.down_proj)
-    raise UserError(f"cannot look into a {type(block).__name__}: its parts are not known here")
+    raise UserError(
+        f"cannot look into a {type(block).__name__}: its modules are unknown. Pass a GPT-2 or a Qwen3."
+    )
 
 
-def _block(prefix: str, block: nn.Module) -> list[Part]:
+def _block(prefix: str, block: nn.Module) -> list[HookPoint]:
     layer = _layer(block)
     assert isinstance(layer.attn, GPT2Attention | Qwen3Attention)
     return [
@@ -95,17 +106,17 @@ def _block(prefix: str, block: nn.Module) -> list[Part]:
     ]
 
 
-def _at_kernel(attention: GPT2Attention | Qwen3Attention, prefix: str) -> Part:
-    def attach(watcher: ActivationHook) -> Callable[[], None]:
+def _at_kernel(attention: GPT2Attention | Qwen3Attention, prefix: str) -> HookPoint:
+    def attach(hook: ActivationHook) -> Callable[[], None]:
         config = attention.config
         named = config._attn_implementation or "eager"
         kind = named.removeprefix(PREFIX)  # all layers share one configuration: it may be ours already
         if kind not in KINDS:
             raise UserError(
-                f"attention by {kind!r} cannot be watched: load the model with attn_implementation='sdpa'"
+                f"attention {kind!r}: cannot be recorded. Load the model with attn_implementation='sdpa'."
             )
         _register(kind)
-        _kernels[attention] = Kernel(prefix, watcher)
+        _kernels[attention] = KernelHook(prefix, hook)
         config._attn_implementation = PREFIX + kind
 
         def detach() -> None:
@@ -114,37 +125,52 @@ def _at_kernel(attention: GPT2Attention | Qwen3Attention, prefix: str) -> Part:
 
         return detach
 
-    return Part(tuple(prefix + name for name in KERNEL), attach)
+    return HookPoint(tuple(prefix + name for name in KERNEL_ACTIVATIONS), attach)
 
 
 def _register(kind: str) -> None:
-    """Make our attention function known to transformers, beside the masks that `kind` expects."""
+    """Register `_attention` with transformers, with the masks that `kind` expects."""
     name = PREFIX + kind
     if name not in AttentionInterface():
-        AttentionInterface.register(name, _watched)
+        AttentionInterface.register(name, _attention)
         AttentionMaskInterface.register(name, AttentionMaskInterface()[kind])
 
 
-def _watched(
+@dataclass(frozen=True)
+class _ScaledDotProduct:
+    """Reference of an attention function of transformers with its own scale."""
+
+    scale: float | None
+
+    def scores(self, q: Tensor, k: Tensor) -> Tensor:
+        return attention_scores(q, k, self.scale)
+
+    def weights(self, q: Tensor, k: Tensor, mask: AttnMask) -> Tensor:
+        return masked_scores(self.scores(q, k), mask).softmax(dim=-1)
+
+
+def _attention(
     module: nn.Module, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, **options: Any
 ) -> tuple[Tensor, Tensor | None]:
-    """An attention function of transformers: (B, H, T, D) in, (B, T, H, D) out."""
+    """Attention function of transformers: q, k, v (B, H, T, D) -> (B, T, H, D), and weights or None."""
     config: Any = module.config
     kind = config._attn_implementation.removeprefix(PREFIX)
     default = sys.modules[type(module).__module__].eager_attention_forward
     function = AttentionInterface().get_interface(kind, default)
     kernel = _kernels.get(module)
-    if kernel is None:  # another layer of the same model is watched
+    if kernel is None:  # only another layer of this model has a hook
         return function(module, q, k, v, mask, **options)
     q, k, v = kernel.before(q, k, v)
     heads, weights = function(module, q, k, v, mask, **options)
-    seen = kernel.after(q, k, v, _as_mask(module, q, mask), heads.transpose(1, 2), options.get("scaling"))
-    return seen.transpose(1, 2), weights
+    heads = heads.transpose(1, 2)  # (B, T, H, D) -> (B, H, T, D)
+    reference = _ScaledDotProduct(options.get("scaling"))
+    heads = kernel.after(q, k, v, _as_mask(module, q, mask), heads, reference)
+    return heads.transpose(1, 2), weights  # (B, H, T, D) -> (B, T, H, D)
 
 
 def _as_mask(module: nn.Module, q: Tensor, mask: Tensor | None) -> AttnMask:
     if mask is None:
         return AttnMask(is_causal=q.shape[2] > 1 and bool(module.is_causal))
     allowed = mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
-    # Padding on the left sees nothing; nobody reads what it gathers.
+    # Left padding has no allowed key. Its output is never used, so it may attend to everything.
     return AttnMask(allowed | ~allowed.any(-1, keepdim=True))

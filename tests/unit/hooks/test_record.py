@@ -8,8 +8,9 @@ from torch import Tensor
 
 from glassgpt.config import ModelConfig
 from glassgpt.errors import UserError
+from glassgpt.hooks import activation_names, edit, logit_lens, n_heads, patch, record, zero, zero_heads
 from glassgpt.models import Model, build
-from glassgpt.record import activation_names, edit, logit_lens, n_heads, patch, record, zero, zero_heads
+from glassgpt.nn import AttnMask, ScaledDotProduct, masked_scores
 
 V = 65
 
@@ -117,7 +118,10 @@ def test_heads_gather_by_edited_weights(model: Model, tokens: Tensor, name: str)
 
 
 def test_an_edit_of_another_shape_is_refused(model: Model, tokens: Tensor) -> None:
-    with pytest.raises(UserError, match="must take its place"), edit(model, {"logits": lambda t: t[:, :1]}):
+    with (
+        pytest.raises(UserError, match=r"expected \(2, 8, 65\)"),
+        edit(model, {"logits": lambda t: t[:, :1]}),
+    ):
         model(tokens)
 
 
@@ -170,5 +174,78 @@ def test_the_last_state_read_by_the_lens_is_what_the_model_says(model: Model, to
 
 
 def test_other_models_are_refused() -> None:
-    with pytest.raises(UserError, match="cannot look into a Linear"):
+    with pytest.raises(UserError, match="cannot look into a Linear: its hook points"):
         activation_names(torch.nn.Linear(2, 2))
+
+
+class Softcap(ScaledDotProduct):
+    """Attention with capped scores, 2 · tanh(s / 2), and its own reference."""
+
+    def scores(self, q: Tensor, k: Tensor) -> Tensor:
+        return 2 * torch.tanh(super().scores(q, k) / 2)
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: AttnMask) -> Tensor:
+        s = q @ k.mT / q.shape[-1] ** 0.5  # (B, H, T, S)
+        return masked_scores(2 * torch.tanh(s / 2), mask).softmax(-1) @ v
+
+
+class Sinks(ScaledDotProduct):
+    """Attention with one extra score of 0 in each softmax, which gathers nothing."""
+
+    def weights(self, q: Tensor, k: Tensor, mask: AttnMask) -> Tensor:
+        s = masked_scores(self.scores(q, k), mask)
+        return torch.cat([s, torch.zeros_like(s[..., :1])], -1).softmax(-1)[..., :-1]
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: AttnMask) -> Tensor:
+        return self.weights(q, k, mask) @ v
+
+
+class WithoutReference(Softcap):
+    """A variant whose `forward` no longer does what the inherited `scores` say."""
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: AttnMask) -> Tensor:
+        return super().forward(q, 3 * k, v, mask)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("variant", [Softcap, Sinks])
+def test_a_variant_of_attention_is_recorded_by_its_own_reference(
+    model: Model, tokens: Tensor, variant: type[ScaledDotProduct]
+) -> None:
+    plain = model(tokens)
+    for block in model.blocks:
+        block.attn.sdpa = variant()
+    expected = model(tokens)
+    with record(model) as seen:
+        assert torch.equal(model(tokens), expected)
+    assert not torch.allclose(plain, expected)
+    weights, v = seen["blocks.0.attn.weights"], seen["blocks.0.attn.v"]
+    torch.testing.assert_close(weights @ v, seen["blocks.0.attn.heads"])
+    with record(model, "*.weights") as alone:
+        model(tokens)
+    assert torch.equal(alone["blocks.0.attn.weights"], weights)
+    with edit(model, {"*.weights": lambda value: value}):
+        torch.testing.assert_close(model(tokens), expected)
+    if variant is Softcap:
+        assert seen["blocks.0.attn.scores"].abs().max() <= 2
+        with edit(model, {"*.scores": lambda value: value}):
+            torch.testing.assert_close(model(tokens), expected)
+        return
+    with (
+        pytest.raises(UserError, match="Sinks does not take a plain softmax"),
+        edit(model, {"*.scores": zero}),
+    ):
+        model(tokens)
+
+
+@torch.no_grad()
+def test_a_variant_without_a_reference_is_refused(model: Model, tokens: Tensor) -> None:
+    model.blocks[1].attn.sdpa = WithoutReference()
+    expected = model(tokens)
+    for name in ("scores", "masked_scores", "weights"):
+        with pytest.raises(UserError, match="WithoutReference .* cannot be recorded"):
+            with record(model, f"blocks.1.attn.{name}"):
+                pass
+    with record(model, ["blocks.1.attn.q", "blocks.1.attn.heads"]):
+        assert torch.equal(model(tokens), expected)
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())

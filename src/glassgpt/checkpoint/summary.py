@@ -1,0 +1,114 @@
+"""The state of a run in a few fields: for `glassgpt runs`, a web page or a script.
+
+A summary reads names, sizes and small files, never tensors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from glassgpt.checkpoint.run import Run
+from glassgpt.checkpoint.store import read_json, steps
+from glassgpt.checkpoint.verify import quick_check
+from glassgpt.config import ModelConfig
+from glassgpt.diagnose import AccuracyVerdict, Verdict
+from glassgpt.errors import UserError
+
+State = Literal["finished", "stopped", "weights only", "unreadable"]
+MODEL = "this model"
+"""Name of the model's row in a verdict."""
+LARGEST = 1e15
+"""Figures beyond this in metrics.jsonl are ignored: glassgpt does not write them."""
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """State, model and result of a run. Fields of an unreadable run are empty, except `problem`."""
+
+    path: Path
+    state: State
+    problem: str = ""
+    """The reason, if config.json is unreadable."""
+    sources: tuple[str, ...] = ()
+    """Names of the data's files, without folders."""
+    model: str = ""
+    """Preset, blocks and width, such as `modern 6×384`; other families come first."""
+    n_steps: int = 0
+    nats_per_char: float | None = None
+    """Lowest validation loss so far."""
+    comparison: str = ""
+    """Result of the model compared with the best baseline, from the verdict."""
+    health: str = ""
+    """Result of `quick_check`: `ok`, `no steps`, `2 of 3 damaged`."""
+    resumable: bool = False
+    """True if training stopped before its verdict and has optimizer state."""
+
+    @property
+    def damaged(self) -> bool:
+        """True if `verify_run` would find damage by names and sizes alone."""
+        return self.health not in ("ok", "no steps")
+
+
+def summarize(run: Run) -> RunSummary:
+    """Summarize a run. Never raises for a damaged or hostile one: it must not hide the others of a list."""
+    try:
+        config = Run.open(run.path).config()
+    except UserError as error:
+        return RunSummary(run.path, "unreadable", str(error).splitlines()[0], health="unreadable")
+    rows = run.metrics()
+    saved = [int(step.name.removeprefix("step-")) for step in steps(run.checkpoints)]
+    evals = _figures(rows, "eval", "nats_per_char")
+    comparison, resumable = _comparison(run), run.is_resumable()
+    state: State = "finished" if comparison else "weights only" if saved and not resumable else "stopped"
+    return RunSummary(
+        path=run.path,
+        state=state,
+        sources=tuple(Path(source).name for source in config.data.sources),
+        model=_describe(config.model),
+        n_steps=int(
+            max(_figures(rows, "step", "step") or saved, default=0)
+        ),  # an imported run has no such rows
+        nats_per_char=min(evals, default=None),
+        comparison=comparison,
+        health=quick_check(run),
+        resumable=resumable and not run.verdict_file.is_file(),
+    )
+
+
+def _describe(model: ModelConfig) -> str:
+    """Return family, preset and size of a model."""
+    size = f"{model.preset} {model.n_layer}×{model.n_embd}"
+    return {"gpt": size, "bigram": "bigram"}.get(model.family, f"{model.family} {size}")
+
+
+def _figures(rows: list[dict[str, Any]], event: str, name: str) -> list[float]:
+    """Return one figure of all events of a kind."""
+    values = [row.get(name) for row in rows if row.get("event") == event]
+    return [value for value in values if isinstance(value, int | float) and abs(value) < LARGEST]
+
+
+def _comparison(run: Run) -> str:
+    """Compare the model with the best baseline of its verdict; empty without a readable verdict."""
+    try:
+        stored = read_json(run.verdict_file)
+        if "rows" in stored:
+            return _compare_accuracy(AccuracyVerdict.from_dict(stored))
+        return _compare_losses(Verdict.from_dict(stored))
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration, ArithmeticError):
+        return ""
+
+
+def _compare_losses(verdict: Verdict) -> str:
+    """Return the difference in nats per character, such as `-0.312 (trigram)`."""
+    model = next(s for s in verdict.scores if s.name == MODEL)
+    best = min((s for s in verdict.scores if s.name not in (MODEL, "xz")), key=lambda s: s.total_nats)
+    return f"{model.nats_per_char - best.nats_per_char:+.3f} ({best.name})"
+
+
+def _compare_accuracy(verdict: AccuracyVerdict) -> str:
+    """Return the shares of exact answers, such as `81.0% exact, tables 12.5%`."""
+    model = next(row for row in verdict.rows if row.name == MODEL)
+    best = max((row for row in verdict.rows if not row.name.startswith(MODEL)), key=lambda row: row.share)
+    return f"{model.share:.1%} exact, tables {best.share:.1%}"

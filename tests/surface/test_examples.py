@@ -1,0 +1,73 @@
+"""The short examples run as their first paragraph says, and do what they are there to show."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from glassgpt.config import ModelConfig
+from glassgpt.models import build
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("examples") / "notes.txt"
+    path.write_text("".join(f"{i} geese, {i * 7 % 31} swans, {i * 5 % 13} ashore.\n" for i in range(300)))
+    return path
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def ran(name: str, *arguments: object) -> list[str]:
+    command = [sys.executable, str(EXAMPLES / f"{name}.py"), *map(str, arguments)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.splitlines()
+
+
+@pytest.mark.parametrize("name", ["own_loop", "intervene"])
+def test_it_is_short_and_says_what_it_is_not(name: str) -> None:
+    source = (EXAMPLES / f"{name}.py").read_text()
+    assert len(source.splitlines()) <= 60
+    about = source.split('"""')[1]
+    assert "not" in about and f"python examples/{name}.py" in about
+
+
+def test_a_loop_of_your_own_learns(text: Path) -> None:
+    lines = ran("own_loop", text, 60)
+    assert [line.split()[1] for line in lines] == ["15", "30", "45", "60"]
+    losses = [float(line.split("held-out ")[1].split()[0]) for line in lines]
+    assert losses[-1] < 1 and losses[-1] < losses[0]  # ln 291 = 5.7 before the first step
+
+
+def test_an_observer_and_an_edit(text: Path, tmp_path: Path) -> None:
+    lines = ran("intervene", text, 50, tmp_path / "run")
+    assert lines[0].startswith("step 50: gradient norms") and "blocks.0 " in lines[0] and "rest " in lines[0]
+    costs = [float(line.split(": ")[1].split()[0]) for line in lines if line.endswith("without it")]
+    assert len(costs) == len(lines) - 1 and costs == sorted(costs, reverse=True)
+    assert costs[0] > 0.01, "no head matters"
+
+
+def test_norms_by_layer_are_those_of_the_whole() -> None:
+    module, model = load("intervene"), build(ModelConfig.model_validate({"size": "nano"}), 65)
+    for p in model.parameters():
+        p.grad = torch.ones_like(p)
+    (event,) = module.LayerGradients().on_gradients(module.EVERY, model)
+    told = event.message.split("norms")[1].split()
+    squares = sum(float(norm) ** 2 for norm in told[1::2])
+    assert squares == pytest.approx(sum(p.numel() for p in model.parameters()), rel=1e-4)
+    assert not list(module.LayerGradients().on_gradients(module.EVERY + 1, model))

@@ -1,0 +1,80 @@
+"""`summarize`: the state of a run, also of a damaged or hostile one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from glassgpt.checkpoint import Run, RunSummary, steps, summarize
+from glassgpt.checkpoint.store.migrate import FORMAT
+
+GOLDEN = Path(__file__).parents[2] / "golden" / f"format-{FORMAT}" / "run"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return shutil.copytree(GOLDEN, tmp_path / "run")
+
+
+def test_a_finished_run(run: Path) -> None:
+    found = summarize(Run(run))
+    assert (found.state, found.health, found.n_steps, found.model) == ("finished", "ok", 6, "modern 1×8")
+    assert found.sources == ("text.txt",) and not found.resumable and not found.damaged
+    losses = [row["nats_per_char"] for row in Run(run).metrics() if row["event"] == "eval"]
+    assert found.nats_per_char == min(losses)
+    assert found.comparison[0] in "+-" and found.comparison.endswith(")") and "xz" not in found.comparison
+
+
+def test_a_stopped_run(run: Path) -> None:
+    (run / "verdict.json").unlink()
+    found = summarize(Run(run))
+    assert found.state == "stopped" and found.resumable and found.comparison == ""
+
+
+def test_an_unreadable_verdict_is_no_result(run: Path) -> None:
+    """The run is not called finished, and not resumable: it has ended."""
+    for text in ('{"scores": []}', "[", '{"rows": [], "sentence": "", "asked": ""}'):
+        (run / "verdict.json").write_text(text)
+        found = summarize(Run(run))
+        assert found.state == "stopped" and not found.resumable
+
+
+def test_weights_only(run: Path) -> None:
+    (run / "verdict.json").unlink()
+    (steps(run / "checkpoints")[0] / "optimizer.safetensors").unlink()
+    found = summarize(Run(run))
+    assert found.state == "weights only" and not found.resumable
+    assert found.health == "1 of 1 damaged" and found.damaged
+
+
+def test_a_run_without_steps(run: Path) -> None:
+    shutil.rmtree(run / "checkpoints")
+    (run / "metrics.jsonl").unlink()
+    (run / "verdict.json").unlink()
+    found = summarize(Run(run))
+    assert (found.state, found.health, found.n_steps, found.nats_per_char) == ("stopped", "no steps", 0, None)
+    assert not found.resumable and not found.damaged
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 400, '"x"', "null", "[]"])
+def test_figures_of_a_stranger_are_ignored(run: Path, number: str) -> None:
+    lines = [f'{{"event": "step", "step": {number}}}', f'{{"event": "eval", "nats_per_char": {number}}}']
+    (run / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    found = summarize(Run(run))
+    assert found.n_steps == 6 and found.nats_per_char is None
+
+
+def test_an_unreadable_run(run: Path) -> None:
+    (run / "config.json").write_text("{")
+    found = summarize(Run(run))
+    assert found == RunSummary(run, "unreadable", found.problem, health="unreadable")
+    assert "config.json" in found.problem and found.damaged
+
+
+def test_older_formats_are_summarized_the_same() -> None:
+    old, new = (summarize(Run(GOLDEN.parents[1] / f"format-{n}" / "run")) for n in (1, FORMAT))
+    assert (old.state, old.model, old.n_steps, old.health) == (new.state, new.model, new.n_steps, new.health)
+    assert json.loads((GOLDEN / "config.json").read_text())["format"] == FORMAT
