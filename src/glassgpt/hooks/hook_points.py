@@ -227,7 +227,9 @@ class KernelHook:
             with torch.autocast(q.device.type, enabled=False):
                 weights = self._weights(q, k, mask, reference)
                 if self.is_replaced:
-                    v = v.repeat_interleave(q.shape[1] // v.shape[1], dim=1)  # (B, H_kv, S, D) -> (B, H, S, D)
+                    v = v.repeat_interleave(
+                        q.shape[1] // v.shape[1], dim=1
+                    )  # (B, H_kv, S, D) -> (B, H, S, D)
                     heads = (weights @ v.to(weights.dtype)).to(heads.dtype)
         return self._observe("heads", heads)
 

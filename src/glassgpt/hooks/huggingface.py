@@ -87,7 +87,9 @@ def _layer(block: nn.Module) -> _Layer:
         case Qwen3DecoderLayer():
             mlp = block.mlp
             return _Layer(block.self_attn, block.post_attention_layernorm, mlp, mlp.down_proj)
-    raise UserError(f"cannot look into a {type(block).__name__}: its modules are unknown. Pass a GPT-2 or a Qwen3.")
+    raise UserError(
+        f"cannot look into a {type(block).__name__}: its modules are unknown. Pass a GPT-2 or a Qwen3."
+    )
 
 
 def _block(prefix: str, block: nn.Module) -> list[HookPoint]:

@@ -140,9 +140,13 @@ def most_important_head(whole: Figures, found: Sequence[Ablation]) -> Finding:
 
     def is_clear(each: Ablation, field: str) -> bool:
         others = [points(each, other) for other in fields if other != field]
-        return points(each, field) >= CLEAR_POINTS and max(others, default=0.0) <= CLEAR_RATIO * points(each, field)
+        return points(each, field) >= CLEAR_POINTS and max(others, default=0.0) <= CLEAR_RATIO * points(
+            each, field
+        )
 
-    clear = [(points(each, field), field, each) for each in found for field in fields if is_clear(each, field)]
+    clear = [
+        (points(each, field), field, each) for each in found for field in fields if is_clear(each, field)
+    ]
     if clear:
         lost, field, each = max(clear, key=lambda item: item[0])
         rest = ", ".join(f"{other} {points(each, other):.0f}" for other in fields if other != field)

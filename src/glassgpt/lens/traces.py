@@ -197,7 +197,9 @@ class Trace:
         except UserError:
             raise
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: no trace that can be read ({error}). Record the trace again.") from error
+            raise UserError(
+                f"{path}: no trace that can be read ({error}). Record the trace again."
+            ) from error
 
 
 def _matches(name: str, pattern: str | Sequence[str]) -> bool:

@@ -107,7 +107,9 @@ def bars(
         if name not in heights:
             raise UserError(f'"{name}": no bars have this name. There are {", ".join(heights)}.')
     if not heights or not groups:
-        raise UserError("no bars: groups or values are empty. Pass at least one group and one name with its values.")
+        raise UserError(
+            "no bars: groups or values are empty. Pass at least one group and one name with its values."
+        )
     count = len(groups) * len(heights)
     axes = axes or Plot(float(np.clip(0.45 * count + 2, SIZE[0], 13)), SIZE[1]).add_subplot()
     width = 0.8 / len(heights)

@@ -103,7 +103,9 @@ def head_grid(
     across = values.shape[1] if values.ndim == 4 else math.ceil(math.sqrt(values.shape[0]))
     values = values.reshape(-1, *values.shape[-2:])  # ([L,] H, T, S) -> (L·H, T, S)
     if titles is not None and len(titles) != len(values):
-        raise UserError(f"{len(titles)} titles for {len(values)} heads: the numbers differ. Pass one for each.")
+        raise UserError(
+            f"{len(titles)} titles for {len(values)} heads: the numbers differ. Pass one for each."
+        )
     row_names = visible_labels(rows, values.shape[1], "rows")
     column_names = visible_labels(columns, values.shape[2], "columns")
     down = math.ceil(len(values) / across)

@@ -43,7 +43,9 @@ def over_image(
     values = np.atleast_2d(array(weights, (1, 2), "weights"))
     grid = math.isqrt(values.shape[1])
     if grid * grid != values.shape[1]:
-        raise UserError(f"{values.shape[1]} patches: no square grid. Pass the weights of all patches, and only those.")
+        raise UserError(
+            f"{values.shape[1]} patches: no square grid. Pass the weights of all patches, and only those."
+        )
     names = visible_labels(titles, len(values), "query tokens")
     first = image_title is not None
     plot, panels = _panels(len(values) + first, pixels.shape[0] / pixels.shape[1])

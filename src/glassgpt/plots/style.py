@@ -128,7 +128,9 @@ def plot_of(axes: Axes) -> Plot:
     """Return the plot of `axes`, before a change. Raises UserError for axes of another figure."""
     figure = axes.get_figure(root=True)
     if not isinstance(figure, Plot):
-        raise UserError(f"axes: belong to a {type(figure).__name__}, not to a Plot. Make them with panels(…).")
+        raise UserError(
+            f"axes: belong to a {type(figure).__name__}, not to a Plot. Make them with panels(…)."
+        )
     figure.settled = False
     return figure
 
@@ -154,9 +156,7 @@ def check_suffix(path: Path) -> str:
     """Return the format of a path: "png", "svg" or "pdf". Raises UserError for another suffix."""
     form = FORMATS.get(path.suffix.lower())
     if form is None:
-        raise UserError(
-            f"{path}: unknown format of a plot. End the name in {', '.join(FORMATS)}."
-        )
+        raise UserError(f"{path}: unknown format of a plot. End the name in {', '.join(FORMATS)}.")
     return form
 
 

@@ -118,7 +118,10 @@ def test_heads_gather_by_edited_weights(model: Model, tokens: Tensor, name: str)
 
 
 def test_an_edit_of_another_shape_is_refused(model: Model, tokens: Tensor) -> None:
-    with pytest.raises(UserError, match=r"expected \(2, 8, 65\)"), edit(model, {"logits": lambda t: t[:, :1]}):
+    with (
+        pytest.raises(UserError, match=r"expected \(2, 8, 65\)"),
+        edit(model, {"logits": lambda t: t[:, :1]}),
+    ):
         model(tokens)
 
 
@@ -228,7 +231,10 @@ def test_a_variant_of_attention_is_recorded_by_its_own_reference(
         with edit(model, {"*.scores": lambda value: value}):
             torch.testing.assert_close(model(tokens), expected)
         return
-    with pytest.raises(UserError, match="Sinks does not take a plain softmax"), edit(model, {"*.scores": zero}):
+    with (
+        pytest.raises(UserError, match="Sinks does not take a plain softmax"),
+        edit(model, {"*.scores": zero}),
+    ):
         model(tokens)
 
 

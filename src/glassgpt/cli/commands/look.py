@@ -128,7 +128,9 @@ def _check_options(
 ) -> None:
     """Refuse options without effect, before any work."""
     if ablate and (text or image or out or trace or layer is not None or view):
-        raise UserError("--ablate: takes no text, image, layer, view or file, since it measures on held-out data. Leave them out.")
+        raise UserError(
+            "--ablate: takes no text, image, layer, view or file, since it measures on held-out data. Leave them out."
+        )
     if head is not None and layer is None:
         raise UserError(f"--head {head}: the layer is missing. Add --layer.")
     if view is not None and out is None:
@@ -242,7 +244,9 @@ def _output(seen: Trace) -> Text:
         name, places = "next token  ", [len(tokens) - 1]
     else:
         name, places = "in the gaps  ", gaps
-    parts = [piece for i in places for piece in (visible_label(tokens[i]), (f" {probabilities[i]:.0%}   ", "dim"))]
+    parts = [
+        piece for i in places for piece in (visible_label(tokens[i]), (f" {probabilities[i]:.0%}   ", "dim"))
+    ]
     return Text.assemble((name, "dim"), *parts) if parts else Text("no gap to fill: write [?] for one", "dim")
 
 
@@ -288,5 +292,7 @@ def _weights(seen: Trace, layer: int, head: int, kind: Kind | None, width: int) 
             for i, v in pairs
             if v >= 0.05
         ]
-        table.add_row(str(place), visible_label(name), Text.assemble(*(piece for part in parts for piece in part)))
+        table.add_row(
+            str(place), visible_label(name), Text.assemble(*(piece for part in parts for piece in part))
+        )
     return table

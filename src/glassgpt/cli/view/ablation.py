@@ -21,7 +21,9 @@ def show_ablation(run: Run, model: Model, tokenizer: Tokenizer, as_json: bool) -
     measure = held_out_figures(run, model, tokenizer)
     whole, found = measure(), ablate(model, measure)
     if not found:
-        raise UserError(f"{run.path}: a {model.config.family} has no heads to switch off. Use a model with attention.")
+        raise UserError(
+            f"{run.path}: a {model.config.family} has no heads to switch off. Use a model with attention."
+        )
     if as_json:
         rows = [{"attention": a.attention, "head": a.head, **a.figures} for a in found]
         print(json_format.dumps({"all heads": dict(whole), "without": rows}, indent=1))
@@ -30,7 +32,8 @@ def show_ablation(run: Run, model: Model, tokenizer: Tokenizer, as_json: bool) -
     console.print(_table(whole, found))
     shares = "; shares in points" if len(whole) > 1 else ""
     console.print(
-        f"\nOn a part of the held-out data, each token after the correct tokens before it{shares}.", style="dim"
+        f"\nOn a part of the held-out data, each token after the correct tokens before it{shares}.",
+        style="dim",
     )
     console.print(most_important_head(whole, found).advice, highlight=False)
 
