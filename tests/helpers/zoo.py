@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """Small models of every family and kind, and a source for each."""
-=======
-"""Small models of every family and variant, with inputs for each."""
->>>>>>> 735f678 (Plain language in tests of the surface, helpers, benchmarks and the changelog; a table of benchmarks)
 
 from __future__ import annotations
 
@@ -46,13 +42,8 @@ DECODERS = [name for name in TRANSFORMERS if MODELS[name].get("family") != "enco
 
 
 def has_compiler() -> bool:
-<<<<<<< HEAD
     """True if this machine can build blocks.c; a failing build must then fail the tests."""
     return sys.platform == "linux" and shutil.which(native.compiler_command()[0]) is not None
-=======
-    """True if blocks.c must build on this machine; a failed build is then no reason to skip a test."""
-    return sys.platform == "linux" and shutil.which(compiled.command()[0]) is not None
->>>>>>> 735f678 (Plain language in tests of the surface, helpers, benchmarks and the changelog; a table of benchmarks)
 
 
 def make(name: str, **changes: object) -> Model:
@@ -60,11 +51,7 @@ def make(name: str, **changes: object) -> Model:
 
 
 def wake(model: Model) -> Model:
-<<<<<<< HEAD
     """Give all weights random values, so that no zero-initialized layer hides a mistake."""
-=======
-    """Randomize all weights, so that no zero-initialized layer hides a mistake."""
->>>>>>> 735f678 (Plain language in tests of the surface, helpers, benchmarks and the changelog; a table of benchmarks)
     with torch.no_grad():
         for p in model.parameters():
             if p.ndim == 2:
@@ -75,11 +62,7 @@ def wake(model: Model) -> Model:
 
 
 def source_for(model: Model, B: int) -> Tensor | None:
-<<<<<<< HEAD
     """Make a source for the families with an encoder, else None."""
-=======
-    """Make a source for the families with an encoder; None for the others."""
->>>>>>> 735f678 (Plain language in tests of the surface, helpers, benchmarks and the changelog; a table of benchmarks)
     match model.config:
         case ModelConfig(family="seq2seq"):
             return torch.randint(V, (B, 9))
