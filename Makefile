@@ -1,9 +1,9 @@
 # make demo   installs into .venv, trains for a minute on the built-in corpus, prints the verdict and a sample
 # make test   installs what the tests need and runs them
-# make faults kills, cuts the power, fills the disk, stops everywhere: the full sweep, over an hour; prints counts
+# make faults kills trainings, cuts the power, fills the disk: over an hour; prints counts
 # make check  format, lint, types, floors
-# make docs   builds the documentation site; make notebooks runs the chapters into docs/chapters anew,
-# make texts  brings the translations of the chapters up to date
+# make docs   builds the documentation site; make notebooks runs the chapters and writes docs/chapters
+# make texts  updates the translations of the chapters
 
 PYTHON ?= python3
 BIN := .venv/bin

@@ -1,4 +1,4 @@
-"""What the baselines cost and score: on tinyshakespeare, on the built-in corpus, and on a text of 300 MB.
+"""Cost and scores of the baselines: tinyshakespeare, the built-in corpus, and a text of 300 MB.
 
     GLASSGPT_DATA=folder/with/tinyshakespeare python benchmarks/baselines.py
 

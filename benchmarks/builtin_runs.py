@@ -1,4 +1,4 @@
-"""Make the small runs that the chapters look at when no run of the user's is given.
+"""Make the small built-in runs of the chapters.
 
     python benchmarks/builtin_runs.py               # trains all three, about half an hour, then packs them
     python benchmarks/builtin_runs.py --pack runs/a text      # packs a finished run under a name

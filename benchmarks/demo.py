@@ -1,4 +1,4 @@
-"""The minute of `make demo`: does its model beat the bigram and the trigram of its own verdict?
+"""The minute of `make demo`: its model must beat the bigram and the trigram.
 
     python benchmarks/demo.py
 

@@ -1,11 +1,11 @@
-"""Every family on a real task, against its bar, on examples that training never saw.
+"""Every family on a real task and held-out examples, compared with its bar.
 
     python benchmarks/families.py                    # all, one after the other: about 45 minutes
     python benchmarks/families.py dates scenes       # some
     python benchmarks/families.py multi30k --minutes 120
 
 Each trains through the same session as `glassgpt train`, for the minutes of its bar, and prints its figures
-beside the bar. Exits with 1 where one is missed. multi30k and the encoder's texts are looked for in
+next to its bar. Exits with 1 if one is missed. multi30k and the encoder's texts are looked for in
 $GLASSGPT_DATA. Needs `pip install '.[data]'`.
 """
 

@@ -1,11 +1,11 @@
-"""How fast models write, one sequence and several: GlassGPT beside nanoGPT, transformers and llama.cpp.
+"""Generation speed for one sequence and several: GlassGPT, nanoGPT, transformers and llama.cpp.
 
     python benchmarks/generate.py --nanogpt CHECKOUT [--size mini|small] [--llama PYTHON] [--gpt-fast …]
 
 All have GPT-2's architecture, random weights and float32, and continue the same 16 tokens on as many threads,
 in turns within one run; tokens a second, medians, and ratios within a round. `mini` is 6 × 384 with 65
 characters, `small` is GPT-2's 124 M. Ours also with `modern`, with rounded weights, and 16 at once. The bound
-is what reading the weights once a token allows, by the rate of one sum over 256 MB measured beside it. With
+is the rate of reading the weights once a token, from a sum over 256 MB in the same run. With
 --llama, a Python that has llama-cpp-python and gguf, llama.cpp runs the same shape in a process of its own.
 With --gpt-fast, a model of its own architecture runs eagerly and compiled by torch, whose time does not
 count. --first-token also times a process from its birth to the first token of a run of `mini`, against that
@@ -226,7 +226,7 @@ def first_token(rounds: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="How fast models write, beside others.")
+    parser = argparse.ArgumentParser(description="Generation speed, compared with other programs.")
     parser.add_argument("--nanogpt", type=Path, required=True, help="a checkout of karpathy/nanoGPT")
     parser.add_argument("--size", choices=list(VOCABULARY), default="mini")
     parser.add_argument("--llama", type=Path, help="a python with llama-cpp-python and gguf")

@@ -1,4 +1,4 @@
-"""What an install without extras puts on disk, apart from torch and what torch itself needs.
+"""Disk space of an install without extras, apart from torch and its dependencies.
 
     python benchmarks/install_size.py
 

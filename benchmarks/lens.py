@@ -1,4 +1,4 @@
-"""What seeing inside costs, and what it finds.
+"""Cost of recording activations, and findings of the lens.
 
     python benchmarks/lens.py                   # all: about ten minutes on two cores
     python benchmarks/lens.py unused trace      # some of: unused, trace, chapters, dates
@@ -103,7 +103,7 @@ print(statistics.median(after) / statistics.median(before), calls() - calls_befo
 def unused() -> list[Figure]:
     """A step after the import over one before it in the same process, over the same without an import.
 
-    Two processes differ by one or two percent whatever they run, so each is compared with itself.
+    Two equal processes differ by one or two percent, so each is compared with itself.
     """
     ratios: dict[str, list[float]] = {"with": [], "without": []}
     more = 0

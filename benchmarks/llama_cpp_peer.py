@@ -1,4 +1,4 @@
-"""llama.cpp's part of generate.py: a GPT-2 with random weights, written as GGUF, continued by llama.cpp.
+"""llama.cpp for generate.py: a GPT-2 with random weights, exported as GGUF.
 
     python benchmarks/llama_cpp_peer.py TOKENS ROUNDS THREADS vocab_size=65 block_size=256 n_layer=6 …
 

@@ -1,4 +1,4 @@
-"""A step of `mini` (10 M parameters, block 256): share of the peak, memory, start; nanoGPT beside it.
+"""A step of `mini` (10 M parameters, block 256): share of the peak, RAM, start; compared with nanoGPT.
 
     python benchmarks/mini.py --nanogpt CHECKOUT
 

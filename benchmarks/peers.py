@@ -1,4 +1,4 @@
-"""The peers of train_cpu.py: nanoGPT's recipe for a CPU, as each of them would run it. None is kept here.
+"""Other programs for train_cpu.py, each with nanoGPT's recipe for a CPU.
 
 The recipe: 4 layers of 128 with 4 heads, 12 sequences of 64 characters, AdamW at 0.001 with 100 steps of
 warm-up and cosine decay to a tenth, weight decay 0.1, β₂ 0.99, gradients clipped at 1, 2,000 steps.

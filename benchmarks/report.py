@@ -1,4 +1,4 @@
-"""Where benchmarks write: one JSON file each under results/, with machine, versions and commit."""
+"""Results of benchmarks: one JSON file each in results/, with machine, versions and commit."""
 
 from __future__ import annotations
 

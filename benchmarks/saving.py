@@ -1,4 +1,4 @@
-"""What saving costs: seconds that training loses to a checkpoint, in the background and before it goes on.
+"""Cost of saving: training seconds per checkpoint, in the background and blocking.
 
     python benchmarks/saving.py                 # mini (10 M parameters): about three minutes on two cores
 

@@ -1,8 +1,8 @@
-"""How long a person waits for an answer that needs no model: help, and a wrong setting.
+"""Start-up time of commands without a model: help, and a wrong setting.
 
     python benchmarks/startup.py
 
-Prints the median of wall times of fresh processes, beside a bare interpreter's.
+Prints the median of wall times of fresh processes, compared with a bare interpreter.
 """
 
 from __future__ import annotations

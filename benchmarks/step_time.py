@@ -87,7 +87,7 @@ def seconds(step: Callable[[], object], n: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Time of a training step, beside nanoGPT.")
+    parser = argparse.ArgumentParser(description="Time of a training step, compared with nanoGPT.")
     parser.add_argument("--nanogpt", type=Path, required=True, help="a checkout of karpathy/nanoGPT")
     parser.add_argument("--blocks", type=int, default=15)
     parser.add_argument("--steps", type=int, default=30, help="steps per block")

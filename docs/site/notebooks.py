@@ -1,6 +1,6 @@
 """A notebook as a page of Markdown, with the outputs that it was saved with; nothing is run.
 
-Prose stays prose, code becomes a fence, text output a fence of its own, pictures files beside the page.
+Prose stays prose, code becomes a fence, text output a fence of its own, pictures files next to the page.
 HTML outputs are taken as they are.
 """
 
@@ -20,7 +20,7 @@ PICTURES = {"image/png": ".png", "image/jpeg": ".jpg", "image/svg+xml": ".svg"}
 def as_markdown(notebook: str, name: str, folder: Path, moved: Callable[[str], str]) -> str:
     """The page of a notebook (its JSON); `moved` mends the links of its prose.
 
-    Pictures are written into `folder`, which lies beside the page and has its name.
+    Pictures are written into `folder`, next to the page, with its name.
     """
     cells = json.loads(notebook)["cells"]
     parts: list[str] = []

@@ -28,7 +28,7 @@ def api_pages(source: Path, name: str) -> dict[str, str]:
     shown = [p for p in packages if p not in HIDDEN and (p in homes.values() or _exports(top[p]))]
     shown.sort(key=lambda p: (ORDER.index(p) if p in ORDER else len(ORDER), p))
     pages = {"api/index.md": ""}
-    index = [f"# API\n\nWhat `import {name}` offers, and what its packages offer beside it."]
+    index = [f"# API\n\nNames of `import {name}`, and the other public names of its packages."]
     for package in shown:
         daily = [n for n in public if homes[n] == package]
         more = [n for n in _exports(top[package]) if n not in daily]

@@ -56,7 +56,7 @@ class Case(NamedTuple):
 
 
 def make(name: str) -> Model:
-    """With 3 × 3 patches where there is an eye."""
+    """Images have 3 × 3 patches."""
     return wake(build(ModelConfig.model_validate(ALL[name] | dict(image_size=12)), V))
 
 

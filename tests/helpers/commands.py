@@ -1,4 +1,4 @@
-"""The command line, called inside the test's own process: importing torch once is enough."""
+"""The command line inside the process of the test: torch is imported once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from glassgpt.cli.main import main
 
 
 def run(folder: Path, *arguments: str, stdin: bytes = b"", code: int = 0) -> str:
-    """What a command says, on both streams."""
+    """Run a command and return its output, both streams together. `code` is its expected exit code."""
     out, before = io.StringIO(), sys.stdin
     sys.stdin = io.TextIOWrapper(io.BytesIO(stdin))
     try:

@@ -1,4 +1,4 @@
-"""Conversations about sums, capitals, dates and spelling: small, but with right and wrong answers."""
+"""Conversations about sums, capitals, dates and spelling, with right and wrong answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MONTHS = "January February March April May June July August September October No
 
 
 def turn(rng: random.Random) -> list[dict[str, str]]:
-    """A question and the right reply."""
+    """Return a question and its right reply."""
     match rng.randrange(4):
         case 0:
             a, b = rng.randrange(100), rng.randrange(100)
@@ -42,7 +42,7 @@ def turn(rng: random.Random) -> list[dict[str, str]]:
 
 
 def conversations(n: int, seed: int = 0) -> list[list[dict[str, str]]]:
-    """One to three turns each; every fifth one begins with a system message."""
+    """Make conversations of one to three turns; every fifth has a system message."""
     rng = random.Random(seed)
     found = []
     for i in range(n):
@@ -53,7 +53,7 @@ def conversations(n: int, seed: int = 0) -> list[list[dict[str, str]]]:
 
 
 def write(path: Path, n: int, seed: int = 0) -> Path:
-    """So many conversations as a jsonl file."""
+    """Write n conversations as a jsonl file."""
     lines = [json.dumps({"messages": messages}) for messages in conversations(n, seed)]
     path.write_text("\n".join(lines) + "\n")
     return path

@@ -1,4 +1,4 @@
-"""Small runs of a user's for the chapters: trained for a step, by the same door as the command's."""
+"""Small user runs for the chapters, trained for one step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WORDS = "the moon sees seven green boats on a cold river and no bird sings".spli
 
 
 def small_run(folder: Path, family: str, **model: object) -> Path:
-    """A run of a family (gpt, encoder, bigram, seq2seq); its sources and answers share no letter."""
+    """Make a run of a family (gpt, encoder, bigram, seq2seq). Its sources and answers share no letter."""
     rng = random.Random(0)
     lines = [" ".join(rng.choices(WORDS, k=5)) for _ in range(200)]
     if family == "seq2seq":

@@ -1,4 +1,4 @@
-"""Small data for each family to learn from."""
+"""Small training data for each family."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from glassgpt.data import write_image
 
 
 def material(family: str, tmp_path: Path) -> Path:
-    """A file or folder that a family can be trained on."""
+    """Write a file or folder of training data for a family, and return its path."""
     rows = [(f"{i} and {i % 7}", f"{i % 7} then {i}") for i in range(60)]
     if family == "seq2seq":
         (tmp_path / "data.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in rows))

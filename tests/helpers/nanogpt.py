@@ -1,4 +1,4 @@
-"""nanoGPT without nanoGPT: checkpoints with random weights, and its forward straight from a state dict."""
+"""Checkpoints of nanoGPT with random weights, and its forward pass from a state dict."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHARS = sorted(set(TEXT))
 
 
 def state_dict(args: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Random weights under the names of nanoGPT's model.py, the head tied to the embedding."""
+    """Make random weights with nanoGPT's names; the head is tied to the embedding."""
     C, V = args["n_embd"], args["vocab_size"]
     state = {
         "transformer.wte.weight": torch.randn(V, C),
@@ -42,7 +42,7 @@ def state_dict(args: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def checkpoint(**changes: Any) -> dict[str, Any]:
-    """What train.py saves, of two blocks of width 16."""
+    """Make a checkpoint as nanoGPT's train.py saves it: two blocks of width 16."""
     args = dict(n_layer=2, n_head=4, n_embd=16, block_size=8, bias=True, vocab_size=len(CHARS), dropout=0.1)
     args |= changes
     return {
@@ -56,7 +56,7 @@ def checkpoint(**changes: Any) -> dict[str, Any]:
 
 
 def save(folder: Path, found: object, **options: Any) -> Path:
-    """A ckpt.pt in a folder, with the text that it learned beside it."""
+    """Write ckpt.pt and its training text into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(found, folder / "ckpt.pt", **options)
     (folder / "input.txt").write_text(TEXT)
@@ -64,7 +64,7 @@ def save(folder: Path, found: object, **options: Any) -> Path:
 
 
 def logits(state: Mapping[str, Tensor], args: Mapping[str, Any], tokens: Tensor) -> Tensor:
-    """What nanoGPT computes: tokens (B, T) -> (B, T, V). Source: its model.py, attention written out."""
+    """Compute nanoGPT's logits: tokens (B, T) -> (B, T, V). Source: its model.py, with explicit attention."""
     C, T, D = args["n_embd"], tokens.shape[1], args["n_embd"] // args["n_head"]
 
     def linear(name: str, x: Tensor) -> Tensor:

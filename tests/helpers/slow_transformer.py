@@ -1,4 +1,4 @@
-"""Every model once more, slowly: float64 NumPy, one loop for each sum that attention is made of.
+"""A reference of every model in float64 NumPy, with explicit loops for attention.
 
 The oracle that a recording of a model is held against. It takes a configuration and weights, and returns
 all that happens between the tokens and the logits, by name. It shares no arithmetic with the library and
@@ -17,7 +17,7 @@ from glassgpt.config import ModelConfig
 
 Array = np.ndarray
 Sees = Callable[[int, int, int], bool]
-"""Whether, in sequence b of the batch, the query at place t may look at the key at place s."""
+"""True if the query at position t may attend to the key at position s, in sequence b of the batch."""
 NO_TOKEN = -1
 
 
@@ -33,14 +33,14 @@ def slow_forward(
     Of a block at P: P.resid_pre, P.resid_mid, P.resid_cross (if it has a memory), P.resid_post and
     P.mlp.out (B, T, C), P.mlp.hidden (B, T, hidden).
     Last norm_f (B, T, C) and logits (B, T, V), or (B, 1, n_class). The names in an encoder begin with
-    `encoder.`, in an eye with `vision_encoder.`. Of a bigram there are only logits.
+    `encoder.`, in a vision encoder with `vision_encoder.`. Of a bigram there are only logits.
     """
     if config.family == "bigram":
         return {"logits": np.asarray(weights["table.weight"], np.float64)[tokens]}
     main = Stack(config, {name: np.asarray(w, np.float64) for name, w in weights.items()})
     x = main.weights["wte.weight"][np.maximum(tokens, 0)]
     if config.ngram_order:
-        x = x + runs(main.weights["ngrams.table.weight"], config.ngram_order, tokens)
+        x = x + ngrams(main.weights["ngrams.table.weight"], config.ngram_order, tokens)
     if config.family == "encoder":
         states = main.run(x, sees_real(tokens, config.window), config.n_layer)
     else:
@@ -52,19 +52,19 @@ def slow_forward(
 
 
 def encode(main: Stack, source: Array) -> tuple[Array, Sees]:
-    """What a decoder looks at (B, S, C), and which of it it may see."""
+    """Encode a source: encoder states (B, S, C), and the mask of the keys."""
     config = main.config
     if config.family == "captioner":
-        eye = main.beside("vision_encoder.", position="learned")
-        x = eye.linear(patches(source, config.patch_size), "wpatch")
-        return eye.run(x, sees_all, config.encoder_layers), sees_all
+        vision = main.sibling("vision_encoder.", position="learned")
+        x = vision.linear(patches(source, config.patch_size), "wpatch")
+        return vision.run(x, sees_all, config.encoder_layers), sees_all
     x = main.weights["wte.weight"][np.maximum(source, 0)]
-    states = main.beside("encoder.").run(x, sees_real(source, config.window), config.encoder_layers)
+    states = main.sibling("encoder.").run(x, sees_real(source, config.window), config.encoder_layers)
     return states, sees_real(source, None)
 
 
-def runs(table: Array, order: int, tokens: Array) -> Array:
-    """(B, T, C): at each place the sum of the rows of the runs of 2 to `order` tokens that end there."""
+def ngrams(table: Array, order: int, tokens: Array) -> Array:
+    """Sum the embeddings of the n-grams of 2 to `order` tokens that end at each position: (B, T, C)."""
     found = np.zeros((*tokens.shape, table.shape[1]))
     for b, t in np.ndindex(*tokens.shape):
         key = int(tokens[b, t]) + 1
@@ -76,22 +76,22 @@ def runs(table: Array, order: int, tokens: Array) -> Array:
 
 
 def wrapped(number: int) -> int:
-    """What 64 bits with a sign hold of it."""
+    """Wrap an integer to 64 bits with a sign."""
     return (number + 2**63) % 2**64 - 2**63
 
 
 def sees_all(b: int, t: int, s: int) -> bool:
-    """Patches, and a decoder that looks at patches."""
+    """Mask of patches, and of a decoder that attends to patches: everything is visible."""
     return True
 
 
 def sees_past(window: int | None) -> Sees:
-    """A decoder's token sees itself and those before it, `window` tokens in all."""
+    """Causal mask: a token sees itself and earlier tokens, `window` tokens in total."""
     return lambda b, t, s: s <= t and (window is None or t - s < window)
 
 
 def sees_real(tokens: Array, window: int | None) -> Sees:
-    """Any token sees every real one. Within a window: the near ones, and all places themselves."""
+    """Bidirectional mask: a token sees every real token; with a window, the near ones and itself."""
     real = tokens != NO_TOKEN
     if window is None:
         return lambda b, t, s: bool(real[b, s])
@@ -99,7 +99,7 @@ def sees_real(tokens: Array, window: int | None) -> Sees:
 
 
 def patches(images: Array, size: int) -> Array:
-    """(B, channels, H, W) bytes -> (B, n_patch, channels · size²), from −1, black, to 1; row by row."""
+    """Cut images (B, channels, H, W) into patches (B, n_patch, channels · size²), from −1 (black) to 1."""
     height, width = images.shape[2:]
     cut = [
         images[:, :, y : y + size, x : x + size].reshape(len(images), -1)
@@ -110,14 +110,14 @@ def patches(images: Array, size: int) -> Array:
 
 
 def softmax(scores: Array) -> Array:
-    """Of one row of scores (S,), some of them −∞: exp(score), divided by the sum of all."""
+    """Softmax of one row of scores (S,), some of them −∞."""
     assert np.isfinite(scores).any(), "a query has nothing to attend to"
     powers = np.exp(scores - scores.max())
     return powers / powers.sum()
 
 
 def rotated(x: Array, theta: float) -> Array:
-    """x: (B, H, T, D). Each pair (x_i, x_{i + D/2}), as a complex number, turned by t · θ^(−2i/D)."""
+    """Rotate each pair (x_i, x_{i + D/2}) of x (B, H, T, D) by the angle t · θ^(−2i/D)."""
     T, D = x.shape[2:]
     out = np.empty_like(x)
     for t in range(T):
@@ -129,7 +129,7 @@ def rotated(x: Array, theta: float) -> Array:
 
 
 def sinusoid(T: int, C: int) -> Array:
-    """(T, C): sine in the even columns, cosine in the odd ones, of t / 10000^(2i/C)."""
+    """Sinusoidal positions (T, C): sine and cosine of t / 10000^(2i/C) in even and odd columns."""
     out = np.empty((T, C))
     for t in range(T):
         for c in range(C):
@@ -139,20 +139,20 @@ def sinusoid(T: int, C: int) -> Array:
 
 
 def rms_norm(x: Array, gain: Array) -> Array:
-    """Mean square 1 over the last dimension, then the gain."""
+    """RMSNorm over the last dimension."""
     return x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6) * gain
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Positions, blocks and a last norm. `prefix`: how all their names begin. `seen`: what happened."""
+    """Positions, blocks and a final norm. `prefix` begins all names; `seen` collects the activations."""
 
     config: ModelConfig
     weights: Mapping[str, Array]
     prefix: str = ""
     seen: dict[str, Array] = field(default_factory=dict)
 
-    def beside(self, prefix: str, **changes: object) -> Stack:
+    def sibling(self, prefix: str, **changes: object) -> Stack:
         """Another stack of the same model."""
         return Stack(self.config.model_copy(update=changes), self.weights, prefix, self.seen)
 

@@ -1,4 +1,4 @@
-"""From a file of conversations to a conversation, and what is said of files and runs that are none."""
+"""From a file of conversations to a chat, and the errors for unusable files and runs."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_long_conversation_drops_its_oldest_turns(tmp_path: Path, chat: Path) 
     assert said.count("has outgrown the 128 tokens") == 1
 
 
-def test_resume_goes_on(tmp_path: Path, chat: Path) -> None:
+def test_resume_continues(tmp_path: Path, chat: Path) -> None:
     run(tmp_path, "train", "chat.jsonl", *QUICK, "--out", "run")
     run(tmp_path, "resume", "run", "--steps", "8")
     assert steps(tmp_path / "run" / "checkpoints")[0].name == "step-0000000008"
@@ -172,7 +172,7 @@ def test_at_a_terminal(tmp_path: Path, chat: Path) -> None:
 
 
 def wait_for(terminal: int, text: str, seconds: float = 60.0) -> str:
-    """The output of a terminal up to this text."""
+    """Read the output of a terminal up to this text."""
     heard, end = "", time.monotonic() + seconds
     while text not in heard:
         ready, _, _ = select.select([terminal], [], [], max(0.0, end - time.monotonic()))
@@ -182,7 +182,7 @@ def wait_for(terminal: int, text: str, seconds: float = 60.0) -> str:
 
 
 def interrupt(process: subprocess.Popen[bytes], terminal: int, text: str) -> str:
-    """Send Ctrl-C until the program answers: readline loses a signal that comes just before it waits."""
+    """Send Ctrl-C until the program answers: readline loses a signal just before it waits."""
     for _ in range(20):
         process.send_signal(signal.SIGINT)
         with suppress(AssertionError):
@@ -193,7 +193,7 @@ def interrupt(process: subprocess.Popen[bytes], terminal: int, text: str) -> str
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_it_answers_right(tmp_path: Path) -> None:
-    """Words that it never saw are spelled, capitals are known, dates are written; sums would take longer."""
+    """It spells unseen words, knows capitals and writes dates; sums would take longer."""
     conversations.write(tmp_path / "chat.jsonl", 6000)
     run(tmp_path, "train", "chat.jsonl", "--steps", "500", "--evals", "2", "--out", "run")
     rng, asked = random.Random(987_654), list[tuple[str, str]]()

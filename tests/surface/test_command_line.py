@@ -1,4 +1,4 @@
-"""The commands as a user types them, on good text and on ugly text."""
+"""The commands with a user's arguments, on clean and on messy text."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_bigram_and_gpt2(tmp_path: Path) -> None:
         (b"\x89PNG\r\n\x1a\n" + bytes(2000), "not text"),
     ],
 )
-def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+def test_data_without_text_is_an_error(tmp_path: Path, content: bytes, says: str) -> None:
     (tmp_path / "a.txt").write_bytes(content)
     out = run(tmp_path, "train", "a.txt", *QUICK, code=2)
     assert says in out or "binary" in out, out
@@ -141,7 +141,7 @@ def test_no_write_permission(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_and_resume_goes_on(tmp_path: Path, number: int, code: int) -> None:
+def test_a_signal_saves_and_resume_continues(tmp_path: Path, number: int, code: int) -> None:
     (tmp_path / "a.txt").write_text(prose())
     arguments = [
         *GLASSGPT,
@@ -177,7 +177,7 @@ from glassgpt.checkpoint.store import step as store
 from glassgpt.cli.main import main
 from glassgpt.train import saver
 
-def hang(*_):  # as a disk in a network may
+def hang(*_):  # like a network disk
     os.kill(os.getpid(), signal.{0})
     time.sleep(1)
     os.kill(os.getpid(), signal.{0})
@@ -190,7 +190,7 @@ main("train a.txt --size nano --steps 100000 --evals 1 --save-minutes 1e-9 --out
 
 @pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_a_second_signal_ends_at_once(tmp_path: Path, number: str, code: int) -> None:
-    """Whatever the disk does: the save at hand is not waited for."""
+    """The program does not wait for the current save, so a disk that hangs cannot block it."""
     (tmp_path / "a.txt").write_text(prose())
     began = time.monotonic()
     ended = subprocess.run(

@@ -1,4 +1,4 @@
-"""The documentation site builds strictly, loads nothing from elsewhere, and misses no link and no name."""
+"""The documentation site: a strict build, no external resources, complete links and names."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ LOADS = {
     ),
     *(("object", "data"), ("embed", "src"), ("use", "href"), ("image", "href"), ("img", "srcset")),
 }
-"""What a browser fetches by itself; so it does a <link>, whatever its kind, unless it only names a page."""
+"""Attributes that a browser fetches by itself. It also fetches a <link>, unless that only names a page."""
 NAMES = {"canonical", "next", "prev", "alternate", "license"}
 
 
 class Page(HTMLParser):
-    """One page's links, anchors, what it loads, and its text."""
+    """Links, anchors, resources and text of one page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A small repository with one of everything, to be built by the same script."""
+    """A small repository with one file of each kind, built by the same script."""
     root = tmp_path / "checkout"
     shutil.copytree(
         ROOT / "docs" / "site", root / "docs" / "site", ignore=shutil.ignore_patterns("__pycache__")
@@ -134,7 +134,7 @@ def test_the_examples_of_its_own_code_hold() -> None:
 
 
 def broken(site: Path) -> list[str]:
-    """Internal links and resources that lead nowhere, with the page that has them."""
+    """Broken internal links and resources, with their page."""
     pages = read(site)
     found: list[str] = []
     for path, page in pages.items():
@@ -166,7 +166,7 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
         assert not re.search(r"(url\(|@import)\s*['\"]?(https?:)?//", path.read_text("utf-8")), path
 
 
-def test_whatever_is_there_appears(checkout: Path, tmp_path: Path) -> None:
+def test_every_file_appears(checkout: Path, tmp_path: Path) -> None:
     done = build(checkout, tmp_path / "out")
     assert done.returncode == 0, done.stdout + done.stderr
     site = tmp_path / "out" / "site"
@@ -197,7 +197,7 @@ def test_whatever_is_there_appears(checkout: Path, tmp_path: Path) -> None:
         ("::: glassgpt.gone", "glassgpt.gone"),
     ],
 )
-def test_what_leads_nowhere_stops_the_build(checkout: Path, tmp_path: Path, text: str, says: str) -> None:
+def test_a_broken_link_stops_the_build(checkout: Path, tmp_path: Path, text: str, says: str) -> None:
     (checkout / "docs" / "guide" / "notes.md").write_text(f"# Notes\n\n## Two\n\n{text}\n", "utf-8")
     done = build(checkout, tmp_path / "out")
     assert done.returncode and says in done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""What the outside may rely on: public names, floors, instant help, and command line flags."""
+"""The public surface: names, instant help, and command line flags."""
 
 from __future__ import annotations
 

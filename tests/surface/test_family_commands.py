@@ -1,4 +1,4 @@
-"""Every family from its data to its command, and what is said of data that cannot be used."""
+"""Every family from its data to its command, and the errors for unusable data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NUMBERS = dict(
 
 
 def counted(n: int, seed: int = 0) -> list[tuple[str, str]]:
-    """Pairs such as ("two one", "deux un")."""
+    """A file of pairs such as ("two one", "deux un")."""
     rng = random.Random(seed)
     rows = [[rng.choice(list(NUMBERS)) for _ in range(rng.randint(1, 4))] for _ in range(n)]
     return [(" ".join(row), " ".join(NUMBERS[word] for word in row)) for row in rows]
@@ -157,7 +157,7 @@ def test_bad_images_are_named_and_can_be_skipped(tmp_path: Path, gallery: Path, 
     assert "1 row skipped" in run(tmp_path, "train", "gallery", *options, "--skip-invalid")
 
 
-def test_a_folder_without_captions_says_how_they_look(tmp_path: Path, gallery: Path) -> None:
+def test_a_folder_without_captions_shows_their_format(tmp_path: Path, gallery: Path) -> None:
     (gallery / "captions.csv").unlink()
     assert "image,question,answer" in run(tmp_path, "train", "gallery", "--model", "captioner", code=2)
     assert "one folder" in run(tmp_path, "train", "gallery/1.png", "--model", "captioner", code=2)

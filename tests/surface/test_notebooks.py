@@ -30,8 +30,8 @@ def test_there_is_one_for_each_chapter() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_is_what_the_chapter_makes_of_it_now(name: str) -> None:
-    """Else: `make notebooks`."""
+def test_it_is_up_to_date(name: str) -> None:
+    """Run `make notebooks` to update it."""
     fresh, stored = make.notebook(name), saved(name)
     assert [cell.source for cell in stored.cells] == [cell.source for cell in fresh.cells]
     outputs = [output for cell in stored.cells if cell.cell_type == "code" for output in cell.outputs]
@@ -42,7 +42,7 @@ def test_it_is_what_the_chapter_makes_of_it_now(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_cell_runs(name: str) -> None:
-    """In this process, which is quicker than a kernel; the slow test has one."""
+    """Run the cells in this process: quicker than a kernel. The slow test starts one."""
     names: dict[str, Any] = {"__name__": f"notebook_{name.replace('-', '_')}"}
     module = type(sys)(names["__name__"])
     module.__dict__.update(names)

@@ -1,4 +1,4 @@
-"""What may change when a run goes on: the code's two tables, the guide's two, and the settings there are."""
+"""Settings that may change when a run resumes: the tables of the code, of the guide, and the settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OTHER = {
     "on_save_error": "stop", "micro_batch_size": 3, "grad_accum_steps": 2, "seed": 7, "label_smoothing": 0.5,
     "mask_fraction": 0.5,
 }  # fmt: skip
-"""A value of each setting that is not its default."""
+"""A value other than the default for each setting."""
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_every_setting_of_training_is_in_one_of_the_tables() -> None:
 
 
 @pytest.mark.parametrize("name", TrainConfig.model_fields)
-def test_the_tables_are_what_happens(run: Path, name: str) -> None:
+def test_the_tables_are_true(run: Path, name: str) -> None:
     given = {"train": {name: OTHER[name]}}
     if name in RESUMABLE:
         assert getattr(resumed_config(run, given).train, name) == OTHER[name]
@@ -44,7 +44,7 @@ def test_the_tables_are_what_happens(run: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("part", sorted(RunConfig.model_fields.keys() - {"train"}))
-def test_all_else_is_kept(run: Path, part: str) -> None:
+def test_other_tables_never_change(run: Path, part: str) -> None:
     with pytest.raises(UserError, match=f"keeps its {part}"):
         resumed_config(run, {part: {}})
 

@@ -1,4 +1,4 @@
-"""`glassgpt verify`: a line a step, a sentence, an exit code; and the health that `glassgpt runs` shows."""
+"""`glassgpt verify`: a line per step, a sentence, an exit code; and the health in `glassgpt runs`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "format-1" / "run"
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a run in runs/notes."""
+    """A folder with the run runs/notes."""
     monkeypatch.setenv("COLUMNS", "200")
     shutil.copytree(GOLDEN, tmp_path / "runs" / "notes")
     return tmp_path
@@ -87,7 +87,7 @@ def test_runs_shows_health(folder: Path) -> None:
 
 
 def test_runs_shows_strangers_runs(folder: Path) -> None:
-    """One that is broken, odd or hostile does not hide the others."""
+    """A broken, odd or hostile run does not hide the others."""
     run = folder / "runs" / "notes"
     for name in ("a", "b", "c", "d"):
         shutil.copytree(run, folder / "runs" / name)

@@ -1,4 +1,4 @@
-"""What is drawn: the chart's geometry, the table's order, and the live view from first stage to verdict."""
+"""Displays: geometry of the chart, order of the table, and the live view from start to verdict."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from glassgpt.train import Session, start
 
 
 def test_chart_puts_values_where_they_belong() -> None:
-    """Falling from the top line to the bottom one, left to right."""
+    """A falling curve starts at the top left and ends at the bottom right."""
     text = chart(
         [(0.0, 4.0), (0.5, 2.0), (0.999, 1.0)], [("top", 4.0), ("end", 1.0)], width=20, height=5
     ).plain
