@@ -32,17 +32,17 @@ def load(name: str) -> ModuleType:
     return module
 
 
-def ran(name: str, *arguments: object) -> list[str]:
+def ran(name: str, *arguments: object, folder: Path | None = None) -> list[str]:
     command = [sys.executable, str(EXAMPLES / f"{name}.py"), *map(str, arguments)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=folder)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout.splitlines()
 
 
-@pytest.mark.parametrize("name", ["own_loop", "intervene"])
-def test_it_is_short_and_says_what_it_is_not(name: str) -> None:
+@pytest.mark.parametrize(("name", "lines"), [("own_loop", 60), ("intervene", 61), ("own_task", 80)])
+def test_it_is_short_and_says_what_it_is_not(name: str, lines: int) -> None:
     source = (EXAMPLES / f"{name}.py").read_text()
-    assert len(source.splitlines()) <= 60
+    assert len(source.splitlines()) <= lines
     about = source.split('"""')[1]
     assert "not" in about and f"python examples/{name}.py" in about
 
@@ -60,6 +60,17 @@ def test_an_observer_and_an_edit(text: Path, tmp_path: Path) -> None:
     costs = [float(line.split(": ")[1].split()[0]) for line in lines if line.endswith("without it")]
     assert len(costs) == len(lines) - 1 and costs == sorted(costs, reverse=True)
     assert costs[0] > 0.01, "no head matters"
+
+
+def test_a_task_of_your_own_learns(text: Path, tmp_path: Path) -> None:
+    lines = ran("own_task", text, 120, folder=tmp_path)
+    losses = [
+        float(line.split("nats_per_char=")[1].split(",")[0]) for line in lines if "nats_per_char=" in line
+    ]
+    assert len(losses) == 4 and losses[-1] < 0.5 * losses[0]
+    assert sum("both lines should be equal" in line for line in lines) == 4
+    assert "unseen pieces" in lines[-1]
+    assert '"task": "backwards"' in (tmp_path / "runs" / "notes" / "config.json").read_text()
 
 
 def test_norms_by_layer_are_those_of_the_whole() -> None:
