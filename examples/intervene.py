@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from glassgpt.record import edit, n_heads, zero_heads
+from glassgpt.hooks import edit, n_heads, zero_heads
 
 from glassgpt.config import RunConfig
 from glassgpt.models import Model

@@ -1,7 +1,7 @@
 """A task of your own: learn to write a line backwards.
 
-It reuses the model family `seq2seq` and the data class of translation. New are the corpus and the sample. It is
-not a new model: docs/guide/extending.md says how to add a model family. Run it on a text file:
+It reuses the model family `seq2seq` and the data class of translation. New are the corpus and the sample.
+It is not a new model: docs/guide/extending.md says how to add a model family. Run it on a text file:
 
     python examples/own_task.py notes.txt 500
 """
