@@ -128,7 +128,7 @@ def trace() -> list[Figure]:
     model = build(
         ModelConfig.model_validate(dict(n_layer=6, n_head=6, n_embd=384, block_size=64)), tokenizer.n_vocab
     )
-    seen = gg.look(model, tokenizer, "abcdefghij" * 6 + "abcd")
+    seen = gg.trace(model, tokenizer, "abcdefghij" * 6 + "abcd")
     with tempfile.TemporaryDirectory() as folder:
         seconds, path = [], Path(folder) / "trace.safetensors"
         for _ in range(20):

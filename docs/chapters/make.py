@@ -25,9 +25,9 @@ from glassgpt.explain import NAMES, titles
 HERE = Path(__file__).parent
 FROM = {"cross": "glassgpt.explain.cross_attention"}
 """The module with the measuring functions, where it is not the chapter's own."""
-SPECIMEN = 'from glassgpt.explain import ChapterContext\n\nspecimen = ChapterContext().specimen("{family}")\n'
-TEXT, DATES = SPECIMEN.format(family="gpt"), SPECIMEN.format(family="seq2seq")
-TOKENS = 'tokens = torch.tensor([specimen.tokenizer.encode("To be, or not")])\n'
+DEMO = 'from glassgpt.explain import ChapterContext\n\nspecimen = ChapterContext().demo("{family}")\n'
+TEXT, DATES = DEMO.format(family="gpt"), DEMO.format(family="seq2seq")
+TOKENS = 'tokens = torch.tensor([demo.tokenizer.encode("To be, or not")])\n'
 TRY = {
     "loss": "table_losses(n_tables=5, n_targets=32, generator=torch.Generator().manual_seed(1))",
     "sampling": "orders([0.2, 0.5, 0.3])",
@@ -36,13 +36,13 @@ TRY = {
     "by_rows(W, x), W @ x",
     "query-key": "q, k = torch.randn(3, 4), torch.randn(3, 4)\nby_pairs(q, k), q @ k.mT",
     "scale": "[measure(d, torch.Generator().manual_seed(0)) for d in (16, 1024)]",
-    "graph": f"{TEXT}{TOKENS}edges(specimen.model, torch.cat([tokens, tokens.flip(1)]))",
-    "mask": f"{TEXT}{TOKENS}watch(specimen.model, tokens).weights",
-    "cross": f"import numpy as np\n{DATES}cut(specimen, np.arange(50))",
+    "graph": f"{TEXT}{TOKENS}edges(demo.model, torch.cat([tokens, tokens.flip(1)]))",
+    "mask": f"{TEXT}{TOKENS}watch(demo.model, tokens).weights",
+    "cross": f"import numpy as np\n{DATES}cut(demo, np.arange(50))",
     "qkv": "compare(torch.randn(6, 768), torch.randn(2304, 768), None, [768, 768, 768]).whole.shape",
-    "buffers": f'{TEXT}fates(specimen.model, ["rope.cos", "lm_head.weight"], optimized=set())',
-    "ladder": f"{TEXT}train, val = texts(specimen)\n"
-    'climb("one head", rungs(specimen.tokenizer.n_vocab)["head"], train, val, seconds=1.0, seed=0)',
+    "buffers": f'{TEXT}fates(demo.model, ["rope.cos", "lm_head.weight"], optimized=set())',
+    "ladder": f"{TEXT}train, val = texts(demo)\n"
+    'climb("one head", rungs(demo.tokenizer.n_vocab)["head"], train, val, seconds=1.0, seed=0)',
 }
 """What to try first with a chapter's functions."""
 
@@ -74,12 +74,12 @@ def notebook(name: str) -> Any:
 
 
 def measuring(name: str) -> str:
-    """The source of a chapter's module up to `write`, without what only the chapter's words need."""
+    """The source of a chapter's module up to `make_chapter`, without what only the chapter's words need."""
     module = import_module(FROM.get(name, f"glassgpt.explain.chapters.{name.replace('-', '_')}"))
     text = Path(str(module.__file__)).read_text("utf-8")
     lines, parts = text.splitlines(), []
     for node in ast.parse(text).body:
-        if isinstance(node, ast.FunctionDef) and node.name == "write":
+        if isinstance(node, ast.FunctionDef) and node.name == "make_chapter":
             break
         if not _is_left_out(node):
             first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         translate,
     )
     from glassgpt.hooks import Recording, activation_names, edit, logit_lens, record, zero_heads
-    from glassgpt.lens import Trace, ablate, look
+    from glassgpt.lens import Trace, ablate, trace
     from glassgpt.models import Model, build
     from glassgpt.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
     from glassgpt.train import Session, Trainer, import_nanogpt, resume, start
@@ -63,7 +63,7 @@ _HOMES = {
         "translate",
     ),
     "explain": ("Chapter", "chapter"),
-    "lens": ("Trace", "ablate", "look"),
+    "lens": ("Trace", "ablate", "trace"),
     "models": ("Model", "build"),
     "hooks": ("Recording", "activation_names", "edit", "logit_lens", "record", "zero_heads"),
     "tokenizers": ("Tokenizer", "load_tokenizer", "train_tokenizer"),
@@ -112,7 +112,6 @@ __all__ = [
     "load_run",
     "load_tokenizer",
     "logit_lens",
-    "look",
     "measure_speed",
     "read_corpus",
     "record",
@@ -120,6 +119,7 @@ __all__ = [
     "resume",
     "sample_text",
     "start",
+    "trace",
     "train_tokenizer",
     "translate",
     "zero_heads",

@@ -43,12 +43,12 @@ def test_one_head_is_shown_cell_by_cell(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["svg", "png", "pdf"])
-@pytest.mark.parametrize("view", [None, "heads", "head", "graph", "alignment", "reading"])
+@pytest.mark.parametrize("view", [None, "heads", "head", "graph", "alignment", "logit-lens"])
 def test_every_view_of_a_translation_is_drawn(tmp_path: Path, view: str | None, suffix: str) -> None:
     if suffix != "svg" and view not in (None, "graph"):
         pytest.skip("other kinds of file are tested on two views")
     words = ["--view", view] if view else []
-    assert "picture" in run(tmp_path, "look", DATES, MARCH, *words, "--out", f"deep/a.{suffix}")
+    assert "plot" in run(tmp_path, "look", DATES, MARCH, *words, "--out", f"deep/a.{suffix}")
     assert (tmp_path / "deep" / f"a.{suffix}").stat().st_size > 5_000
 
 
@@ -61,7 +61,7 @@ def test_an_image_is_asked(tmp_path: Path, image: Path) -> None:
 def test_a_trace_and_json_can_be_read_by_programs(tmp_path: Path) -> None:
     out = run(tmp_path, "look", DATES, MARCH, "--json", "--trace", "t.safetensors", "--precision", "float32")
     found = json.loads(out)
-    assert "".join(found["written"]) == "2024-03-14<eos>" and len(found["heads"]) == 24
+    assert "".join(found["next_tokens"]) == "2024-03-14<eos>" and len(found["heads"]) == 24
     assert Trace.load(tmp_path / "t.safetensors").tokens == tuple(found["tokens"])
 
 
@@ -87,13 +87,14 @@ def test_heads_are_ablated(tmp_path: Path) -> None:
         ([TEXT, "abc", "--kind", "cross", "--layer", "0"], "no cross"),
         ([TEXT, "abc", "--view", "alignment", "--out", "a.svg"], "no cross-attention"),
         ([DATES, MARCH, "--view", "image", "--out", "a.svg"], "no image"),
-        ([TEXT, "abc", "--head", "1"], "of which layer"),
+        ([TEXT, "abc", "--head", "1"], "the layer is missing"),
         ([TEXT, "abc", "--view", "graph"], "--out"),
-        ([TEXT, "abc", "--target", "b"], "given no target"),
+        ([TEXT, "abc", "--view", "reading"], "--view reading is now --view logit-lens"),
+        ([TEXT, "abc", "--target", "b"], "takes no target"),
         ([TEXT, "abc", "--ablate"], "takes no text"),
         ([TEXT, "abc", "--out", "a.bmp"], "svg"),
         ([TEXT, "abc", "--hide", "a"], "no source"),
-        ([DATES, ""], "give a text to translate"),
+        ([DATES, ""], "Pass a text to translate"),
         ([DATES, MARCH, "--hide", "April"], "does not occur"),
         ([SCENES, "what?"], "looks at an image"),
         ([SCENES, "what?", "--image", "missing.png"], "missing.png"),

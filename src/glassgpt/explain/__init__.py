@@ -41,7 +41,7 @@ NAMES = (
     "buffers",
     "ladder",
 )
-"""All chapters, in the order of reading; each is a module of this package with a function `write`."""
+"""All chapters, in the order of reading; each is a module of this package with a function `make_chapter`."""
 
 
 def chapter(
@@ -63,19 +63,19 @@ def chapter(
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise UserError(f"there is no chapter {name!r}{hint}; there are: {', '.join(NAMES)}")
     _ = translator(language)
-    subject = ChapterContext(None if run is None else Path(run), seed, words=_)
+    context = ChapterContext(None if run is None else Path(run), seed, gettext=_)
     if seconds is not None:
         if name != "ladder" or not 0 < seconds <= 3600:
             raise UserError(
                 f"seconds is {seconds:g} for the chapter {name!r}: only `ladder` takes it, above 0 and up to "
                 "3,600"
             )
-        subject = replace(subject, seconds=seconds)
-    read = _module(name).write(subject, _)
-    if subject.own is None or subject.used:
+        context = replace(context, seconds=seconds)
+    read = _module(name).make_chapter(context, _)
+    if context.own is None or context.own_was_shown:
         return read
     note = _("{run} is a {family}, in which this cannot be seen; a built-in run is shown instead.")
-    note = note.format(run=subject.own.name, family=subject.own.model.config.family)
+    note = note.format(run=context.own.name, family=context.own.model.config.family)
     return replace(read, body=(note, *read.body))
 
 

@@ -57,7 +57,7 @@ class Chapter:
     findings: tuple[Finding, ...]
     """What was measured beside what theory says."""
     draw: Callable[[], Plot]
-    words: Translate
+    gettext: Translate
     """For the words around the findings."""
 
     @property
@@ -85,7 +85,7 @@ class Chapter:
         return "\n\n".join([*parts, self._findings_markdown()])
 
     def _findings_markdown(self) -> str:
-        _ = self.words
+        _ = self.gettext
         lines = [f"| | {_('measured')} | {_('expected')} | |", "|---|---:|---:|---|"]
         for finding in self.findings:
             mark = f"{MARKS[finding.outcome]} {finding.advice}".strip()

@@ -45,18 +45,21 @@ class Demo:
         return open_examples(self.run.data)
 
 
-@dataclass(frozen=True)
+@dataclass
 class ChapterContext:
-    """Whose model is looked at, and where chance begins."""
+    """Inputs of a chapter: the user's run, the random seed, the language.
+
+    It notes in `own_was_shown` that a chapter took the user's run.
+    """
 
     run: Path | None = None
     seed: int = 0
     seconds: float = SECONDS
     """How long each rung of the ladder is trained."""
-    words: Translate = str
+    gettext: Translate = str
     """For the name of a built-in run."""
-    used: list[str] = field(default_factory=list, compare=False)
-    """The names of the runs that were looked at so far."""
+    own_was_shown: bool = field(default=False, init=False)
+    """True once `demo` returned the user's own run."""
 
     def generator(self) -> torch.Generator:
         """A fresh source of chance, the same one for each call."""
@@ -67,12 +70,12 @@ class ChapterContext:
         """The user's run."""
         return None if self.run is None else _open(Run.open(self.run), str(self.run))
 
-    def specimen(self, *families: str) -> Demo:
+    def demo(self, *families: str) -> Demo:
         """The user's model where it is of one of these families, else the built-in one of the first."""
         if self.own is not None and self.own.model.config.family in families:
-            self.used.append(self.own.name)
+            self.own_was_shown = True
             return self.own
-        name, _ = BUILTIN_FOR[families[0]], self.words
+        name, _ = BUILTIN_FOR[families[0]], self.gettext
         return _open(Run.open(BUILTIN / name), _("the built-in run “{name}”").format(name=name))
 
 

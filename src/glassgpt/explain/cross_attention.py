@@ -55,28 +55,28 @@ def best_head(shares: Tensor, chances: Tensor, chosen_on: Tensor) -> Looks:
 
 
 @torch.inference_mode()
-def cross_weights(specimen: Demo, rows: np.ndarray) -> Tensor:
+def cross_weights(demo: Demo, rows: np.ndarray) -> Tensor:
     """Who looks at what of the memory, in some held-out examples: (B, L, H, T, S)."""
-    with record(specimen.model, "blocks.*.cross_attn.weights") as seen:
-        CrossEntropy(specimen.model).logits(specimen.examples.val.batch(rows))
+    with record(demo.model, "blocks.*.cross_attn.weights") as seen:
+        CrossEntropy(demo.model).logits(demo.examples.val.batch(rows))
     return torch.stack(list(seen.values()), dim=1)
 
 
-def alignment(specimen: Demo, rows: np.ndarray) -> Looks | None:
+def alignment(demo: Demo, rows: np.ndarray) -> Looks | None:
     """Whether a head looks at the token that is about to be copied; None where too few are.
 
     Copied: letters or digits that stand once in the source and once in the answer.
     """
-    legible = _legible(specimen)
+    legible = _legible(demo)
     shares, chances, chosen = [], [], []
     for start in range(0, len(rows), BATCH):
         part = rows[start : start + BATCH]
-        batch = specimen.examples.val.batch(part)
+        batch = demo.examples.val.batch(part)
         assert batch.source is not None
         same = batch.targets[:, :, None] == batch.source[:, None, :]  # (B, T, S)
         once = (same.sum(1, keepdim=True) == 1) & (same.sum(2, keepdim=True) == 1)
         i, t, place = (same & once & legible[batch.targets.clamp(min=0)][..., None]).nonzero(as_tuple=True)
-        looked = cross_weights(specimen, part).argmax(-1)  # (B, L, H, T)
+        looked = cross_weights(demo, part).argmax(-1)  # (B, L, H, T)
         shares.append((looked[i, :, :, t] == place[:, None, None]).float())
         chances.append(1 / (batch.source >= 0).sum(1)[i])
         chosen.append((i + start) % 2 == 0)
@@ -102,27 +102,27 @@ def asked_cell(question: str, patches: int) -> Tensor | None:
     return None
 
 
-def question(specimen: Demo, row: int) -> str:
+def question(demo: Demo, row: int) -> str:
     """What a held-out example asks."""
-    split = specimen.examples.val
-    return specimen.tokenizer.decode(split.text[row][: split.n_prompt[row]])
+    split = demo.examples.val
+    return demo.tokenizer.decode(split.text[row][: split.n_prompt[row]])
 
 
-def resting(specimen: Demo, rows: np.ndarray) -> Looks | None:
+def resting(demo: Demo, rows: np.ndarray) -> Looks | None:
     """How much attention rests in the asked cell while the answer is about to be written.
 
     None where too few questions ask for a place.
     """
-    split, config = specimen.examples.val, specimen.model.config
+    split, config = demo.examples.val, demo.model.config
     side = config.image_size // config.patch_size
-    cells = {row: asked_cell(question(specimen, row), side) for row in rows.tolist()}
+    cells = {row: asked_cell(question(demo, row), side) for row in rows.tolist()}
     found = [row for row, cell in cells.items() if cell is not None]
     if len(found) < MIN_COPIES:
         return None
     shares, chances = [], []
     for start in range(0, len(found), BATCH):
         part = np.array(found[start : start + BATCH])
-        weights = cross_weights(specimen, part)  # (B, L, H, T, S)
+        weights = cross_weights(demo, part)  # (B, L, H, T, S)
         now = weights[
             torch.arange(len(part)), :, :, torch.from_numpy(split.n_prompt[part]) - 1
         ]  # (B, L, H, S)
@@ -160,9 +160,9 @@ class Cut:
 
 
 @torch.inference_mode()
-def cut(specimen: Demo, rows: np.ndarray) -> Cut:
+def cut(demo: Demo, rows: np.ndarray) -> Cut:
     """Answer held-out examples with the memory and without."""
-    split, objective = specimen.examples.val, CrossEntropy(specimen.model).eval()
+    split, objective = demo.examples.val, CrossEntropy(demo.model).eval()
     whole, tokens, n_tokens = [0, 0], [0, 0], 0
     for start in range(0, len(rows), BATCH):
         batch = split.batch(rows[start : start + BATCH])
@@ -180,7 +180,7 @@ def cut(specimen: Demo, rows: np.ndarray) -> Cut:
     return Cut(len(rows), whole[0], whole[1], countable, n_tokens, tokens[0], tokens[1])
 
 
-def _legible(specimen: Demo) -> Tensor:
+def _legible(demo: Demo) -> Tensor:
     """(V,): True for tokens of letters or digits only, a space before them aside."""
-    tokenizer = specimen.tokenizer
+    tokenizer = demo.tokenizer
     return torch.tensor([tokenizer.decode([id]).strip().isalnum() for id in range(tokenizer.n_vocab)])

@@ -12,13 +12,12 @@ from torch import Tensor
 
 from glassgpt.explain.context import Demo
 from glassgpt.explain.influence import held_out
-from glassgpt.hooks import record
+from glassgpt.hooks import KERNEL_ACTIVATIONS, record
 from glassgpt.lens import token_labels
 from glassgpt.models import Model, Seq2Seq
 
 FAMILIES = ("gpt", "encoder", "seq2seq")
 """Where self-attention is looked at; of a translator, in the encoder that it reads with."""
-SEEN = ("q", "k", "v", "scores", "masked_scores", "weights", "heads")
 
 
 @dataclass(frozen=True)
@@ -70,37 +69,28 @@ def part_of(model: Model) -> Model:
 @torch.no_grad()
 def watch(model: Model, tokens: Tensor) -> list[Layer]:
     """All self-attention of a model on one sequence (1, T)."""
-    with record(model, [f"blocks.*.attn.{name}" for name in SEEN]) as seen:
+    with record(model, [f"blocks.*.attn.{name}" for name in KERNEL_ACTIVATIONS]) as seen:
         model.trunk(tokens)
     layers = []
     for block in range(model.config.n_layer):
-        parts = {name: seen[f"blocks.{block}.attn.{name}"][0] for name in SEEN}
+        parts = {name: seen[f"blocks.{block}.attn.{name}"][0] for name in KERNEL_ACTIVATIONS}
         group = len(parts["q"]) // len(parts["k"])
         shared = {name: parts[name].repeat_interleave(group, 0) for name in ("k", "v")}  # (H, T, D)
         layers.append(Layer(**parts | shared))
     return layers
 
 
-def show(specimen: Demo, length: int, generator: torch.Generator) -> Shown:
+def show(demo: Demo, length: int, generator: torch.Generator) -> Shown:
     """A held-out text of at most `length` tokens, and the head whose weights are spread most evenly on it.
 
     Of this head, the query that mixes most: a sum of one term would show nothing.
     """
-    tokens = held_out(specimen, 1, length, generator)
-    layers = watch(part_of(specimen.model), tokens)
+    tokens = held_out(demo, 1, length, generator)
+    layers = watch(part_of(demo.model), tokens)
     spread = torch.stack([torch.special.entr(layer.weights).sum(-1) for layer in layers])  # (L, H, T)
     layer, head = divmod(int(spread.sum(-1).argmax()), spread.shape[1])
     row = int(spread[layer, head].argmax())
-    return Shown(token_labels(specimen.tokenizer, tokens[0].tolist()), layers, layer, head, row)
-
-
-def visible(label: str) -> str:
-    """The label of a token for use within a sentence, where spaces and line ends would not be seen.
-
-    >>> visible(" the"), visible("\\n")
-    ('␣the', '⏎')
-    """
-    return label.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥").replace("\r", "␍")
+    return Shown(token_labels(demo.tokenizer, tokens[0].tolist()), layers, layer, head, row)
 
 
 def largest_error(got: Tensor, expected: Tensor, allowed: Tensor) -> float:

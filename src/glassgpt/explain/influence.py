@@ -13,22 +13,22 @@ from glassgpt.hooks import record
 from glassgpt.models import Encoder, Model, Seq2Seq
 
 
-def held_out(specimen: Demo, n: int, length: int, generator: torch.Generator) -> Tensor:
+def held_out(demo: Demo, n: int, length: int, generator: torch.Generator) -> Tensor:
     """`n` pieces of text that training never saw, (n, T) of ids: T is `length`, less where nothing is
     as long."""
-    config = specimen.model.config
+    config = demo.model.config
     length = min(length, config.block_size, config.window or length)
     if config.family in ("seq2seq", "captioner") or config.labels:
-        split = specimen.examples.val
+        split = demo.examples.val
         rows = split.text if config.family == "captioner" else split.source
         length = min(length, int(rows.lengths.max()))
         long = [row for row in range(len(rows)) if len(rows[row]) >= length]
-        plain = [row for row in long if specimen.tokenizer.decode(rows[row][:length]).isascii()]
+        plain = [row for row in long if demo.tokenizer.decode(rows[row][:length]).isascii()]
         long = plain or long  # of several scripts, the one that every font has
         drawn = torch.randint(len(long), (n,), generator=generator).tolist()
         pieces = [rows[long[i]][:length] for i in drawn]
     else:
-        ids = specimen.tokens.val.ids
+        ids = demo.tokens.val.ids
         length = min(length, len(ids))
         starts = torch.randint(len(ids) - length + 1, (n,), generator=generator).tolist()
         pieces = [ids[start : start + length] for start in starts]
@@ -49,8 +49,8 @@ def influence(model: Model, tokens: Tensor, generator: torch.Generator) -> Tenso
     return torch.stack(rows).view(*tokens.shape, *tokens.shape)
 
 
-def reader(specimen: Demo) -> Encoder:
-    """The encoder of a specimen: itself, or the one that a translator reads with."""
-    model = specimen.model.encoder if isinstance(specimen.model, Seq2Seq) else specimen.model
+def reader(demo: Demo) -> Encoder:
+    """The encoder of a demo: itself, or the one that a translator reads with."""
+    model = demo.model.encoder if isinstance(demo.model, Seq2Seq) else demo.model
     assert isinstance(model, Encoder)
     return model

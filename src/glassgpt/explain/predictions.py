@@ -15,6 +15,8 @@ from glassgpt.explain.context import Demo
 from glassgpt.explain.influence import held_out
 from glassgpt.lens import token_labels
 
+LABEL = 16
+"""Columns of a token's label in a plot, at most."""
 TEXTS, LENGTH, ENDING = 8, 64, 32
 """How many held-out texts of how many tokens, and how many characters of an end are quoted."""
 MOST = 4_000_000
@@ -45,12 +47,12 @@ def entropy(p: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def read(specimen: Demo, generator: torch.Generator) -> Places:
+def read(demo: Demo, generator: torch.Generator) -> Places:
     """Let a model read held-out text. Least sure: where the entropy of what comes next is greatest."""
-    tokens = held_out(specimen, TEXTS, LENGTH, generator)  # (B, T)
-    logits = specimen.model(tokens)  # (B, T, V)
+    tokens = held_out(demo, TEXTS, LENGTH, generator)  # (B, T)
+    logits = demo.model(tokens)  # (B, T, V)
     kept = max(1, MOST // logits[:, 0].numel()) + 1
     logits, targets = logits[:, -kept:].double(), tokens[:, -kept:]
     row = int(entropy(logits[:, -1].softmax(-1)).argmax())
-    text = "".join(token_labels(specimen.tokenizer, tokens[row].tolist()))[-ENDING:]
+    text = "".join(token_labels(demo.tokenizer, tokens[row].tolist()))[-ENDING:]
     return Places(logits[:, :-1].flatten(0, 1), targets[:, 1:].flatten(), text, logits[row, -1])

@@ -147,7 +147,10 @@ def classify(
 def _in_batches(
     rows: Sequence[Sequence[int]], max_tokens: int, work: Callable[[Tensor], Iterable[T]]
 ) -> Iterator[T]:
-    """Yield the results of `work` on batches (B, T) of rows of similar length, in the order of the rows."""
+    """Yield the results of `work` in the order of the rows.
+
+    It gets batches (B, T) of rows of similar length.
+    """
     for start in range(0, len(rows), POOL):
         given = Ragged.of(rows[start : start + POOL])
         nothing = Ragged.of(() for _ in range(len(given)))

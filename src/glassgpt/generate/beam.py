@@ -44,7 +44,7 @@ def beam_search(
     max_new_tokens: int,
     length_penalty: float = 0.6,
 ) -> list[list[Hypothesis]]:
-    """Find up to `beams` hypotheses for each of the B sequences of the memory, best first.
+    """Find up to `beams` hypotheses for each sequence of the memory, best first.
 
     Each step extends the `beams` best unfinished texts. A text that ends among the best `beams` candidates is
     kept; a sequence with `beams` of those leaves the batch. One beam is greedy decoding. Text is cut after
@@ -107,19 +107,19 @@ class Beams:
     ids: Tensor
     """(N, K, T)."""
     logprob: Tensor
-    """(N, K), −∞ for an empty place."""
+    """(N, K), −∞ for a free place."""
 
     @classmethod
     def empty(cls, B: int, K: int) -> Beams:
-        """Start with one empty text for each of B sequences, and K − 1 empty places."""
+        """Start with one empty text per sequence, and K − 1 free places."""
         logprob = torch.full((B, K), -math.inf)
         logprob[:, 0] = 0
         return cls(torch.arange(B), torch.empty(B, K, 0, dtype=torch.int64), logprob)
 
     def extend(self, logprobs: Tensor) -> tuple[Beams, Tensor]:
-        """Return the 2K best extensions by one token, best first, and their origin rows (N, 2K).
+        """Return the 2K best extensions by one token, and their origin rows (N, 2K).
 
-        logprobs: (N · K, V). Each text ends in one way only, so at least K of 2K continue.
+        Best first. logprobs: (N · K, V). Each text ends in one way only, so at least K of 2K continue.
         """
         N, K = self.logprob.shape
         total = logprobs.view(N, K, -1) + self.logprob.to(logprobs.device)[..., None]  # (N, K, V)
@@ -136,7 +136,10 @@ class Beams:
         return self.texts(ended)
 
     def unfinished(self, origin: Tensor, eos_id: int, searching: Sequence[bool]) -> tuple[Beams, Tensor]:
-        """Return the K best continuations of sequences still searching, and their origin rows (N' · K,)."""
+        """Return the K best unfinished texts of each `searching` sequence.
+
+        Also returns their origin rows, (N' · K,).
+        """
         K = self.logprob.shape[1] // 2
         order = (self.ids[:, :, -1] == eos_id).byte().argsort(dim=1, stable=True)[:, :K]  # (N, K)
         keep = torch.tensor(searching)[self.sentence].nonzero()  # (N', 1)
@@ -145,13 +148,13 @@ class Beams:
         return beams, origin[keep, order].flatten()  # (N', K) -> (N' · K,)
 
     def texts(self, chosen: Tensor | bool = True) -> Iterator[tuple[int, list[int], float]]:
-        """Yield sequence, ids and logprob of each text, or of those with `chosen` (N, K) True."""
+        """Yield sequence, ids and logprob of each text. chosen: (N, K), a filter."""
         for n, k in ((self.logprob > -math.inf) & chosen).nonzero().tolist():
             yield int(self.sentence[n]), self.ids[n, k].tolist(), float(self.logprob[n, k])
 
 
 def _logprobs(logits: Tensor) -> Tensor:
-    """Compute log probabilities (R, V) of the token after the last, from logits (R, T, V)."""
+    """Compute log probabilities (R, V) at the last of logits (R, T, V)."""
     logprobs = logits[:, -1].float().log_softmax(-1)
     if logprobs[:, 0].isnan().any():  # one NaN makes a whole row NaN
         raise UserError("The model gives NaN: its training diverged. Use an earlier checkpoint.")

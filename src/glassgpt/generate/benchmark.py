@@ -45,7 +45,10 @@ class Speed:
 
     @property
     def share(self) -> float:
-        """Share of the bandwidth used to read weights; meaningless with a draft (several tokens a step)."""
+        """Share of the bandwidth used to read weights.
+
+        Meaningless with a draft: one step may generate several tokens.
+        """
         return self.tokens_per_s / self.batch * self.weight_bytes / self.bandwidth
 
 
@@ -106,7 +109,7 @@ _probe: dict[torch.device, Tensor] = {}
 
 
 def read_bandwidth(device: torch.device) -> float:
-    """Measure the bytes per second of a sum over 256 MB; the median of three."""
+    """Measure bytes per second of a sum over 256 MB (median of three)."""
     if device not in _probe:
         _probe[device] = torch.ones(PROBE, device=device)
     seconds = []

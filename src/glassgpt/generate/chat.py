@@ -49,7 +49,7 @@ def reply(
     """
     engine = model if isinstance(model, Engine) else Engine(model, max_batch=1)
     prompt = chat_prompt(engine.model, tokenizer, messages, max_new_tokens).ids
-    room = engine.model.config.block_size - len(prompt) + 1  # the last token needs no place
+    room = engine.model.config.block_size - len(prompt) + 1  # the last token is not prefilled
     request = Request(prompt, params or SamplingParams(), min(max_new_tokens, room), seed)
     specials = set(tokenizer.specials.values())  # `<end>`, or the start of another turn
     with closing(engine.stream(request)) as tokens:
@@ -83,7 +83,7 @@ def chat_prompt(
 
 
 def _oldest_turn(messages: Sequence[Message]) -> int:
-    """Return the number of messages of the oldest turn; 0 if it is the only one."""
+    """Count the messages of the oldest turn; 0 if there is no other."""
     for i in range(1, len(messages)):
         if messages[i].role == "user" and messages[i - 1].role == "assistant":
             return i

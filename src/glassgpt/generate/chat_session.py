@@ -1,4 +1,4 @@
-"""A conversation in progress: its messages, its commands, and the next reply. It prints nothing."""
+"""A conversation in progress: messages, commands, replies. It prints nothing."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class ChatSession:
         return Reply(pieces=self._stream_reply(), notice=notice)
 
     def _stream_reply(self) -> Generator[str]:
-        """Yield the reply and append it to the messages, even if it is stopped early."""
+        """Yield the reply and store it as a message, even if stopped early."""
         seed = None if self.seed is None else self.seed + self._n_replies
         self._n_replies += 1
         pieces: list[str] = []

@@ -42,7 +42,7 @@ def generate(
     precision: Precision = "float32",
     draft: PromptLookup | None = None,
 ) -> Iterator[int]:
-    """Yield the ids that continue a prompt, each as soon as it is sampled. See `Request`.
+    """Yield ids to continue a prompt, as soon as they are sampled; see `Request`.
 
     Raises UserError for an empty prompt or an id outside the vocabulary.
     """
@@ -63,7 +63,7 @@ def sample_text(
     precision: Precision = "float32",
     draft: PromptLookup | None = None,
 ) -> Iterator[str]:
-    """Yield the text that continues a prompt, piece by piece: `generate` and `stream_text` in one."""
+    """Yield text to continue a prompt, in pieces: `generate` and `stream_text` in one."""
     ids = generate(
         model,
         tokenizer.encode(prompt),

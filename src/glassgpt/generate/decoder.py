@@ -36,7 +36,7 @@ def eval_mode(model: Model) -> Iterator[None]:
 def make_decoder(
     model: Model, max_batch: int, max_len: int | None = None, precision: Precision = "float32"
 ) -> Decoder:
-    """Build the fast decoder if it computes the same as the model, else a `ModelDecoder`.
+    """Build the fast decoder for a supported model, else a `ModelDecoder`.
 
     `PackedDecoder.supports` decides. Raises UserError as `check_precision`.
     """
@@ -57,7 +57,7 @@ def check_prompt(model: Model, prompt: Sequence[int]) -> None:
 
 
 class ModelDecoder(Decoder):
-    """The model itself, one slot at a time, with a KV cache if it has one."""
+    """The model itself, one slot at a time, with its KV cache."""
 
     def __init__(self, model: Model, max_batch: int, max_len: int | None = None) -> None:
         super().__init__(model, max_batch, max_len)

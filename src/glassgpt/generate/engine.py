@@ -1,8 +1,8 @@
-"""Continuous batching: requests join and leave between steps; a step generates one token per request.
+"""Continuous batching: requests join and leave between steps.
 
-A request's tokens depend only on the request and its seed. Batch mates, arrival time, prefix reuse and
-speculation affect latency (and floating-point rounding), nothing else. The engine handles ids; completion.py
-handles text.
+Each step generates one token per active request, or several with a draft. A request's tokens depend only on
+the request and its seed. Batch mates, arrival time, prefix reuse and speculation affect latency (and
+floating-point rounding), nothing else. The engine handles ids; completion.py handles text.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ CHUNK = 256
 
 @dataclass
 class ActiveSequence:
-    """A request in the engine. Its slot is its index in `Engine._active`, or the next one in prefill."""
+    """A request in the engine. Its slot is its index in `Engine._active`.
+
+    In prefill it has the slot after the active ones.
+    """
 
     request_id: int
     request: Request
@@ -82,7 +85,7 @@ class Engine:
         return bool(self._queue or self._prefilling or self._active)
 
     def add(self, request: Request) -> int:
-        """Queue a request and return its request id. Raises UserError for a bad prompt or limit."""
+        """Queue a request and return its id. Raises UserError for a bad prompt or limit."""
         check_prompt(self.model, request.prompt)
         if request.max_new_tokens < 1:
             raise UserError(f"`max_new_tokens` is {request.max_new_tokens}. It must be at least 1.")
@@ -122,7 +125,7 @@ class Engine:
             self.cancel(request_id)
 
     def fetch(self, request_id: int) -> list[Token]:
-        """Return the new tokens of a request; the last one of all has a finish reason."""
+        """Return the new tokens of a request; its last token has a finish reason."""
         outputs = self._outputs.get(request_id, deque())
         tokens = [outputs.popleft() for _ in range(len(outputs))]
         if tokens and tokens[-1].finish_reason:
@@ -130,13 +133,13 @@ class Engine:
         return tokens
 
     def clear_prefix_cache(self) -> None:
-        """Empty all idle slots, so that no new request reuses a prefix of a finished one."""
+        """Empty all idle slots: no new request then reuses their prefixes."""
         for slot in range(len(self._active) + (self._prefilling is not None), self.max_batch):
             self.decoder.truncate(slot, 0)
 
     @torch.inference_mode()
     def step(self) -> None:
-        """Prefill up to `CHUNK` prompt tokens, then decode at least one token per active request."""
+        """Prefill up to `CHUNK` prompt tokens, then decode for every active request."""
         with eval_mode(self.model):
             budget = CHUNK
             while budget and (n := self._prefill(budget)):
@@ -145,7 +148,7 @@ class Engine:
                 self._decode()
 
     def _prefill(self, most: int) -> int:
-        """Prefill up to `most` tokens of one prompt; after its last one, generate the first token.
+        """Prefill up to `most` tokens of a prompt; at its end, generate a token.
 
         Returns the number of prefilled tokens: 0 if the queue is empty or no slot is free.
         """
@@ -165,7 +168,7 @@ class Engine:
         return len(chunk)
 
     def _schedule(self, sequence: ActiveSequence, slot: int) -> ActiveSequence:
-        """Assign a slot, and reuse the longest prefix of the prompt in any slot's cache.
+        """Assign a slot, and reuse the longest cached prefix of the prompt.
 
         A prompt longer than the context is cut to its last half context.
         """
@@ -219,7 +222,7 @@ class Engine:
         return self.draft.propose(sequence.ids)[: max(0, most)]
 
     def _verify(self, logits: Tensor, draft: list[int]) -> None:
-        """Append tokens as long as they match the draft, and the first mismatch. logits: (T, V).
+        """Append tokens up to the first mismatch with the draft. logits: (T, V).
 
         Each token is sampled from the model's distribution with the request's own random number, as without
         a draft. The draft only decides if the logits after it are valid.
@@ -266,9 +269,10 @@ class Engine:
             self._finish(slot)
 
     def _finish(self, slot: int) -> None:
-        """Remove an active request and move the last one up: slots 0 … n − 1 stay the active ones.
+        """Remove an active request and move the last one into its slot.
 
-        The slot keeps its text, so that a later request with the same prefix can reuse it.
+        So slots 0 … n − 1 stay the active ones. The slot keeps its text, so that a later request with the
+        same prefix can reuse it.
         """
         last = len(self._active) - 1
         if slot != last:
@@ -288,7 +292,10 @@ def _group_by_params(sequences: Sequence[ActiveSequence]) -> list[list[int]]:
 
 
 def _make_token(sequence: ActiveSequence, id: int, logits: Tensor, i: int, p: Tensor, row: int) -> Token:
-    """Build a token with the figures its request asks for: row i of logits (R, V), `row` of p (R', V)."""
+    """Build a token with the requested figures.
+
+    They come from row i of logits (R, V), and `row` of p (R', V).
+    """
     request, finish_reason = sequence.request, None
     if id == request.eos_id:
         finish_reason = "stop"

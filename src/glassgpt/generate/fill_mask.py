@@ -1,4 +1,4 @@
-"""Fill masks in a text: `[?]` stands for one token, `[??]` for two, and so on."""
+"""Fill-mask: predict the tokens for masks (`[?]`) in a text."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def fill(model: MaskedLM, tokenizer: Tokenizer, text: str, *, n: int = 5) -> Fil
 
 
 def masked_ids(tokenizer: Tokenizer, text: str) -> list[int]:
-    """Encode a text, its masks (`[?]`) as in training; a text without any stays whole."""
+    """Encode a text with or without masks (`[?]`), as in training."""
     legible, spaced = _fillable(tokenizer)
     return _with_masks(tokenizer, text, legible, spaced)[0] if MARK.search(text) else tokenizer.encode(text)
 
 
 def _fillable(tokenizer: Tokenizer) -> tuple[Tensor, Tensor]:
-    """Return two flags per token, (V,) each: text by itself; and a space with more text.
+    """Flag tokens that are text, and those of them with a leading space: (V,) each.
 
     Byte tokens for a part of a character, or for a character with a token of its own, are not text: no
     encoded text has them.
@@ -97,7 +97,7 @@ def _with_masks(
 
 
 def _around(positions: Sequence[int], n: int, block_size: int) -> slice:
-    """Return at most `block_size` of n positions, with the given ones about in the middle."""
+    """Return a window of `block_size` in n positions, centered on the given ones."""
     span = positions[-1] - positions[0] + 1
     if span > block_size:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Requests to the engine, and the tokens it returns: plain values that know no model."""
+"""Requests to the engine and the tokens it returns, as plain values."""
 
 from __future__ import annotations
 

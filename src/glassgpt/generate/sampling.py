@@ -82,7 +82,9 @@ def logit_bias(logits: Tensor, bias: Mapping[int, float]) -> Tensor:
 
 
 def temperature(logits: Tensor, t: float) -> Tensor:
-    """Divide by the temperature: below 1 sharpens, above 1 flattens; 0 keeps the first maximum only.
+    """Divide by the temperature: below 1 sharpens, above 1 flattens.
+
+    0 keeps the first maximum only.
 
     logits: (..., V). Returns the same shape.
 
@@ -109,8 +111,9 @@ def top_k(logits: Tensor, k: int) -> Tensor:
 
 
 def top_p(logits: Tensor, p: float) -> Tensor:
-    """Keep the smallest set of tokens with total probability p or more; ties go to lower ids.
+    """Keep the smallest set of tokens with total probability p or more.
 
+    Ties go to lower ids.
     logits: (..., V). Returns the same shape. Source: Holtzman et al. 2020 (nucleus sampling).
     """
     if p >= 1:

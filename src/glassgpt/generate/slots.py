@@ -1,7 +1,8 @@
-"""The decoder interface: a model over slots, each with one sequence and its KV cache.
+"""The decoder interface: a model with slots for several sequences.
 
-Two implementations: `ModelDecoder` (decoder.py) calls the model itself and works for every model;
-`PackedDecoder` (fast/decoder.py) is the fast one. Tests compare the two.
+Each slot holds one sequence and its KV cache. Two implementations: `ModelDecoder` (decoder.py) calls the
+model itself and works for every model; `PackedDecoder` (fast/decoder.py) is the fast one. Tests compare the
+two.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ T = TypeVar("T")
 
 
 class Decoder(ABC):
-    """Slots 0 … max_batch − 1. `texts[i]` holds the ids in slot i's cache, at most `max_len`."""
+    """A model with slots 0 … max_batch − 1.
+
+    `texts[i]` holds the ids in slot i's cache, at most `max_len`.
+    """
 
     def __init__(self, model: Model, max_batch: int, max_len: int | None = None) -> None:
         self.model, self.max_batch = model, max_batch
@@ -31,7 +35,7 @@ class Decoder(ABC):
 
     @abstractmethod
     def forward(self, first: int, tokens: Sequence[Ids]) -> Tensor:
-        """Append T tokens to each of slots first, first + 1, …; return logits (B, T, V)."""
+        """Append T tokens to each slot from `first` on; return logits (B, T, V)."""
 
     @abstractmethod
     def prefill(self, slot: int, tokens: Ids) -> Tensor:
@@ -48,10 +52,10 @@ class Decoder(ABC):
 
     @abstractmethod
     def select(self, rows: Ids) -> None:
-        """Replace slot i by slot rows[i], for each i (rows may repeat, as beams do)."""
+        """Replace each slot i by slot rows[i]; rows may repeat, as beams do."""
 
     def set_memory(self, first: int, memory: Memory | None) -> None:
-        """Give slots first, first + 1, … one sequence of the memory each, and empty them."""
+        """Empty the slots from `first` on, and give each a sequence of the memory."""
         n = 1 if memory is None else len(memory.states)
         for i in range(n):
             self.truncate(first + i, 0)

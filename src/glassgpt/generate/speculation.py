@@ -13,7 +13,7 @@ import numpy as np
 
 
 class PromptLookup:
-    """Find the last n-gram of a text earlier in it, or in another text, and draft its continuation.
+    """Find the last n-gram of a text in earlier text, and draft its continuation.
 
     n_draft: tokens per draft. max_ngram, min_ngram: lengths of the n-gram, longest first. text: ids of a
     training text; its last 4 M tokens are searched in addition to the request's own text.
@@ -71,7 +71,7 @@ def _last_place(ids: Sequence[int], n: int) -> int | None:
 
 
 def _hash(ngrams: np.ndarray) -> np.ndarray:
-    """Hash n-grams: (..., n) ids -> (...); two differ with a probability of 1 − 2⁻⁶⁴."""
+    """Hash n-grams, (..., n) ids -> (...); a collision has probability 2⁻⁶⁴."""
     ngrams = np.atleast_2d(ngrams).astype(np.uint64)
     key = np.zeros(ngrams.shape[:-1], np.uint64)
     for i in range(ngrams.shape[-1]):

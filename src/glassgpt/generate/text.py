@@ -11,7 +11,7 @@ from glassgpt.tokenizers import Tokenizer
 
 
 class TextStream:
-    """Decode ids to text piece by piece; hold back a possible start of a stop string.
+    """Decode ids piece by piece; hold back a possible start of a stop string.
 
     Raises UserError for an empty stop string.
     """

@@ -1,4 +1,4 @@
-"""Record and edit activations by name. The models of GlassGPT, GPT-2 and Qwen3 of Hugging Face."""
+"""Record and edit activations by name; the logit lens."""
 
 from glassgpt.hooks.edits import n_heads, patch, zero, zero_heads
 from glassgpt.hooks.hook_points import KERNEL_ACTIVATIONS

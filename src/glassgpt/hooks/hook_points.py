@@ -159,7 +159,8 @@ def _at_kernel(sdpa: nn.Module, prefix: str) -> HookPoint:
         kernel = KernelHook(prefix, hook)
         if kernel.needs_reference and not has_reference(sdpa):
             raise UserError(
-                f"{prefix}weights: {type(sdpa).__name__} computes attention in a way that cannot be recorded. "
+                f"{prefix}weights: {type(sdpa).__name__} computes attention in a way that cannot be "
+                "recorded. "
                 "Define `scores` or `weights` in the class that defines its `forward`."
             )
 
@@ -185,7 +186,8 @@ def _at_kernel(sdpa: nn.Module, prefix: str) -> HookPoint:
 def has_reference(sdpa: nn.Module) -> bool:
     """True if `scores` or `weights` describe this module's own `forward`.
 
-    A subclass with a new `forward` and inherited `scores` and `weights` computes something else than they say.
+    A subclass with a new `forward` and inherited `scores` and `weights` computes something else than they
+    say.
     """
     classes = type(sdpa).__mro__
 
@@ -239,7 +241,8 @@ class KernelHook:
         scores = reference.scores(q, k)
         if self.replaces_scores and not _is_softmax(scores, q, k, mask, reference):
             raise UserError(
-                f"{self.prefix}scores: cannot be edited, since {type(reference).__name__} does not take a plain "
+                f"{self.prefix}scores: cannot be edited, since {type(reference).__name__} does not take a "
+                "plain "
                 "softmax of its scores. Edit `weights` instead."
             )
         scores = self._observe("scores", scores)

@@ -21,8 +21,8 @@ STATES = ("resid_pre", "resid_mid", "resid_cross", "resid_post")
 def logit_lens(model: nn.Module, recording: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the logits (B, T, V) of each recorded state of the decoder's residual stream, by its name.
 
-    The last state gives the model's own logits. Raises UserError if no state was recorded, or the model has no
-    output head.
+    The last state gives the model's own logits. Raises UserError if no state was recorded, or the model has
+    no output head.
     """
     to_logits = find_hook_points(model).to_logits
     if to_logits is None:

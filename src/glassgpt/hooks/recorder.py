@@ -1,7 +1,7 @@
 """Record activations during a forward pass with `record`, replace them with `edit`.
 
-The model has no flag for this. Hooks exist only inside the `with` block: a model without them pays nothing, and a
-recorded model computes the same bits.
+The model has no flag for this. Hooks exist only inside the `with` block: a model without them pays nothing,
+and a recorded model computes the same bits.
 """
 
 from __future__ import annotations
@@ -91,9 +91,9 @@ def record(
 def edit(model: nn.Module, edits: Mapping[str, Edit]) -> AbstractContextManager[Recording]:
     """Replace activations of a model inside a `with` block.
 
-    edits: for each name or pattern, a function from the activation to its replacement. `zero_heads`, `patch` and
-    `zero` make common ones. If scores or weights are replaced, the heads use the new weights.
-    Raises the same errors as `record`.
+    edits: for each name or pattern, a function from the activation to its replacement. `zero_heads`, `patch`
+    and `zero` make common ones. If scores or weights are replaced, the heads use the new weights. Raises the
+    same errors as `record`.
     """
     return _attached(find_hook_points(model), [], edits, detach=True)
 
@@ -108,7 +108,8 @@ def find_hook_points(model: nn.Module) -> HookPoints:
 
         return huggingface_hook_points(original)
     raise UserError(
-        f"cannot look into a {type(original).__name__}: its hook points are unknown. Pass a model of GlassGPT, or a "
+        f"cannot look into a {type(original).__name__}: its hook points are unknown. Pass a model of "
+        "GlassGPT, or a "
         "GPT-2 or Qwen3 of transformers."
     )
 
@@ -182,4 +183,5 @@ def _matching(pattern: str, names: Sequence[str]) -> list[str]:
 def _unknown(name: str, names: Sequence[str]) -> str:
     near = get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f" Did you mean {', '.join(near)}?" if near else ""
-    return f"{name!r}: no activation of this model has this name.{hint} `activation_names(model)` lists all names."
+    known = "`activation_names(model)` lists all names."
+    return f"{name!r}: no activation of this model has this name.{hint} {known}"

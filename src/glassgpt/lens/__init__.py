@@ -1,4 +1,4 @@
-"""Look inside a model: traces of one sequence, summaries of heads, ablation on held-out data."""
+"""Traces of a forward pass, summaries of heads, ablation."""
 
 from glassgpt.lens.ablation import (
     EXACT,

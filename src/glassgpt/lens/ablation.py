@@ -28,7 +28,8 @@ from glassgpt.objective import evaluate
 from glassgpt.tokenizers import Tokenizer
 
 Figures = Mapping[str, float]
-"""Measured figures by name: the loss under LOSS, shares of correct answers under EXACT and names of fields."""
+"""Measured figures by name: the loss under LOSS, shares of correct answers under EXACT and names of
+fields."""
 LOSS, EXACT = "nats/token", "exact"
 WINDOWS = 64
 """Windows of running text in one measurement."""
@@ -61,9 +62,10 @@ def ablate(model: Model, measure: Callable[[], Figures]) -> list[Ablation]:
 def held_out_figures(run: Run, model: Model, tokenizer: Tokenizer, n: int = 400) -> Callable[[], Figures]:
     """Return a function that measures a model on the held-out data of its run.
 
-    It returns the loss in nats per predicted token. For models with answers it adds the share of correct answers
-    and of correct fields, such as the month of a date. Each token is predicted after the correct tokens before it.
-    n: examples to measure on; of running text it is 64 windows. Raises UserError if the run has no data.
+    It returns the loss in nats per predicted token. For models with answers it adds the share of correct
+    answers and of correct fields, such as the month of a date. Each token is predicted after the correct
+    tokens before it. n: examples to measure on; of running text it is 64 windows. Raises UserError if the run
+    has no data.
     """
     batches, has_answers = held_out_batches(run, model, tokenizer, n), not _is_text(run)
     config = run.config()
@@ -130,8 +132,8 @@ def _answers(model: Model, tokenizer: Tokenizer, batch: Batch) -> list[tuple[str
 def most_important_head(whole: Figures, found: Sequence[Ablation]) -> Finding:
     """Return the head that serves one field of the answers, or else the head with the largest loss.
 
-    whole: figures with all heads. Observed are points of a field, or nats of loss, that this head is worth; a head
-    without effect would have 0. The verdict is `unclear` if no single head matters.
+    whole: figures with all heads. Observed are points of a field, or nats of loss, that this head is worth; a
+    head without effect would have 0. The verdict is `unclear` if no single head matters.
     """
     fields = [name for name in whole if name not in (LOSS, EXACT)]
 

@@ -56,7 +56,7 @@ def _describe(trace: Trace, path: str, head: int) -> HeadSummary:
     spread, strongest = entropy.exp().mean().item(), w.amax(-1).mean().item()
     if not is_self:
         return HeadSummary(path, head, spread, strongest)
-        rows = torch.arange(len(weights))[-len(w) :]  # positions of the queries in w
+    rows = torch.arange(len(weights))[-len(w) :]  # positions of the queries in w
     previous = w[torch.arange(len(w)), (rows - 1).clamp(min=0)].mean().item()
     itself = w[torch.arange(len(w)), rows].mean().item()
     return HeadSummary(path, head, spread, strongest, itself, previous, w[:, 0].mean().item())

@@ -50,11 +50,11 @@ def trace(
 ) -> Trace:
     """Run a model once on a text and record its activations.
 
-    text: the input of a gpt, bigram or encoder (`[?]` marks a gap for a masked encoder), the text that a seq2seq
-    translates, or the question that a captioner answers about `image`, (channels, image_size, image_size) of
-    uint8. target: the answer of a seq2seq or captioner, instead of its own. hide: a part of the text that the
-    decoder of a seq2seq may not attend to. pattern: names to record; by default all but the hidden layers of MLPs.
-    Raises UserError for a text that is empty or longer than the model's context.
+    text: the input of a gpt, bigram or encoder (`[?]` marks a gap for a masked encoder), the text that a
+    seq2seq translates, or the question that a captioner answers about `image`, (channels, image_size,
+    image_size) of uint8. target: the answer of a seq2seq or captioner, instead of its own. hide: a part of
+    the text that the decoder of a seq2seq may not attend to. pattern: names to record; by default all but the
+    hidden layers of MLPs. Raises UserError for a text that is empty or longer than the model's context.
     """
     if target is not None and not isinstance(model, Seq2Seq | Captioner):
         raise UserError(f"`target`: a {model.config.family} takes no target. Leave it out.")
@@ -94,7 +94,7 @@ def _inputs(
     match model:
         case Seq2Seq():
             if not text.strip():
-                raise UserError("there is nothing to look at: the text is empty. Give a text to translate.")
+                raise UserError("there is nothing to look at: the text is empty. Pass a text to translate.")
             target = next(translate(model, tokenizer, [text], beams=1)) if target is None else target
             return _with_answer(model, tokenizer, Example(target, text))
         case Captioner():

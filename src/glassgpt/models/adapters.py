@@ -1,4 +1,4 @@
-"""LoRA adapters of a GPT: attach them to the blocks, or merge them into the weights."""
+"""LoRA adapters of a GPT: attach them, or merge them into the weights."""
 
 from __future__ import annotations
 

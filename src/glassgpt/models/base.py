@@ -1,4 +1,4 @@
-"""The interface of every model: one trainer, one engine and one recorder serve all of them."""
+"""The interface of every model, for one trainer, one engine and one recorder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from glassgpt.nn import KVCache, Memory
 
 
 class Model(nn.Module):
-    """Tokens in, logits out: `forward = head ∘ trunk`. It computes no loss and draws no samples."""
+    """Tokens in, logits out: `forward = head ∘ trunk`. No loss, no sampling."""
 
     def __init__(self, config: ModelConfig, n_vocab: int) -> None:
         super().__init__()

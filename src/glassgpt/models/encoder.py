@@ -65,7 +65,7 @@ class Classifier(Encoder):
         return self.class_head(h)
 
     def trunk(self, tokens: Tensor, *, memory: Memory | None = None, cache: KVCache | None = None) -> Tensor:
-        """tokens: (B, T), padded with PAD -> mean state of the real tokens (B, 1, C)."""
+        """Average the states of the real tokens: (B, T), padded -> (B, 1, C)."""
         real = is_real(tokens)[..., None]  # (B, T, 1)
         h = super().trunk(tokens).where(real, 0)  # (B, T, C)
         return h.sum(1, keepdim=True) / real.sum(1, keepdim=True)  # (B, 1, C)

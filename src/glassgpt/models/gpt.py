@@ -23,9 +23,10 @@ class GPT(Transformer):
         self.lm_head = make_head(config, self.wte)
 
     def trunk(self, tokens: Tensor, *, memory: Memory | None = None, cache: KVCache | None = None) -> Tensor:
-        """tokens: (B, T) -> states (B, T, C). With a cache, the tokens continue its text.
+        """tokens: (B, T) -> states (B, T, C).
 
-        Padding is allowed after a sequence only; no real token can see it there.
+        With a cache, the tokens continue its text. Padding is allowed after a sequence only; no real token
+        can see it there.
         """
         past = cache.pos if cache else 0
         mask = AttnMask.causal(tokens.shape[1], past, window=self.config.window, device=tokens.device)

@@ -36,7 +36,10 @@ class Transformer(Model):
     def run_blocks(
         self, x: Tensor, mask: AttnMask, *, memory: Memory | None = None, cache: KVCache | None = None
     ) -> Tensor:
-        """x: (B, T, C) without positions -> states (B, T, C). With a cache, x continues its text."""
+        """x: (B, T, C) without positions -> states (B, T, C).
+
+        With a cache, x continues its text.
+        """
         T, past = x.shape[1], cache.pos if cache else 0
         assert past + T <= self.config.block_size, (
             f"{past + T} tokens exceed the context of {self.config.block_size}"
@@ -53,12 +56,15 @@ class Transformer(Model):
         return self.norm_f(x)
 
     def expected_logit_variance(self) -> float:
-        """Sum the head's variance over C terms: the final norm leaves a mean square of 1."""
+        """Sum the head's variance over C terms.
+
+        The final norm leaves a mean square of 1.
+        """
         return self.config.n_embd * 0.02**2 if self.config.init == "gpt2" else 0.0
 
 
 def make_head(config: ModelConfig, wte: nn.Embedding) -> nn.Linear:
-    """Build the head: the embedding's matrix if tied, else one that starts small or at zero."""
+    """Build the head: tied to the embedding, or small or zero at first."""
     head = nn.Linear(config.n_embd, wte.num_embeddings, bias=False)
     if config.tie_embeddings:
         head.weight = wte.weight
@@ -68,7 +74,7 @@ def make_head(config: ModelConfig, wte: nn.Embedding) -> nn.Linear:
 
 
 def embed(wte: nn.Embedding, tokens: Tensor) -> Tensor:
-    """tokens: (B, T), padded with PAD -> (B, T, C). No real token sees the padding."""
+    """Embed tokens (B, T), padded with PAD -> (B, T, C)."""
     return wte(tokens.clamp(min=0))
 
 

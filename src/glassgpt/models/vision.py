@@ -27,7 +27,7 @@ class PatchEncoder(Transformer):
         init_weights(self, self.config)
 
     def trunk(self, tokens: Tensor, *, memory: Memory | None = None, cache: KVCache | None = None) -> Tensor:
-        """tokens: pixels (B, channels, H, W), uint8 -> states of the patches, row by row (B, n_patch, C)."""
+        """tokens: pixels (B, channels, H, W), uint8 -> states (B, n_patch, C), row by row."""
         pixels = tokens.to(self.wpatch.weight.dtype) / 127.5 - 1  # −1 (black) to 1
         size = self.config.patch_size
         patches = F.unfold(pixels, size, stride=size)  # (B, channels · size², n_patch)

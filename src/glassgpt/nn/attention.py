@@ -19,7 +19,7 @@ from glassgpt.nn.position import Rope
 
 
 def attention_scores(q: Tensor, k: Tensor, scale: float | None = None) -> Tensor:
-    """Compute the scores q · k / √D, or q · k times another `scale`.
+    """Compute the scores q · k / √D, or with another `scale`.
 
     q: (B, H, T, D), k: (B, H_kv, S, D), H a multiple of H_kv. Returns (B, H, T, S), float32 or finer.
     """
@@ -65,7 +65,7 @@ class ScaledDotProduct(nn.Module):
         )
 
     def scores(self, q: Tensor, k: Tensor) -> Tensor:
-        """Compute the scores (B, H, T, S) before the mask, in float32 or finer: `attention_scores`."""
+        """Compute the scores (B, H, T, S) before the mask; see `attention_scores`."""
         return attention_scores(q, k)
 
     def weights(self, q: Tensor, k: Tensor, mask: AttnMask) -> Tensor:
@@ -98,10 +98,11 @@ class Attention(nn.Module):
         rope: Rope | None = None,
         kv: LayerKV | CrossKV | None = None,
     ) -> Tensor:
-        """x: (B, T, C) -> (B, T, C). memory: (B, S, C), to attend to instead of x; the mask is then over S.
+        """x: (B, T, C) -> (B, T, C).
 
-        kv: the cache, a `LayerKV` without a memory, a `CrossKV` with one. rope rotates queries and keys of
-        one sequence, so it cannot be used with a memory.
+        memory: (B, S, C), to attend to instead of x; the mask is then over S.
+        kv: the cache, a `LayerKV` without a memory, a `CrossKV` with one.
+        rope: rotates queries and keys of one sequence, so it cannot be used with a memory.
         """
         if memory is None:
             q, k, v = self._project(x)
@@ -139,7 +140,7 @@ class Attention(nn.Module):
         return self.q_norm(self._heads(F.linear(x, self.qkv.weight[:n], bias), self.n_head))
 
     def key_value(self, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute k and v (B, H_kv, S, D) of a memory (B, S, C), by the last rows of the matrix."""
+        """Compute k and v (B, H_kv, S, D) of a memory (B, S, C)."""
         n = self._widths[0]
         bias = None if self.qkv.bias is None else self.qkv.bias[n:]
         k, v = F.linear(memory, self.qkv.weight[n:], bias).split(self._widths[1:], dim=-1)  # (B, S, H_kv · D)

@@ -1,4 +1,4 @@
-"""KV cache: keys and values of past tokens, so that a new token costs one token's work.
+"""KV cache: keys and values of past tokens, computed once.
 
 The cache of the text grows token by token; that of a memory is computed once. The caller owns the cache and
 passes it in; no module holds one.
@@ -11,9 +11,10 @@ from torch import Tensor
 
 
 class KVCache:
-    """Keys and values of up to `max_len` tokens in every layer, and their ids, allocated once.
+    """Keys and values of up to `max_len` tokens in every layer, and their ids.
 
-    One forward pass writes T tokens in every layer at `pos`; the model then calls `advance(T)`.
+    All are allocated once. One forward pass writes T tokens in every layer at `pos`; the model then calls
+    `advance(T)`.
     """
 
     def __init__(
@@ -48,9 +49,9 @@ class KVCache:
         return self._cross[i]
 
     def append_tokens(self, tokens: Tensor, n: int) -> Tensor:
-        """Store ids (B, T) and return them after the n ids before them, as n-gram embeddings need.
+        """Store ids (B, T) and return them with the n ids before them.
 
-        Returns (B, n + T), or fewer at the start of the text.
+        N-gram embeddings need those. Returns (B, n + T), or fewer at the start of the text.
         """
         end = self.pos + tokens.shape[1]
         self.tokens[:, self.pos : end] = tokens
@@ -62,7 +63,7 @@ class KVCache:
 
 
 class CrossKV:
-    """Keys and values of a memory in one layer: None until its cross-attention has run once."""
+    """Keys and values of a memory in one layer; None before the first pass."""
 
     def __init__(self) -> None:
         self.cached: tuple[Tensor, Tensor] | None = None
@@ -79,7 +80,7 @@ class LayerKV:
         self.keys, self.values, self.pos = keys, values, pos
 
     def extend(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Append k, v (B, H, T, D) and return all keys and values so far (B, H, pos + T, D)."""
+        """Append k, v (B, H, T, D); return all so far, (B, H, pos + T, D) each."""
         end = self.pos + k.shape[2]
         assert end <= self.keys.shape[2], f"{end} tokens in a cache for {self.keys.shape[2]}"
         self.keys[:, :, self.pos : end] = k

@@ -28,22 +28,29 @@ def swiglu(gate_up: Tensor) -> Tensor:
 
 
 def rms_norm(x: Tensor, gain: Tensor, eps: float) -> Tensor:
-    """Compute `F.rms_norm`: x / √(mean(x²) + eps) · gain. x: (..., C), gain: (C,) -> (..., C)."""
+    """Compute `F.rms_norm`: x / √(mean(x²) + eps) · gain.
+
+    x: (..., C), gain: (C,) -> (..., C).
+    """
     if x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64):
         return RmsNorm.apply(x, gain, eps)
     return F.rms_norm(x, gain.shape, gain, eps)  # pyright: ignore[reportArgumentType]
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotate the pairs (a, b) = x.chunk(2, -1): `cat((a * cos - b * sin, b * cos + a * sin), -1)`.
+    """Rotate the pairs (a, b) = x.chunk(2, -1) by angles.
 
+    In plain torch: `cat((a * cos - b * sin, b * cos + a * sin), -1)`.
     x: (B, H, T, D), cos and sin: (T, D / 2) -> (B, H, T, D).
     """
     return Rotate.apply(x, cos, sin)
 
 
 class GeluTanh(torch.autograd.Function):
-    """x · σ(u) with u = 2 √(2/π) (x + 0.044715 x³): two thirds of the time of torch's kernel."""
+    """x · σ(u) with u = 2 √(2/π) (x + 0.044715 x³).
+
+    It takes two thirds of the time of torch's kernel.
+    """
 
     K = 2 * math.sqrt(2 / math.pi)
     A = 0.044715
@@ -89,7 +96,7 @@ class Swiglu(torch.autograd.Function):
 
 
 class RmsNorm(torch.autograd.Function):
-    """RMSNorm in at most half the time: torch on a CPU composes it from ten kernels."""
+    """RMSNorm in half the time: torch on a CPU composes it from ten kernels."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, gain: Tensor, eps: float) -> Tensor:
@@ -102,7 +109,10 @@ class RmsNorm(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Call LayerNorm's kernel with a mean of zero, and add back the mean of gain · grad it subtracts."""
+        """Call LayerNorm's kernel with a mean of zero.
+
+        The kernel subtracts the mean of gain · grad, which is added back.
+        """
         x, gain, scale = ctx.saved_tensors
         d_x, d_gain, _ = torch.ops.aten.native_layer_norm_backward(
             grads[0], x, gain.shape, torch.zeros_like(scale), scale, gain, None, (True, True, False)

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 
 class LoraLinear(nn.Module):
-    """W x + b + scale · B A x, with W and b frozen, A (rank, in) and B (out, rank) trained.
+    """W x + b + scale · B A x, with W and b frozen.
 
-    B starts at zero, so the layer computes the same before the first step; A is drawn from N(0, 1 / in).
+    A (rank, in) and B (out, rank) are trained. B starts at zero, so the layer computes the same before the
+    first step; A is drawn from N(0, 1 / in).
     Source: Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models".
     """
 
@@ -33,7 +34,7 @@ class LoraLinear(nn.Module):
 
 
 class ExtendedEmbedding(nn.Module):
-    """A frozen embedding; a trained `added` is added to its last rows, those of new tokens."""
+    """A frozen embedding; a trained `added` extends its last rows, the new tokens."""
 
     def __init__(self, embedding: nn.Embedding, n_new: int) -> None:
         super().__init__()

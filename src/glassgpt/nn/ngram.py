@@ -17,10 +17,11 @@ MIX, SCATTER = 1_000_003, 2_654_435_761
 
 
 class NgramEmbedding(nn.Module):
-    """The sum of one row for each n-gram of 2 to `order` tokens ending at a position.
+    """The sum of one row for each n-gram of 2 to `order` tokens.
 
+    Each n-gram ends at the token's position. The gradient is sparse: a batch of a thousand tokens touches
+    some thousand rows of the table.
     dropout: probability of dropping an n-gram at a position in training, so that no rare one is relied upon.
-    The gradient is sparse: a batch of a thousand tokens touches some thousand rows of the table.
     Source: hashed n-gram features, as in fastText (Joulin et al. 2016), here inside a transformer.
     """
 

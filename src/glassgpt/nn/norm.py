@@ -10,7 +10,10 @@ RMS_EPS = 1e-6
 
 
 class RMSNorm(nn.RMSNorm):
-    """Unit mean square over the last dimension; the gain takes the input's dtype, as under autocast."""
+    """Unit mean square over the last dimension.
+
+    The gain takes the input's dtype, as under autocast.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__(width, eps=RMS_EPS)

@@ -18,7 +18,7 @@ class Rope(NamedTuple):
     sin: Tensor
 
     def rotate(self, x: Tensor) -> Tensor:
-        """Rotate each pair (x_i, x_{i + D/2}) of x (B, H, T, D) by its position's angle; lengths stay.
+        """Rotate each pair (x_i, x_{i + D/2}) of x (B, H, T, D) by its angle.
 
         Source: Su et al. 2021, with the pairing of GPT-NeoX ("rotate half").
         """
@@ -26,7 +26,10 @@ class Rope(NamedTuple):
 
 
 def _angles(n: int, width: int, theta: float) -> Tensor:
-    """Compute position times frequency, (n, width / 2); frequencies fall from 1 to about 1 / theta."""
+    """Compute position times frequency, (n, width / 2).
+
+    Frequencies fall from 1 to about 1 / theta.
+    """
     frequency = theta ** (-torch.arange(0, width, 2).float() / width)  # (width / 2,)
     return torch.outer(torch.arange(n).float(), frequency)
 

@@ -27,8 +27,8 @@ def alignment_map(
 ) -> Plot:
     """Draw cross-attention as a heat map: target tokens as rows, source tokens as columns.
 
-    weights: (T, S), each row summing to 1, white to dark for 0 to 1. A frame marks the largest weight of each row.
-    `bipartite_graph` draws the same with arrows. Raises UserError if shapes and labels do not match.
+    weights: (T, S), each row summing to 1, white to dark for 0 to 1. A frame marks the largest weight of each
+    row. `bipartite_graph` draws the same with arrows. Raises UserError if shapes and labels do not match.
     """
     values = array(weights, (2,), "weights")
     return heat_map(

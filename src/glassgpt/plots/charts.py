@@ -58,11 +58,11 @@ def lines(
 ) -> Plot:
     """Draw curves by name.
 
-    series: x and y, each (n,); NaN leaves a gap, a single point becomes a dot. expected: dashed curves, in the color
-    of the series of the same name, or gray; a single point becomes a level line through the chart. bands: the lower
-    and upper edge, each (n,), at the x of the series of the same name. log_x, log_y: logarithmic axes.
-    Raises UserError if lengths differ, for a band without a series, and for a logarithmic axis without values above
-    zero.
+    series: x and y, each (n,); NaN leaves a gap, a single point becomes a dot. expected: dashed curves, in
+    the color of the series of the same name, or gray; a single point becomes a level line through the chart.
+    bands: the lower and upper edge, each (n,), at the x of the series of the same name. log_x, log_y:
+    logarithmic axes. Raises UserError if lengths differ, for a band without a series, and for a logarithmic
+    axis without values above zero.
     """
     axes = axes or Plot(*SIZE).add_subplot()
     curves = {name: _curve(name, *curve) for name, curve in series.items()}
@@ -97,9 +97,10 @@ def bars(
 ) -> Plot:
     """Draw bars side by side in each group, with numbers if there is room.
 
-    groups: n labels; values: n heights for each name, NaN for no bar. errors: n half-lengths of error bars, by
-    name. expected: n heights by name, as dashed lines across the bars; `expected_title` is their name in the
-    legend. numbers: write each height over its bar; by default up to 12 bars. Raises UserError if lengths differ.
+    groups: n labels; values: n heights for each name, NaN for no bar. errors: n half-lengths of error bars,
+    by name. expected: n heights by name, as dashed lines across the bars; `expected_title` is their name in
+    the legend. numbers: write each height over its bar; by default up to 12 bars. Raises UserError if lengths
+    differ.
     """
     heights = {name: _heights(name, groups, given) for name, given in values.items()}
     errors, expected = errors or {}, expected or {}

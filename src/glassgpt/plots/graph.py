@@ -44,10 +44,10 @@ def attention_graph(
 ) -> Plot:
     """Draw self-attention as arcs over and under a line of tokens, from key to query.
 
-    weights: (T, T), row t is the query, column s the key; tokens: T labels. Arrows to a later token pass above, to
-    an earlier one below, to the same token in a loop. Width and opacity follow the weight; the color is that of the
-    query. Weights below `threshold`, and NaN, have no arrow. focus: position of a token; only its own arrows have
-    color. Raises UserError if shapes do not match.
+    weights: (T, T), row t is the query, column s the key; tokens: T labels. Arrows to a later token pass
+    above, to an earlier one below, to the same token in a loop. Width and opacity follow the weight; the
+    color is that of the query. Weights below `threshold`, and NaN, have no arrow. focus: position of a token;
+    only its own arrows have color. Raises UserError if shapes do not match.
     """
     values = array(weights, (2,), "weights")
     if values.shape[0] != values.shape[1]:
@@ -89,7 +89,8 @@ def bipartite_graph(
 ) -> Plot:
     """Draw cross-attention: keys (columns) above, queries (rows) below.
 
-    weights: (T, S); other arguments as in `attention_graph`. row_title, column_title: text to the left of the lines.
+    weights: (T, S); other arguments as in `attention_graph`. row_title, column_title: text to the left of the
+    lines.
     """
     values = array(weights, (2,), "weights")
     below = line(visible_labels(rows, len(values), "rows"))
@@ -118,7 +119,8 @@ def _height(steps: int) -> float:
 def _ports(found: list[Edge], nodes: list[Node]) -> dict[tuple[int, str], float]:
     """Return the start and end of each arrow, so that the arcs of one node do not cross.
 
-    Arcs to or from earlier tokens use the left part of a node, the nearest token leftmost; later tokens mirrored.
+    Arcs to or from earlier tokens use the left part of a node, the nearest token leftmost; later tokens
+    mirrored.
     """
     sides: dict[tuple[int, bool, bool], list[tuple[float, int, str]]] = defaultdict(list)
     ports = {}

@@ -49,11 +49,11 @@ def heat_map(
 ) -> Plot:
     """Draw weights (T, S): row t is a query, column s a key.
 
-    rows: T labels; columns: S labels. hidden: (T, S), True for masked cells; these, NaN and infinite cells are
-    hatched. marked: (T, S), True for framed cells. cell_text: write the numbers; by default up to 12 in a row.
-    limits: the values of white and of the darkest color; by default 0 and the largest value. Negative values
-    (scores) are orange. axes: where to draw; by default a new plot. Raises UserError if shapes and labels do not
-    match.
+    rows: T labels; columns: S labels. hidden: (T, S), True for masked cells; these, NaN and infinite cells
+    are hatched. marked: (T, S), True for framed cells. cell_text: write the numbers; by default up to 12 in a
+    row. limits: the values of white and of the darkest color; by default 0 and the largest value. Negative
+    values (scores) are orange. axes: where to draw; by default a new plot. Raises UserError if shapes and
+    labels do not match.
     """
     values = array(weights, (2,), "weights").copy()
     values[mask(hidden, values.shape, "hidden") | ~np.isfinite(values)] = np.nan
@@ -94,9 +94,9 @@ def head_grid(
 ) -> Plot:
     """Draw a small heat map for each head, all on one scale.
 
-    weights: (H, T, S) of one layer, or (L, H, T, S), a row for each layer. titles: one for each head, in order of
-    layers. Labels too small to read are left out. hidden: (T, S), or of the shape of the weights. Raises UserError
-    if shapes and labels do not match.
+    weights: (H, T, S) of one layer, or (L, H, T, S), a row for each layer. titles: one for each head, in
+    order of layers. Labels too small to read are left out. hidden: (T, S), or of the shape of the weights.
+    Raises UserError if shapes and labels do not match.
     """
     values = array(weights, (3, 4), "weights").copy()
     values[mask(hidden, values.shape, "hidden") | ~np.isfinite(values)] = np.nan

@@ -36,8 +36,8 @@ def over_image(
     """Draw a panel for each query token: the image in gray, attention in orange, on one scale.
 
     image: (channels, height, width), 0 to 255, one channel or three. weights: (n, patches) or (patches,), the
-    patches of a square grid row by row. titles: n labels of the query tokens. image_title: title of a first panel
-    with the image in its own colors; no such panel if None. Raises UserError if shapes do not match.
+    patches of a square grid row by row. titles: n labels of the query tokens. image_title: title of a first
+    panel with the image in its own colors; no such panel if None. Raises UserError if shapes do not match.
     """
     pixels = _pixels(image)
     values = np.atleast_2d(array(weights, (1, 2), "weights"))

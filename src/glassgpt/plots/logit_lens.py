@@ -49,9 +49,9 @@ def logit_lens_table(
 ) -> Plot:
     """Draw a table with a row for each layer and a column for each input token.
 
-    tokens, probabilities: (layers, T), the predictions and their probabilities. columns: T labels. rows: names of
-    layers, the first on top. marked: (layers, T), True for framed cells. Raises UserError if shapes and labels do
-    not match.
+    tokens, probabilities: (layers, T), the predictions and their probabilities. columns: T labels. rows:
+    names of layers, the first on top. marked: (layers, T), True for framed cells. Raises UserError if shapes
+    and labels do not match.
     """
     values = array(probabilities, (2,), "probabilities")
     if [len(row) for row in tokens] != [values.shape[1]] * len(values):

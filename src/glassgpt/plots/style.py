@@ -1,7 +1,7 @@
 """Base of all plots: a figure for notebooks, its settings, and saving.
 
-Pyplot is not used, so no window opens and no figure stays alive. Matplotlib reads its settings from one global
-table; `settings` changes it during one call, under a lock, and restores it.
+Pyplot is not used, so no window opens and no figure stays alive. Matplotlib reads its settings from one
+global table; `settings` changes it during one call, under a lock, and restores it.
 """
 
 from __future__ import annotations
@@ -138,8 +138,8 @@ def plot_of(axes: Axes) -> Plot:
 def save(plot: Plot, path: str | os.PathLike[str], dpi: int = 200) -> Path:
     """Write a plot as PNG, SVG or PDF, by the suffix of `path`. Return the path.
 
-    The file is written whole or not at all. dpi: dots per inch, for PNG. Raises UserError for another suffix, or if
-    the file cannot be written.
+    The file is written whole or not at all. dpi: dots per inch, for PNG. Raises UserError for another suffix,
+    or if the file cannot be written.
     """
     path = Path(path)
     form = check_suffix(path)

@@ -15,7 +15,7 @@ from helpers.explain_runs import small_run
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_finding_holds(seed: int) -> None:
-    assert buffers.write(ChapterContext(seed=seed), str).is_confirmed
+    assert buffers.make_chapter(ChapterContext(seed=seed), str).is_confirmed
 
 
 def rows(chapter: Chapter) -> dict[str, list[int]]:
@@ -24,7 +24,7 @@ def rows(chapter: Chapter) -> dict[str, list[int]]:
 
 
 def test_what_becomes_of_each() -> None:
-    found = rows(buffers.write(ChapterContext(), str))  # parameter, gradient, optimizer, saved, moves
+    found = rows(buffers.make_chapter(ChapterContext(), str))  # parameter, gradient, optimizer, saved, moves
     assert found["blocks.0.attn.qkv.weight, a weight"] == [1, 1, 1, 1, 1]
     assert found["rope.cos, a buffer"] == [0, 0, 0, 0, 1]
     assert found["mask, a buffer that is saved"] == [0, 0, 0, 1, 1]
@@ -38,18 +38,18 @@ def test_only_the_attribute_that_stayed_behind_complains() -> None:
 
 
 def test_a_table_that_was_changed_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    specimen = ChapterContext().specimen("gpt")
-    specimen.model.get_buffer("rope.cos").mul_(1.001)
-    monkeypatch.setattr(ChapterContext, "specimen", lambda *_: specimen)
-    failed = [f.name for f in buffers.write(ChapterContext(), str).findings if f.outcome == "fail"]
+    demo = ChapterContext().demo("gpt")
+    demo.model.get_buffer("rope.cos").mul_(1.001)
+    monkeypatch.setattr(ChapterContext, "demo", lambda *_: demo)
+    failed = [f.name for f in buffers.make_chapter(ChapterContext(), str).findings if f.outcome == "fail"]
     assert failed == ["computed anew, largest difference"]
 
 
 def test_a_table_that_is_trained_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    specimen = ChapterContext().specimen("gpt")
-    specimen.model.get_buffer("rope.cos").requires_grad_()
-    monkeypatch.setattr(ChapterContext, "specimen", lambda *_: specimen)
-    failed = [f.name for f in buffers.write(ChapterContext(), str).findings if f.outcome == "fail"]
+    demo = ChapterContext().demo("gpt")
+    demo.model.get_buffer("rope.cos").requires_grad_()
+    monkeypatch.setattr(ChapterContext, "demo", lambda *_: demo)
+    failed = [f.name for f in buffers.make_chapter(ChapterContext(), str).findings if f.outcome == "fail"]
     assert failed == ["buffers with a gradient"]
 
 
@@ -73,7 +73,7 @@ def test_the_fate_of_a_plain_table_inside_a_model() -> None:
     ],
 )
 def test_a_users_run(tmp_path: Path, family: str, model: dict, own: bool) -> None:
-    chapter = buffers.write(ChapterContext(small_run(tmp_path, family, **model)), str)
+    chapter = buffers.make_chapter(ChapterContext(small_run(tmp_path, family, **model)), str)
     assert chapter.is_confirmed
     assert (str(tmp_path) in " ".join(part for part in chapter.body if isinstance(part, str))) == own
     assert chapter.plot() is not None

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_finding_holds(seed: int) -> None:
-    assert cross.write(ChapterContext(seed=seed), str).is_confirmed
+    assert cross.make_chapter(ChapterContext(seed=seed), str).is_confirmed
 
 
 def test_a_decoder_that_ignores_its_memory_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,14 +35,14 @@ def test_a_decoder_that_ignores_its_memory_is_found_out(monkeypatch: pytest.Monk
         return forward(self, x, memory if memory is None else torch.zeros_like(memory), **rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Attention, "forward", deaf)
-    findings = cross.write(ChapterContext(), str).findings
+    findings = cross.make_chapter(ChapterContext(), str).findings
     failed = {f.name for f in findings if f.outcome != "ok"}
     assert failed == {f.name for f in findings if "memory zeroed" not in f.name}
 
 
 def test_what_is_right_without_the_memory_is_no_more_than_can_be_counted() -> None:
-    specimen = ChapterContext().specimen("seq2seq")
-    found = asking.cut(specimen, np.arange(100))
+    demo = ChapterContext().demo("seq2seq")
+    found = asking.cut(demo, np.arange(100))
     assert found.blind <= found.countable < found.right
     assert found.n == 100 and found.n_tokens == 1100  # ten characters and an end
 
@@ -73,8 +73,8 @@ def test_month_digits_look_at_the_month() -> None:
     """What the chapter measures on copied digits holds for months, most of which are written in letters."""
     from glassgpt.data.datasets.dates import located_test_dates
 
-    specimen = ChapterContext().specimen("seq2seq")
-    model, tokenizer = specimen.model, specimen.tokenizer
+    demo = ChapterContext().demo("seq2seq")
+    model, tokenizer = demo.model, demo.tokenizer
     encoding = make_template(model.config, tokenizer)
     hits = torch.zeros(model.config.n_layer, model.config.n_head)
     examples = located_test_dates()[:128]
@@ -88,7 +88,7 @@ def test_month_digits_look_at_the_month() -> None:
 
 
 def test_a_users_translator_that_copies_nothing_degrades(tmp_path: Path) -> None:
-    chapter = cross.write(ChapterContext(small_run(tmp_path, "seq2seq")), str)
+    chapter = cross.make_chapter(ChapterContext(small_run(tmp_path, "seq2seq")), str)
     text = " ".join(part for part in chapter.body if isinstance(part, str))
     assert str(tmp_path) in text and "Too few tokens of this run" in text
     assert not any("copied" in finding.name for finding in chapter.findings)
@@ -97,7 +97,7 @@ def test_a_users_translator_that_copies_nothing_degrades(tmp_path: Path) -> None
 
 
 def test_a_users_captioner_shows_the_image() -> None:
-    chapter = cross.write(ChapterContext(BUILTIN / "scenes"), str)
+    chapter = cross.make_chapter(ChapterContext(BUILTIN / "scenes"), str)
     text = [part for part in chapter.body if isinstance(part, str)]
     assert str(BUILTIN / "scenes") in " ".join(text) and "“dates”" in " ".join(text)
     assert chapter.is_confirmed
@@ -106,7 +106,7 @@ def test_a_users_captioner_shows_the_image() -> None:
 def test_questions_that_name_no_place_are_shown_without_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (asking, cross):
         monkeypatch.setattr(module, "asked_cell", lambda *_: None)
-    chapter = cross.write(ChapterContext(), str)
+    chapter = cross.make_chapter(ChapterContext(), str)
     assert not any("asked cell" in finding.name for finding in chapter.findings)
     assert any("name no cell" in part for part in chapter.body if isinstance(part, str))
     assert chapter.plot() is not None

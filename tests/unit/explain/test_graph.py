@@ -16,18 +16,18 @@ from helpers.explain_runs import small_run
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_finding_holds(seed: int) -> None:
-    assert graph.write(ChapterContext(seed=seed), str).is_confirmed
+    assert graph.make_chapter(ChapterContext(seed=seed), str).is_confirmed
 
 
 def test_influence_is_the_gradient_of_finite_differences() -> None:
-    subject = ChapterContext()
-    specimen = subject.specimen("gpt")
-    model = specimen.model.double()
-    tokens = held_out(specimen, 2, 5, subject.generator())
+    context = ChapterContext()
+    demo = context.demo("gpt")
+    model = demo.model.double()
+    tokens = held_out(demo, 2, 5, context.generator())
     torch.set_default_dtype(torch.float64)
     try:
-        found = influence(model, tokens, subject.generator())
-        along = torch.randn(model.config.n_embd, generator=subject.generator())
+        found = influence(model, tokens, context.generator())
+        along = torch.randn(model.config.n_embd, generator=context.generator())
     finally:
         torch.set_default_dtype(torch.float32)
 
@@ -50,21 +50,19 @@ def test_influence_is_the_gradient_of_finite_differences() -> None:
 
 
 def test_a_model_that_mixes_the_batch_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    specimen, of = ChapterContext().specimen("gpt"), ChapterContext.specimen
-    mlp = specimen.model.get_submodule("blocks.1.mlp")
+    demo, of = ChapterContext().demo("gpt"), ChapterContext.demo
+    mlp = demo.model.get_submodule("blocks.1.mlp")
     mlp.register_forward_hook(lambda *given: given[2] + given[2].mean(0, keepdim=True))
-    monkeypatch.setattr(
-        ChapterContext, "specimen", lambda self, *f: specimen if f == ("gpt",) else of(self, *f)
-    )
-    failed = [f.name for f in graph.write(ChapterContext(), str).findings if f.outcome == "fail"]
+    monkeypatch.setattr(ChapterContext, "demo", lambda self, *f: demo if f == ("gpt",) else of(self, *f))
+    failed = [f.name for f in graph.make_chapter(ChapterContext(), str).findings if f.outcome == "fail"]
     assert failed == ["largest gradient across the batch"]
 
 
 def test_positions_left_in_are_found_out() -> None:
-    subject = ChapterContext()
-    specimen = subject.specimen("seq2seq")
-    encoder, generator = reader(specimen), subject.generator()
-    tokens = held_out(specimen, 1, 16, generator)
+    context = ChapterContext()
+    demo = context.demo("seq2seq")
+    encoder, generator = reader(demo), context.generator()
+    tokens = held_out(demo, 1, 16, generator)
     moved = graph.permuted(encoder, tokens, torch.randperm(16, generator=generator), generator)
     assert moved.without_positions < graph.ROUNDING < 0.1 < moved.with_positions
     assert encoder.rope is not None  # the model itself keeps them
@@ -73,9 +71,9 @@ def test_positions_left_in_are_found_out() -> None:
 
 
 def test_the_same_text_twice_has_the_same_edges() -> None:
-    specimen = ChapterContext().specimen("gpt")
-    tokens = held_out(specimen, 1, 8, torch.Generator().manual_seed(0))
-    assert graph.edges(specimen.model, torch.cat([tokens, tokens])).moved == 0
+    demo = ChapterContext().demo("gpt")
+    tokens = held_out(demo, 1, 8, torch.Generator().manual_seed(0))
+    assert graph.edges(demo.model, torch.cat([tokens, tokens])).moved == 0
 
 
 @pytest.mark.parametrize(
@@ -92,7 +90,7 @@ def test_the_same_text_twice_has_the_same_edges() -> None:
 )
 def test_a_users_run(tmp_path: Path, family: str, model: dict) -> None:
     run = small_run(tmp_path, family, **model)
-    chapter = graph.write(ChapterContext(run), str)
+    chapter = graph.make_chapter(ChapterContext(run), str)
     assert chapter.is_confirmed
     shown = str(run) in " ".join(part for part in chapter.body if isinstance(part, str))
     assert shown == (family != "bigram" and model.get("position") != "none")

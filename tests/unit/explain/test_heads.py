@@ -10,16 +10,16 @@ import torch
 import torch.nn.functional as F
 
 from glassgpt.explain import ChapterContext
-from glassgpt.explain.heads import FAMILIES, largest_error, part_of, rounding, show, visible, watch
+from glassgpt.explain.heads import FAMILIES, largest_error, part_of, rounding, show, watch
 from glassgpt.explain.influence import held_out
 from helpers.explain_runs import small_run
 
 
 @pytest.mark.parametrize("n_kv_head", [1, 2, 4])
 def test_keys_and_values_go_with_the_query_heads_that_use_them(tmp_path: Path, n_kv_head: int) -> None:
-    specimen = ChapterContext(small_run(tmp_path, "gpt", n_kv_head=n_kv_head)).specimen("gpt")
-    tokens = held_out(specimen, 1, 8, torch.Generator().manual_seed(0))
-    for layer in watch(specimen.model, tokens):
+    demo = ChapterContext(small_run(tmp_path, "gpt", n_kv_head=n_kv_head)).demo("gpt")
+    tokens = held_out(demo, 1, 8, torch.Generator().manual_seed(0))
+    for layer in watch(demo.model, tokens):
         assert layer.q.shape == layer.k.shape == layer.v.shape == (4, 8, 8)
         gathered = F.scaled_dot_product_attention(layer.q, layer.k, layer.v, is_causal=True)
         torch.testing.assert_close(gathered, layer.heads)
@@ -27,12 +27,12 @@ def test_keys_and_values_go_with_the_query_heads_that_use_them(tmp_path: Path, n
 
 
 def test_the_head_and_the_query_that_mix_most_are_shown() -> None:
-    specimen = ChapterContext().specimen(*FAMILIES)
-    shown = show(specimen, 8, torch.Generator().manual_seed(3))
-    tokens = held_out(specimen, 1, 8, torch.Generator().manual_seed(3))
+    demo = ChapterContext().demo(*FAMILIES)
+    shown = show(demo, 8, torch.Generator().manual_seed(3))
+    tokens = held_out(demo, 1, 8, torch.Generator().manual_seed(3))
     spreads = {
         (at, head): [-sum(p * math.log(p) for p in row if p > 0) for row in weights.tolist()]
-        for at, layer in enumerate(watch(specimen.model, tokens))
+        for at, layer in enumerate(watch(demo.model, tokens))
         for head, weights in enumerate(layer.weights)
     }
     assert max(spreads, key=lambda key: sum(spreads[key])) == (shown.layer, shown.head)
@@ -42,7 +42,7 @@ def test_the_head_and_the_query_that_mix_most_are_shown() -> None:
 
 
 def test_of_a_translator_the_encoder_is_looked_at() -> None:
-    model = ChapterContext().specimen("seq2seq").model
+    model = ChapterContext().demo("seq2seq").model
     assert part_of(model) is model.get_submodule("encoder")
     weights = watch(part_of(model), torch.tensor([[3, 4, 5]]))[0].weights
     assert (weights > 0).all()  # it looks both ways
@@ -54,7 +54,3 @@ def test_rounding_bounds_two_orders_of_summing() -> None:
     assert 0 < largest_error(backwards, a @ b, rounding(a, b)) <= 1
     assert largest_error(a @ b * (1 + 1e-3), a @ b, rounding(a, b)) > 1
     assert largest_error(torch.zeros(2), torch.zeros(2), torch.zeros(2)) == 0
-
-
-def test_what_is_not_seen_in_a_sentence_gets_a_sign() -> None:
-    assert visible("a b\r\n\t") == "a␣b␍⏎⇥"

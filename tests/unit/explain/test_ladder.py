@@ -50,7 +50,7 @@ def test_given_time_the_gpt_passes_every_table_of_pairs() -> None:
 
 def test_no_table_of_pairs_is_better_than_the_texts_own_counts() -> None:
     """The least is reached by the table counted on that text, and by no other."""
-    val = ladder.texts(ChapterContext().specimen("gpt"))[1]
+    val = ladder.texts(ChapterContext().demo("gpt"))[1]
     rows = (len(val) - 1) // ladder.T * ladder.T
     pairs = Counter(zip(val[:rows].tolist(), val[1 : rows + 1].tolist(), strict=True))
     firsts: dict[int, int] = defaultdict(int)
@@ -74,7 +74,7 @@ def test_a_rung_that_sees_the_future_would_be_seen(monkeypatch: pytest.MonkeyPat
 
 
 def test_all_rungs_have_read_the_same_text_after_the_same_steps() -> None:
-    train, val = ladder.texts(ChapterContext().specimen("gpt"))
+    train, val = ladder.texts(ChapterContext().demo("gpt"))
     seen = []
     for name in ("bigram", "head"):
         generator = torch.Generator().manual_seed(3)

@@ -46,14 +46,14 @@ def test_wider_logits_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_model_that_does_not_begin_ignorant_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     right = loss.initial_loss
-    trained = lambda specimen, seed: replace(right(specimen, seed), target_logit=0.5)  # noqa: E731
+    trained = lambda demo, seed: replace(right(demo, seed), target_logit=0.5)  # noqa: E731
     monkeypatch.setattr(loss, "initial_loss", trained)
     last = chapter("loss", language="en").findings[-1]
     assert last.outcome == "fail" and "initialized" in last.advice
 
 
 def test_the_first_loss_is_taken_apart() -> None:
-    specimen = ChapterContext(BUILTIN / "text").specimen("gpt")
-    found = loss.initial_loss(specimen, seed=0)
-    assert found.normalizer == pytest.approx(math.log(specimen.tokenizer.n_vocab), abs=0.01)
+    demo = ChapterContext(BUILTIN / "text").demo("gpt")
+    found = loss.initial_loss(demo, seed=0)
+    assert found.normalizer == pytest.approx(math.log(demo.tokenizer.n_vocab), abs=0.01)
     assert found.total == pytest.approx(found.normalizer - found.target_logit)

@@ -16,7 +16,7 @@ from helpers.explain_runs import small_run
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_finding_holds(seed: int) -> None:
-    assert qkv.write(ChapterContext(seed=seed), str).is_confirmed
+    assert qkv.make_chapter(ChapterContext(seed=seed), str).is_confirmed
 
 
 def test_the_error_is_measured_in_what_rounding_allows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,9 +32,9 @@ def test_the_error_is_measured_in_what_rounding_allows(monkeypatch: pytest.Monke
 
 
 def test_a_product_cut_in_the_wrong_places_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    specimen = ChapterContext().specimen("gpt")
-    tokens = held_out(specimen, 1, 6, torch.Generator().manual_seed(0))
-    assert qkv.watch(specimen.model, tokens).values == 0
+    demo = ChapterContext().demo("gpt")
+    tokens = held_out(demo, 1, 6, torch.Generator().manual_seed(0))
+    assert qkv.watch(demo.model, tokens).values == 0
     project = Attention._project
 
     def swapped(self: Attention, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -42,14 +42,14 @@ def test_a_product_cut_in_the_wrong_places_is_found_out(monkeypatch: pytest.Monk
         return q, v, k
 
     monkeypatch.setattr(Attention, "_project", swapped)
-    failed = [f.name for f in qkv.write(ChapterContext(), str).findings if f.outcome == "fail"]
+    failed = [f.name for f in qkv.make_chapter(ChapterContext(), str).findings if f.outcome == "fail"]
     assert failed == ["last columns of the product ↔ the values that the head used"]
 
 
 def test_cross_values_from_the_wrong_memory_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     key_value = Attention.key_value
     monkeypatch.setattr(Attention, "key_value", lambda self, memory: key_value(self, memory * 1.01))
-    failed = [f.name for f in qkv.write(ChapterContext(), str).findings if f.outcome == "fail"]
+    failed = [f.name for f in qkv.make_chapter(ChapterContext(), str).findings if f.outcome == "fail"]
     assert failed == ["cross-attention: value rows × memory ↔ the values used"]
 
 
@@ -64,7 +64,7 @@ def test_cross_values_from_the_wrong_memory_are_found_out(monkeypatch: pytest.Mo
     ],
 )
 def test_a_users_run(tmp_path: Path, family: str, model: dict, rows: int | None) -> None:
-    chapter = qkv.write(ChapterContext(small_run(tmp_path, family, **model)), str)
+    chapter = qkv.make_chapter(ChapterContext(small_run(tmp_path, family, **model)), str)
     assert chapter.is_confirmed
     table = next(part for part in chapter.body if isinstance(part, Grid) and "rows" in part.columns)
     sizes = {name: values[-1] for name, values in zip(table.rows, table.values, strict=True)}

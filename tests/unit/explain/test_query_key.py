@@ -16,7 +16,7 @@ from helpers.explain_runs import small_run
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_finding_holds(seed: int) -> None:
-    assert query_key.write(ChapterContext(seed=seed), str).is_confirmed
+    assert query_key.make_chapter(ChapterContext(seed=seed), str).is_confirmed
 
 
 def test_pairs_against_loops() -> None:
@@ -40,7 +40,9 @@ def test_parts_cover_each_component_once(D: int) -> None:
 
 
 def test_the_table_of_one_query_adds_up() -> None:
-    tables = [part for part in query_key.write(ChapterContext(seed=2), str).body if isinstance(part, Grid)]
+    tables = [
+        part for part in query_key.make_chapter(ChapterContext(seed=2), str).body if isinstance(part, Grid)
+    ]
     whole, one = (torch.tensor(table.values) for table in tables)
     torch.testing.assert_close(one[:, :4].sum(1), one[:, 4])
     torch.testing.assert_close(one[:, 4] / 4, one[:, 5])  # √16
@@ -49,7 +51,7 @@ def test_the_table_of_one_query_adds_up() -> None:
 
 
 def test_scores_of_another_scale_are_found_out() -> None:
-    layers = show(ChapterContext().specimen(*FAMILIES), 8, torch.Generator().manual_seed(0)).layers
+    layers = show(ChapterContext().demo(*FAMILIES), 8, torch.Generator().manual_seed(0)).layers
     assert query_key.score_error(layers) <= 1
     wrong = [replace(layer, scores=layer.scores * 1.001) for layer in layers]
     assert query_key.score_error(wrong) > 1
@@ -62,14 +64,14 @@ def test_weights_of_other_products_are_found_out(monkeypatch: pytest.MonkeyPatch
         return replace(right, layers=[replace(layer, k=-layer.k) for layer in right.layers])
 
     monkeypatch.setattr(query_key, "show", shown)
-    verdicts = [finding.outcome for finding in query_key.write(ChapterContext(), str).findings]
+    verdicts = [finding.outcome for finding in query_key.make_chapter(ChapterContext(), str).findings]
     assert verdicts == ["ok", "ok", "fail", "fail"]
 
 
 def test_a_lost_component_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     right = query_key.by_pairs
     monkeypatch.setattr(query_key, "by_pairs", lambda q, k: right(q[:, 1:], k[:, 1:]))
-    verdicts = [finding.outcome for finding in query_key.write(ChapterContext(), str).findings]
+    verdicts = [finding.outcome for finding in query_key.make_chapter(ChapterContext(), str).findings]
     assert verdicts == ["fail", "ok", "ok", "ok"]
 
 
@@ -84,7 +86,7 @@ def test_a_lost_component_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_users_run(tmp_path: Path, family: str, model: dict, said: str) -> None:
-    chapter = query_key.write(ChapterContext(small_run(tmp_path, family, **model)), str)
+    chapter = query_key.make_chapter(ChapterContext(small_run(tmp_path, family, **model)), str)
     assert chapter.is_confirmed, chapter.findings
     assert str(tmp_path) in next(part.title for part in chapter.body if isinstance(part, Grid))
     assert said in str(chapter.body[-1])
@@ -92,5 +94,5 @@ def test_a_users_run(tmp_path: Path, family: str, model: dict, said: str) -> Non
 
 def test_the_picture() -> None:
     pytest.importorskip("matplotlib")
-    picture = query_key.write(ChapterContext(seed=1), str).plot()
+    picture = query_key.make_chapter(ChapterContext(seed=1), str).plot()
     assert "Q @ Kᵀ" in [axes.get_title() for axes in picture.axes]

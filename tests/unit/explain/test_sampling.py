@@ -17,14 +17,14 @@ from glassgpt.generate.sampling import multinomial
 from helpers.explain_runs import small_run
 
 
-def failed(subject: ChapterContext | None = None) -> list[str]:
-    findings = sampling.write(subject or ChapterContext(), str).findings
+def failed(context: ChapterContext | None = None) -> list[str]:
+    findings = sampling.make_chapter(context or ChapterContext(), str).findings
     return [finding.name for finding in findings if finding.outcome == "fail"]
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_finding_holds(seed: int) -> None:
-    assert sampling.write(ChapterContext(seed=seed), str).is_confirmed
+    assert sampling.make_chapter(ChapterContext(seed=seed), str).is_confirmed
 
 
 def test_orders_of_the_notes() -> None:
@@ -89,8 +89,8 @@ def test_a_model_that_is_sure_leaves_nothing_to_draw(monkeypatch: pytest.MonkeyP
     sure = torch.full((5,), -1e3, dtype=torch.float64)
     sure[2] = 0.0
     places = Places(sure[None], torch.tensor([2]), "text", sure)
-    monkeypatch.setattr(sampling, "read", lambda specimen, generator: places)
-    chapter = sampling.write(ChapterContext(), str)
+    monkeypatch.setattr(sampling, "read", lambda demo, generator: places)
+    chapter = sampling.make_chapter(ChapterContext(), str)
     assert chapter.is_confirmed and len(chapter.findings) == 6
     assert "nothing to draw" in str(chapter.body)
     pytest.importorskip("matplotlib")
@@ -99,11 +99,11 @@ def test_a_model_that_is_sure_leaves_nothing_to_draw(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("family", ["gpt", "bigram", "encoder", "seq2seq"])
 def test_a_users_run(tmp_path: Path, family: str) -> None:
-    chapter = sampling.write(ChapterContext(small_run(tmp_path, family)), str)
+    chapter = sampling.make_chapter(ChapterContext(small_run(tmp_path, family)), str)
     assert chapter.is_confirmed
     assert (str(tmp_path) in str(chapter.body)) is (family in ("gpt", "bigram"))
 
 
 def test_the_picture() -> None:
     pytest.importorskip("matplotlib")
-    assert len(sampling.write(ChapterContext(), str).plot().axes) == 2
+    assert len(sampling.make_chapter(ChapterContext(), str).plot().axes) == 2

@@ -15,14 +15,14 @@ from glassgpt.explain.influence import held_out
 from helpers.explain_runs import small_run
 
 
-def failed(subject: ChapterContext | None = None) -> list[str]:
-    findings = scale.write(subject or ChapterContext(), str).findings
+def failed(context: ChapterContext | None = None) -> list[str]:
+    findings = scale.make_chapter(context or ChapterContext(), str).findings
     return [finding.name for finding in findings if finding.outcome == "fail"]
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_finding_holds(seed: int) -> None:
-    chapter = scale.write(ChapterContext(seed=seed), str)
+    chapter = scale.make_chapter(ChapterContext(seed=seed), str)
     assert chapter.is_confirmed, chapter.findings
 
 
@@ -73,10 +73,10 @@ def test_a_softmax_that_stays_soft_or_a_division_forgotten_is_found_out(
 
 
 def test_the_figures_of_a_model_against_loops() -> None:
-    specimen = ChapterContext().specimen("gpt")
-    tokens = held_out(specimen, 1, 12, torch.Generator().manual_seed(0))
+    demo = ChapterContext().demo("gpt")
+    tokens = held_out(demo, 1, 12, torch.Generator().manual_seed(0))
     for at, (found, layer) in enumerate(
-        zip(scale.all_layers(specimen.model, tokens), watch(specimen.model, tokens), strict=True)
+        zip(scale.all_layers(demo.model, tokens), watch(demo.model, tokens), strict=True)
     ):
         variances = []
         for q, k in zip(layer.q, layer.k, strict=True):
@@ -84,7 +84,7 @@ def test_the_figures_of_a_model_against_loops() -> None:
             variances.append(products.var(correction=0).item())
         assert found.variance == pytest.approx(sum(variances) / len(variances), rel=1e-4)
         assert found.largest == pytest.approx(layer.weights[:, 5:].amax(-1).mean().item())
-        attention = specimen.model.get_submodule(f"blocks.{at}.attn")
+        attention = demo.model.get_submodule(f"blocks.{at}.attn")
         gains = [
             attention.get_parameter(f"{name}.weight").abs().max().item() for name in ("q_norm", "k_norm")
         ]
@@ -113,7 +113,7 @@ def test_a_norm_that_does_not_norm_is_found_out(monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_a_users_run(tmp_path: Path, family: str, model: dict, normed: bool) -> None:
-    chapter = scale.write(ChapterContext(small_run(tmp_path, family, **model)), str)
+    chapter = scale.make_chapter(ChapterContext(small_run(tmp_path, family, **model)), str)
     assert chapter.is_confirmed, chapter.findings
     assert len(chapter.findings) == (9 if normed else 7)
     tables = [part for part in chapter.body if isinstance(part, Grid)]
@@ -123,4 +123,4 @@ def test_a_users_run(tmp_path: Path, family: str, model: dict, normed: bool) -> 
 
 def test_the_picture() -> None:
     pytest.importorskip("matplotlib")
-    assert len(scale.write(ChapterContext(), str).plot().axes) == 3
+    assert len(scale.make_chapter(ChapterContext(), str).plot().axes) == 3

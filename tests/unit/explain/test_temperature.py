@@ -16,13 +16,13 @@ from helpers.explain_runs import small_run
 
 
 def failed() -> list[str]:
-    findings = temperature.write(ChapterContext(), str).findings
+    findings = temperature.make_chapter(ChapterContext(), str).findings
     return [finding.name for finding in findings if finding.outcome == "fail"]
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_finding_holds(seed: int) -> None:
-    assert temperature.write(ChapterContext(seed=seed), str).is_confirmed
+    assert temperature.make_chapter(ChapterContext(seed=seed), str).is_confirmed
 
 
 def test_the_figures_of_the_notes() -> None:
@@ -58,12 +58,12 @@ def test_a_temperature_that_reorders_is_found_out(monkeypatch: pytest.MonkeyPatc
 
 
 def test_places_and_losses_against_a_loop() -> None:
-    specimen = ChapterContext().specimen("gpt")
-    found = places.read(specimen, torch.Generator().manual_seed(1))
-    tokens = held_out(specimen, places.TEXTS, places.LENGTH, torch.Generator().manual_seed(1))
+    demo = ChapterContext().demo("gpt")
+    found = places.read(demo, torch.Generator().manual_seed(1))
+    tokens = held_out(demo, places.TEXTS, places.LENGTH, torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        logits = specimen.model(tokens)
-    assert found.logits.shape == (8 * 63, specimen.model.n_vocab)
+        logits = demo.model(tokens)
+    assert found.logits.shape == (8 * 63, demo.model.n_vocab)
     losses = found.losses(torch.tensor([0.5, 2.0], dtype=torch.float64))
     for t, loss in zip((0.5, 2.0), losses, strict=True):
         each = [F.cross_entropy(logits[i, :-1] / t, tokens[i, 1:]).item() for i in range(8)]
@@ -73,11 +73,11 @@ def test_places_and_losses_against_a_loop() -> None:
 
 
 def test_of_a_large_vocabulary_the_last_places_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    specimen = ChapterContext().specimen("gpt")
-    whole = places.read(specimen, torch.Generator().manual_seed(1))
-    monkeypatch.setattr(places, "MOST", 5 * 8 * specimen.model.n_vocab)
-    part = places.read(specimen, torch.Generator().manual_seed(1))
-    V = specimen.model.n_vocab
+    demo = ChapterContext().demo("gpt")
+    whole = places.read(demo, torch.Generator().manual_seed(1))
+    monkeypatch.setattr(places, "MOST", 5 * 8 * demo.model.n_vocab)
+    part = places.read(demo, torch.Generator().manual_seed(1))
+    V = demo.model.n_vocab
     assert part.logits.view(8, 5, V).equal(whole.logits.view(8, 63, V)[:, -5:])
     assert part.targets.view(8, 5).equal(whole.targets.view(8, 63)[:, -5:])
     assert part.text == whole.text
@@ -85,11 +85,11 @@ def test_of_a_large_vocabulary_the_last_places_are_kept(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("family", ["gpt", "bigram", "encoder", "seq2seq"])
 def test_a_users_run(tmp_path: Path, family: str) -> None:
-    chapter = temperature.write(ChapterContext(small_run(tmp_path, family)), str)
+    chapter = temperature.make_chapter(ChapterContext(small_run(tmp_path, family)), str)
     assert chapter.is_confirmed
     assert (str(tmp_path) in str(chapter.body)) is (family in ("gpt", "bigram"))
 
 
 def test_the_picture() -> None:
     pytest.importorskip("matplotlib")
-    assert len(temperature.write(ChapterContext(), str).plot().axes) == 3
+    assert len(temperature.make_chapter(ChapterContext(), str).plot().axes) == 3

@@ -17,7 +17,7 @@ from helpers.explain_runs import small_run
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_finding_holds(seed: int) -> None:
-    assert weighted_sum.write(ChapterContext(seed=seed), str).is_confirmed
+    assert weighted_sum.make_chapter(ChapterContext(seed=seed), str).is_confirmed
 
 
 def test_rows_against_loops() -> None:
@@ -30,7 +30,9 @@ def test_rows_against_loops() -> None:
 
 
 def test_the_table_adds_up_to_what_the_kernel_gathered() -> None:
-    tables = [part for part in weighted_sum.write(ChapterContext(seed=4), str).body if isinstance(part, Grid)]
+    tables = [
+        part for part in weighted_sum.make_chapter(ChapterContext(seed=4), str).body if isinstance(part, Grid)
+    ]
     *parts, total, kernel = torch.tensor(tables[-1].values)
     torch.testing.assert_close(torch.stack(parts).nansum(0), total)
     torch.testing.assert_close(total[1:], kernel[1:])
@@ -44,7 +46,7 @@ def broken(monkeypatch: pytest.MonkeyPatch, change: Callable[[Layer], Layer]) ->
         return replace(right, layers=[change(layer) for layer in right.layers])
 
     monkeypatch.setattr(weighted_sum, "show", shown)
-    findings = weighted_sum.write(ChapterContext(), str).findings
+    findings = weighted_sum.make_chapter(ChapterContext(), str).findings
     return [finding.name.split(",")[0] for finding in findings if finding.outcome == "fail"]
 
 
@@ -61,7 +63,9 @@ def test_values_of_another_head_are_found_out(monkeypatch: pytest.MonkeyPatch) -
 def test_a_sum_that_loses_a_token_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     right = weighted_sum.by_rows
     monkeypatch.setattr(weighted_sum, "by_rows", lambda W, x: right(W[:, 1:], x[1:]))
-    failed = [f.name for f in weighted_sum.write(ChapterContext(), str).findings if f.outcome == "fail"]
+    failed = [
+        f.name for f in weighted_sum.make_chapter(ChapterContext(), str).findings if f.outcome == "fail"
+    ]
     assert failed == ["row by row ↔ W @ x, float roundings"]
 
 
@@ -77,14 +81,14 @@ def test_a_sum_that_loses_a_token_is_found_out(monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_a_users_run(tmp_path: Path, family: str, model: dict, own: bool) -> None:
-    chapter = weighted_sum.write(ChapterContext(small_run(tmp_path, family, **model)), str)
+    chapter = weighted_sum.make_chapter(ChapterContext(small_run(tmp_path, family, **model)), str)
     assert chapter.is_confirmed
     assert (str(tmp_path) in str(chapter.body[0])) is own
 
 
 def test_the_picture() -> None:
     pytest.importorskip("matplotlib")
-    picture = weighted_sum.write(ChapterContext(seed=1), str).plot()
+    picture = weighted_sum.make_chapter(ChapterContext(seed=1), str).plot()
     assert [axes.get_title() for axes in picture.axes] == [
         "W", "x, components 0–7", "W @ x, components 0–7"
     ]  # fmt: skip

@@ -243,7 +243,7 @@ def test_a_variant_without_a_reference_is_refused(model: Model, tokens: Tensor) 
     model.blocks[1].attn.sdpa = WithoutReference()
     expected = model(tokens)
     for name in ("scores", "masked_scores", "weights"):
-        with pytest.raises(UserError, match="WithoutReference .* cannot be recorded"):
+        with pytest.raises(UserError, match=r"WithoutReference .* cannot be recorded"):
             with record(model, f"blocks.1.attn.{name}"):
                 pass
     with record(model, ["blocks.1.attn.q", "blocks.1.attn.heads"]):

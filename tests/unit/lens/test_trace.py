@@ -17,7 +17,7 @@ from glassgpt.data import open_examples
 from glassgpt.errors import UserError
 from glassgpt.explain.context import BUILTIN
 from glassgpt.hooks import record
-from glassgpt.lens import Trace, clearest_head, describe_heads, look
+from glassgpt.lens import Trace, clearest_head, describe_heads, trace
 from glassgpt.models import build
 from glassgpt.tokenizers import train_tokenizer
 
@@ -27,19 +27,19 @@ MARCH = "de: 14. März 2024"
 @pytest.fixture(scope="module")
 def dates() -> Trace:
     run = Run.open(BUILTIN / "dates")
-    return look(run.model(), run.tokenizer(), MARCH)
+    return trace(run.model(), run.tokenizer(), MARCH)
 
 
 @pytest.fixture(scope="module")
 def text() -> Trace:
     run = Run.open(BUILTIN / "text")
-    return look(run.model(), run.tokenizer(), "To be, or not to be")
+    return trace(run.model(), run.tokenizer(), "To be, or not to be")
 
 
 def test_a_translation_is_written_and_labeled(dates: Trace) -> None:
     assert "".join(dates.source) == MARCH
-    assert "".join(dates.written) == "2024-03-14<eos>" and dates.tokens[0] == "<bos>"
-    assert dates.labels("blocks.0.cross_attn") == (dates.written, dates.source)
+    assert "".join(dates.next_tokens) == "2024-03-14<eos>" and dates.tokens[0] == "<bos>"
+    assert dates.labels("blocks.0.cross_attn") == (dates.next_tokens, dates.source)
     assert dates.labels("encoder.blocks.0.attn") == (dates.source, dates.source)
     assert dates.weights(0, kind="cross").shape == (4, 11, 17)
     torch.testing.assert_close(dates.weights(1, 2, "cross").sum(-1), torch.ones(11))
@@ -52,10 +52,10 @@ def test_what_is_kept_is_what_the_model_computed(text: Trace) -> None:
         logits = model(torch.tensor([ids]))
     assert torch.equal(text.tensors["logits"], logits[0])
     assert torch.equal(text.tensors["blocks.1.attn.weights"], seen["blocks.1.attn.weights"][0])
-    assert text.reading is not None
+    assert text.logit_lens is not None
     likeliest = [run.tokenizer().decode([id]) for id in logits[0].argmax(-1).tolist()]
-    assert list(text.reading.tokens[-1]) == likeliest
-    assert text.written == (*text.tokens[1:], "")
+    assert list(text.logit_lens.tokens[-1]) == likeliest
+    assert text.next_tokens == (*text.tokens[1:], "")
 
 
 @pytest.mark.parametrize("precision", ["float16", "float32"])
@@ -131,7 +131,7 @@ def test_a_trace_of_six_layers_is_small_and_quick(tmp_path: Path) -> None:
     """The bar: 6 layers × 6 heads × 384 at T = 64 in at most 4 MB and 0.2 s (the best of five here)."""
     tokenizer = train_tokenizer("char", ["abcdefghij"])
     model = build(ModelConfig(n_layer=6, n_head=6, n_embd=384, block_size=64), tokenizer.n_vocab)
-    seen = look(model, tokenizer, "abcdefghij" * 6 + "abcd")
+    seen = trace(model, tokenizer, "abcdefghij" * 6 + "abcd")
     seconds = []
     for _ in range(5):
         start = time.perf_counter()
@@ -144,37 +144,37 @@ def test_a_trace_of_six_layers_is_small_and_quick(tmp_path: Path) -> None:
 
 def test_hiding_a_part_of_the_source_changes_what_is_written(dates: Trace) -> None:
     run = Run.open(BUILTIN / "dates")
-    hidden = look(run.model(), run.tokenizer(), MARCH, hide="März")
-    written = "".join(hidden.written)
+    hidden = trace(run.model(), run.tokenizer(), MARCH, hide="März")
+    written = "".join(hidden.next_tokens)
     assert written[:4] == "2024" and written[8:10] == "14" and written[5:7] != "03"
     columns = slice(MARCH.index("März"), MARCH.index("März") + 4)
     for layer in range(2):
         assert not hidden.weights(layer, kind="cross")[:, :, columns].any()
     assert dates.weights(1, kind="cross")[:, 5, columns].sum() > 3  # unhidden, all four heads look there
     with pytest.raises(UserError, match="does not occur"):
-        look(run.model(), run.tokenizer(), MARCH, hide="April")
+        trace(run.model(), run.tokenizer(), MARCH, hide="April")
     with pytest.raises(UserError, match="the whole text"):
-        look(run.model(), run.tokenizer(), MARCH, hide=MARCH)
+        trace(run.model(), run.tokenizer(), MARCH, hide=MARCH)
 
 
 def test_an_image_and_its_patches_are_kept() -> None:
     run = Run.open(BUILTIN / "scenes")
     pixels = open_examples(run.data).val.images[0]
-    seen = look(run.model(), run.tokenizer(), "what is at the top left?", image=pixels)
+    seen = trace(run.model(), run.tokenizer(), "what is at the top left?", image=pixels)
     assert seen.image is not None and np.array_equal(seen.image.numpy(), pixels)
     assert seen.source[:5] == ("1,1", "1,2", "1,3", "1,4", "2,1") and len(seen.source) == 16
-    assert seen.tokens[seen.begins] == "<sep>" and len(seen.written[seen.begins]) == 1
+    assert seen.tokens[seen.n_prompt - 1] == "<sep>" and len(seen.answer[0]) == 1
     assert Trace.from_bytes(seen.to_bytes()).tensors["image"].dtype == torch.uint8
 
 
 def test_a_classifier_a_masked_encoder_and_a_bigram_can_be_looked_into() -> None:
     tokenizer = train_tokenizer("char", ["abc def"], specials=("<mask>",))
     V = tokenizer.n_vocab
-    masked = look(build(ModelConfig(family="encoder", size="nano"), V), tokenizer, "ab[?] d")
+    masked = trace(build(ModelConfig(family="encoder", size="nano"), V), tokenizer, "ab[?] d")
     assert masked.tokens == ("a", "b", "<mask>", " ", "d") and masked.kinds.keys() == {"attn"}
     labeled = build(ModelConfig(family="encoder", size="nano", labels=("x", "y")), V)
-    assert look(labeled, tokenizer, "abc").tensors["logits"].shape == (1, 2)
-    bigram = look(build(ModelConfig(family="bigram"), V), tokenizer, "abc")
+    assert trace(labeled, tokenizer, "abc").tensors["logits"].shape == (1, 2)
+    bigram = trace(build(ModelConfig(family="bigram"), V), tokenizer, "abc")
     assert list(bigram.tensors) == ["logits"] and bigram.attentions == ()
     with pytest.raises(UserError, match="no attention"):
         bigram.weights(0)
@@ -187,7 +187,7 @@ def test_a_classifier_a_masked_encoder_and_a_bigram_can_be_looked_into() -> None
 def test_what_cannot_be_looked_at_is_said(words: dict[str, str], message: str) -> None:
     run = Run.open(BUILTIN / "text")
     with pytest.raises(UserError, match=message):
-        look(run.model(), run.tokenizer(), **{"text": "abc", **words})
+        trace(run.model(), run.tokenizer(), **{"text": "abc", **words})
 
 
 def test_layers_and_heads_that_are_not_there_are_named(dates: Trace) -> None:

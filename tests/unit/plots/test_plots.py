@@ -1,4 +1,4 @@
-"""Pictures: what is asked is in them, legibly, in every format; same input, same bytes."""
+"""Plots: what is asked is in them, legibly, in every format; same input, same bytes."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from matplotlib.image import imread  # noqa: E402
 from matplotlib.patches import Rectangle  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 
-from glassgpt import plots as pictures  # noqa: E402
+from glassgpt import plots  # noqa: E402
 from glassgpt.errors import UserError  # noqa: E402
+from glassgpt.lens import visible_label  # noqa: E402
 from glassgpt.plots import Plot, fonts  # noqa: E402
 from glassgpt.plots.alignment import heaviest  # noqa: E402
 from glassgpt.plots.cells import inches  # noqa: E402
@@ -50,39 +51,39 @@ def cross(rows: int, columns: int) -> Tensor:
     return (2 * torch.randn(rows, columns)).softmax(-1)
 
 
-def texts(picture: Plot) -> list[str]:
-    """What is written in a picture, as it is drawn."""
-    every = [text.get_text() for text in picture.findobj(Text) if isinstance(text, Text)]
+def texts(plot: Plot) -> list[str]:
+    """What is written in a plot, as it is drawn."""
+    every = [text.get_text() for text in plot.findobj(Text) if isinstance(text, Text)]
     return [text for text in every if text]
 
 
-def pixels(picture: Plot, dpi: int = 100) -> np.ndarray:
-    return imread(io.BytesIO(picture.rendered("png", dpi)))[..., :3]
+def pixels(plot: Plot, dpi: int = 100) -> np.ndarray:
+    return imread(io.BytesIO(plot.rendered("png", dpi)))[..., :3]
 
 
-def in_svg(picture: Plot) -> set[str]:
+def in_svg(plot: Plot) -> set[str]:
     """The words that an SVG has as comments, beside the outlines of their letters."""
-    return {unescape(words) for words in re.findall(r"<!-- (.*?) -->", picture.rendered("svg").decode())}
+    return {unescape(words) for words in re.findall(r"<!-- (.*?) -->", plot.rendered("svg").decode())}
 
 
 MAKERS: dict[str, Callable[[], Plot]] = {
-    "heat_map": lambda: pictures.heat_map(causal(12), WORDS, WORDS, title="$title$"),
-    "scores": lambda: pictures.heat_map(torch.randn(3, 4), POEM[:3], POEM[:4]),
-    "head_grid": lambda: pictures.head_grid(causal(6, 2, 3), WORDS[:6], WORDS[:6], list("abcdef")),
-    "attention_graph": lambda: pictures.attention_graph(causal(12), WORDS, title="$title$"),
-    "both_ways": lambda: pictures.attention_graph(cross(5, 5), WORDS[:5], focus=2),
-    "bipartite_graph": lambda: pictures.bipartite_graph(cross(3, 5), WORDS[:3], WORDS[:5]),
-    "over_image": lambda: pictures.over_image(
+    "heat_map": lambda: plots.heat_map(causal(12), WORDS, WORDS, title="$title$"),
+    "scores": lambda: plots.heat_map(torch.randn(3, 4), POEM[:3], POEM[:4]),
+    "head_grid": lambda: plots.head_grid(causal(6, 2, 3), WORDS[:6], WORDS[:6], list("abcdef")),
+    "attention_graph": lambda: plots.attention_graph(causal(12), WORDS, title="$title$"),
+    "both_ways": lambda: plots.attention_graph(cross(5, 5), WORDS[:5], focus=2),
+    "bipartite_graph": lambda: plots.bipartite_graph(cross(3, 5), WORDS[:3], WORDS[:5]),
+    "over_image": lambda: plots.over_image(
         torch.randint(0, 256, (1, 24, 24)).to(torch.uint8), cross(2, 16), ["what", " shape"], title="$t$"
     ),
-    "alignment": lambda: pictures.alignment(cross(4, 14), list("14. März 2024."), list("2024")),
-    "logit_lens_table": lambda: pictures.logit_lens_table(
+    "alignment": lambda: plots.alignment_map(cross(4, 14), list("14. März 2024."), list("2024")),
+    "logit_lens_table": lambda: plots.logit_lens_table(
         [WORDS[:3], WORDS[3:6]], torch.rand(2, 3), WORDS[:3], ["0", "1"]
     ),
-    "lines": lambda: pictures.lines(
+    "lines": lambda: plots.lines(
         {"$a$": ([1, 10, 100], [3, 2, 1])}, expected={"ln V": ([0], [4.17])}, log_x=True, log_y=True
     ),
-    "bars": lambda: pictures.bars(
+    "bars": lambda: plots.bars(
         ["x", "y"], {"a": [1, 2], "b": [2, -1]}, errors={"a": [0.1, 0.2]}, expected={"b": [2, 2]}
     ),
 }
@@ -138,7 +139,7 @@ def test_settings_of_the_user_neither_change_nor_matter() -> None:
 def test_threads_do_not_disturb_each_other() -> None:
     def draw(at: int) -> bytes:
         weights = [[1.0, 0.0], [0.5, 0.5]]
-        return pictures.heat_map(weights, ["a", "$b$"], ["a", "b"], title=str(at % 2)).rendered("svg")
+        return plots.heat_map(weights, ["a", "$b$"], ["a", "b"], title=str(at % 2)).rendered("svg")
 
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(draw, range(8)))
@@ -146,9 +147,9 @@ def test_threads_do_not_disturb_each_other() -> None:
 
 
 def test_labels_are_shown_verbatim_and_what_is_invisible_has_a_sign() -> None:
-    for picture in (make("heat_map"), make("attention_graph")):
-        assert {*SHOWN, "$title$"} <= set(texts(picture))
-        assert {*SHOWN, "$title$"} <= in_svg(picture)
+    for plot in (make("heat_map"), make("attention_graph")):
+        assert {*SHOWN, "$title$"} <= set(texts(plot))
+        assert {*SHOWN, "$title$"} <= in_svg(plot)
 
 
 @pytest.mark.parametrize(
@@ -165,25 +166,25 @@ def test_labels_are_shown_verbatim_and_what_is_invisible_has_a_sign() -> None:
     ],
 )
 def test_label(text: str, shown: str) -> None:
-    assert pictures.label(text) == shown == pictures.label(shown)
+    assert visible_label(text, 16) == shown == visible_label(shown, 16)
 
 
 @pytest.mark.parametrize("count", [3, 4, 12, 24, 64])
 def test_a_map_of_any_size_is_legible_and_fits_a_page(count: int) -> None:
     names = [f"{at}ab" for at in range(count)]
-    picture = pictures.heat_map(causal(count), names, names)
-    width, height = picture.get_size_inches()
+    plot = plots.heat_map(causal(count), names, names)
+    width, height = plot.get_size_inches()
     assert 2 < width < 12 and 2 < height < 12
-    axes = picture.axes[0]
+    axes = plot.axes[0]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == names
     ticks = [*axes.get_xticklabels(), *axes.get_yticklabels()]
     assert all(float(tick.get_fontsize()) >= 6 for tick in ticks)
-    picture.rendered("png", 100)
+    plot.rendered("png", 100)
     boxes = [tick.get_window_extent() for tick in axes.get_yticklabels()]
     assert all(high.y0 >= low.y1 - 0.25 * low.height for high, low in pairwise(boxes))
     turned = {tick.get_rotation() for tick in axes.get_xticklabels()}
     assert turned == ({0.0} if count <= 12 else {45.0} if count <= 26 else {90.0})
-    assert (len(picture.axes) == 1) == (count <= 12)  # numbers in the cells, or a color bar
+    assert (len(plot.axes) == 1) == (count <= 12)  # numbers in the cells, or a color bar
 
 
 @pytest.mark.parametrize("form", ["png", "svg", "pdf"])
@@ -193,15 +194,15 @@ def test_64_tokens_are_saved_in_two_seconds(form: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # machines without a Chinese font
         start = time.process_time()
-        pictures.save(pictures.heat_map(weights, names, names), tmp_path / f"map.{form}")
+        plots.save(plots.heat_map(weights, names, names), tmp_path / f"map.{form}")
     assert time.process_time() - start < 2
 
 
 def test_numbers_are_written_where_asked() -> None:
     weights = [[1.0, 0.0], [0.25, 0.75]]
-    written = texts(pictures.heat_map(weights, ["a", "b"], ["a", "b"]))
+    written = texts(plots.heat_map(weights, ["a", "b"], ["a", "b"]))
     assert {"1.00", "0.00", "0.25", "0.75"} <= set(written)
-    without = texts(pictures.heat_map(weights, ["a", "b"], ["a", "b"], cell_text=False))
+    without = texts(plots.heat_map(weights, ["a", "b"], ["a", "b"], cell_text=False))
     assert "0.25" not in without
 
 
@@ -211,9 +212,9 @@ def test_what_may_not_be_looked_at_differs_from_zero() -> None:
     names = list("abcdefgh")
 
     def shown(weights: Tensor, hidden: Tensor | None) -> np.ndarray:
-        picture = pictures.heat_map(weights, names, names, hidden=hidden, cell_text=False)
-        image = pixels(picture)
-        box = picture.axes[0].get_window_extent()
+        plot = plots.heat_map(weights, names, names, hidden=hidden, cell_text=False)
+        image = pixels(plot)
+        box = plot.axes[0].get_window_extent()
         assert box.width == pytest.approx(box.height, rel=0.01)  # square cells
         return image
 
@@ -227,7 +228,7 @@ def test_what_may_not_be_looked_at_differs_from_zero() -> None:
 
 def test_scale_is_white_at_zero_and_two_colored_for_scores() -> None:
     def mesh(weights: list[list[float]]) -> tuple[np.ndarray, tuple[float, float]]:
-        drawn = pictures.heat_map(weights, ["a"], ["b", "c", "d"]).axes[0].collections[0]
+        drawn = plots.heat_map(weights, ["a"], ["b", "c", "d"]).axes[0].collections[0]
         drawn.update_scalarmappable()
         return np.asarray(drawn.get_facecolor())[:, :3], drawn.get_clim()
 
@@ -241,8 +242,8 @@ def test_scale_is_white_at_zero_and_two_colored_for_scores() -> None:
 
 def test_grid_has_one_scale_and_a_row_for_each_layer() -> None:
     weights = causal(6, 2, 3)
-    picture = pictures.head_grid(weights, WORDS[:6], WORDS[:6], list("012345"), title="all")
-    panels, bar = picture.axes[:6], picture.axes[6:]
+    plot = plots.head_grid(weights, WORDS[:6], WORDS[:6], list("012345"), title="all")
+    panels, bar = plot.axes[:6], plot.axes[6:]
     assert len(bar) == 1 and [panel.get_title() for panel in panels] == [f"{at}" for at in range(6)]
     assert {panel.collections[0].get_clim() for panel in panels} == {(0.0, 1.0)}
     drawn = panels[4].collections[0].get_array()
@@ -256,34 +257,34 @@ def test_grid_has_one_scale_and_a_row_for_each_layer() -> None:
 
 def test_a_large_grid_leaves_out_labels_that_nobody_could_read() -> None:
     names = [str(at) for at in range(24)]
-    picture = pictures.head_grid(causal(24, 6, 6), names, names)
-    assert all(not panel.get_yticklabels() for panel in picture.axes[:36])
-    picture = pictures.head_grid(causal(12, 6, 6), names[:12], names[:12])
-    assert float(picture.axes[0].get_yticklabels()[0].get_fontsize()) >= 5
+    plot = plots.head_grid(causal(24, 6, 6), names, names)
+    assert all(not panel.get_yticklabels() for panel in plot.axes[:36])
+    plot = plots.head_grid(causal(12, 6, 6), names[:12], names[:12])
+    assert float(plot.axes[0].get_yticklabels()[0].get_fontsize()) >= 5
 
 
-def arrows(picture: Plot) -> list[tuple[float, float, float]]:
+def arrows(plot: Plot) -> list[tuple[float, float, float]]:
     """(x of the start, x of the end, line width)."""
-    found = [patch for patch in picture.axes[0].patches if hasattr(patch, "get_arrowstyle")]
+    found = [patch for patch in plot.axes[0].patches if hasattr(patch, "get_arrowstyle")]
     ends = [(patch._path_original.vertices, patch.get_linewidth()) for patch in found]  # pyright: ignore
     return [(float(path[0, 0]), float(path[-1, 0]), width) for path, width in ends]
 
 
 def test_arrows_run_from_the_one_looked_at_to_the_one_that_gathers() -> None:
     weights = torch.tensor([[1.0, 0, 0], [0.01, 0.99, 0], [0.7, 0.3, 0]])
-    found = arrows(pictures.attention_graph(weights, ["a", "b", "c"], threshold=0.05))
+    found = arrows(plots.attention_graph(weights, ["a", "b", "c"], threshold=0.05))
     assert len(found) == 4  # 0.01 and zeros have none
     between = sorted((start, end, width) for start, end, width in found if abs(start - end) > 0.3)
     assert len(between) == 2 and all(start < end for start, end, _ in between)
     assert between[0][2] > between[1][2]  # 0.7 is thicker than 0.3
-    backwards = arrows(pictures.attention_graph(weights.T.contiguous(), ["a", "b", "c"]))
+    backwards = arrows(plots.attention_graph(weights.T.contiguous(), ["a", "b", "c"]))
     assert sum(start > end + 0.3 for start, end, _ in backwards) == 2
 
 
 def test_bipartite_arrows_run_from_columns_to_rows() -> None:
-    picture = pictures.bipartite_graph([[0.0, 0.0, 1.0]], ["t"], ["a", "b", "c"])
-    ((start, end, _),) = arrows(picture)
-    places = {text.get_text(): text.get_position() for text in picture.axes[0].texts}
+    plot = plots.bipartite_graph([[0.0, 0.0, 1.0]], ["t"], ["a", "b", "c"])
+    ((start, end, _),) = arrows(plot)
+    places = {text.get_text(): text.get_position() for text in plot.axes[0].texts}
     assert start == places["c"][0] and end == places["t"][0]
     assert places["c"][1] > places["t"][1]
 
@@ -294,18 +295,18 @@ def test_nodes_of_a_graph_do_not_touch(count: int) -> None:
         "To be , or not to be , that is the question : Whether 'tis nobler in the mind to suffer".split()
     )[:count]
     names += POEM[: count - len(names)]
-    picture = pictures.attention_graph(causal(count), names)
+    plot = plots.attention_graph(causal(count), names)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # machines without a Chinese font
-        picture.rendered("png", 100)
-    boxes = [text.get_bbox_patch().get_window_extent() for text in picture.axes[0].texts]  # pyright: ignore
+        plot.rendered("png", 100)
+    boxes = [text.get_bbox_patch().get_window_extent() for text in plot.axes[0].texts]  # pyright: ignore
     assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
-    width, height = picture.get_size_inches()
+    width, height = plot.get_size_inches()
     assert width < 20 and height > width / 8
 
 
 def test_focus_leaves_color_to_one_token_only() -> None:
-    lit = pictures.attention_graph(causal(4), list("abcd"), focus=3)
+    lit = plots.attention_graph(causal(4), list("abcd"), focus=3)
     drawn = [patch for patch in lit.axes[0].patches if hasattr(patch, "get_arrowstyle")]
     colors = {patch.get_edgecolor()[:3] for patch in drawn}
     assert len(colors) == 2
@@ -317,77 +318,77 @@ def test_image_stays_visible_and_is_orange_where_looked_at() -> None:
     weights = torch.zeros(2, 16)
     weights[0, 0] = 1.0  # top left patch
     weights[1, 15] = 1.0  # bottom right patch
-    picture = pictures.over_image(image, weights, ["first", "second"], image_title="image")
-    shown = pixels(picture)
+    plot = plots.over_image(image, weights, ["first", "second"], image_title="image")
+    shown = pixels(plot)
     heights, where = shown.shape[0], (shown[..., 0] > shown[..., 2] + 0.3)
     across = shown.shape[1]
     left, right = where[:, : across // 2], where[:, across // 2 : int(across * 0.86)]
     assert np.argwhere(left)[:, 0].mean() < heights / 2 < np.argwhere(right)[:, 0].mean()
-    panel = picture.axes[1].images[0].get_array()
+    panel = plot.axes[1].images[0].get_array()
     assert panel is not None and panel[0, 31, 0] > panel[0, 0, 0]
-    assert [axes.get_title() for axes in picture.axes[:3]] == ["image", "first", "second"]
+    assert [axes.get_title() for axes in plot.axes[:3]] == ["image", "first", "second"]
 
 
 def test_alignment_frames_the_heaviest_of_each_row() -> None:
     weights = np.array([[0.1, 0.9, 0.0], [np.nan] * 3, [0.4, 0.2, 0.4]])
-    picture = pictures.alignment(weights, list("abc"), list("xyz"), target_title="t")
-    patches = [patch for patch in picture.axes[0].patches if isinstance(patch, Rectangle)]
+    plot = plots.alignment_map(weights, list("abc"), list("xyz"), target_title="t")
+    patches = [patch for patch in plot.axes[0].patches if isinstance(patch, Rectangle)]
     frames = [(patch.get_y(), patch.get_x()) for patch in patches]
     assert frames == [(0, 1), (2, 0)] == [tuple(at) for at in np.argwhere(heaviest(weights)).tolist()]
-    assert picture.axes[0].get_ylabel() == "t"
+    assert plot.axes[0].get_ylabel() == "t"
 
 
 def test_logit_lens_writes_each_token_in_its_cell() -> None:
     tokens = [["a", "\n"], ["a very long token indeed", "$d$"]]
-    picture = pictures.logit_lens_table(tokens, [[0.1, 0.9], [1.0, 0.0]], ["in", "put"], ["0", "1"])
-    cells = {text.get_position(): text.get_text() for text in picture.axes[0].texts}
+    plot = plots.logit_lens_table(tokens, [[0.1, 0.9], [1.0, 0.0]], ["in", "put"], ["0", "1"])
+    cells = {text.get_position(): text.get_text() for text in plot.axes[0].texts}
     assert cells == {(0.5, 0.5): "a", (1.5, 0.5): "⏎", (0.5, 1.5): "a very lo…", (1.5, 1.5): "$d$"}
-    picture.rendered("png", 100)
-    width = picture.axes[0].get_window_extent().width / 2
-    assert all(text.get_window_extent().width < width for text in picture.axes[0].texts)
+    plot.rendered("png", 100)
+    width = plot.axes[0].get_window_extent().width / 2
+    assert all(text.get_window_extent().width < width for text in plot.axes[0].texts)
 
 
 def test_lines_show_what_was_expected_dashed_in_the_same_color() -> None:
     x = [1.0, 10.0, 1000.0]
-    picture = pictures.lines(
+    plot = plots.lines(
         {"a": (x, [3, 2, 1]), "b": (x, [float("nan"), 1, 1])},
         expected={"b": (x, [1, 1, 1]), "ln V": ([0], [4.17])},
         bands={"a": ([2.5, 1.5, 0.5], [3.5, 2.5, 1.5])},
         log_x=True,
     )
-    one, two, dashed, level = picture.axes[0].lines
+    one, two, dashed, level = plot.axes[0].lines
     assert dashed.get_color() == two.get_color() != one.get_color() and dashed.get_linestyle() == "--"
     assert np.asarray(level.get_ydata()).tolist() == [4.17, 4.17]
-    legend = picture.axes[0].get_legend()
+    legend = plot.axes[0].get_legend()
     assert legend is not None and [text.get_text() for text in legend.get_texts()] == ["a", "b", "ln V"]
-    assert {"1", "10", "100", "1000"} <= in_svg(picture)  # ticks, without mathematics
+    assert {"1", "10", "100", "1000"} <= in_svg(plot)  # ticks, without mathematics
 
 
 def test_bars_have_errors_numbers_and_what_was_expected() -> None:
-    picture = pictures.bars(
+    plot = plots.bars(
         ["1", "16"],
         {"raw": [1, 15.6], "scaled": [float("nan"), 0.98]},
         errors={"raw": [0.1, 0.5]},
         expected={"raw": [1, 16]},
         expected_title="theory",
     )
-    assert {"15.6", "0.98", "theory", "raw", "scaled"} <= set(texts(picture))
-    assert "nan" not in texts(picture)
-    levels = [np.asarray(line.get_ydata()).tolist() for line in picture.axes[0].lines]
+    assert {"15.6", "0.98", "theory", "raw", "scaled"} <= set(texts(plot))
+    assert "nan" not in texts(plot)
+    levels = [np.asarray(line.get_ydata()).tolist() for line in plot.axes[0].lines]
     assert [1.0, 1.0] in levels and [16.0, 16.0] in levels
-    assert all(bar.get_height() in (1, 15.6, 0.98) for bar in picture.axes[0].patches[:2])  # pyright: ignore
+    assert all(bar.get_height() in (1, 15.6, 0.98) for bar in plot.axes[0].patches[:2])  # pyright: ignore
 
 
 def test_several_drawings_in_one_picture() -> None:
-    picture, axes = pictures.panels(5, title="five", size=(4, 3))
-    assert picture is pictures.heat_map(causal(5), WORDS[:5], WORDS[:5], axes=axes[0])
-    pictures.attention_graph(causal(12), WORDS, axes=axes[1])
-    pictures.bipartite_graph(cross(3, 3), WORDS[:3], WORDS[:3], axes=axes[2])
-    pictures.bars(["a"], {"n": [1]}, axes=axes[3])
-    pictures.logit_lens_table([["a"]], [[1.0]], ["x"], ["0"], axes=axes[4])
-    shown = pixels(picture)
+    plot, axes = plots.panels(5, title="five", size=(4, 3))
+    assert plot is plots.heat_map(causal(5), WORDS[:5], WORDS[:5], axes=axes[0])
+    plots.attention_graph(causal(12), WORDS, axes=axes[1])
+    plots.bipartite_graph(cross(3, 3), WORDS[:3], WORDS[:3], axes=axes[2])
+    plots.bars(["a"], {"n": [1]}, axes=axes[3])
+    plots.logit_lens_table([["a"]], [[1.0]], ["x"], ["0"], axes=axes[4])
+    shown = pixels(plot)
     assert shown.shape[1] <= 1230 and shown.shape[0] <= 680
-    assert "five" in in_svg(picture)
+    assert "five" in in_svg(plot)
     boxes = [text.get_bbox_patch().get_window_extent() for text in axes[1].texts]  # pyright: ignore
     assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
 
@@ -401,7 +402,7 @@ def test_tensors_of_any_kind_and_arrays_give_the_same() -> None:
         weights.detach().numpy(),
         weights.tolist(),
     ]
-    assert len({pictures.heat_map(kind, ["a", "b"], ["a", "b"]).rendered("png") for kind in kinds}) == 1
+    assert len({plots.heat_map(kind, ["a", "b"], ["a", "b"]).rendered("png") for kind in kinds}) == 1
 
 
 def test_a_notebook_shows_it() -> None:
@@ -409,9 +410,9 @@ def test_a_notebook_shows_it() -> None:
 
 
 def test_saved_by_suffix_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    picture = make("bars")
-    path = pictures.save(picture, tmp_path / "new" / "folder" / "a.PNG", dpi=50)
-    assert path.read_bytes() == picture.rendered("png", 50)
+    plot = make("bars")
+    path = plots.save(plot, tmp_path / "new" / "folder" / "a.PNG", dpi=50)
+    assert path.read_bytes() == plot.rendered("png", 50)
     before = path.read_bytes()
 
     def full(self: Path, content: bytes) -> int:
@@ -420,8 +421,8 @@ def test_saved_by_suffix_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(UserError, match=r"a\.PNG can't be written \(No space left"):
-        pictures.save(picture, path)
+    with pytest.raises(UserError, match=r"a\.PNG: cannot be written \(No space left"):
+        plots.save(plot, path)
     assert [file.name for file in path.parent.iterdir()] == ["a.PNG"] and path.read_bytes() == before
 
 
@@ -433,70 +434,68 @@ def test_no_svg_needs_what_viewers_lack() -> None:
 
 
 def test_more_dots_for_more_dpi() -> None:
-    picture = make("bars")
-    assert pixels(picture, 200).shape[1] == pytest.approx(2 * pixels(picture, 100).shape[1], abs=3)
+    plot = make("bars")
+    assert pixels(plot, 200).shape[1] == pytest.approx(2 * pixels(plot, 100).shape[1], abs=3)
 
 
 def bad(name: str) -> Callable[[Path], object]:
     square, names = torch.ones(2, 2), ["a", "b"]
     image = torch.zeros(1, 8, 8)
     return {
-        "suffix": lambda tmp: pictures.save(make("bars"), tmp / "a.gif"),
-        "place": lambda tmp: pictures.save(
+        "suffix": lambda tmp: plots.save(make("bars"), tmp / "a.gif"),
+        "place": lambda tmp: plots.save(
             make("bars"), (tmp / "file").write_text("") or tmp / "file" / "a.png"
         ),
-        "labels": lambda tmp: pictures.heat_map(square, ["a"], names),
-        "one string": lambda tmp: pictures.heat_map(square, "ab", names),
-        "dimensions": lambda tmp: pictures.heat_map(square[0], names, names),
-        "empty": lambda tmp: pictures.heat_map(torch.ones(0, 2), [], names),
-        "ragged": lambda tmp: pictures.heat_map([[1.0], [1.0, 2.0]], names, names),
-        "hidden": lambda tmp: pictures.heat_map(square, names, names, hidden=torch.ones(3, 3)),
-        "titles": lambda tmp: pictures.head_grid(torch.ones(3, 2, 2), names, names, ["x"]),
-        "not square": lambda tmp: pictures.attention_graph(torch.ones(2, 3), names),
-        "focus": lambda tmp: pictures.attention_graph(square, names, focus=2),
-        "patches": lambda tmp: pictures.over_image(image, torch.ones(17), ["a"]),
-        "channels": lambda tmp: pictures.over_image(torch.zeros(2, 8, 8), torch.ones(16), ["a"]),
-        "brightness": lambda tmp: pictures.over_image(image + 256, torch.ones(16), ["a"]),
-        "tokens": lambda tmp: pictures.logit_lens_table([["a"]], square, names, names),
-        "x and y": lambda tmp: pictures.lines({"a": ([1, 2], [1])}),
-        "logarithm": lambda tmp: pictures.lines({"a": ([0, -1], [1, 2])}, log_x=True),
-        "band": lambda tmp: pictures.lines({"a": ([1], [1])}, bands={"b": ([1], [1])}),
-        "heights": lambda tmp: pictures.bars(names, {"a": [1]}),
-        "errors": lambda tmp: pictures.bars(names, {"a": [1, 2]}, errors={"b": [1, 2]}),
-        "no bars": lambda tmp: pictures.bars(names, {}),
-        "no panels": lambda tmp: pictures.panels(0),
-        "axes": lambda tmp: pictures.bars(
-            names, {"a": [1, 2]}, axes=matplotlib.figure.Figure().add_subplot()
-        ),
+        "labels": lambda tmp: plots.heat_map(square, ["a"], names),
+        "one string": lambda tmp: plots.heat_map(square, "ab", names),
+        "dimensions": lambda tmp: plots.heat_map(square[0], names, names),
+        "empty": lambda tmp: plots.heat_map(torch.ones(0, 2), [], names),
+        "ragged": lambda tmp: plots.heat_map([[1.0], [1.0, 2.0]], names, names),
+        "hidden": lambda tmp: plots.heat_map(square, names, names, hidden=torch.ones(3, 3)),
+        "titles": lambda tmp: plots.head_grid(torch.ones(3, 2, 2), names, names, ["x"]),
+        "not square": lambda tmp: plots.attention_graph(torch.ones(2, 3), names),
+        "focus": lambda tmp: plots.attention_graph(square, names, focus=2),
+        "patches": lambda tmp: plots.over_image(image, torch.ones(17), ["a"]),
+        "channels": lambda tmp: plots.over_image(torch.zeros(2, 8, 8), torch.ones(16), ["a"]),
+        "brightness": lambda tmp: plots.over_image(image + 256, torch.ones(16), ["a"]),
+        "tokens": lambda tmp: plots.logit_lens_table([["a"]], square, names, names),
+        "x and y": lambda tmp: plots.lines({"a": ([1, 2], [1])}),
+        "logarithm": lambda tmp: plots.lines({"a": ([0, -1], [1, 2])}, log_x=True),
+        "band": lambda tmp: plots.lines({"a": ([1], [1])}, bands={"b": ([1], [1])}),
+        "heights": lambda tmp: plots.bars(names, {"a": [1]}),
+        "errors": lambda tmp: plots.bars(names, {"a": [1, 2]}, errors={"b": [1, 2]}),
+        "no bars": lambda tmp: plots.bars(names, {}),
+        "no panels": lambda tmp: plots.panels(0),
+        "axes": lambda tmp: plots.bars(names, {"a": [1, 2]}, axes=matplotlib.figure.Figure().add_subplot()),
     }[name]
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("suffix", r"a\.gif: a picture is saved as \.png, \.svg, \.pdf"),
-        ("place", "can't be written"),
-        ("labels", "1 labels for the rows, of which there are 2"),
+        ("suffix", r"a\.gif: unknown format of a plot\. End the name in \.png, \.svg, \.pdf"),
+        ("place", "cannot be written"),
+        ("labels", "1 labels for the rows: there are 2"),
         ("one string", "one string for the rows"),
-        ("dimensions", r"shape \(2,\): give 2 dimensions"),
+        ("dimensions", r"shape \(2,\)\. Pass 2 dimensions"),
         ("empty", r"shape \(0, 2\)"),
         ("ragged", "rows of equal length"),
-        ("hidden", r"hidden has the shape \(3, 3\)"),
+        ("hidden", r"hidden: shape \(3, 3\)"),
         ("titles", "1 titles for 3 heads"),
-        ("not square", "use bipartite_graph"),
-        ("focus", "focus 2 .* give 0 to 1"),
+        ("not square", "Use bipartite_graph"),
+        ("focus", r"focus 2: no such position\. Pass 0 to 1"),
         ("patches", "17 patches"),
         ("channels", "one channel or three"),
         ("brightness", "values 256 to 256"),
-        ("tokens", "a string for each"),
+        ("tokens", "one string for each"),
         ("x and y", "2 x and 1 y"),
         ("logarithm", "above zero"),
-        ("band", '"b" has no series'),
+        ("band", '"b": no series'),
         ("heights", "1 values for 2 groups"),
-        ("errors", '"b" has no bars'),
+        ("errors", '"b": no bars'),
         ("no bars", "no bars"),
         ("no panels", "0 panels"),
-        ("axes", "axes of a Figure"),
+        ("axes", "axes: belong to a Figure"),
     ],
 )
 def test_what_cannot_be_used_is_named(name: str, message: str, tmp_path: Path) -> None:
@@ -506,21 +505,21 @@ def test_what_cannot_be_used_is_named(name: str, message: str, tmp_path: Path) -
 
 def test_one_warning_for_all_characters_without_a_glyph() -> None:
     names = ["\U00012000\U00012001", "\U00012002", "a", "b"]  # cuneiform
-    picture = pictures.heat_map(causal(4), names, names)
+    plot = plots.heat_map(causal(4), names, names)
     with pytest.warns(UserWarning) as told:
-        picture.rendered("png")
+        plot.rendered("png")
     assert len(told) == 1
     assert "(U+12000)" in str(told[0].message) and "(U+12002)" in str(told[0].message)
-    assert "install a font" in str(told[0].message)
-    picture.rendered("png")  # told once; a second warning would be an error here
+    assert "Install a font" in str(told[0].message)
+    plot.rendered("png")  # told once; a second warning would be an error here
 
 
 def test_chinese_is_drawn_not_boxed() -> None:
     if fonts.without_glyph("床前明月光"):
         pytest.skip("no Chinese font is installed: apt-get install fonts-wqy-microhei")
-    drawn = [pixels(pictures.bars([char], {"n": [1.0]}, title=char)).tobytes() for char in "床前明月"]
+    drawn = [pixels(plots.bars([char], {"n": [1.0]}, title=char)).tobytes() for char in "床前明月"]
     assert len(set(drawn)) == 4  # boxes would look the same
-    assert set(POEM) <= in_svg(pictures.heat_map(causal(11), POEM, POEM))
+    assert set(POEM) <= in_svg(plots.heat_map(causal(11), POEM, POEM))
 
 
 def test_where_matplotlib_is_missing_the_remedy_is_named() -> None:
@@ -537,10 +536,10 @@ def test_where_matplotlib_is_missing_the_remedy_is_named() -> None:
 
 def test_widths_are_known_before_anything_is_drawn() -> None:
     """So that there is room. "$or$" would be narrower if its dollars were read as mathematics."""
-    picture = pictures.bars(["x"], {"n": [1.0]})
+    plot = plots.bars(["x"], {"n": [1.0]})
     for text in ("question", "WWW", "iii", "0.25", "⏎␣", "$or$"):
         with settings():
-            drawn = picture.axes[0].text(0, 0, text, fontsize=12)
-        picture.rendered("png", 100)
-        width = drawn.get_window_extent().width / picture.dpi
+            drawn = plot.axes[0].text(0, 0, text, fontsize=12)
+        plot.rendered("png", 100)
+        width = drawn.get_window_extent().width / plot.dpi
         assert inches([text], 12) == pytest.approx(width, rel=0.08)

@@ -74,7 +74,7 @@ def _save(read: Chapter, plot: Path, quiet: bool) -> None:
     from glassgpt.plots import save
 
     save(read.plot(), plot)
-    _ = read.words
+    _ = read.gettext
     if not quiet:
         print(_("picture: {path}").format(path=plot))
 
@@ -106,7 +106,7 @@ def _grid(grid: Grid) -> RenderableType:
 
 
 def _findings(read: Chapter) -> Table:
-    _ = read.words
+    _ = read.gettext
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("")
     table.add_column(_("measured"), justify="right")

@@ -51,8 +51,8 @@ def look(
 ) -> None:
     """Look inside a trained model: its attention on a text or an image, or the effect of each head.
 
-    The table has a row for each head, with means over all queries: the number of positions with weight, and the
-    weight of the strongest position, the query's own position, the previous one, and the first.
+    The table has a row for each head, with means over all queries: the number of positions with weight, and
+    the weight of the strongest position, the query's own position, the previous one, and the first.
 
     Parameters
     ----------
@@ -129,7 +129,8 @@ def _check_options(
     """Refuse options without effect, before any work."""
     if ablate and (text or image or out or trace or layer is not None or view):
         raise UserError(
-            "--ablate: takes no text, image, layer, view or file, since it measures on held-out data. Leave them out."
+            "--ablate: takes no text, image, layer, view or file, since it measures on held-out data. "
+            "Leave them out."
         )
     if head is not None and layer is None:
         raise UserError(f"--head {head}: the layer is missing. Add --layer.")

@@ -83,9 +83,9 @@ def _tensor(module: nn.Module, path: str) -> Tensor:
     return getattr(module.get_submodule(owner), name)
 
 
-def optimized(module: nn.Module, specimen: Demo) -> set[int]:
+def optimized(module: nn.Module, demo: Demo) -> set[int]:
     """The ids of the tensors that a training of this module would change."""
-    optimizers = make_optimizers(module, specimen.run.config().optim).values()
+    optimizers = make_optimizers(module, demo.run.config().optim).values()
     return {id(p) for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
 
 
@@ -101,19 +101,19 @@ def complaint(module: nn.Module) -> str:
     return ""
 
 
-def write(subject: ChapterContext, _: Translate) -> Chapter:
+def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     """The chapter, computed now."""
-    specimen = _with_buffers(subject)
-    model = specimen.model
+    demo = _with_buffers(context)
+    model = demo.model
     buffers = dict(model.named_buffers())
-    held = optimized(model, specimen)
+    held = optimized(model, demo)
     first = next(name for name, _ in model.named_parameters() if name.endswith("qkv.weight"))
     found = fates(model, [first, *buffers], held)
     of_buffers = {path: found[path] for path in buffers}
     plain = fates(Masked(registered=False), ["mask"], set())["mask"]
-    saved = read_tensors(specimen.run.best_checkpoint(), "model")
-    torch.manual_seed(subject.seed)
-    fresh = dict(build(model.config, specimen.tokenizer.n_vocab).named_buffers())
+    saved = read_tensors(demo.run.best_checkpoint(), "model")
+    torch.manual_seed(context.seed)
+    fresh = dict(build(model.config, demo.tokenizer.n_vocab).named_buffers())
     error = complaint(Masked(registered=False))
     numbers = sum(buffer.numel() for buffer in buffers.values())
     statistics = nn.BatchNorm1d(4)
@@ -124,7 +124,7 @@ def write(subject: ChapterContext, _: Translate) -> Chapter:
             "mask"
         ],
         _("BatchNorm's running mean, a buffer that is saved"): fates(
-            statistics, ["running_mean"], optimized(statistics, specimen)
+            statistics, ["running_mean"], optimized(statistics, demo)
         )["running_mean"],
         _("mask, a plain attribute"): plain,
     }
@@ -135,7 +135,7 @@ def write(subject: ChapterContext, _: Translate) -> Chapter:
             "of angles. There are {n} of them in {name}, {paths}: together {numbers:,} numbers beside "
             "{weights:,} weights."
         ).format(
-            name=specimen.name,
+            name=demo.name,
             n=len(buffers),
             paths=", ".join(list(buffers)[:4]),
             numbers=numbers,
@@ -216,10 +216,8 @@ def write(subject: ChapterContext, _: Translate) -> Chapter:
     return Chapter("buffers", _(TITLE), body, findings, draw, _)
 
 
-def _with_buffers(subject: ChapterContext) -> Demo:
+def _with_buffers(context: ChapterContext) -> Demo:
     """The user's model where it has buffers, else the built-in GPT: learned positions are weights, no
     buffers."""
-    own = subject.specimen("gpt", "seq2seq", "captioner", "encoder")
-    return (
-        own if any(True for _ in own.model.buffers()) else ChapterContext(seed=subject.seed).specimen("gpt")
-    )
+    own = context.demo("gpt", "seq2seq", "captioner", "encoder")
+    return own if any(True for _ in own.model.buffers()) else ChapterContext(seed=context.seed).demo("gpt")

@@ -41,9 +41,9 @@ TEXT_FITS, SOURCE_FITS, FEW = 12, 24, 20
 """Tokens of an example that is shown, and how many such examples it is chosen from."""
 
 
-def write(subject: ChapterContext, _: Translate) -> Chapter:
+def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     """The chapter, computed now."""
-    sentence, image = parts = _sentence(subject, _), _image(subject, _)
+    sentence, image = parts = _sentence(context, _), _image(context, _)
     body = (
         _(
             "In self-attention queries, keys and values come from the same tokens. In cross-attention "
@@ -60,7 +60,7 @@ def write(subject: ChapterContext, _: Translate) -> Chapter:
         ),
         Grid(
             _("answers exactly right, share"),
-            [part.specimen.name for part in parts],
+            [part.demo.name for part in parts],
             (_("with memory"), _("memory zeroed"), _("best guess")),
             [
                 [n / part.cut.n for n in (part.cut.right, part.cut.blind, part.cut.countable)]
@@ -81,7 +81,7 @@ def write(subject: ChapterContext, _: Translate) -> Chapter:
 class Part:
     """A half of the chapter, and what its picture shows."""
 
-    specimen: Demo
+    demo: Demo
     cut: Cut
     looks: Looks | None
     body: tuple[str | Grid, ...]
@@ -92,21 +92,21 @@ class Part:
     row: int
 
 
-def _sentence(subject: ChapterContext, _: Translate) -> Part:
-    specimen = subject.specimen("seq2seq")
-    split, rows = specimen.examples.val, _rows(specimen, subject)
-    cut_off, looks = cut(specimen, rows[:N_CUT]), alignment(specimen, rows)
+def _sentence(context: ChapterContext, _: Translate) -> Part:
+    demo = context.demo("seq2seq")
+    split, rows = demo.examples.val, _rows(demo, context)
+    cut_off, looks = cut(demo, rows[:N_CUT]), alignment(demo, rows)
     row = _short(split, rows)
-    layer, head = (looks.layer, looks.head) if looks else (specimen.model.config.n_layer - 1, 0)
-    weights = cross_weights(specimen, np.array([row]))[0, layer, head]  # (T, S)
-    source, target = (token_labels(specimen.tokenizer, ids) for ids in _sides(split, row))
-    source_text, target_text = (specimen.tokenizer.decode(ids) for ids in _sides(split, row))
+    layer, head = (looks.layer, looks.head) if looks else (demo.model.config.n_layer - 1, 0)
+    weights = cross_weights(demo, np.array([row]))[0, layer, head]  # (T, S)
+    source, target = (token_labels(demo.tokenizer, ids) for ids in _sides(split, row))
+    source_text, target_text = (demo.tokenizer.decode(ids) for ids in _sides(split, row))
     body = [
         _(
             "Translation: {name} has read “{source}” and writes “{target}”. Layer {layer}, head "
             "{head}: each column is a token that is being written, each row one of the source, and the "
             "weights of a column sum to 1."
-        ).format(name=specimen.name, source=source_text, target=target_text, layer=layer, head=head),
+        ).format(name=demo.name, source=source_text, target=target_text, layer=layer, head=head),
         Grid.of(_("where each written token (column) looks in the source (row)"), source, target, weights.mT),
     ]
     told, found = _how_it_looks(
@@ -124,28 +124,26 @@ def _sentence(subject: ChapterContext, _: Translate) -> Part:
         ),
     )
     findings = (*found, *_cut_findings(_("sentence"), cut_off, _))
-    return Part(specimen, cut_off, looks, (*body, told), findings, target_text, weights, row)
+    return Part(demo, cut_off, looks, (*body, told), findings, target_text, weights, row)
 
 
-def _image(subject: ChapterContext, _: Translate) -> Part:
-    specimen = subject.specimen("captioner")
-    split, rows = specimen.examples.val, _rows(specimen, subject)
-    cut_off, looks = cut(specimen, rows[:N_CUT]), resting(specimen, rows)
-    side = specimen.model.config.image_size // specimen.model.config.patch_size
-    row = _shown(specimen, rows, side)
-    layer, head = (looks.layer, looks.head) if looks else (specimen.model.config.n_layer - 1, 0)
-    weights = cross_weights(specimen, np.array([row]))[0, layer, head, split.n_prompt[row] - 1].view(
-        side, side
-    )
-    asked = question(specimen, row)
-    said = specimen.tokenizer.decode(split.text[row][split.n_prompt[row] :])
+def _image(context: ChapterContext, _: Translate) -> Part:
+    demo = context.demo("captioner")
+    split, rows = demo.examples.val, _rows(demo, context)
+    cut_off, looks = cut(demo, rows[:N_CUT]), resting(demo, rows)
+    side = demo.model.config.image_size // demo.model.config.patch_size
+    row = _shown(demo, rows, side)
+    layer, head = (looks.layer, looks.head) if looks else (demo.model.config.n_layer - 1, 0)
+    weights = cross_weights(demo, np.array([row]))[0, layer, head, split.n_prompt[row] - 1].view(side, side)
+    asked = question(demo, row)
+    said = demo.tokenizer.decode(split.text[row][split.n_prompt[row] :])
     places = [str(i + 1) for i in range(side)]
     body = [
         _(
             "An image: {name} is asked “{question}” (right is “{answer}”). The question is the query, "
             "the {n} patches of the image are keys and values. This is what layer {layer}, head {head} "
             "looks at, patch by patch, just before the answer."
-        ).format(name=specimen.name, question=asked, answer=said, n=side * side, layer=layer, head=head),
+        ).format(name=demo.name, question=asked, answer=said, n=side * side, layer=layer, head=head),
         Grid.of(_("attention by row and column of patches"), places, places, weights),
     ]
     told, found = _how_it_looks(
@@ -161,16 +159,16 @@ def _image(subject: ChapterContext, _: Translate) -> Part:
         ),
     )
     findings = (*found, *_cut_findings(_("image"), cut_off, _))
-    return Part(specimen, cut_off, looks, (*body, told), findings, asked, weights, row)
+    return Part(demo, cut_off, looks, (*body, told), findings, asked, weights, row)
 
 
-def _shown(specimen: Demo, rows: np.ndarray, side: int) -> int:
+def _shown(demo: Demo, rows: np.ndarray, side: int) -> int:
     """The first question for a place with something in it, in the script that every font has; else the
     first."""
-    split = specimen.examples.val
+    split = demo.examples.val
     for row in rows.tolist():
-        asked = question(specimen, row)
-        answer = specimen.tokenizer.decode(split.text[row][split.n_prompt[row] :])
+        asked = question(demo, row)
+        answer = demo.tokenizer.decode(split.text[row][split.n_prompt[row] :])
         if asked.isascii() and answer.isdigit() and asked_cell(asked, side) is not None:
             return row
     return int(rows[0])
@@ -202,9 +200,9 @@ def _cut_findings(what: str, cut_off: Cut, _: Translate) -> tuple[Finding, ...]:
     )
 
 
-def _rows(specimen: Demo, subject: ChapterContext) -> np.ndarray:
+def _rows(demo: Demo, context: ChapterContext) -> np.ndarray:
     """Held-out examples in random order."""
-    order = torch.randperm(len(specimen.examples.val), generator=subject.generator())
+    order = torch.randperm(len(demo.examples.val), generator=context.generator())
     return order[:N_EXAMPLES].numpy()
 
 
@@ -228,8 +226,8 @@ def _picture(sentence: Part, image: Part, _: Translate) -> Plot:
     from glassgpt.plots import heat_map, heaviest, panels
 
     tokenizer, (source, target) = (
-        sentence.specimen.tokenizer,
-        _sides(sentence.specimen.examples.val, sentence.row),
+        sentence.demo.tokenizer,
+        _sides(sentence.demo.examples.val, sentence.row),
     )
     weights, side = sentence.weights.mT.numpy(), len(image.weights)
     picture, (left, middle, right) = panels(3, size=(5.2, 6.2))
@@ -246,7 +244,7 @@ def _picture(sentence: Part, image: Part, _: Translate) -> Plot:
         bar_title=_("weight"),
         axes=left,
     )
-    split = image.specimen.examples.val
+    split = image.demo.examples.val
     assert split.images is not None and split.image is not None
     pixels = split.images[split.image[image.row]].mean(0) / 255  # (H, W)
     blank, title = [""] * len(pixels), image.title

@@ -99,19 +99,17 @@ def edges(model: Model, tokens: Tensor) -> Edges:
     return Edges(layer, head, weights[layer, :, head])
 
 
-def encoding_specimen(subject: ChapterContext) -> Demo:
+def encoding_demo(context: ChapterContext) -> Demo:
     """The user's encoder or translator where it has positions to take away, else the built-in
     translator."""
-    own = subject.specimen("seq2seq", "encoder")
-    return (
-        own if own.model.config.position != "none" else ChapterContext(seed=subject.seed).specimen("seq2seq")
-    )
+    own = context.demo("seq2seq", "encoder")
+    return own if own.model.config.position != "none" else ChapterContext(seed=context.seed).demo("seq2seq")
 
 
-def write(subject: ChapterContext, _: Translate) -> Chapter:
+def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     """The chapter, computed now."""
-    generator = subject.generator()
-    decoder, encoder = subject.specimen("gpt"), encoding_specimen(subject)
+    generator = context.generator()
+    decoder, encoder = context.demo("gpt"), encoding_demo(context)
     tokens = held_out(decoder, B, T, generator)
     labels = [token_labels(decoder.tokenizer, row) for row in tokens.tolist()]
     reach = influence(decoder.model, tokens, generator)  # (B, T, B, T)

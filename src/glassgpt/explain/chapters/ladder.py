@@ -158,19 +158,19 @@ def pair_entropy(val: Tensor, n_vocab: int) -> float:
     ).item()
 
 
-def texts(specimen: Demo) -> tuple[Tensor, Tensor]:
+def texts(demo: Demo) -> tuple[Tensor, Tensor]:
     """Training tokens and held-out ones, as int64."""
-    data = specimen.tokens
+    data = demo.tokens
     train = torch.from_numpy(np.asarray(data.train.ids[:1_000_000], np.int64))
     return train, torch.from_numpy(np.asarray(data.val.ids[: N_MEASURED + 1], np.int64))
 
 
-def write(subject: ChapterContext, _: Translate) -> Chapter:
+def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     """The chapter, computed now."""
-    specimen = subject.specimen("gpt", "bigram", "encoder")
-    train, val = texts(specimen)
-    V = specimen.tokenizer.n_vocab
-    torch.manual_seed(subject.seed)
+    demo = context.demo("gpt", "bigram", "encoder")
+    train, val = texts(demo)
+    V = demo.tokenizer.n_vocab
+    torch.manual_seed(context.seed)
     names = {
         "bigram": _("bigram table"),
         "head": _("one attention head"),
@@ -178,26 +178,26 @@ def write(subject: ChapterContext, _: Translate) -> Chapter:
         "block": _("a block"),
         "gpt": _("a GPT of two blocks"),
     }
-    seconds, seed = subject.seconds, subject.seed
+    seconds, seed = context.seconds, context.seed
     with one_thread():
         climbs = [climb(names[key], model, train, val, seconds, seed) for key, model in rungs(V).items()]
     least = pair_entropy(val, V)
     return Chapter(
         "ladder",
         _(TITLE),
-        (*_text(_, specimen, climbs, least, seconds), _table(_, climbs, seconds)),
+        (*_text(_, demo, climbs, least, seconds), _table(_, climbs, seconds)),
         _findings(_, climbs, least, V),
         lambda: _draw(_, climbs, least),
         _,
     )
 
 
-def _text(_: Translate, specimen: Demo, climbs: Sequence[Climb], least: float, seconds: float) -> list[str]:
+def _text(_: Translate, demo: Demo, climbs: Sequence[Climb], least: float, seconds: float) -> list[str]:
     return [
         _(
             "Five models learn the same text ({name}), each for {seconds:g} seconds, from fresh weights. "
             "Each rung adds one thing to the one before."
-        ).format(name=specimen.name, seconds=seconds),
+        ).format(name=demo.name, seconds=seconds),
         _(
             "The bigram is a table: the next token from this one alone. On the {n:,} held-out tokens no "
             "such table can cost less than {least:.2f} nats, however long it learns: that is what the pairs "

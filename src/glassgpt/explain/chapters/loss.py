@@ -60,11 +60,11 @@ class Initial:
 
 
 @torch.inference_mode()
-def initial_loss(specimen: Demo, seed: int, n_tokens: int = 2048) -> Initial:
+def initial_loss(demo: Demo, seed: int, n_tokens: int = 2048) -> Initial:
     """The loss that a run began with: its model built anew, on the text that it was measured on."""
     torch.manual_seed(seed)
-    fresh = build(specimen.model.config, specimen.tokenizer.n_vocab).eval()
-    ids = torch.from_numpy(specimen.tokens.val.ids[: n_tokens + 1].astype("int64"))
+    fresh = build(demo.model.config, demo.tokenizer.n_vocab).eval()
+    ids = torch.from_numpy(demo.tokens.val.ids[: n_tokens + 1].astype("int64"))
     T = min(fresh.config.block_size, len(ids) - 1)
     rows = (len(ids) - 1) // T
     tokens, targets = ids[: rows * T].view(rows, T), ids[1 : rows * T + 1].view(rows, T)
@@ -79,14 +79,14 @@ def initial_loss(specimen: Demo, seed: int, n_tokens: int = 2048) -> Initial:
     )
 
 
-def write(subject: ChapterContext, _: Translate) -> Chapter:
+def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     """The chapter, computed now."""
-    losses = table_losses(N_TABLES, N_TARGETS, subject.generator())
+    losses = table_losses(N_TABLES, N_TARGETS, context.generator())
     uniform = F.cross_entropy(torch.zeros(1, V), torch.tensor([0])).item()
     expected = expected_initial_loss(V, 1.0) - (math.e - 1) / (2 * V)
     noise = initial_loss_noise(N_TARGETS, 1.0)
-    specimen = subject.specimen("gpt", "bigram")
-    own = initial_loss(specimen, subject.seed)
+    demo = context.demo("gpt", "bigram")
+    own = initial_loss(demo, context.seed)
     own_expected = expected_initial_loss(own.n_vocab, own.variance)
     own_noise = 0.02 + SIGMAS * initial_loss_noise(own.n_tokens, own.variance)
 
@@ -118,7 +118,7 @@ def write(subject: ChapterContext, _: Translate) -> Chapter:
         _(
             "And {name}: its model, built anew with fresh weights, has a vocabulary of {V} tokens; its "
             "first logits have the variance {variance:.3g}."
-        ).format(name=specimen.name, V=own.n_vocab, variance=own.variance),
+        ).format(name=demo.name, V=own.n_vocab, variance=own.variance),
         Grid(
             _("the first loss, taken apart"),
             (_("measured"), _("expected")),

@@ -92,10 +92,10 @@ def prefixes(model: Model, tokens: Tensor) -> float:
     return ((at_once - one_by_one).abs().max() / at_once.abs().max()).item()
 
 
-def write(subject: ChapterContext, _: Translate) -> Chapter:
+def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     """The chapter, computed now."""
-    generator = subject.generator()
-    decoder, encoder = subject.specimen("gpt"), subject.specimen("seq2seq", "encoder")
+    generator = context.generator()
+    decoder, encoder = context.demo("gpt"), context.demo("seq2seq", "encoder")
     text, source = held_out(decoder, 1, T, generator), held_out(encoder, 1, T, generator)
     past = influence(decoder.model, text, generator)[0, :, 0]  # (T, T)
     both = influence(reader(encoder), source, generator)[0, :, 0]  # (S, S)

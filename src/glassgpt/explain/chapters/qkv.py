@@ -116,12 +116,12 @@ def microseconds(run: Callable[[], object]) -> float:
     return median(times) * 1e6
 
 
-def write(subject: ChapterContext, _: Translate) -> Chapter:
+def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     """The chapter, computed now."""
-    generator = subject.generator()
+    generator = context.generator()
     x, weight = torch.randn(T, C, generator=generator), torch.randn(3 * C, C, generator=generator) * C**-0.5
     small = compare(x, weight, None, [C, C, C])
-    decoder, pair = subject.specimen("gpt"), subject.specimen("seq2seq")
+    decoder, pair = context.demo("gpt"), context.demo("seq2seq")
     seen = watch(decoder.model, held_out(decoder, 1, T, generator))
     own: Attention = decoder.model.get_submodule("blocks.0.attn")  # pyright: ignore[reportAssignmentType]
     batch = pair.examples.val.batch(torch.randint(len(pair.examples.val), (1,), generator=generator).numpy())

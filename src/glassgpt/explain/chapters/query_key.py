@@ -14,10 +14,12 @@ from torch import Tensor
 from glassgpt.diagnose import Finding
 from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext, Demo
-from glassgpt.explain.heads import FAMILIES, Layer, Shown, largest_error, rounding, show, visible
+from glassgpt.explain.heads import FAMILIES, Layer, Shown, largest_error, rounding, show
 
 if TYPE_CHECKING:
     from glassgpt.plots import Plot
+
+from glassgpt.lens import visible_label
 
 TITLE = "Q @ Kᵀ: every query meets every key"
 
@@ -58,14 +60,14 @@ def agreeing(layer: Layer) -> int:
     return int((layer.weights.gather(-1, raw.argmax(-1, keepdim=True)) == most).sum())
 
 
-def write(subject: ChapterContext, _: Translate) -> Chapter:
+def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     """The chapter, computed now."""
-    specimen = subject.specimen(*FAMILIES)
-    shown = show(specimen, T, subject.generator())
+    demo = context.demo(*FAMILIES)
+    shown = show(demo, T, context.generator())
     q, k = shown.chosen.q[shown.head], shown.chosen.k[shown.head]  # (T, D)
     raw, row = q @ k.mT, shown.row
     best = int(shown.chosen.weights[shown.head, row].argmax())
-    asked, other = visible(shown.labels[row]), visible(shown.labels[best])
+    asked, other = visible_label(shown.labels[row]), visible_label(shown.labels[best])
     cosine = raw[row] / (q[row].norm() * k.norm(dim=-1)).clamp(min=torch.finfo(q.dtype).tiny)
     body = (
         _(
@@ -76,7 +78,7 @@ def write(subject: ChapterContext, _: Translate) -> Chapter:
         ),
         Grid.of(
             _("Q @ Kᵀ: layer {layer}, head {head} of {name}").format(
-                layer=shown.layer, head=shown.head, name=specimen.name
+                layer=shown.layer, head=shown.head, name=demo.name
             ),
             shown.labels, shown.labels, raw, decimals=1 if raw.abs().max() >= 10 else 2,
         ),
@@ -95,7 +97,7 @@ def write(subject: ChapterContext, _: Translate) -> Chapter:
             q=q[row].norm().item(), k=k[best].norm().item(), cosine=cosine[best].item(),
         ),
         _direction(raw, row, best, shown.labels, _),
-        _sharing(specimen, _),
+        _sharing(demo, _),
     )  # fmt: skip
     findings = _findings(shown, q, k, _)
     return Chapter("query-key", _(TITLE), body, findings, lambda: _draw(_, shown, q, k), _)
@@ -130,14 +132,14 @@ def _direction(raw: Tensor, row: int, best: int, labels: list[str], _: Translate
         "{there:.3g}, the other way round {back:.3g}: what a token looks for is not what it offers. So "
         "the weights make a directed graph."
     ).format(
-        a=visible(labels[row]), b=visible(labels[best]), row=row, best=best,
+        a=visible_label(labels[row]), b=visible_label(labels[best]), row=row, best=best,
         there=raw[row, best].item(), back=raw[best, row].item(),
     )  # fmt: skip
 
 
-def _sharing(specimen: Demo, _: Translate) -> str:
+def _sharing(demo: Demo, _: Translate) -> str:
     """How many query heads share a key head."""
-    config = specimen.model.config
+    config = demo.model.config
     if config.kv_heads == config.n_head:
         return _(
             "This model has {n} heads in each layer, every one with queries and keys of its own: the "

@@ -19,10 +19,9 @@ from glassgpt.diagnose import Finding
 from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext, Demo
 from glassgpt.explain.draws import CHANCE, SIGMAS, Fit, cells
-from glassgpt.explain.heads import visible
-from glassgpt.explain.predictions import TEXTS, read
+from glassgpt.explain.predictions import LABEL, TEXTS, read
 from glassgpt.generate import SamplingParams, multinomial, probabilities
-from glassgpt.lens import token_labels
+from glassgpt.lens import token_labels, visible_label
 
 if TYPE_CHECKING:
     from glassgpt.plots import Plot
@@ -65,9 +64,9 @@ class Next:
     fit: Fit
 
 
-def next_token(specimen: Demo, n: int, generator: torch.Generator) -> Next | None:
+def next_token(demo: Demo, n: int, generator: torch.Generator) -> Next | None:
     """Draw the token after a held-out text n times; None where the model is sure that only one can come."""
-    place = read(specimen, generator)
+    place = read(demo, generator)
     p = probabilities(place.next[None], SamplingParams())[0]  # (V,)
     counts = multinomial(p, n, replacement=True, generator=generator).bincount(minlength=len(p))
     ids, rest = cells(p, n, SHOWN)
@@ -76,7 +75,7 @@ def next_token(specimen: Demo, n: int, generator: torch.Generator) -> Next | Non
         counted, shares = [*counted, int(counts[rest].sum())], [*shares, p[rest].sum().item()]
     if len(counted) < 2:
         return None
-    labels = token_labels(specimen.tokenizer, ids.tolist())
+    labels = token_labels(demo.tokenizer, ids.tolist())
     return Next(place.text, labels, Fit(tuple(counted), tuple(shares)))
 
 
@@ -123,12 +122,12 @@ def _equal(pairs: Tensor) -> float:
     return (pairs[:, 0] == pairs[:, 1]).double().mean().item()
 
 
-def write(subject: ChapterContext, _: Translate) -> Chapter:
+def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     """The chapter, computed now."""
-    generator = subject.generator()
+    generator = context.generator()
     draws = draw(generator)
-    specimen = subject.specimen("gpt", "bigram")
-    seen = next_token(specimen, N, generator)
+    demo = context.demo("gpt", "bigram")
+    seen = next_token(demo, N, generator)
     again = sum(p * p for p in P)
     body: list[str | Grid] = [
         _(
@@ -161,7 +160,7 @@ def write(subject: ChapterContext, _: Translate) -> Chapter:
             [row for fit in draws.rows for row in (fit.measured, fit.shares)],
             decimals=3,
         ),
-        *_of_model(specimen, seen, _),
+        *_of_model(demo, seen, _),
         _(
             "How far may counts lie from n · p? Each has the standard error √(n p (1 − p)). Taken "
             "together: χ² = Σ (counted − n p)² / (n p) is about the number of cells less one; the "
@@ -180,20 +179,20 @@ def _row_names(row: int, _: Translate) -> tuple[str, str]:
     return _("row {row}, drawn").format(row=row), _("row {row}, expected").format(row=row)
 
 
-def _of_model(specimen: Demo, seen: Next | None, _: Translate) -> list[str | Grid]:
+def _of_model(demo: Demo, seen: Next | None, _: Translate) -> list[str | Grid]:
     """The same with the probabilities of a model."""
     if seen is None:
         return [
             _(
                 "A model's probabilities are such a vector, only longer. But here there is nothing to "
                 "draw, for {name} is sure of the next token; another --seed takes another text."
-            ).format(name=specimen.name)
+            ).format(name=demo.name)
         ]
     said = _(
         "A model's probabilities are such a vector, only longer. Of {n} held-out texts this is the end "
         "of the one after which {name} is least sure: “{text}”. Its {V} probabilities for what comes "
         "next, and {N:,} draws from them:"
-    ).format(name=specimen.name, text=visible(seen.text), n=TEXTS, V=specimen.model.n_vocab, N=N)
+    ).format(name=demo.name, text=visible_label(seen.text), n=TEXTS, V=demo.model.n_vocab, N=N)
     grid = Grid(
         _("next token"),
         (_("drawn"), _("expected")),
@@ -231,7 +230,7 @@ def _findings(draws: Draws, seen: Next | None, again: float, _: Translate) -> tu
 
 def _draw(_: Translate, draws: Draws, seen: Next | None) -> Plot:
     """Shares that were drawn, as bars, and what was expected, as dashes over them."""
-    from glassgpt.plots import bars, label, panels
+    from glassgpt.plots import bars, panels
 
     drawn, expected = _("drawn"), _("expected")
     picture, axes = panels(1 if seen is None else 2, size=(6.4, 4.2))
@@ -239,7 +238,9 @@ def _draw(_: Translate, draws: Draws, seen: Next | None) -> Plot:
     of = _("three draws without replacement from {p}").format(p=_list(P))
     fits = [(names, draws.orders, of)]
     if seen is not None:
-        fits.append(([label(cell) for cell in _cells(seen, _)], seen.fit, _("the model's next token")))
+        fits.append(
+            ([visible_label(cell, LABEL) for cell in _cells(seen, _)], seen.fit, _("the model's next token"))
+        )
     for at, (groups, fit, title) in zip(axes, fits, strict=True):
         bars(
             groups, {drawn: fit.measured}, expected={drawn: fit.shares}, expected_title=expected,

@@ -148,21 +148,21 @@ def all_layers(model: Model, tokens: Tensor) -> list[Real]:
     return [real(layer, bound_of(model, at)) for at, layer in enumerate(watch(model, tokens))]
 
 
-def fresh(specimen: Demo, seed: int) -> Model:
+def fresh(demo: Demo, seed: int) -> Model:
     """The part that is looked at, with weights as before training."""
     torch.manual_seed(seed)
-    return part_of(build(specimen.model.config, specimen.model.n_vocab).eval())
+    return part_of(build(demo.model.config, demo.model.n_vocab).eval())
 
 
-def write(subject: ChapterContext, _: Translate) -> Chapter:
+def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     """The chapter, computed now."""
-    generator = subject.generator()
+    generator = context.generator()
     sizes = [measure(d, generator) for d in SIZES]
     notes, last = sizes[SIZES.index(NOTES)], sizes[-1]
-    specimen = subject.specimen(*FAMILIES)
-    tokens = held_out(specimen, 1, LENGTH, generator)
-    trained = all_layers(part_of(specimen.model), tokens)
-    before = all_layers(fresh(specimen, subject.seed), tokens)
+    demo = context.demo(*FAMILIES)
+    tokens = held_out(demo, 1, LENGTH, generator)
+    trained = all_layers(part_of(demo.model), tokens)
+    before = all_layers(fresh(demo, context.seed), tokens)
     body = (
         _(
             "Let all components of q and k be independent, with mean 0 and variance 1. Then Var(q_i "
@@ -186,7 +186,7 @@ def write(subject: ChapterContext, _: Translate) -> Chapter:
         ).format(
             d=last.d, plain=last.plain.gradient, scaled=last.scaled.gradient, mean=last.plain.mean_gradient
         ),
-        *_of_model(specimen, trained, before, _),
+        *_of_model(demo, trained, before, _),
     )  # fmt: skip
     findings = _findings(sizes, trained, before, _)
     return Chapter("scale", _(TITLE), body, findings, lambda: _draw(_, sizes), _)
@@ -198,9 +198,9 @@ def _table(title: str, measured: list[Softmax], _: Translate) -> Grid:
     return Grid(title, [f"d = {d}" for d in SIZES], columns, values, decimals=3, shade=False)
 
 
-def _of_model(specimen: Demo, trained: list[Real], before: list[Real], _: Translate) -> list[str | Grid]:
+def _of_model(demo: Demo, trained: list[Real], before: list[Real], _: Translate) -> list[str | Grid]:
     """What the scores of a real model are like, before training and after."""
-    config = specimen.model.config
+    config = demo.model.config
     d, last = config.head_dim, trained[-1]
     independent = d * last.q * last.k
     if config.qk_norm:
@@ -217,11 +217,11 @@ def _of_model(specimen: Demo, trained: list[Real], before: list[Real], _: Transl
     said = _(
         "Is it so in a model? Here is {name}, head size {d}, on held-out text, with fresh and with "
         "trained weights."
-    ).format(name=specimen.name, d=d)
+    ).format(name=demo.name, d=d)
     names = [_("layer {i}").format(i=i) for i in range(len(trained))]
     fresh_names = [_("layer {i}, fresh").format(i=i) for i in range(len(trained))]
     grid = Grid(
-        _("scores of {name}").format(name=specimen.name),
+        _("scores of {name}").format(name=demo.name),
         [name for pair in zip(fresh_names, names, strict=True) for name in pair],
         ("E[q²]", "E[k²]", _("variance"), _("after / √d"), _("largest weight")),
         [

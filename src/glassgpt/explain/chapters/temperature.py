@@ -15,10 +15,9 @@ from torch import Tensor
 from glassgpt.diagnose import Finding
 from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext, Demo
-from glassgpt.explain.heads import visible
-from glassgpt.explain.predictions import TEXTS, Places, entropy, read
+from glassgpt.explain.predictions import LABEL, TEXTS, Places, entropy, read
 from glassgpt.generate import temperature
-from glassgpt.lens import token_labels
+from glassgpt.lens import token_labels, visible_label
 
 if TYPE_CHECKING:
     from glassgpt.plots import Plot
@@ -73,11 +72,11 @@ def never_colder(logits: Tensor, temperatures: Sequence[float]) -> int:
     return int((found.diff(dim=0) >= -1e-9).all(0).sum())
 
 
-def write(subject: ChapterContext, _: Translate) -> Chapter:
+def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     """The chapter, computed now."""
     z = torch.tensor(LOGITS)
-    specimen = subject.specimen("gpt", "bigram")
-    places = read(specimen, subject.generator())
+    demo = context.demo("gpt", "bigram")
+    places = read(demo, context.generator())
     losses = places.losses(CURVE)
     body = (
         _(
@@ -100,8 +99,8 @@ def write(subject: ChapterContext, _: Translate) -> Chapter:
         _(
             "Now a trained model. Of {n} held-out texts this is the end of the one after which {name} "
             "is least sure: “{text}”. The likeliest next tokens at each temperature:"
-        ).format(n=TEXTS, name=specimen.name, text=visible(places.text)),
-        _of_next(specimen, places, _),
+        ).format(n=TEXTS, name=demo.name, text=visible_label(places.text)),
+        _of_next(demo, places, _),
         _(
             "Over all {n} places of these texts, with the loss of the token that really came:"
         ).format(n=len(places.logits)),
@@ -118,7 +117,7 @@ def write(subject: ChapterContext, _: Translate) -> Chapter:
         ),
     )  # fmt: skip
     return Chapter(
-        "temperature", _(TITLE), body, _findings(z, places, _), lambda: _draw(_, specimen, places, losses), _
+        "temperature", _(TITLE), body, _findings(z, places, _), lambda: _draw(_, demo, places, losses), _
     )
 
 
@@ -134,11 +133,11 @@ def _likeliest(places: Places) -> Tensor:
     return places.next.topk(min(SHOWN, len(places.next))).indices
 
 
-def _of_next(specimen: Demo, places: Places, _: Translate) -> Grid:
+def _of_next(demo: Demo, places: Places, _: Translate) -> Grid:
     """The least sure place of the text, at several temperatures."""
     ids = _likeliest(places)
     rows = [heated(places.next, t) for t in OF_MODEL]
-    labels = token_labels(specimen.tokenizer, ids.tolist())
+    labels = token_labels(demo.tokenizer, ids.tolist())
     values = [[*p[ids].tolist(), 1 - p[ids].sum().item(), entropy(p).item()] for p in rows]
     names = [f"T = {t:g}" for t in OF_MODEL]
     return Grid(_("next token"), names, [*labels, _("others"), _("entropy")], values, decimals=3)
@@ -188,16 +187,16 @@ def _is_likeliest(p: Tensor, ids: Tensor) -> Tensor:
     return p.gather(-1, ids[:, None])[:, 0] == p.amax(-1)
 
 
-def _draw(_: Translate, specimen: Demo, places: Places, losses: Tensor) -> Plot:
+def _draw(_: Translate, demo: Demo, places: Places, losses: Tensor) -> Plot:
     """The notes' logits and a model's next token at several temperatures, and the means over all places."""
-    from glassgpt.plots import bars, label, lines, panels
+    from glassgpt.plots import bars, lines, panels
 
     picture, axes = panels(3, size=(6.2, 4.4))
     z, ids = torch.tensor(LOGITS), _likeliest(places)
     notes = {f"T = {t:g}": heated(z, t) for t in TEMPERATURES}
     bars(["0", "1", "2"], notes, y_title=_("probability"), title=_("the notes' logits"), axes=axes[0])
     of_model = {f"T = {t:g}": heated(places.next, t)[ids] for t in (2.0, 1.0, 0.5)}
-    labels = [label(text) for text in token_labels(specimen.tokenizer, ids.tolist())]
+    labels = [visible_label(text, LABEL) for text in token_labels(demo.tokenizer, ids.tolist())]
     bars(
         labels,
         of_model,

@@ -14,10 +14,12 @@ from torch import Tensor
 from glassgpt.diagnose import Finding
 from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext
-from glassgpt.explain.heads import FAMILIES, Layer, Shown, largest_error, rounding, show, visible
+from glassgpt.explain.heads import FAMILIES, Layer, Shown, largest_error, rounding, show
 
 if TYPE_CHECKING:
     from glassgpt.plots import Plot
+
+from glassgpt.lens import visible_label
 
 TITLE = "W @ x: each output is a weighted sum of token vectors"
 
@@ -77,20 +79,20 @@ def farthest_sum(layers: list[Layer]) -> float:
     return sums[(sums - 1).abs().argmax()].item()
 
 
-def write(subject: ChapterContext, _: Translate) -> Chapter:
+def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     """The chapter, computed now."""
-    specimen = subject.specimen(*FAMILIES)
-    shown = show(specimen, T, subject.generator())
+    demo = context.demo(*FAMILIES)
+    shown = show(demo, T, context.generator())
     W, x = shown.chosen.weights[shown.head], shown.chosen.v[shown.head]  # (T, T), (T, D)
     heads = sum(len(layer.v) for layer in shown.layers)
-    w, label = W[shown.row], visible(shown.labels[shown.row])
+    w, label = W[shown.row], visible_label(shown.labels[shown.row])
     body = (
         _(
             "When a head knows how much each token matters to each other, it multiplies: W @ x. W (T, "
             "T) holds the weights, row t those of token t; x (T, D) holds one vector for each token, "
             "its value. Here are both, from layer {layer}, head {head} of {name}, on {T} tokens that "
             "training never saw."
-        ).format(layer=shown.layer, head=shown.head, name=specimen.name, T=len(W)),
+        ).format(layer=shown.layer, head=shown.head, name=demo.name, T=len(W)),
         Grid.of(_("W, the weights: row t looks at column s"), shown.labels, shown.labels, W),
         _values(shown, x, _),
         _(
@@ -98,7 +100,10 @@ def write(subject: ChapterContext, _: Translate) -> Chapter:
             "other row has a part in it. Row {row}, of the token “{label}”, is the sum over all tokens "
             "of its weight times their vector. The largest share, {most:.0%}, comes from “{source}”."
         ).format(
-            row=shown.row, label=label, most=w.max().item(), source=visible(shown.labels[int(w.argmax())])
+            row=shown.row,
+            label=label,
+            most=w.max().item(),
+            source=visible_label(shown.labels[int(w.argmax())]),
         ),
         _apart(shown, w, x, _),
         _(

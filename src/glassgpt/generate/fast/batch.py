@@ -1,4 +1,4 @@
-"""The input of the fast blocks: new tokens of several slots, and the memories of those slots.
+"""Inputs of the fast blocks: new tokens and memories of several slots.
 
 R is the number of rows, the new tokens of all slots together: B · T.
 """
@@ -36,9 +36,10 @@ class TokenBatch:
 
 @dataclass(frozen=True, eq=False)
 class SlotMemory:
-    """Keys and values of one slot's memory by layer, (S, H_kv, D) each, contiguous, without padding."""
+    """Keys and values of one slot's memory, without padding."""
 
     layers: list[tuple[Tensor, Tensor]]
+    """Keys and values of each layer, (S, H_kv, D) each, contiguous."""
 
     @property
     def S(self) -> int:

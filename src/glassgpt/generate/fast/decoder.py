@@ -1,4 +1,4 @@
-"""The fast decoder: packed weights, all slots in one KV cache, one pass per token.
+"""The fast decoder: packed weights, one KV cache for all slots.
 
 It computes the same as `GPT.forward`, for texts of different lengths at once, without modules between the
 kernels and without a backward pass. No recorder or edit can attach: `ModelDecoder` serves those.
@@ -112,7 +112,7 @@ class PackedDecoder(Decoder):
         return self.lm_head(self._states(slot, [tokens])[-1:])[0]
 
     def _states(self, first: int, tokens: Sequence[Ids]) -> Tensor:
-        """Compute the states (R, C) after the last norm, and append the tokens to the slots' texts."""
+        """Append tokens to slots and compute their states (R, C) after the last norm."""
         texts = self.texts[first : first + len(tokens)]
         batch = TokenBatch(first, [len(text) for text in texts], len(tokens[0]))
         S = max(batch.past) + batch.T
@@ -228,5 +228,5 @@ def _is_known_attention(attention: nn.Module) -> bool:
 
 
 def _by_position(t: Tensor) -> Tensor:
-    """(H_kv, S, D) -> (S, H_kv, D), contiguous."""
-    return t.transpose(0, 1).contiguous()
+    """Reorder (H_kv, S, D) to (S, H_kv, D), contiguous."""
+    return t.transpose(0, 1).contiguous()  # (H_kv, S, D) -> (S, H_kv, D)

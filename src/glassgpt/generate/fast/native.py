@@ -63,7 +63,7 @@ def multiply(library: ctypes.CDLL, matrix: MatrixStruct, x: Tensor) -> Tensor:
 
 
 def compiler_command() -> list[str]:
-    """Return the command in $CC, or `cc`. It may have options, and may not exist."""
+    """Return the command in $CC with its options, or `cc`; it may not exist."""
     return shlex.split(os.environ.get("CC") or "cc")
 
 
@@ -90,7 +90,10 @@ def _library() -> ctypes.CDLL | str:
 
 
 def _built(compiler: list[str]) -> Path:
-    """Find the library in the user's cache, or build it there. Raises the errors that `_library` catches."""
+    """Find or build the library in the user's cache.
+
+    Raises the errors that `_library` catches.
+    """
     inputs = [SOURCE.read_text("utf-8"), *FLAGS, platform.machine(), _processor()]
     name = hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:16]
     folder = user_cache_path("glassgpt") / "native"
@@ -116,7 +119,10 @@ def _run(*command: str | Path) -> None:
 
 
 def _processor() -> str:
-    """Return model and features of the first CPU; machines that share a home folder may differ."""
+    """Return model and features of the first CPU.
+
+    Machines with the same home folder may differ in them.
+    """
     with open("/proc/cpuinfo", encoding="utf-8") as lines:
         about = list(takewhile(str.strip, lines))
     return "".join(line for line in about if line.startswith(("model name", "flags", "Features")))

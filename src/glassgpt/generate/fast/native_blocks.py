@@ -1,4 +1,4 @@
-"""The blocks of a GPT in one call of blocks.c, for new tokens in the slots of a KV cache.
+"""The blocks of a GPT in one call of blocks.c.
 
 torch_blocks.py is the readable form, for GPUs and machines without a C compiler.
 """
@@ -64,7 +64,7 @@ class GPTStruct(Structure):
 
 
 class NativeBlocks:
-    """All blocks of a GPT and the final norm, with the slots of a KV cache."""
+    """All blocks of a GPT and the final norm, with a KV cache."""
 
     def __init__(self, library: ctypes.CDLL, model: GPT, cache: KVCache, precision: Precision) -> None:
         c, rope = model.config, model.rope
@@ -98,7 +98,7 @@ class NativeBlocks:
 
     @staticmethod
     def library_for(cache: KVCache) -> ctypes.CDLL | None:
-        """Return the native library; None for another device or dtype, or if it cannot be built."""
+        """Return the native library; None if it is missing or does not fit the cache."""
         is_float32 = cache.keys.dtype == torch.float32
         return native.load() if is_float32 and has_fast_kernels(cache.keys.device) else None
 
@@ -146,7 +146,10 @@ class NativeBlocks:
         return tensor.data_ptr()
 
     def __call__(self, x: Tensor, batch: TokenBatch, memories: Sequence[SlotMemory] = ()) -> Tensor:
-        """Compute states (R, C) from embedded tokens x (R, C), in place. memories: one a slot, or none."""
+        """Compute states (R, C) from embedded tokens x (R, C), in place.
+
+        memories: one per slot, or none.
+        """
         R, S = len(x), max(max(batch.past) + batch.T, *(memory.S for memory in memories), 0)
         n_work = R * (self.n_work + self.struct.n_head * S)
         if len(self.work) < n_work:

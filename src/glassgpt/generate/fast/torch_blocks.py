@@ -1,4 +1,4 @@
-"""The blocks of a GPT by torch's kernels: for GPUs, and machines without a C compiler.
+"""The blocks of a GPT by torch's kernels, for GPUs and without a C compiler.
 
 They compute the same as `Block.forward`, for texts of different lengths at once, without modules between the
 kernels and without a backward pass. Here R is the number of rows, the new tokens of all slots together:
@@ -29,7 +29,7 @@ GELU = {"gelu": "tanh", "gelu_erf": "none"}
 
 
 class TorchBlocks:
-    """All blocks of a GPT and the final norm, with the slots of a KV cache."""
+    """All blocks of a GPT and the final norm, with a KV cache."""
 
     def __init__(self, model: GPT, cache: KVCache, precision: Precision) -> None:
         self.config, self.device, self.dtype = model.config, model.device, model.wte.weight.dtype
@@ -44,7 +44,10 @@ class TorchBlocks:
         self.rope = None if model.rope is None else _rope_tables(model.rope.cos, model.rope.sin, self.dtype)
 
     def __call__(self, x: Tensor, batch: TokenBatch, memories: Sequence[SlotMemory] = ()) -> Tensor:
-        """Compute states (R, C) from embedded tokens x (R, C). memories: one a slot, or none."""
+        """Compute states (R, C) from embedded tokens x (R, C).
+
+        memories: one per slot, or none.
+        """
         B, T = len(batch.past), batch.T
         slots, S = slice(batch.first, batch.first + B), max(batch.past) + T
         position = torch.tensor(batch.positions, device=self.device)  # (R,)
@@ -63,7 +66,7 @@ class TorchBlocks:
         return self.norm_f(x)
 
     def _mask(self, batch: TokenBatch, S: int, position: Tensor) -> Tensor | None:
-        """Build the additive mask (B, 1, T, S): 0, or −∞ for hidden keys. None if nothing is hidden."""
+        """Build the additive mask (B, 1, T, S); None if nothing is hidden."""
         window = self.config.window
         if batch.T == 1 and min(batch.past) == max(batch.past) and (window is None or S <= window):
             return None
@@ -75,9 +78,10 @@ class TorchBlocks:
         return _additive(hidden, self.dtype)
 
     def _stack(self, memories: Sequence[SlotMemory]) -> tuple[list[KeyValue], Tensor | None]:
-        """Stack the memories of several slots by layer, and build their additive mask (B, 1, 1, S) or None.
+        """Stack the memories of several slots by layer, and build their mask.
 
-        The result is kept for the next call with the same memories.
+        The mask is additive, (B, 1, 1, S), or None if nothing is hidden. The result is kept for the next call
+        with the same memories.
         """
         if list(memories) != self._stacked[0]:
             S = max((memory.S for memory in memories), default=0)
@@ -101,7 +105,10 @@ class KVSlots:
         self.flat = cached.transpose(1, 2).flatten(0, 1)  # (max_batch · max_len, H_kv, D)
 
     def write(self, new: Tensor, index: Tensor, slots: slice, S: int) -> Tensor:
-        """Write (R, H_kv, D) at `index` (R,) of the flat cache; return the slots so far (B, H_kv, S, D)."""
+        """Write R tokens (R, H_kv, D); return the slots so far (B, H_kv, S, D).
+
+        index: (R,), rows of `flat`.
+        """
         self.flat.index_copy_(0, index, new)
         return self.cached[slots].narrow(2, 0, S)
 
@@ -129,7 +136,10 @@ class _Layer:
             self.cross_proj = pack(cross.proj.weight, cross.proj.bias, precision)
 
     def query_key_value(self, x: Tensor, rope: RopeRows | None) -> tuple[Tensor, Tensor, Tensor]:
-        """(R, C) -> (R, H, D) and twice (R, H_kv, D); normalizes and rotates queries and keys together."""
+        """Project (R, C) -> (R, H, D) and twice (R, H_kv, D).
+
+        Queries and keys are normalized and rotated together.
+        """
         n = self.n_head + self.n_kv_head
         qkv = self.qkv(self.norm_1(x)).view(-1, n + self.n_kv_head, self.head_dim)  # (R, H + 2 H_kv, D)
         qk, v = qkv.split((n, self.n_kv_head), dim=1)  # (R, H + H_kv, D), (R, H_kv, D)
@@ -177,8 +187,9 @@ def _norm(module: nn.Module) -> Callable[[Tensor], Tensor]:
 
 
 def _rms(x: Tensor, doubled: Tensor | None, gain: Tensor | None, eps: float) -> Tensor:
-    """Compute RMSNorm by one kernel: (x, −x) has mean 0, and its variance is the mean square of x.
+    """Compute RMSNorm by the LayerNorm kernel, on (x, −x).
 
+    (x, −x) has mean 0, and its variance is the mean square of x.
     x: (..., N), doubled: the gain twice, (2N,), or None; gain: factors instead, if rows differ.
     """
     N = x.shape[-1]
@@ -189,7 +200,10 @@ def _rms(x: Tensor, doubled: Tensor | None, gain: Tensor | None, eps: float) -> 
 
 
 def _gains(attn: Attention) -> tuple[None, Tensor, float]:
-    """Return the arguments of `_rms` for queries and keys together: a gain per head, (H + H_kv, D)."""
+    """Return the arguments of `_rms` for queries and keys together.
+
+    The gain has a row for each head: (H + H_kv, D).
+    """
     assert isinstance(attn.q_norm, nn.RMSNorm) and isinstance(attn.k_norm, nn.RMSNorm)
     q = attn.q_norm.weight.detach().expand(attn.n_head, -1)  # (D,) -> (H, D)
     k = attn.k_norm.weight.detach().expand(attn.n_kv_head, -1)  # (D,) -> (H_kv, D)
@@ -198,7 +212,10 @@ def _gains(attn: Attention) -> tuple[None, Tensor, float]:
 
 
 def _rope_tables(cos: Tensor, sin: Tensor, dtype: torch.dtype) -> RopeRows:
-    """(block_size, D / 2) each -> (block_size, 1, D) each, the sines with the sign of their half."""
+    """Build the tables of `RopeRows`: (block_size, D / 2) -> (block_size, 1, D) each.
+
+    The sines have the sign of their half.
+    """
     cos, sin = cos.to(dtype), sin.to(dtype)
     return torch.cat((cos, cos), -1)[:, None], torch.cat((-sin, sin), -1)[:, None]
 

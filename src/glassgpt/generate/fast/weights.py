@@ -1,9 +1,10 @@
-"""Weight layouts for few rows of x: the time goes into reading weights, not into sums.
+"""Weight layouts for products with few rows of x.
 
-torch's own product of a matrix and one vector uses a third of a CPU's RAM bandwidth. A table of panels uses
-all of it: with blocks.c if there is a C compiler, else with torch's `embedding_bag`, a weighted sum of rows
-of Wᵀ. For several vectors, oneDNN's blocked layout is torch's fastest. Without these (no x86, a GPU), it
-is the plain product. Reasons: decisions/0021 and 0027; figures: docs/experiments.md.
+Their time goes into reading weights, not into sums. torch's own product of a matrix and one vector uses a
+third of a CPU's RAM bandwidth. A table of panels uses all of it: with blocks.c if there is a C compiler, else
+with torch's `embedding_bag`, a weighted sum of rows of Wᵀ. For several vectors, oneDNN's blocked layout is
+torch's fastest. Without these (no x86, a GPU), it is the plain product. Reasons: decisions/0021 and 0027;
+figures: docs/experiments.md.
 """
 
 from __future__ import annotations
@@ -61,7 +62,10 @@ class Matrix:
 
 
 class PackedMatrix(Matrix):
-    """The same on an x86 CPU, from a table; without native code, several rows use the blocked layout."""
+    """The same on an x86 CPU, with the weights in a table.
+
+    Without native code, several rows use the blocked layout.
+    """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, precision: Precision) -> None:
         self.N, self.C = weight.shape
@@ -118,7 +122,10 @@ class PackedMatrix(Matrix):
 
 
 def pack(weight: Tensor, bias: Tensor | None, precision: Precision = "float32") -> Matrix:
-    """Choose the fastest layout for W (N, C) on its device. Raises UserError as `check_precision`."""
+    """Choose the fastest layout for W (N, C) on its device.
+
+    Raises UserError as `check_precision`.
+    """
     check_precision(precision, weight.device)
     weight, bias = weight.detach(), None if bias is None else bias.detach()
     if has_fast_kernels(weight.device) and weight.dtype == torch.float32:
@@ -139,13 +146,13 @@ def _quantize(table: Tensor) -> Tensor:
 
 @cache
 def _bags(n_bags: int, C: int) -> tuple[Tensor, Tensor]:
-    """Return the row indices of all bags, (n_bags · C,), and the start of each bag, (n_bags,)."""
+    """Return the rows of all bags, (n_bags · C,), and their starts, (n_bags,)."""
     rows = torch.arange(n_bags * C, dtype=torch.int32)
     return rows, torch.arange(n_bags, dtype=torch.int32) * C
 
 
 def rounded(model: Model, precision: Precision) -> Model:
-    """Copy a model with its matrices rounded as by `pack`, to measure the loss of a precision.
+    """Copy a model with rounded matrices, to measure the loss of a precision.
 
     A head tied to the embedding has its own matrix in the copy, as in a decoder.
     """
