@@ -8,12 +8,13 @@ from pathlib import Path
 import torch
 
 from glassgpt.config import ModelConfig, OptimConfig
-from glassgpt.data import SPECIALS, Example, eval_rows, make_template, write_examples
+from glassgpt.data import Example, eval_rows, write_examples
 from glassgpt.generate import translate
 from glassgpt.models import Seq2Seq
 from glassgpt.objective import CrossEntropy, n_correct
 from glassgpt.tokenizers import train_tokenizer
 from glassgpt.train import make_optimizers
+from helpers.templates import SPECIALS, make_template
 
 
 def test_right_without_decoding_is_right_after_decoding(tmp_path: Path) -> None:

@@ -5,34 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from glassgpt.checkpoint import Run
 from glassgpt.data import (
     IGNORE,
-    MASK,
     Batch,
     answer_fields,
-    eval_batches,
-    eval_mask,
-    masked_eval_batches,
-    open_examples,
-    open_tokens,
 )
 from glassgpt.diagnose import Finding
-from glassgpt.errors import UserError
 from glassgpt.hooks import edit, n_heads, zero_heads
-from glassgpt.models import MaskedLM, Model
+from glassgpt.models import Model
 from glassgpt.objective import evaluate
+from glassgpt.tasks import task_of
 from glassgpt.tokenizers import Tokenizer
 
 Figures = Mapping[str, float]
 """Measured figures by name: the loss under LOSS, shares of correct answers under EXACT and names of
 fields."""
 LOSS, EXACT = "nats/token", "exact"
-WINDOWS = 64
-"""Windows of running text in one measurement."""
 CLEAR_POINTS, CLEAR_RATIO = 5.0, 0.2
 """A head serves one field if that loses 5 points without it, and each other field at most a fifth of that."""
 SMALL_LOSS = 0.01
@@ -59,48 +50,29 @@ def ablate(model: Model, measure: Callable[[], Figures]) -> list[Ablation]:
     return found
 
 
-def held_out_figures(run: Run, model: Model, tokenizer: Tokenizer, n: int = 400) -> Callable[[], Figures]:
+def held_out_figures(
+    run: Run, model: Model, tokenizer: Tokenizer, n: int | None = None
+) -> Callable[[], Figures]:
     """Return a function that measures a model on the held-out data of its run.
 
     It returns the loss in nats per predicted token. For models with answers it adds the share of correct
     answers and of correct fields, such as the month of a date. Each token is predicted after the correct
-    tokens before it. n: examples to measure on; of running text it is 64 windows. Raises UserError if the run
-    has no data.
+    tokens before it. n: number of examples, by default 400, or of windows of text, by default 64. Raises
+    UserError if the run has no data.
     """
-    batches, has_answers = held_out_batches(run, model, tokenizer, n), not _is_text(run)
     config = run.config()
+    data = task_of(config).data.open(config, tokenizer, run)
+    batches = [data.probe_batch(n)]
     fields = {} if config.model.labels else answer_fields(config.data.sources)
 
     def measure() -> Figures:
-        measured = evaluate(model, batches, count_correct=has_answers)
+        measured = evaluate(model, batches, count_correct=data.has_answers)
         figures = {LOSS: measured.nats_per_token}
         if measured.exact is not None:
             figures |= {EXACT: measured.exact} | answer_parts(model, tokenizer, batches, fields)
         return figures
 
     return measure
-
-
-def held_out_batches(run: Run, model: Model, tokenizer: Tokenizer, n: int = 400) -> list[Batch]:
-    """Return batches of a run's validation split: up to n examples, or 64 windows of text."""
-    if not _is_text(run):
-        split = open_examples(run.data).val
-        return [split.batch(np.arange(min(n, len(split))))]
-    data, T = open_tokens(run.data), model.config.block_size
-    if isinstance(model, MaskedLM):
-        masked = eval_mask(len(data.val), run.config().train.seed)
-        batches = masked_eval_batches(data.val, masked, T, WINDOWS, tokenizer.specials[MASK])
-    else:
-        batches = eval_batches(data, T, WINDOWS)
-    first = next(iter(batches), None)
-    if first is None:
-        raise UserError(f"{run.path}: has no held-out text to measure on. Train a new run with more text.")
-    return [first]
-
-
-def _is_text(run: Run) -> bool:
-    """True if the run's data is running text, not examples."""
-    return (run.data / "manifest.json").is_file()
 
 
 @torch.inference_mode()

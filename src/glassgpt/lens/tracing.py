@@ -8,33 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
-from glassgpt.data import Example, make_template
 from glassgpt.errors import UserError
-from glassgpt.generate import answer, masked_ids, translate
 from glassgpt.hooks import Edit, Recording, activation_names, edit, logit_lens, record
 from glassgpt.lens.labels import token_labels
 from glassgpt.lens.traces import IMAGE, LogitLens, Trace
-from glassgpt.models import Bigram, Captioner, Classifier, MaskedLM, Model, Seq2Seq
+from glassgpt.models import Bigram, Classifier, Model
 from glassgpt.nn import PAD
+from glassgpt.tasks import Inputs, Prompt, Task, task_of_model
 from glassgpt.tokenizers import Tokenizer
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """One sequence as token ids: the model's inputs, and the tokens that follow."""
-
-    tokens: list[int]
-    n_prompt: int
-    """Number of prompt tokens; the others are the answer."""
-    next_tokens: list[int] = field(default_factory=list)
-    """The token after each of `tokens`, PAD where it is unknown."""
-    source: list[int] | None = None
-    image: np.ndarray | None = None
 
 
 @torch.inference_mode()
@@ -56,11 +41,11 @@ def trace(
     the text that the decoder of a seq2seq may not attend to. pattern: names to record; by default all but the
     hidden layers of MLPs. Raises UserError for a text that is empty or longer than the model's context.
     """
-    if target is not None and not isinstance(model, Seq2Seq | Captioner):
-        raise UserError(f"`target`: a {model.config.family} takes no target. Leave it out.")
+    task = task_of_model(model.config)
+    _check_prompt(model, task, image=image, target=target, hide=hide)
     edits = {} if hide is None else _hide_edits(model, tokenizer, text, hide)
     with edit(model, edits) if edits and target is None else nullcontext():
-        inputs = _inputs(model, tokenizer, text, image, target)
+        inputs = task.inputs(model, tokenizer, Prompt(text, image, target))
     if not inputs.tokens:
         raise UserError("there is nothing to look at: the text is empty. Give a text of at least one token.")
     names = [name for name in activation_names(model) if not name.endswith("mlp.hidden")]
@@ -85,38 +70,15 @@ def trace(
     )
 
 
-def _inputs(
-    model: Model, tokenizer: Tokenizer, text: str, image: np.ndarray | None, target: str | None
-) -> Inputs:
-    """Encode the inputs of a model as in training."""
-    if image is not None and not isinstance(model, Captioner):
-        raise UserError(f"`image`: a {model.config.family} does not look at images. Leave it out.")
-    match model:
-        case Seq2Seq():
-            if not text.strip():
-                raise UserError("there is nothing to look at: the text is empty. Pass a text to translate.")
-            target = next(translate(model, tokenizer, [text], beams=1)) if target is None else target
-            return _with_answer(model, tokenizer, Example(target, text))
-        case Captioner():
-            if image is None:
-                raise UserError("`image`: is missing. A captioner looks at an image; give one.")
-            target = answer(model, tokenizer, image, text).text if target is None else target
-            return _with_answer(model, tokenizer, Example(target, question=text), image)
-        case Classifier():
-            ids = list(make_template(model.config, tokenizer).source(Example("", text)))
-            return Inputs(ids, len(ids))
-        case MaskedLM():
-            ids = masked_ids(tokenizer, text)
-        case _:
-            ids = tokenizer.encode(text)
-    _check_length(model, len(ids), "the text")
-    return Inputs(ids, len(ids), [*ids[1:], PAD] if not isinstance(model, MaskedLM) else [])
+def _check_prompt(model: Model, task: Task, **parts: object) -> None:
+    """Raise UserError for a part of the prompt that the model's task does not take."""
+    for name, part in parts.items():
+        if part is not None and name not in task.takes:
+            raise UserError(f"`{name}`: a {model.config.family} does not take it. Leave it out.")
 
 
 def _hide_edits(model: Model, tokenizer: Tokenizer, text: str, hide: str) -> dict[str, Edit]:
     """Return edits that mask a part of the source in every cross-attention."""
-    if not isinstance(model, Seq2Seq):
-        raise UserError(f"`hide`: a {model.config.family} has no source to hide a part of. Use a seq2seq.")
     if not hide or hide not in text:
         raise UserError(f"`hide`: {hide!r} does not occur in {text!r}. Give a part of the text.")
     stops = np.cumsum([len(tokenizer.token_bytes([id])) for id in tokenizer.encode(text)])  # (S,) in bytes
@@ -128,24 +90,6 @@ def _hide_edits(model: Model, tokenizer: Tokenizer, text: str, hide: str) -> dic
     if hidden.all():
         raise UserError(f"`hide`: {hide!r} is the whole text. Leave at least one token visible.")
     return {"blocks.*.cross_attn.masked_scores": lambda scores: scores.masked_fill(hidden, -torch.inf)}
-
-
-def _with_answer(
-    model: Model, tokenizer: Tokenizer, example: Example, image: np.ndarray | None = None
-) -> Inputs:
-    template = make_template(model.config, tokenizer)
-    source = list(template.source(example))
-    prompt = template.prompt(example)
-    whole = [*prompt, *template.answer(example)]
-    _check_length(model, len(source), "the text")
-    _check_length(model, len(whole) - 1, "the answer with its prompt")
-    return Inputs(whole[:-1], len(prompt), whole[1:], source if image is None else None, image)
-
-
-def _check_length(model: Model, n: int, what: str) -> None:
-    limit = model.config.block_size
-    if n > limit and not isinstance(model, Bigram):
-        raise UserError(f"{what} has {n:,} tokens: the model sees {limit:,} at once. Give a shorter one.")
 
 
 def _run(model: Model, inputs: Inputs) -> None:

@@ -3,7 +3,7 @@
 from glassgpt.config import ModelConfig, RunConfig
 from glassgpt.errors import UserError
 from glassgpt.tasks.answers import AnswerData
-from glassgpt.tasks.base import Lengths, Task, TaskData
+from glassgpt.tasks.base import Inputs, Lengths, Prompt, Task, TaskData
 from glassgpt.tasks.captioning import TASK as CAPTIONING
 from glassgpt.tasks.chat import TASK as CHAT
 from glassgpt.tasks.classification import TASK as CLASSIFICATION
@@ -16,8 +16,10 @@ from glassgpt.tasks.translation import TranslationData
 __all__ = [
     "TASKS",
     "AnswerData",
+    "Inputs",
     "LanguageData",
     "Lengths",
+    "Prompt",
     "Task",
     "TaskData",
     "TranslationData",

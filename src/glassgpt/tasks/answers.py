@@ -40,9 +40,12 @@ from glassgpt.diagnose import (
 from glassgpt.errors import UserError
 from glassgpt.models import Model
 from glassgpt.objective import Measured, evaluate
-from glassgpt.tasks.base import Lengths, TaskData, stored_baselines
+from glassgpt.tasks.base import Inputs, Lengths, TaskData, check_context, stored_baselines
 from glassgpt.tokenizers import Tokenizer
 from glassgpt.units import count
+
+N_PROBE = 400
+"""Validation examples of a probe batch."""
 
 
 class AnswerData(TaskData):
@@ -105,6 +108,9 @@ class AnswerData(TaskData):
 
     def eval_batches(self) -> Iterator[Batch]:
         return map(self.data.val.batch, eval_rows(self.data.val, self.eval_tokens, self.n_patch))
+
+    def probe_batch(self, n: int | None = None) -> Batch:
+        return self.data.val.batch(np.arange(min(n or N_PROBE, len(self.data.val))))
 
     @property
     def n_patch(self) -> int:
@@ -194,6 +200,17 @@ def fit(data: type[AnswerData], config: RunConfig, corpus: Any, tokenizer: Token
     if skipped and (len(train) + len(val) < MIN_EXAMPLES or not train or not val):
         raise too_few(len(train) + len(val), f"remaining examples ({len(val)} for validation)", notes)
     return replace(corpus, train=train, val=val, notes=(*corpus.notes, *notes))
+
+
+def answer_inputs(
+    model: Model, template: Template, example: Example, image: np.ndarray | None = None
+) -> Inputs:
+    """Encode an example with its answer, as a decoder reads it."""
+    source, prompt = list(template.source(example)), template.prompt(example)
+    whole = [*prompt, *template.answer(example)]
+    check_context(model, len(source), "the text")
+    check_context(model, len(whole) - 1, "the answer with its prompt")
+    return Inputs(whole[:-1], len(prompt), whole[1:], source if image is None else None, image)
 
 
 def _lengths(split: ExampleSplit) -> Lengths:

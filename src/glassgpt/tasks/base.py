@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self, TypeVar
+
+import numpy as np
 
 from glassgpt.checkpoint import Run, read_json
 from glassgpt.config import ModelConfig, Resolved, RunConfig, Tables
@@ -34,6 +36,30 @@ class Lengths:
     n_tokens: int
     n_chars: int
     n_bytes: int
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One input for a model, as a user gives it."""
+
+    text: str
+    image: np.ndarray | None = None
+    """(channels, H, W) of uint8."""
+    target: str | None = None
+    """The answer to read instead of the model's own."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """One sequence as token ids: the model's inputs, and the tokens that follow."""
+
+    tokens: list[int]
+    n_prompt: int
+    """Number of prompt tokens; the others are the answer."""
+    next_tokens: list[int] = field(default_factory=list)
+    """The token after each of `tokens`, PAD where it is unknown."""
+    source: list[int] | None = None
+    image: np.ndarray | None = None
 
 
 class TaskData(ABC):
@@ -69,6 +95,10 @@ class TaskData(ABC):
     @abstractmethod
     def eval_batches(self) -> Iterator[Batch]:
         """Yield the whole validation split, each target once."""
+
+    @abstractmethod
+    def probe_batch(self, n: int | None = None) -> Batch:
+        """Return the first n windows or examples of the validation split; few enough by default."""
 
     @abstractmethod
     def sample(self, model: Model, n_tokens: int, seed: int) -> str:
@@ -113,6 +143,10 @@ class Task:
     """The ability of a trained model, after "can": "continue text"."""
     usage: str
     """The suggested command line; `{run}` stands for the run's folder."""
+    inputs: Callable[[Model, Tokenizer, Prompt], Inputs]
+    """Encode one prompt as in training; generate the answer if the prompt has none."""
+    takes: frozenset[str] = frozenset()
+    """Parts of a prompt besides text: "image", "target", and "hide" (a part of the source)."""
     specials: tuple[str, ...] = ()
     """Special tokens of the tokenizer."""
     detect: Callable[[RunConfig], bool] = lambda config: True
@@ -131,3 +165,10 @@ def stored_baselines(run: Run, parse: Callable[[dict[str, Any]], T]) -> T:
         return parse(read_json(run.baselines_file))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{run.baselines_file} is damaged ({error}). Train the run again.") from error
+
+
+def check_context(model: Model, n: int, what: str) -> None:
+    """Raise UserError if n tokens are more than the model sees at once."""
+    limit = model.config.block_size
+    if n > limit and model.config.family != "bigram":
+        raise UserError(f"{what} has {n:,} tokens: the model sees {limit:,} at once. Give a shorter one.")

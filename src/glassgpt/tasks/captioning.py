@@ -15,6 +15,7 @@ from glassgpt.data import (
     BEGIN,
     END,
     SEPARATE,
+    Example,
     ExampleCorpus,
     ImageTemplate,
     Template,
@@ -26,8 +27,8 @@ from glassgpt.data import (
 from glassgpt.errors import UserError
 from glassgpt.generate import answer
 from glassgpt.models import Captioner, Model
-from glassgpt.tasks.answers import AnswerData, fit
-from glassgpt.tasks.base import Task
+from glassgpt.tasks.answers import AnswerData, answer_inputs, fit
+from glassgpt.tasks.base import Inputs, Prompt, Task
 from glassgpt.tokenizers import Tokenizer
 from glassgpt.units import count
 
@@ -86,11 +87,23 @@ def _facts(resolved: Resolved, corpus: ExampleCorpus) -> Tables:
     return {"model": {"channels": corpus.images.shape[1]}}
 
 
+def _inputs(model: Model, tokenizer: Tokenizer, prompt: Prompt) -> Inputs:
+    assert isinstance(model, Captioner)
+    if prompt.image is None:
+        raise UserError("`image`: is missing. A captioner looks at an image; give one.")
+    target = prompt.target
+    target = answer(model, tokenizer, prompt.image, prompt.text).text if target is None else target
+    example = Example(target, question=prompt.text)
+    return answer_inputs(model, ImageTemplate(tokenizer), example, prompt.image)
+
+
 TASK = Task(
     name="captioning",
     families=("captioner",),
     read=_read,
     data=CaptioningData,
+    inputs=_inputs,
+    takes=frozenset({"image", "target"}),
     commands=("ask",),
     ability="answer about images",
     usage='Use it        glassgpt ask {run} {run}/samples/held-out.png "a question"',

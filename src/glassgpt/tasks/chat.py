@@ -27,7 +27,9 @@ from glassgpt.data import (
 from glassgpt.diagnose import Score, Utterance, Verdict, judge, reply_baselines
 from glassgpt.generate import SamplingParams, reply
 from glassgpt.models import Model
+from glassgpt.tasks.answers import N_PROBE
 from glassgpt.tasks.base import Lengths, Task, TaskData, stored_baselines
+from glassgpt.tasks.language import TASK as LANGUAGE
 from glassgpt.tokenizers import Tokenizer
 from glassgpt.units import count
 
@@ -74,6 +76,9 @@ class ChatData(TaskData):
 
     def eval_batches(self) -> Iterator[Batch]:
         return map(self.data.val.batch, eval_rows(self.data.val, self.eval_tokens))
+
+    def probe_batch(self, n: int | None = None) -> Batch:
+        return self.data.val.batch(np.arange(min(n or N_PROBE, len(self.data.val))))
 
     def warnings(self) -> list[str]:
         n, B = len(self.data.train), self.config.train.micro_batch_size
@@ -136,6 +141,7 @@ TASK = Task(
     families=("gpt",),
     read=lambda config: read_chat(config.data),
     data=ChatData,
+    inputs=LANGUAGE.inputs,
     commands=("chat", "sample"),
     ability="chat",
     usage="Talk to it    glassgpt chat {run}",

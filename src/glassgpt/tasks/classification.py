@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from functools import partial
 
 from glassgpt.config import ModelConfig, Resolved, Tables
-from glassgpt.data import ExampleCorpus, LabelTemplate, Template, is_labeled, read_labeled
+from glassgpt.data import Example, ExampleCorpus, LabelTemplate, Template, is_labeled, read_labeled
 from glassgpt.diagnose import Accuracy, Score, most_frequent, ngram_classifier
 from glassgpt.generate import classify
 from glassgpt.models import Classifier, Model
 from glassgpt.tasks.answers import AnswerData, fit
-from glassgpt.tasks.base import Task
+from glassgpt.tasks.base import Inputs, Prompt, Task
 from glassgpt.tokenizers import Tokenizer
 
 
@@ -54,11 +54,18 @@ def _facts(resolved: Resolved, corpus: ExampleCorpus) -> Tables:
     return {"model": {"labels": labels}, "tokenizer": {"kind": "bpe"}}
 
 
+def _inputs(model: Model, tokenizer: Tokenizer, prompt: Prompt) -> Inputs:
+    template = ClassificationData.template(model.config, tokenizer)
+    ids = list(template.source(Example("", prompt.text)))
+    return Inputs(ids, len(ids))
+
+
 TASK = Task(
     name="classification",
     families=("encoder",),
     read=lambda config: read_labeled(config.data),
     data=ClassificationData,
+    inputs=_inputs,
     commands=("classify",),
     ability="tell classes apart",
     usage='Use it        glassgpt classify {run} "a text"',

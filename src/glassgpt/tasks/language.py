@@ -18,11 +18,24 @@ from glassgpt.data import (
     write_tokens,
 )
 from glassgpt.diagnose import Score, Verdict, baselines, judge
+from glassgpt.errors import UserError
 from glassgpt.generate import sample_text
 from glassgpt.models import Model
-from glassgpt.tasks.base import Lengths, Task, TaskData, stored_baselines
+from glassgpt.nn import PAD
+from glassgpt.tasks.base import (
+    Inputs,
+    Lengths,
+    Prompt,
+    Task,
+    TaskData,
+    check_context,
+    stored_baselines,
+)
 from glassgpt.tokenizers import Tokenizer
 from glassgpt.units import count
+
+N_PROBE = 64
+"""Windows of a probe batch."""
 
 
 class LanguageData(TaskData):
@@ -61,6 +74,13 @@ class LanguageData(TaskData):
         T = self.config.model.block_size
         return eval_batches(self.data, T, max(1, self.eval_tokens // T))
 
+    def probe_batch(self, n: int | None = None) -> Batch:
+        return _first(self.probe_batches(n or N_PROBE))
+
+    def probe_batches(self, B: int) -> Iterator[Batch]:
+        """Yield the validation split in batches of B windows."""
+        return eval_batches(self.data, self.config.model.block_size, B)
+
     def sample(self, model: Model, n_tokens: int, seed: int) -> str:
         return "".join(sample_text(model, self.tokenizer, max_new_tokens=n_tokens, seed=seed))
 
@@ -80,11 +100,25 @@ class LanguageData(TaskData):
         return [f"text       {n_train} characters to learn, {n_val} held out"]
 
 
+def _first(batches: Iterator[Batch]) -> Batch:
+    batch = next(batches, None)
+    if batch is None:
+        raise UserError("the run has no held-out text to measure on. Train a new run with more text.")
+    return batch
+
+
+def _inputs(model: Model, tokenizer: Tokenizer, prompt: Prompt) -> Inputs:
+    ids = tokenizer.encode(prompt.text)
+    check_context(model, len(ids), "the text")
+    return Inputs(ids, len(ids), [*ids[1:], PAD])
+
+
 TASK = Task(
     name="language",
     families=("gpt", "bigram"),
     read=lambda config: read_corpus(config.data),
     data=LanguageData,
+    inputs=_inputs,
     commands=("sample",),
     ability="write on",
     usage="Let it write  glassgpt sample {run}",

@@ -20,9 +20,9 @@ from glassgpt.data import (
     read_corpus,
 )
 from glassgpt.diagnose import BidirectionalNGram, Score
-from glassgpt.generate import fill
+from glassgpt.generate import fill, masked_ids
 from glassgpt.models import MaskedLM, Model
-from glassgpt.tasks.base import Lengths, Task
+from glassgpt.tasks.base import Inputs, Lengths, Prompt, Task, check_context
 from glassgpt.tasks.language import LanguageData
 from glassgpt.tokenizers import Tokenizer
 
@@ -72,6 +72,9 @@ class MaskedData(LanguageData):
         B = max(1, self.eval_tokens // T)
         return masked_eval_batches(self.data.val, self.hidden, T, B, self.mask_id)
 
+    def probe_batches(self, B: int) -> Iterator[Batch]:
+        return masked_eval_batches(self.data.val, self.hidden, self.config.model.block_size, B, self.mask_id)
+
     def sample(self, model: Model, n_tokens: int, seed: int) -> str:
         """Return the start of the validation text with its gaps, and the same text filled by the model."""
         assert isinstance(model, MaskedLM)
@@ -94,11 +97,18 @@ def _masked_lengths(tokenizer: Tokenizer, val: Split, hidden: np.ndarray) -> Len
     return Lengths(len(gaps), len(tokenizer.decode(gaps)), len(tokenizer.token_bytes(gaps)))
 
 
+def _inputs(model: Model, tokenizer: Tokenizer, prompt: Prompt) -> Inputs:
+    ids = masked_ids(tokenizer, prompt.text)
+    check_context(model, len(ids), "the text")
+    return Inputs(ids, len(ids))
+
+
 TASK = Task(
     name="masked",
     families=("encoder",),
     read=lambda config: read_corpus(config.data),
     data=MaskedData,
+    inputs=_inputs,
     commands=("fill",),
     ability="fill gaps",
     usage='Use it        glassgpt fill {run} "a text with [?] gaps"',

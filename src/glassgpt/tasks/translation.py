@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from functools import partial
 
 from glassgpt.config import ModelConfig
-from glassgpt.data import BEGIN, END, PairTemplate, Template, read_dataset, read_pairs
+from glassgpt.data import BEGIN, END, Example, PairTemplate, Template, read_dataset, read_pairs
 from glassgpt.diagnose import RARE, bleu, exact_answers
+from glassgpt.errors import UserError
 from glassgpt.generate import translate
 from glassgpt.models import Model, Seq2Seq
 from glassgpt.objective import Measured
-from glassgpt.tasks.answers import AnswerData, fit
-from glassgpt.tasks.base import Task
+from glassgpt.tasks.answers import AnswerData, answer_inputs, fit
+from glassgpt.tasks.base import Inputs, Prompt, Task
 from glassgpt.tokenizers import Tokenizer
 
 
@@ -40,11 +41,22 @@ class TranslationData(AnswerData):
         return dict(exact_answers("", self.answers(model, rows), targets).figures)
 
 
+def _inputs(model: Model, tokenizer: Tokenizer, prompt: Prompt) -> Inputs:
+    assert isinstance(model, Seq2Seq)
+    text, target = prompt.text, prompt.target
+    if not text.strip():
+        raise UserError("there is nothing to look at: the text is empty. Pass a text to translate.")
+    target = next(translate(model, tokenizer, [text], beams=1)) if target is None else target
+    return answer_inputs(model, PairTemplate(tokenizer), Example(target, text))
+
+
 TASK = Task(
     name="translation",
     families=("seq2seq",),
     read=lambda config: read_dataset(config) or read_pairs(config.data),
     data=TranslationData,
+    inputs=_inputs,
+    takes=frozenset({"target", "hide"}),
     commands=("translate",),
     ability="turn one text into another",
     usage='Use it        glassgpt translate {run} "a text like those it learned from"',

@@ -22,10 +22,11 @@ from glassgpt.data import (
 )
 from glassgpt.data.batches.example_tokens import POOL
 from glassgpt.data.batches.ragged import Ragged
-from glassgpt.data.batches.templates import SPECIALS, check_length, make_template
+from glassgpt.data.batches.templates import check_length
 from glassgpt.errors import UserError
 from glassgpt.nn import PAD
 from glassgpt.tokenizers import CharTokenizer
+from helpers.templates import SPECIALS, make_template
 
 PAIRS = [Example("xyz", source="ab"), Example("x", source="abc"), Example("", source="b")]
 QUESTIONS = [Example("x", question="ab", image=2), Example("yz", question="", image=0, where="qa.csv:3")]

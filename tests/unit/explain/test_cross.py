@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from glassgpt.data import make_template
 from glassgpt.explain import ChapterContext
 from glassgpt.explain import cross_attention as asking
 from glassgpt.explain.chapters import cross
@@ -17,6 +16,7 @@ from glassgpt.explain.context import BUILTIN
 from glassgpt.hooks import record
 from glassgpt.nn import Attention
 from helpers.explain_runs import small_run
+from helpers.templates import make_template
 
 pytestmark = pytest.mark.skipif(
     not (BUILTIN / "scenes").is_dir(), reason="the built-in run of scenes is not there yet"

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from glassgpt.config import ModelConfig
-from glassgpt.data.batches.templates import SPECIALS
 from glassgpt.errors import UserError
 from glassgpt.generate import answer, answers, beam_search, classify, fill, translate
 from glassgpt.models import Captioner, Classifier, MaskedLM, Seq2Seq
 from glassgpt.nn import PAD, AttnMask, KVCache, Memory
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
+from helpers.templates import SPECIALS
 
 LETTERS = "abcdefghij ?"
 M = TypeVar("M", bound=torch.nn.Module)

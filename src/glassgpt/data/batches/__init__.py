@@ -17,13 +17,11 @@ from glassgpt.data.batches.templates import (
     END,
     MASK,
     SEPARATE,
-    SPECIALS,
     ImageTemplate,
     LabelTemplate,
     PairTemplate,
     Template,
     check_length,
-    make_template,
 )
 from glassgpt.data.batches.tokens import Split, TokenData, open_tokens, write_tokens
 from glassgpt.data.batches.windows import TrainWindows, eval_batches
@@ -36,7 +34,6 @@ __all__ = [
     "IGNORE",
     "MASK",
     "SEPARATE",
-    "SPECIALS",
     "Batch",
     "ChatTemplate",
     "ExampleBatches",
@@ -55,7 +52,6 @@ __all__ = [
     "eval_batches",
     "eval_mask",
     "eval_rows",
-    "make_template",
     "masked_eval_batches",
     "open_examples",
     "open_tokens",

@@ -14,8 +14,6 @@ from glassgpt.errors import UserError
 from glassgpt.tokenizers import Tokenizer
 
 BEGIN, SEPARATE, END, MASK = "<bos>", "<sep>", "<eos>", "<mask>"
-SPECIALS = {"encoder": (MASK,), "seq2seq": (BEGIN, END), "captioner": (BEGIN, SEPARATE, END)}
-"""Special tokens by family. A family without an entry needs none."""
 
 
 class Template(Protocol):
@@ -93,17 +91,6 @@ class LabelTemplate:
     def answer(self, example: Example) -> Sequence[int]:
         """Return the class id."""
         return [self.number[example.target]]
-
-
-def make_template(config: ModelConfig, tokenizer: Tokenizer) -> Template:
-    """Return the template of a model that learns from examples."""
-    match config.family:
-        case "seq2seq":
-            return PairTemplate(tokenizer)
-        case "captioner":
-            return ImageTemplate(tokenizer)
-        case _:
-            return LabelTemplate(tokenizer, config.labels, config.block_size)
 
 
 def check_length(config: ModelConfig, template: Template, example: Example) -> None:
