@@ -20,7 +20,7 @@ SOURCE = ROOT / "src" / "glassgpt"
 BEGINNINGS = re.compile(r"(What|Which|Whether|How|Of)\b")
 RELATIVE = re.compile(r"\b(that|which|what|who|whom|whose|where|whoever|whatever)\b", re.IGNORECASE)
 RESHAPE = re.compile(r"\.(view|reshape|transpose|permute|flatten|unflatten|mT)\b")
-SHAPED = ("nn", "models", "generate", "record", "train")
+SHAPED = ("nn", "models", "generate", "hooks", "train")
 """Packages in which every reshape has a comment with the shape."""
 BANNED = re.compile(
     r"\b(anew|gone on with|go on with|goes on with|likeliest|whoever|whatever|is said|are said|of which|"

@@ -79,7 +79,7 @@ def test_running_text_if_asked_for(tmp_path: Path, chat: Path) -> None:
         ('{"messages": [{"role": "tool", "content": "x"}]}', "chat.jsonl:201: message 1 has the role 'tool'"),
         ('{"messages": [{"role": "user", "content": "x"}]}', "chat.jsonl:201: the assistant says nothing"),
         ('{"messages": [{"role": "user", "content": ""}]}', "chat.jsonl:201: message 1, of the user, has no"),
-        ("{", "chat.jsonl:201: not json"),
+        ("{", "chat.jsonl:201: this is not JSON"),
     ],
 )
 def test_bad_rows(tmp_path: Path, chat: Path, row: str, says: str) -> None:

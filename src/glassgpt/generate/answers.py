@@ -65,7 +65,7 @@ def translate(
     for line, source in enumerate(sources, 1):
         if len(source) > block_size:
             raise UserError(
-                f"Line {line} has {len(source):,} tokens, and the model sees {block_size:,} at once. "
+                f"line {line} has {len(source):,} tokens, and the model sees {block_size:,} at once. "
                 "Split it, for example into sentences, or train a model with a larger `block_size`."
             )
 
@@ -101,13 +101,13 @@ def answer(
     wanted = (config.channels, config.image_size, config.image_size)
     if image.shape != wanted or image.dtype != np.uint8:
         raise UserError(
-            f"The image is {image.dtype} of shape {image.shape}, but the model takes uint8 of shape "
+            f"the image is {image.dtype} of shape {image.shape}, but the model takes uint8 of shape "
             f"{wanted}. Convert it first."
         )
     prompt = template.prompt(Example("", question=question))
     if len(prompt) > config.block_size:
         raise UserError(
-            f"The question makes a prompt of {len(prompt):,} tokens, and the model sees "
+            f"the question makes a prompt of {len(prompt):,} tokens, and the model sees "
             f"{config.block_size:,}. Shorten the question."
         )
     with eval_mode(model):
@@ -131,7 +131,7 @@ def classify(
     sources = [template.source(Example("", text)) for text in texts]
     for number, ids in enumerate(sources, 1):
         if not ids:
-            raise UserError(f"Text {number} is empty, so it has no class. Leave it out.")
+            raise UserError(f"text {number} is empty, so it has no class. Leave it out.")
 
     @torch.inference_mode()
     def classify_batch(tokens: Tensor) -> Iterable[dict[str, float]]:

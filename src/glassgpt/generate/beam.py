@@ -90,7 +90,7 @@ def _penalty(length: int, exponent: float) -> float:
 def _check(model: GPT, prompt: Sequence[int], beams: int, max_new_tokens: int) -> None:
     if not 1 <= len(prompt) <= model.config.block_size:
         raise UserError(
-            f"The prompt has {len(prompt):,} tokens, but must have 1 to {model.config.block_size:,}, the "
+            f"the prompt has {len(prompt):,} tokens, but must have 1 to {model.config.block_size:,}, the "
             "`block_size` of the model. Shorten it."
         )
     for name, value in (("beams", beams), ("max_new_tokens", max_new_tokens)):
@@ -157,5 +157,5 @@ def _logprobs(logits: Tensor) -> Tensor:
     """Compute log probabilities (R, V) at the last of logits (R, T, V)."""
     logprobs = logits[:, -1].float().log_softmax(-1)
     if logprobs[:, 0].isnan().any():  # one NaN makes a whole row NaN
-        raise UserError("The model gives NaN: its training diverged. Use an earlier checkpoint.")
+        raise UserError("the model gives NaN: its training diverged. Use an earlier checkpoint.")
     return logprobs

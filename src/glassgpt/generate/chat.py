@@ -76,7 +76,7 @@ def chat_prompt(
     if len(ids) > block_size:
         system = " with the system message" if head else ""
         raise UserError(
-            f"The message takes {len(ids):,} tokens{system}, and the model sees {block_size:,} at once. "
+            f"the message takes {len(ids):,} tokens{system}, and the model sees {block_size:,} at once. "
             "Shorten it, or train a model with a larger `block_size`."
         )
     return ChatPrompt(ids, n_dropped)

@@ -89,7 +89,7 @@ class ChatSession:
         if prompt.n_dropped and not self._has_outgrown:
             self._has_outgrown = True
             notice = (
-                f"The conversation has outgrown the {self.model.config.block_size:,} tokens that the model "
+                f"the conversation has outgrown the {self.model.config.block_size:,} tokens that the model "
                 "sees. From now on, it does not see the oldest turns."
             )
         return Reply(pieces=self._stream_reply(), notice=notice)
@@ -123,5 +123,5 @@ class ChatSession:
         """Return the index of the user's last message."""
         found = [i for i, message in enumerate(self.messages) if message.role == "user"]
         if not found:
-            raise UserError("There is no message yet. Send one first.")
+            raise UserError("there is no message yet. Send one first.")
         return found[-1]

@@ -49,10 +49,10 @@ def make_decoder(
 def check_prompt(model: Model, prompt: Sequence[int]) -> None:
     """Raise UserError for an empty prompt or an id outside the vocabulary."""
     if not prompt:
-        raise UserError("The prompt is empty. Give at least one token.")
+        raise UserError("the prompt is empty. Give at least one token.")
     if not 0 <= min(prompt) <= max(prompt) < model.n_vocab:
         raise UserError(
-            f"The prompt has ids outside 0 … {model.n_vocab - 1}. Use the tokenizer of the model's run."
+            f"the prompt has ids outside 0 … {model.n_vocab - 1}. Use the tokenizer of the model's run."
         )
 
 

@@ -84,7 +84,7 @@ def _with_masks(
     """Encode a text with masks, and return for each mask the allowed tokens (V,)."""
     before, *rest = MARK.split(text)
     if not rest:
-        raise UserError(f"There is no mask in {text[:60]!r}. Write [?] for one missing token, [??] for two.")
+        raise UserError(f"there is no mask in {text[:60]!r}. Write [?] for one missing token, [??] for two.")
     ids: list[int] = []
     allowed: list[Tensor] = []
     for marks, after in zip(rest[::2], rest[1::2], strict=True):
@@ -101,7 +101,7 @@ def _around(positions: Sequence[int], n: int, block_size: int) -> slice:
     span = positions[-1] - positions[0] + 1
     if span > block_size:
         raise UserError(
-            f"The masks are spread over {span:,} tokens, and the model sees {block_size:,} at once. "
+            f"the masks are spread over {span:,} tokens, and the model sees {block_size:,} at once. "
             "Split the text, so that masks in one part lie near each other."
         )
     start = min(max(0, (positions[0] + positions[-1] + 1 - block_size) // 2), max(0, n - block_size))

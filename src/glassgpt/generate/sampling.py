@@ -157,7 +157,7 @@ def probabilities(
     largest = logits.amax(-1, keepdim=True)
     if not math.isfinite(largest.sum(dtype=torch.float64).item()):  # one check for all three cases
         raise UserError(
-            "The logits hold NaN or +inf, or every token of a row is forbidden. If the model gives NaN, its "
+            "the logits hold NaN or +inf, or every token of a row is forbidden. If the model gives NaN, its "
             "training diverged: use an earlier checkpoint, or train with a lower `lr`."
         )
     # Subtract the maximum, so that a tiny temperature cannot overflow.
@@ -205,7 +205,7 @@ def multinomial(
     probabilities = probabilities.to(torch.promote_types(probabilities.dtype, torch.float32))
     sums = probabilities.sum(-1)
     if not ((probabilities >= 0).all() and (sums > 0).all() and torch.isfinite(sums).all()):
-        raise UserError("Probabilities must be finite and not negative, with one above 0 in each row.")
+        raise UserError("probabilities must be finite and not negative, with one above 0 in each row.")
     fewest = int((probabilities > 0).sum(-1).min())
     _check(replacement or n <= fewest, "n", n, f"at most {fewest}, the ids above 0, unless replacement=True")
     device = probabilities.device if generator is None else generator.device

@@ -19,7 +19,7 @@ class TextStream:
     def __init__(self, tokenizer: Tokenizer, stop: Sequence[str] = ()) -> None:
         if "" in stop:
             raise UserError(
-                "A `stop` string is empty, and every text contains it. Give at least one character."
+                "a `stop` string is empty, and every text contains it. Give at least one character."
             )
         self.tokenizer, self.stop = tokenizer, tuple(stop)
         self.stopped = False

@@ -206,7 +206,7 @@ def test_a_config_of_another_run(run: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "match"),
     [
-        ("data/train.bin", b"short", "cannot be read"),
+        ("data/train.bin", b"short", "has 5 bytes, not 5706"),
         ("data/val.bin", bytes([255, 255]) * 317, "the id 65535, and the vocabulary ends at 285"),
         ("data/manifest.json", b'{"tokens": {"train": {"dtype": "O"}}}', "is of 'O', not of"),
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,24 @@ def test_a_file_of_a_few_bytes(tmp_path: Path) -> None:
         read_header(tmp_path / "x.safetensors")
 
 
+@pytest.mark.parametrize(
+    ("header", "match"),
+    [
+        (entry()[:-1] + b", " + entry(shape=[1, 2])[1:], "key 'w' twice"),
+        (entry(dtype="F8_E4M3", shape=[8]), "F8_E4M3"),
+        (b'{"w": ["F32", [2], [0, 8]]}', "not described as a tensor"),
+        (b'{"w": {"dtype": "F32", "shape": {}, "data_offsets": [0, 8]}}', "not described as a tensor"),
+        (b'{"w": {"dtype": [], "shape": [2], "data_offsets": [0, 8]}}', "with 1 dimensions"),
+        (b'{"__metadata__": {"a": 1}}', "expected a string"),
+        (entry(dtype="\x1b[2J"), "x1b.2J"),
+    ],
+)
+def test_a_header_that_the_library_would_accept_or_print(tmp_path: Path, header: bytes, match: str) -> None:
+    with pytest.raises(UserError, match=match) as error:
+        read_header(file_with(tmp_path, header, data=bytes(8)))
+    assert "\x1b" not in str(error.value)
+
+
 @given(place=st.integers(0, 200), bits=st.integers(1, 255), cut=st.integers(0, 60))
 def test_a_header_with_flipped_bits_is_refused_or_loads(
     tmp_path_factory: pytest.TempPathFactory, place: int, bits: int, cut: int
@@ -167,6 +186,32 @@ def test_json_that_is_refused(data: bytes, match: str) -> None:
 
 def test_brackets_in_strings_are_no_depth() -> None:
     assert parse_json(json.dumps({"a": '\\"' + "[{" * 100}).encode(), Path("x.json"))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'"' + b'\\"' * (1 << 21),  # an open string of escaped quotes
+        b'"' + b'\\"' * (1 << 21) + b"\\",
+        b'{"a": [' + b"[], " * (1 << 20),
+        b'{"a": "' + b"[" * (1 << 22),
+        b"[" * (1 << 22),
+    ],
+    ids=["open string", "open escape", "open list", "brackets in a string", "deep"],
+)
+def test_hostile_json_takes_linear_time(data: bytes) -> None:
+    began = time.process_time()
+    with pytest.raises(UserError):
+        parse_json(data, Path("x.json"))
+    assert time.process_time() - began < 10
+
+
+def test_a_key_given_twice_among_many_takes_linear_time() -> None:
+    data = json.dumps({str(key): 0 for key in range(100_000)})[:-1] + ', "99999": 1}'
+    began = time.process_time()
+    with pytest.raises(UserError, match="key '99999' twice"):
+        parse_json(data.encode(), Path("x.json"))
+    assert time.process_time() - began < 10
 
 
 def test_json_beyond_the_limit_is_not_read(tmp_path: Path) -> None:

@@ -96,6 +96,25 @@ def test_state_of_optimizers_that_fits() -> None:
 
 
 @pytest.mark.parametrize(
+    "state",
+    [
+        {"adafactor/a/exp_avg_sq_row": Spec("F32", (2,)), "adafactor/a/exp_avg_sq_col": Spec("F32", (3,))},
+        {
+            "soap/a/GG0": Spec("F32", (2, 2)),
+            "soap/a/GG1": Spec("F32", (3, 3)),
+            "soap/a/step": Spec("F32", ()),
+        },
+        {"adam8bit/a/state1": Spec("U8", (2, 3)), "adam8bit/a/absmax1": Spec("F32", (1,))},
+        {"sgd/a/momentum": Spec("BF16", (2, 3)), "sgd/b/momentum": Spec("BF16", (4,))},
+        {"sgd/a/step": Spec("I64", (1,)), "adamw/b/max": Spec("F64", (4,))},
+    ],
+)
+def test_state_of_other_optimizers_fits(state: dict[str, Spec]) -> None:
+    """A new optimizer needs no change in checkpoint."""
+    check_optimizer(state, PLAN, "x")
+
+
+@pytest.mark.parametrize(
     ("changes", "match"),
     [
         ({"adamw/c/step": Spec("F32", ())}, "no weight of the model"),
@@ -103,6 +122,8 @@ def test_state_of_optimizers_that_fits() -> None:
         ({"adamw/b/": Spec("F32", ())}, "no weight of the model"),
         ({"adamw/b/exp_avg": Spec("F32", (5,))}, "at most 4 numbers of a plain type belong to that weight"),
         ({"adamw/b/exp_avg": Spec("C64", (4,))}, "'C64'.* belong to that weight"),
+        ({"muon/a/momentum": Spec("F32", (10,))}, "at most 9 numbers"),
+        ({"muon/a/momentum": Spec("U8", (1 << 40,))}, "at most 9 numbers"),
         ({"adamw/a/step": Spec("F32", ())}, "not complete"),
         ({"adamw/a/step": Spec("F32", ()), "adamw/a/exp_avg": Spec("F32", (2, 3))}, "two optimizers"),
     ],

@@ -16,7 +16,6 @@ from glassgpt.errors import UserError
 from helpers.commands import run
 
 COMMANDS = Path(import_module("glassgpt.cli.commands").__file__ or "").parent
-TRAIN_HELP = {"sources": "SOURCES", "data.sources": "SOURCES"}
 
 
 @pytest.mark.parametrize(
@@ -97,6 +96,10 @@ def test_validation_errors_name_flags(tmp_path: Path) -> None:
     [
         (["train", "a.tsv", "--skip-bad"], "--skip-bad is now --skip-invalid"),
         (["train", "a.tsv", "--skip-bad=true"], "--skip-bad is now --skip-invalid"),
+        (
+            ["look", "a", "b", "--view", "reading", "--out", "a.png"],
+            "--view reading is now --view logit-lens",
+        ),
     ],
 )
 def test_an_old_flag_names_the_new_one(tmp_path: Path, words: list[str], new: str) -> None:

@@ -102,7 +102,7 @@ def test_broken_utf8_names_the_offset_and_is_not_guessed_at(prefix: int) -> None
     cut = data[:prefix].decode("utf-8", "ignore").encode()
     broken = cut + b"\xff" + data
     with pytest.raises(
-        UserError, match=rf"x\.txt: the bytes at offset {len(cut):,} are not utf-8.*--encoding"
+        UserError, match=rf"x\.txt: the bytes at offset {len(cut):,} are not utf-8.*`encoding`"
     ):
         detected(broken)
 
@@ -146,7 +146,7 @@ def test_newlines_of_every_kind_become_one(monkeypatch: pytest.MonkeyPatch) -> N
     ],
 )
 def test_binary_data_is_refused_with_a_remedy(data: bytes) -> None:
-    with pytest.raises(NotText, match=r"x\.txt is a binary file.*export it"):
+    with pytest.raises(NotText, match=r"x\.txt: this is a binary file.*Export it"):
         detected(data)
 
 

@@ -98,10 +98,8 @@ def test_batches_hold_targets_where_they_are_asked(template: ChatTemplate, tmp_p
 
 def test_refusals(template: ChatTemplate, tmp_path: Path) -> None:
     plain: Tokenizer = train_tokenizer("byte", "")
-    with pytest.raises(UserError, match=r"no <system> .* --from RUN"):
+    with pytest.raises(UserError, match=r"no <system> .*`init_from.run`"):
         ChatTemplate(plain)
     long = [Conversation((U("q" * 50), A("a")))] * 2
-    with pytest.raises(
-        UserError, match=r"no reply of the train split fits into the 16 tokens .*--block-size"
-    ):
+    with pytest.raises(UserError, match=r"the train split: no reply fits .*\(16 tokens\).*`block_size`"):
         write_chat({"train": long, "val": long}, template, 16, tmp_path / "data")

@@ -33,7 +33,7 @@ def test_splits_by_what_the_user_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ("[1", "not json"),
+        ("[1", "not JSON"),
         ('"hi"', "no list of messages"),
         ('{"messages": []}', "no list of messages"),
         ('{"messages": "hi"}', "no list of messages"),
@@ -46,7 +46,7 @@ def test_splits_by_what_the_user_says(tmp_path: Path) -> None:
         ),
         ({"messages": [USER, {"role": "assistant"}]}, "message 2, of the assistant, has no text"),
         ({"messages": [USER, {"role": "assistant", "content": [{"type": "image"}]}]}, "has no text"),
-        ({"messages": [USER, ASSISTANT, {"role": "system", "content": "x"}]}, "not the first one"),
+        ({"messages": [USER, ASSISTANT, {"role": "system", "content": "x"}]}, "not the first message"),
     ],
 )
 def test_bad_rows_are_named_or_counted(tmp_path: Path, row: object, says: str) -> None:
@@ -54,16 +54,16 @@ def test_bad_rows_are_named_or_counted(tmp_path: Path, row: object, says: str) -
     bad = row if isinstance(row, str) else json.dumps(row)
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:2], bad, *lines[2:]]))
-    with pytest.raises(UserError, match=r"chat\.jsonl:3: .*--skip-invalid") as error:
+    with pytest.raises(UserError, match=r"chat\.jsonl:3: .*`skip_invalid`") as error:
         read_chat(data(path))
-    assert says in str(error.value) and ";" in str(error.value)
+    assert says in str(error.value) and ". " in str(error.value)
     corpus = read_chat(data(path, skip_invalid=True))
     assert len(corpus.train) + len(corpus.val) == 40
     assert corpus.notes[0].startswith("1 row skipped") and says in corpus.notes[0]
 
 
 def test_too_few(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"7 conversations are too few .* at least 20"):
+    with pytest.raises(UserError, match=r"7 conversations are too few .* minimum is 20"):
         read_chat(data(conversations.write(tmp_path / "chat.jsonl", 7)))
 
 

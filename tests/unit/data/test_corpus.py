@@ -101,7 +101,7 @@ def test_documents_are_joined_by_one_blank_line(tmp_path: Path) -> None:
     body = body.rstrip("\n") + ("\n" if body.endswith("\n") else "")
     assert whole(corpus) == f"a.txt{body}\n\nb.txt{body}\n\nc.txt{body}\n\nd.txt{body}\n\n\ne.txt{body}"
     assert [document.n_chars for document in corpus.documents] == [605, 606, 607, 608, 605]
-    assert any("1 file skipped" in note and "bb.txt is empty" in note for note in corpus.notes)
+    assert any("1 file skipped" in note and "bb.txt: it is empty" in note for note in corpus.notes)
 
 
 def test_manifest_says_where_everything_came_from(tmp_path: Path) -> None:
@@ -142,9 +142,9 @@ def test_a_passage_in_both_splits_is_reported(tmp_path: Path) -> None:
     ("data", "says"),
     [
         (b"", "is empty"),
-        (b" \n\t\r\n" * 1000, "nothing but white space"),
-        (b"thirty characters, no more. ok", r"30 characters are too few.*at least 1,000 are needed"),
-        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\0", "is a binary file"),
+        (b" \n\t\r\n" * 1000, "only white space"),
+        (b"thirty characters, no more. ok", r"30 characters are too few.*minimum is 1,000"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\0", "this is a binary file"),
     ],
 )
 def test_what_cannot_be_learned_from_is_refused_with_the_limit(
@@ -159,7 +159,7 @@ def test_what_cannot_be_learned_from_is_refused_with_the_limit(
 def test_an_unusable_file_named_beside_a_good_one_is_still_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(prose(2000), "utf-8")
     (tmp_path / "b.png").write_bytes(b"\x89PNG\0")
-    with pytest.raises(UserError, match=r"b\.png is a binary file"):
+    with pytest.raises(UserError, match=r"b\.png: this is a binary file"):
         read(tmp_path / "a.txt", tmp_path / "b.png")
 
 
@@ -169,18 +169,20 @@ def test_a_binary_file_in_a_folder_is_skipped_and_counted(tmp_path: Path) -> Non
     (tmp_path / "c.json").write_text('{"name": "x", "version": 1}')
     corpus = read(tmp_path)
     assert len(corpus.documents) == 1
-    assert corpus.notes[0].startswith("2 files skipped: ") and "b.png is a binary file" in corpus.notes[0]
+    assert (
+        corpus.notes[0].startswith("2 files skipped: ") and "b.png: this is a binary file" in corpus.notes[0]
+    )
 
 
 def test_a_folder_without_text_says_why(tmp_path: Path) -> None:
     (tmp_path / "b.png").write_bytes(b"\x89PNG\0")
-    with pytest.raises(UserError, match=r"no text in .*\n.*b\.png is a binary file"):
+    with pytest.raises(UserError, match=r"no text found.*\n.*b\.png: this is a binary file"):
         read(tmp_path)
 
 
 def test_a_bad_line_deep_in_a_folder_is_an_error_and_leaves_no_half_document(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "ok"}\n{"text": \n')
-    with pytest.raises(UserError, match=r"a\.jsonl:2: not json"):
+    with pytest.raises(UserError, match=r"a\.jsonl:2: this is not JSON"):
         read(tmp_path)
     spool = Spool()
     spool.add(["kept\n"])
@@ -192,7 +194,7 @@ def test_a_bad_line_deep_in_a_folder_is_an_error_and_leaves_no_half_document(tmp
 
 def test_a_validation_fraction_too_small_to_measure_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(prose(1000), "utf-8")
-    with pytest.raises(UserError, match=r"validation split of 10 characters.*--val-fraction"):
+    with pytest.raises(UserError, match=r"validation split has 10 characters.*`val_fraction`"):
         read(tmp_path / "a.txt", val_fraction=0.01)
 
 
@@ -224,7 +226,7 @@ def test_a_damaged_zip_member_is_said(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[400:420] = b"\xff" * 20
     path.write_bytes(data)
-    with pytest.raises(UserError, match=r"a\.txt is damaged"):
+    with pytest.raises(UserError, match=r"a\.txt: the file is damaged"):
         read(path)
 
 

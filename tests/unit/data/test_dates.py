@@ -127,19 +127,20 @@ def test_the_month_is_where_it_is_said_to_be(corpus: ExampleCorpus) -> None:
 
 def test_names_standing_alone_come_from_their_own_locale(monkeypatch: pytest.MonkeyPatch) -> None:
     babel.dates.format_date(DAY, "LLLL", "zh")  # after which Babel 2.18 writes Japanese LLLL in Chinese
+    babel.dates.format_date(DAY, "MMMM", "ja")  # Babel keeps its tokens, which the next line replaces
     monkeypatch.setattr(babel.dates, "tokenize_pattern", lambda _: [("field", ("L", 4)), ("chars", "!")])
     ((_, _, months),), end = module._pattern.__wrapped__("ja", "long", False)
     assert (months[3], end) == ("3月", "!")
 
 
 def test_refusals_name_the_limit() -> None:
-    with pytest.raises(UserError, match="2050-01-01 is outside 1950-01-01 to 2049-12-31"):
+    with pytest.raises(UserError, match="2050-01-01: the range is 1950-01-01 to 2049-12-31"):
         written_date(date(2050, 1, 1), "de", "long")
-    with pytest.raises(UserError, match=r"'de_AT'; choose one of en_US, .*hi"):
+    with pytest.raises(UserError, match=r"'de_AT'\. Choose one of en_US, .*hi"):
         written_date(DAY, "de_AT", "long")
-    with pytest.raises(UserError, match=r"'tiny' .*; choose one of full, .*yMEd"):
+    with pytest.raises(UserError, match=r"'tiny' .*\. Choose one of full, .*yMEd"):
         written_date(DAY, "de", "tiny")  # pyright: ignore[reportArgumentType]
-    with pytest.raises(UserError, match="de is written with 0 to 9; only ar, hi have native digits"):
+    with pytest.raises(UserError, match=r"de: it has no native digits.*ar, hi"):
         written_date(DAY, "de", "long", native_digits=True)
 
 

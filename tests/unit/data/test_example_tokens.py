@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 
 from glassgpt.config import ModelConfig
 from glassgpt.data import (
@@ -20,7 +21,7 @@ from glassgpt.data import (
     open_examples,
     write_examples,
 )
-from glassgpt.data.batches.example_tokens import POOL
+from glassgpt.data.batches.example_tokens import FORMER_KEYS, POOL
 from glassgpt.data.batches.ragged import Ragged
 from glassgpt.data.batches.templates import check_length
 from glassgpt.errors import UserError
@@ -125,7 +126,7 @@ def test_damaged_files_are_refused(damage: str, tmp_path: Path) -> None:
         file.unlink()
     else:
         file.write_bytes(file.read_bytes()[:50] if damage == "cut" else b"no tensors")
-    with pytest.raises(UserError, match=r"cannot be read .*train anew"):
+    with pytest.raises(UserError, match=r"cannot read the examples .*Train a new run"):
         open_examples(tmp_path)
 
 
@@ -192,9 +193,9 @@ TOO_LONG = [
     (
         "seq2seq",
         Example("x", source="a" * 7, where="pairs.tsv:8"),
-        "pairs.tsv:8: the source has 7 tokens.*6;",
+        r"pairs.tsv:8: the source has 7 tokens.*`block_size` is 6\.",
     ),
-    ("seq2seq", Example("x" * 6, source="a"), "the target has 7 tokens.*6; raise --block-size"),
+    ("seq2seq", Example("x" * 6, source="a"), r"the target has 7 tokens.*is 6\. Raise `block_size`"),
     (
         "captioner",
         Example("xyz", question="abc", image=0, where="qa.csv:2"),
@@ -214,3 +215,42 @@ def test_an_empty_source_is_refused(family: str) -> None:
     encoding = make_template(config(family), tokenizer(family))
     with pytest.raises(UserError, match=r"a\.csv:4: the source is empty"):
         check_length(config(family), encoding, Example("x", source="", where="a.csv:4"))
+
+
+def former_file(path: Path) -> None:
+    """Rewrite a file with the names of arrays from before 0.1.0, which had no `is_class`."""
+    arrays = load_file(path)
+    del arrays["is_class"]
+    former = {new: old for old, new in FORMER_KEYS.items()}
+    save_file({former.get(name, name): array for name, array in arrays.items()}, path)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_former_files_are_read_alike(family: str, tmp_path: Path) -> None:
+    split = written(family, tmp_path)
+    for name in ("train", "val"):
+        former_file(tmp_path / f"{name}.safetensors")
+    assert "given" in load_file(tmp_path / "train.safetensors")
+    former = open_examples(tmp_path).train
+    assert former.is_class == split.is_class == (family == "encoder")
+    for one, other in zip(split.batch(np.arange(2)), former.batch(np.arange(2)), strict=True):
+        assert (one is None and other is None) or (
+            one is not None and other is not None and torch.equal(one, other)
+        )
+
+
+def test_a_class_is_told_by_its_field_not_by_an_empty_prompt() -> None:
+    ids = Ragged.of([[1, 2], [3, 4]])
+    split = ExampleSplit(ids, ids, np.zeros(2, np.int64), 4, 4)
+    batch = split.batch(np.arange(2))
+    assert batch.targets.tolist() == [[2], [4]] and batch.source is not None  # (B, T), a decoder's
+    batch = replace(split, is_class=True).batch(np.arange(2))
+    assert batch.tokens.tolist() == [[1, 2], [3, 4]] and batch.source is None
+
+
+def test_the_keys_on_disk_are_the_fields_names(tmp_path: Path) -> None:
+    written("captioner", tmp_path)
+    assert set(load_file(tmp_path / "train.safetensors")) == {
+        *("source", "source_starts", "text", "text_starts", "n_prompt", "n_chars_bytes", "is_class"),
+        *("image", "images"),
+    }

@@ -69,18 +69,18 @@ def test_fields_of_jsonl_become_text_or_are_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("a.csv", "a,b\n1,2\n1,2,3\n", r"a\.csv:3: 3 fields, but the header has 2; put .*quotes"),
+        ("a.csv", "a,b\n1,2\n1,2,3\n", r"a\.csv:3: 3 fields, but the header has 2\. Quote fields"),
         ("a.csv", "a,b\n1,2\n\n1\n", r"a\.csv:4: 1 fields, but the header has 2"),
-        ("a.csv", 'a,b\n1,2\n"1,2\n3,4\n', r"a\.csv:3: not csv .*check the quotes"),
-        ("a.csv", 'a,b\n"1"x,2\n', r"a\.csv:2: not csv"),
-        ("a.csv", 'a,"b\n1,2\n', r"a\.csv:1: not csv"),
-        ("a.csv", "a,a\n1,2\n", r"a\.csv:1: several columns are called 'a'"),
-        ("a.csv", "", r"a\.csv is empty; its first line names the columns"),
-        ("a.jsonl", '{"a": 1}\n{"a": \n', r"a\.jsonl:2: not json"),
-        ("a.jsonl", '{"a": 1}\n[1]\n', r"a\.jsonl:2: an object is needed, not list"),
-        ("a.jsonl", '{"a": ' + "1" * 5000 + "}", r"a\.jsonl:1: not json"),
-        ("a.txt", "a,b\n", r"a\.txt is no table by its name"),
-        ("a.csv", "a,b\n\0\0\0", r"a\.csv is a binary file"),
+        ("a.csv", 'a,b\n1,2\n"1,2\n3,4\n', r"a\.csv:3: this is not csv .*Check the quotes"),
+        ("a.csv", 'a,b\n"1"x,2\n', r"a\.csv:2: this is not csv"),
+        ("a.csv", 'a,"b\n1,2\n', r"a\.csv:1: this is not csv"),
+        ("a.csv", "a,a\n1,2\n", r"a\.csv:1: several columns have the name 'a'"),
+        ("a.csv", "", r"a\.csv: it is empty\. Name the columns in its first line"),
+        ("a.jsonl", '{"a": 1}\n{"a": \n', r"a\.jsonl:2: this is not JSON"),
+        ("a.jsonl", '{"a": 1}\n[1]\n', r"a\.jsonl:2: expected an object, got list"),
+        ("a.jsonl", '{"a": ' + "1" * 5000 + "}", r"a\.jsonl:1: this is not JSON"),
+        ("a.txt", "a,b\n", r"a\.txt: its suffix is not that of a table"),
+        ("a.csv", "a,b\n\0\0\0", r"a\.csv: this is a binary file"),
     ],
 )
 def test_a_malformed_file_is_named_with_its_line(tmp_path: Path, name: str, text: str, says: str) -> None:
@@ -91,12 +91,12 @@ def test_a_malformed_file_is_named_with_its_line(tmp_path: Path, name: str, text
 def test_a_damaged_or_missing_file_is_named(tmp_path: Path) -> None:
     packed = Path(write(tmp_path / "a.csv.gz", table("a,b", PAIRS, ",")))
     packed.write_bytes(packed.read_bytes()[:-9])
-    with pytest.raises(UserError, match=r"a\.csv\.gz is damaged"):
+    with pytest.raises(UserError, match=r"a\.csv\.gz: the file is damaged"):
         list(read_rows(packed))
     packed.write_bytes(b"a,b\n1,2\n")
-    with pytest.raises(UserError, match=r"a\.csv\.gz is damaged"):
+    with pytest.raises(UserError, match=r"a\.csv\.gz: the file is damaged"):
         list(read_rows(packed))
-    with pytest.raises(UserError, match=r"no file.*gone\.csv"):
+    with pytest.raises(UserError, match=r"gone\.csv.*: no such file"):
         list(read_rows(tmp_path / "gone.csv"))
 
 
@@ -148,7 +148,7 @@ def test_parallel_files_are_paired_by_line(tmp_path: Path) -> None:
 def test_files_of_different_lengths_are_refused_even_where_bad_rows_are_not(tmp_path: Path) -> None:
     english = write(tmp_path / "train.en", "\n".join(a for a, _ in PAIRS) + "\n")
     german = write(tmp_path / "train.de", "\n".join(b for _, b in PAIRS[:-2]) + "\n")
-    with pytest.raises(UserError, match=r"unpaired lines: .*train\.en has 40 and .*train\.de has 38;"):
+    with pytest.raises(UserError, match=r"unpaired lines: .*train\.en has 40 and .*train\.de has 38\."):
         read_pairs([english, german], skip_invalid=True)
 
 
@@ -166,7 +166,7 @@ BAD_TSV = (
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("one\ttwo\nno tab\n", r"p\.tsv:2: 0 tabs, not the one between source and target; .*--skip-invalid"),
+        ("one\ttwo\nno tab\n", r"p\.tsv:2: 0 tabs, expected one between source and target\..*`skip_invalid`"),
         ("one\ttwo\tthree\n", r"p\.tsv:1: 2 tabs"),
         ("one\t \n", r"p\.tsv:1: no text in 'target'"),
         (" \tone\n", r"p\.tsv:1: no text in 'source'"),
@@ -184,8 +184,8 @@ def test_bad_pairs_can_be_skipped_and_are_counted(tmp_path: Path) -> None:
     corpus = read_pairs([path], skip_invalid=True)
     assert everything(corpus) == set(PAIRS[:30])
     assert corpus.notes[-1] == (
-        f"5 rows skipped: {path}:31: 0 tabs, not the one between source and target; "
-        f"{path}:32: 2 tabs, not the one between source and target; "
+        f"5 rows skipped: {path}:31: 0 tabs, expected one between source and target; "
+        f"{path}:32: 2 tabs, expected one between source and target; "
         f"{path}:33: no text in 'source'; and 2 more"
     )
 
@@ -195,10 +195,10 @@ def test_columns_that_are_given_win(tmp_path: Path) -> None:
     path = write(tmp_path / "p.csv", rows)
     corpus = read_pairs([path], target_column="formal")
     assert everything(corpus) == {(a, f"Sie {i}") for i, (a, _) in enumerate(PAIRS)}
-    assert corpus.notes == (f"read from 'source', to be answered from 'formal': {path}",)
-    with pytest.raises(UserError, match=r"no column 'sauce'; choose two with .*: id, source, target, formal"):
+    assert corpus.notes == (f"source column 'source', target column 'formal': {path}",)
+    with pytest.raises(UserError, match=r"no column 'sauce'\. Set .* to two of: id, source, target, formal"):
         read_pairs([path], column="sauce")
-    with pytest.raises(UserError, match="does not say by its names which columns"):
+    with pytest.raises(UserError, match="the names of the columns do not tell"):
         read_pairs([path], column="target")
     two = write(tmp_path / "two.tsv", table("en\tde", PAIRS))
     assert everything(read_pairs([two], column="de")) == {(b, a) for a, b in PAIRS}
@@ -223,8 +223,8 @@ def test_an_old_encoding_is_read_and_said(tmp_path: Path) -> None:
     path = write(tmp_path / "p.tsv", table("", rows), "cp1252")
     corpus = read_pairs([path])
     assert everything(corpus) == set(rows)
-    assert any("read as" in note and "--encoding" in note and path in note for note in corpus.notes)
-    assert not any("--encoding" in note for note in read_pairs([path], encoding="cp1252").notes)
+    assert any("read as" in note and "`encoding`" in note and path in note for note in corpus.notes)
+    assert not any("`encoding`" in note for note in read_pairs([path], encoding="cp1252").notes)
 
 
 def test_a_folder_of_tables_is_read_and_the_rest_passed_over(tmp_path: Path) -> None:
@@ -233,22 +233,22 @@ def test_a_folder_of_tables_is_read_and_the_rest_passed_over(tmp_path: Path) -> 
     write(tmp_path / "README.md", "what this is")
     corpus = read_pairs([str(tmp_path)])
     assert everything(corpus) == set(PAIRS)
-    assert f"passed over, being no table: {tmp_path / 'README.md'}" in corpus.notes
+    assert f"skipped (not a table): {tmp_path / 'README.md'}" in corpus.notes
 
 
 def test_what_holds_no_pairs_is_refused(tmp_path: Path) -> None:
     few = write(tmp_path / "few.tsv", table("", PAIRS[:19]) + "bad\n")
     with pytest.raises(
-        UserError, match=r"19 examples are too few.*at least 20(.|\n)*1 row skipped: .*few\.tsv:20"
+        UserError, match=r"19 examples are too few.*minimum is 20\.(.|\n)*1 row skipped: .*few\.tsv:20"
     ):
         read_pairs([few], skip_invalid=True)
     plain = write(tmp_path / "plain.txt", "some text\n")
-    with pytest.raises(UserError, match=r"plain\.txt is no table by its name; give a \.tsv"):
+    with pytest.raises(UserError, match=r"plain\.txt: its suffix is not that of a table\. Give a \.tsv"):
         read_pairs([plain])
-    with pytest.raises(UserError, match="have no columns; leave --column out"):
+    with pytest.raises(UserError, match=r"plain files have no columns\. Leave `column`"):
         read_pairs([plain, write(tmp_path / "other.txt", "etwas Text\n")], column="en")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="no table among the 0 files"):
+    with pytest.raises(UserError, match="no table among 0 files"):
         read_pairs([str(tmp_path / "empty")])
 
 
@@ -277,14 +277,14 @@ def test_numbers_and_truths_are_labels(tmp_path: Path) -> None:
 def test_a_table_without_labels_has_none(tmp_path: Path) -> None:
     path = Path(write(tmp_path / "a.csv", "id,text\n1,x\n"))
     assert not has_labels(path)
-    with pytest.raises(UserError, match=r"a\.csv does not say .*--target-column: id, text"):
+    with pytest.raises(UserError, match=r"a\.csv: the names .*`target_column` to two of: id, text"):
         read_labeled([str(path)])
 
 
 @pytest.mark.parametrize(("n_labels", "n_texts"), [(1, 30), (1001, 1001)])
 def test_the_number_of_labels_has_limits(tmp_path: Path, n_labels: int, n_texts: int) -> None:
     rows = [(f"text {i}", f"label {i % n_labels}") for i in range(n_texts)]
-    with pytest.raises(UserError, match=rf"{n_labels:,} different labels.*from 2 to 1,000.*--target-column"):
+    with pytest.raises(UserError, match=rf"{n_labels:,} different labels.*2 to 1,000.*`target_column`"):
         read_labeled([write(tmp_path / "a.csv", table("text,label", rows, ","))])
 
 
@@ -305,7 +305,7 @@ def test_folders_name_the_labels_of_the_texts_in_them(tmp_path: Path) -> None:
     corpus = read_labeled([str(folder)])
     assert everything(corpus) == {(f"{text}\n\nA second paragraph.", label) for text, label in TEXTS}
     assert all(e.where == f"{folder / e.target / Path(e.where).name}" for e in corpus.train)
-    passed_over = next(note for note in corpus.notes if note.startswith("passed over"))
+    passed_over = next(note for note in corpus.notes if note.startswith("skipped (no label)"))
     assert "urls_pos.txt" in passed_over and "unsup" in passed_over
     assert everything(read_labeled([str(folder / "good"), str(folder / "bad")])) == everything(corpus)
 

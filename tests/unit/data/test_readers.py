@@ -110,9 +110,9 @@ def test_epub_is_read_in_the_order_of_its_spine() -> None:
 @pytest.mark.parametrize(
     ("book", "says"),
     [
-        (epub_of(container="<container/>"), "not a well-formed epub"),
-        (epub_of(package="<package>"), "not a well-formed epub"),
-        (epub_of(package="<package/>"), "holds no readable pages"),
+        (epub_of(container="<container/>"), "not a valid epub"),
+        (epub_of(package="<package>"), "not a valid epub"),
+        (epub_of(package="<package/>"), "no page has text"),
         (b"PK\x03\x04 cut off", "not a readable zip"),
         (
             epub_of(
@@ -120,7 +120,7 @@ def test_epub_is_read_in_the_order_of_its_spine() -> None:
                 + "".join(f'<!ENTITY a{i} "{f"&a{i - 1 if i else str()};" * 10}">' for i in range(9))
                 + "]><package>&a8;</package>"
             ),
-            "not a well-formed epub",
+            "not a valid epub",
         ),
         (
             epub_of(package='<!DOCTYPE p [<!ENTITY x SYSTEM "file:///etc/passwd">]><package>&x;</package>'),
@@ -139,7 +139,7 @@ def test_pdf_pages_are_joined_by_a_blank_line() -> None:
 
 
 def test_a_pdf_without_text_names_scan_and_ocr() -> None:
-    with pytest.raises(NotText, match=r"scan\.pdf holds no text.*scan.*OCR"):
+    with pytest.raises(NotText, match=r"scan\.pdf: it has no text.*scan.*OCR"):
         text_of("scan.pdf", pdf_of("", ""))
 
 
@@ -156,7 +156,7 @@ def test_a_locked_pdf_is_refused() -> None:
     writer.encrypt("word", algorithm="RC4-128")
     out = io.BytesIO()
     writer.write(out)
-    with pytest.raises(NotText, match="locked with a password"):
+    with pytest.raises(NotText, match="a password protects it"):
         text_of("l.pdf", out.getvalue())
 
 
@@ -174,16 +174,16 @@ def test_jsonl_text_messages_and_a_named_field() -> None:
 @pytest.mark.parametrize(
     ("name", "data", "column", "says"),
     [
-        ("a.jsonl", '{"text": "x"}\n{"text": ', None, r"a\.jsonl:2: not json"),
+        ("a.jsonl", '{"text": "x"}\n{"text": ', None, r"a\.jsonl:2: this is not JSON"),
         ("a.jsonl", '{"body": "x", "id": 3}', None, r"a\.jsonl:1: no field 'text' or 'messages'.*body, id"),
-        ("a.jsonl", '{"body": "x"}', "txt", r"no field 'txt'.*--column: body"),
-        ("a.jsonl", "[1, 2]", None, r"an object.*not list"),
-        ("a.jsonl", '{"text": 3}', None, r"'text' holds int"),
-        ("a.jsonl", '{"messages": ["hi"]}', None, r"needs 'role' and 'content'"),
-        ("a.jsonl", "[" * 100_000, None, r"a\.jsonl:1: not json"),
-        ("a.csv", "a,b\n1,2\n", None, r"several columns.*--column: a, b"),
+        ("a.jsonl", '{"body": "x"}', "txt", r"no field 'txt'.*`column` to one of: body"),
+        ("a.jsonl", "[1, 2]", None, r"expected an object, got list"),
+        ("a.jsonl", '{"text": 3}', None, r"'text' is int, not text"),
+        ("a.jsonl", '{"messages": ["hi"]}', None, r"has no 'content'"),
+        ("a.jsonl", "[" * 100_000, None, r"a\.jsonl:1: this is not JSON"),
+        ("a.csv", "a,b\n1,2\n", None, r"several columns.*`column` to one of: a, b"),
         ("a.csv", "a,b\n1,2\n", "c", r"no column 'c'.*a, b"),
-        ("a.csv", "text\nHello, world\n", None, r"a\.csv:2: 2 fields, but the header has 1.*quotes"),
+        ("a.csv", "text\nHello, world\n", None, r"a\.csv:2: 2 fields, but the header has 1\. Quote fields"),
         ("a.csv", 'text\n"never closed\n' + "x" * 50, None, r"never"),
     ],
 )

@@ -176,14 +176,14 @@ def test_every_place_is_found_again_in_both_languages() -> None:
             assert len(set(wording.places[rows])) == rows * rows
             asked = [cell_of(wording.what.format(place), rows) for place in wording.places[rows]]
             assert asked == [divmod(i, rows) for i in range(rows * rows)]
-    with pytest.raises(UserError, match="asks for no place in 2×2 cells"):
+    with pytest.raises(UserError, match="names no place in 2×2 cells"):
         cell_of("what is at the center?")
-    with pytest.raises(UserError, match="no question about scenes"):
+    with pytest.raises(UserError, match="not a question about scenes"):
         kind_of("why?")
 
 
 def test_what_cannot_be_made_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match="2 or 3 rows of cells, not 4"):
+    with pytest.raises(UserError, match="4 rows of cells: scenes have 2 or 3"):
         make_scenes(rows=4)
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(UserError, match=r"scikit-learn is not installed: pip install 'glassgpt\[data\]'"):

@@ -66,7 +66,7 @@ def test_what_cannot_be_changes_nothing(talk: ChatSession) -> None:
     assert talk.messages == before
     talk.send("/reset")
     for command in ("/undo", "/retry"):
-        with pytest.raises(UserError, match="There is no message yet"):
+        with pytest.raises(UserError, match="there is no message yet"):
             talk.send(command)
 
 

@@ -83,8 +83,8 @@ class ChatTemplate:
         """Raises UserError if the tokenizer lacks the special tokens of a chat."""
         if missing := [name for name in CHAT_SPECIALS if name not in tokenizer.specials]:
             raise UserError(
-                f"the tokenizer has no {' '.join(missing)}: its model did not learn conversations. Train "
-                "a model on .jsonl conversations, or fine-tune this one (`init_from.run`)."
+                f"the tokenizer has no {' '.join(missing)}: its model was not trained on conversations. "
+                "Train a model on .jsonl conversations, or fine-tune this one (`init_from.run`)."
             )
         self.tokenizer = tokenizer
         names = {role: tokenizer.specials[f"<{role}>"] for role in ("system", "user", "assistant")}

@@ -96,7 +96,7 @@ def _objects(pieces: Iterator[str], name: str, report: Report) -> Iterator[tuple
         else:
             kind = type(value).__name__
             report.reject(
-                UserError(f'{name}:{number}: it is {kind}, not an object. Write {{"column": "text"}}.')
+                UserError(f'{name}:{number}: expected an object, got {kind}. Write {{"column": "text"}}.')
             )
 
 

@@ -55,7 +55,7 @@ def _record_text(record: Any, column: str | None, where: str) -> str:
         return record
     if not isinstance(record, dict):
         raise NotText(
-            f"{where}: it is {type(record).__name__}, not an object. Write objects with a field 'text' or "
+            f"{where}: expected an object, got {type(record).__name__}. Write objects with a field 'text' or "
             "'messages'."
         )
     wanted = column or ("text" if "text" in record else "messages")
