@@ -31,12 +31,13 @@ from glassgpt.data import (
     IGNORE,
     Example,
     ExampleSplit,
+    ImageTemplate,
+    PairTemplate,
     cell_of,
     eval_rows,
     kind_of,
     located_test_dates,
     make_scenes,
-    make_template,
     multi30k_en_de,
     open_python,
     open_shakespeare,
@@ -133,7 +134,7 @@ def run_dates(minutes: float) -> list[Figure]:
     assert isinstance(trained.model, Seq2Seq)
     written = list(translate(trained.model, trained.tokenizer, [e.source for e in examples], beams=1))
     exact = sum(said == e.target for said, e in zip(written, examples, strict=True)) / len(examples)
-    encoding = make_template(trained.model.config, trained.tokenizer)
+    encoding = PairTemplate(trained.tokenizer)
     hits, n = Counter(), 0
     for example, month in located:
         inside = month_tokens(trained.tokenizer, example, month)
@@ -213,7 +214,8 @@ def run_scenes(minutes: float) -> list[Figure]:
 
 def encoded(examples: Sequence[Example], trained: Trained, images: Any = None) -> ExampleSplit:
     """Held-out examples as the model reads them."""
-    encoding = make_template(trained.model.config, trained.tokenizer)
+    kind = PairTemplate if images is None else ImageTemplate
+    encoding = kind(trained.tokenizer)
     with tempfile.TemporaryDirectory() as folder:
         splits = {"train": examples, "val": examples}
         return write_examples(splits, encoding, images, Path(folder)).val

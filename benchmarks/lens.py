@@ -29,7 +29,7 @@ import torch
 import glassgpt as gg
 from glassgpt.checkpoint import Run
 from glassgpt.config import ModelConfig
-from glassgpt.data import Example, ExampleSplit, located_test_dates, make_template, write_examples
+from glassgpt.data import Example, ExampleSplit, PairTemplate, located_test_dates, write_examples
 from glassgpt.explain import NAMES
 from glassgpt.lens import answer_parts, held_out_figures
 from glassgpt.models import Model, build
@@ -208,7 +208,7 @@ def encoded(examples: Sequence[Example], model: Model, tokenizer: Tokenizer) -> 
     """Examples as the model reads them."""
     with tempfile.TemporaryDirectory() as folder:
         splits = {"train": examples, "val": examples}
-        return write_examples(splits, make_template(model.config, tokenizer), None, Path(folder)).val
+        return write_examples(splits, PairTemplate(tokenizer), None, Path(folder)).val
 
 
 PARTS: dict[str, Callable[[], list[Figure]]] = {

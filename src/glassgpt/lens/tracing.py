@@ -70,11 +70,18 @@ def trace(
     )
 
 
+NOT_TAKEN = {
+    "image": "does not look at images",
+    "target": "takes no target",
+    "hide": "has no source to hide a part of",
+}
+
+
 def _check_prompt(model: Model, task: Task, **parts: object) -> None:
     """Raise UserError for a part of the prompt that the model's task does not take."""
     for name, part in parts.items():
         if part is not None and name not in task.takes:
-            raise UserError(f"`{name}`: a {model.config.family} does not take it. Leave it out.")
+            raise UserError(f"`{name}`: a {model.config.family} {NOT_TAKEN[name]}. Leave it out.")
 
 
 def _hide_edits(model: Model, tokenizer: Tokenizer, text: str, hide: str) -> dict[str, Edit]:

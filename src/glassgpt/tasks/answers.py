@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -40,7 +41,7 @@ from glassgpt.diagnose import (
 from glassgpt.errors import UserError
 from glassgpt.models import Model
 from glassgpt.objective import Measured, evaluate
-from glassgpt.tasks.base import Inputs, Lengths, TaskData, check_context, stored_baselines
+from glassgpt.tasks.base import Inputs, Lengths, Read, TaskData, check_context, stored_baselines
 from glassgpt.tokenizers import Tokenizer
 from glassgpt.units import count
 
@@ -57,15 +58,23 @@ class AnswerData(TaskData):
     unit: ClassVar[str] = "nats/char"
 
     def __init__(
-        self, config: RunConfig, tokenizer: Tokenizer, data: ExampleData, counted: AccuracyVerdict
+        self, config: RunConfig, tokenizer: Tokenizer, data: ExampleData, read_counted: Read[AccuracyVerdict]
     ) -> None:
         super().__init__(config, tokenizer)
-        self.data, self.counted = data, counted
-        self.baselines = list(counted.losses)
+        self.data, self._read_counted = data, read_counted
         self.batches = ExampleBatches(data.train, config.train.seed)
         self.val = _lengths(data.val)
         train = _lengths(data.train)
         self.tokens_per_char = train.n_tokens / train.n_chars
+
+    @cached_property
+    def counted(self) -> AccuracyVerdict:
+        """Correct answers of the baselines."""
+        return self._read_counted()
+
+    @property
+    def baselines(self) -> list[Score]:
+        return list(self.counted.losses)
 
     @staticmethod
     @abstractmethod
@@ -83,12 +92,16 @@ class AnswerData(TaskData):
         rows, losses = cls.count_baselines(corpus)
         counted = accuracy_verdict(rows, asked=cls.asked, losses=losses)
         write_json(run.baselines_file, counted.to_dict())
-        return cls(config, tokenizer, data, counted)
+        return cls(config, tokenizer, data, lambda: counted)
 
     @classmethod
     def open(cls, config: RunConfig, tokenizer: Tokenizer, run: Run) -> Self:
-        counted = stored_baselines(run, AccuracyVerdict.from_dict)
-        return cls(config, tokenizer, open_examples(run.data), counted)
+        return cls(
+            config,
+            tokenizer,
+            open_examples(run.data),
+            lambda: stored_baselines(run, AccuracyVerdict.from_dict),
+        )
 
     @classmethod
     def count_baselines(cls, corpus: ExampleCorpus) -> tuple[list[Accuracy], list[Score]]:
@@ -211,6 +224,10 @@ def answer_inputs(
     check_context(model, len(source), "the text")
     check_context(model, len(whole) - 1, "the answer with its prompt")
     return Inputs(whole[:-1], len(prompt), whole[1:], source if image is None else None, image)
+
+
+def _counted(run: Run) -> AccuracyVerdict:
+    return stored_baselines(run, AccuracyVerdict.from_dict)
 
 
 def _lengths(split: ExampleSplit) -> Lengths:

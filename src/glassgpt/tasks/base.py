@@ -22,6 +22,8 @@ from glassgpt.models import Model
 from glassgpt.tokenizers import Tokenizer
 
 T = TypeVar("T")
+Read = Callable[[], T]
+"""Reads a value when it is first needed."""
 
 EVAL_TOKENS = 16_384
 """Maximum number of tokens per forward pass of an evaluation; large enough to be fast."""
@@ -65,8 +67,6 @@ class Inputs:
 class TaskData(ABC):
     """The data of one run, opened for its task."""
 
-    baselines: list[Score]
-    """Losses of the baselines on the same validation split."""
     val: Lengths
     has_answers: ClassVar[bool] = False
     """True if a prediction is correct or wrong as a whole, so that correct ones can be counted."""
@@ -77,6 +77,11 @@ class TaskData(ABC):
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer) -> None:
         self.config, self.tokenizer = config, tokenizer
+
+    @property
+    @abstractmethod
+    def baselines(self) -> list[Score]:
+        """Losses of the baselines on the same validation split. Raises UserError if their file is damaged."""
 
     @classmethod
     @abstractmethod

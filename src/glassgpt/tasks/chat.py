@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
@@ -28,8 +29,9 @@ from glassgpt.diagnose import Score, Utterance, Verdict, judge, reply_baselines
 from glassgpt.generate import SamplingParams, reply
 from glassgpt.models import Model
 from glassgpt.tasks.answers import N_PROBE
-from glassgpt.tasks.base import Lengths, Task, TaskData, stored_baselines
+from glassgpt.tasks.base import Lengths, Read, Task, TaskData
 from glassgpt.tasks.language import TASK as LANGUAGE
+from glassgpt.tasks.language import stored_scores
 from glassgpt.tokenizers import Tokenizer
 from glassgpt.units import count
 
@@ -45,15 +47,19 @@ class ChatData(TaskData):
     has_answers = True
 
     def __init__(
-        self, config: RunConfig, tokenizer: Tokenizer, data: ExampleData, scores: list[Score]
+        self, config: RunConfig, tokenizer: Tokenizer, data: ExampleData, read_baselines: Read[list[Score]]
     ) -> None:
         super().__init__(config, tokenizer)
-        self.data, self.baselines = data, scores
+        self.data, self._read_baselines = data, cache(read_baselines)
         self.template = ChatTemplate(tokenizer)
         self.batches = ExampleBatches(data.train, config.train.seed)
         self.val = _lengths(data.val)
         train = _lengths(data.train)
         self.tokens_per_char = train.n_tokens / train.n_chars
+
+    @property
+    def baselines(self) -> list[Score]:
+        return self._read_baselines()
 
     @classmethod
     def prepare(cls, config: RunConfig, corpus: ChatCorpus, tokenizer: Tokenizer, run: Run) -> Self:
@@ -62,14 +68,13 @@ class ChatData(TaskData):
         data, truncation = write_chat(splits, template, block_size, run.data)
         scores = reply_baselines(_utterances(data.train, template), _utterances(data.val, template))
         write_json(run.baselines_file, judge(scores, None).to_dict())
-        prepared = cls(config, tokenizer, data, scores)
+        prepared = cls(config, tokenizer, data, lambda: scores)
         prepared.notes = truncation.notes(block_size)
         return prepared
 
     @classmethod
     def open(cls, config: RunConfig, tokenizer: Tokenizer, run: Run) -> Self:
-        scores = list(stored_baselines(run, Verdict.from_dict).scores)
-        return cls(config, tokenizer, open_examples(run.data), scores)
+        return cls(config, tokenizer, open_examples(run.data), lambda: stored_scores(run))
 
     def train_batch(self, index: int, B: int) -> Batch:
         return self.batches.batch(index, B)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Self
 
 from glassgpt.checkpoint import Run, write_json
@@ -26,6 +27,7 @@ from glassgpt.tasks.base import (
     Inputs,
     Lengths,
     Prompt,
+    Read,
     Task,
     TaskData,
     check_context,
@@ -41,24 +43,29 @@ N_PROBE = 64
 class LanguageData(TaskData):
     """Running text as windows of tokens."""
 
-    def __init__(self, config: RunConfig, tokenizer: Tokenizer, data: TokenData, scores: list[Score]) -> None:
+    def __init__(
+        self, config: RunConfig, tokenizer: Tokenizer, data: TokenData, read_baselines: Read[list[Score]]
+    ) -> None:
         super().__init__(config, tokenizer)
-        self.data, self.baselines = data, scores
+        self.data, self._read_baselines = data, cache(read_baselines)
         self.windows = TrainWindows(data.train, config.model.block_size, config.train.seed)
         self.val = Lengths(len(data.val), data.val.n_chars, data.val.n_bytes)
         self.tokens_per_char = len(data.train) / data.train.n_chars
+
+    @property
+    def baselines(self) -> list[Score]:
+        return self._read_baselines()
 
     @classmethod
     def prepare(cls, config: RunConfig, corpus: Corpus, tokenizer: Tokenizer, run: Run) -> Self:
         data = write_tokens(corpus, tokenizer, run.data)
         scores = cls.count_baselines(config, corpus, tokenizer, data)
         write_json(run.baselines_file, judge(scores, None).to_dict())
-        return cls(config, tokenizer, data, scores)
+        return cls(config, tokenizer, data, lambda: scores)
 
     @classmethod
     def open(cls, config: RunConfig, tokenizer: Tokenizer, run: Run) -> Self:
-        scores = list(stored_baselines(run, Verdict.from_dict).scores)
-        return cls(config, tokenizer, open_tokens(run.data), scores)
+        return cls(config, tokenizer, open_tokens(run.data), lambda: stored_scores(run))
 
     @classmethod
     def count_baselines(
@@ -98,6 +105,11 @@ class LanguageData(TaskData):
     def describe(self) -> list[str]:
         n_train, n_val = count(self.data.train.n_chars), count(self.data.val.n_chars)
         return [f"text       {n_train} characters to learn, {n_val} held out"]
+
+
+def stored_scores(run: Run) -> list[Score]:
+    """Read the baselines of a run whose verdict compares losses."""
+    return list(stored_baselines(run, Verdict.from_dict).scores)
 
 
 def _first(batches: Iterator[Batch]) -> Batch:

@@ -22,7 +22,7 @@ from glassgpt.data import (
 from glassgpt.diagnose import BidirectionalNGram, Score
 from glassgpt.generate import fill, masked_ids
 from glassgpt.models import MaskedLM, Model
-from glassgpt.tasks.base import Inputs, Lengths, Prompt, Task, check_context
+from glassgpt.tasks.base import Inputs, Lengths, Prompt, Read, Task, check_context
 from glassgpt.tasks.language import LanguageData
 from glassgpt.tokenizers import Tokenizer
 
@@ -33,8 +33,10 @@ MAX_COUNTED = 1 << 24
 class MaskedData(LanguageData):
     """Running text with hidden tokens. The hidden positions of the validation split never change."""
 
-    def __init__(self, config: RunConfig, tokenizer: Tokenizer, data: TokenData, scores: list[Score]) -> None:
-        super().__init__(config, tokenizer, data, scores)
+    def __init__(
+        self, config: RunConfig, tokenizer: Tokenizer, data: TokenData, read_baselines: Read[list[Score]]
+    ) -> None:
+        super().__init__(config, tokenizer, data, read_baselines)
         fraction, seed = config.train.mask_fraction, config.train.seed
         self.mask_id = tokenizer.specials[MASK]
         self.masked = MaskedWindows(data.train, config.model.block_size, seed, self.mask_id, fraction)

@@ -234,6 +234,7 @@ def resume(
         run.check_data_hashes()
         run.layout(merged)  # before memory is allocated for whatever config.json asks for
         data = _open(merged, run)
+        assert data.baselines is not None  # a damaged file is an error before training, not after it
         learner = make_learner(merged, data.tokenizer.n_vocab, dist)
         trainer = Trainer(run, merged, data, learner, observers)
         notes = trainer.resume()
