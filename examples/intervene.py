@@ -11,9 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from glassgpt.hooks import edit, n_heads, zero_heads
-
 from glassgpt.config import RunConfig
+from glassgpt.hooks import edit, n_heads, zero_heads
 from glassgpt.models import Model
 from glassgpt.objective import evaluate
 from glassgpt.train import Event, Observer, Session, Warned, start
