@@ -39,11 +39,11 @@ class LayerGradients(Observer):
 def head_costs(session: Session) -> dict[str, float]:
     """Return how much the held-out loss rises without each head, in nats per token."""
     model = session.trainer.model
-    whole = evaluate(model, session.task.eval_batches()).nats_per_token
+    whole = evaluate(model, session.data.eval_batches()).nats_per_token
     costs = {}
     for name, head in ((name, head) for name, n in n_heads(model).items() for head in range(n)):
         with edit(model, {name: zero_heads(head)}):  # name: "blocks.0.attn.heads"
-            costs[f"{name} {head}"] = evaluate(model, session.task.eval_batches()).nats_per_token - whole
+            costs[f"{name} {head}"] = evaluate(model, session.data.eval_batches()).nats_per_token - whole
     return costs
 
 
