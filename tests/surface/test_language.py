@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 sys.path.append(str(Path(__file__).parents[2] / "tools"))
-import language  # noqa: E402
+import language
 
 FILES = language.python_files()
 FIGURES = language.figures(FILES)
