@@ -40,11 +40,11 @@ LONG = 500
 """What nanoGPT's sample.py writes when not told otherwise; beyond a block of `mini`, so that texts slide."""
 PROMPT = list(range(1, 17))
 Write = Callable[[int], int]
-"""Writes so many tokens; returns how many it wrote."""
+"""Generates so many tokens; returns the number generated."""
 
 
 def glassgpt(model: Model, precision: Precision = "float32", batch: int = 1) -> Write:
-    """Our engine, sampling at temperature 0.8."""
+    """Generate with our engine at temperature 0.8."""
     engine = Engine(model, max_batch=batch, precision=precision)
 
     def write(n: int) -> int:
@@ -124,7 +124,7 @@ def llama(python: Path, shape: dict[str, Any], n: int, rounds: int) -> float:
 
 
 def compare(args: argparse.Namespace) -> dict[str, Any]:
-    """Tokens a second of all, in turns."""
+    """Measure tokens per second of all, in turns."""
     V, n = VOCABULARY[args.size], TOKENS[args.size]
     torch.manual_seed(0)
     models = {
@@ -203,7 +203,7 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def first_token(rounds: int) -> dict[str, float]:
-    """Seconds from a process's birth to the first token of a run of `mini`, and of `import torch`."""
+    """Measure seconds from process start to the first token of a `mini` run, and of `import torch`."""
     seconds: dict[str, list[float]] = {"import torch": [], "first token": []}
     usual = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryDirectory() as folder:

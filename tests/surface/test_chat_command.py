@@ -62,7 +62,7 @@ def test_the_block_is_longer_unless_asked_for(tmp_path: Path, chat: Path) -> Non
 
 def test_what_was_cut_is_counted(tmp_path: Path, chat: Path) -> None:
     out = run(tmp_path, "train", "chat.jsonl", *QUICK[:2], "--block-size", "48", *QUICK[4:])
-    assert "conversations are longer than the 48 tokens" in out
+    assert "conversations are longer than the context (48 tokens)" in out
 
 
 def test_running_text_if_asked_for(tmp_path: Path, chat: Path) -> None:

@@ -60,7 +60,7 @@ class TextAccumulator:
     >>> from glassgpt.tokenizers import train_tokenizer
     >>> text = TextAccumulator(train_tokenizer("byte", [""]), stop=["lo"])
     >>> [text.add(Token(id)) for id in b"hello"], text.finish_reason
-    (['h', 'e', '', '', ''], 'stop')
+    (['h', 'e', '', 'l', ''], 'stop')
     >>> text.text
     'hel'
     """

@@ -14,7 +14,9 @@ from glassgpt.generate import (
     Engine,
     Request,
     SamplingParams,
+    TextAccumulator,
     TextStream,
+    Token,
     complete,
     generate,
     measure_speed,
@@ -79,6 +81,27 @@ def test_stop_strings_end_a_completion_across_tokens(model: Model) -> None:
     stopped = complete(model, TOKENIZER, ["q"], WARM, max_new_tokens=60, seed=2, stop=[middle])[0][0]
     assert stopped.finish_reason == "stop"
     assert stopped.text == free.text[: free.text.index(middle)]
+
+
+def test_text_of_a_request_token_by_token() -> None:
+    """What a server needs: pieces to send on, the reason of the end, nothing after it."""
+    text = TextAccumulator(TOKENIZER, ["stop"])
+    pieces = [text.add(Token(id, logprob=-0.5)) for id in b"a st"]
+    assert "".join(pieces) == "a " and text.finish_reason is None
+    assert text.add(Token(ord("x"), "length", -0.5)) == "stx"  # at the end, nothing is held back
+    assert text.finish_reason == "length" and text.text == "a stx" and text.logprob == -2.5
+    assert text.add(Token(ord("y"))) == "" and text.ids == list(b"a stx")
+    ended = TextAccumulator(TOKENIZER)
+    assert [ended.add(Token(ord("a"))), ended.add(Token(ord("$"), "stop"))] == ["a", ""]  # the end token
+    assert ended.finish_reason == "stop" and ended.text == "a"
+
+
+def test_an_end_token_ends_a_request(model: Model) -> None:
+    engine = Engine(model, max_batch=1)
+    free = [token.id for token in engine.stream(Request([1], WARM, 30, seed=1))]
+    tokens = list(engine.stream(Request([1], WARM, 30, seed=1, eos_id=free[10])))
+    assert [token.id for token in tokens] == free[: free.index(free[10]) + 1]
+    assert [token.finish_reason for token in tokens] == [None] * (len(tokens) - 1) + ["stop"]
 
 
 def test_what_is_asked_for_wrongly(model: Model) -> None:

@@ -1,4 +1,4 @@
-"""`glassgpt adapter`: what a run with --lora-rank has learned, in a small file of its own."""
+"""`glassgpt adapter`: the LoRA adapters of a run as one file."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from glassgpt.checkpoint import save_adapter
 
 
 def adapter(run: Path, file: Path) -> None:
-    """Write the adapters of a run into a file, for use beside the run that they were trained beside.
+    """Save the LoRA adapters of a run as one file.
 
-    `glassgpt chat BASE --adapter FILE` uses it. The run itself needs no such file.
+    `glassgpt chat BASE --adapter FILE` uses it with the base run. The run itself does not need the file.
 
     Parameters
     ----------
     run
-        Folder of a run that was trained with --lora-rank.
+        Folder of a run trained with --lora-rank.
     file
-        What to write, such as adapter.safetensors.
+        File to write, such as adapter.safetensors.
     """
     save_adapter(run, file)
     print(f"{file}: {file.stat().st_size / 1e6:.2f} MB")

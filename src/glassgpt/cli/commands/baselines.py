@@ -1,4 +1,4 @@
-"""`glassgpt baselines`: what a model of this text has to beat."""
+"""`glassgpt baselines`: scores of n-grams and xz on a text."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def baselines(
     settings: Annotated[DataConfig | None, Parameter(name="*")] = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Say what counting and compressing alone achieve on a text.
+    """Measure n-grams and xz on a text, without training.
 
-    Everything is learned from the first part of the text and measured on the held-out end, as in training.
+    The baselines learn from the first part of the text. Their scores are for the held-out end.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""`glassgpt bench generate`: how fast a trained model writes here, and what holds it back."""
+"""`glassgpt bench generate`: generation speed of a trained model, and its limit."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from glassgpt.checkpoint import Run
+from glassgpt.cli.arguments import Device, Draft, Json, RunFolder
 from glassgpt.cli.commands.sample import make_draft
 from glassgpt.cli.view.open_run import open_for
 from glassgpt.data import eval_batches, open_tokens
@@ -23,44 +24,38 @@ from glassgpt.models import Model
 from glassgpt.objective import evaluate
 
 EVAL_TOKENS = 20_000
-"""Held-out tokens on which the cost of rounding is measured."""
+"""Number of held-out tokens for the cost of rounding."""
 PROMPT_TOKENS = 16
 
 
 def generate(
-    run: Path,
+    run: RunFolder,
     *,
     precision: Annotated[list[Precision] | None, Parameter(negative="")] = None,
     batch: Annotated[list[int] | None, Parameter(negative="")] = None,
     tokens: int = 200,
     rounds: int = 3,
-    draft: str = "none",
-    json: Annotated[bool, Parameter(negative="")] = False,
-    device: str = "cpu",
+    draft: Draft = "none",
+    json: Json = False,
+    device: Device = "cpu",
 ) -> None:
-    """Measure how fast a model writes on this machine: tokens a second, and time to the first.
+    """Measure generation speed: tokens per second, and time to the first token.
 
-    To write a token all weights are read once, so the rate is held against how fast this machine reads
-    memory. For weights that are rounded, the cost in nats on held-out text stands beside.
+    Decoding one token reads all weights once, so the speed is also given as a share of the memory bandwidth.
+    For rounded weights, the table has their cost in nats on held-out text.
 
     Parameters
     ----------
-    run
-        Folder of a run.
     precision
-        How weights are kept; may be given several times (all three on a CPU).
+        Format of the weights; may be given several times (default: all three on a CPU).
     batch
-        How many texts are written at once; may be given several times (1 and 16).
+        Number of sequences per batch; may be given several times (default: 1 and 16).
     tokens
-        Length of each text.
+        Length of each sequence, in tokens.
     rounds
-        The median of so many counts.
-    draft
-        Guess tokens ahead: `none`, `prompt`, `text`; see `glassgpt sample --help`.
+        Number of measurements; their median counts.
     json
         Print the figures as JSON.
-    device
-        `cpu`, `cuda`, `mps` or `auto`.
     """
     for name, value in (("tokens", tokens), ("rounds", rounds), *(("batch", b) for b in batch or ())):
         if value < 1:
@@ -97,7 +92,7 @@ def _nats(model: Model, run: Path) -> float:
 
 
 def _kernels(model: Model, speed: Speed) -> str:
-    """What did the work, and what would help."""
+    """Say if native kernels ran, and if not, why."""
     if speed.native:
         return "written by code that was compiled for this processor"
     why = why_not_native() if model.device.type == "cpu" else None

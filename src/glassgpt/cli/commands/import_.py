@@ -1,4 +1,4 @@
-"""`glassgpt import`: a model that another program has trained becomes a run."""
+"""`glassgpt import`: a run from a checkpoint of nanoGPT."""
 
 from __future__ import annotations
 
@@ -14,27 +14,26 @@ def import_(
     out: Path | None = None,
     device: str = "auto",
 ) -> None:
-    """Make a run of a checkpoint that nanoGPT has trained.
+    """Import a nanoGPT checkpoint as a run.
 
-    The run can be sampled from, looked into and verified as any other, but not gone on with: its optimizer's
-    state stays behind. Of the file only tensors and numbers are read; nothing that is in it is executed.
+    All commands work on the run except `resume`: the optimizer state is not imported. Only tensors and
+    numbers of the file are read; nothing in it is executed.
 
     Parameters
     ----------
     checkpoint
-        The ckpt.pt that nanoGPT's train.py has written.
+        A ckpt.pt of nanoGPT's train.py.
     text
-        The input.txt that it learned: its characters are the vocabulary, and on its last tenth the model is
-        measured beside counting. nanoGPT's meta.pkl is not read.
+        Its training text, input.txt: gives the vocabulary, and its last tenth the verdict. nanoGPT's meta.pkl
+        is not read.
     tokenizer
-        The tokenizer.json of a model that is not of characters, such as GPT-2's; the text, if given, is then
-        for measuring only.
+        The tokenizer.json of a BPE model, such as GPT-2's; the text is then only for the verdict.
     out
         Folder of the run; by default below runs/, named after the checkpoint's folder.
     device
-        Where to measure: `cpu`, `cuda`, `mps` or `auto`.
+        Device of the verdict: `cpu`, `cuda`, `mps` or `auto`.
     """
-    from rich.console import Console  # with torch: --help should not wait for it
+    from rich.console import Console  # imports torch, which --help does not need
 
     from glassgpt.checkpoint import read_json
     from glassgpt.cli.view.render import verdict_table

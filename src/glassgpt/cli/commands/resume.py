@@ -1,4 +1,4 @@
-"""`glassgpt resume`: a run goes on where it stopped; the same as `glassgpt train --resume`."""
+"""`glassgpt resume`: the same as `glassgpt train --resume`."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ def resume(
     settings: Annotated[TrainConfig | None, Parameter(name="*")] = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Go on with a run from its last whole checkpoint, to the weights that it would have had unbroken.
+    """Resume a run from its last checkpoint.
 
-    Its length and what is watched may change (--steps, --minutes, --evals, --save-minutes, --sample-tokens,
-    --on-nan, --on-save-error, --device, --dtype, --compile); what decides the weights may not.
+    The final weights equal those of an uninterrupted run. Length, evaluation and device may change (--steps,
+    --minutes, --evals, --save-minutes, --sample-tokens, --on-nan, --on-save-error, --device, --dtype,
+    --compile); settings that decide the weights may not.
 
     Parameters
     ----------
     run
         Folder of a run.
     json
-        Print events as JSON, one a line.
+        Print events as JSON, one per line.
     """
     given = settings.given() if settings else {}
     watch(resumed_config(run, {"train": given} if given else {}), None, run, json)

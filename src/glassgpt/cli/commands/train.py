@@ -33,15 +33,15 @@ def train(
 ) -> None:
     """Train a model on your own text, pairs of texts, labeled texts or images.
 
-    Reads what is given, holds out a part, trains a tokenizer, counts what tables achieve on the held-out
-    part, trains a model, and says how it compares. Without a source it learns the documentation of Python.
-    With --from RUN the model begins with what another one has learned.
+    Reads the sources, holds out a part, trains a tokenizer, measures the baselines, trains a model and
+    compares it with them. Without a source it learns the documentation of Python. --from RUN starts from the
+    weights of another run.
 
     Parameters
     ----------
     sources
-        Files, folders, globs, `-` for standard input, a corpus: python (when none is given), shakespeare; or
-        a task: dates, scenes, scenes-3x3, multi30k-en-de. With --model seq2seq pairs of texts (tsv, csv,
+        Files, folders, globs, `-` for standard input, a corpus: python (the default), shakespeare; or
+        a dataset: dates, scenes, scenes-3x3, multi30k-en-de. With --model seq2seq pairs of texts (tsv, csv,
         jsonl, or two files with the same number of lines), with --model captioner a folder of images with
         captions.csv, with --model encoder text, or a table with a column of labels. A jsonl of `messages`
         (system, user, assistant) makes a model to talk to, with `glassgpt chat`.
@@ -50,7 +50,7 @@ def train(
     config
         TOML file with the tables data, tokenizer, model, optim, train and init_from; options win over it.
     resume
-        Continue this run from its last checkpoint; --steps and --minutes then name its length in all.
+        Continue this run from its last checkpoint; --steps and --minutes are then its total length.
     dry_run
         Read the sources and show every setting, its value and its origin. Trains and writes nothing.
     json

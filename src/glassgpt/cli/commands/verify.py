@@ -1,4 +1,4 @@
-"""`glassgpt verify`: whether a run is whole, and what can be done where it is not."""
+"""`glassgpt verify`: damage of a run, and the remedy."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from glassgpt.cli.view.render import printable
 
 
 def verify(run: Path, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
-    """Say which checkpoints of a run are whole, and which is to be used.
+    """Check every checkpoint of a run for damage.
 
-    Reads every byte and changes nothing. Exits with 0 when all is well, 1 when something is damaged but a
-    step is usable, 2 when nothing is.
+    Reads every byte and changes nothing. Exit codes: 0 for no damage, 1 for damage with a usable checkpoint,
+    2 for no usable checkpoint.
 
     Parameters
     ----------
@@ -74,5 +74,5 @@ def _mark(ok: bool) -> Text:
 
 
 def _text(text: str) -> Text:
-    """As it is: names in a stranger's run must neither style nor steer the terminal."""
+    """Text without markup or control characters: the run may come from a stranger."""
     return Text(printable(text))

@@ -64,16 +64,20 @@ class JsonDisplay(Display):
         print(json.dumps({"event": kind, **fields}, ensure_ascii=False, default=str), flush=True)
 
     def stage(self, doing: str) -> None:
+        """Print the current stage."""
         self._print("stage", doing=doing)
 
     def begin(self, session: Session) -> None:
+        """Print the configuration, the data and the run."""
         config = session.trainer.config.model_dump(mode="json")
         self._print("begin", run=session.folder.path, config=config, notes=session.notes)
 
     def show(self, event: Event) -> None:
+        """Print one event."""
         print(json.dumps(event.to_dict(), ensure_ascii=False, default=str), flush=True)
 
     def end(self, session: Session) -> None:
+        """Print the verdict."""
         self._print("verdict", **session.verdict().to_dict())
 
 
@@ -90,13 +94,16 @@ class PlainDisplay(Display):
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def stage(self, doing: str) -> None:
+        """Print the current stage."""
         self._say(f"{doing} …")
 
     def begin(self, session: Session) -> None:
+        """Print the configuration, the data and the run."""
         for line in about(session):
             self._say(with_flags(line))
 
     def show(self, event: Event) -> None:
+        """Print one event."""
         match event:
             case StepDone() if time.monotonic() - self._last > self.EVERY_S:
                 self._last = time.monotonic()
@@ -113,6 +120,7 @@ class PlainDisplay(Display):
                 pass
 
     def end(self, session: Session) -> None:
+        """Print the verdict."""
         print_end(self.console, session, sample=_last_sample(session))
 
 
@@ -139,15 +147,18 @@ class LiveDisplay(Display):
         self.live.stop()
 
     def stage(self, doing: str) -> None:
+        """Print the current stage."""
         self.doing = doing
 
     def begin(self, session: Session) -> None:
+        """Print the configuration, the data and the run."""
         for line in about(session):
             self.console.print(with_flags(line), markup=False, highlight=False)
         self.doing, self.session = "", session
         self._nats_to_chars = session.data.tokens_per_char
 
     def show(self, event: Event) -> None:
+        """Print one event."""
         match event:
             case StepDone():
                 self.last = event
@@ -162,6 +173,7 @@ class LiveDisplay(Display):
                 pass
 
     def end(self, session: Session) -> None:
+        """Print the verdict."""
         self.live.stop()
         if len(self.points) > 1:
             self.console.print(self._curve())

@@ -1,4 +1,4 @@
-"""How figures look in a terminal: pure functions from values to rich renderables."""
+"""Values as rich renderables: charts, tables, harmless text."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def verdict_table(verdict: Verdict | AccuracyVerdict) -> Table:
 
 
 def _answers_table(verdict: AccuracyVerdict) -> Table:
-    """What each gets right, and whatever else was measured of all or some."""
+    """Table of exact answers, with a column for each further figure."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("")
     table.add_column("exact", justify="right")
@@ -112,7 +112,7 @@ UNIT = re.compile(rf"\s+|[{WIDE}][{CLOSING}]*|[^\s{WIDE}]+[{CLOSING}]*")
 
 
 def wrapped(text: str, width: int) -> str:
-    """A paragraph in lines of at most `width` cells, broken between words and between Chinese characters.
+    """Wrap a paragraph in lines of at most `width` cells, between words or Chinese characters.
 
     >>> print(wrapped("温度 T 使分布变平，或者变尖。", 16))
     温度 T 使分布变
@@ -140,5 +140,5 @@ def printable(text: str) -> str:
 
 
 def shown(text: str) -> str:
-    """Text for standard output: made harmless where that is a terminal, exact where it is a file or pipe."""
+    """Text for standard output: harmless on a terminal, exact in a file or pipe."""
     return printable(text) if sys.stdout.isatty() else text
