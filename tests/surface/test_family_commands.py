@@ -105,13 +105,13 @@ def test_encoder_from_a_table_to_classes(tmp_path: Path) -> None:
 def test_tasks_need_no_options(tmp_path: Path, task: str) -> None:
     out = run(tmp_path, "train", task, *QUICK, "--n-embd", "32", "--batch-size", "4", "--out", "run")
     assert "held out" in out and "unseen" in out
-    assert "leave --model out" in run(tmp_path, "train", task, "--model", "gpt", *QUICK, code=2)
+    assert "Leave --model out" in run(tmp_path, "train", task, "--model", "gpt", *QUICK, code=2)
 
 
 BAD_PAIRS = {
     "no tab": ("one two\n", "pairs.tsv:7", "0 tabs"),
     "empty side": ("one\t \n", "pairs.tsv:7", "no text"),
-    "too long": ("one " * 300 + "\tun\n", "pairs.tsv:7", "the model sees 64"),
+    "too long": ("one " * 300 + "\tun\n", "pairs.tsv:7", "block-size is 64"),
 }
 
 
