@@ -1,4 +1,4 @@
-"""The times of evaluations, planned so that a run measured in minutes ends on time."""
+"""Evaluation times, planned so that a run of minutes ends on time."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Learner: gradient, optimizer step and evaluation of one model. It knows no clock, no schedule and no disk.
+"""Gradient, optimizer step and evaluation of one model.
 
-When a step is taken, at which learning rate, and what is saved of it, is trainer.py.
+It knows no clock, no schedule and no disk: trainer.py decides when to take a step and what to save.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ Larger tensors come from the operating system page by page each time, which take
 
 
 class GradientStats(NamedTuple):
-    """A step's mean loss in nats per token, its number of tokens, and its gradient norm before clipping."""
+    """Loss and gradient norm of one step.
+
+    loss: mean over n_tokens, in nats per token. norm: before clipping.
+    """
 
     loss: float
     n_tokens: int
@@ -54,9 +57,10 @@ class GradientStats(NamedTuple):
 
 
 def make_learner(config: RunConfig, n_vocab: int, dist: Dist | None = None) -> Learner:
-    """Build a model from the configuration and its seed alone, with its loss and its optimizers.
+    """Build a model with its loss and its optimizers.
 
-    Equal configurations give equal weights. Raises UserError if the device is not available.
+    Depends on the configuration and its seed alone: equal configurations give equal weights. Raises UserError
+    if the device is not available.
     """
     dist = dist or Dist()
     device = choose_device(config.train.device, dist.local_rank)
@@ -70,9 +74,10 @@ def make_learner(config: RunConfig, n_vocab: int, dist: Dist | None = None) -> L
 
 
 class Learner:
-    """A model with its objective and its optimizers; `make_learner` makes the one of a configuration.
+    """A model with its objective and its optimizers.
 
-    With several processes, each computes the gradient of its shard of every batch.
+    `make_learner` makes the one of a configuration. With several processes, each computes the gradient of its
+    shard of every batch.
     """
 
     def __init__(
@@ -97,9 +102,10 @@ class Learner:
         load_weights(self.model, weights(self.model) | tensors)
 
     def gradient(self, batches: list[Batch]) -> GradientStats:
-        """Compute the gradient of the mean loss over all batches into `p.grad`, clipped to `grad_clip`.
+        """Compute the gradient of the mean loss over all batches.
 
-        Raises UserError if a batch has fewer rows than there are processes.
+        Leaves it in each `p.grad`, clipped to `grad_clip`. Raises UserError if a batch has fewer rows than
+        there are processes.
         """
         n_tokens = sum(int((batch.targets != IGNORE).sum()) for batch in batches)
         total = torch.zeros((), device=self.device)
@@ -113,7 +119,10 @@ class Learner:
         return GradientStats(total.item(), n_tokens, norm)
 
     def optimizer_step(self, lr_scale: float) -> None:
-        """Update the weights, at this share of the peak learning rates, and delete the gradient."""
+        """Update the weights and delete the gradient.
+
+        lr_scale: share of the peak learning rates.
+        """
         set_lr(self.optimizers, lr_scale)
         for optimizer in self.optimizers.values():
             optimizer.step()
@@ -125,7 +134,7 @@ class Learner:
             optimizer.zero_grad(set_to_none=True)
 
     def measure(self, task: TaskData) -> Measured:
-        """Measure the loss on the task's whole validation split, over all processes."""
+        """Measure the loss on the task's whole validation split."""
         with autocast(self.device, self.dtype):
             batches = deal_batches(task.eval_batches(), self.dist)
             measured = evaluate(self.model, batches, count_correct=task.has_answers)
@@ -136,7 +145,7 @@ class Learner:
 
     @torch.no_grad()
     def time_one_batch(self, batch: Batch) -> int:
-        """Run one forward pass like those of an evaluation; return its number of predicted tokens."""
+        """Run one forward pass; return its number of predicted tokens."""
         with autocast(self.device, self.dtype):
             return int(self.objective(batch.to(self.device)).n_tokens)
 
@@ -165,9 +174,10 @@ class Learner:
         return batch.rows(rows)
 
     def _chunks(self, batch: Batch) -> Iterator[Batch]:
-        """Split a large batch by rows on a CPU, for less RAM and warm caches.
+        """Split a large batch by rows on a CPU.
 
-        Batches with a source stay whole: rows may share a source, which each chunk would encode again.
+        That takes less RAM and keeps caches warm. Batches with a source stay whole: rows may share a source,
+        which each chunk would encode again.
         """
         B, T = batch.tokens.shape
         if self.device.type != "cpu" or batch.source is not None or B * T <= CHUNK_TOKENS:

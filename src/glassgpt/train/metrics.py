@@ -1,6 +1,7 @@
-"""Trackers: observers that record figures in metrics.jsonl, TensorBoard or trackio.
+"""Trackers: observers that record figures and samples in the run's folder, TensorBoard or trackio.
 
-metrics.jsonl is always written; the other two on request. They record the events that have `figures`.
+metrics.jsonl and samples/ are always written, TensorBoard and trackio on request. Figures are recorded of
+every event that has `figures`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from glassgpt.checkpoint import Run
 from glassgpt.config import RunConfig
 from glassgpt.errors import missing_extra
-from glassgpt.train.events import Event
+from glassgpt.train.events import Event, Sampled
 from glassgpt.train.observers import Observer
 
 
@@ -24,7 +25,7 @@ def make_trackers(run: Run, config: RunConfig) -> list[Observer]:
         trackers.append(TensorBoard(run))
     if config.train.trackio:
         trackers.append(Trackio(run, config))
-    return [*trackers, JsonLines(run)]
+    return [*trackers, JsonLines(run), SampleFiles(run)]
 
 
 def check_trackers(config: RunConfig) -> None:
@@ -56,6 +57,19 @@ class JsonLines(Observer):
         """Close the file."""
         with suppress(OSError):  # already reported when it was written
             self.file.close()
+
+
+class SampleFiles(Observer):
+    """One text file per sample, samples/step-….txt."""
+
+    def __init__(self, run: Run) -> None:
+        self.folder = run.samples
+
+    def on_event(self, event: Event) -> None:
+        """Write a sample."""
+        if isinstance(event, Sampled):
+            self.folder.mkdir(exist_ok=True)
+            (self.folder / f"step-{event.step:010d}.txt").write_text(event.text, "utf-8")
 
 
 class TensorBoard(Observer):

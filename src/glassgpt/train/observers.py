@@ -49,16 +49,17 @@ class Observer:
         """See the result of an evaluation, with the model in training mode."""
 
     def on_save(self, event: Saved) -> Answer:
-        """See a checkpoint that is complete on disk."""
+        """See a checkpoint that is complete on disk; main process only."""
 
     def on_event(self, event: Event) -> Answer:
-        """See any event before the caller of the trainer gets it, those of observers included.
+        """See any event before the caller of the trainer gets it.
 
-        Answers to events are not shown to observers: an observer cannot answer itself for ever.
+        Events of observers are included. Answers to events are not shown to observers: an observer cannot
+        answer itself for ever.
         """
 
     def close(self) -> None:
-        """Release files and connections; called at the end of `Trainer.run`, also after an error."""
+        """Release files and connections; always called at the end of `Trainer.run`."""
 
 
 class Observers:
@@ -69,7 +70,10 @@ class Observers:
         self._reported: set[int] = set()
 
     def ask(self, method: Callable[[Observer], Answer]) -> Iterator[Event]:
-        """Call a method of every observer; yields their answers, and a warning for a new OSError."""
+        """Call a method of every observer; yield their answers.
+
+        The first OSError of each observer becomes a warning.
+        """
         for i, observer in enumerate(self.observers):
             try:
                 answers = list(method(observer) or ())
@@ -90,4 +94,4 @@ class Observers:
 
 
 def _warning(observer: Observer, error: OSError) -> Warned:
-    return Warned(f"{type(observer).__name__}: {error}. Its figures are lost; training continues.")
+    return Warned(f"{type(observer).__name__}: {error}. Its output is incomplete; training continues.")

@@ -1,4 +1,6 @@
-"""Optimizers and their registry: Muon for matrices, SparseRMSprop for n-gram tables, AdamW for the rest.
+"""Optimizers and their registry.
+
+Muon is for matrices, SparseRMSprop for n-gram tables, AdamW for the rest.
 
 To add one: give it an entry in OPTIMIZERS, and a name or a rate in `OptimConfig`. The learning rate schedule
 is schedule.py.
@@ -24,10 +26,10 @@ Source: Jordan et al. 2024.
 
 
 def orthogonalize(G: Tensor, steps: int = 5) -> Tensor:
-    """Return U Vᵀ of the SVD of each matrix in G (N, rows, columns), approximately.
+    """Return U Vᵀ of the SVD of each matrix, approximately.
 
-    All singular values come to lie within about [0.7, 1.2], which is close enough to 1. Computes in bfloat16
-    on a GPU, else in float32.
+    G: (N, rows, columns). All singular values come to lie within about [0.7, 1.2], which is close enough to
+    1. Computes in bfloat16 on a GPU, else in float32.
     Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
     """
     a, b, c = COEFFICIENTS
@@ -45,10 +47,11 @@ def orthogonalize(G: Tensor, steps: int = 5) -> Tensor:
 
 
 def _orthogonalize_by_gram(X: Tensor, steps: int) -> Tensor:
-    """Run the same iteration for wide X (N, r, c), collected in a small matrix Q; return Q X.
+    """Run the same iteration on the Gram matrix of wide X (N, r, c).
 
-    If X becomes P X, then A = X Xᵀ becomes P A P, so the wide matrix is needed at both ends only. Not for
-    bfloat16: there, small negative eigenvalues of A are rounding errors that grow with each step.
+    The iteration is collected in a small matrix Q; returns Q X. If X becomes P X, then A = X Xᵀ becomes P A
+    P, so the wide matrix is needed at both ends only. Not for bfloat16: there, small negative eigenvalues of
+    A are rounding errors that grow with each step.
     """
     a, b, c = COEFFICIENTS
     eye = torch.eye(X.shape[1], dtype=X.dtype, device=X.device)
@@ -196,9 +199,10 @@ OPTIMIZERS = (
 
 
 def make_optimizers(model: nn.Module, config: OptimConfig) -> dict[str, Optimizer]:
-    """Return the optimizers of a run by name; each trained parameter belongs to exactly one.
+    """Return the optimizers of a model by name.
 
-    Each parameter group stores its peak learning rate as `peak_lr`.
+    Each trained parameter belongs to exactly one. Each parameter group stores its peak learning rate as
+    `peak_lr`.
     """
     optimizers: dict[str, Optimizer] = {}
     taken: set[Tensor] = set()
@@ -214,7 +218,7 @@ def make_optimizers(model: nn.Module, config: OptimConfig) -> dict[str, Optimize
 
 
 def _matrices(module: nn.Module) -> list[Tensor]:
-    """Return the trained matrices of all linear layers in a module, in order, each once."""
+    """Return the trained matrices of all linear layers, each once."""
     found = [part.weight for part in module.modules() if isinstance(part, nn.Linear)]
     return list(dict.fromkeys(weight for weight in found if weight.requires_grad))
 
@@ -232,10 +236,10 @@ def current_lrs(optimizers: dict[str, Optimizer]) -> dict[str, float]:
 
 
 def clip_gradients(params: Iterable[Tensor], limit: float) -> float:
-    """Scale gradients in place so that their total norm is at most `limit`; return the norm before.
+    """Clip the total norm of gradients in place; return the norm before.
 
-    A limit of 0 means no clipping. Sparse gradients count in the norm but keep their size: the optimizer of
-    sparse rows divides by it.
+    limit: the largest norm. A limit of 0 means no clipping. Sparse gradients count in the norm but keep their
+    size: the optimizer of sparse rows divides by it.
     """
     values, scaled = [], []
     for p in params:
@@ -253,7 +257,7 @@ def clip_gradients(params: Iterable[Tensor], limit: float) -> float:
 
 
 def state_tensors(optimizers: dict[str, Optimizer], model: nn.Module) -> dict[str, Tensor]:
-    """Return all optimizer state as tensors named optimizer/parameter/key, as in a checkpoint."""
+    """Return all optimizer state as tensors named optimizer/parameter/key."""
     return {
         f"{kind}/{name}/{key}": value
         for kind, optimizer in optimizers.items()

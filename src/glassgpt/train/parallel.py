@@ -160,9 +160,8 @@ def replicas_differ(model: nn.Module, dist: Dist) -> bool:
     """Return True if the processes' weights differ: different hardware rounds differently."""
     if dist.world_size == 1:
         return False
-    total = sum(
-        int(p.contiguous().view(torch.int32).sum()) for p in model.parameters()
-    )  # same shape, as bits
+    as_bits = (p.contiguous().view(torch.int32) for p in model.parameters())  # same shape (float32 weights)
+    total = sum(int(bits.sum()) for bits in as_bits)
     return not dist.all_equal(total % 2**52)  # an integer that float64 holds exactly
 
 

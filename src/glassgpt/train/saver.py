@@ -1,6 +1,7 @@
-"""Saving in the background: a training step waits for a copy of the tensors, not for the disk.
+"""Saving in the background.
 
-The files of a step and their integrity are the package `checkpoint`.
+A training step waits for a copy of the tensors, not for the disk. The files of a step and their integrity are
+the package `checkpoint`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ SPARE_BYTES = 1 << 20
 
 
 class AsyncSaver:
-    """Writes one checkpoint at a time; the next one waits until the one before is on disk."""
+    """Writes one checkpoint at a time, in a thread."""
 
     def __init__(self, checkpoints: Path) -> None:
         self.checkpoints = checkpoints
@@ -38,7 +39,7 @@ class AsyncSaver:
         self._pending: Future[Saved] | None = None
 
     def submit(self, step: int, tensors: Tensors, state: dict[str, Any], best: bool) -> None:
-        """Copy the tensors and start to write them; call `wait` for the save before first."""
+        """Copy the tensors and start to write them; call `wait` first."""
         assert self._pending is None
         copies = {
             stem: {name: t.detach().to("cpu", copy=True) for name, t in named.items()}
@@ -93,9 +94,9 @@ def check_disk_space(folder: Path, n_bytes: int) -> None:
 
 
 def recover_newest(folder: Path) -> tuple[Path | None, list[str]]:
-    """Return the newest complete step and the problems of newer ones, which are moved aside.
+    """Return the newest complete step and the problems of newer ones.
 
-    Also removes half-written steps, and restores the pointer to the best step.
+    Moves damaged steps aside, removes half-written ones, and restores the pointer to the best step.
     """
     remove_partial_steps(folder)
     step, problems = newest_valid(steps(folder))

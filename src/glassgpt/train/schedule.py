@@ -1,4 +1,4 @@
-"""The length of a run, its clock, and the learning rate schedule. No state to save but seconds."""
+"""The length of a run, its clock, and the learning rate schedule."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Budget:
 
 
 class Clock:
-    """Seconds of training, earlier attempts included, and the reading that all processes agreed on."""
+    """Seconds of training, earlier attempts included."""
 
     def __init__(self, dist: Dist) -> None:
         self.dist = dist
@@ -63,13 +63,15 @@ class Clock:
         self.start()
 
     def sync(self, stopping: bool) -> bool:
-        """Agree with all processes on the time; return True if any process wants to stop."""
+        """Agree with all processes on the time and on stopping."""
         self.synced_s, stop = self.dist.all_reduce_max(self.elapsed_s, stopping)
         return bool(stop)
 
 
 def lr_scale(progress: float, config: OptimConfig) -> float:
-    """Return the learning rate as a share of its peak: a short rise, then a straight line to `final_lr`.
+    """Return the learning rate as a share of its peak.
+
+    Linear warmup, then linear decay to `final_lr`.
 
     >>> config = OptimConfig(warmup=0.1)
     >>> [round(lr_scale(p, config), 2) for p in (0.05, 0.1, 0.55, 1.0)]

@@ -1,4 +1,4 @@
-"""The training loop, as an iterator of events. It prints nothing and computes no gradient itself.
+"""The training loop, as an iterator of events. It prints nothing.
 
 One step is `Trainer.train_step`; gradient, update and loss are learner.py, checkpoints on disk are saver.py.
 """
@@ -33,9 +33,10 @@ MAX_BAD_STEPS = 10
 
 
 class Trainer:
-    """Trains one run: `for event in trainer.run(): …`. Afterwards `trainer.model` holds the last weights.
+    """Trains one run: `for event in trainer.run(): …`.
 
-    Everything random in step n follows from (seed, n), so a resumed run draws what an uninterrupted run does.
+    Afterwards `trainer.model` holds the last weights. Everything random in step n follows from (seed, n), so
+    a resumed run draws what an uninterrupted run does.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Trainer:
 
     @property
     def progress(self) -> float:
-        """Share of the run that is done, 0 to 1; in a run of minutes, the last evaluation counts."""
+        """Share of the run that is done, 0 to 1, its last evaluation included."""
         return self.budget.progress(self.step, self.elapsed_s, self.evals.reserved_s)
 
     def _progress_at(self, step: float) -> float:
@@ -81,7 +82,7 @@ class Trainer:
         return self.budget.progress(step, self.clock.synced_s, self.evals.reserved_s)
 
     def request_stop(self) -> None:
-        """End the run after the current step and save it. Safe to call from a signal handler."""
+        """Save and end the run after the current step; safe in a signal handler."""
         self.stopping = True
 
     def run(self) -> Iterator[Event]:
@@ -98,6 +99,7 @@ class Trainer:
                 yield from answers
 
     def _events(self) -> Iterator[Event]:
+        """Run the loop; yield its events."""
         yield from map(Warned, self.task.warnings())
         if self.budget.seconds is not None and not self.evals.seconds:
             self._estimate_eval_seconds()
@@ -114,7 +116,7 @@ class Trainer:
         yield from self._save_last()
 
     def train_step(self) -> Iterator[Event]:
-        """Take one step: gradient, observers, update, observers. Yields StepDone, or Warned if skipped."""
+        """Take one step: gradient, observers, update, observers, StepDone."""
         began, train = time.monotonic(), self.config.train
         dropout_seed = train.seed * 1_000_003 + self.step + self.dist.rank * 0x9E3779B97F4A7C15
         torch.manual_seed(dropout_seed % 2**63)
@@ -141,7 +143,7 @@ class Trainer:
         )
 
     def _skip_step(self, stats: GradientStats) -> Warned:
-        """Continue without the update of this step, as `on_nan` says. Raises UserError to stop before it."""
+        """Skip the update of this step, go back, or raise UserError, as `on_nan` says."""
         bad, n = self.step, self.config.train.grad_accum_steps
         batches = f"batch {bad}" if n == 1 else f"batches {bad * n} to {bad * n + n - 1}"
         problem = (
@@ -164,7 +166,7 @@ class Trainer:
         return Warned(f"{problem}. The step is skipped.")
 
     def _roll_back(self) -> int | None:
-        """Load the newest complete checkpoint and return its step; None if there is none yet."""
+        """Load the newest complete checkpoint; return its step or None."""
         self.saver.wait()
         step = newest_valid(steps(self.folder.checkpoints))[0] if self.dist.is_main else None
         name = self.dist.broadcast_str(step.name if step else "")
@@ -175,20 +177,19 @@ class Trainer:
         return self.step
 
     def _evaluate(self) -> Iterator[Event]:
-        """Measure the validation loss, write a sample, and save the weights if they are the best so far."""
+        """Measure the validation loss, write a sample, save the best weights."""
         with self.evals.measuring(self.step):
             measured = self.learner.measure(self.task)
         self._plan_next_eval()
         if self.learner.replicas_differ():
             yield Warned("the processes' weights are no longer equal; those of the main process are saved.")
-        nats_per_char = measured.nats / self.task.val.n_chars
-        if best := nats_per_char < self.best:
-            self.best = nats_per_char
+        best = measured.nats / self.task.val.n_chars < self.best
         event = Evaluated.of(measured, self.task.val, step=self.step, best=best, seconds=self.evals.seconds)
+        self.best = event.nats_per_char if best else self.best
         yield event
         yield from self._watching.ask(lambda each: each.on_evaluation(event, self.model))
         if self.config.train.sample_tokens and self.dist.is_main:
-            yield from self._sample()
+            yield self._sample()
         if best:
             yield from self._save(best=True)
 
@@ -206,30 +207,24 @@ class Trainer:
         self.evals.advance(self._progress_at(self.step))
 
     def _sync_clock(self) -> bool:
-        """Agree on the time with all processes; return True if one of them wants to stop."""
+        """Agree with all processes on the time; return True to stop."""
         stop = self.clock.sync(self.stopping)
         self.stopping |= stop
         return stop
 
-    def _sample(self) -> Iterator[Event]:
-        """Generate text with the model, and write it to the run's folder."""
-        train, name = self.config.train, f"step-{self.step:010d}.txt"
+    def _sample(self) -> Sampled:
+        """Generate text with the model."""
         self.model.eval()
-        text = self.task.sample(self.model, train.sample_tokens, train.seed)
+        text = self.task.sample(self.model, self.config.train.sample_tokens, self.config.train.seed)
         self.model.train()
-        yield Sampled(self.step, text)
-        try:
-            self.folder.samples.mkdir(exist_ok=True)
-            (self.folder.samples / name).write_text(text, "utf-8")
-        except OSError as error:
-            yield Warned(f"{name}: cannot write the sample ({error.strerror or error}). Training continues.")
+        return Sampled(self.step, text)
 
     def _save_is_due(self) -> bool:
         is_new = self.step not in (0, self._saved[0])
         return is_new and self.clock.synced_s - self._saved[1] > 60 * self.config.train.save_minutes
 
     def _save(self, best: bool = False) -> Iterator[Event]:
-        """Start to save this step in the background; yield the result of the save before."""
+        """Start to save this step; yield the result of the save before."""
         if best:
             self._best_step = step_folder(self.folder.checkpoints, self.step).name
         tensors, state = self.learner.tensors(), self._state()
@@ -251,7 +246,7 @@ class Trainer:
             yield from self._announce(saved)
 
     def _save_last(self) -> Iterator[Event]:
-        """Save the last step and wait until it is on disk. Raises UserError if that fails."""
+        """Wait until the last step is on disk. Raises UserError if that fails."""
         yield from self._finished_saves(wait=True)
         if self._saved[0] != self.step:
             yield from self._save()
@@ -275,9 +270,9 @@ class Trainer:
         }
 
     def resume(self) -> list[str]:
-        """Load the newest complete checkpoint; return notes on damaged ones and on a new environment.
+        """Load the newest complete checkpoint; return notes for the user.
 
-        Raises UserError if there is none.
+        Notes name damaged checkpoints and a changed environment. Raises UserError if there is none.
         """
         step, problems = recover_newest(self.folder.checkpoints) if self.dist.is_main else (None, [])
         name = self.dist.broadcast_str(step.name if step else "")
