@@ -31,6 +31,7 @@ OPTIONS = (
         "system",
         "target",
         "temperature",
+        "text",
         "tokenizer",
         "top_k",
         "top_p",

@@ -1,6 +1,6 @@
-"""From another program's checkpoint to a run: with a text, measured beside the baselines as training would.
+"""Import a checkpoint of another program as a run; with a text, measure it against the baselines.
 
-What such a file holds is interop's affair. The run has no optimizer state: it can be used, not gone on with.
+`interop` reads the file. The run has no optimizer state: it can be used, but training cannot be resumed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from glassgpt.train.metrics import JsonLines
 from glassgpt.train.session import new_path
 
 MAX_PADDING = 127
-"""So many more ids than its tokenizer a model may have: rounding up to multiples of 64 or 128 adds them."""
+"""Maximum padding of a vocabulary: rounding up to multiples of 64 or 128 adds unused ids."""
 
 
 def import_nanogpt(
@@ -54,18 +54,18 @@ def import_nanogpt(
     device: str = "auto",
     stage: Callable[[str], None] = lambda _: None,
 ) -> Run:
-    """Make a run of a `ckpt.pt` that nanoGPT has trained, at `out` (by default below `runs/`).
+    """Create a run from nanoGPT's `ckpt.pt`, at `out` (by default below `runs/`).
 
-    text: the input.txt that it learned, whose characters are its vocabulary and whose last tenth it is
-    measured on. tokenizer: a tokenizer.json, such as GPT-2's, for a model that is not of characters. Either
-    is needed; with both, the text is for measuring only. Raises UserError, and leaves nothing behind, where
-    any of them cannot be used or does not belong to the others; warns of what was changed.
+    text: the input.txt of the training; its characters are the vocabulary, and the model is measured on its
+    last tenth. tokenizer: a tokenizer.json, such as GPT-2's, for a model with other tokens than characters.
+    One of them is required; with both, the text is for measuring only. Raises UserError, and leaves nothing
+    behind, if a file cannot be used or the files do not belong together. Warns about changes.
     """
-    choose_device(device)  # what would fail later fails before any work is done
+    choose_device(device)  # fail before any work is done
     if text is None and tokenizer is None:
         raise UserError(
-            "a checkpoint does not say which tokens it was trained on: give the input.txt of its characters "
-            "with --text, or the tokenizer.json of its tokenizer with --tokenizer"
+            "a checkpoint does not name its tokens. Give the input.txt of its characters (`text`), or the "
+            "tokenizer.json of its tokenizer (`tokenizer`)."
         )
     path = Path(path)
     target = Path(out) if out else _free_path(path)
@@ -88,7 +88,7 @@ def import_nanogpt(
 
 
 def _config(data: DataConfig, known: Tokenizer, found: Checkpoint, device: str) -> RunConfig:
-    """What a run of such a model would have been started with, as far as that is known."""
+    """Return the configuration that would train such a model, as far as it is known."""
     kind = {"kind": known.kind} | ({"vocab_size": known.n_vocab} if known.kind == "bpe" else {})
     return RunConfig(
         task="language",
@@ -100,25 +100,24 @@ def _config(data: DataConfig, known: Tokenizer, found: Checkpoint, device: str) 
 
 
 def _characters(corpus: Corpus, found: Checkpoint, path: Path) -> CharTokenizer:
-    """nanoGPT's vocabulary of characters: those of the whole text, in order, and no others."""
+    """Return nanoGPT's character vocabulary: the characters of the whole text, in order."""
     chunks = (chunk for part in (corpus.train, corpus.val) for chunk in part.chunks())
     known = CharTokenizer.train(chunks, fallback=False)
     if known.n_vocab != found.n_vocab:
         raise UserError(
             f"the text has {known.n_vocab:,} different characters, and {path} a vocabulary of "
-            f"{found.n_vocab:,}: give the whole text that it was trained on, or, where its tokens are not "
-            "characters, its tokenizer.json with --tokenizer"
+            f"{found.n_vocab:,}. Give the whole text of its training, or its tokenizer.json (`tokenizer`)."
         )
     return known
 
 
 def _without_padding(found: Checkpoint, known: Tokenizer, path: Path) -> tuple[Checkpoint, list[str]]:
-    """The model with the tokenizer's ids alone, and what should be said of that."""
+    """Cut padding from the vocabulary; returns notes for the user as well."""
     surplus = found.n_vocab - known.n_vocab
     if not 0 <= surplus <= MAX_PADDING:
         raise UserError(
             f"the tokenizer has {known.n_vocab:,} tokens, and {path} a vocabulary of {found.n_vocab:,}; "
-            f"padding would explain up to {MAX_PADDING} more: give the tokenizer that it was trained with"
+            f"padding explains up to {MAX_PADDING} more. Give the tokenizer of its training."
         )
     if not surplus:
         return found, []
@@ -130,7 +129,7 @@ def _without_padding(found: Checkpoint, known: Tokenizer, path: Path) -> tuple[C
 
 
 def _whole_or_not_at_all(target: Path, make: Callable[[], Run]) -> Run:
-    """Make a run as its only writer; whatever goes wrong, nothing of it stays."""
+    """Create a run as its only writer; after an error, nothing of it remains."""
     made = [folder for folder in (target, target.parent) if not folder.exists()]
     with ExitStack() as leaving:
         lock = acquire_lock(target)
@@ -155,7 +154,7 @@ def _make(
     tokenizer: Tokenizer,
     stage: Callable[[str], None],
 ) -> Run:
-    """The run with its tokenizer, its one step and, of a text, tokens, baselines and verdict."""
+    """Create the run: tokenizer, one step and, with a text, tokens, baselines and verdict."""
     run = Run.create(target, config)
     tokenizer.save(run.tokenizer_file)
     learner = make_learner(config, tokenizer.n_vocab)
@@ -167,7 +166,7 @@ def _make(
         run.record_hashes()
         stage("measuring it on the held-out text")
         score = _measure(run, data, learner.model, found.step)
-    run.sync()  # no step may outlive what it needs
+    run.sync()  # no step may outlive the files that it needs
     best = {
         "best": score.nats_per_char if score else None,
         "best_step": step_folder(run.checkpoints, found.step).name,
@@ -195,5 +194,5 @@ def _measure(run: Run, data: LanguageData, model: Model, step: int) -> Score:
 
 
 def _free_path(path: Path) -> Path:
-    """Below runs/, after the folder of the checkpoint: every one of nanoGPT's is called ckpt.pt."""
+    """Return a path below runs/, named after the checkpoint's folder: every file is called ckpt.pt."""
     return new_path(RunConfig(data=DataConfig(sources=(path.resolve().parent.name or "nanogpt",))))

@@ -232,7 +232,7 @@ def resume(
             )
         merged = _with_task(config, run.config()) if config else run.config()
         run.check_data_hashes()
-        run.layout(merged)  # before memory is allocated for whatever config.json asks for
+        run.layout(merged)  # before memory is allocated for the model of config.json
         data = _open(merged, run)
         assert data.baselines is not None  # a damaged file is an error before training, not after it
         learner = make_learner(merged, data.tokenizer.n_vocab, dist)
@@ -251,7 +251,7 @@ def resume(
 
 
 def _with_task(config: RunConfig, stored: RunConfig) -> RunConfig:
-    """Return a configuration with the task of the stored one, unless it names its own."""
+    """Fill in the stored task if the configuration names none."""
     return config if config.task else config.model_copy(update={"task": stored.task})
 
 

@@ -88,16 +88,17 @@ def _show_plan(given: Sequence[Layer], json: bool) -> None:
 def watch(config: RunConfig | Sequence[Layer], out: Path | None, resume: Path | None, json: bool) -> None:
     """Train a new run at `out`, or resume one, and show its events."""
     from glassgpt.cli.view.display import make_display  # the config is right, so it is worth importing torch
-    from glassgpt.train import Dist, session
+    from glassgpt.train import Dist, start
+    from glassgpt.train import resume as resume_run
 
     is_main = Dist.from_env().is_main
     display = make_display(json, silent=not is_main)
     with display:
         if resume is not None:
             assert isinstance(config, RunConfig)
-            attempt = session.resume(resume, config)
+            attempt = resume_run(resume, config)
         else:
-            attempt = session.start(config, out, display.stage)
+            attempt = start(config, out, display.stage)
         display.begin(attempt)
         with _stop_on_signal(attempt.trainer) as received:
             for event in attempt.run():
