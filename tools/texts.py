@@ -1,7 +1,7 @@
-"""Bring the translations of the chapters up to date: `make texts`.
+"""Update the translations of the chapters: `make texts`.
 
-Collects every text of the chapters, keeps the translations that there are, leaves an empty one for each new
-text (to be filled in by hand, in the .po file), and compiles what gettext reads.
+Collect every text of the chapters, keep existing translations, and add an empty one for each new text (fill
+it in by hand in the .po file). Then compile the .mo file for gettext.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LANGUAGES = ("zh",)
 
 
 def extracted() -> dict[str, list[str]]:
-    """Every text of the chapters, with the files that it stands in: what is inside `_(…)`, and the titles."""
+    """Return every text inside `_(…)`, and every title, with its files."""
     found: dict[str, list[str]] = {}
     for path in FILES:
         name = path.relative_to(SOURCE).as_posix()
@@ -45,12 +45,12 @@ def _titles(path: Path) -> list[str]:
 
 
 def po_file(language: str) -> Path:
-    """The translations into a language, as people edit them."""
+    """Return the path of the .po file of a language."""
     return LOCALE / language / "LC_MESSAGES" / "chapters.po"
 
 
 def translations(language: str) -> dict[str, str]:
-    """The text in a language for each English one."""
+    """Return the translation of each English text."""
     path = po_file(language)
     if not path.is_file():
         return {}
@@ -59,7 +59,7 @@ def translations(language: str) -> dict[str, str]:
 
 
 def update(language: str, more: dict[str, str]) -> list[str]:
-    """Write the .po and .mo files of a language; returns the texts that still lack a translation."""
+    """Write the .po and .mo files of a language. Return the texts without a translation."""
     known = more | {text: said for text, said in translations(language).items() if said}
     catalog = Catalog(language, fuzzy=False, project="GlassGPT", version="", charset="utf-8")
     for text, files in extracted().items():
@@ -84,7 +84,7 @@ msgstr ""
 
 
 def compiled(language: str) -> Catalog:
-    """What gettext is to read: the .po file, without a date."""
+    """Return the catalog of the .mo file: the .po file without a date."""
     catalog = Catalog(language, fuzzy=False, charset="utf-8")
     catalog.mime_headers = [
         ("Language", language),
@@ -97,7 +97,7 @@ def compiled(language: str) -> Catalog:
 
 
 def main() -> None:
-    """Arguments: .po files whose translations are taken over where there are none yet."""
+    """Arguments: .po files to take missing translations from."""
     more: dict[str, str] = {}
     for name in sys.argv[1:]:
         with open(name, "rb") as file:

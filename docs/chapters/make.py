@@ -1,9 +1,9 @@
-"""Make the notebooks of the chapters, one for each, from the chapters themselves.
+"""Make a notebook of each chapter from its module.
 
     python docs/chapters/make.py              # all, run, with their outputs: about two minutes
     python docs/chapters/make.py loss scale   # some
 
-A notebook shows the chapter, its picture, and the functions that measured it, to be changed and run again.
+A notebook shows the chapter, its plot, and its measuring functions, to change and run again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from glassgpt.explain import NAMES, titles
 
 HERE = Path(__file__).parent
 FROM = {"cross": "glassgpt.explain.cross_attention"}
-"""The module with the measuring functions, where it is not the chapter's own."""
+"""Module of the measuring functions, if it is not the chapter's own."""
 DEMO = 'from glassgpt.explain import ChapterContext\n\nspecimen = ChapterContext().demo("{family}")\n'
 TEXT, DATES = DEMO.format(family="gpt"), DEMO.format(family="seq2seq")
 TOKENS = 'tokens = torch.tensor([demo.tokenizer.encode("To be, or not")])\n'
@@ -37,20 +37,20 @@ TRY = {
     "query-key": "q, k = torch.randn(3, 4), torch.randn(3, 4)\nby_pairs(q, k), q @ k.mT",
     "scale": "[measure(d, torch.Generator().manual_seed(0)) for d in (16, 1024)]",
     "graph": f"{TEXT}{TOKENS}edges(demo.model, torch.cat([tokens, tokens.flip(1)]))",
-    "mask": f"{TEXT}{TOKENS}watch(demo.model, tokens).weights",
-    "cross": f"import numpy as np\n{DATES}cut(demo, np.arange(50))",
+    "mask": f"{TEXT}{TOKENS}widest_head(demo.model, tokens).weights",
+    "cross": f"import numpy as np\n{DATES}ablate_memory(demo, np.arange(50))",
     "qkv": "compare(torch.randn(6, 768), torch.randn(2304, 768), None, [768, 768, 768]).whole.shape",
     "buffers": f'{TEXT}fates(demo.model, ["rope.cos", "lm_head.weight"], optimized=set())',
     "ladder": f"{TEXT}train, val = texts(demo)\n"
     'climb("one head", rungs(demo.tokenizer.n_vocab)["head"], train, val, seconds=1.0, seed=0)',
 }
-"""What to try first with a chapter's functions."""
+"""A first call of a chapter's functions."""
 
 SPLIT = "\n# ---\n"
 
 
 def notebook(name: str) -> Any:
-    """The notebook of a chapter, not yet run."""
+    """Return the notebook of a chapter, not yet run."""
     functions, trial = tidied(measuring(name) + SPLIT + TRY[name]).split(SPLIT)
     cells = [
         f"# {titles('en')[name]}",
@@ -74,7 +74,7 @@ def notebook(name: str) -> Any:
 
 
 def measuring(name: str) -> str:
-    """The source of a chapter's module up to `make_chapter`, without what only the chapter's words need."""
+    """Return the source of a chapter's module up to `make_chapter`, without texts."""
     module = import_module(FROM.get(name, f"glassgpt.explain.chapters.{name.replace('-', '_')}"))
     text = Path(str(module.__file__)).read_text("utf-8")
     lines, parts = text.splitlines(), []
@@ -89,7 +89,7 @@ def measuring(name: str) -> str:
 
 
 def tidied(code: str) -> str:
-    """Without the imports that nothing uses, and in the project's format."""
+    """Remove unused imports and format the code."""
     for command in (["check", "--quiet", "--fix", "--select", "F401,I"], ["format", "--quiet"]):
         command = [sys.executable, "-m", "ruff", *command, "--stdin-filename", "cell.py", "-"]
         code = subprocess.run(command, input=code, capture_output=True, text=True, check=True).stdout
@@ -97,7 +97,7 @@ def tidied(code: str) -> str:
 
 
 def _is_left_out(node: ast.stmt) -> bool:
-    """The module's docstring, its title, and imports for the type checker."""
+    """True for the module's docstring, its title, and imports for the type checker."""
     match node:
         case ast.Expr(value=ast.Constant()) if node.lineno == 1:
             return True
@@ -109,7 +109,7 @@ def _is_left_out(node: ast.stmt) -> bool:
 
 
 def run(book: Any) -> None:
-    """Fill in the outputs; raises where a cell fails."""
+    """Run all cells and fill in the outputs. Raises an error if a cell fails."""
     with TemporaryDirectory() as sockets:  # not over TCP: nobody listens in
         manager = KernelManager(kernel_name="python3", transport="ipc", ip=f"{sockets}/kernel")
         NotebookClient(book, timeout=120, km=manager).execute()

@@ -6,6 +6,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from glassgpt.errors import UserError
 from glassgpt.explain.content import MARKS, Chapter, Grid, expectation, figure
@@ -52,16 +53,16 @@ def chapter(
     language: str | None = None,
     seconds: float | None = None,
 ) -> Chapter:
-    """A chapter of the notes, computed now.
+    """Measure and write a chapter of the notes.
 
-    run: the folder of a run, whose model is shown where the chapter can; else a small built-in one is.
-    language: `en` or `zh`; by default that of the environment. seconds: for the chapter `ladder`, how long
-    each rung is trained, by default 0.3. Raises UserError for an unknown chapter.
+    run: folder of a run. The chapter shows its model if it can, and a small built-in one otherwise.
+    language: `en` or `zh`; by default that of the environment. seconds: training time of each rung in the
+    chapter `ladder`, by default 0.3. Raises UserError for an unknown chapter.
     """
     if name not in NAMES:
         near = get_close_matches(name, NAMES, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        raise UserError(f"there is no chapter {name!r}{hint}; there are: {', '.join(NAMES)}")
+        raise UserError(f"there is no chapter {name!r}{hint}. Choose one of {', '.join(NAMES)}.")
     _ = translator(language)
     context = ChapterContext(None if run is None else Path(run), seed, gettext=_)
     if seconds is not None:
@@ -74,16 +75,16 @@ def chapter(
     read = _module(name).make_chapter(context, _)
     if context.own is None or context.own_was_shown:
         return read
-    note = _("{run} is a {family}, in which this cannot be seen; a built-in run is shown instead.")
+    note = _("{run} is a {family} and cannot show this. A built-in run is shown instead.")
     note = note.format(run=context.own.name, family=context.own.model.config.family)
     return replace(read, body=(note, *read.body))
 
 
 def titles(language: str | None = None) -> dict[str, str]:
-    """The title of each chapter by its name; computes nothing."""
+    """Return the title of each chapter by its name, without measuring."""
     _ = translator(language)
     return {name: _(_module(name).TITLE) for name in NAMES}
 
 
-def _module(name: str):
+def _module(name: str) -> ModuleType:
     return import_module(f"glassgpt.explain.chapters.{name.replace('-', '_')}")

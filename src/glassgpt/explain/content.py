@@ -1,6 +1,6 @@
-"""What a chapter is: a short text, numbers that were just computed, findings, and a picture.
+"""Content of a chapter: text, tables, findings and a plot.
 
-How it looks in a terminal is the command line's affair, in a notebook Jupyter's; nothing here prints.
+Nothing here prints: the command line and Jupyter show it.
 """
 
 from __future__ import annotations
@@ -17,60 +17,60 @@ if TYPE_CHECKING:
     from glassgpt.plots import Plot
 
 Translate = Callable[[str], str]
-"""From an English text to the reader's language."""
+"""Function from an English text to its translation."""
 
 
 MARKS: dict[Outcome, str] = {"ok": "✓", "warn": "!", "fail": "✗", "unclear": "?"}
-"""How an outcome is shown."""
+"""Sign of each outcome."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of numbers with names for its rows and columns."""
+    """Table of numbers with names of rows and columns."""
 
     title: str
     rows: Sequence[str]
     columns: Sequence[str]
     values: Sequence[Sequence[float]]
-    """One row of numbers for each name; NaN leaves a cell empty."""
+    """A row of numbers for each name; NaN leaves a cell empty."""
     decimals: int = 2
     shade: bool = True
-    """Whether larger numbers are set off: right for weights and probabilities, not for measurements."""
+    """True to give larger numbers a background: for weights and probabilities, not for measurements."""
 
     @classmethod
     def of(
         cls, title: str, rows: Sequence[str], columns: Sequence[str], values: Tensor, decimals: int = 2
     ) -> Grid:
-        """The grid of a matrix (rows, columns)."""
+        """Return the grid of a matrix (rows, columns)."""
         assert values.shape == (len(rows), len(columns)), f"{values.shape}: {len(rows)} × {len(columns)}"
         return cls(title, rows, columns, values.tolist(), decimals)
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """One fact of the notes, watched."""
+    """One fact of the notes, measured."""
 
     name: str
     title: str
     body: tuple[str | Grid, ...]
     """Paragraphs and tables, in the order of reading."""
     findings: tuple[Finding, ...]
-    """What was measured beside what theory says."""
+    """Measured values with their expected values."""
     draw: Callable[[], Plot]
     gettext: Translate
-    """For the words around the findings."""
+    """Translation of the words around the findings."""
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether no figure lies where its theory forbids it."""
+        """True if no finding contradicts its theory."""
         return all(finding.is_healthy for finding in self.findings)
 
     def plot(self) -> Plot:
-        """The picture of the chapter. Raises UserError where matplotlib is missing."""
+        """Draw the plot of the chapter. Raises UserError without matplotlib."""
         return self.draw()
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON: everything but the picture."""
+        """Return everything but the plot, ready for JSON."""
         return {
             "name": self.name,
             "title": self.title,
@@ -80,7 +80,7 @@ class Chapter:
         }
 
     def _repr_markdown_(self) -> str:
-        """How Jupyter shows it."""
+        """Return Markdown for Jupyter."""
         parts = [part if isinstance(part, str) else markdown_table(part) for part in self.body]
         return "\n\n".join([*parts, self._findings_markdown()])
 
@@ -94,7 +94,7 @@ class Chapter:
 
 
 def markdown_table(grid: Grid) -> str:
-    """A grid as Markdown reads it."""
+    """Return a grid as a Markdown table."""
 
     def cell(text: str) -> str:
         return text.replace("|", "\\|").replace("\n", "⏎")
@@ -109,7 +109,7 @@ def markdown_table(grid: Grid) -> str:
 
 
 def figure(value: float | str) -> str:
-    """A measured number with four digits that mean something, or words as they are.
+    """Format a number with four significant digits; keep words.
 
     >>> figure(4.66023), figure(12), figure(0.00001234), figure("yes")
     ('4.660', '12', '1.23e-05', 'yes')
@@ -122,7 +122,7 @@ def figure(value: float | str) -> str:
 
 
 def expectation(finding: Finding) -> str:
-    """What was expected, with how far off is still right."""
+    """Format the expected value of a finding, with its tolerance."""
     if finding.within:
         return f"{figure(finding.expected)} ± {finding.within:.2g}"
     return figure(finding.expected)

@@ -1,4 +1,4 @@
-"""What a chapter looks at: the user's own run where it is of the right kind, else a small built-in one.
+"""Runs for the chapters: the user's run if its family fits, or a small built-in one.
 
 The built-in runs are ordinary run folders, made by `benchmarks/builtin_runs.py`: a GPT of tinyshakespeare, a
 translator of dates, and a captioner of handwritten digits.
@@ -20,23 +20,23 @@ from glassgpt.tokenizers import Tokenizer
 
 BUILTIN = Path(__file__).parent / "runs"
 BUILTIN_FOR = {"gpt": "text", "seq2seq": "dates", "captioner": "scenes"}
-"""Which built-in run shows a family."""
+"""Built-in run by model family."""
 SECONDS = 0.3
 
 
 @dataclass(frozen=True)
 class Demo:
-    """A trained model with what it was trained on."""
+    """Trained model with its training data."""
 
     name: str
-    """How to speak of it: the folder that the user gave, or “the built-in run …”."""
+    """Its name in texts: the user's folder, or “the built-in run …”."""
     run: Run
     model: Model
     tokenizer: Tokenizer
 
     @cached_property
     def tokens(self) -> TokenData:
-        """Its text (gpt, bigram, encoder)."""
+        """Its tokens (gpt, bigram, encoder)."""
         return open_tokens(self.run.data)
 
     @cached_property
@@ -55,14 +55,14 @@ class ChapterContext:
     run: Path | None = None
     seed: int = 0
     seconds: float = SECONDS
-    """How long each rung of the ladder is trained."""
+    """Training time of each rung of the ladder."""
     gettext: Translate = str
-    """For the name of a built-in run."""
+    """Translation of the name of a built-in run."""
     own_was_shown: bool = field(default=False, init=False)
     """True once `demo` returned the user's own run."""
 
     def generator(self) -> torch.Generator:
-        """A fresh source of chance, the same one for each call."""
+        """Return a new random generator, the same for each call."""
         return torch.Generator().manual_seed(self.seed)
 
     @cached_property
@@ -71,7 +71,7 @@ class ChapterContext:
         return None if self.run is None else _open(Run.open(self.run), str(self.run))
 
     def demo(self, *families: str) -> Demo:
-        """The user's model where it is of one of these families, else the built-in one of the first."""
+        """Return the user's run if it has one of these families, or the built-in run of the first."""
         if self.own is not None and self.own.model.config.family in families:
             self.own_was_shown = True
             return self.own

@@ -1,7 +1,4 @@
-"""Where the heads of a cross-attention look, and what a model says without its memory.
-
-What the chapter `cross` is made of; not a chapter itself.
-"""
+"""Cross-attention of a model, and its answers without memory, for the chapter `cross`."""
 
 from __future__ import annotations
 
@@ -21,51 +18,55 @@ from glassgpt.objective import CrossEntropy
 
 BATCH = 100
 MIN_COPIES = 40
-"""Fewer places do not show where a head looks."""
+"""Minimum of positions to measure a head."""
 SIGMAS = 4
 
 
 @dataclass(frozen=True)
-class Looks:
-    """How often, or how much, the best head looked where it should: chosen on one half, measured on the
-    other."""
+class BestHead:
+    """Share of attention on the right places by the best head.
+
+    The head is chosen on one half of the examples and measured on the other.
+    """
 
     layer: int
     head: int
     share: float
     chance: float
-    """What a head reaches that looks anywhere."""
+    """Expected share of a random head."""
     n: int
-    """Places that were measured."""
+    """Number of measured positions."""
 
     @property
     def limit(self) -> float:
-        """More than chance: 4 standard errors of n shares between 0 and 1 whose mean is `chance`."""
+        """Chance plus four standard errors of n shares between 0 and 1."""
         return self.chance + SIGMAS * math.sqrt(self.chance * (1 - self.chance) / self.n)
 
 
-def best_head(shares: Tensor, chances: Tensor, chosen_on: Tensor) -> Looks:
-    """shares: (n, L, H) of each place; chances: (n,); chosen_on: (n,), True where the head is
-    chosen."""
+def best_head(shares: Tensor, chances: Tensor, chosen_on: Tensor) -> BestHead:
+    """Choose the head with the largest mean share and measure it on the other positions.
+
+    shares: (n, L, H) of each position; chances: (n,); chosen_on: (n,), True for positions to choose on.
+    """
     means = shares[chosen_on].mean(0)  # (L, H)
     layer, head = divmod(int(means.argmax()), means.shape[1])
     rest = ~chosen_on
     mean = shares[rest, layer, head].mean().item()
-    return Looks(layer, head, mean, chances[rest].mean().item(), int(rest.sum()))
+    return BestHead(layer, head, mean, chances[rest].mean().item(), int(rest.sum()))
 
 
 @torch.inference_mode()
 def cross_weights(demo: Demo, rows: np.ndarray) -> Tensor:
-    """Who looks at what of the memory, in some held-out examples: (B, L, H, T, S)."""
+    """Return the cross-attention weights of held-out examples: (B, L, H, T, S)."""
     with record(demo.model, "blocks.*.cross_attn.weights") as seen:
         CrossEntropy(demo.model).logits(demo.examples.val.batch(rows))
     return torch.stack(list(seen.values()), dim=1)
 
 
-def alignment(demo: Demo, rows: np.ndarray) -> Looks | None:
-    """Whether a head looks at the token that is about to be copied; None where too few are.
+def copy_head(demo: Demo, rows: np.ndarray) -> BestHead | None:
+    """Measure attention on the source token about to be copied; None with too few copies.
 
-    Copied: letters or digits that stand once in the source and once in the answer.
+    Copied tokens are letters or digits that occur once in the source and once in the answer.
     """
     legible = _legible(demo)
     shares, chances, chosen = [], [], []
@@ -87,9 +88,9 @@ def alignment(demo: Demo, rows: np.ndarray) -> Looks | None:
 
 
 def asked_cell(question: str, patches: int) -> Tensor | None:
-    """The patches of the place that a question about a built-in scene asks for, (patches, patches) of bool.
+    """Return the patches in the cell of a question about a scene: (patches, patches) of bool.
 
-    patches: on a side of the image. None for all other questions.
+    patches: number on a side of the image. None for all other questions.
     """
     for cells in ENGLISH.places:
         try:
@@ -103,15 +104,15 @@ def asked_cell(question: str, patches: int) -> Tensor | None:
 
 
 def question(demo: Demo, row: int) -> str:
-    """What a held-out example asks."""
+    """Return the question of a held-out example."""
     split = demo.examples.val
     return demo.tokenizer.decode(split.text[row][: split.n_prompt[row]])
 
 
-def resting(demo: Demo, rows: np.ndarray) -> Looks | None:
-    """How much attention rests in the asked cell while the answer is about to be written.
+def cell_head(demo: Demo, rows: np.ndarray) -> BestHead | None:
+    """Measure attention in the cell of the question, just before the answer.
 
-    None where too few questions ask for a place.
+    None if too few questions ask for a place.
     """
     split, config = demo.examples.val, demo.model.config
     side = config.image_size // config.patch_size
@@ -133,35 +134,34 @@ def resting(demo: Demo, rows: np.ndarray) -> Looks | None:
 
 
 @dataclass(frozen=True)
-class Cut:
-    """What a model gets right with its memory and with the memory zeroed."""
+class MemoryAblation:
+    """Correct answers and tokens of a model, with its memory and with zeros."""
 
     n: int
-    right: int
-    blind: int
-    """Whole answers, token by token the likeliest."""
-    countable: int
-    """What the most frequent answer to each question gets: nobody can do better who sees the question
-    alone."""
+    n_correct: int
+    n_correct_zeroed: int
+    """Whole answers, by greedy prediction of each token."""
+    n_best_guess: int
+    """Correct answers by the most frequent answer to each question: the best guess without memory."""
     n_tokens: int
-    right_tokens: int
-    blind_tokens: int
+    correct_tokens: int
+    correct_tokens_zeroed: int
 
     @property
     def gain(self) -> float:
-        """The share of tokens that the memory makes right."""
-        return (self.right_tokens - self.blind_tokens) / self.n_tokens
+        """Share of tokens that are correct only with the memory."""
+        return (self.correct_tokens - self.correct_tokens_zeroed) / self.n_tokens
 
     @property
     def limit(self) -> float:
-        """4 standard errors of the difference of two shares of n tokens each, were they the same."""
-        p = (self.right_tokens + self.blind_tokens) / (2 * self.n_tokens)
+        """Four standard errors of the difference between two equal shares of n tokens."""
+        p = (self.correct_tokens + self.correct_tokens_zeroed) / (2 * self.n_tokens)
         return SIGMAS * math.sqrt(2 * p * (1 - p) / self.n_tokens)
 
 
 @torch.inference_mode()
-def cut(demo: Demo, rows: np.ndarray) -> Cut:
-    """Answer held-out examples with the memory and without."""
+def ablate_memory(demo: Demo, rows: np.ndarray) -> MemoryAblation:
+    """Predict held-out answers with the memory and with zeros in its place."""
     split, objective = demo.examples.val, CrossEntropy(demo.model).eval()
     whole, tokens, n_tokens = [0, 0], [0, 0], 0
     for start in range(0, len(rows), BATCH):
@@ -177,10 +177,10 @@ def cut(demo: Demo, rows: np.ndarray) -> Cut:
         text, n = split.text[row], split.n_prompt[row]
         answers[text[:n].tobytes()][text[n:].tobytes()] += 1
     countable = sum(max(given.values()) for given in answers.values())
-    return Cut(len(rows), whole[0], whole[1], countable, n_tokens, tokens[0], tokens[1])
+    return MemoryAblation(len(rows), whole[0], whole[1], countable, n_tokens, tokens[0], tokens[1])
 
 
 def _legible(demo: Demo) -> Tensor:
-    """(V,): True for tokens of letters or digits only, a space before them aside."""
+    """Return (V,), True for tokens of letters or digits, with or without spaces around."""
     tokenizer = demo.tokenizer
     return torch.tensor([tokenizer.decode([id]).strip().isalnum() for id in range(tokenizer.n_vocab)])

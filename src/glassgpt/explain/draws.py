@@ -1,7 +1,4 @@
-"""Counts of draws beside the probabilities that they should follow; what `sampling` measures with.
-
-Not a chapter itself.
-"""
+"""Counts of draws and their probabilities, for the chapter `sampling`."""
 
 from __future__ import annotations
 
@@ -13,14 +10,14 @@ from torch import Tensor
 
 SIGMAS = 4
 CHANCE = 1 - NormalDist().cdf(SIGMAS)
-"""How often chance alone exceeds a bound: one time in 32,000."""
+"""Probability to exceed a bound by chance: 1 in 32,000."""
 FEWEST = 10
-"""Expected draws in a cell, at least: with fewer, χ² is no good guide."""
+"""Minimum of expected draws in a cell; χ² is not reliable with fewer."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Counts beside the probabilities that they should follow."""
+    """Counts with their probabilities."""
 
     counts: tuple[int, ...]
     shares: tuple[float, ...]
@@ -34,7 +31,7 @@ class Fit:
 
     @property
     def bound(self) -> float:
-        """What χ² of so many counts exceeds by chance one time in 32,000, sought by halving an interval.
+        """Bound that χ² exceeds by chance 1 time in 32,000, by bisection.
 
         Source: χ² exceeds x with the probability Q(dof / 2, x / 2), the incomplete gamma function.
         """
@@ -48,15 +45,15 @@ class Fit:
 
     @property
     def measured(self) -> list[float]:
-        """The counts as parts of their sum."""
+        """The counts as shares of their sum."""
         return [count / sum(self.counts) for count in self.counts]
 
 
 def cells(p: Tensor, n: int, most: int) -> tuple[Tensor, Tensor]:
-    """The ids of p (V,) to count one by one, at most `most`, the likeliest first; and the rest, to count as
-    one.
+    """Split the ids of p (V,) into cells of their own and a rest.
 
-    Each cell is expected FEWEST times in n draws, that of the rest, too, unless it can never be drawn.
+    At most `most` ids have their own cell, the most probable first. Each cell, the rest included, has at
+    least FEWEST expected draws of n, unless its probability is 0.
     """
     ids = p.argsort(descending=True)
     count = min(most, int((p * n >= FEWEST).sum()))

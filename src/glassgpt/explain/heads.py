@@ -1,7 +1,4 @@
-"""Heads of a trained model at work on a held-out text; what `weighted-sum`, `query-key` and `scale` share.
-
-Not a chapter itself.
-"""
+"""Self-attention of a model on held-out text, for `weighted-sum`, `query-key` and `scale`."""
 
 from __future__ import annotations
 
@@ -17,27 +14,27 @@ from glassgpt.lens import token_labels
 from glassgpt.models import Model, Seq2Seq
 
 FAMILIES = ("gpt", "encoder", "seq2seq")
-"""Where self-attention is looked at; of a translator, in the encoder that it reads with."""
+"""Families with self-attention to show; of a translator, that of its encoder."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What passed through the attention of one block, of one sequence."""
+    """Activations of the attention in one block, for one sequence."""
 
     q: Tensor
-    """(H, T, D), as the kernel got it: after QK-norm and RoPE, where the model has them."""
+    """(H, T, D), input of the kernel: after QK-norm and RoPE, if the model has them."""
     k: Tensor
-    """(H, T, D); under grouped-query attention, each key head as often as query heads share it."""
+    """(H, T, D); with grouped-query attention, key heads are repeated for their query heads."""
     v: Tensor
     """(H, T, D), as with k."""
     scores: Tensor
-    """(H, T, T): scaled, the mask not yet applied."""
+    """(H, T, T): scaled, before the mask."""
     masked_scores: Tensor
     """(H, T, T), −∞ where a query may not look."""
     weights: Tensor
     """(H, T, T)."""
     heads: Tensor
-    """(H, T, D): what the kernel gathered."""
+    """(H, T, D): the output of the kernel."""
 
     @property
     def allowed(self) -> Tensor:
@@ -46,8 +43,8 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """The text, all heads on it, and the one head and query that a chapter takes apart."""
+class HeadExample:
+    """A text with all its heads, and one head and query as the example."""
 
     labels: list[str]
     layers: list[Layer]
@@ -57,18 +54,18 @@ class Shown:
 
     @property
     def chosen(self) -> Layer:
-        """The layer of the shown head."""
+        """The layer of the example."""
         return self.layers[self.layer]
 
 
-def part_of(model: Model) -> Model:
-    """The part of a model whose self-attention is looked at."""
+def attention_stack(model: Model) -> Model:
+    """Return the stack of blocks with the self-attention to show."""
     return model.encoder if isinstance(model, Seq2Seq) else model
 
 
 @torch.no_grad()
-def watch(model: Model, tokens: Tensor) -> list[Layer]:
-    """All self-attention of a model on one sequence (1, T)."""
+def record_layers(model: Model, tokens: Tensor) -> list[Layer]:
+    """Record the self-attention of all blocks on one sequence (1, T)."""
     with record(model, [f"blocks.*.attn.{name}" for name in KERNEL_ACTIVATIONS]) as seen:
         model.trunk(tokens)
     layers = []
@@ -80,27 +77,27 @@ def watch(model: Model, tokens: Tensor) -> list[Layer]:
     return layers
 
 
-def show(demo: Demo, length: int, generator: torch.Generator) -> Shown:
-    """A held-out text of at most `length` tokens, and the head whose weights are spread most evenly on it.
+def head_example(demo: Demo, length: int, generator: torch.Generator) -> HeadExample:
+    """Choose a held-out text and the head and query with the most even weights.
 
-    Of this head, the query that mixes most: a sum of one term would show nothing.
+    length: tokens of the text, at most. A query with a single large weight would show nothing.
     """
     tokens = held_out(demo, 1, length, generator)
-    layers = watch(part_of(demo.model), tokens)
+    layers = record_layers(attention_stack(demo.model), tokens)
     spread = torch.stack([torch.special.entr(layer.weights).sum(-1) for layer in layers])  # (L, H, T)
     layer, head = divmod(int(spread.sum(-1).argmax()), spread.shape[1])
     row = int(spread[layer, head].argmax())
-    return Shown(token_labels(demo.tokenizer, tokens[0].tolist()), layers, layer, head, row)
+    return HeadExample(token_labels(demo.tokenizer, tokens[0].tolist()), layers, layer, head, row)
 
 
 def largest_error(got: Tensor, expected: Tensor, allowed: Tensor) -> float:
-    """The largest difference of two tensors in units of what float rounding allows: at most 1."""
+    """Return the largest difference of two tensors in units of `allowed`."""
     tiny = torch.finfo(allowed.dtype).tiny
     return ((got - expected).abs() / allowed.clamp(min=tiny)).max().item()
 
 
 def rounding(a: Tensor, b: Tensor) -> Tensor:
-    """How far two ways to compute a @ b may lie apart: (..., n, m) @ (..., m, k) -> (..., n, k).
+    """Bound the rounding between two computations of a @ b: (..., n, m) @ (..., m, k).
 
     A sum of m products is off by at most m·u·Σ|a||b| whatever its order, u half of ε, and one more operation
     (a division by √m, say) by u of the result. Source: Higham 2002, section 3.1.

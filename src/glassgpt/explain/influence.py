@@ -1,7 +1,4 @@
-"""Which inputs reach which outputs of a model, measured by gradients: for the chapters `graph` and `mask`.
-
-Not a chapter itself.
-"""
+"""Gradients from outputs to inputs, for the chapters `graph` and `mask`."""
 
 from __future__ import annotations
 
@@ -14,8 +11,7 @@ from glassgpt.models import Encoder, Model, Seq2Seq
 
 
 def held_out(demo: Demo, n: int, length: int, generator: torch.Generator) -> Tensor:
-    """`n` pieces of text that training never saw, (n, T) of ids: T is `length`, less where nothing is
-    as long."""
+    """Return `n` pieces of held-out text as ids (n, T); T is `length`, or less for short texts."""
     config = demo.model.config
     length = min(length, config.block_size, config.window or length)
     if config.family in ("seq2seq", "captioner") or config.labels:
@@ -24,7 +20,7 @@ def held_out(demo: Demo, n: int, length: int, generator: torch.Generator) -> Ten
         length = min(length, int(rows.lengths.max()))
         long = [row for row in range(len(rows)) if len(rows[row]) >= length]
         plain = [row for row in long if demo.tokenizer.decode(rows[row][:length]).isascii()]
-        long = plain or long  # of several scripts, the one that every font has
+        long = plain or long  # prefer the script that every font has
         drawn = torch.randint(len(long), (n,), generator=generator).tolist()
         pieces = [rows[long[i]][:length] for i in drawn]
     else:
@@ -36,21 +32,21 @@ def held_out(demo: Demo, n: int, length: int, generator: torch.Generator) -> Ten
 
 
 def influence(model: Model, tokens: Tensor, generator: torch.Generator) -> Tensor:
-    """How much each input moves each output: gradient norms (B, T of outputs, B, T of inputs).
+    """Compute the norm of the gradient of each output for each input: (B, T, B, T).
 
-    tokens: (B, T). Inputs are what enters the first block, outputs are the last norm's states along
-    a random direction. 0 says that there is no path.
+    tokens: (B, T). Inputs are the states before the first block, outputs the states after the last norm along
+    a random direction. 0 means that there is no path.
     """
     with torch.enable_grad(), record(model, ["blocks.0.resid_pre", "norm_f"], detach=False) as seen:
         model.trunk(tokens)
     x, y = seen["blocks.0.resid_pre"], seen["norm_f"]  # (B, T, C)
     along = (y @ torch.randn(y.shape[-1], generator=generator)).flatten()  # (B · T,)
     rows = [torch.autograd.grad(each, x, retain_graph=True)[0].norm(dim=-1) for each in along]
-    return torch.stack(rows).view(*tokens.shape, *tokens.shape)
+    return torch.stack(rows).view(*tokens.shape, *tokens.shape)  # (B · T, B, T) -> (B, T, B, T)
 
 
-def reader(demo: Demo) -> Encoder:
-    """The encoder of a demo: itself, or the one that a translator reads with."""
+def encoder_of(demo: Demo) -> Encoder:
+    """Return the encoder of a demo: its model, or the encoder of a translator."""
     model = demo.model.encoder if isinstance(demo.model, Seq2Seq) else demo.model
     assert isinstance(model, Encoder)
     return model

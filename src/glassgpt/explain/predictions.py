@@ -1,7 +1,4 @@
-"""What a model expects to come next in held-out text; what `sampling` and `temperature` share.
-
-Not a chapter itself.
-"""
+"""Predictions of a model on held-out text, for the chapters `sampling` and `temperature`."""
 
 from __future__ import annotations
 
@@ -18,37 +15,40 @@ from glassgpt.lens import token_labels
 LABEL = 16
 """Columns of a token's label in a plot, at most."""
 TEXTS, LENGTH, ENDING = 8, 64, 32
-"""How many held-out texts of how many tokens, and how many characters of an end are quoted."""
+"""Number of held-out texts, tokens in each, and quoted characters of the end."""
 MOST = 4_000_000
-"""Logits that are kept, at most: with a large vocabulary those of the last places only."""
+"""Number of kept logits, at most: with a large vocabulary, only the last positions are kept."""
 
 
 @dataclass(frozen=True)
 class Places:
-    """What a model said at the places of some texts, the last ones apart, and what came."""
+    """Logits and targets at all positions of some texts, and the least certain last position."""
 
     logits: Tensor
     """(n, V), float64."""
     targets: Tensor
     """(n,)."""
     text: str
-    """The end of that text after which the model is least sure of what comes."""
+    """End of the text with the least certain next token."""
     next: Tensor
-    """(V,), float64: its logits there."""
+    """(V,), float64: the logits of that next token."""
 
     def losses(self, temperatures: Tensor) -> Tensor:
-        """Mean cross-entropy of what came, with the logits divided by each temperature: (N,), nats."""
+        """Return the mean cross-entropy in nats at each temperature: (N,) -> (N,)."""
         return torch.stack([F.cross_entropy(self.logits / t, self.targets) for t in temperatures.tolist()])
 
 
 def entropy(p: Tensor) -> Tensor:
-    """−Σ p ln p over the last dimension, in nats."""
+    """Compute −Σ p ln p over the last dimension, in nats."""
     return torch.special.entr(p).sum(-1)
 
 
 @torch.inference_mode()
 def read(demo: Demo, generator: torch.Generator) -> Places:
-    """Let a model read held-out text. Least sure: where the entropy of what comes next is greatest."""
+    """Run a model on held-out texts.
+
+    The least certain text has the largest entropy of its next token.
+    """
     tokens = held_out(demo, TEXTS, LENGTH, generator)  # (B, T)
     logits = demo.model(tokens)  # (B, T, V)
     kept = max(1, MOST // logits[:, 0].numel()) + 1

@@ -1,4 +1,4 @@
-"""The languages of the chapters: English in the code, others in gettext catalogs beside it."""
+"""Languages of the chapters: English in the code, others in gettext catalogs."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ LANGUAGES = ("en", "zh")
 
 
 def translator(language: str | None = None) -> Translate:
-    """From the English texts to a language: `en`, `zh`, or by default what the environment asks for.
+    """Return the translation into a language: `en`, `zh`, or by default that of the environment.
 
     Raises UserError for a language without a catalog.
     """
     language = language or _preferred()
     if language not in LANGUAGES:
-        raise UserError(f"there are no chapters in {language!r}; choose one of {', '.join(LANGUAGES)}")
+        raise UserError(f"there are no chapters in {language!r}. Choose one of {', '.join(LANGUAGES)}.")
     if language == "en":
         return lambda text: text
     return gettext.translation(DOMAIN, LOCALE, [language]).gettext
 
 
 def _preferred() -> str:
-    """The language of LANGUAGE, LC_ALL, LC_MESSAGES or LANG, where there is a catalog; else English."""
+    """Return the language of LANGUAGE, LC_ALL, LC_MESSAGES or LANG, or English without a catalog."""
     names = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
     wanted = next(filter(None, (os.environ.get(name) for name in names)), "en")
     return wanted[:2] if wanted[:2] in LANGUAGES else "en"

@@ -1,7 +1,6 @@
-"""What every tokenizer can do, and the half that all of them share: from ids back to bytes, and the file.
+"""The `Tokenizer` interface, and the shared half of its implementations: decoding and saving.
 
-From text to ids is each kind's own affair: char.py, byte.py and bpe.py. Nothing here knows about models; a
-tokenizer never adds a token that the text does not hold.
+char.py, byte.py and bpe.py implement encoding. A tokenizer never adds a token that is not in the text.
 """
 
 import json
@@ -12,53 +11,55 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from glassgpt.atomic_write import replacing
 from glassgpt.errors import UserError
 
-_PIECE = 1 << 20  # ids looked up at once: bounds the memory of long arrays
+_PIECE = 1 << 20  # ids decoded at once: bounds the RAM for long arrays
 
 
 class Tokenizer(Protocol):
-    """Text to token ids and back, exactly: `decode(encode(text)) == text` for every text that is Unicode.
+    """Lossless conversion between Unicode text and token ids: `decode(encode(text)) == text`.
 
-    A lone surrogate (half of a UTF-16 pair, as from a broken JSON escape) is not Unicode, and refused.
+    A lone surrogate (half of a UTF-16 pair, as from a broken JSON escape) is not valid Unicode and raises
+    UserError.
     """
 
     kind: str
     n_vocab: int
     specials: dict[str, int]
-    """Names and ids of tokens such as `<eos>`. Text never encodes to them, and they decode to nothing."""
+    """Names and ids of special tokens such as `<eos>`. No text encodes to them; they decode to nothing."""
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a text. Raises UserError for a lone surrogate."""
+        """Return the token ids of a text. Raises UserError for a lone surrogate."""
         ...
 
     def encode_array(self, text: str) -> np.ndarray:
-        """The same ids as an array of the smallest unsigned type that holds them all; fast on megabytes."""
+        """Return the same ids as an array of the smallest unsigned type; fast for megabytes."""
         ...
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of some ids. Bytes that are not UTF-8 (half a character) become U+FFFD."""
+        """Return the text of token ids. Incomplete UTF-8 becomes U+FFFD."""
         ...
 
     def token_bytes(self, ids: Iterable[int]) -> bytes:
-        """The bytes of some ids; concatenating them is how a stream stays exact across half characters."""
+        """Return the bytes of token ids. A stream may split characters, so join bytes, not text."""
         ...
 
     def describe(self) -> str:
-        """One line for people, such as `char: 65 characters + 256 bytes for all others`."""
+        """Return a one-line description, such as `char: 65 characters + 256 bytes for all others`."""
         ...
 
     def with_specials(self, names: Iterable[str]) -> "Tokenizer":
-        """The same with more special tokens, whose ids come after all others; those it has stay."""
+        """Return a copy with more special tokens, with ids after all others. Existing ones stay."""
         ...
 
     def save(self, path: Path) -> None:
-        """Write one JSON file that `load_tokenizer` reads, and `tokenizers.Tokenizer.from_file` too."""
+        """Write a JSON file for `load_tokenizer` and `tokenizers.Tokenizer.from_file`."""
         ...
 
 
 class TableTokenizer(ABC):
-    """A tokenizer whose every token stands for fixed bytes: row i of the table is what id i decodes to."""
+    """A tokenizer with fixed bytes per token: id i decodes to row i of a table."""
 
     kind: str
 
@@ -71,14 +72,16 @@ class TableTokenizer(ABC):
         self._start = np.cumsum(self._length) - self._length
 
     @abstractmethod
-    def encode_array(self, text: str) -> np.ndarray: ...
+    def encode_array(self, text: str) -> np.ndarray:
+        """Return the token ids of a text as an array."""
 
     @abstractmethod
-    def describe(self) -> str: ...
+    def describe(self) -> str:
+        """Return a one-line description."""
 
     @abstractmethod
     def spec(self) -> dict[str, Any]:
-        """The tokenizer as the JSON object of a `tokenizers` file."""
+        """Return the tokenizer as the JSON object of a `tokenizers` file."""
 
     def _lacking(self, names: Iterable[str]) -> list[str]:
         return [name for name in names if name not in self.specials]
@@ -87,55 +90,58 @@ class TableTokenizer(ABC):
         return f" + {' '.join(self.specials)}" if self.specials else ""
 
     def encode(self, text: str) -> list[int]:
+        """Return the token ids of a text. Raises UserError for a lone surrogate."""
         return self.encode_array(text).tolist()
 
     def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of token ids. Incomplete UTF-8 becomes U+FFFD."""
         return self.token_bytes(ids).decode("utf-8", "replace")
 
     def token_bytes(self, ids: Iterable[int]) -> bytes:
-        """The bytes of some ids, in any container or array. Raises UserError for an unknown id."""
+        """Return the bytes of token ids. Raises UserError for an unknown id."""
         array = np.asarray(ids if hasattr(ids, "__len__") else list(ids), dtype=np.int64)
         return b"".join(self._gather(array[i : i + _PIECE]) for i in range(0, len(array), _PIECE))
 
     def _gather(self, ids: np.ndarray) -> bytes:
-        strange = ids[(ids < 0) | (ids >= self.n_vocab)]
-        if len(strange):
+        unknown = ids[(ids < 0) | (ids >= self.n_vocab)]
+        if len(unknown):
             raise UserError(
-                f"token id {strange[0]} is not in this vocabulary, which ends at {self.n_vocab - 1}; "
-                "use the tokenizer that the ids were made with"
+                f"token id {unknown[0]}: the last id of this vocabulary is {self.n_vocab - 1}. "
+                "Use the tokenizer that encoded the text."
             )
         length = self._length[ids]
         stop = np.cumsum(length)
-        # Where each byte of the output stands in the flat table: the start of its token, then counting up.
+        # Index of each output byte in the flat table: the start of its token, then counting up.
         where = np.repeat(self._start[ids] - (stop - length), length) + np.arange(stop[-1])
         return self._flat[where].tobytes()
 
     def save(self, path: Path) -> None:
-        """Write `spec()` as UTF-8 JSON, the same bytes each time. Raises UserError where that fails."""
+        """Write `spec()` as UTF-8 JSON, with the same bytes each time. Raises UserError if that fails."""
         text = json.dumps(self.spec(), ensure_ascii=False, indent=1) + "\n"
         try:
-            Path(path).write_text(text, "utf-8", newline="\n")
+            with replacing(Path(path)) as temporary:
+                temporary.write_text(text, "utf-8", newline="\n")
         except OSError as error:
-            raise UserError(f"cannot write {path}: {error.strerror}; choose another folder") from error
+            raise UserError(f"cannot write {path}: {error.strerror}. Choose another folder.") from error
 
 
 def encoded(text: str, codec: str = "utf-8") -> bytes:
-    """`text.encode(codec)`, where a lone surrogate raises UserError instead."""
+    """Return `text.encode(codec)`. Raises UserError for a lone surrogate."""
     try:
         return text.encode(codec)
     except UnicodeEncodeError as error:
         near = text[max(0, error.start - 20) : error.start + 20]
         raise UserError(
-            f"the text holds U+{ord(text[error.start]):04X} near {near!a}: half of a surrogate pair, which "
-            "UTF-8 cannot express; repair it with "
-            "text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')"
+            f"the text has U+{ord(text[error.start]):04X} near {near!a}: half of a surrogate pair, which "
+            "UTF-8 cannot encode. Repair it with "
+            "text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')."
         ) from None
 
 
 def number_specials(names: Iterable[str], vocab: Container[str], first: int) -> dict[str, int]:
-    """Ids for special tokens, counted up from `first`.
+    """Assign ids to special tokens, counting up from `first`.
 
-    Raises UserError for a name that is empty, given twice or already a token of the vocabulary.
+    Raises UserError for an empty name, a repeated name and a name in the vocabulary.
 
     >>> number_specials(["<bos>", "<eos>"], {"a", "b"}, first=2)
     {'<bos>': 2, '<eos>': 3}
@@ -144,8 +150,8 @@ def number_specials(names: Iterable[str], vocab: Container[str], first: int) -> 
     for name in names:
         if not name or name in vocab or name in specials:
             raise UserError(
-                f"the special token {name!r} is empty, given twice or an ordinary token already; "
-                "give it a name of its own, such as '<pad>'"
+                f"special token {name!r}: the name is empty, repeated or already in the vocabulary. "
+                "Choose another name, such as '<pad>'."
             )
         encoded(name)
         specials[name] = first + len(specials)

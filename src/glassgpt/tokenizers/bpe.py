@@ -1,7 +1,7 @@
-"""Byte-level BPE: the bytes of the text, with the most frequent pairs of the training text merged.
+"""Byte-level BPE: bytes of the text, with the most frequent pairs of the training text merged.
 
-Training and merging are left to Hugging Face `tokenizers`, imported on first use; special tokens are not. The
-`tokenizers.Tokenizer` inside has none, so that nothing a user writes can turn into one.
+Hugging Face `tokenizers`, imported on first use, trains and merges. The inner `tokenizers.Tokenizer` has no
+special tokens, so no text of a user can encode to one.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from glassgpt.tokenizers.format import added_tokens, byte_symbols, obstacle
 if TYPE_CHECKING:
     import tokenizers
 
-_PIECE = 1 << 14  # characters merged at once; longer pieces are slower and take more memory
-_BATCH = 64  # pieces handed over together, to be shared among the processor's cores
-# Where a word ends and a space or newline begins, the byte-level regex cuts too: the tokens stay the same.
+_PIECE = 1 << 14  # characters merged at once; longer pieces are slower and need more RAM
+_BATCH = 64  # pieces encoded together, in parallel on the processor's cores
+# The byte-level regex splits between a word and a space or newline too, so the tokens stay the same.
 _BORDER = re.compile(r"(?<=\S)[ \n]")
 
 
@@ -48,20 +48,20 @@ class BpeTokenizer(TableTokenizer):
 
     @classmethod
     def train(cls, chunks: Iterable[str], vocab_size: int, specials: Iterable[str] = ()) -> Self:
-        """Merge pairs until there are `vocab_size` tokens, specials included, or no pair occurs twice.
+        """Merge pairs up to `vocab_size` tokens, specials included, or until no pair occurs twice.
 
-        Raises UserError where `vocab_size` has no room for the 256 bytes, the specials and one merge.
+        Raises UserError if `vocab_size` is too small for 256 bytes, the specials and one merge.
         """
         from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
         names = list(specials)
         if vocab_size < 257 + len(names):
             raise UserError(
-                f"vocab_size is {vocab_size}, but 256 bytes, {len(names)} special tokens and one merge need "
-                f"{257 + len(names)}; raise it, or use the byte tokenizer"
+                f"`vocab_size` is {vocab_size}, but 256 bytes, {len(names)} special tokens and one merge "
+                f"need {257 + len(names)}. Raise it, or use the byte tokenizer."
             )
         byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        # Training takes quadratic time in the length of a word, and a file of DNA or base64 is one word.
+        # Training time is quadratic in the length of a word, and a file of DNA or base64 is one word.
         no_long_words = pre_tokenizers.Split(Regex(r"\S{100}|\s{100}"), "isolated")
         inner = Tokenizer(models.BPE())
         inner.decoder = decoders.ByteLevel()
@@ -79,9 +79,9 @@ class BpeTokenizer(TableTokenizer):
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Self:
-        """Take over a `tokenizers` file, our own or foreign: its model and pre-tokenizer, and nothing else.
+        """Make a tokenizer of the model and pre-tokenizer in a `tokenizers` file, own or foreign.
 
-        Raises UserError where it could not keep every text exact.
+        Raises UserError if it is not lossless.
         """
         from tokenizers import Tokenizer, decoders
 
@@ -95,12 +95,13 @@ class BpeTokenizer(TableTokenizer):
         return cls(inner, {token["content"]: token["id"] for token in spec["added_tokens"]})
 
     def with_specials(self, names: Iterable[str]) -> BpeTokenizer:
-        """The same with more special tokens, after all others."""
+        """Return a copy with more special tokens, with ids after all others."""
         vocab = {**self._inner.get_vocab(), **self.specials}
         added = number_specials(self._lacking(names), vocab, first=self.n_vocab)
         return BpeTokenizer(self._inner, {**self.specials, **added})
 
     def encode_array(self, text: str) -> np.ndarray:
+        """Return the token ids of a text as an array."""
         pieces, parts = _pieces(text), [np.empty(0, self.dtype)]
         while batch := list(islice(pieces, _BATCH)):
             merged = self._inner.encode_batch_fast(batch, add_special_tokens=False)
@@ -108,23 +109,25 @@ class BpeTokenizer(TableTokenizer):
         return np.concatenate(parts)
 
     def describe(self) -> str:
+        """Return a one-line description."""
         return f"bpe: {self.n_vocab - len(self.specials)} byte-level tokens{self._and_specials()}"
 
     def spec(self) -> dict[str, Any]:
+        """Return the JSON object of a `tokenizers` file."""
         spec = json.loads(self._inner.to_str())
         spec["added_tokens"] = added_tokens(self.specials)
-        # The format's shorter form, one merge a line; no byte symbol is a space.
+        # The shorter form of merges, one per line; no byte symbol is a space.
         spec["model"]["merges"] = [" ".join(pair) for pair in spec["model"]["merges"]]
         return spec
 
 
 def _pieces(text: str, size: int = _PIECE) -> Iterator[str]:
-    """The text in pieces of `size` to 2 × `size` characters, cut between words where there is a border."""
+    """Yield pieces of `size` to 2 × `size` characters, split between words if possible."""
     start = 0
     while start < len(text):
         border = _BORDER.search(text, start + size, start + 2 * size)
         stop = border.start() if border else start + size
         piece = text[start:stop]
-        encoded(piece)  # a lone surrogate is refused by name here, before the library trips over it
+        encoded(piece)  # raises a clear error for a lone surrogate, before the library fails
         yield piece
         start = stop

@@ -1,4 +1,4 @@
-"""One token per byte of UTF-8: the smallest vocabulary that fits every language, and the longest sequence."""
+"""Byte tokenizer: one token per UTF-8 byte; the smallest vocabulary and the longest sequences."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +10,7 @@ from glassgpt.tokenizers.format import byte_symbols, symbols_spec
 
 
 class ByteTokenizer(TableTokenizer):
-    """Ids are the values of the bytes; special tokens count up from 256.
+    """Byte values are the ids; special tokens count up from 256.
 
     >>> ByteTokenizer().encode("aé")
     [97, 195, 169]
@@ -24,17 +24,20 @@ class ByteTokenizer(TableTokenizer):
         super().__init__([bytes([byte]) for byte in range(256)] + [b""] * len(numbered), numbered)
 
     def with_specials(self, names: Iterable[str]) -> "ByteTokenizer":
-        """The same with more special tokens, after all others."""
+        """Return a copy with more special tokens, with ids after all others."""
         return ByteTokenizer([*self.specials, *self._lacking(names)])
 
     def encode_array(self, text: str) -> np.ndarray:
+        """Return the token ids of a text as an array."""
         return np.frombuffer(encoded(text), np.uint8).astype(self.dtype)
 
     def describe(self) -> str:
+        """Return a one-line description."""
         return f"byte: 256 bytes{self._and_specials()}"
 
     def spec(self) -> dict[str, Any]:
-        # Without its regex, byte-level pre-tokenization only writes bytes as symbols and cuts nothing.
+        """Return the JSON object of a `tokenizers` file."""
+        # Without its regex, byte-level pre-tokenization writes bytes as symbols and splits nothing.
         options = {"add_prefix_space": False, "trim_offsets": True, "use_regex": False}
         byte_level = {"type": "ByteLevel", **options}
         return symbols_spec(self._vocab, self.specials, byte_level, pre_tokenizer=byte_level)

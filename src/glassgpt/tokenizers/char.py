@@ -1,7 +1,7 @@
-"""One token per character seen in training, and 256 byte tokens through which every other character passes.
+"""Character tokenizer: one token per training character, and 256 byte tokens for all others.
 
-There is no "unknown" token: a character that training never saw becomes its UTF-8 bytes, and comes back.
-Without the byte tokens, as in models that other programs have trained, it is refused by name.
+There is no "unknown" token: an unseen character becomes its UTF-8 bytes and decodes exactly. Without byte
+tokens, as in models imported from other programs, it raises UserError.
 """
 
 from collections.abc import Iterable
@@ -14,13 +14,13 @@ from glassgpt.tokenizers.base import TableTokenizer, encoded, number_specials
 from glassgpt.tokenizers.format import symbols_spec
 
 _CODE_POINTS = 0x110000
-_PIECE = 1 << 18  # characters encoded at once: small enough to stay in the processor's cache
+_PIECE = 1 << 18  # characters encoded at once: they fit into the processor's cache
 
 
 class CharTokenizer(TableTokenizer):
-    """Ids 0..n-1 are the n characters in order of their code points, n..n+255 the bytes, then the specials.
+    """Ids are n characters by code point, then 256 bytes, then the special tokens.
 
-    With `fallback=False` there are no bytes, and encoding raises UserError for a character that is not there.
+    With `fallback=False` there are no bytes, and encoding raises UserError for an unseen character.
 
     >>> tokenizer = CharTokenizer("hello")
     >>> tokenizer.encode("hole"), tokenizer.encode("é")  # é is the bytes C3 A9: 4 + 195, 4 + 169
@@ -36,28 +36,28 @@ class CharTokenizer(TableTokenizer):
     def __init__(self, chars: Iterable[str], specials: Iterable[str] = (), *, fallback: bool = True) -> None:
         self.chars, self.fallback = "".join(sorted(set(chars))), fallback
         if not (self.chars or fallback):
-            raise UserError("there are no characters to make a vocabulary of; give a text that has some")
+            raise UserError("the text has no characters for a vocabulary. Give a text with some.")
         n_bytes = 256 if fallback else 0
         symbols = [*self.chars, *(f"<0x{byte:02X}>" for byte in range(n_bytes))]
         self._vocab = {symbol: id for id, symbol in enumerate(symbols)}
         numbered = number_specials(specials, self._vocab, first=len(symbols))
         rows = [encoded(char) for char in self.chars] + [bytes([byte]) for byte in range(n_bytes)]
         super().__init__(rows + [b""] * len(numbered), numbered)
-        # An unseen character maps to n: no character's own id, and the first byte token where there are some.
+        # An unseen character maps to n: the first byte token, if there are byte tokens.
         room = np.promote_types(self.dtype, np.min_scalar_type(len(self.chars)))
         self._id_of = np.full(_CODE_POINTS, len(self.chars), room)
         self._id_of[_code_points(self.chars)] = np.arange(len(self.chars))
 
     @classmethod
     def train(cls, chunks: Iterable[str], specials: Iterable[str] = (), *, fallback: bool = True) -> Self:
-        """The tokenizer of the characters that occur in some pieces of text."""
+        """Make the tokenizer of all characters in some chunks of text."""
         seen = np.zeros(_CODE_POINTS, bool)
         for chunk in chunks:
             seen[_code_points(chunk)] = True
         return cls(map(chr, np.flatnonzero(seen).tolist()), specials, fallback=fallback)
 
     def with_specials(self, names: Iterable[str]) -> "CharTokenizer":
-        """The same with more special tokens, after all others.
+        """Return a copy with more special tokens, with ids after all others.
 
         >>> CharTokenizer("ab", ["<eos>"]).with_specials(["<end>", "<eos>"]).specials
         {'<eos>': 258, '<end>': 259}
@@ -65,6 +65,7 @@ class CharTokenizer(TableTokenizer):
         return CharTokenizer(self.chars, [*self.specials, *self._lacking(names)], fallback=self.fallback)
 
     def encode_array(self, text: str) -> np.ndarray:
+        """Return the token ids of a text as an array."""
         pieces = [self._encode_piece(text[i : i + _PIECE]) for i in range(0, len(text), _PIECE)]
         return pieces[0] if len(pieces) == 1 else np.concatenate([np.empty(0, self.dtype), *pieces])
 
@@ -85,19 +86,20 @@ class CharTokenizer(TableTokenizer):
         return ids
 
     def describe(self) -> str:
+        """Return a one-line description."""
         others = " + 256 bytes for all others" if self.fallback else " and no others"
         return f"char: {len(self.chars)} characters{others}{self._and_specials()}"
 
     def spec(self) -> dict[str, Any]:
+        """Return the JSON object of a `tokenizers` file."""
         decoder = {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]}
         return symbols_spec(self._vocab, self.specials, decoder, byte_fallback=self.fallback)
 
 
 def _not_there(char: str, n_chars: int) -> str:
     return (
-        f"the text holds {char!a} (U+{ord(char):04X}), which is not among the {n_chars} characters of this "
-        "vocabulary, and it has no bytes for others: leave the character out, or train a model on a text "
-        "that has it"
+        f"the text has {char!a} (U+{ord(char):04X}): it is not among the {n_chars} characters of this "
+        "vocabulary without byte tokens. Leave the character out, or train a model on a text with it."
     )
 
 

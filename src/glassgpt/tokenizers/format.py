@@ -1,6 +1,6 @@
-"""The `tokenizers` file: how ours are written in it, and which of other people's keep every text exact.
+"""The file format of `tokenizers`: write GlassGPT's tokenizers, and check that foreign ones are lossless.
 
-Knowledge of that format stands here and nowhere else. Nothing here encodes, trains or touches a disk.
+This file alone knows the format. It does not encode, train, read or write.
 """
 
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ from typing import Any
 
 
 def byte_symbols() -> str:
-    """The 256 visible characters by which byte-level vocabularies write the bytes 0..255.
+    """Return the 256 visible characters for the bytes 0..255 in byte-level vocabularies.
 
-    A printable byte of Latin-1 stands for itself; the others take the code points from U+0100 on, in order.
+    A printable byte of Latin-1 stands for itself; the others use the code points from U+0100, in order.
     Source: the byte encoder of GPT-2 (Radford et al. 2019).
 
     >>> byte_symbols()[ord("a")], byte_symbols()[ord(" ")], byte_symbols()[ord("\\n")]
@@ -29,9 +29,9 @@ def symbols_spec(
     pre_tokenizer: dict[str, Any] | None = None,
     byte_fallback: bool = False,
 ) -> dict[str, Any]:
-    """The file of a vocabulary in which every symbol is a token: in this format, a BPE without merges.
+    """Build the file of a vocabulary of single symbols: in this format, a BPE without merges.
 
-    It holds every key that `tokenizers` itself writes, in its order, and no other: it refuses unknown ones.
+    It has exactly the keys of `tokenizers`, in its order: the library rejects unknown keys.
     """
     model = {
         "type": "BPE",
@@ -59,15 +59,15 @@ def symbols_spec(
 
 
 def added_tokens(specials: Mapping[str, int]) -> list[dict[str, Any]]:
-    """The special tokens as such a file lists them."""
+    """Return the special tokens in the file's form."""
     plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     return [{"id": id, "content": name, **plain} for name, id in specials.items()]
 
 
 def obstacle(spec: Mapping[str, Any]) -> str | None:
-    """Why a file is no byte-level BPE that keeps every text exact; None where it is one.
+    """Return the reason against a foreign file, or None for a lossless byte-level BPE.
 
-    A damaged file may raise anything: KeyError, TypeError, AttributeError, ValueError.
+    A damaged file may raise KeyError, TypeError, AttributeError or ValueError.
     """
     if spec.get("normalizer"):
         return f"its normalizer ({spec['normalizer']['type']}) rewrites the text, so that it cannot come back"

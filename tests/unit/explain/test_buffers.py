@@ -42,7 +42,7 @@ def test_a_table_that_was_changed_is_found_out(monkeypatch: pytest.MonkeyPatch) 
     demo.model.get_buffer("rope.cos").mul_(1.001)
     monkeypatch.setattr(ChapterContext, "demo", lambda *_: demo)
     failed = [f.name for f in buffers.make_chapter(ChapterContext(), str).findings if f.outcome == "fail"]
-    assert failed == ["computed anew, largest difference"]
+    assert failed == ["computed again, largest difference"]
 
 
 def test_a_table_that_is_trained_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

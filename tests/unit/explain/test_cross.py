@@ -42,8 +42,8 @@ def test_a_decoder_that_ignores_its_memory_is_found_out(monkeypatch: pytest.Monk
 
 def test_what_is_right_without_the_memory_is_no_more_than_can_be_counted() -> None:
     demo = ChapterContext().demo("seq2seq")
-    found = asking.cut(demo, np.arange(100))
-    assert found.blind <= found.countable < found.right
+    found = asking.ablate_memory(demo, np.arange(100))
+    assert found.n_correct_zeroed <= found.n_best_guess < found.n_correct
     assert found.n == 100 and found.n_tokens == 1100  # ten characters and an end
 
 
@@ -90,7 +90,7 @@ def test_month_digits_look_at_the_month() -> None:
 def test_a_users_translator_that_copies_nothing_degrades(tmp_path: Path) -> None:
     chapter = cross.make_chapter(ChapterContext(small_run(tmp_path, "seq2seq")), str)
     text = " ".join(part for part in chapter.body if isinstance(part, str))
-    assert str(tmp_path) in text and "Too few tokens of this run" in text
+    assert str(tmp_path) in text and "In this run, too few tokens" in text
     assert not any("copied" in finding.name for finding in chapter.findings)
     assert any("train it longer" in finding.advice for finding in chapter.findings)  # three steps are few
     assert chapter.plot() is not None

@@ -9,7 +9,7 @@ import torch
 
 from glassgpt.explain import ChapterContext
 from glassgpt.explain.chapters import graph
-from glassgpt.explain.influence import held_out, influence, reader
+from glassgpt.explain.influence import encoder_of, held_out, influence
 from glassgpt.hooks import edit, record
 from helpers.explain_runs import small_run
 
@@ -61,7 +61,7 @@ def test_a_model_that_mixes_the_batch_is_found_out(monkeypatch: pytest.MonkeyPat
 def test_positions_left_in_are_found_out() -> None:
     context = ChapterContext()
     demo = context.demo("seq2seq")
-    encoder, generator = reader(demo), context.generator()
+    encoder, generator = encoder_of(demo), context.generator()
     tokens = held_out(demo, 1, 16, generator)
     moved = graph.permuted(encoder, tokens, torch.randperm(16, generator=generator), generator)
     assert moved.without_positions < graph.ROUNDING < 0.1 < moved.with_positions

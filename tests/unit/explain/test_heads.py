@@ -10,7 +10,14 @@ import torch
 import torch.nn.functional as F
 
 from glassgpt.explain import ChapterContext
-from glassgpt.explain.heads import FAMILIES, largest_error, part_of, rounding, show, watch
+from glassgpt.explain.heads import (
+    FAMILIES,
+    attention_stack,
+    head_example,
+    largest_error,
+    record_layers,
+    rounding,
+)
 from glassgpt.explain.influence import held_out
 from helpers.explain_runs import small_run
 
@@ -19,7 +26,7 @@ from helpers.explain_runs import small_run
 def test_keys_and_values_go_with_the_query_heads_that_use_them(tmp_path: Path, n_kv_head: int) -> None:
     demo = ChapterContext(small_run(tmp_path, "gpt", n_kv_head=n_kv_head)).demo("gpt")
     tokens = held_out(demo, 1, 8, torch.Generator().manual_seed(0))
-    for layer in watch(demo.model, tokens):
+    for layer in record_layers(demo.model, tokens):
         assert layer.q.shape == layer.k.shape == layer.v.shape == (4, 8, 8)
         gathered = F.scaled_dot_product_attention(layer.q, layer.k, layer.v, is_causal=True)
         torch.testing.assert_close(gathered, layer.heads)
@@ -28,11 +35,11 @@ def test_keys_and_values_go_with_the_query_heads_that_use_them(tmp_path: Path, n
 
 def test_the_head_and_the_query_that_mix_most_are_shown() -> None:
     demo = ChapterContext().demo(*FAMILIES)
-    shown = show(demo, 8, torch.Generator().manual_seed(3))
+    shown = head_example(demo, 8, torch.Generator().manual_seed(3))
     tokens = held_out(demo, 1, 8, torch.Generator().manual_seed(3))
     spreads = {
         (at, head): [-sum(p * math.log(p) for p in row if p > 0) for row in weights.tolist()]
-        for at, layer in enumerate(watch(demo.model, tokens))
+        for at, layer in enumerate(record_layers(demo.model, tokens))
         for head, weights in enumerate(layer.weights)
     }
     assert max(spreads, key=lambda key: sum(spreads[key])) == (shown.layer, shown.head)
@@ -43,8 +50,8 @@ def test_the_head_and_the_query_that_mix_most_are_shown() -> None:
 
 def test_of_a_translator_the_encoder_is_looked_at() -> None:
     model = ChapterContext().demo("seq2seq").model
-    assert part_of(model) is model.get_submodule("encoder")
-    weights = watch(part_of(model), torch.tensor([[3, 4, 5]]))[0].weights
+    assert attention_stack(model) is model.get_submodule("encoder")
+    weights = record_layers(attention_stack(model), torch.tensor([[3, 4, 5]]))[0].weights
     assert (weights > 0).all()  # it looks both ways
 
 

@@ -23,7 +23,7 @@ def test_every_figure_lies_where_theory_says(seed: int) -> None:
 def test_the_figures_of_the_notes() -> None:
     found = {f.name: f for f in chapter("loss", language="en").findings}
     assert found["a uniform guess over 65 tokens, nats"].observed == pytest.approx(4.174, abs=1e-3)
-    assert found["mean of 300 fresh tables, nats"].expected == pytest.approx(4.66, abs=5e-3)
+    assert found["mean of 300 new tables, nats"].expected == pytest.approx(4.66, abs=5e-3)
     assert found["noise of a batch of 32 tokens, nats"].expected == pytest.approx(0.177, abs=1e-3)
 
 
@@ -49,7 +49,7 @@ def test_a_model_that_does_not_begin_ignorant_would_be_seen(monkeypatch: pytest.
     trained = lambda demo, seed: replace(right(demo, seed), target_logit=0.5)  # noqa: E731
     monkeypatch.setattr(loss, "initial_loss", trained)
     last = chapter("loss", language="en").findings[-1]
-    assert last.outcome == "fail" and "initialized" in last.advice
+    assert last.outcome == "fail" and "initialization" in last.advice
 
 
 def test_the_first_loss_is_taken_apart() -> None:

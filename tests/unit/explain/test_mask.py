@@ -49,7 +49,7 @@ def test_unmasked_shows_every_score_and_ends() -> None:
 def test_the_head_is_the_models_own() -> None:
     demo = ChapterContext().demo("gpt")
     tokens = held_out(demo, 1, 8, torch.Generator().manual_seed(0))
-    head = mask.watch(demo.model, tokens)
+    head = mask.widest_head(demo.model, tokens)
     hidden = torch.ones(8, 8).triu(1).bool()
     assert torch.isneginf(head.masked[hidden]).all() and torch.isfinite(head.scores).all()
     assert torch.equal(head.masked[~hidden], head.scores[~hidden])

@@ -34,7 +34,7 @@ def test_the_error_is_measured_in_what_rounding_allows(monkeypatch: pytest.Monke
 def test_a_product_cut_in_the_wrong_places_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     demo = ChapterContext().demo("gpt")
     tokens = held_out(demo, 1, 6, torch.Generator().manual_seed(0))
-    assert qkv.watch(demo.model, tokens).values == 0
+    assert qkv.first_attention(demo.model, tokens).values == 0
     project = Attention._project
 
     def swapped(self: Attention, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -10,7 +10,7 @@ import torch
 
 from glassgpt.explain import ChapterContext, Grid
 from glassgpt.explain.chapters import query_key
-from glassgpt.explain.heads import FAMILIES, show
+from glassgpt.explain.heads import FAMILIES, head_example
 from helpers.explain_runs import small_run
 
 
@@ -51,7 +51,7 @@ def test_the_table_of_one_query_adds_up() -> None:
 
 
 def test_scores_of_another_scale_are_found_out() -> None:
-    layers = show(ChapterContext().demo(*FAMILIES), 8, torch.Generator().manual_seed(0)).layers
+    layers = head_example(ChapterContext().demo(*FAMILIES), 8, torch.Generator().manual_seed(0)).layers
     assert query_key.score_error(layers) <= 1
     wrong = [replace(layer, scores=layer.scores * 1.001) for layer in layers]
     assert query_key.score_error(wrong) > 1
@@ -60,10 +60,10 @@ def test_scores_of_another_scale_are_found_out() -> None:
 
 def test_weights_of_other_products_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def shown(*arguments: object) -> object:
-        right = show(*arguments)  # pyright: ignore[reportArgumentType]
+        right = head_example(*arguments)  # pyright: ignore[reportArgumentType]
         return replace(right, layers=[replace(layer, k=-layer.k) for layer in right.layers])
 
-    monkeypatch.setattr(query_key, "show", shown)
+    monkeypatch.setattr(query_key, "head_example", shown)
     verdicts = [finding.outcome for finding in query_key.make_chapter(ChapterContext(), str).findings]
     assert verdicts == ["ok", "ok", "fail", "fail"]
 
@@ -94,5 +94,5 @@ def test_a_users_run(tmp_path: Path, family: str, model: dict, said: str) -> Non
 
 def test_the_picture() -> None:
     pytest.importorskip("matplotlib")
-    picture = query_key.make_chapter(ChapterContext(seed=1), str).plot()
-    assert "Q @ Kᵀ" in [axes.get_title() for axes in picture.axes]
+    plot = query_key.make_chapter(ChapterContext(seed=1), str).plot()
+    assert "Q @ Kᵀ" in [axes.get_title() for axes in plot.axes]

@@ -10,7 +10,7 @@ import torch
 
 from glassgpt.explain import ChapterContext, Grid
 from glassgpt.explain.chapters import scale
-from glassgpt.explain.heads import watch
+from glassgpt.explain.heads import record_layers
 from glassgpt.explain.influence import held_out
 from helpers.explain_runs import small_run
 
@@ -76,7 +76,7 @@ def test_the_figures_of_a_model_against_loops() -> None:
     demo = ChapterContext().demo("gpt")
     tokens = held_out(demo, 1, 12, torch.Generator().manual_seed(0))
     for at, (found, layer) in enumerate(
-        zip(scale.all_layers(demo.model, tokens), watch(demo.model, tokens), strict=True)
+        zip(scale.all_layers(demo.model, tokens), record_layers(demo.model, tokens), strict=True)
     ):
         variances = []
         for q, k in zip(layer.q, layer.k, strict=True):
@@ -98,7 +98,7 @@ def test_a_norm_that_does_not_norm_is_found_out(monkeypatch: pytest.MonkeyPatch)
     right = norm.RMSNorm.forward
     monkeypatch.setattr(norm.RMSNorm, "forward", lambda self, x: right(self, x) * 1.4)
     assert failed() == [
-        "fresh model: mean q² under QK-norm", "trained model: |q · k| / what its gains allow"
+        "random weights: mean q² under QK-norm", "trained model: |q · k| / what its gains allow"
     ]  # fmt: skip
 
 

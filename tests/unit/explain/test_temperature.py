@@ -47,14 +47,14 @@ def test_multiplying_instead_of_dividing_is_found_out(monkeypatch: pytest.Monkey
     assert {*failed()} >= {
         "largest probability at T = 0.5",
         "slope of the entropy at T = 1",
-        "model: places whose entropy never falls as T rises",
+        "model: positions with an entropy that never falls as T rises",
     }
 
 
 def test_a_temperature_that_reorders_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     right = temperature.temperature
     monkeypatch.setattr(temperature, "temperature", lambda logits, t: right(logits, t) * (-1 if t > 1 else 1))
-    assert "model: places whose likeliest token stays so" in failed()
+    assert "model: positions with the same most probable token" in failed()
 
 
 def test_places_and_losses_against_a_loop() -> None:

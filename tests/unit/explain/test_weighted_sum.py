@@ -11,7 +11,7 @@ import torch
 
 from glassgpt.explain import ChapterContext, Grid
 from glassgpt.explain.chapters import weighted_sum
-from glassgpt.explain.heads import Layer, show
+from glassgpt.explain.heads import Layer, head_example
 from helpers.explain_runs import small_run
 
 
@@ -42,10 +42,10 @@ def broken(monkeypatch: pytest.MonkeyPatch, change: Callable[[Layer], Layer]) ->
     """The findings that fail when something is wrong in every layer."""
 
     def shown(*arguments: object) -> object:
-        right = show(*arguments)  # pyright: ignore[reportArgumentType]
+        right = head_example(*arguments)  # pyright: ignore[reportArgumentType]
         return replace(right, layers=[change(layer) for layer in right.layers])
 
-    monkeypatch.setattr(weighted_sum, "show", shown)
+    monkeypatch.setattr(weighted_sum, "head_example", shown)
     findings = weighted_sum.make_chapter(ChapterContext(), str).findings
     return [finding.name.split(",")[0] for finding in findings if finding.outcome == "fail"]
 
@@ -57,7 +57,7 @@ def test_weights_that_do_not_sum_to_1_are_found_out(monkeypatch: pytest.MonkeyPa
 
 def test_values_of_another_head_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     failed = broken(monkeypatch, lambda layer: replace(layer, v=layer.v.roll(1, 0)))
-    assert failed == ["W @ x ↔ the kernel", "output beyond its values"]
+    assert failed == ["W @ x ↔ the kernel", "output outside the range of values"]
 
 
 def test_a_sum_that_loses_a_token_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +88,7 @@ def test_a_users_run(tmp_path: Path, family: str, model: dict, own: bool) -> Non
 
 def test_the_picture() -> None:
     pytest.importorskip("matplotlib")
-    picture = weighted_sum.make_chapter(ChapterContext(seed=1), str).plot()
-    assert [axes.get_title() for axes in picture.axes] == [
+    plot = weighted_sum.make_chapter(ChapterContext(seed=1), str).plot()
+    assert [axes.get_title() for axes in plot.axes] == [
         "W", "x, components 0–7", "W @ x, components 0–7"
     ]  # fmt: skip

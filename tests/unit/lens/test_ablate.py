@@ -12,7 +12,7 @@ from glassgpt.data import open_examples
 from glassgpt.explain.context import BUILTIN
 from glassgpt.generate import translate
 from glassgpt.hooks import edit, zero_heads
-from glassgpt.lens import ablate, held_out_figures
+from glassgpt.lens import Ablation, ablate, held_out_figures, most_important_head
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +76,24 @@ def test_an_encoder_is_measured_on_what_is_hidden(tmp_path: Path) -> None:
     figures = held_out_figures(run, run.model(), run.tokenizer())()
     best = next(score for score in session.verdict().scores if score.name == "this model")
     assert figures["nats/token"] == pytest.approx(best.nats_per_char, rel=0.05)
+
+
+def without(head: int, loss: float, **shares: float) -> Ablation:
+    return Ablation("blocks.0.attn", head, {"nats/token": loss, "exact": 0.5, **shares})
+
+
+def test_a_head_that_serves_one_field_is_found() -> None:
+    whole = {"nats/token": 1.0, "exact": 1.0, "month": 1.0, "day": 1.0}
+    found = [without(0, 3.0, month=0.2, day=0.3), without(1, 1.2, month=0.6, day=0.98)]
+    finding = most_important_head(whole, found)
+    assert finding.outcome == "ok" and finding.observed == pytest.approx(40)
+    assert "blocks.0.attn head 1 serves “month”: without it 40 points fewer" in finding.advice
+    assert "(day 2)" in finding.advice
+
+
+def test_else_the_head_with_the_largest_loss_is_found() -> None:
+    whole = {"nats/token": 1.0}
+    worst = most_important_head(whole, [without(0, 1.1), without(1, 1.5)])
+    assert worst.observed == pytest.approx(0.5) and "head 1 matters most" in worst.advice
+    none = most_important_head(whole, [without(0, 1.001), without(1, 1.002)])
+    assert none.outcome == "unclear" and "No single head matters" in none.advice

@@ -217,3 +217,45 @@ def test_the_clearest_head_looks_at_one_place(dates: Trace) -> None:
     layer, head = clearest_head(dates, "cross")
     strongest = [dates.weights(i, kind="cross").amax(-1).mean(-1).max() for i in range(2)]
     assert dates.weights(layer, head, "cross").amax(-1).mean() == max(strongest)
+
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+"""Traces of version 1, by the commands of their time."""
+
+
+def test_a_trace_of_version_1_of_a_translation_loads(dates: Trace) -> None:
+    old = Trace.load(GOLDEN / "trace_1_dates.safetensors")
+    assert (old.tokens, old.next_tokens, old.source) == (dates.tokens, dates.next_tokens, dates.source)
+    assert old.n_prompt == dates.n_prompt == 1 and old.answer == dates.answer
+    assert old.attentions == ("encoder.blocks.0.attn", "blocks.1.cross_attn") and old.logit_lens is not None
+    assert dates.logit_lens is not None and old.logit_lens.tokens[-1] == dates.logit_lens.tokens[-1]
+    torch.testing.assert_close(
+        old.weights(0, kind="cross"), dates.weights(1, kind="cross"), atol=1e-3, rtol=0
+    )
+    sent = Trace.from_bytes((GOLDEN / "trace_1_dates.safetensors").read_bytes())
+    assert sent.header() == old.header() and sent.header()["version"] == 2
+    assert sent.header()["shapes"] == {name: list(t.shape) for name, t in old.tensors.items()}
+
+
+def test_a_trace_of_version_1_of_an_image_loads() -> None:
+    path = GOLDEN / "trace_1_scenes.safetensors"
+    old = Trace.load(path)
+    assert old.image is not None and "vision_encoder.blocks.0.attn.weights" in old.tensors
+    assert old.tokens[old.n_prompt - 1] == "<sep>" and len(old.answer) == 2
+    alone = Trace.load(path, "vision_encoder.*", head=1)
+    assert list(alone.tensors) == ["vision_encoder.blocks.0.attn.weights"]
+    assert len(alone.tensors["vision_encoder.blocks.0.attn.weights"]) == 1
+
+
+def test_a_trace_of_a_newer_version_is_refused(dates: Trace) -> None:
+    data = dates.to_bytes()
+    newer = data.replace(b'\\"version\\": 2', b'\\"version\\": 3', 1)
+    assert newer != data
+    with pytest.raises(UserError, match="update glassgpt"):
+        Trace.from_bytes(newer)
+
+
+def test_the_answer_comes_after_the_prompt(dates: Trace, text: Trace) -> None:
+    assert dates.n_prompt == 1 and "".join(dates.answer) == "2024-03-14<eos>"
+    assert text.n_prompt == len(text.tokens) and text.answer == ()
+    assert Trace({}, ("a", "b")).n_prompt == 2

@@ -29,7 +29,7 @@ def test_bpe_stops_where_the_text_supports_no_more() -> None:
     ("vocab_size", "specials"), [(256, ()), (0, ()), (-5, ()), (259, ("<pad>", "<bos>", "<eos>"))]
 )
 def test_bpe_without_room_for_the_bytes(vocab_size: int, specials: tuple[str, ...]) -> None:
-    with pytest.raises(UserError, match=f"vocab_size is {vocab_size}, but 256 bytes"):
+    with pytest.raises(UserError, match=f"`vocab_size` is {vocab_size}, but 256 bytes"):
         train_tokenizer("bpe", ["text"], vocab_size=vocab_size, specials=specials)
 
 

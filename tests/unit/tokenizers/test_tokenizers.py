@@ -164,7 +164,7 @@ def test_characters_without_bytes_for_others(n_chars: int, specials: tuple[str, 
     other = theirs(tmp_path / "tokenizer.json")
     assert other.encode(chars).ids == after.encode(chars) and other.decode(after.encode(chars)) == chars
     for strange in ("é", "狐", chr(0x100 + n_chars)):
-        with pytest.raises(UserError, match=rf"U\+{ord(strange):04X}.* not among the {n_chars} .*: leave"):
+        with pytest.raises(UserError, match=rf"U\+{ord(strange):04X}.* not among the {n_chars} .*Leave"):
             after.encode(chars + strange)
 
 
@@ -197,7 +197,7 @@ def test_a_file_that_hugging_face_saved_again_is_still_ours(kind: str, saved: di
 def test_ids_outside_the_vocabulary_are_refused(kind: str) -> None:
     tokenizer = trained(kind)
     for ids in ([-1], [tokenizer.n_vocab], [0, 10**9], np.array([tokenizer.n_vocab])):
-        with pytest.raises(UserError, match="not in this vocabulary"):
+        with pytest.raises(UserError, match=r"token id .*: the last id of this vocabulary"):
             tokenizer.decode(ids)
 
 
@@ -255,7 +255,7 @@ def test_one_string_is_one_piece_and_an_iterator_is_read_once() -> None:
 
 
 def test_unknown_kind() -> None:
-    with pytest.raises(UserError, match="no tokenizer 'word'; choose char, byte or bpe"):
+    with pytest.raises(UserError, match=r"unknown tokenizer 'word'\. Choose char, byte or bpe"):
         train_tokenizer("word", ["text"])
 
 

@@ -76,7 +76,7 @@ def _save(read: Chapter, plot: Path, quiet: bool) -> None:
     save(read.plot(), plot)
     _ = read.gettext
     if not quiet:
-        print(_("picture: {path}").format(path=plot))
+        print(_("plot: {path}").format(path=plot))
 
 
 def _list(lang: str | None, as_json: bool) -> None:

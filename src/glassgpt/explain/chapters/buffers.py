@@ -1,4 +1,4 @@
-"""Chapter `buffers`: what belongs to a model and is not trained.
+"""Chapter `buffers`: tensors of a model that are not trained.
 
 Rotary tables, masks and statistics: no gradient, not in the optimizer, yet they must go where the model goes.
 """
@@ -29,7 +29,7 @@ T = 8
 
 
 class Masked(nn.Module):
-    """Scores with −∞ in the future, the mask held in one of two ways."""
+    """Module with a causal mask, as a buffer or as a plain attribute."""
 
     mask: Tensor
 
@@ -48,7 +48,7 @@ class Masked(nn.Module):
 
 @dataclass(frozen=True)
 class Fate:
-    """What becomes of one tensor of a module. Each is measured, not known."""
+    """Measured properties of one tensor of a module."""
 
     is_parameter: bool
     needs_gradient: bool
@@ -62,7 +62,10 @@ class Fate:
 
 
 def fates(module: nn.Module, paths: Iterable[str], optimized: set[int]) -> dict[str, Fate]:
-    """paths: of tensors, such as `rope.cos`. optimized: ids of the tensors that an optimizer holds."""
+    """Measure the properties of tensors by path.
+
+    paths: such as `rope.cos`. optimized: ids of the tensors in an optimizer.
+    """
     moved, saved = copy.deepcopy(module).to("meta"), module.state_dict()
     parameters = {id(p) for p in module.parameters()}
     found = {}
@@ -84,15 +87,15 @@ def _tensor(module: nn.Module, path: str) -> Tensor:
 
 
 def optimized(module: nn.Module, demo: Demo) -> set[int]:
-    """The ids of the tensors that a training of this module would change."""
+    """Return the ids of all tensors in the optimizers of this module."""
     optimizers = make_optimizers(module, demo.run.config().optim).values()
     return {id(p) for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
 
 
 def complaint(module: nn.Module) -> str:
-    """What torch says when the module has been moved and is used there; nothing where it works.
+    """Return the error of torch after a move to another device; empty if it works.
 
-    The device is `meta`, which every machine has: it computes shapes only.
+    The device is `meta`: every machine has it, and it computes shapes only.
     """
     try:
         module.to("meta")(torch.zeros(T, T, device="meta"))
@@ -102,7 +105,7 @@ def complaint(module: nn.Module) -> str:
 
 
 def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
-    """The chapter, computed now."""
+    """Measure and write the chapter."""
     demo = _with_buffers(context)
     model = demo.model
     buffers = dict(model.named_buffers())
@@ -131,9 +134,9 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
 
     body = (
         _(
-            "Some tensors belong to a model and must not be trained: masks, running statistics, tables "
-            "of angles. There are {n} of them in {name}, {paths}: together {numbers:,} numbers beside "
-            "{weights:,} weights."
+            "Some tensors belong to a model but must not be trained: masks, running statistics, tables of "
+            "angles. {name} has {n} of them, {paths}: together {numbers:,} numbers, and {weights:,} "
+            "weights."
         ).format(
             name=demo.name,
             n=len(buffers),
@@ -142,11 +145,11 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
             weights=model.n_params,
         ),
         _(
-            "Such a tensor is registered as a buffer. This is what that means, tried out just now: 1 "
-            "for yes, 0 for no. “Moves” says whether model.to(…) takes it to another device."
+            "Such a tensor is registered as a buffer. The next table shows the consequences, tried just "
+            "now: 1 for yes, 0 for no. “Moves” says whether model.to(…) moves it to another device."
         ),
         Grid(
-            _("what becomes of each tensor"),
+            _("properties of each tensor"),
             list(shown),
             (_("parameter"), _("gradient"), _("optimizer"), _("saved"), _("moves")),
             [each.row for each in shown.values()],
@@ -159,14 +162,14 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
             "0."
         ).format(error=error),
         _(
-            "What can be computed again need not be saved: with persistent=False it stays out of the "
-            "checkpoint. Of the {n} tensors in this run's file none is a buffer; loading builds the "
-            "model, which fills its tables, and then copies the weights. What was gathered in "
-            "training, such as BatchNorm's running mean, must be saved."
+            "A buffer that can be computed again need not be saved: persistent=False keeps it out of the "
+            "checkpoint. This run's file has {n} tensors, and none is a buffer. Loading builds the model, "
+            "which fills its tables, and then copies the weights. Values collected in training, such as "
+            "BatchNorm's running mean, must be saved."
         ).format(n=len(saved)),
         _(
-            "This model keeps no mask at all: it tells the kernel “causal”, or makes the mask on the "
-            "device of the tokens when it is needed."
+            "This model stores no mask: it tells the kernel “causal”, or builds the mask on the device of "
+            "the tokens when needed."
         ),
     )
     everything = {id(p) for p in model.parameters()}
@@ -186,7 +189,7 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
         ),
         Finding.near(_("plain attributes that move"), int(plain.moves), 0, 0),
         Finding.near(
-            _("computed anew, largest difference"),
+            _("computed again, largest difference"),
             max((buffer - fresh[path]).abs().max().item() for path, buffer in buffers.items()),
             0.0,
             0.0,
@@ -197,7 +200,7 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
         from glassgpt.plots import heat_map, panels
 
         tables = [(path, table[:32].mT) for path, table in buffers.items() if table.dim() == 2][:2]
-        picture, axes = panels(len(tables), across=1, size=(10, 3.6))
+        plot, axes = panels(len(tables), across=1, size=(10, 3.6))
         for at, (path, table) in zip(axes, tables, strict=True):
             rows, columns = ([str(i) for i in range(n)] for n in table.shape)
             heat_map(
@@ -211,13 +214,15 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
                 limits=(-1.0, 1.0),
                 axes=at,
             )
-        return picture
+        return plot
 
     return Chapter("buffers", _(TITLE), body, findings, draw, _)
 
 
 def _with_buffers(context: ChapterContext) -> Demo:
-    """The user's model where it has buffers, else the built-in GPT: learned positions are weights, no
-    buffers."""
+    """Return the user's model if it has buffers, or the built-in GPT.
+
+    Learned positions are weights, not buffers.
+    """
     own = context.demo("gpt", "seq2seq", "captioner", "encoder")
     return own if any(True for _ in own.model.buffers()) else ChapterContext(seed=context.seed).demo("gpt")

@@ -1,7 +1,7 @@
 """Chapter `graph`: attention is communication between the nodes of a directed graph.
 
-Here are the batch, the order of the nodes, and weights that depend on the text. What a mask cuts off is the
-chapter `mask`.
+It shows the batch, the order of nodes, and weights that depend on the text. The chapter `mask` covers the
+mask.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 from glassgpt.diagnose import Finding
 from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext, Demo
-from glassgpt.explain.influence import held_out, influence, reader
+from glassgpt.explain.influence import encoder_of, held_out, influence
 from glassgpt.hooks import record
 from glassgpt.lens import token_labels
 from glassgpt.models import Encoder, Model
@@ -30,15 +30,14 @@ TITLE = "Attention is communication: a directed graph without a notion of space"
 
 B, T = 3, 8
 ROUNDING = 1e6 * torch.finfo(torch.float64).eps
-"""Relative differences below it are float64 sums in another order: ε times terms, layers and gains."""
+"""Relative tolerance of float64 sums in another order: ε times terms, layers and gains."""
 ROUNDING_32 = 1e-4
-"""The same for weights of attention in float32, which lie between 0 and 1."""
+"""Tolerance of attention weights in float32."""
 
 
 @dataclass(frozen=True)
 class Permuted:
-    """How far the output of a permuted input is from the permuted output, relative to the output's
-    norm."""
+    """Difference between the output of a permuted input and the permuted output, relative."""
 
     with_positions: float
     without_positions: float
@@ -47,9 +46,9 @@ class Permuted:
 
 @torch.no_grad()
 def permuted(encoder: Encoder, tokens: Tensor, order: Tensor, generator: torch.Generator) -> Permuted:
-    """Shuffle tokens (1, T) by `order` (T,) before a trained encoder, with its positions and without.
+    """Shuffle the input (1, T) of a trained encoder by `order` (T,), with and without positions.
 
-    Beside it a Conv1d of the same width with random weights, over the same embeddings. All in float64.
+    Compared with a Conv1d of the same width, with random weights, over the same embeddings. All in float64.
     """
     model = copy.deepcopy(encoder).double()
     C = model.config.n_embd
@@ -74,7 +73,7 @@ def permuted(encoder: Encoder, tokens: Tensor, order: Tensor, generator: torch.G
 
 @dataclass(frozen=True)
 class Edges:
-    """The weights of the head that two texts change most, as graphs: row t gathers from its columns."""
+    """Weights of the head with the largest change between two texts: row t gathers from columns."""
 
     layer: int
     head: int
@@ -83,14 +82,13 @@ class Edges:
 
     @property
     def moved(self) -> float:
-        """The share of attention that points elsewhere in the other text, over all rows but the
-        first."""
+        """Share of attention that differs in the other text, over all rows but the first."""
         return (self.weights[0] - self.weights[1]).abs().sum(-1)[1:].mean().item() / 2
 
 
 @torch.no_grad()
 def edges(model: Model, tokens: Tensor) -> Edges:
-    """Of all heads the one whose weights differ most between two texts (2, T)."""
+    """Find the head with the largest change of weights between two texts (2, T)."""
     with record(model, "blocks.*.attn.weights") as seen:
         model.trunk(tokens)
     weights = torch.stack(list(seen.values()))  # (L, 2, H, T, T)
@@ -100,14 +98,13 @@ def edges(model: Model, tokens: Tensor) -> Edges:
 
 
 def encoding_demo(context: ChapterContext) -> Demo:
-    """The user's encoder or translator where it has positions to take away, else the built-in
-    translator."""
+    """Return the user's encoder or translator if it has positions, or the built-in translator."""
     own = context.demo("seq2seq", "encoder")
     return own if own.model.config.position != "none" else ChapterContext(seed=context.seed).demo("seq2seq")
 
 
 def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
-    """The chapter, computed now."""
+    """Measure and write the chapter."""
     generator = context.generator()
     decoder, encoder = context.demo("gpt"), encoding_demo(context)
     tokens = held_out(decoder, B, T, generator)
@@ -116,16 +113,16 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     graph = edges(decoder.model, tokens[:2])
     read = held_out(encoder, 1, 2 * T, generator)
     order = _shuffled(read[0], generator)
-    moved = permuted(reader(encoder), read, order, generator)
+    moved = permuted(encoder_of(encoder), read, order, generator)
     texts = ["".join(row).replace("\n", "⏎") for row in labels]
     letters = token_labels(encoder.tokenizer, read[0].tolist())
 
     body = (
         _(
-            "Take each token as a node of a directed graph. In a layer of attention every node gathers "
-            "from the nodes that point to it: a weighted sum of what they offer. Below are three texts "
-            "of {name}, run through it as one batch, and the gradient of every output with respect to "
-            "every input, which is 0 exactly where nothing was heard."
+            "Take each token as a node of a directed graph. In a layer of attention, every node gathers "
+            "from the nodes that point to it: a weighted sum of their values. Three texts of {name} went "
+            "through it as one batch. The next table shows the gradient of every output with respect to "
+            "every input; it is exactly 0 if there is no path."
         ).format(name=decoder.name),
         Grid.of(
             _("gradient of the row's output with respect to the column's input"),
@@ -134,20 +131,18 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
             reach.sum((1, 3)),
         ),
         _(
-            "Nothing crosses the batch: each of the {B} texts is a graph of its own, and the batch "
-            "only lets the processor work on {B} graphs at once. Within a text there are {n} edges "
-            "that a node may use: T(T + 1)/2 for T = {T}, since this is a decoder and no node hears "
-            "what comes after it."
+            "Nothing crosses the batch: each of the {B} texts is a separate graph, and the batch only lets "
+            "the processor compute {B} graphs at once. A text has {n} edges: T(T + 1)/2 for T = {T}, since "
+            "this is a decoder and no node receives from later ones."
         ).format(B=B, n=tokens.shape[1] * (tokens.shape[1] + 1) // 2, T=tokens.shape[1]),
         _(
-            "The edges carry weights, and the weights come from the data: query times key. In layer "
-            "{layer}, head {head}, the same head on the first two texts points {moved:.0%} of its "
-            "attention elsewhere. A convolution has its weights once and for all, the same for each "
-            "text."
+            "The edges have weights, and the weights come from the data: query times key. In layer {layer}, "
+            "head {head}, {moved:.0%} of the attention differs between the first two texts. The weights of "
+            "a convolution are fixed, the same for each text."
         ).format(layer=graph.layer, head=graph.head, moved=graph.moved),
         *(
             Grid.of(
-                _("who gathers (row) from whom (column), text {n}").format(n=i + 1),
+                _("weights: query (row), key (column), text {n}").format(n=i + 1),
                 labels[i],
                 labels[i],
                 graph.weights[i],
@@ -155,13 +150,12 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
             for i in range(2)
         ),
         _(
-            "A graph has no notion of space: nodes have no places, only neighbors. The encoder of "
-            "{name} reads “{text}” and the same {T} tokens shuffled, “{shuffled}”. Without its "
-            "positions the outputs are shuffled likewise and otherwise the same (relative difference "
-            "{blind:.1e}: rounding); with them they differ by {seen:.0%}. So positions must be put in, "
-            "and a model without them cannot tell an order. A convolution of the same width differs by "
-            "{conv:.0%}: its weights belong to “one to the left”, “here”, “one to the right”, so space "
-            "is built into it."
+            "A graph has no notion of space: nodes have neighbors but no positions. The encoder of {name} "
+            "gets “{text}”, and then the same {T} tokens shuffled, “{shuffled}”. Without positional "
+            "information its outputs are shuffled in the same way and do not change otherwise (relative "
+            "difference {blind:.1e}: rounding). With positions they differ by {seen:.0%}. So a model needs "
+            "positions to know the order. A convolution of the same width differs by {conv:.0%}: its "
+            "weights belong to “one to the left”, “here” and “one to the right”, so it has space built in."
         ).format(
             name=encoder.name,
             text="".join(letters),
@@ -179,29 +173,29 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
         Finding.near(
             _("largest gradient from a later position (decoder)"), within.triu(1).max().item(), 0.0, 0.0
         ),
-        Finding.at_least(_("attention that another text points elsewhere"), graph.moved, ROUNDING_32),
+        Finding.at_least(_("attention that differs in another text"), graph.moved, ROUNDING_32),
         Finding.at_most(_("encoder without positions, shuffled input"), moved.without_positions, ROUNDING),
         Finding.at_least(_("encoder with positions, shuffled input"), moved.with_positions, ROUNDING),
         Finding.at_least(_("convolution, shuffled input"), moved.convolution, ROUNDING),
     )
 
     def draw() -> Plot:
-        return _picture(graph, labels, _)
+        return _plot(graph, labels, _)
 
     return Chapter("graph", _(TITLE), body, findings, draw, _)
 
 
 def _shuffled(ids: Tensor, generator: torch.Generator) -> Tensor:
-    """An order of the places (T,) in which the first neighbors are neighbors no more."""
+    """Return a random order of positions (T,) that changes the text."""
     order = torch.randperm(len(ids), generator=generator)
     return order if (ids[order] != ids).any() else torch.arange(len(ids)).flip(0)
 
 
-def _picture(graph: Edges, labels: list[list[str]], _: Translate) -> Plot:
+def _plot(graph: Edges, labels: list[list[str]], _: Translate) -> Plot:
     from glassgpt.plots import attention_graph, panels
 
-    title = _("one head, two texts: who gathers from whom (layer {layer}, head {head})")
-    picture, axes = panels(2, across=1, size=(8, 3.4), title=title.format(layer=graph.layer, head=graph.head))
+    title = _("one head, two texts: from key to query (layer {layer}, head {head})")
+    plot, axes = panels(2, across=1, size=(8, 3.4), title=title.format(layer=graph.layer, head=graph.head))
     for at, weights, names in zip(axes, graph.weights, labels, strict=False):
         attention_graph(weights, names, axes=at)
-    return picture
+    return plot

@@ -1,7 +1,7 @@
-"""Chapter `ladder`: from a bigram table to a GPT, one step at a time, on the same text for the same time.
+"""Chapter `ladder`: from a bigram table to a GPT, on the same text for the same time.
 
-Each rung is trained now, from fresh weights. How far a rung comes depends on the machine and on the seconds
-that it is given; what no rung can do, the bigram below all, does not.
+The chapter trains each rung from random weights. The losses depend on the machine and the seconds; the limit
+of the bigram does not.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ if TYPE_CHECKING:
 TITLE = "The ladder: from a bigram table to a GPT"
 T, B = 32, 16
 N_MEASURED = 2048
-"""Held-out tokens on which every rung is measured."""
+"""Number of held-out tokens to measure every rung on."""
 ALIKE = 20
-"""Steps after which all rungs have read the same text."""
+"""Number of steps after which all rungs are compared: the same text for each."""
 
 
 @dataclass
 class Climb:
-    """What became of one rung: losses in nats per token on text that was held out."""
+    """Training of one rung: losses in nats per held-out token."""
 
     name: str
     n_params: int
     seconds: list[float]
     losses: list[float]
-    """At these seconds, the first before any step."""
+    """Losses at these seconds, the first before any step."""
     alike: float = math.nan
-    """After as many steps as every rung has made."""
+    """Loss after ALIKE steps."""
     steps: int = 0
 
 
 class Rung(nn.Module):
-    """Embedding, positions, one layer of something, head: what stands between a table and a GPT."""
+    """Model with an embedding, positions, one layer and a head."""
 
     def __init__(self, config: ModelConfig, n_vocab: int, layer: Attention | Block) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class Rung(nn.Module):
 
 
 def rungs(n_vocab: int) -> dict[str, nn.Module]:
-    """A bigram, one head, four heads, a block, and a GPT of GPT-2's kind with two blocks."""
+    """Build a bigram, one head, four heads, a block, and a GPT with two blocks."""
     shape = dict(preset="gpt2", size="nano", block_size=T)
     one, four = ModelConfig.model_validate({**shape, "n_head": 1}), ModelConfig.model_validate(shape)
     return {
@@ -86,10 +86,10 @@ def rungs(n_vocab: int) -> dict[str, nn.Module]:
 
 
 def climb(name: str, model: nn.Module, train: Tensor, val: Tensor, seconds: float, seed: int) -> Climb:
-    """Train a rung for some seconds, in which its rate falls to zero, and measure it five times meanwhile.
+    """Train a rung for some seconds and measure it five times.
 
-    The first steps are made at the full rate, so that after them all rungs can be compared. train and val:
-    (n,) token ids. The seconds of measuring do not count.
+    The learning rate falls to zero. The first ALIKE steps use the full rate, to compare all rungs after them.
+    train and val: (n,) token ids. The time of measuring does not count.
     """
     generator = torch.Generator().manual_seed(seed)
     optimizers = make_optimizers(
@@ -112,7 +112,7 @@ def climb(name: str, model: nn.Module, train: Tensor, val: Tensor, seconds: floa
 
 
 def _draw_tokens(train: Tensor, generator: torch.Generator) -> Tensor:
-    """(B, T + 1): windows from anywhere in the text."""
+    """Draw random windows of the text: (B, T + 1)."""
     places = torch.randint(len(train) - T, (B, 1), generator=generator) + torch.arange(T + 1)
     return train[places]
 
@@ -128,7 +128,7 @@ def _step(model: nn.Module, optimizers: dict[str, Optimizer], tokens: Tensor) ->
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Models this small gain nothing from a second one, and beside other work lose much by waiting for it."""
+    """Use one thread: such small models gain nothing from a second one."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -139,16 +139,16 @@ def one_thread() -> Iterator[None]:
 
 @torch.no_grad()
 def loss_on(model: nn.Module, val: Tensor) -> float:
-    """Nats per token on (n,) tokens, read in windows of T."""
+    """Compute the loss in nats per token on (n,) tokens, in windows of T."""
     rows = (len(val) - 1) // T
     tokens, targets = val[: rows * T].view(rows, T), val[1 : rows * T + 1].view(rows, T)
     return F.cross_entropy(model(tokens).flatten(0, 1), targets.flatten()).item()
 
 
 def pair_entropy(val: Tensor, n_vocab: int) -> float:
-    """Nats per token that remain when each token is known and its successor is not, on this very text.
+    """Compute the conditional entropy of the next token in a text, in nats per token.
 
-    No table of pairs, however trained, can cost less on it: it would have to know the text's own counts.
+    No table of pairs can have a lower loss on this text, since the entropy uses the text's own counts.
     """
     rows = (len(val) - 1) // T * T
     pairs = torch.bincount(val[:rows] * n_vocab + val[1 : rows + 1], minlength=n_vocab**2).double()
@@ -159,14 +159,14 @@ def pair_entropy(val: Tensor, n_vocab: int) -> float:
 
 
 def texts(demo: Demo) -> tuple[Tensor, Tensor]:
-    """Training tokens and held-out ones, as int64."""
+    """Return training and held-out tokens as int64."""
     data = demo.tokens
     train = torch.from_numpy(np.asarray(data.train.ids[:1_000_000], np.int64))
     return train, torch.from_numpy(np.asarray(data.val.ids[: N_MEASURED + 1], np.int64))
 
 
 def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
-    """The chapter, computed now."""
+    """Measure and write the chapter."""
     demo = context.demo("gpt", "bigram", "encoder")
     train, val = texts(demo)
     V = demo.tokenizer.n_vocab
@@ -195,26 +195,26 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
 def _text(_: Translate, demo: Demo, climbs: Sequence[Climb], least: float, seconds: float) -> list[str]:
     return [
         _(
-            "Five models learn the same text ({name}), each for {seconds:g} seconds, from fresh weights. "
-            "Each rung adds one thing to the one before."
+            "Five models learn the same text ({name}), each for {seconds:g} seconds, from random weights. "
+            "Each rung adds one part to the previous one."
         ).format(name=demo.name, seconds=seconds),
         _(
-            "The bigram is a table: the next token from this one alone. On the {n:,} held-out tokens no "
-            "such table can cost less than {least:.2f} nats, however long it learns: that is what the pairs "
-            "of this very text leave open. Whoever wants less has to look further back."
+            "The bigram is a table: it predicts the next token from the current one alone. On the {n:,} "
+            "held-out tokens no such table can cost less than {least:.2f} nats, however long it learns: the "
+            "pairs of this text leave this much open. A lower loss needs more context."
         ).format(n=N_MEASURED, least=least),
         _(
-            "One head lets each token gather from those before it, by weights that depend on both. Four "
+            "One head lets each token gather from earlier tokens, with weights that depend on both. Four "
             "heads gather from four places at once, each in a quarter of the width. A block adds the "
-            "residual stream, so that a token keeps what it knew, and an MLP, which works on what was "
-            "gathered. A GPT is blocks upon blocks, with a norm before the head."
+            "residual stream, so that a token keeps its information, and an MLP, which processes the "
+            "gathered information. A GPT is a stack of blocks, with a norm before the head."
         ),
         _(
-            "After the same {alike} steps, which read the same text, the table has learned least: each of "
-            "its rows learns only when its own token comes, while the others share what they learn. But more "
-            "parts take more time: the GPT made {fewest:,} steps, the table {most:,}, and after {seconds:g} "
-            "seconds {best} is ahead. Given little time simple rungs are; given more (--seconds 10, for each "
-            "rung) they come to their end, and the table even gets worse, having learned rare pairs by heart."
+            "After the same {alike} steps on the same text, the table has learned least: each row learns "
+            "only from its own token, while the other models share what they learn. But more parts take "
+            "more time: the GPT made {fewest:,} steps, the table {most:,}. After {seconds:g} seconds {best} "
+            "is ahead. With little time the simple rungs lead. With more time (--seconds 10, for each rung) "
+            "they stop improving, and the table even gets worse: it memorizes rare pairs."
         ).format(
             alike=ALIKE,
             fewest=climbs[-1].steps,
@@ -234,17 +234,17 @@ def _table(_: Translate, climbs: Sequence[Climb], seconds: float) -> Grid:
 
 
 def _findings(_: Translate, climbs: Sequence[Climb], least: float, V: int) -> tuple[Finding, ...]:
-    """ln V and the least of a table are exact; that rows learn alone shows in any 20 steps."""
+    """Compare with ln V and the limit of a table, both exact, and the losses after ALIKE steps."""
     bigram, heads, gpt = climbs[0], climbs[2], climbs[-1]
     behind = max(c.alike for c in climbs[1:]) - bigram.alike
     last = Finding.at_most(_("the GPT: below any table of pairs, nats"), gpt.losses[-1], least)
     if last.outcome != "ok":  # no theory says how soon
-        advice = _("only {n} steps in that time: give more with --seconds").format(n=gpt.steps)
+        advice = _("only {n} steps in that time. Give more with --seconds.").format(n=gpt.steps)
         last = Finding(last.name, last.observed, last.expected, "unclear", advice)
     return (
         Finding.near(_("four heads before any step: ln V, nats"), heads.losses[0], math.log(V), within=1e-3),
         Finding.at_least(_("the bigram: not below what pairs leave open, nats"), bigram.losses[-1], least),
-        Finding.at_most(_("others less the bigram after the same steps, nats"), behind, 0.0),
+        Finding.at_most(_("other rungs minus the bigram after the same steps, nats"), behind, 0.0),
         last,
     )
 

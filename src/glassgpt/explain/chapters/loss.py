@@ -1,4 +1,4 @@
-"""Chapter `loss`: what a model costs that knows nothing, and why a fresh table costs more than that.
+"""Chapter `loss`: the loss of a uniform guess and of a new table.
 
 −ln p of the target; ln V for a uniform guess over V tokens; about ln V + σ²/2 for logits drawn from N(0, σ²).
 """
@@ -22,19 +22,19 @@ from glassgpt.models import build
 if TYPE_CHECKING:
     from glassgpt.plots import Plot
 
-TITLE = "What a guess costs: cross-entropy before any training"
+TITLE = "The cost of a guess: cross-entropy before training"
 
 V = 65
 """Characters of tinyshakespeare, as in the notes."""
 N_TABLES = 300
 N_TARGETS = 32
 SIGMAS = 4
-"""Standard errors that a measurement may be off: one in 16,000 is, by chance."""
+"""Tolerance in standard errors; chance exceeds it 1 time in 16,000."""
 IN_THE_NOTES = 4.87
 
 
 def table_losses(n_tables: int, n_targets: int, generator: torch.Generator) -> Tensor:
-    """The loss of fresh V × V tables of N(0, 1) logits, each on a batch of random tokens: (n_tables,)."""
+    """Compute the loss of new V × V tables of N(0, 1) logits on random tokens: (n_tables,)."""
     tables = torch.randn(n_tables, V, V, generator=generator)
     tokens, targets = torch.randint(V, (2, n_tables, n_targets), generator=generator)
     logits = tables[torch.arange(n_tables)[:, None], tokens]  # (n_tables, n_targets, V)
@@ -43,12 +43,12 @@ def table_losses(n_tables: int, n_targets: int, generator: torch.Generator) -> T
 
 @dataclass(frozen=True)
 class Initial:
-    """The loss of a model with fresh weights, taken apart: `total` = `normalizer` − `target_logit`."""
+    """Loss with random weights in two terms: `total` = `normalizer` − `target_logit`."""
 
     n_tokens: int
     n_vocab: int
     variance: float
-    """Of the logits of one token, by the scheme of the first weights."""
+    """Variance of the logits of one token, by the initialization."""
     normalizer: float
     """The mean of ln Σ exp(z)."""
     target_logit: float
@@ -61,7 +61,7 @@ class Initial:
 
 @torch.inference_mode()
 def initial_loss(demo: Demo, seed: int, n_tokens: int = 2048) -> Initial:
-    """The loss that a run began with: its model built anew, on the text that it was measured on."""
+    """Measure the loss of a run's model with random weights on its validation split."""
     torch.manual_seed(seed)
     fresh = build(demo.model.config, demo.tokenizer.n_vocab).eval()
     ids = torch.from_numpy(demo.tokens.val.ids[: n_tokens + 1].astype("int64"))
@@ -80,7 +80,7 @@ def initial_loss(demo: Demo, seed: int, n_tokens: int = 2048) -> Initial:
 
 
 def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
-    """The chapter, computed now."""
+    """Measure and write the chapter."""
     losses = table_losses(N_TABLES, N_TARGETS, context.generator())
     uniform = F.cross_entropy(torch.zeros(1, V), torch.tensor([0])).item()
     expected = expected_initial_loss(V, 1.0) - (math.e - 1) / (2 * V)
@@ -92,21 +92,21 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
 
     body = (
         _(
-            "The loss of a prediction is −ln p, where p is the probability that was given to the token that "
-            "came. Whoever gives each of V tokens the same p = 1/V pays ln V: for the {V} characters of "
-            "tinyshakespeare {uniform:.2f} nats."
+            "The loss of a prediction is −ln p, where p is the predicted probability of the actual token. A "
+            "uniform guess, p = 1/V for each of V tokens, costs ln V: {uniform:.2f} nats for the {V} "
+            "characters of tinyshakespeare."
         ).format(V=V, uniform=math.log(V)),
         _(
-            "A fresh bigram table costs more. Its logits are drawn from N(0, 1): it knows nothing, yet "
-            "it is confident, at random. The loss is ln Σ exp(z) − z of the target. The second term is 0 on "
-            "average. In the first, the mean of exp(z) is exp(σ²/2), so the whole is about ln V + σ²/2 = "
-            "{uniform:.2f} + 0.50 = {rough:.2f}; the logarithm of a sum of only {V} terms lies a little "
-            "lower, at {expected:.2f}."
+            "A new bigram table costs more. Its logits are drawn from N(0, 1): it knows nothing, yet it is "
+            "confident, at random. The loss is ln Σ exp(z) − z of the target. The second term is 0 on "
+            "average. In the first, the mean of exp(z) is exp(σ²/2), so the sum is about ln V + σ²/2 = "
+            "{uniform:.2f} + 0.50 = {rough:.2f}. With only {V} terms, the logarithm of the sum is a little "
+            "lower: {expected:.2f}."
         ).format(V=V, uniform=math.log(V), rough=math.log(V) + 0.5, expected=expected),
         _(
-            "One batch of {n} tokens says little: its standard error is σ/√{n} = {noise:.2f}. The "
-            "{notes} of the notes is one such batch, {z:.1f} standard errors above the mean. Of the "
-            "{n_tables} batches drawn just now, each from a table of its own, {above:.0%} cost at least that."
+            "One batch of {n} tokens says little: its standard error is σ/√{n} = {noise:.2f}. The {notes} "
+            "of the notes is one such batch, {z:.1f} standard errors above the mean. Just now, {n_tables} "
+            "batches were drawn, each from its own table; {above:.0%} of them cost at least that."
         ).format(
             n=N_TARGETS,
             noise=noise,
@@ -116,8 +116,8 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
             above=(losses >= IN_THE_NOTES).float().mean().item(),
         ),
         _(
-            "And {name}: its model, built anew with fresh weights, has a vocabulary of {V} tokens; its "
-            "first logits have the variance {variance:.3g}."
+            "Now {name}, with new random weights: its vocabulary has {V} tokens, and its first logits have "
+            "the variance {variance:.3g}."
         ).format(name=demo.name, V=own.n_vocab, variance=own.variance),
         Grid(
             _("the first loss, taken apart"),
@@ -134,7 +134,7 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     findings = (
         Finding.near(_("a uniform guess over 65 tokens, nats"), uniform, math.log(V), 1e-5),
         Finding.near(
-            _("mean of 300 fresh tables, nats"),
+            _("mean of 300 new tables, nats"),
             losses.mean().item(),
             expected,
             SIGMAS * noise / math.sqrt(N_TABLES),
@@ -150,7 +150,7 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
             own.total,
             own_expected,
             own_noise,
-            _("look at how its weights are initialized, and whether a training step came before"),
+            _("check the initialization of the weights, and whether a training step came before"),
         ),
     )
 
@@ -158,25 +158,25 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
 
 
 def _draw(_: Translate, losses: Tensor, expected: float, noise: float) -> Plot:
-    """How often a batch of a fresh table costs how much, beside what theory expects."""
+    """Draw the distribution of the loss of new tables, with the expected one."""
     from glassgpt.plots import lines
 
     counts, edges = np.histogram(losses.numpy(), bins=24, range=(4.0, 5.4), density=True)
     centers = (edges[:-1] + edges[1:]) / 2
     normal = np.exp(-(((centers - expected) / noise) ** 2) / 2) / (noise * math.sqrt(2 * math.pi))
     top = 1.1 * max(counts.max(), normal.max())
-    batches = _("{n_tables} fresh tables, a batch of {n} tokens each").format(n_tables=N_TABLES, n=N_TARGETS)
+    batches = _("{n_tables} new tables, a batch of {n} tokens each").format(n_tables=N_TABLES, n=N_TARGETS)
     marks = {
         _("a uniform guess: {loss:.2f}"): math.log(V),
-        _("expected of a fresh table: {loss:.2f}"): expected,
+        _("expected for a new table: {loss:.2f}"): expected,
         _("the batch of the notes: {loss:.2f}"): IN_THE_NOTES,
     }
     upright = {name.format(loss=at): ([at, at], [0.0, top]) for name, at in marks.items()}
-    picture = lines(
+    plot = lines(
         {batches: (centers, counts), **upright},
         expected={batches: (centers, normal)},
         x_title=_("loss of the batch, nats"),
         y_title=_("density"),
     )
-    picture.axes[0].set_ylim(0.0, 1.75 * top)  # room for the legend
-    return picture
+    plot.axes[0].set_ylim(0.0, 1.75 * top)  # room for the legend
+    return plot

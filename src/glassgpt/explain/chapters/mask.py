@@ -1,6 +1,6 @@
-"""Chapter `mask`: an encoder looks at all tokens, a decoder only at itself and the past.
+"""Chapter `mask`: an encoder attends to all tokens, a decoder to itself and the past.
 
-The one difference between the two is a mask on the scores; what it costs and gives is measured here.
+The only difference between the two is a mask on the scores. The chapter measures its cost and its benefit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 from glassgpt.diagnose import Finding
 from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext
-from glassgpt.explain.influence import held_out, influence, reader
+from glassgpt.explain.influence import encoder_of, held_out, influence
 from glassgpt.hooks import edit, record
 from glassgpt.lens import token_labels
 from glassgpt.models import Model
@@ -25,18 +25,18 @@ from glassgpt.models import Model
 if TYPE_CHECKING:
     from glassgpt.plots import Plot
 
-TITLE = "Encoder and decoder: who may look at whom"
+TITLE = "Encoder and decoder: the mask decides"
 
 T = 8
 ROUNDING_32 = 1e-5
-"""Sums of T weights between 0 and 1 in float32, computed in two ways."""
+"""Tolerance of sums of T weights in float32."""
 ROUNDING_64 = 1e6 * torch.finfo(torch.float64).eps
-"""Logits in float64, computed in two ways: ε times terms, layers and gains."""
+"""Tolerance of logits in float64: ε times terms, layers and gains."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """One head before and after the mask: each (T, T), row t what position t looks at."""
+    """One head before and after the mask: each (T, T), row t for query t."""
 
     layer: int
     head: int
@@ -46,14 +46,14 @@ class Head:
 
     @property
     def renormalized(self) -> Tensor:
-        """The softmax of all scores, what lies in the future dropped, each row brought back to 1."""
+        """Softmax of all scores without the future, normalized again to rows of 1."""
         kept = self.scores.softmax(-1).tril()
         return kept / kept.sum(-1, keepdim=True)
 
 
 @torch.no_grad()
-def watch(model: Model, tokens: Tensor) -> Head:
-    """Of all heads the one whose weights are spread most evenly (greatest entropy). tokens: (1, T)."""
+def widest_head(model: Model, tokens: Tensor) -> Head:
+    """Find the head with the most even weights (largest entropy). tokens: (1, T)."""
     with record(model, [f"blocks.*.attn.{name}" for name in ("scores", "masked_scores", "weights")]) as seen:
         model.trunk(tokens)
     weights = torch.cat(
@@ -67,8 +67,7 @@ def watch(model: Model, tokens: Tensor) -> Head:
 
 @contextmanager
 def unmasked(model: Model) -> Iterator[None]:
-    """Let every head look at everything inside the block: the scores go on as they were before the
-    mask."""
+    """Remove the mask of every head inside the `with` block."""
     before: list[Tensor] = []
 
     def keep(scores: Tensor) -> Tensor:
@@ -82,9 +81,9 @@ def unmasked(model: Model) -> Iterator[None]:
 
 @torch.no_grad()
 def prefixes(model: Model, tokens: Tensor) -> float:
-    """The largest difference between logits of one pass over (1, T) and of T passes over its beginnings.
+    """Compare the logits of one pass over (1, T) with T passes over its prefixes.
 
-    In float64, relative to the largest logit.
+    Returns the largest difference in float64, relative to the largest logit.
     """
     exact = copy.deepcopy(model).double()
     at_once = exact(tokens)[0]  # (T, V)
@@ -93,48 +92,47 @@ def prefixes(model: Model, tokens: Tensor) -> float:
 
 
 def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
-    """The chapter, computed now."""
+    """Measure and write the chapter."""
     generator = context.generator()
     decoder, encoder = context.demo("gpt"), context.demo("seq2seq", "encoder")
     text, source = held_out(decoder, 1, T, generator), held_out(encoder, 1, T, generator)
     past = influence(decoder.model, text, generator)[0, :, 0]  # (T, T)
-    both = influence(reader(encoder), source, generator)[0, :, 0]  # (S, S)
+    both = influence(encoder_of(encoder), source, generator)[0, :, 0]  # (S, S)
     with unmasked(decoder.model):
         lifted = influence(decoder.model, text, generator)[0, :, 0]
-    head = watch(decoder.model, text)
+    head = widest_head(decoder.model, text)
     labels = token_labels(decoder.tokenizer, text[0].tolist())
     source_labels = token_labels(encoder.tokenizer, source[0].tolist())
     n, hidden = len(labels), len(labels) * (len(labels) - 1) // 2
 
     body = (
         _(
-            "Each table shows, by gradients, how much the row's output is moved by the column's input. "
-            "An encoder ({encoder}) looks at all tokens: no cell is 0. A decoder ({decoder}) looks at "
-            "itself and the past: the {hidden} cells above the diagonal, of {all}, are 0, exactly."
+            "Each table shows the gradient of the row's output with respect to the column's input. An "
+            "encoder ({encoder}) attends to all tokens: no cell is 0. A decoder ({decoder}) attends to "
+            "itself and the past: {hidden} of {all} cells, those above the diagonal, are exactly 0."
         ).format(encoder=encoder.name, decoder=decoder.name, hidden=hidden, all=n * n),
         Grid.of(_("encoder"), source_labels, source_labels, both),
         Grid.of(_("decoder"), labels, labels, past),
         _(
-            "The causal mask does it. Here is layer {layer}, head {head}: the scores q·k/√d, the "
-            "scores after the mask has put −∞ where the future is, and the weights, their softmax. "
-            "exp(−∞) is 0, so what is hidden gets no weight, and the rest of each row still sums to 1. "
-            "The first row has nothing but itself, hence its weight of 1."
+            "The reason is the causal mask. The next tables show layer {layer}, head {head}: the scores "
+            "q·k/√d, the scores with −∞ at future positions, and the weights, their softmax. exp(−∞) is 0, "
+            "so masked positions get no weight, and each row still sums to 1. The first token can only "
+            "attend to itself, so its weight is 1."
         ).format(layer=head.layer, head=head.head),
         Grid.of(_("scores"), labels, labels, head.scores),
         Grid.of(_("scores after the mask"), labels, labels, head.masked),
         Grid.of(_("weights"), labels, labels, head.weights),
         _(
-            "Why hide anything? A decoder has to say what comes next, and in training the next token "
-            "stands right there in the input. With the mask, position t knows only the tokens up to t, "
-            "as it will when it writes. So one pass over {n} tokens is {n} honest predictions at once, "
-            "the same as {n} passes over longer and longer beginnings (logits differ by {prefix:.0e} "
-            "of the largest: rounding). Take the mask off and the gradient from the token that is to "
-            "be predicted is {leak:.2f} on average instead of 0: such a model would learn to copy the "
-            "answer."
+            "Why mask anything? A decoder predicts the next token, and in training the next token is part "
+            "of the input. With the mask, position t sees only the tokens up to t, as in generation. So one "
+            "pass over {n} tokens gives {n} honest predictions at once, the same as {n} passes over longer "
+            "and longer prefixes (logits differ by {prefix:.0e} of the largest: rounding). Without the "
+            "mask, the gradient from the token to predict is {leak:.2f} on average instead of 0: such a "
+            "model would learn to copy the answer."
         ).format(n=n, prefix=(same := prefixes(decoder.model, text)), leak=_answer_gradient(lifted)),
         _(
-            "The price: nothing that comes later helps to understand what came before. A reader of a "
-            "whole text, such as the encoder of a translator, has no reason to pay it."
+            "The price: later tokens cannot help to understand earlier ones. A model that gets the whole "
+            "text at once, such as the encoder of a translator, has no reason to pay it."
         ),
     )
     findings = (
@@ -157,24 +155,24 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     def draw() -> Plot:
         from glassgpt.plots import heat_map, panels
 
-        picture, axes = panels(4, across=2, size=(5.4, 4.8))
+        plot, axes = panels(4, across=2, size=(5.4, 4.8))
         heat_map(both, source_labels, source_labels, title=_("encoder: gradients"), axes=axes[0])
         heat_map(past, labels, labels, title=_("decoder: gradients"), hidden=past == 0, axes=axes[1])
         heat_map(head.masked, labels, labels, title=_("decoder: scores after the mask"), axes=axes[2])
         future = ~torch.ones(n, n).tril().bool()
         heat_map(head.weights, labels, labels, title=_("decoder: weights"), hidden=future, axes=axes[3])
-        return picture
+        return plot
 
     return Chapter("mask", _(TITLE), body, findings, draw, _)
 
 
 def _connected(gradients: Tensor) -> int:
-    """Pairs between which there is a path."""
+    """Count the pairs with a path between them."""
     return int((gradients > 0).sum())
 
 
 def _answer_gradient(gradients: Tensor) -> float:
-    """How much position t is moved by token t + 1, on average."""
+    """Return the mean gradient of position t for token t + 1."""
     return gradients.diagonal(1).mean().item()
 
 

@@ -37,16 +37,16 @@ REPEATS = 15
 
 @dataclass(frozen=True)
 class Fused:
-    """One product and its parts made one by one."""
+    """One product, compared with its parts computed separately."""
 
     whole: Tensor
     """(T, rows)."""
     error: float
-    """The largest difference between the two, in units of what float rounding allows: at most 1."""
+    """Largest difference between the two, in units of the rounding bound: at most 1."""
 
 
 def compare(x: Tensor, weight: Tensor, bias: Tensor | None, widths: Sequence[int]) -> Fused:
-    """x (T, C) times all rows of weight (rows, C) at once, and times each group of rows by itself.
+    """Multiply x (T, C) by all rows of weight (rows, C) at once, and by each group of rows.
 
     A sum of n products is off by at most n·u·Σ|x||w|, u half of ε, whatever its order: so two of them
     differ by at most twice as much. Source: Higham 2002, section 3.1.
@@ -61,25 +61,24 @@ def compare(x: Tensor, weight: Tensor, bias: Tensor | None, widths: Sequence[int
 
 
 def widths(attention: Attention) -> list[int]:
-    """Rows of the matrix for queries, keys and values."""
+    """Return the numbers of rows for queries, keys and values."""
     return [n * attention.head_dim for n in (attention.n_head, attention.n_kv_head, attention.n_kv_head)]
 
 
 @dataclass(frozen=True)
 class Seen:
-    """The first block's attention at work on a text (1, T)."""
+    """Activations of the first block's attention on a text (1, T)."""
 
     x: Tensor
-    """(T, C): what it is given."""
+    """(T, C): its input."""
     fused: Fused
     values: float
-    """The largest difference between the last columns of the product and the values that the kernel was
-    given."""
+    """Largest difference between the last columns of the product and the kernel's values."""
 
 
 @torch.no_grad()
-def watch(model: Model, tokens: Tensor) -> Seen:
-    """Catch what goes into the first attention and the values that come out of its matrix."""
+def first_attention(model: Model, tokens: Tensor) -> Seen:
+    """Record the input and the values of the first attention."""
     block = model.get_submodule("blocks.0")
     attention: Attention = block.get_submodule("attn")  # pyright: ignore[reportAssignmentType]
     with record(model, ["blocks.0.resid_pre", "blocks.0.attn.v"]) as seen:
@@ -92,8 +91,7 @@ def watch(model: Model, tokens: Tensor) -> Seen:
 
 @torch.no_grad()
 def cross_values(model: Model, tokens: Tensor, source: Tensor) -> float:
-    """How far a decoder's cross values are from the matrix's value rows times the memory, at most,
-    relatively."""
+    """Return the relative difference of cross values from the value rows times the memory."""
     attention: Attention = model.get_submodule("blocks.0.cross_attn")  # pyright: ignore[reportAssignmentType]
     memory = model.encode(source)
     assert memory is not None
@@ -107,7 +105,7 @@ def cross_values(model: Model, tokens: Tensor, source: Tensor) -> float:
 
 
 def microseconds(run: Callable[[], object]) -> float:
-    """The median time of a call."""
+    """Return the median time of a call."""
     times = []
     for _ in range(REPEATS):
         start = time.perf_counter()
@@ -117,12 +115,12 @@ def microseconds(run: Callable[[], object]) -> float:
 
 
 def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
-    """The chapter, computed now."""
+    """Measure and write the chapter."""
     generator = context.generator()
     x, weight = torch.randn(T, C, generator=generator), torch.randn(3 * C, C, generator=generator) * C**-0.5
     small = compare(x, weight, None, [C, C, C])
     decoder, pair = context.demo("gpt"), context.demo("seq2seq")
-    seen = watch(decoder.model, held_out(decoder, 1, T, generator))
+    seen = first_attention(decoder.model, held_out(decoder, 1, T, generator))
     own: Attention = decoder.model.get_submodule("blocks.0.attn")  # pyright: ignore[reportAssignmentType]
     batch = pair.examples.val.batch(torch.randint(len(pair.examples.val), (1,), generator=generator).numpy())
     assert batch.source is not None
@@ -138,28 +136,28 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
 
     body = (
         _(
-            "Each token needs a query, a key and a value: three matrices of C × C, three products with "
-            "the same x. Put the three side by side and one product makes all of it: (T, C) @ (C, 3C) "
-            "→ (T, 3C), which is then cut in three. For T = {T} and C = {C}, as in GPT-2 small: ({T}, "
-            "{C}) @ ({C}, {wide}) → ({T}, {wide})."
+            "Each token needs a query, a key and a value: three matrices of C × C, three products with the "
+            "same x. Put the three matrices side by side, and one product computes them all: (T, C) @ (C, "
+            "3C) → (T, 3C). The result is then split in three. For T = {T} and C = {C}, as in GPT-2 small: "
+            "({T}, {C}) @ ({C}, {wide}) → ({T}, {wide})."
         ).format(T=T, C=C, wide=3 * C),
         _(
-            "Nothing else changes. Every column of the result is x times one column of the matrix and "
-            "knows nothing of its neighbors; so product and cut give the numbers of the three "
-            "products, up to the order in which a processor adds. The largest difference here is "
-            "{error:.2g} times what float32 rounding allows."
+            "Nothing else changes. Every column of the result is x times one column of the matrix, "
+            "independent of the other columns. So one product, split in three, gives the same numbers as "
+            "three products, up to the order of additions. The largest difference here is {error:.2g} times "
+            "the bound of float32 rounding."
         ).format(error=small.error),
         _(
-            "Why do it? The multiplications are as many as before; what is saved are two of three "
-            "calls and two of three readings of x. Whether that is faster depends on the machine, and "
-            "here it may not be: medians of {n} calls just now."
+            "The reason: the number of multiplications stays the same, but two of three calls, and two of "
+            "three reads of x, are saved. Whether that is faster depends on the machine; here it may not "
+            "be. Medians of {n} calls just now:"
         ).format(n=REPEATS),
         _times(weight, generator, _),
         _(
-            "So does {name}: its first block holds one matrix of {rows} rows. With grouped queries "
+            "{name} does the same: its first block has one matrix of {rows} rows. With grouped queries, "
             "several query heads share one key and value head, so the matrix has (H + 2·H_kv)·D rows "
-            "and not 3C. Cross-attention keeps the one matrix too: its query rows act on x, its key "
-            "and value rows on the memory."
+            "instead of 3C. Cross-attention has one matrix, too: its query rows multiply x, its key and "
+            "value rows multiply the memory."
         ).format(name=decoder.name, rows=own.qkv.weight.shape[0]),
         Grid(
             _("the matrix of one attention"),
@@ -189,7 +187,7 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
 
         parts = torch.tensor(widths(own))
         centers = (parts.cumsum(0) - parts / 2 - 0.5).tolist()
-        picture, axes = panels(3, across=1, size=(11, 2.6))
+        plot, axes = panels(3, across=1, size=(11, 2.6))
         for at, values, title in (
             (axes[0], seen.x, _("x: a row for each token")),
             (axes[1], own.qkv.weight.detach().mT, _("the matrix of queries, keys and values")),
@@ -200,20 +198,20 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
             at.set(xticks=[], yticks=[])
         for at in axes[1:]:
             at.set_xticks(centers, ["Q", "K", "V"], fontsize=12, rotation=0)
-        return picture
+        return plot
 
     return Chapter("qkv", _(TITLE), body, findings, draw, _)
 
 
 def _made(n_head: int, n_kv_head: int | None) -> Attention:
-    """An attention of the width of GPT-2 small; shapes only, no memory is taken."""
+    """Return an attention of the width of GPT-2 small, without allocating its weights."""
     settings = {"preset": "gpt2", "n_embd": C, "n_head": n_head, "n_kv_head": n_kv_head}
     with torch.device("meta"):
         return Attention(ModelConfig.model_validate(settings))
 
 
 def _times(weight: Tensor, generator: torch.Generator, _: Translate) -> Grid:
-    """Time of one product and of three, for few tokens and for many."""
+    """Return a table of times of one product and of three, for few and many tokens."""
     rows = []
     for n in (T, 128):
         x = torch.randn(n, C, generator=generator)

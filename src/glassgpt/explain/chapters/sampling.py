@@ -1,6 +1,6 @@
-"""Chapter `sampling`: draws beside the probabilities they come from, with and without replacement.
+"""Chapter `sampling`: draws with and without replacement, compared with their probabilities.
 
-How logits become probabilities is the chapter `temperature`.
+The chapter `temperature` turns logits into probabilities.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ TITLE = "Drawing the next token"
 
 P = (0.2, 0.5, 0.3)
 ROWS = (P, (0.6, 0.1, 0.3))
-"""One distribution for each row of a matrix: the notes', and another to tell rows apart."""
+"""One distribution for each row of a matrix: that of the notes, and a second one."""
 N = 4000
-"""Draws that are counted."""
+"""Number of counted draws."""
 SHOWN = 8
-"""Tokens of the model that are counted one by one, at most."""
+"""Number of tokens with a count of their own, at most."""
 
 
 def orders(p: Sequence[float]) -> dict[tuple[int, ...], float]:
-    """The probability of each order in which all ids can be drawn without replacement.
+    """Return the probability of each order of all ids, drawn without replacement.
 
-    Of three: p_i · p_j / (1 − p_i), for the third is the one that is left.
+    For three ids: p_i · p_j / (1 − p_i), since the third is the only one left.
 
     >>> {order: round(share, 4) for order, share in orders([0.2, 0.5, 0.3]).items()}[1, 2, 0]
     0.3
@@ -56,16 +56,16 @@ def orders(p: Sequence[float]) -> dict[tuple[int, ...], float]:
 
 @dataclass(frozen=True)
 class Next:
-    """What a model sees coming after a text, and what was drawn: the likeliest first, the rest in one."""
+    """Next tokens of a text with their counts, the most probable first, the rest together."""
 
     text: str
-    """The end of what the model read."""
+    """The end of the text."""
     labels: list[str]
     fit: Fit
 
 
 def next_token(demo: Demo, n: int, generator: torch.Generator) -> Next | None:
-    """Draw the token after a held-out text n times; None where the model is sure that only one can come."""
+    """Draw the token after a held-out text n times; None if only one is possible."""
     place = read(demo, generator)
     p = probabilities(place.next[None], SamplingParams())[0]  # (V,)
     counts = multinomial(p, n, replacement=True, generator=generator).bincount(minlength=len(p))
@@ -81,7 +81,7 @@ def next_token(demo: Demo, n: int, generator: torch.Generator) -> Next | None:
 
 @dataclass(frozen=True)
 class Draws:
-    """What was drawn from the notes' probabilities."""
+    """Draws from the probabilities of the notes."""
 
     one: list[int]
     """3 ids without replacement."""
@@ -92,13 +92,13 @@ class Draws:
     rows: tuple[Fit, ...]
     """Of N ids with replacement, of each row."""
     whole: int
-    """How many of the N times all three ids came, each once."""
+    """Times out of N with all three ids, each once."""
     pairs: tuple[float, float]
-    """How often two ids were the same: with and without replacement."""
+    """Share of pairs with the same id: with and without replacement."""
 
 
 def draw(generator: torch.Generator) -> Draws:
-    """Everything that the chapter draws from fixed probabilities."""
+    """Draw from the fixed probabilities of the chapter."""
     p, matrix = torch.tensor(P), torch.tensor(ROWS)
     one = multinomial(p, 3, generator=generator).tolist()
     two = multinomial(matrix, 2, replacement=True, generator=generator).tolist()
@@ -118,12 +118,12 @@ def draw(generator: torch.Generator) -> Draws:
 
 
 def _equal(pairs: Tensor) -> float:
-    """The share of rows (N, 2) with the same id twice."""
+    """Return the share of rows (N, 2) with the same id twice."""
     return (pairs[:, 0] == pairs[:, 1]).double().mean().item()
 
 
 def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
-    """The chapter, computed now."""
+    """Measure and write the chapter."""
     generator = context.generator()
     draws = draw(generator)
     demo = context.demo("gpt", "bigram")
@@ -131,14 +131,15 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     again = sum(p * p for p in P)
     body: list[str | Grid] = [
         _(
-            "A model does not say a token, it says how likely each one is; a token is then drawn. From "
-            "the probabilities {p}, {n} draws without replacement gave just now {one}. What was drawn "
-            "is taken out and the rest shared out anew, so three draws from three ids are always all "
-            "of them: only the order is chance. For a fourth draw nothing is left, and it is refused."
+            "A model does not output a token. It outputs a probability for each token; the sampler then "
+            "draws one. From the probabilities {p}, {n} draws without replacement gave {one} just now. Each "
+            "drawn id is removed and the other probabilities are normalized again. So three draws from "
+            "three ids always give all three: only the order is random. A fourth draw has nothing left and "
+            "is refused."
         ).format(p=_list(P), n=len(P), one=draws.one),
         _(
-            "Not every order is as likely as another: i first, then j, has the probability p_i · p_j / "
-            "(1 − p_i). Of {N:,} times three draws, counted and expected:"
+            "Orders have different probabilities: i first, then j, has p_i · p_j / (1 − p_i). The next "
+            "table shows {N:,} times three draws, counted and expected:"
         ).format(N=N),
         Grid(
             _("order of three draws"),
@@ -148,10 +149,10 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
             decimals=3,
         ),
         _(
-            "With replacement an id can come again, and there is no end of draws. A matrix is drawn "
-            "from row by row: two draws from each of its two rows gave {two}. The same id twice from "
-            "{p} comes with the probability Σ p² = {again:.2f}; of {N:,} pairs it was {share:.3f}, "
-            "without replacement {without:.0f}."
+            "With replacement an id can come again, and the number of draws has no limit. A matrix is drawn "
+            "from row by row: two draws from each of its two rows gave {two}. The probability of the same "
+            "id twice from {p} is Σ p² = {again:.2f}; in {N:,} pairs the share was {share:.3f}, and "
+            "{without:.0f} without replacement."
         ).format(two=draws.two, p=_list(P), again=again, N=N, share=draws.pairs[0], without=draws.pairs[1]),
         Grid(
             _("{N:,} draws with replacement").format(N=N),
@@ -162,9 +163,9 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
         ),
         *_of_model(demo, seen, _),
         _(
-            "How far may counts lie from n · p? Each has the standard error √(n p (1 − p)). Taken "
-            "together: χ² = Σ (counted − n p)² / (n p) is about the number of cells less one; the "
-            "bounds below are exceeded by chance one time in {odds:,}."
+            "How far may counts be from n · p? Each has the standard error √(n p (1 − p)). Together, χ² = Σ "
+            "(counted − n p)² / (n p) is about the number of cells minus one. By chance, it exceeds the "
+            "bounds below one time in {odds:,}."
         ).format(odds=round(1 / CHANCE / 1000) * 1000),
     ]  # fmt: skip
     findings = _findings(draws, seen, again, _)
@@ -180,18 +181,18 @@ def _row_names(row: int, _: Translate) -> tuple[str, str]:
 
 
 def _of_model(demo: Demo, seen: Next | None, _: Translate) -> list[str | Grid]:
-    """The same with the probabilities of a model."""
+    """Return text and table about draws from a model's probabilities."""
     if seen is None:
         return [
             _(
-                "A model's probabilities are such a vector, only longer. But here there is nothing to "
-                "draw, for {name} is sure of the next token; another --seed takes another text."
+                "A model's probabilities are such a vector, only longer. But here there is nothing to draw: "
+                "{name} is certain of the next token. Another --seed takes another text."
             ).format(name=demo.name)
         ]
     said = _(
-        "A model's probabilities are such a vector, only longer. Of {n} held-out texts this is the end "
-        "of the one after which {name} is least sure: “{text}”. Its {V} probabilities for what comes "
-        "next, and {N:,} draws from them:"
+        "A model's probabilities are such a vector, only longer. {name} got {n} held-out texts and was "
+        "least certain after this one (the end is shown): “{text}”. The next table shows its {V} "
+        "probabilities for the next token, and {N:,} draws from them:"
     ).format(name=demo.name, text=visible_label(seen.text), n=TEXTS, V=demo.model.n_vocab, N=N)
     grid = Grid(
         _("next token"),
@@ -229,11 +230,11 @@ def _findings(draws: Draws, seen: Next | None, again: float, _: Translate) -> tu
 
 
 def _draw(_: Translate, draws: Draws, seen: Next | None) -> Plot:
-    """Shares that were drawn, as bars, and what was expected, as dashes over them."""
+    """Draw measured shares as bars, and expected shares as dashes over them."""
     from glassgpt.plots import bars, panels
 
     drawn, expected = _("drawn"), _("expected")
-    picture, axes = panels(1 if seen is None else 2, size=(6.4, 4.2))
+    plot, axes = panels(1 if seen is None else 2, size=(6.4, 4.2))
     names = [" ".join(map(str, order)) for order in orders(P)]
     of = _("three draws without replacement from {p}").format(p=_list(P))
     fits = [(names, draws.orders, of)]
@@ -246,4 +247,4 @@ def _draw(_: Translate, draws: Draws, seen: Next | None) -> Plot:
             groups, {drawn: fit.measured}, expected={drawn: fit.shares}, expected_title=expected,
             numbers=False, y_title=_("share"), title=title, axes=at,
         )  # fmt: skip
-    return picture
+    return plot

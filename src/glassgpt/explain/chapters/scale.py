@@ -1,6 +1,6 @@
-"""Chapter `scale`: why scores are divided by √d, measured over head sizes, and in a trained model.
+"""Chapter `scale`: scores divided by √d, over head sizes and in a trained model.
 
-Variance, saturation of the softmax, and the gradient that it lets through, with the division and without.
+Variance, saturation of the softmax, and its gradient, with and without the division.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from glassgpt.diagnose import Finding
 from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext, Demo
-from glassgpt.explain.heads import FAMILIES, Layer, part_of, watch
+from glassgpt.explain.heads import FAMILIES, Layer, attention_stack, record_layers
 from glassgpt.explain.influence import held_out
 from glassgpt.explain.predictions import entropy
 from glassgpt.models import Model, build
@@ -29,33 +29,33 @@ SIZES = (8, 16, 32, 64, 128, 256)
 NOTES = 16
 """The head size of the notes."""
 N, S = 512, 16
-"""Queries, each with so many keys of its own."""
+"""Number of queries, and of keys for each."""
 SIGMAS = 4
 LENGTH = 64
 SATURATED, SOFT, VANISHED = 0.85, 0.35, 0.1
-"""Bounds with room around what S = 16 normal scores give. With a standard deviation of 16 the largest lies
+"""Bounds with a margin, for S = 16 normal scores. With a standard deviation of 16 the largest lies
 0.48 · 16 above the second on average (order statistics), which leaves the rest about ln 2 / 7.7 = 0.09 of
-the weight; with 1 the largest weight is about 0.25, four times that of a uniform row. Of a gradient p (1 − p)
-half the rows then keep less than a hundredth."""
+the weight; with 1 the largest weight is about 0.25, four times that of a uniform row. Half the
+rows then keep less than a hundredth of a gradient p (1 − p)."""
 
 
 @dataclass(frozen=True)
 class Softmax:
-    """What a softmax makes of scores (N, S), and what it lets back through."""
+    """Statistics of a softmax over scores (N, S), and of its gradient."""
 
     variance: float
-    """Of the scores."""
+    """Variance of the scores."""
     largest: float
-    """The mean of each row's largest weight."""
+    """Mean over rows of the largest weight."""
     entropy: float
-    """The mean of the rows, in nats."""
+    """Mean over rows, in nats."""
     gradient: float
-    """The median length of a row's gradient at the scores, for a gradient of N(0, 1) at each weight."""
+    """Median norm of a row's gradient at the scores, for a gradient of N(0, 1) at each weight."""
     mean_gradient: float
 
 
 def softmax_of(scores: Tensor, upstream: Tensor) -> Softmax:
-    """Measure one softmax. scores and upstream, the gradient that arrives at the weights: (N, S)."""
+    """Measure a softmax. scores and upstream (the gradient at the weights): (N, S)."""
     z = scores.detach().requires_grad_()
     p = z.softmax(-1)
     (gradient,) = torch.autograd.grad(p, z, upstream)
@@ -69,31 +69,31 @@ def softmax_of(scores: Tensor, upstream: Tensor) -> Softmax:
 
 @dataclass(frozen=True)
 class Size:
-    """One head size: scores as they are, and divided by √d."""
+    """Measurements for one head size: plain scores, and scores divided by √d."""
 
     d: int
     plain: Softmax
     scaled: Softmax
     products: Tensor
-    """(N · d,): q times k, component by component, each pair of its own."""
+    """(N · d,): products of components of q and k."""
 
     @property
     def deviation(self) -> float:
-        """How far the variance lies from d, in standard errors."""
+        """Difference of the variance from d, in standard errors."""
         return abs(self.plain.variance - self.d) / variance_error(self.d)
 
 
 def variance_error(d: int) -> float:
-    """The standard error of the variance of N · S scores, of which S share a query.
+    """Return the standard error of the variance of N · S scores; S share a query.
 
-    Given a query, its scores are N(0, |q|²). So the mean of their squares varies by that of |q|², which is
-    2d, over N, and by that of squares of a normal number, 2 E|q|⁴ = 2 (d² + 2d), over N · S.
+    For a given query, its scores are N(0, |q|²). The variance of the mean of their squares has two parts:
+    that of |q|², 2d over N, and that of squares of a normal number, 2 E|q|⁴ = 2 (d² + 2d), over N · S.
     """
     return math.sqrt(2 * d / N + 2 * (d * d + 2 * d) / (N * S))
 
 
 def measure(d: int, generator: torch.Generator) -> Size:
-    """Queries and keys of N(0, 1) and size d."""
+    """Measure scores of random queries and keys, N(0, 1), of size d."""
     q = torch.randn(N, 1, d, generator=generator)
     k = torch.randn(N, S, d, generator=generator)
     upstream = torch.randn(N, S, generator=generator)
@@ -104,21 +104,21 @@ def measure(d: int, generator: torch.Generator) -> Size:
 
 @dataclass(frozen=True)
 class Real:
-    """The attention of one layer on held-out text: means over its heads."""
+    """Statistics of one layer's attention on held-out text: means over heads."""
 
     q: float
     """E[q²]."""
     k: float
     variance: float
-    """Of q · k, over the pairs that may look at each other."""
+    """Variance of q · k over allowed pairs."""
     largest: float
-    """Mean of the largest weights, of queries that see at least half of the text."""
+    """Mean largest weight of queries that see at least half of the text."""
     ratio: float
-    """The largest |q · k|, as a part of what QK-norm allows; NaN without it."""
+    """Largest |q · k| relative to the bound of QK-norm; NaN without it."""
 
 
 def real(layer: Layer, bound: float) -> Real:
-    """bound: what |q · k| cannot exceed, NaN where nothing bounds it."""
+    """Measure one layer. bound: the limit of |q · k|, or NaN."""
     raw, allowed = layer.q @ layer.k.mT, layer.allowed  # (H, T, T)
     sees = allowed.sum(-1) * 2 >= allowed.sum(-1).max()  # (H, T)
     return Real(
@@ -133,9 +133,10 @@ def real(layer: Layer, bound: float) -> Real:
 
 
 def bound_of(model: Model, layer: int) -> float:
-    """The largest |q · k| that QK-norm allows: d · max |gain of q| · max |gain of k|; NaN without it.
+    """Return the bound of |q · k| by QK-norm: d · max |gain of q| · max |gain of k|.
 
-    The norm brings a vector to the length √d, its gains stretch that at most so far, and RoPE only turns it.
+    NaN without QK-norm. The norm scales a vector to the length √d, gains multiply it, and RoPE only rotates
+    it.
     """
     if not model.config.qk_norm:
         return math.nan
@@ -144,45 +145,44 @@ def bound_of(model: Model, layer: int) -> float:
 
 
 def all_layers(model: Model, tokens: Tensor) -> list[Real]:
-    """Each layer of a model on a text (1, T)."""
-    return [real(layer, bound_of(model, at)) for at, layer in enumerate(watch(model, tokens))]
+    """Measure each layer of a model on a text (1, T)."""
+    return [real(layer, bound_of(model, at)) for at, layer in enumerate(record_layers(model, tokens))]
 
 
 def fresh(demo: Demo, seed: int) -> Model:
-    """The part that is looked at, with weights as before training."""
+    """Return the stack of blocks with random weights."""
     torch.manual_seed(seed)
-    return part_of(build(demo.model.config, demo.model.n_vocab).eval())
+    return attention_stack(build(demo.model.config, demo.model.n_vocab).eval())
 
 
 def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
-    """The chapter, computed now."""
+    """Measure and write the chapter."""
     generator = context.generator()
     sizes = [measure(d, generator) for d in SIZES]
     notes, last = sizes[SIZES.index(NOTES)], sizes[-1]
     demo = context.demo(*FAMILIES)
     tokens = held_out(demo, 1, LENGTH, generator)
-    trained = all_layers(part_of(demo.model), tokens)
+    trained = all_layers(attention_stack(demo.model), tokens)
     before = all_layers(fresh(demo, context.seed), tokens)
     body = (
         _(
-            "Let all components of q and k be independent, with mean 0 and variance 1. Then Var(q_i "
-            "k_i) = E[q_i²] E[k_i²] = 1 · 1 = 1, and q · k, a sum of d of them, has the variance d. "
-            "For d = {d} it was {variance:.1f} just now, and {scaled:.2f} after division by √{d} = "
-            "{root:.0f}, which divides a variance by d."
+            "Let all components of q and k be independent, with mean 0 and variance 1. Then Var(q_i k_i) = "
+            "E[q_i²] E[k_i²] = 1 · 1 = 1, and q · k, a sum of d products, has the variance d. For d = {d} "
+            "it was {variance:.1f} just now. After division by √{d} = {root:.0f}, which divides a variance "
+            "by d, it was {scaled:.2f}."
         ).format(d=NOTES, variance=notes.plain.variance, scaled=notes.scaled.variance, root=math.sqrt(NOTES)),
         _table(_("q · k as it is"), [size.plain for size in sizes], _),
         _table(_("q · k / √d"), [size.scaled for size in sizes], _),
         _(
-            "Each of {N} queries has {S} keys. As the scores spread, the softmax saturates: the "
-            "largest weight nears 1, the entropy falls from ln {S} = {most:.2f} towards 0. Scaled, "
+            "Each of {N} queries has {S} keys. As the scores spread, the softmax saturates: the largest "
+            "weight approaches 1, and the entropy falls from ln {S} = {most:.2f} towards 0. With scaling, "
             "neither depends on d."
         ).format(N=N, S=S, most=math.log(S)),
         _(
-            "Learning suffers. The derivative of weight i by score j is p_i (δ_ij − p_j), nearly 0 "
-            "where p is nearly one-hot. At d = {d} half of the unscaled queries get a gradient of "
-            "length {plain:.4f} or less back; of the scaled ones, {scaled:.3f}. (The mean, {mean:.3f}, "
-            "falls only about as 1/√d: a few queries whose two best keys are nearly level get most of "
-            "it.)"
+            "Learning suffers. The derivative of weight i with respect to score j is p_i (δ_ij − p_j), "
+            "nearly 0 if p is nearly one-hot. At d = {d}, the median length of the gradient is {plain:.4f} "
+            "without scaling and {scaled:.3f} with it. (The mean, {mean:.3f}, falls only about as 1/√d: a "
+            "few queries with two nearly equal best keys get most of the gradient.)"
         ).format(
             d=last.d, plain=last.plain.gradient, scaled=last.scaled.gradient, mean=last.plain.mean_gradient
         ),
@@ -199,27 +199,26 @@ def _table(title: str, measured: list[Softmax], _: Translate) -> Grid:
 
 
 def _of_model(demo: Demo, trained: list[Real], before: list[Real], _: Translate) -> list[str | Grid]:
-    """What the scores of a real model are like, before training and after."""
+    """Return text and table about the scores of a model, before and after training."""
     config = demo.model.config
     d, last = config.head_dim, trained[-1]
     independent = d * last.q * last.k
     if config.qk_norm:
         kind = _(
-            "This model has QK-norm: queries and keys are brought to a mean square of 1 whatever the "
-            "weights make of them, and then stretched by trained gains. So a fresh one is close to the "
-            "theory."
+            "This model has QK-norm: it normalizes queries and keys to a mean square of 1 and multiplies "
+            "them by trained gains. So the model with random weights is close to the theory."
         )
     else:
         kind = _(
-            "This model has no QK-norm: how large its fresh queries and keys are is a matter of how "
-            "the weights were initialized, and nothing bounds them later."
+            "This model has no QK-norm: the initialization sets the size of queries and keys, and nothing "
+            "bounds them later."
         )
     said = _(
-        "Is it so in a model? Here is {name}, head size {d}, on held-out text, with fresh and with "
-        "trained weights."
+        "Does a real model behave like this? The next table shows {name}, head size {d}, on held-out text, "
+        "with random and with trained weights."
     ).format(name=demo.name, d=d)
     names = [_("layer {i}").format(i=i) for i in range(len(trained))]
-    fresh_names = [_("layer {i}, fresh").format(i=i) for i in range(len(trained))]
+    fresh_names = [_("layer {i}, random weights").format(i=i) for i in range(len(trained))]
     grid = Grid(
         _("scores of {name}").format(name=demo.name),
         [name for pair in zip(fresh_names, names, strict=True) for name in pair],
@@ -232,11 +231,11 @@ def _of_model(demo: Demo, trained: list[Real], before: list[Real], _: Translate)
         shade=False,
     )
     conclusion = _(
-        "After training the theory need not hold: in the last layer, independent components of mean 0 "
-        "would give a variance of d E[q²] E[k²] = {independent:.3g}, and there are {variance:.3g}, "
-        "after the division {scaled:.3g}. Queries and keys are trained to fit each other, and to look "
-        "sharply where that pays. The division by √d is about where training starts: with gradients "
-        "for every key."
+        "After training the theory need not hold. In the last layer, independent components of mean 0 would "
+        "give a variance of d E[q²] E[k²] = {independent:.3g}. Measured are {variance:.3g}, and "
+        "{scaled:.3g} after the division. Training fits queries and keys to each other, and sharpens "
+        "attention if that lowers the loss. The division by √d matters at the start of training: every key "
+        "gets a gradient."
     ).format(independent=independent, variance=last.variance, scaled=last.variance / d)
     return [said, kind, grid, conclusion]
 
@@ -266,7 +265,7 @@ def _findings(
     if not math.isnan(trained[0].ratio):
         far = max((one.q for one in before), key=lambda q: abs(q - 1))
         found += [
-            Finding.near(_("fresh model: mean q² under QK-norm"), far, 1.0, 1e-3),
+            Finding.near(_("random weights: mean q² under QK-norm"), far, 1.0, 1e-3),
             Finding.at_most(
                 _("trained model: |q · k| / what its gains allow"), max(one.ratio for one in trained), 1.0
             ),
@@ -275,10 +274,10 @@ def _findings(
 
 
 def _draw(_: Translate, sizes: list[Size]) -> Plot:
-    """Variance, largest weight and gradient against the head size, with the division and without."""
+    """Draw variance, largest weight and gradient over the head size, with and without scaling."""
     from glassgpt.plots import lines, panels
 
-    picture, axes = panels(3, size=(5.0, 4.2))
+    plot, axes = panels(3, size=(5.0, 4.2))
     plain, scaled = "q · k", "q · k / √d"
     variances = {plain: [s.plain.variance for s in sizes], scaled: [s.scaled.variance for s in sizes]}
     theory = {plain: (SIZES, SIZES), scaled: (SIZES, [1.0] * len(SIZES))}
@@ -295,4 +294,4 @@ def _draw(_: Translate, sizes: list[Size]) -> Plot:
             {name: (SIZES, values) for name, values in curves.items()}, expected=expected,
             x_title=_("head size d"), title=title, log_x=True, log_y=at != 1, axes=axes[at],
         )  # fmt: skip
-    return picture
+    return plot

@@ -1,6 +1,6 @@
-"""Chapter `weighted-sum`: what attention does with its weights, W @ x taken apart row by row.
+"""Chapter `weighted-sum`: W @ x, the output of attention, row by row.
 
-W are the weights of a real head, x its values. Where the weights come from is the chapter `query-key`.
+W are the weights of a real head, x its values. The chapter `query-key` computes the weights.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 from glassgpt.diagnose import Finding
 from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext
-from glassgpt.explain.heads import FAMILIES, Layer, Shown, largest_error, rounding, show
+from glassgpt.explain.heads import FAMILIES, HeadExample, Layer, head_example, largest_error, rounding
 
 if TYPE_CHECKING:
     from glassgpt.plots import Plot
@@ -25,13 +25,15 @@ TITLE = "W @ x: each output is a weighted sum of token vectors"
 
 T = 8
 COLUMNS = 7
-"""Components of a vector that fit on a line of a terminal."""
+"""Components of a vector on a line of a terminal."""
 ROUNDING = 1e-6
-"""Of the largest value. A row is a sum of T ≤ 8 weights that sum to 1: the sum may be off by T·ε = 9.5e-7."""
+"""Tolerance relative to the largest value: a sum of T ≤ 8 weights may be off by T·ε = 9.5e-7."""
 
 
 def terms(w: Tensor, x: Tensor) -> Tensor:
-    """The weighted token vectors of one output: w (T,), x (T, D) -> (T, D), whose sum is the output.
+    """Return the weighted token vectors of one output: w (T,), x (T, D) -> (T, D).
+
+    Their sum is the output.
 
     >>> terms(torch.tensor([0.25, 0.75]), torch.tensor([[4.0, 8.0], [0.0, 4.0]]))
     tensor([[1., 2.],
@@ -41,7 +43,7 @@ def terms(w: Tensor, x: Tensor) -> Tensor:
 
 
 def by_rows(W: Tensor, x: Tensor) -> Tensor:
-    """W @ x with W split into rows and x kept whole: each row of W makes one row of the result.
+    """Compute W @ x, one row of W at a time.
 
     W: (T, S), x: (S, D) -> (T, D).
     """
@@ -49,7 +51,7 @@ def by_rows(W: Tensor, x: Tensor) -> Tensor:
 
 
 def kernel_error(layers: list[Layer]) -> float:
-    """How far W @ x lies from what the kernel gathered, over all heads: relative to the largest value."""
+    """Return the largest difference of W @ x from the kernel, relative to the largest value."""
     worst = 0.0
     for layer in layers:
         difference = (layer.weights @ layer.v - layer.heads).abs().max()  # (H, T, T) @ (H, T, D)
@@ -58,9 +60,9 @@ def kernel_error(layers: list[Layer]) -> float:
 
 
 def overshoot(layers: list[Layer]) -> float:
-    """How far an output leaves the range of the values it averages, at most; of the largest value.
+    """Return the largest distance of an output from the range of its values.
 
-    Only values with a weight count: a decoder's later ones are not averaged.
+    Relative to the largest value. Only values with a positive weight count.
     """
     worst = 0.0
     for layer in layers:
@@ -74,31 +76,31 @@ def overshoot(layers: list[Layer]) -> float:
 
 
 def farthest_sum(layers: list[Layer]) -> float:
-    """Of the sums of all rows of weights the one farthest from 1."""
+    """Return the sum of a row of weights farthest from 1."""
     sums = torch.cat([layer.weights.sum(-1).flatten() for layer in layers])
     return sums[(sums - 1).abs().argmax()].item()
 
 
 def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
-    """The chapter, computed now."""
+    """Measure and write the chapter."""
     demo = context.demo(*FAMILIES)
-    shown = show(demo, T, context.generator())
+    shown = head_example(demo, T, context.generator())
     W, x = shown.chosen.weights[shown.head], shown.chosen.v[shown.head]  # (T, T), (T, D)
     heads = sum(len(layer.v) for layer in shown.layers)
     w, label = W[shown.row], visible_label(shown.labels[shown.row])
     body = (
         _(
-            "When a head knows how much each token matters to each other, it multiplies: W @ x. W (T, "
-            "T) holds the weights, row t those of token t; x (T, D) holds one vector for each token, "
-            "its value. Here are both, from layer {layer}, head {head} of {name}, on {T} tokens that "
-            "training never saw."
+            "Once a head has the weight of each token for each other token, it multiplies: W @ x. W (T, T) "
+            "holds the weights, row t those of token t. x (T, D) holds one vector for each token, its "
+            "value. The next tables show both, from layer {layer}, head {head} of {name}, on {T} held-out "
+            "tokens."
         ).format(layer=shown.layer, head=shown.head, name=demo.name, T=len(W)),
         Grid.of(_("W, the weights: row t looks at column s"), shown.labels, shown.labels, W),
         _values(shown, x, _),
         _(
-            "Split W into rows and keep x whole: each row of W makes one row of the result, and no "
-            "other row has a part in it. Row {row}, of the token “{label}”, is the sum over all tokens "
-            "of its weight times their vector. The largest share, {most:.0%}, comes from “{source}”."
+            "Split W into rows and keep x whole: each row of W gives one row of the result, independent of "
+            "the other rows. Row {row}, of the token “{label}”, is the sum of all token vectors, each "
+            "multiplied by its weight. The largest weight, {most:.0%}, is that of “{source}”."
         ).format(
             row=shown.row,
             label=label,
@@ -107,14 +109,13 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
         ),
         _apart(shown, w, x, _),
         _(
-            "The weights of a row are not negative and sum to 1, so the result is an average: no "
-            "component of it leaves the range of what was averaged. With equal weights it would be the "
-            "plain mean, in which every token counts the same; attention lets the tokens themselves "
-            "set the weights."
+            "The weights of a row are not negative and sum to 1, so the result is an average: no component "
+            "leaves the range of the averaged values. With equal weights it would be the plain mean, where "
+            "every token counts the same. In attention, the tokens themselves set the weights."
         ),
         _(
-            "The fast kernel never builds W. Yet in all {heads} heads of this model it gathers what W "
-            "@ x gives, up to the rounding of float32."
+            "The fast kernel never builds W. Yet in all {heads} heads of this model its output equals W @ "
+            "x, up to the rounding of float32."
         ).format(heads=heads),
     )
     return Chapter(
@@ -122,7 +123,7 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     )
 
 
-def _findings(shown: Shown, W: Tensor, x: Tensor, _: Translate) -> tuple[Finding, ...]:
+def _findings(shown: HeadExample, W: Tensor, x: Tensor, _: Translate) -> tuple[Finding, ...]:
     apart = largest_error(by_rows(W, x), W @ x, rounding(W, x))
     return (
         Finding.near(
@@ -131,22 +132,22 @@ def _findings(shown: Shown, W: Tensor, x: Tensor, _: Translate) -> tuple[Finding
         Finding.at_most(_("row by row ↔ W @ x, float roundings"), apart, 1.0),
         Finding.at_most(_("W @ x ↔ the kernel, of the largest value"), kernel_error(shown.layers), ROUNDING),
         Finding.at_most(
-            _("output beyond its values, of the largest value"),
+            _("output outside the range of values, relative to the largest"),
             overshoot(shown.layers),
             ROUNDING,
         ),
     )
 
 
-def _values(shown: Shown, x: Tensor, _: Translate) -> Grid:
-    """The first components of each token's vector."""
+def _values(shown: HeadExample, x: Tensor, _: Translate) -> Grid:
+    """Return a table of the first components of each value."""
     columns = [str(i) for i in range(min(COLUMNS, x.shape[1]))]
     title = _("x, the values: the first {n} of {D} components").format(n=len(columns), D=x.shape[1])
     return Grid.of(title, shown.labels, columns, x[:, : len(columns)])
 
 
-def _apart(shown: Shown, w: Tensor, x: Tensor, _: Translate) -> Grid:
-    """One output as the sum of its terms, beside what the kernel gathered; no part in it: empty."""
+def _apart(shown: HeadExample, w: Tensor, x: Tensor, _: Translate) -> Grid:
+    """Return a table of one output as the sum of its terms, and the kernel's output."""
     n = min(COLUMNS, x.shape[1])
     parts = terms(w, x).masked_fill(w[:, None] == 0, math.nan)
     gathered = shown.chosen.heads[shown.head, shown.row]
@@ -160,8 +161,8 @@ def _apart(shown: Shown, w: Tensor, x: Tensor, _: Translate) -> Grid:
     )
 
 
-def _draw(_: Translate, shown: Shown, W: Tensor, x: Tensor) -> Plot:
-    """W, x and their product side by side; the row that the text takes apart is framed."""
+def _draw(_: Translate, shown: HeadExample, W: Tensor, x: Tensor) -> Plot:
+    """Draw W, x and their product, with a frame around the example row."""
     from glassgpt.plots import heat_map, panels
 
     n = min(T, x.shape[1])
@@ -171,10 +172,10 @@ def _draw(_: Translate, shown: Shown, W: Tensor, x: Tensor) -> Plot:
     reach = some.abs().max().item()
     limits = (-reach, reach)  # one scale for what goes in and what comes out
     part = "" if n == x.shape[1] else _(", components 0–{last}").format(last=n - 1)
-    picture, axes = panels(3, size=(4.8, 4.6))
+    plot, axes = panels(3, size=(4.8, 4.6))
     heat_map(W, shown.labels, shown.labels, title="W", marked=here.expand_as(W), axes=axes[0])
     heat_map(some, shown.labels, components, title="x" + part, limits=limits, axes=axes[1])
     framed = here.expand_as(some)
     title = "W @ x" + part
     heat_map(W @ some, shown.labels, components, title=title, limits=limits, marked=framed, axes=axes[2])
-    return picture
+    return plot
