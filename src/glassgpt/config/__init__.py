@@ -4,7 +4,7 @@ from glassgpt.config.base import Config, Tables, merge, preset, preset_names
 from glassgpt.config.layers import DATASETS, Layer, combine, origins
 from glassgpt.config.model import ModelConfig
 from glassgpt.config.renamed import check_renamed, check_renamed_flags
-from glassgpt.config.resolution import Resolved, Setting, resolve
+from glassgpt.config.resolution import DEFAULT, Resolved, Setting, resolve
 from glassgpt.config.resumable import FIXED
 from glassgpt.config.schema import (
     DataConfig,
@@ -17,6 +17,7 @@ from glassgpt.config.schema import (
 
 __all__ = [
     "DATASETS",
+    "DEFAULT",
     "FIXED",
     "Config",
     "DataConfig",

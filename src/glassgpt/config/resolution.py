@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from glassgpt.config.base import Tables
 from glassgpt.config.layers import Layer, combine, fields, origins, preset_layers
 from glassgpt.config.schema import RunConfig
 from glassgpt.errors import UserError
@@ -34,8 +35,20 @@ class Resolved:
 
     def settings(self) -> Iterator[Setting]:
         """Yield every field with its value and origin, in the order of the schema."""
+        derived = self._derived()
         for name, value in fields(self.config.model_dump(mode="json")):
+            value = derived.get(name) if value is None else value
             yield Setting(name, value, self.origins.get(name, DEFAULT))
+
+    def _derived(self) -> Tables:
+        """Return the values of fields that follow from others when they are not set."""
+        model, optim = self.config.model, self.config.optim
+        return {
+            "model.n_kv_head": model.kv_heads,
+            "model.n_hidden": model.hidden,
+            "model.n_encoder_layer": model.encoder_layers,
+            "optim.lr": optim.peak_lrs["lr"],
+        }
 
     def is_given(self, name: str) -> bool:
         """True if the user gave this field (by its dotted name)."""
@@ -51,7 +64,7 @@ def resolve(given: Sequence[Layer] | RunConfig, facts: Sequence[Layer] = ()) -> 
 
     >>> resolved = resolve([Layer("option", {"model": {"size": "nano", "n_layer": 3}})])
     >>> [(s.name, s.value, s.origin) for s in resolved.settings() if s.name[:9] == "model.n_h"]
-    [('model.n_head', 4, 'size nano'), ('model.n_hidden', None, 'default')]
+    [('model.n_head', 4, 'size nano'), ('model.n_hidden', 192, 'default')]
     """
     if isinstance(given, RunConfig):
         given = [Layer("given", given.given())]

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from glassgpt.cli.view.render import printable
-from glassgpt.config import Setting
+from glassgpt.config import DEFAULT, Setting
 from glassgpt.train import Plan
 
 
@@ -28,13 +28,20 @@ def print_plan(plan: Plan, as_json: bool) -> None:
 
 
 def settings_table(settings: list[Setting]) -> Table:
-    """Return a table of settings, one row each; defaults are dimmed."""
+    """Return a table of settings: first the defaults, dimmed, then everything that was chosen."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("setting", no_wrap=True)
     table.add_column("value", overflow="fold")
     table.add_column("from", overflow="fold")
-    for setting in settings:
-        style = "dim" if setting.origin == "default" else ""
-        value = json.dumps(setting.value, ensure_ascii=False) if setting.value is not None else "–"
-        table.add_row(*(Text(printable(cell), style) for cell in (setting.name, value, setting.origin)))
+    for setting in sorted(settings, key=lambda each: each.origin != DEFAULT):
+        style = "dim" if setting.origin == DEFAULT else ""
+        cells = (setting.name, _shown(setting.value), setting.origin)
+        table.add_row(*(Text(printable(cell), style) for cell in cells))
     return table
+
+
+def _shown(value: object) -> str:
+    """Return a value as text; a dash for none."""
+    if value is None or value in ("", []):
+        return "–"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
