@@ -71,7 +71,7 @@ def test_what_is_a_conversation(tmp_path: Path) -> None:
     chat = conversations.write(tmp_path / "chat.jsonl", 30)
     text = tmp_path / "text.jsonl"
     text.write_text('{"text": "words", "messages": []}\n')
-    assert is_chat(data(chat)) and is_chat(DataConfig(sources=("x",), chat=True))
+    assert is_chat(data(chat))
     assert not is_chat(data(chat, column="messages"))  # running text is asked for
     assert not is_chat(data(text)) and not is_chat(data(tmp_path / "text.jsonl", column="text"))
     assert not is_chat(DataConfig(sources=(str(chat), str(text))))

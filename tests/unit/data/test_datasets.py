@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from glassgpt.config import RunConfig
-from glassgpt.config.schema import DATASETS
+from glassgpt.config import DATASETS, RunConfig
 from glassgpt.data import BUILT_IN, read_dataset
 from glassgpt.errors import UserError
 
