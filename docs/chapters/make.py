@@ -25,7 +25,7 @@ from glassgpt.explain import NAMES, titles
 HERE = Path(__file__).parent
 FROM = {"cross": "glassgpt.explain.cross_attention"}
 """Module of the measuring functions, if it is not the chapter's own."""
-DEMO = 'from glassgpt.explain import ChapterContext\n\nspecimen = ChapterContext().demo("{family}")\n'
+DEMO = 'from glassgpt.explain import ChapterContext\n\ndemo = ChapterContext().demo("{family}")\n'
 TEXT, DATES = DEMO.format(family="gpt"), DEMO.format(family="seq2seq")
 TOKENS = 'tokens = torch.tensor([demo.tokenizer.encode("To be, or not")])\n'
 TRY = {

@@ -139,7 +139,7 @@ def test_a_chapter_looks_at_the_run_that_is_given_or_says_why_not(tmp_path: Path
         (["loss", "--seconds", "3"], "only `ladder`"),
         (["loss", "--lang", "de"], "lang"),
         (["loss", "--plot", "a.gif"], "svg"),
-        (["--plot", "a.svg"], "name one"),
+        (["--plot", "a.svg"], "Name one"),
     ],
 )
 def test_what_cannot_be_explained_is_said(tmp_path: Path, arguments: list[str], message: str) -> None:

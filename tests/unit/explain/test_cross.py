@@ -92,7 +92,7 @@ def test_a_users_translator_that_copies_nothing_degrades(tmp_path: Path) -> None
     text = " ".join(part for part in chapter.body if isinstance(part, str))
     assert str(tmp_path) in text and "In this run, too few tokens" in text
     assert not any("copied" in finding.name for finding in chapter.findings)
-    assert any("train it longer" in finding.advice for finding in chapter.findings)  # three steps are few
+    assert any("Train it longer" in finding.advice for finding in chapter.findings)  # three steps are few
     assert chapter.plot() is not None
 
 

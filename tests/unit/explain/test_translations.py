@@ -67,5 +67,5 @@ def test_the_environment_chooses_a_language(monkeypatch: pytest.MonkeyPatch) -> 
     assert titles()["loss"] != titles("en")["loss"]
     monkeypatch.setenv("LANG", "de_DE.UTF-8")
     assert translator()("expected") == "expected"
-    with pytest.raises(UserError, match="choose one of en, zh"):
+    with pytest.raises(UserError, match="Choose one of en, zh"):
         translator("de")

@@ -1,4 +1,4 @@
-"""`glassgpt explain`: a chapter of the notes, computed now."""
+"""`glassgpt explain`: a chapter of the notes, measured live."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def explain(
     seed: int = 0,
     seconds: float | None = None,
 ) -> None:
-    """Watch a fact about transformers happen, in numbers. Without a name, lists the chapters.
+    """Measure a fact about transformers. Without a name, list the chapters.
 
     Parameters
     ----------
@@ -38,27 +38,27 @@ def explain(
         A chapter: loss, sampling, temperature, weighted-sum, query-key, scale, graph, mask, cross, qkv,
         buffers, ladder.
     run
-        Folder of a run to look at; without one, or where it does not show the fact, a built-in one.
+        Folder of a run to measure. A built-in run takes its place if the run cannot show the fact.
     plot
-        Also write the picture to this file: png, svg or pdf (needs matplotlib).
+        Write the plot to this file, too: png, svg or pdf (needs matplotlib).
     json
         Print text, tables and findings as JSON.
     lang
-        Language: en or zh; by default that of the environment.
+        Language, en or zh; by default that of the environment.
     seconds
-        How long each of the ladder's five rungs is trained; 0.3 when not given.
+        Training time of each of the five rungs of the chapter ladder; 0.3 by default.
     seed
-        Where chance begins; the figures differ, the findings should not.
+        Random seed. It changes the figures, but should not change the findings.
     """
     if name is None:
         if plot is not None or run is not None:
-            raise UserError("--plot and --run are for a chapter: name one, as in `glassgpt explain loss`")
+            raise UserError("--plot and --run: no chapter. Name one, as in `glassgpt explain loss`.")
         _list(lang, json)
         return
     if plot is not None:
         from glassgpt.plots import check_suffix
 
-        check_suffix(plot)  # before anything is computed
+        check_suffix(plot)  # before any work
     read = chapter(name, run, seed=seed, language=lang, seconds=seconds)
     if json:
         print(json_format.dumps(read.to_dict(), ensure_ascii=False, indent=1))
@@ -89,7 +89,7 @@ def _list(lang: str | None, as_json: bool) -> None:
         table.add_row(f"[bold]{name}", title)
     console = Console()
     console.print(table)
-    how = "\nglassgpt explain NAME [--run runs/…] [--plot picture.svg]"
+    how = "\nglassgpt explain NAME [--run runs/…] [--plot plot.svg]"
     console.print(how, style="dim", highlight=False, markup=False)
 
 
