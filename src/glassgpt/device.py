@@ -10,9 +10,10 @@ from glassgpt.errors import UserError
 
 
 def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
-    """`auto` is cuda, else mps, else cpu. Raises UserError for a device that torch does not know or have.
+    """Return a device by name; `auto` is cuda, else mps, else cpu.
 
-    local_rank: the number of this process on its machine; each takes a GPU of its own.
+    local_rank: the number of this process on its machine; each process gets its own GPU. Raises UserError for
+    a device that torch does not know or have.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -23,14 +24,15 @@ def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(
-            f"device {name!r} cannot be used here ({reason}): try --device auto or cpu"
-        ) from error
+        raise UserError(f"`device` {name!r} cannot be used here ({reason}). Use 'auto' or 'cpu'.") from error
     return device
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """`auto` is bfloat16 on a GPU that computes in it, else float32: most CPUs are slower in bfloat16."""
+    """Return a dtype by name; `auto` is bfloat16 on a GPU that supports it, else float32.
+
+    Most CPUs are slower in bfloat16.
+    """
     if name == "auto":
         fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if fast else torch.float32
@@ -40,7 +42,10 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 def environment(
     device: torch.device, dtype: torch.dtype, processes: int = 1, compiled: bool = False
 ) -> dict[str, str]:
-    """All that decides the last bits of a sum besides the configuration: same scope, same weights."""
+    """Return the facts besides the configuration that decide the last bits of a sum.
+
+    The same configuration in the same environment gives the same weights.
+    """
     return {
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
@@ -53,10 +58,10 @@ def environment(
 
 
 def environment_changes(before: dict[str, str], now: dict[str, str]) -> list[str]:
-    """What differs from where a run was trained so far, and what that means; nothing where nothing does.
+    """Compare two environments; return one sentence about the changes, or nothing.
 
-    >>> environment_changes({"torch": "2.12"}, {"torch": "2.13", "threads": "2"})[0][:31]
-    'not as before: torch 2.12 → 2.1'
+    >>> environment_changes({"torch": "2.12"}, {"torch": "2.13", "threads": "2"})[0][:33]
+    'environment changed: torch 2.12 →'
     """
     changed = [
         f"{name} {before[name]} → {now[name]}" for name in now if before.get(name, now[name]) != now[name]
@@ -64,13 +69,13 @@ def environment_changes(before: dict[str, str], now: dict[str, str]) -> list[str
     if not changed:
         return []
     return [
-        f"not as before: {', '.join(changed)}. The run goes on as well, but its weights will equal those of "
-        "an unbroken run only up to rounding, not to the bit"
+        f"environment changed: {', '.join(changed)}. Training continues, but the weights will match an "
+        "uninterrupted run only up to rounding, not bit for bit."
     ]
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager:
-    """The context of a forward pass: weights stay float32, the products run in `dtype`."""
+    """Return the context of a forward pass: float32 weights, products in `dtype`."""
     if dtype == torch.float32:
         return nullcontext()
     return torch.autocast(device.type, dtype)

@@ -25,7 +25,7 @@ LARGEST = 1e15
 
 @dataclass(frozen=True)
 class RunSummary:
-    """State, model and result of a run. Fields of an unreadable run are empty, except `problem`."""
+    """State, model and result of a run. If it is unreadable, only `problem` is set."""
 
     path: Path
     state: State
@@ -52,7 +52,10 @@ class RunSummary:
 
 
 def summarize(run: Run) -> RunSummary:
-    """Summarize a run. Never raises for a damaged or hostile one: it must not hide the others of a list."""
+    """Summarize a run. Never raises for a damaged or hostile one.
+
+    So one bad run does not hide the others of a list.
+    """
     try:
         config = Run.open(run.path).config()
     except UserError as error:

@@ -1,7 +1,8 @@
-"""Checkpoints of nanoGPT: the one place where a .pt is read. Nothing in it is executed, and all is checked.
+"""nanoGPT checkpoints, read without executing anything. No other module reads a .pt file.
 
-A .pt is a pickle, which may hold a program; torch reads it here with an interpreter that builds tensors,
-numbers and containers and refuses all else. Source: https://github.com/karpathy/nanoGPT, model.py, train.py.
+A .pt is a pickle, which may hold a program. torch reads it here with `weights_only`: that interpreter builds
+tensors, numbers and containers, and refuses everything else. Then every name, shape and number is checked.
+Source: https://github.com/karpathy/nanoGPT, model.py, train.py.
 """
 
 from __future__ import annotations
@@ -37,21 +38,19 @@ IN_EACH_BLOCK = {
     "mlp.c_fc": ("mlp.fc", "4C C"),
     "mlp.c_proj": ("mlp.proj", "C 4C"),
 }
-"""Their modules, ours, and the shape of the weight: V tokens, T positions, C the width."""
+"""nanoGPT's modules, ours, and the weight's shape: V tokens, T positions, C width."""
 WTE, HEAD = "transformer.wte.weight", "lm_head.weight"
 COMPILED = "_orig_mod."
-"""Put before each name by torch.compile."""
+"""Prefix of each name after torch.compile."""
 MASK = re.compile(r"transformer\.h\.\d+\.attn\.bias")
-"""The causal mask, which nanoGPT kept beside the weights where torch was older than 2.0."""
+"""The causal mask, which nanoGPT stored with torch before 2.0."""
 FLOATS = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
 MAX_STEP = 10**10
-REMEDY = (
-    "give a ckpt.pt that nanoGPT's own train.py has written; glassgpt cannot know what a variant computes"
-)
+REMEDY = "Use a ckpt.pt of nanoGPT's own train.py: glassgpt does not know what a variant computes."
 
 
 class ModelArgs(Config):
-    """`model_args`: the arguments of nanoGPT's GPTConfig. An older checkpoint lacks those with defaults."""
+    """Arguments of nanoGPT's GPTConfig (`model_args`). Older checkpoints lack those with defaults."""
 
     n_layer: int = Field(strict=True)
     n_head: int = Field(strict=True)
@@ -63,7 +62,7 @@ class ModelArgs(Config):
 
 
 class Place(NamedTuple):
-    """Where a tensor of theirs belongs, and the shape that it must have."""
+    """Our name and the required shape of one tensor."""
 
     ours: str
     shape: tuple[int, ...]
@@ -71,26 +70,29 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained nanoGPT under our names: float32 tensors that are finite and exactly those of `config`."""
+    """A trained nanoGPT under our names, checked against `config`.
+
+    All tensors are float32 and finite.
+    """
 
     config: ModelConfig
     n_vocab: int
     tensors: dict[str, Tensor]
     step: int
     source: dict[str, Any]
-    """The file that it is from, with its size, SHA-256 and nanoGPT's own loss, ready for JSON."""
+    """Name, size, SHA-256 and nanoGPT's own loss of the file, ready for JSON."""
 
     def with_vocabulary(self, n_vocab: int) -> Checkpoint:
-        """Without the embeddings of ids from `n_vocab` on, which no text encodes to."""
+        """Return it without the embeddings of ids from `n_vocab` on: padding."""
         wte = self.tensors["wte.weight"][:n_vocab]  # (n_vocab, C)
         return replace(self, n_vocab=n_vocab, tensors={**self.tensors, "wte.weight": wte})
 
 
 def read_nanogpt(path: Path) -> Checkpoint:
-    """The model in a `ckpt.pt` of nanoGPT's train.py.
+    """Read the model of a `ckpt.pt` of nanoGPT's train.py.
 
-    Raises UserError where the file is missing or damaged, holds more than tensors, numbers and containers,
-    or a model that is not nanoGPT's to the last name and shape.
+    Raises UserError if the file is missing or damaged, or holds more than tensors, numbers and containers.
+    Also if a name or shape differs from nanoGPT's model.
     """
     match _load(path):
         case {"model": dict(state), "model_args": dict(args), "iter_num": int(step), **rest} if (
@@ -101,7 +103,7 @@ def read_nanogpt(path: Path) -> Checkpoint:
             what = f"has {quoted(sorted(map(str, found)))}" if isinstance(found, dict) else "is no dictionary"
             raise UserError(
                 f"{path} is no checkpoint of nanoGPT: it {what}, and model, model_args and iter_num are "
-                f"needed: {REMEDY}"
+                f"needed. {REMEDY}"
             )
     config, n_vocab = _config(args, path)
     named = dict(_named(state, path))
@@ -112,7 +114,7 @@ def read_nanogpt(path: Path) -> Checkpoint:
 
 
 def places(config: ModelConfig, n_vocab: int) -> dict[str, Place]:
-    """All tensors that nanoGPT has of such a model, each once: the head shares the embedding's."""
+    """Return nanoGPT's tensors of such a model by name. The head shares the embedding."""
     C = config.n_embd
     sizes = {"V": n_vocab, "T": config.block_size, "C": C, "3C": 3 * C, "4C": 4 * C}
     modules = dict(ONCE)
@@ -129,16 +131,16 @@ def places(config: ModelConfig, n_vocab: int) -> dict[str, Place]:
 
 
 def _load(path: Path) -> object:
-    """What is in a file of torch.save, where that is only tensors, numbers and containers."""
+    """Load a file of torch.save with only tensors, numbers and containers."""
     if not path.is_file():
-        raise UserError(f"{path} is no file: {REMEDY}")
+        raise UserError(f"{path} is no file. {REMEDY}")
     try:
-        path.open("rb").close()  # for its reason; of a damaged file torch may say that it cannot be read, too
+        path.open("rb").close()  # for the system's reason; torch's error may hide it
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from error
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of kinds of files that torch then refuses
+            warnings.simplefilter("ignore")  # torch warns about files, then refuses them
             mmap = zipfile.is_zipfile(path)  # older files are read as a whole
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except Exception as error:  # a damaged or hostile file breaks anywhere
@@ -146,7 +148,7 @@ def _load(path: Path) -> object:
 
 
 def _why_not(error: Exception, path: Path) -> str:
-    """Why torch has not read a file: because it holds something to be executed, or because it is damaged."""
+    """Explain torch's refusal of a file: it holds a program, or it is damaged."""
     if isinstance(error, pickle.UnpicklingError) or "TorchScript" in str(error):
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f" ({quoted(named[1])})" if named else ", or is no file of torch.save"
@@ -156,11 +158,11 @@ def _why_not(error: Exception, path: Path) -> str:
             "and save again what nanoGPT's train.py saves"
         )
     reason = quoted(f"{type(error).__name__}: {error}".splitlines()[0], 160)
-    return f"{path} is damaged, or no file of torch.save ({reason}): {REMEDY}"
+    return f"{path} is damaged, or no file of torch.save ({reason}). {REMEDY}"
 
 
 def _config(args: Mapping[Any, Any], path: Path) -> tuple[ModelConfig, int]:
-    """The model that `model_args` describe, and the size of its vocabulary."""
+    """Return the model of `model_args`, and the size of its vocabulary."""
     try:
         given = ModelArgs.model_validate(dict(args))
         fields = given.model_dump(exclude={"vocab_size"})
@@ -170,62 +172,63 @@ def _config(args: Mapping[Any, Any], path: Path) -> tuple[ModelConfig, int]:
         name = ".".join(map(str, ("model_args", *first["loc"])))
         value = f", got {quoted(first['input'])}" if first["loc"] else ""
         problem = first["msg"].replace("`", "")  # these are fields of the file, not options of a command
-        raise UserError(f"{path}: {quoted(name)}: {problem}{value}: {REMEDY}") from None
+        raise UserError(f"{path}: {quoted(name)}: {problem}{value}. {REMEDY}") from None
     return config, given.vocab_size
 
 
 def _named(state: Mapping[Any, Any], path: Path) -> Iterator[tuple[str, Tensor]]:
-    """The tensors under the names of model.py, without masks."""
+    """Yield the tensors under the names of model.py, without masks."""
     seen = set()
     for key, tensor in state.items():
         name = str(key).removeprefix(COMPILED)
         if not _is_plain(tensor) or name in seen:
             what = "twice" if name in seen else f"as a {type(tensor).__name__}, not as an ordinary tensor"
-            raise UserError(f"{path} holds {quoted(name)} {what}: {REMEDY}")
+            raise UserError(f"{path} holds {quoted(name)} {what}. {REMEDY}")
         seen.add(name)
         if not MASK.fullmatch(name):
             yield name, tensor.detach()
 
 
 def _tensors(named: dict[str, Tensor], places: Mapping[str, Place], path: Path) -> dict[str, Tensor]:
-    """The tensors under our names. Raises UserError unless they are exactly those of the places."""
+    """Return the tensors under our names. Raises UserError if a name or shape differs."""
     if differing := sorted(named.keys() ^ {*places, HEAD}):
         side = "nanoGPT's model has not" if differing[0] in named else "the file lacks"
         raise UserError(
             f"{path} does not hold the model that its model_args describe: {len(differing)} tensors are on "
-            f"one side only, such as {quoted(differing[0])}, which {side}: {REMEDY}"
+            f"one side only, such as {quoted(differing[0])}, which {side}. {REMEDY}"
         )
     head, types = named.pop(HEAD), {t.dtype for t in named.values()}
     for name, place in places.items():
         if (shape := tuple(named[name].shape)) != place.shape:
             raise UserError(
                 f"{path}: {quoted(name)} is {quoted(shape)}, and {quoted(place.shape)} in the model that its "
-                f"model_args describe: {REMEDY}"
+                f"model_args describe. {REMEDY}"
             )
     if len(types) > 1 or not types <= FLOATS.keys():
         kinds = ", ".join(sorted(str(each).removeprefix("torch.") for each in types))
-        raise UserError(f"{path} holds {kinds}; weights are all {', all '.join(FLOATS.values())}: {REMEDY}")
+        raise UserError(f"{path} holds {kinds}; weights are all {', all '.join(FLOATS.values())}. {REMEDY}")
     _check_claims(named, path)
     if not torch.equal(head, named[WTE]):
-        raise UserError(f"{path}: {HEAD} is not {WTE}, and nanoGPT shares the two: {REMEDY}")
+        raise UserError(f"{path}: {HEAD} is not {WTE}, and nanoGPT shares the two. {REMEDY}")
     return {place.ours: named[name].float() for name, place in places.items()}
 
 
 def _check_claims(named: Mapping[str, Tensor], path: Path) -> None:
-    """Raise UserError for tensors that are larger than their file, or not finite.
+    """Raise UserError for tensors larger than their file, or not finite.
 
-    A tensor that repeats itself (stride 0) takes no room in a file, and any amount in memory.
+    A tensor with stride 0 takes no room in a file, and any amount of RAM.
     """
     n_bytes, size = sum(t.nbytes for t in named.values()), path.stat().st_size
     if n_bytes > size:
         raise UserError(
-            f"{path} has {size:,} bytes, and its tensors would take {n_bytes:,}: it is damaged; do not use it"
+            f"{path} has {size:,} bytes, and its tensors would take {n_bytes:,}: it is damaged. Do not use "
+            "it."
         )
     for name, t in named.items():
         if not (finite := torch.isfinite(t)).all():
             raise UserError(
                 f"{path}: {int((~finite).sum()):,} of the {t.numel():,} numbers of {quoted(name)} are NaN or "
-                "infinite: the training has failed; give a checkpoint of before"
+                "infinite: its training diverged. Use an earlier checkpoint."
             )
 
 
@@ -234,7 +237,7 @@ def _is_plain(value: object) -> bool:
 
 
 def _number(value: object) -> float | None:
-    """A loss, which train.py saves as a tensor of one number; None where there is none."""
+    """Return a loss, which train.py saves as a tensor of one number; None without one."""
     if isinstance(value, Tensor) and _is_plain(value) and value.numel() == 1 and value.dtype in FLOATS:
         value = value.item()
     return value if isinstance(value, float) and math.isfinite(value) else None

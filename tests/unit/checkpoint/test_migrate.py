@@ -82,6 +82,7 @@ def test_config_and_state() -> None:
         "init_from": {"run": "a"},
         "data": {"skip_invalid": True, "sources": ["x"]},
         "model": {"n_layer": 1},
+        "task": "language",  # format 1 had only the family
     }
     assert migrate_config(dict(old)) == migrate_config(dict(old) | {"format": 1}) == new
     assert migrate_config({**new, "format": FORMAT}) == new

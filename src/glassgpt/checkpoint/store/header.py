@@ -33,7 +33,10 @@ class Spec:
 
 
 def read_header(path: Path) -> dict[str, Spec]:
-    """Return the tensors of a file by name. Raises UserError unless they fill the file exactly."""
+    """Return types and shapes of a file's tensors by name.
+
+    Raises UserError unless the tensors fill the file exactly.
+    """
     size = file_size(path)
     try:
         with path.open("rb") as file:
@@ -56,7 +59,7 @@ def read_header(path: Path) -> dict[str, Spec]:
 
 
 def _check_entry(path: Path, name: str, entry: Any) -> None:
-    """Raise UserError for a tensor's entry with other fields, an unknown type, or too many dimensions."""
+    """Check fields, type and dimensions of a tensor's entry. Raises UserError."""
     if not isinstance(entry, dict) or entry.keys() != FIELDS or not isinstance(entry["shape"], list):
         raise damaged(path, f"{quoted(name)} is not described as a tensor")
     if entry["dtype"] not in DTYPES or len(entry["shape"]) > MAX_DIMENSIONS:

@@ -71,7 +71,7 @@ def check_sizes(step: Path) -> dict[str, Any]:
 
 
 def check_hashes(step: Path) -> None:
-    """Raise UserError unless every file has the SHA-256 of the manifest. Sizes were checked before."""
+    """Check the SHA-256 of every file, after `check_sizes`. Raises UserError."""
     for name, about in read_manifest(step)["files"].items():
         if fingerprint(step / name) != about:
             raise damaged(step / name, "another SHA-256 than in the manifest")

@@ -92,7 +92,7 @@ MIGRATIONS: dict[int, Migration] = {1: Migration(_config_1_to_2, _state_1_to_2, 
 
 
 def path_from(version: int) -> list[Migration]:
-    """Return the migrations from a format to today's, in order. Raises UserError for an unknown format."""
+    """Return the migrations from a format to today's. Raises UserError for an unknown one."""
     if version > FORMAT:
         raise UserError(
             f"format {quoted(version)} is newer than {FORMAT}, the newest that this version reads. "

@@ -16,7 +16,7 @@ def quarantine(step: Path) -> None:
     target = step.with_name(f"damaged-{step.name}")
     remove(target)
     os.rename(step, target)
-    sync(step.parent)  # or a power cut brings the old name back, under the number of the next step
+    sync(step.parent)  # or a power cut brings the old name back, for the next step
 
 
 def write_pointer(checkpoints: Path, name: str, step: Path) -> None:

@@ -81,10 +81,10 @@ def read_json(path: Path, limit: int = MAX_JSON) -> dict[str, Any]:
 
 
 def parse_json(data: bytes, path: Path) -> dict[str, Any]:
-    """Parse a JSON object; `path` is its origin, for errors. Raises UserError for a duplicate key.
+    """Parse a JSON object; `path` is its origin, for errors.
 
-    Two programs may read different values of a duplicate key. Then one checks a value, the other uses
-    another.
+    Raises UserError for a duplicate key. Two programs may read different values of a duplicate key. Then one
+    checks a value, the other uses another.
 
     >>> parse_json(b'{"a": 1}', Path("a.json"))
     {'a': 1}
@@ -115,9 +115,9 @@ def parse_json(data: bytes, path: Path) -> dict[str, Any]:
 
 
 def refuse_links(folder: Path) -> None:
-    """Raise UserError for a link in a run or in a folder of it. The run's own folder may be a link.
+    """Raise UserError for a link in a run or its folders.
 
-    Writing through a link would change another file.
+    The run's own folder may be a link. Writing through a link would change another file.
     """
     try:
         inner = [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()]

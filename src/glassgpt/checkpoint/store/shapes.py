@@ -137,9 +137,9 @@ def check_optimizer(specs: Mapping[str, Spec], planned: Layout, where: object) -
 
 
 def max_state(shape: tuple[int, ...]) -> int:
-    """Return the most numbers that one tensor of optimizer state may have for a weight of this shape.
+    """Return the largest size of one tensor of optimizer state, in numbers.
 
-    That is one per number of the weight (AdamW, Muon), or a square matrix over a side of a matrix (SOAP).
+    For a weight of this shape: its own size (AdamW, Muon), or the square of a matrix's longer side (SOAP).
 
     >>> max_state((3, 4)), max_state((4,)), max_state(())
     (16, 4, 1)

@@ -109,7 +109,10 @@ def _as_corrupt(step: Path) -> Iterator[None]:
 
 
 def verify_step(step: Path) -> None:
-    """Raise CorruptCheckpoint unless a step has exactly the files of its manifest, with their hashes."""
+    """Check files, sizes and hashes of a step against its manifest.
+
+    Raises CorruptCheckpoint.
+    """
     quick_check_step(step)
     with _as_corrupt(step):
         check_hashes(step)

@@ -50,7 +50,10 @@ STATE = ("elapsed_s", "eval_s", "next_eval", "best", "best_step")
 
 
 def verify_run(path: Path | str) -> RunHealth:
-    """Read and check every file of a run. Raises UserError if the folder is no run, or holds links."""
+    """Read and check every file of a run.
+
+    Raises UserError if the folder is no run, or holds links.
+    """
     run, fatal, model, planned = Run.open(path), [], None, Layout({}, 0)
     try:
         file_size(run.tokenizer_file)
@@ -116,7 +119,7 @@ def _step(step: Path, planned: Layout, model: Model | None) -> StepHealth:
 
 
 def _check_tensors(step: Path, stem: str, planned: Layout, model: Model | None) -> None:
-    """Check names, shapes and types, then read the tensors, check each number, and load the weights."""
+    """Check specs, then read and check every number, then load the weights."""
     file, check = step / f"{stem}.safetensors", check_weights if stem == "model" else check_optimizer
     check(read_specs(step, stem), planned, file)
     tensors = read_tensors(step, stem)
