@@ -37,7 +37,7 @@ def main() -> None:
         print(
             f"\n{name}: {result['seconds']} s ({result['cpu_seconds']} of CPU), peak {result['peak_mb']} MB"
         )
-        for score in result["verdict"]["scores"]:
+        for score in result["verdict"]["baselines"]:
             print(f"  {score['name']:<9}{score['nats_per_char']:>8.4f} nats/char  {score['detail']}")
 
 

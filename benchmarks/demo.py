@@ -19,8 +19,9 @@ def main() -> None:
     command = [sys.executable, "-m", "glassgpt", "train", "python", "--minutes", "1", "--json"]
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
-    scores = json.loads(done.stdout.splitlines()[-1])["scores"]
-    nats = {score["name"]: round(score["nats_per_char"], 4) for score in scores}
+    verdict = json.loads(done.stdout.splitlines()[-1])
+    rows = [verdict["model"], *verdict["baselines"]]
+    nats = {row["name"]: round(row["nats_per_char"], 4) for row in rows}
     print(nats)
     write_report("demo", {"nats_per_char": nats})
     sys.exit(nats["this model"] >= min(nats["bigram"], nats["trigram"]))

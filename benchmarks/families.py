@@ -44,7 +44,7 @@ from glassgpt.data import (
     write_examples,
 )
 from glassgpt.data.datasets.digits import CELL
-from glassgpt.diagnose import AccuracyVerdict, bleu
+from glassgpt.diagnose import Accuracy, Score, bleu
 from glassgpt.generate import translate
 from glassgpt.models import GPT, Model, Seq2Seq
 from glassgpt.nn import Block, attention_weights
@@ -79,7 +79,7 @@ class Trained:
 
     model: Model
     tokenizer: Tokenizer
-    verdict: Any
+    verdict: gg.Verdict
     steps: int
     minutes: float
 
@@ -99,9 +99,8 @@ def train(source: str, minutes: float, **tables: dict[str, Any]) -> Trained:
                 )
         verdict, trainer = session.verdict(), session.trainer
         print("  " + verdict.sentence)
-        if isinstance(verdict, AccuracyVerdict):
-            for row in verdict.rows:
-                print(f"    {row.name}: {row.share:.3f} {dict(row.figures)}")
+        for row in verdict.accuracies:
+            print(f"    {row.name}: {row.share:.3f} {dict(row.figures)}")
         model, tokenizer = gg.load_run(Path(folder) / "run")
         return Trained(model, tokenizer, verdict, trainer.step, trainer.elapsed_s / 60)
 
@@ -167,10 +166,11 @@ def month_tokens(tokenizer: Tokenizer, example: Example, month: slice) -> list[b
 
 def without_source(trained: Trained) -> Figure:
     """With the memory zeroed the model must be no better than the best answer that needs no source."""
-    rows = {row.name: row for row in trained.verdict.rows}
-    counted = max(row.share for row in rows.values() if not row.name.startswith("this model"))
-    blind = rows["this model, source hidden"].share
-    return Figure(f"cut from its source (best without one: {counted:.3f})", blind, counted + 0.02, below=True)
+    counted = max(row.share for row in trained.verdict.baselines if isinstance(row, Accuracy))
+    hidden = trained.verdict.without_source
+    assert hidden is not None
+    name = f"cut from its source (best without one: {counted:.3f})"
+    return Figure(name, hidden.share, counted + 0.02, below=True)
 
 
 def run_scenes(minutes: float) -> list[Figure]:
@@ -237,9 +237,10 @@ def run_multi30k(minutes: float) -> list[Figure]:
 def run_encoder(minutes: float) -> list[Figure]:
     """Hidden characters of tinyshakespeare, against counted neighbors in the same places."""
     trained = train("shakespeare", minutes, model={"family": "encoder"})
-    scores = {score.name: score.nats_per_char for score in trained.verdict.scores}
-    counted = next(nats for name, nats in scores.items() if name.startswith("counted"))
-    return [Figure("encoder: nats per hidden character", scores["this model"], counted, below=True)]
+    model, scores = trained.verdict.model, trained.verdict.scores
+    counted = next(score.nats_per_char for score in scores if score.kind == "bidirectional_ngram")
+    assert isinstance(model, Score)
+    return [Figure("encoder: nats per masked character", model.nats_per_char, counted, below=True)]
 
 
 def run_classify(minutes: float) -> list[Figure]:
@@ -251,7 +252,8 @@ def run_classify(minutes: float) -> list[Figure]:
             writer.writerow(["text", "label"])
             writer.writerows(two_classes())
         trained = train(str(table), minutes, model={"family": "encoder"})
-    mine = next(row for row in trained.verdict.rows if row.name == "this model")
+    mine = trained.verdict.model
+    assert isinstance(mine, Accuracy)
     return [Figure(f"classifier: right of {mine.n} unseen sentences", mine.share, 0.97)]
 
 

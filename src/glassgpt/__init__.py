@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from glassgpt.checkpoint import Run, load_run
     from glassgpt.config import RunConfig
     from glassgpt.data import Corpus, Example, ExampleCorpus, Message, read_corpus
-    from glassgpt.diagnose import Accuracy, AccuracyVerdict, Score, Verdict, baselines, judge
+    from glassgpt.diagnose import Accuracy, Score, Verdict, baselines, judge
     from glassgpt.errors import UserError
     from glassgpt.explain import Chapter, chapter
     from glassgpt.generate import (
@@ -43,7 +43,7 @@ _HOMES = {
     "checkpoint": ("Run", "load_run"),
     "config": ("RunConfig",),
     "data": ("Corpus", "Example", "ExampleCorpus", "Message", "read_corpus"),
-    "diagnose": ("Accuracy", "AccuracyVerdict", "Score", "Verdict", "baselines", "judge"),
+    "diagnose": ("Accuracy", "Score", "Verdict", "baselines", "judge"),
     "errors": ("UserError",),
     "generate": (
         "Completion",
@@ -73,7 +73,6 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Accuracy",
-    "AccuracyVerdict",
     "Chapter",
     "Completion",
     "Corpus",

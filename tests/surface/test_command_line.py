@@ -48,7 +48,8 @@ def test_json_events(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in run(tmp_path, "train", "a.txt", "--json", *QUICK).splitlines()]
     kinds = [row["event"] for row in rows]
     assert kinds.count("step") == 4 and kinds.count("eval") == 2 and kinds[-1] == "verdict"
-    assert {score["name"] for score in rows[-1]["scores"]} >= {"uniform", "xz", "this model"}
+    assert {score["name"] for score in rows[-1]["baselines"]} >= {"uniform", "xz"}
+    assert rows[-1]["model"]["name"] == "this model"
     metrics = [json.loads(line) for line in (tmp_path / "runs/a/metrics.jsonl").read_text().splitlines()]
     assert [row["event"] for row in metrics].count("step") == 4
 

@@ -13,12 +13,10 @@ from glassgpt.checkpoint.run import Run
 from glassgpt.checkpoint.store import read_json, steps
 from glassgpt.checkpoint.verify import quick_check
 from glassgpt.config import ModelConfig
-from glassgpt.diagnose import AccuracyVerdict, Verdict
+from glassgpt.diagnose import Accuracy, Score, Verdict
 from glassgpt.errors import UserError
 
 State = Literal["finished", "stopped", "weights only", "unreadable"]
-MODEL = "this model"
-"""Name of the model's row in a verdict."""
 LARGEST = 1e15
 """Figures beyond this in metrics.jsonl are ignored: glassgpt does not write them."""
 
@@ -95,23 +93,19 @@ def _figures(rows: list[dict[str, Any]], event: str, name: str) -> list[float]:
 def _comparison(run: Run) -> str:
     """Compare the model with the best baseline of its verdict; empty without a readable verdict."""
     try:
-        stored = read_json(run.verdict_file)
-        if "rows" in stored:
-            return _compare_accuracy(AccuracyVerdict.from_dict(stored))
-        return _compare_losses(Verdict.from_dict(stored))
-    except (ValueError, KeyError, TypeError, AttributeError, StopIteration, ArithmeticError):
+        return _compare(Verdict.from_dict(read_json(run.verdict_file)))
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
         return ""
 
 
-def _compare_losses(verdict: Verdict) -> str:
-    """Return the difference in nats per character, such as `-0.312 (trigram)`."""
-    model = next(s for s in verdict.scores if s.name == MODEL)
-    best = min((s for s in verdict.scores if s.name not in (MODEL, "xz")), key=lambda s: s.total_nats)
+def _compare(verdict: Verdict) -> str:
+    """Return `-0.312 (trigram)`, the difference in nats per character, or `81.0% exact, tables 12.5%`."""
+    model, baselines = verdict.model, verdict.baselines
+    if model is None:
+        return ""
+    if isinstance(model, Accuracy):
+        best_share = max(row.share for row in baselines if isinstance(row, Accuracy))
+        return f"{model.share:.1%} exact, tables {best_share:.1%}"
+    scores = [row for row in baselines if isinstance(row, Score) and row.kind != "compressor"]
+    best = min(scores, key=lambda score: score.total_nats)
     return f"{model.nats_per_char - best.nats_per_char:+.3f} ({best.name})"
-
-
-def _compare_accuracy(verdict: AccuracyVerdict) -> str:
-    """Return the shares of exact answers, such as `81.0% exact, tables 12.5%`."""
-    model = next(row for row in verdict.rows if row.name == MODEL)
-    best = max((row for row in verdict.rows if not row.name.startswith(MODEL)), key=lambda row: row.share)
-    return f"{model.share:.1%} exact, tables {best.share:.1%}"

@@ -1,6 +1,6 @@
 """Baselines, verdicts and findings about a text or a model."""
 
-from glassgpt.diagnose.accuracy import RARE, Accuracy, AccuracyVerdict, accuracy_verdict, bleu, exact_answers
+from glassgpt.diagnose.accuracy import RARE, Accuracy, bleu, exact_answers
 from glassgpt.diagnose.answer_baselines import (
     copy_source,
     most_frequent,
@@ -12,23 +12,23 @@ from glassgpt.diagnose.bidirectional_ngram import BidirectionalNGram
 from glassgpt.diagnose.chat_baselines import Utterance, reply_baselines
 from glassgpt.diagnose.finding import Finding, Outcome
 from glassgpt.diagnose.initial_loss import expected_initial_loss, initial_loss_noise
+from glassgpt.diagnose.masked_baselines import masked_baselines
 from glassgpt.diagnose.ngram import NGram
-from glassgpt.diagnose.score import Score
+from glassgpt.diagnose.score import Kind, Score
 from glassgpt.diagnose.text_baselines import baselines
 from glassgpt.diagnose.verdict import Verdict, judge
 
 __all__ = [
     "RARE",
     "Accuracy",
-    "AccuracyVerdict",
     "BidirectionalNGram",
     "Finding",
+    "Kind",
     "NGram",
     "Outcome",
     "Score",
     "Utterance",
     "Verdict",
-    "accuracy_verdict",
     "baselines",
     "bleu",
     "copy_source",
@@ -36,6 +36,7 @@ __all__ = [
     "expected_initial_loss",
     "initial_loss_noise",
     "judge",
+    "masked_baselines",
     "most_frequent",
     "most_frequent_per_question",
     "ngram_classifier",

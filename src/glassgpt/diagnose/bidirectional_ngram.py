@@ -1,12 +1,12 @@
-"""A counted model that fills gaps: what a masked symbol is, from up to two symbols on each side of it.
+"""N-grams with context on both sides: a masked symbol from up to two neighbors on each side.
 
-The baseline of a masked-token encoder, as ngram.py is of a model that goes from left to right. It knows
-symbol ids, not text, and it is no encoder: it never sees what is more than two places away.
+The baseline of a masked-token encoder, as ngram.py is that of a left-to-right model. It knows symbol ids, not
+text, and sees nothing beyond two positions.
 
-A gap's visible neighbors make its context. The context is shortened one neighbor at a time, the least
-useful first, and modified Kneser–Ney smoothing interpolates: below the longest context, what counts is
-how many different values the dropped neighbor takes. (How often a row occurs, instead, costs 0.09 nats
-a character more on tinyshakespeare.)
+The visible neighbors of a masked symbol are its context. The model backs off by dropping one neighbor at a
+time, the least useful first, and interpolates by modified Kneser–Ney smoothing: below the longest context,
+it counts the distinct values of the dropped neighbor. (Raw counts there cost 0.09 nats per character more
+on tinyshakespeare.)
 """
 
 from collections.abc import Iterator
@@ -16,133 +16,136 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from glassgpt.diagnose.kneser_ney import Estimate, Floats, Indices, Keys, estimate, run_lengths
-from glassgpt.diagnose.ngram import find
+from glassgpt.diagnose.kneser_ney import Floats, Indices, Interpolation, Keys, find, run_lengths, smooth
 
 REACH = 2
 """Neighbors on each side."""
 MAX_CHOICE = 1 << 20
-"""Which neighbors to drop first is chosen on so many symbols at most, from the end of the text."""
+"""Choose the order of backoff on at most so many symbols, from the end of the text."""
 
 Offsets = tuple[int, ...]
-"""Neighbors as distances from the gap, the least useful first: (2, −2, −1, 1)."""
+"""Neighbors as distances from the masked symbol, the least useful first: (2, −2, −1, 1)."""
 
 
-class Rung(NamedTuple):
-    """Rows (context, then symbol) of one length and their contexts, both sorted, and what they contribute."""
+class BackoffLevel(NamedTuple):
+    """N-grams (context, then symbol) of one length, sorted, their contexts, sorted, and probabilities."""
 
-    rows: Keys
+    keys: Keys
     contexts: Keys
-    estimate: Estimate
+    interpolation: Interpolation
 
 
 class BidirectionalNGram:
-    """Predicts symbols of a text from their neighbors, as counted in another.
+    """Predicts symbols from their neighbors on both sides, by the counts of a text.
 
-    The probabilities of all `n_vocab` symbols in one place sum to 1 and none is 0: what the counts leave
-    over is in the end spread evenly over the vocabulary. Tables are made when a set of visible neighbors
-    first occurs; there are at most 16 sets. All take 2 s for a text of a million characters.
+    The probabilities of all `n_vocab` symbols at a position sum to 1, and none is 0: the lowest level is
+    interpolated with a uniform distribution. Counts are made when a set of visible neighbors first occurs.
+    There are at most 16 sets; all together take 2 s for a text of a million characters.
 
     >>> model = BidirectionalNGram(np.array([0, 1, 2] * 50), n_vocab=4)
     >>> gap = np.array([False, True, False])
-    >>> model.probabilities(np.array([0, 1, 2]), places=np.array([1]), hidden=gap).round(2).tolist()
+    >>> model.probabilities(np.array([0, 1, 2]), positions=np.array([1]), masked=gap).round(2).tolist()
     [0.99]
     """
 
     def __init__(self, ids: NDArray[np.integer], n_vocab: int) -> None:
-        """Count `ids`, (N,) with N ≥ 1, each below `n_vocab`.
+        """Count the symbols `ids`, (N,) with N ≥ 1, each below `n_vocab`.
 
-        Over 7,000 different symbols, fewer neighbors are used at once: rows must fit into 64 bits.
+        With over 7,000 distinct symbols, fewer neighbors are used: a key must fit into 64 bits.
         """
         seen = np.flatnonzero(np.bincount(ids, minlength=n_vocab))
         self.n_vocab = n_vocab
         self.base = len(seen) + 1
-        self.digits = np.zeros(n_vocab, dtype=np.uint64)  # 0: never counted
+        self.digits = np.zeros(n_vocab, dtype=np.uint64)  # 0: never seen
         self.digits[seen] = np.arange(1, self.base)
         self.max_neighbors = 2 * REACH
         while self.base ** (self.max_neighbors + 1) >= 2**64:
             self.max_neighbors -= 1
         self._text = self._digits_of(ids)
-        self._ladders: dict[Offsets, list[Rung]] = {}
+        self._levels: dict[Offsets, list[BackoffLevel]] = {}
         self.order = self._choose_order()
 
     def probabilities(
-        self, ids: NDArray[np.integer], places: NDArray[np.integer], hidden: NDArray[np.bool_]
+        self, ids: NDArray[np.integer], positions: NDArray[np.integer], masked: NDArray[np.bool_]
     ) -> Floats:
-        """The probability of `ids[place]` at each place, given those of its neighbors that are visible.
+        """Return the probability of `ids[position]` at each position, given its visible neighbors.
 
-        ids: (N,), each below `n_vocab`; places: (P,), indices into it; hidden: (N,), True where the symbol
-        must not be looked at. What lies outside the text and what was never counted are invisible, too.
-        Whether the place itself is hidden makes no difference. Returns (P,).
+        ids: (N,), each below `n_vocab`. positions: (P,), indices into it. masked: (N,), True for symbols
+        that must not be seen. Symbols outside the text or never counted are invisible, too. The mask at the
+        position itself makes no difference. Returns (P,).
         """
         text = self._digits_of(ids)
-        places = places.astype(np.intp)
-        visible = (text > 0) & ~np.pad(hidden, REACH)
-        patterns = np.zeros(len(places), dtype=np.intp)
+        positions = positions.astype(np.intp)
+        visible = (text > 0) & ~np.pad(masked, REACH)  # (N + 2 · REACH,)
+        patterns = np.zeros(len(positions), dtype=np.intp)  # (P,): the visible neighbors as bits
         for bit, offset in enumerate(self.order):
-            patterns |= visible[places + REACH + offset].astype(np.intp) << bit
-        result = np.empty(len(places))
+            patterns |= visible[positions + REACH + offset].astype(np.intp) << bit
+        result = np.empty(len(positions))
         for pattern in np.unique(patterns).tolist():
             chosen = patterns == pattern
             neighbors = tuple(offset for bit, offset in enumerate(self.order) if pattern >> bit & 1)
             neighbors = neighbors[max(0, len(neighbors) - self.max_neighbors) :]
-            if neighbors not in self._ladders:
-                counted = np.arange(len(self._text) - 2 * REACH)
-                self._ladders[neighbors] = self._count(self._text, counted, neighbors)
-            result[chosen] = self._predict(self._ladders[neighbors], text, places[chosen], neighbors)
+            if neighbors not in self._levels:
+                everywhere = np.arange(len(self._text) - 2 * REACH)
+                self._levels[neighbors] = self._count(self._text, everywhere, neighbors)
+            result[chosen] = self._predict(self._levels[neighbors], text, positions[chosen], neighbors)
         return result
 
     def _digits_of(self, ids: NDArray[np.integer]) -> Keys:
-        """(N + 2 · REACH,): with emptiness, which is digit 0 as well, on both sides."""
+        """Return the digits, padded by zeros on both sides: (N + 2 · REACH,)."""
         return np.pad(self.digits[ids], REACH)
 
     def _choose_order(self) -> Offsets:
-        """The order that predicts the last tenth of the text best where all neighbors are visible."""
+        """Choose the order of backoff with the lowest loss on the last tenth of the text, nothing masked."""
         text = self._text[-MAX_CHOICE - 2 * REACH :]
-        places = np.arange(len(text) - 2 * REACH)
-        n_held_out = len(places) // 10
+        positions = np.arange(len(text) - 2 * REACH)
+        n_held_out = len(positions) // 10
         if not n_held_out:
             return next(orders(REACH))
         losses: dict[Offsets, float] = {}
         for order in orders(REACH):
             used = order[-self.max_neighbors :]
-            ladder = self._count(text, places[: -n_held_out - REACH], used)  # no neighbor is held out
-            probabilities = self._predict(ladder, text, places[-n_held_out:], used)
+            levels = self._count(text, positions[: -n_held_out - REACH], used)  # no neighbor is held out
+            probabilities = self._predict(levels, text, positions[-n_held_out:], used)
             losses[order] = -float(np.log(probabilities).mean())
         return min(losses, key=losses.__getitem__)
 
-    def _count(self, text: Keys, places: Indices, neighbors: Offsets) -> list[Rung]:
-        """The rungs from all of these neighbors down to none."""
-        rows = self._keys(text, places, neighbors)
-        ladder = []
+    def _count(self, text: Keys, positions: Indices, neighbors: Offsets) -> list[BackoffLevel]:
+        """Count the levels of backoff, from all of these neighbors down to none."""
+        ngrams = self._keys(text, positions, neighbors)
+        levels = []
         for length in range(len(neighbors) + 1, 0, -1):
-            keys = rows % np.uint64(self.base**length)  # each longer row once, less its first neighbor
+            keys = ngrams % np.uint64(
+                self.base**length
+            )  # each longer n-gram once, without its first neighbor
             keys.sort()
-            rows, counts = run_lengths(keys)
-            contexts, sizes = run_lengths(rows // np.uint64(self.base))
-            owners = np.repeat(np.arange(len(contexts)), sizes)
-            ladder.append(Rung(rows, contexts, estimate(counts, owners, len(contexts))))
-        return ladder
+            ngrams, counts = run_lengths(keys)
+            contexts, sizes = run_lengths(ngrams // np.uint64(self.base))
+            context_of = np.repeat(np.arange(len(contexts)), sizes)
+            levels.append(BackoffLevel(ngrams, contexts, smooth(counts, context_of, len(contexts))))
+        return levels
 
-    def _predict(self, ladder: list[Rung], text: Keys, places: Indices, neighbors: Offsets) -> Floats:
-        keys = self._keys(text, places, neighbors)
-        shorter = np.full(len(places), 1 / self.n_vocab)
-        for length, rung in enumerate(reversed(ladder), start=1):
-            rows = keys % np.uint64(self.base**length)
-            contexts = find(rung.contexts, rows // np.uint64(self.base))
-            shorter = rung.estimate(find(rung.rows, rows), contexts, shorter)
-        return shorter
+    def _predict(
+        self, levels: list[BackoffLevel], text: Keys, positions: Indices, neighbors: Offsets
+    ) -> Floats:
+        keys = self._keys(text, positions, neighbors)
+        lower = np.full(len(positions), 1 / self.n_vocab)
+        for length, level in enumerate(reversed(levels), start=1):
+            ngrams = keys % np.uint64(self.base**length)
+            contexts = find(level.contexts, ngrams // np.uint64(self.base))
+            lower = level.interpolation(find(level.keys, ngrams), contexts, lower)
+        return lower
 
-    def _keys(self, text: Keys, places: Indices, neighbors: Offsets) -> Keys:
-        """(P,): the neighbors, then the symbol, as digits of one number; `text` has its empty sides."""
-        keys = np.zeros(len(places), dtype=np.uint64)
+    def _keys(self, text: Keys, positions: Indices, neighbors: Offsets) -> Keys:
+        """Return the neighbors, then the symbol, as digits of one key per position: (P,)."""
+        keys = np.zeros(len(positions), dtype=np.uint64)
         for offset in (*neighbors, 0):
-            keys = keys * np.uint64(self.base) + text[places + REACH + offset]
+            keys = keys * np.uint64(self.base) + text[positions + REACH + offset]
         return keys
 
 
 def orders(reach: int) -> Iterator[Offsets]:
-    """Every order in which neighbors can be dropped, on each side the farther one first.
+    """Yield every order to drop neighbors in, on each side the farther one first.
 
     >>> list(orders(1))
     [(-1, 1), (1, -1)]

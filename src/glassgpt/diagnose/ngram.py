@@ -1,7 +1,7 @@
-"""Language models made by counting: interpolated modified Kneser–Ney n-grams of every order up to 10.
+"""N-gram language models of every order up to 10: interpolated modified Kneser–Ney.
 
-Not a toolkit: no pruning, no file format, and the whole of the counted text is in memory. It knows symbol
-ids, not text. The tables and the smoothing are in counting.py.
+Not a toolkit: no pruning, no file format, and all counts stay in RAM. Models know symbol ids, not text.
+Counting and smoothing are in kneser_ney.py.
 """
 
 import sys
@@ -11,17 +11,24 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from glassgpt.diagnose.kneser_ney import Floats, Indices, Keys, count_grams, estimate_levels
+from glassgpt.diagnose.kneser_ney import Floats, count_ngrams, find, smooth_orders
+from glassgpt.diagnose.score import Score, total_nats
 
 MAX_ORDER = 10
+MAX_TRAIN_BYTES = 1 << 24
+"""Count at most so much text, from its end: in some 20 s, with at most 1.2 GB of RAM (random text)."""
+MAX_GRAMS = 1 << 24
+"""Limit of distinct n-grams, all orders together, when choosing an order."""
+MAX_HELD_OUT = 1_000_000
+"""Limit of symbols held out for choosing an order."""
+NAMES = {1: "unigram", 2: "bigram", 3: "trigram"}
 
 
 class NGram:
-    """Models of several orders of one text, sharing their tables.
+    """Models of several orders that share the counts of one text.
 
-    The model of order n predicts each symbol from the n − 1 before it. Its probabilities sum to 1 over all
-    `n_vocab` symbols and none is 0: what the counts leave over is in the end spread evenly over the
-    vocabulary.
+    The model of order n predicts each symbol from the n − 1 symbols before it. Its probabilities sum to 1
+    over all `n_vocab` symbols, and none is 0: the lowest order is interpolated with a uniform distribution.
 
     >>> model = NGram(np.array([0, 1] * 50), n_vocab=3, orders=[1, 2])
     >>> model.probabilities(np.array([0, 1, 0, 2]))[2].round(3).tolist()
@@ -35,55 +42,71 @@ class NGram:
         orders: Collection[int] = range(1, MAX_ORDER + 1),
         max_grams: int = sys.maxsize,
     ) -> None:
-        """Count `ids`, (N,) with N ≥ 1, each below `n_vocab`, for models of these orders.
+        """Count the symbols `ids` for models of these orders.
 
-        Orders too high are left out: what does not fit into 64 bits (over 9 for 100 different symbols, over 5
-        for 6,000), what is longer than the text, and from 4 on tables of more than `max_grams` entries in
-        all.
+        ids: (N,) with N ≥ 1, each below `n_vocab`. Skips orders whose keys exceed 64 bits (over 9 for 100
+        distinct symbols, over 5 for 6,000), orders longer than the text, and orders from 4 on that would
+        bring all orders together over `max_grams` n-grams.
         """
         seen = np.flatnonzero(np.bincount(ids, minlength=n_vocab))
         self.n_vocab = n_vocab
         self.base = len(seen) + 1
-        self.digits = np.zeros(n_vocab, dtype=np.uint32)  # 0: never counted
+        self.digits = np.zeros(n_vocab, dtype=np.uint32)  # 0: never seen
         self.digits[seen] = np.arange(1, self.base)
         max_order = min(max(orders), len(ids))
         while self.base**max_order > 2**64:
             max_order -= 1
-        tables = count_grams(self.digits[ids], self.base, max_order, max_grams)
+        tables = count_ngrams(self.digits[ids], self.base, max_order, max_grams)
         self.levels = [
-            level if level.order in orders else replace(level, final=None)
-            for level in estimate_levels(tables, self.base)
+            level if level.order in orders else replace(level, highest=None)
+            for level in smooth_orders(tables, self.base)
         ]
 
     @property
     def orders(self) -> tuple[int, ...]:
-        """The orders that there are models of."""
-        return tuple(level.order for level in self.levels if level.final)
+        """Orders with a model, ascending."""
+        return tuple(level.order for level in self.levels if level.highest)
 
     def probabilities(self, ids: NDArray[np.integer], n_context: int = 0) -> dict[int, Floats]:
-        """For each order, the probability of each of `ids[n_context:]` after what is before it in `ids`.
+        """Return the probability of each of `ids[n_context:]` given the symbols before it.
 
-        ids: (N,), each below `n_vocab`. Returns (N − n_context,) per order.
+        ids: (N,), each below `n_vocab`. Returns (N − n_context,) for each order.
         """
         digits = self.digits[ids]
         keys = np.zeros(len(ids), dtype=np.uint64)  # the n-gram that ends at each position
-        found = np.zeros(len(ids), dtype=np.intp)  # its index in the table of order n; of order 0, always 0
-        shorter = np.full(len(ids), 1 / self.n_vocab)
+        found = np.zeros(len(ids), dtype=np.intp)  # its index among those of order n; of order 0, always 0
+        lower = np.full(len(ids), 1 / self.n_vocab)
         result = {}
         for level in self.levels:
             n = level.order
             contexts = np.concatenate([[0 if n == 1 else -1], found[:-1]])
             keys[n - 1 :] += digits[: max(0, len(digits) - n + 1)] * np.uint64(self.base ** (n - 1))
-            found = find(level.grams, keys)
-            if level.final:
-                result[n] = level.final(found, contexts, shorter)[n_context:]
+            found = find(level.keys, keys)
+            if level.highest:
+                result[n] = level.highest(found, contexts, lower)[n_context:]
             if level.lower:
-                shorter = level.lower(found, contexts, shorter)
+                lower = level.lower(found, contexts, lower)
         return result
 
 
-def find(table: Keys, keys: Keys) -> Indices:
-    """The index of each key in a sorted table, −1 where it is not there."""
-    at = np.searchsorted(table, keys)
-    at[at == len(table)] = 0
-    return np.where(table[at] == keys, at, -1)
+def choose_order(ids: NDArray[np.integer], n_vocab: int) -> int:
+    """Choose the order with the lowest loss on the last tenth of `ids`, counted on the rest."""
+    n_held_out = min(len(ids) // 10, MAX_HELD_OUT)
+    if not n_held_out:
+        return 1
+    model = NGram(ids[:-n_held_out], n_vocab, max_grams=MAX_GRAMS)
+    held_out = ids[-n_held_out - MAX_ORDER :]
+    probabilities = model.probabilities(held_out, len(held_out) - n_held_out)
+    losses = {order: total_nats(p) for order, p in probabilities.items()}
+    return min(losses, key=losses.__getitem__)
+
+
+def ngram_score(
+    order: int, nats: float, n_chars: int, n_bytes: int, detail: str = "", suffix: str = ""
+) -> Score:
+    """Return the score of an n-gram model, named after its order.
+
+    >>> [ngram_score(order, 0.0, 1, 1).name for order in (1, 3, 7)]
+    ['unigram', 'trigram', '7-gram']
+    """
+    return Score(NAMES.get(order, f"{order}-gram") + suffix, nats, n_chars, n_bytes, detail, "ngram")

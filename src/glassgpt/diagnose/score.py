@@ -1,20 +1,28 @@
-"""How well one predictor does on a text: what it pays in total, divided by characters and by bytes.
+"""Score: the total loss of one predictor on one text, per character and per byte.
 
-Dividing by the text's own characters and bytes, never by tokens, is what makes predictors with different
-vocabularies comparable, and a compressor comparable with a model.
+Characters and bytes belong to the text, tokens to a vocabulary. So a loss per character or byte is comparable
+between models with different tokenizers, and between a model and a file compressor.
 """
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+Kind = Literal[
+    "uniform", "ngram", "bidirectional_ngram", "compressor", "copy", "most_frequent", "source_hidden", "other"
+]
+"""Type of a predictor: a baseline's method, or `other`, such as a trained model."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """The cost of predicting one text, all of it.
+    """Total loss of a predictor on a whole text.
 
-    `total_nats` is the sum of −ln p over the text, `n_chars` and `n_bytes` are its Unicode code points and
-    its bytes of UTF-8, `detail` says in words what a reader should know about this predictor.
+    `total_nats` is the sum of −ln p over the text. `n_chars` counts Unicode code points, `n_bytes` the bytes
+    of UTF-8. `detail` tells a reader in words how the predictor works.
 
     >>> coin = Score("coin", total_nats=1000 * math.log(2), n_chars=1000, n_bytes=1000)
     >>> coin.bits_per_char
@@ -26,33 +34,50 @@ class Score:
     n_chars: int
     n_bytes: int
     detail: str = ""
+    kind: Kind = "other"
 
     @property
     def nats_per_char(self) -> float:
-        """Nats per character: the cross-entropy loss of a model whose tokens are characters."""
+        """Loss in nats per character."""
         return self.total_nats / self.n_chars
 
     @property
     def bits_per_char(self) -> float:
-        """Bits per character."""
+        """Loss in bits per character."""
         return self.total_nats / self.n_chars / math.log(2)
 
     @property
     def bits_per_byte(self) -> float:
-        """Bits per byte of UTF-8: what a file compressor reports."""
+        """Loss in bits per byte of UTF-8, the unit of file compressors."""
         return self.total_nats / self.n_bytes / math.log(2)
 
     @property
     def perplexity_per_char(self) -> float:
-        """How many equally likely characters the predictor in effect chooses among."""
+        """Perplexity: the number of equally likely characters with the same loss."""
         return math.exp(self.nats_per_char)
 
     def to_dict(self) -> dict[str, Any]:
-        """Fields and the three ratios, ready for JSON."""
+        """Return the fields and the three ratios, ready for JSON."""
         ratios = ("nats_per_char", "bits_per_char", "bits_per_byte")
         return asdict(self) | {name: getattr(self, name) for name in ratios}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """The inverse of `to_dict`; the ratios are computed anew."""
-        return cls(data["name"], data["total_nats"], data["n_chars"], data["n_bytes"], data.get("detail", ""))
+        """Rebuild a score from `to_dict`; the ratios are computed again."""
+        return cls(
+            data["name"],
+            data["total_nats"],
+            data["n_chars"],
+            data["n_bytes"],
+            data.get("detail", ""),
+            data.get("kind", "other"),
+        )
+
+
+def total_nats(probabilities: ArrayLike) -> float:
+    """Sum −ln p over the probabilities of the symbols that occurred.
+
+    >>> round(total_nats([0.5, 0.25]), 3)
+    2.079
+    """
+    return -float(np.log(probabilities).sum())

@@ -1,6 +1,6 @@
-"""How small xz makes the held-out text once it has seen the training text: a baseline that nobody trained.
+"""File compression as a baseline: the bytes that xz adds for the held-out text.
 
-Not the size of an .xz file: the compressed data counts, without container and checksum.
+Counts the compressed data alone, without the container and checksum of an .xz file.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
     from glassgpt.data import Text
 
 PRESET = 9 | lzma.PRESET_EXTREME
-MAX_TRAIN_BYTES = 1 << 22
-"""xz reads about 1 MB a second, twice. From 4 to 8 MiB would take it another 10 s and gain 2 %."""
+MAX_XZ_BYTES = 1 << 22
+"""xz compresses about 1 MB a second, twice. Raising 4 to 8 MiB would take another 10 s and gain 2 %."""
 
 
-def xz_score(train: Text, val: Text, max_train_bytes: int = MAX_TRAIN_BYTES) -> Score:
-    """The size of training and held-out text compressed together, less that of the training text alone.
+def xz_score(train: Text, val: Text, max_train_bytes: int = MAX_XZ_BYTES) -> Score:
+    """Score the size of training and held-out text together, minus the training text alone.
 
-    At most `max_train_bytes`, the end of the training text, are used; `detail` says so.
+    At most the last `max_train_bytes` of the training text are used; `detail` then says so.
     """
     history = last_bytes(train, max_train_bytes)
     n_bytes = compressed_size(history + last_bytes(val, val.n_bytes)) - compressed_size(history)
     detail = "size of training and held-out text together, less that of the training text alone"
     if len(history) < train.n_bytes:
         detail += f"; of the training text, its last {max_train_bytes / 2**20:g} MiB"
-    return Score("xz", n_bytes * 8 * math.log(2), val.n_chars, val.n_bytes, detail)
+    return Score("xz", n_bytes * 8 * math.log(2), val.n_chars, val.n_bytes, detail, "compressor")
 
 
 def compressed_size(data: bytes) -> int:
-    """Bytes of the LZMA2 stream of some data.
+    """Return the number of bytes of the LZMA2 stream of `data`.
 
-    The window is as long as the data: xz's own 64 MiB see no more, and cost it 674 MB of memory.
+    The window is as long as the data. xz's default of 64 MiB compresses no better and needs 674 MB of RAM.
     """
     window = max(4096, 1 << len(data).bit_length())
     filters = [{"id": lzma.FILTER_LZMA2, "preset": PRESET, "dict_size": window}]
@@ -44,5 +44,5 @@ def compressed_size(data: bytes) -> int:
 
 
 def last_bytes(text: Text, n_bytes: int) -> bytes:
-    """The end of a text, which may begin inside a character."""
+    """Return the end of a text, which may start inside a character."""
     return b"".join(replace(text, start=max(text.start, text.stop - n_bytes)).raw_chunks())

@@ -30,10 +30,10 @@ from glassgpt.data import (
 )
 from glassgpt.diagnose import (
     Accuracy,
-    AccuracyVerdict,
     Score,
-    accuracy_verdict,
+    Verdict,
     copy_source,
+    judge,
     most_frequent,
     most_frequent_per_question,
     target_ngram,
@@ -58,7 +58,7 @@ class AnswerData(TaskData):
     unit: ClassVar[str] = "nats/char"
 
     def __init__(
-        self, config: RunConfig, tokenizer: Tokenizer, data: ExampleData, read_counted: Read[AccuracyVerdict]
+        self, config: RunConfig, tokenizer: Tokenizer, data: ExampleData, read_counted: Read[Verdict]
     ) -> None:
         super().__init__(config, tokenizer)
         self.data, self._read_counted = data, read_counted
@@ -68,7 +68,7 @@ class AnswerData(TaskData):
         self.tokens_per_char = train.n_tokens / train.n_chars
 
     @cached_property
-    def counted(self) -> AccuracyVerdict:
+    def counted(self) -> Verdict:
         """Correct answers of the baselines."""
         return self._read_counted()
 
@@ -90,7 +90,7 @@ class AnswerData(TaskData):
         splits = {"train": corpus.train, "val": corpus.val}
         data = write_examples(splits, cls.template(config.model, tokenizer), corpus.images, run.data)
         rows, losses = cls.count_baselines(corpus)
-        counted = accuracy_verdict(rows, asked=cls.asked, losses=losses)
+        counted = judge(rows, asked=cls.asked, losses=losses)
         write_json(run.baselines_file, counted.to_dict())
         return cls(config, tokenizer, data, lambda: counted)
 
@@ -100,7 +100,7 @@ class AnswerData(TaskData):
             config,
             tokenizer,
             open_examples(run.data),
-            lambda: stored_baselines(run, AccuracyVerdict.from_dict),
+            lambda: stored_baselines(run),
         )
 
     @classmethod
@@ -147,19 +147,24 @@ class AnswerData(TaskData):
             lines.append(f"{self.question(row)} → {answer}{mark}")
         return "\n".join(lines)
 
-    def verdict(self, score: Score, best: Callable[[], Model]) -> AccuracyVerdict:
+    def verdict(self, score: Score, best: Callable[[], Model]) -> Verdict:
         """Judge the best model, and the same model without its source."""
         model = best()
-        rows = [*self.counted.rows, *self._without_source(model)]
-        return accuracy_verdict(rows, self._with_source(model), asked=self.asked, losses=self.baselines)
+        return judge(
+            self.counted.accuracies,
+            self._with_source(model),
+            without_source=self._without_source(model),
+            asked=self.asked,
+            losses=self.baselines,
+        )
 
     def _with_source(self, model: Model) -> Accuracy:
         measured = evaluate(model, self.eval_batches(), count_correct=True)
         return self._accuracy("this model", measured, self.more_figures(model, measured))
 
-    def _without_source(self, model: Model) -> list[Accuracy]:
+    def _without_source(self, model: Model) -> Accuracy | None:
         measured = evaluate(model, self.eval_batches(), blank=True, count_correct=True)
-        return [self._accuracy("this model, source hidden", measured)]
+        return replace(self._accuracy("this model, source hidden", measured), kind="source_hidden")
 
     def _accuracy(self, name: str, measured: Measured, more: dict[str, float] | None = None) -> Accuracy:
         figures = {self.unit: measured.nats / self.val.n_chars, **(more or {})}
@@ -226,8 +231,8 @@ def answer_inputs(
     return Inputs(whole[:-1], len(prompt), whole[1:], source if image is None else None, image)
 
 
-def _counted(run: Run) -> AccuracyVerdict:
-    return stored_baselines(run, AccuracyVerdict.from_dict)
+def _counted(run: Run) -> Verdict:
+    return stored_baselines(run)
 
 
 def _lengths(split: ExampleSplit) -> Lengths:

@@ -16,7 +16,7 @@ import numpy as np
 from glassgpt.checkpoint import Run, read_json
 from glassgpt.config import ModelConfig, Resolved, RunConfig, Tables
 from glassgpt.data import Batch
-from glassgpt.diagnose import AccuracyVerdict, Score, Verdict
+from glassgpt.diagnose import Score, Verdict
 from glassgpt.errors import UserError
 from glassgpt.models import Model
 from glassgpt.tokenizers import Tokenizer
@@ -110,7 +110,7 @@ class TaskData(ABC):
         """Return a sample of the model's output on held-out data, for people to read."""
 
     @abstractmethod
-    def verdict(self, score: Score, best: Callable[[], Model]) -> Verdict | AccuracyVerdict:
+    def verdict(self, score: Score, best: Callable[[], Model]) -> Verdict:
         """Compare the best validation loss with the baselines; `best()` loads that model."""
 
     @abstractmethod
@@ -164,11 +164,11 @@ class Task:
     """Drop or refuse examples that are too long for the model."""
 
 
-def stored_baselines(run: Run, parse: Callable[[dict[str, Any]], T]) -> T:
+def stored_baselines(run: Run) -> Verdict:
     """Read the baselines computed at the start of a run. Raises UserError if the file is damaged."""
     try:
-        return parse(read_json(run.baselines_file))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Verdict.from_dict(read_json(run.baselines_file))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{run.baselines_file} is damaged ({error}). Train the run again.") from error
 
 

@@ -41,8 +41,8 @@ class ClassificationData(AnswerData):
     def target(self, row: int) -> str:
         return self.config.model.labels[self.data.val.text[row][0]]
 
-    def _without_source(self, model: Model) -> list[Accuracy]:
-        return []  # a classifier has no separate source
+    def _without_source(self, model: Model) -> None:
+        return None  # a classifier has no separate source
 
     def details(self) -> str:
         return f", {len(self.config.model.labels)} classes"

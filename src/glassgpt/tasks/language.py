@@ -109,7 +109,7 @@ class LanguageData(TaskData):
 
 def stored_scores(run: Run) -> list[Score]:
     """Read the baselines of a run whose verdict compares losses."""
-    return list(stored_baselines(run, Verdict.from_dict).scores)
+    return list(stored_baselines(run).scores)
 
 
 def _first(batches: Iterator[Batch]) -> Batch:

@@ -19,15 +19,12 @@ from glassgpt.data import (
     masked_eval_batches,
     read_corpus,
 )
-from glassgpt.diagnose import BidirectionalNGram, Score
+from glassgpt.diagnose import Score, masked_baselines
 from glassgpt.generate import fill, masked_ids
 from glassgpt.models import MaskedLM, Model
 from glassgpt.tasks.base import Inputs, Lengths, Prompt, Read, Task, check_context
 from glassgpt.tasks.language import LanguageData
 from glassgpt.tokenizers import Tokenizer
-
-MAX_COUNTED = 1 << 24
-"""Tokens at the end of the training text from which neighbors are counted."""
 
 
 class MaskedData(LanguageData):
@@ -47,24 +44,11 @@ class MaskedData(LanguageData):
     def count_baselines(
         cls, config: RunConfig, corpus: Corpus, tokenizer: Tokenizer, data: TokenData
     ) -> list[Score]:
-        """Score a uniform guess, token frequencies and counted neighbors on the same hidden tokens."""
-        ids, V = data.val.ids, tokenizer.n_vocab
-        hidden = eval_mask(len(ids), config.train.seed)
-        places, lengths = np.flatnonzero(hidden), _masked_lengths(tokenizer, data.val, hidden)
-        counted = BidirectionalNGram(data.train.ids[-MAX_COUNTED:], V)
-
-        def score(name: str, probabilities: np.ndarray, detail: str = "") -> Score:
-            nats = -float(np.log(probabilities).sum())
-            return Score(name, nats, lengths.n_chars, lengths.n_bytes, detail)
-
-        seen = np.unique(data.train.ids)
-        guess = np.where(np.isin(ids[places], seen), 1 / len(seen), 1 / V)
-        visible = "two on each side of a gap, less those that are hidden themselves"
-        return [
-            score("uniform", guess, f"{len(seen):,} different tokens in training"),
-            score("unigram", counted.probabilities(ids, places, np.ones_like(hidden))),
-            score("counted neighbors", counted.probabilities(ids, places, hidden), visible),
-        ]
+        """Score count-based baselines on the same hidden tokens."""
+        masked = eval_mask(len(data.val.ids), config.train.seed)  # (n_val,) of bool
+        lengths = _masked_lengths(tokenizer, data.val, masked)
+        train, val = data.train.ids, data.val.ids
+        return masked_baselines(train, val, masked, tokenizer.n_vocab, lengths.n_chars, lengths.n_bytes)
 
     def train_batch(self, index: int, B: int) -> Batch:
         return self.masked.batch(index, B)

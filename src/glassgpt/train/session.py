@@ -17,7 +17,7 @@ from glassgpt.checkpoint import Run, acquire_lock, clean_up, steps, write_json
 from glassgpt.config import Layer, Resolved, RunConfig, resolve
 from glassgpt.data import check_dataset
 from glassgpt.device import choose_device
-from glassgpt.diagnose import AccuracyVerdict, Score, Verdict
+from glassgpt.diagnose import Score, Verdict
 from glassgpt.errors import UserError
 from glassgpt.tasks import Task, TaskData, detect_task, task_of
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
@@ -42,7 +42,7 @@ class Session:
     notes: tuple[str, ...]
     resolved: Resolved | None = None
     _lock: FileLock | None = field(default=None, repr=False)
-    _verdict: Verdict | AccuracyVerdict | None = field(default=None, repr=False)
+    _verdict: Verdict | None = field(default=None, repr=False)
 
     @property
     def data(self) -> TaskData:
@@ -80,7 +80,7 @@ class Session:
         if self._lock is not None:
             self._lock.release(force=True)
 
-    def verdict(self) -> Verdict | AccuracyVerdict:
+    def verdict(self) -> Verdict:
         """Compare the model's best step with the baselines, on the same whole validation split."""
         if self._verdict is None:
             if not math.isfinite(self.trainer.best):

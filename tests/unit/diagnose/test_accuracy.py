@@ -12,18 +12,18 @@ import pytest
 
 from glassgpt.diagnose import (
     Accuracy,
-    AccuracyVerdict,
-    accuracy_verdict,
+    Verdict,
     bleu,
     copy_source,
     exact_answers,
+    judge,
     most_frequent,
     most_frequent_per_question,
     ngram_classifier,
     target_ngram,
 )
 from glassgpt.diagnose import answer_baselines as module
-from glassgpt.diagnose.accuracy import chance_of_shares
+from glassgpt.diagnose.accuracy import share_interval
 from glassgpt.errors import UserError
 
 N = 3000  # differences up to 2.4 points are chance around 70 %
@@ -49,7 +49,7 @@ GUESS = Accuracy("the most frequent answer", 930, N)
     ],
 )
 def test_what_is_said_of_a_model(n_correct: int, outcome: str, says: list[str]) -> None:
-    found = accuracy_verdict([GUESS, TABLE], Accuracy("this model", n_correct, N))
+    found = judge([GUESS, TABLE], Accuracy("this model", n_correct, N))
     assert found.finding and found.finding.outcome == outcome
     assert found.finding.observed == n_correct / N
     assert found.finding.expected == 0.7
@@ -60,12 +60,12 @@ def test_what_is_said_of_a_model(n_correct: int, outcome: str, says: list[str]) 
 
 def test_ranked_best_first() -> None:
     model = Accuracy("this model", 1500, N)
-    assert accuracy_verdict([GUESS, TABLE], model).rows == (TABLE, model, GUESS)
+    assert judge([GUESS, TABLE], model).rows == (TABLE, model, GUESS)
 
 
 def test_few_answers_prove_little() -> None:
     def outcome(right: int, other: int, n: int) -> str:
-        found = accuracy_verdict([Accuracy("guess", other, n)], Accuracy("this model", right, n)).finding
+        found = judge([Accuracy("guess", other, n)], Accuracy("this model", right, n)).finding
         return found.outcome if found else ""
 
     assert outcome(7, 4, 10) == "unclear"
@@ -78,7 +78,7 @@ def test_chance_is_two_standard_deviations() -> None:
     rng = np.random.default_rng(0)
     right = rng.binomial(200, [[0.6], [0.5]], size=(2, 20_000)) / 200
     want = 2 * float(np.std(right[0] - right[1]))
-    assert chance_of_shares(Accuracy("a", 120, 200), Accuracy("b", 100, 200)) == pytest.approx(want, rel=0.02)
+    assert share_interval(Accuracy("a", 120, 200), Accuracy("b", 100, 200)) == pytest.approx(want, rel=0.02)
 
 
 def translation(name: str, n_correct: int, score: float | None) -> Accuracy:
@@ -95,7 +95,7 @@ def translation(name: str, n_correct: int, score: float | None) -> Accuracy:
 def test_translations_are_compared_by_bleu(score: float, outcome: str, says: list[str]) -> None:
     other = translation("without figures", 3, None)
     copied = translation("copying the source", 2, 0.5)
-    found = accuracy_verdict([other, copied], translation("this model", 60, score), asked="sentences")
+    found = judge([other, copied], translation("this model", 60, score), asked="sentences")
     assert found.finding and found.finding.outcome == outcome and found.finding.name == "BLEU"
     assert found.finding.expected == 0.5
     assert [row.name for row in found.rows] == ["this model", "copying the source", "without figures"]
@@ -105,7 +105,7 @@ def test_translations_are_compared_by_bleu(score: float, outcome: str, says: lis
 
 def test_the_worst_baseline_by_bleu_is_one_that_has_it() -> None:
     rows = [translation("without figures", 3, None), translation("copying the source", 2, 20.0)]
-    found = accuracy_verdict(rows, translation("this model", 0, 1.0))
+    found = judge(rows, translation("this model", 0, 1.0))
     assert "no better than the worst baseline: copying the source" in found.sentence
 
 
@@ -113,20 +113,20 @@ def test_the_worst_baseline_by_bleu_is_one_that_has_it() -> None:
 def test_not_by_bleu_where_it_is_missing_or_exact_answers_are_common(
     n_correct: int, score: float | None
 ) -> None:
-    found = accuracy_verdict([translation("copy", 2, 0.5)], translation("this model", n_correct, score))
+    found = judge([translation("copy", 2, 0.5)], translation("this model", n_correct, score))
     assert found.finding and found.finding.observed == n_correct / 1000
 
 
 def test_without_a_model_it_says_what_to_beat() -> None:
-    found = accuracy_verdict([GUESS, TABLE], asked="reviews")
+    found = judge([GUESS, TABLE], asked="reviews")
     assert found.finding is None
     assert "above 70.0 % on 3,000 unseen reviews, which the most frequent answer to each" in found.sentence
 
 
 def test_through_json_and_back() -> None:
     for model in (None, Accuracy("this model", 2916, N, "greedy", {"BLEU": 33.1})):
-        found = accuracy_verdict([GUESS, TABLE], model, asked="reviews")
-        assert AccuracyVerdict.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+        found = judge([GUESS, TABLE], model, asked="reviews")
+        assert Verdict.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
 def test_exact_means_exact() -> None:
@@ -189,7 +189,7 @@ def test_batches_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> N
     model = module.NGram(np.array([ord(char) for char in "".join(train)]), 256, range(1, 6))
     want = -np.log(model.probabilities(np.concatenate([before, *pieces]), 4)[5])
     ends = np.cumsum([0, *map(len, pieces)])
-    got = list(module._costs(model, pieces, before))
+    got = list(module._losses(model, pieces, before))
     for cost, start, end in zip(got, ends[:-1], ends[1:], strict=True):
         assert cost == pytest.approx(want[start:end].sum())
 
@@ -197,8 +197,8 @@ def test_batches_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> N
 def test_much_text_is_cut_and_the_reader_told(monkeypatch: pytest.MonkeyPatch) -> None:
     train = [text * 50 for text in [*words("aabc", 40, 0), *words("bccd", 40, 1)]]
     labels = ["x"] * 40 + ["y"] * 40
-    monkeypatch.setattr(module, "MAX_COUNTED", 4000)
-    monkeypatch.setattr(module, "MAX_ASKED", 80 * 2 * 120)
+    monkeypatch.setattr(module, "MAX_CLASS_CHARS", 4000)
+    monkeypatch.setattr(module, "MAX_PREDICTIONS", 80 * 2 * 120)
     found = ngram_classifier(train, labels, train, labels)
     assert "one training text in " in found.detail
     assert "the first 120 characters are read" in found.detail
@@ -217,13 +217,13 @@ def test_the_targets_alone() -> None:
 
 
 def test_nothing_to_measure_on_or_to_count() -> None:
-    with pytest.raises(UserError, match="hold out at least one"):
+    with pytest.raises(UserError, match="Hold out at least one"):
         most_frequent(["a"], [])
-    with pytest.raises(UserError, match="hold out at least one"):
+    with pytest.raises(UserError, match="Hold out at least one"):
         ngram_classifier(["a"], ["x"], [], [])
-    with pytest.raises(UserError, match="give at least one"):
+    with pytest.raises(UserError, match="Give at least one"):
         most_frequent([], ["a"])
-    with pytest.raises(UserError, match="give at least one"):
+    with pytest.raises(UserError, match="Give at least one"):
         ngram_classifier([], [], ["a"], ["x"])
     with pytest.raises(UserError, match="0 to measure on"):
         target_ngram(["a"], [])

@@ -35,5 +35,5 @@ def test_characters_of_the_questions_cost_nothing() -> None:
 def test_unseen_characters_cost_their_bytes() -> None:
     (uniform, *_) = reply_baselines(talk(100), [Utterance("ab", False), Utterance("é", True)])
     assert uniform.total_nats == pytest.approx(2 * math.log(9 + 256) + math.log(9))
-    with pytest.raises(UserError, match="no replies"):
+    with pytest.raises(UserError, match="0 held out"):
         reply_baselines(talk(100), [Utterance("ab", False)])

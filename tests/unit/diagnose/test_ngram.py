@@ -114,7 +114,7 @@ def test_tables_stay_below_their_limit() -> None:
     ids = np.random.default_rng(0).integers(0, 90, size=20_000)
     model = NGram(ids, 90, max_grams=60_000)
     assert model.orders == (1, 2, 3, 4)
-    assert sum(len(level.grams) for level in model.levels) <= 60_000
+    assert sum(len(level.keys) for level in model.levels) <= 60_000
 
 
 def test_only_the_orders_asked_for() -> None:

@@ -1,4 +1,4 @@
-"""The ladder on real and on ugly text."""
+"""Baselines of real and of ugly text."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import pytest
 
 from glassgpt.data import Corpus, Text
 from glassgpt.diagnose import NGram, Score, baselines
-from glassgpt.diagnose.text_baselines import last_text, tally_costs
+from glassgpt.diagnose.text_baselines import last_text, sum_losses
 from glassgpt.diagnose.xz import compressed_size, xz_score
 from glassgpt.tokenizers import CharTokenizer
 
 
-def ladder(text: str, **limits: int) -> dict[str, Score]:
+def scores_of(text: str, **limits: int) -> dict[str, Score]:
     return {score.name: score for score in baselines(Corpus.from_text(text), **limits)}
 
 
@@ -37,7 +37,7 @@ ENGLISH = "the of and to in is that it was for on are as with his they at be thi
 
 
 def test_tinyshakespeare(shakespeare_file: Path) -> None:
-    scores = ladder(shakespeare_file.read_text("utf-8"))
+    scores = scores_of(shakespeare_file.read_text("utf-8"))
     assert list(scores) == ["uniform", "unigram", "bigram", "trigram", "7-gram", "xz"]
     assert scores["uniform"].nats_per_char == pytest.approx(math.log(65))
     assert scores["unigram"].nats_per_char == pytest.approx(3.347, abs=0.005)
@@ -112,16 +112,16 @@ def test_each_piece_continues_the_one_before(monkeypatch: pytest.MonkeyPatch) ->
     model = NGram(train, tokenizer.n_vocab, orders=[1, 6])
     whole = model.probabilities(np.concatenate([train, val]), len(train))
     monkeypatch.setattr(Text, "chunks", partialmethod(Text.chunks, size=37))
-    tally = tally_costs(model, tokenizer, corpus.val, train)
-    assert tally.nats == pytest.approx({order: -np.log(p).sum() for order, p in whole.items()}, rel=1e-12)
-    assert tally.n_known == len(val)
+    losses = sum_losses(model, tokenizer, corpus.val, train)
+    assert losses.nats == pytest.approx({order: -np.log(p).sum() for order, p in whole.items()}, rel=1e-12)
+    assert losses.n_known == len(val)
 
 
 def test_a_long_text_is_cut_and_says_so() -> None:
     text = sentences(200_000, ["Ende", "für", "große", "Wörter", "日本"])
-    scores = ladder(text, max_train_bytes=1 << 16)
+    scores = scores_of(text, max_train_bytes=1 << 16)
     assert "last 0.0625 MiB" in scores["bigram"].detail
-    assert scores["bigram"].nats_per_char == pytest.approx(ladder(text)["bigram"].nats_per_char, abs=0.05)
+    assert scores["bigram"].nats_per_char == pytest.approx(scores_of(text)["bigram"].nats_per_char, abs=0.05)
 
 
 def test_the_end_of_a_text_begins_at_a_whole_character() -> None:

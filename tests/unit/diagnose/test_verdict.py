@@ -14,10 +14,11 @@ N = 100_000  # differences up to 0.0126 nats are chance
 
 
 def score(name: str, nats_per_char: float, n: int = N) -> Score:
-    return Score(name, nats_per_char * n, n, n * 3)
+    kind = {"uniform": "uniform", "xz": "compressor", "this model": "other", "coin": "other"}
+    return Score(name, nats_per_char * n, n, n * 3, kind=kind.get(name, "ngram"))
 
 
-def ladder(n: int = N) -> list[Score]:
+def baselines(n: int = N) -> list[Score]:
     figures = {"uniform": 4.17, "unigram": 3.35, "bigram": 2.48, "trigram": 2.04, "7-gram": 1.52, "xz": 1.75}
     return [score(name, nats, n) for name, nats in figures.items()]
 
@@ -50,7 +51,7 @@ def test_units() -> None:
     ],
 )
 def test_what_is_said_of_a_model(loss: float, outcome: str, says: list[str]) -> None:
-    found = judge(ladder(), score("this model", loss))
+    found = judge(baselines(), score("this model", loss))
     assert found.finding and found.finding.outcome == outcome
     assert found.finding.observed == pytest.approx(loss)
     assert found.finding.expected == pytest.approx(1.52)
@@ -60,12 +61,12 @@ def test_what_is_said_of_a_model(loss: float, outcome: str, says: list[str]) -> 
 
 
 def test_ranked_best_first() -> None:
-    names = [s.name for s in judge(ladder(), score("this model", 1.6)).scores]
+    names = [s.name for s in judge(baselines(), score("this model", 1.6)).scores]
     assert names == ["7-gram", "this model", "xz", "trigram", "bigram", "unigram", "uniform"]
 
 
 def test_without_a_model_it_says_what_to_beat() -> None:
-    found = judge(ladder(), None)
+    found = judge(baselines(), None)
     assert found.finding is None
     assert "below 1.520 nats per character" in found.sentence
     assert "4.6 characters" in found.sentence
@@ -73,18 +74,18 @@ def test_without_a_model_it_says_what_to_beat() -> None:
 
 @pytest.mark.parametrize("model", [None, score("this model", 1.0, 300)])
 def test_too_little_text_is_not_ranked_in_words(model: Score | None) -> None:
-    found = judge(ladder(300), model)
+    found = judge(baselines(300), model)
     assert "too short for a ranking" in found.sentence
     assert found.finding is None or found.finding.outcome == "unclear"
 
 
 def test_through_json_and_back() -> None:
     for model in (None, score("this model", 1.4)):
-        found = judge(ladder(), model)
+        found = judge(baselines(), model)
         assert Verdict.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_a_loss_that_is_no_number(loss: float) -> None:
     with pytest.raises(UserError, match="lower learning rate"):
-        judge(ladder(), score("this model", loss))
+        judge(baselines(), score("this model", loss))

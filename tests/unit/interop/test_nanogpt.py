@@ -55,7 +55,7 @@ def test_where_it_is_from_is_kept(tmp_path: Path) -> None:
     assert (state["step"], state["best_step"]) == (50, step.name)
     assert state["imported"]["best_val_loss"] == 2.5 and state["imported"]["file"] == "ckpt.pt"
     verdict = json.loads(run.verdict_file.read_text())
-    (mine,) = (score for score in verdict["scores"] if score["name"] == "this model")
+    mine = verdict["model"]
     assert mine["nats_per_char"] == state["best"] == run.metrics()[-1]["nats_per_char"]
     assert run.config().model.dropout == 0.1
 
@@ -150,7 +150,7 @@ def nan(found: dict[str, Any]) -> None:
         (nan, "1 of the 1,024 numbers of 'transformer.h.0.mlp.c_fc.weight' are NaN"),
         (lambda c: c["model_args"].update(n_layer=3), "12 tensors are on one side only"),
         (lambda c: c["model_args"].update(n_layer=True), "model_args.n_layer"),
-        (lambda c: c["model_args"].update(n_head=3), "multiple of n_head"),
+        (lambda c: c["model_args"].update(n_head=3), "multiple of --n-head"),
         (lambda c: c["model_args"].update(block_size=10**12), "less than or equal to"),
         (lambda c: c["model_args"].update(rope=True), "model_args.rope"),
     ],

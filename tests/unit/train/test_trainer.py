@@ -56,7 +56,7 @@ def test_events_of_a_run(text_file: Path, tmp_path: Path) -> None:
     assert done[-1].progress == 1 and done[0].tokens == 4 * 32
     rows = Run.open(tmp_path / "run").metrics()
     assert len(rows) == 24
-    assert json.loads((tmp_path / "run/verdict.json").read_text())["scores"]
+    assert json.loads((tmp_path / "run/verdict.json").read_text())["model"]
 
 
 def test_the_evaluation_is_the_whole_split_whatever_the_batch(text_file: Path, tmp_path: Path) -> None:

@@ -207,7 +207,11 @@ class LiveDisplay(Display):
 
     def _curve(self) -> Text:
         assert self.session is not None
-        lines = [(score.name, score.nats_per_char) for score in self.session.baselines if score.name != "xz"]
+        lines = [
+            (score.name, score.nats_per_char)
+            for score in self.session.baselines
+            if score.kind != "compressor"
+        ]
         points = _averaged(self.points, 120)
         return chart(points, lines, width=max(20, self.console.width - 36))
 

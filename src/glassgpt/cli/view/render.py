@@ -12,12 +12,12 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from glassgpt.diagnose import AccuracyVerdict, Score, Verdict
+from glassgpt.diagnose import Score, Verdict
 
 BRAILLE = 0x2800
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bits of the eight dots of a braille character, by row and column."""
-MODEL = "this model"
+MODEL_STYLE = "bold cyan"
 
 
 def chart(
@@ -26,13 +26,13 @@ def chart(
     width: int = 60,
     height: int = 10,
 ) -> Text:
-    """A curve drawn in braille, with labeled horizontal lines; losses on a logarithmic axis.
+    """Draw a curve in braille with labeled horizontal lines, on a logarithmic y axis.
 
-    points: (x from 0 to 1, y > 0); lines: (label, y > 0). Labels stand at the right, beyond `width`.
+    points: (x from 0 to 1, y > 0). lines: (label, y > 0). Labels follow at the right of `width` columns.
     """
 
     def level(y: float) -> float:
-        return math.log(max(y, 1e-6))  # a text of one character costs nothing to guess
+        return math.log(max(y, 1e-6))  # the loss on a text of one repeated character is 0
 
     values = [level(y) for _, y in (*points, *lines)]
     low, high = min(values), max(values)
@@ -57,10 +57,13 @@ def chart(
     return text
 
 
-def verdict_table(verdict: Verdict | AccuracyVerdict) -> Table:
-    """All scores, best first, the model's own row set off."""
-    if isinstance(verdict, AccuracyVerdict):
-        return _answers_table(verdict)
+def verdict_table(verdict: Verdict) -> Table:
+    """Build a table of all rows, best first, with the model's row highlighted."""
+    return _loss_table(verdict) if verdict.scores else _answers_table(verdict)
+
+
+def _loss_table(verdict: Verdict) -> Table:
+    """Build a table of losses with a bar for each."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("")
     for name in ("nats/char", "bits/char", "bits/byte"):
@@ -68,26 +71,25 @@ def verdict_table(verdict: Verdict | AccuracyVerdict) -> Table:
     table.add_column("")
     worst = max(score.nats_per_char for score in verdict.scores)
     for score in verdict.scores:
-        style = "bold cyan" if score.name == MODEL else ""
-        table.add_row(*_cells(score, worst), style=style)
+        table.add_row(*_cells(score, worst), style=MODEL_STYLE if score == verdict.model else "")
     return table
 
 
-def _answers_table(verdict: AccuracyVerdict) -> Table:
+def _answers_table(verdict: Verdict) -> Table:
     """Table of exact answers, with a column for each further figure."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("")
     table.add_column("exact", justify="right")
-    names = list(dict.fromkeys(name for row in verdict.rows for name in row.figures))
+    rows = verdict.accuracies
+    names = list(dict.fromkeys(name for row in rows for name in row.figures))
     for name in names:
         table.add_column(name, justify="right")
     table.add_column("")
-    for row in verdict.rows:
+    for row in rows:
         figures = [_figure(row.figures[name]) if name in row.figures else "" for name in names]
         bar = "█" * round(24 * row.share)
-        table.add_row(
-            row.name, f"{row.share:.1%}", *figures, bar, style="bold cyan" if row.name == MODEL else ""
-        )
+        style = MODEL_STYLE if row == verdict.model else ""
+        table.add_row(row.name, f"{row.share:.1%}", *figures, bar, style=style)
     if "nats/char" in names:
         for score in verdict.losses:
             figures = [_figure(score.nats_per_char) if name == "nats/char" else "" for name in names]
@@ -96,7 +98,7 @@ def _answers_table(verdict: AccuracyVerdict) -> Table:
 
 
 def _figure(value: float) -> str:
-    """BLEU with one decimal, nats with three."""
+    """Format a figure: BLEU with one decimal, nats with three."""
     return f"{value:.1f}" if value >= 10 else f"{value:.3f}"
 
 
@@ -131,7 +133,9 @@ def wrapped(text: str, width: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Text that cannot steer a terminal: control characters but tab and newline become U+FFFD.
+    """Replace control characters by U+FFFD, except tab and newline.
+
+    A terminal would obey them, for example as colors or cursor movements.
 
     >>> printable("a\\x1b[31mb") == "a\\ufffd[31mb"
     True
