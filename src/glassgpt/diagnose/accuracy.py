@@ -100,7 +100,7 @@ def percent(share: float) -> str:
 def exact_answers(
     name: str, answers: Sequence[str], correct: Sequence[str], detail: str = "", kind: Kind = "other"
 ) -> Accuracy:
-    """Count the exactly correct answers; add BLEU if few are and it can be computed.
+    """Count the exactly correct answers; add BLEU if they are rare.
 
     >>> exact_answers("copying the source", ["Hut", "Hand"], ["hat", "Hand"]).n_correct
     1

@@ -135,7 +135,7 @@ def _closed(tokenizer: CharTokenizer, text: str) -> np.ndarray:
 
 
 def _losses(model: NGram, pieces: Sequence[np.ndarray], before: np.ndarray) -> Iterator[float]:
-    """Yield the loss of each piece in nats; `before` is the context of the first."""
+    """Yield the loss of each piece in nats, with `before` as first context."""
     ends = np.cumsum([len(piece) for piece in pieces])
     cuts = np.searchsorted(ends, np.arange(0, ends[-1] if len(ends) else 0, BATCH)).tolist()
     for first, last in pairwise(sorted({*cuts, len(pieces)})):

@@ -1,4 +1,4 @@
-"""N-grams with context on both sides: a masked symbol from up to two neighbors on each side.
+"""Bidirectional n-grams: a masked symbol from two neighbors on each side.
 
 The baseline of a masked-token encoder, as ngram.py is that of a left-to-right model. It knows symbol ids, not
 text, and sees nothing beyond two positions.
@@ -96,7 +96,7 @@ class BidirectionalNGram:
         return np.pad(self.digits[ids], REACH)
 
     def _choose_order(self) -> Offsets:
-        """Choose the order of backoff with the lowest loss on the last tenth of the text, nothing masked."""
+        """Choose the backoff order with the lowest loss on the last tenth, unmasked."""
         text = self._text[-MAX_CHOICE - 2 * REACH :]
         positions = np.arange(len(text) - 2 * REACH)
         n_held_out = len(positions) // 10

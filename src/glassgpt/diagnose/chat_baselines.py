@@ -1,4 +1,4 @@
-"""Baselines of a chat model: n-grams over the assistant's replies, with and without the questions.
+"""Baselines of a chat model: n-grams of replies, with and without questions.
 
 Counted on the training conversations, measured on the held-out ones. Nothing here runs a model.
 """
@@ -71,7 +71,7 @@ class _ConversationNGram:
         return total_nats(p[self.loss_mask])
 
     def uniform_nats(self) -> float:
-        """Sum ln V per known character (V of them) and ln (V + 256) per byte of any other."""
+        """Sum ln V per known character, ln (V + 256) per byte of others."""
         n_seen, replies = len(self.tokenizer.chars), self.ids[self.loss_mask]
         n_known = int((replies < n_seen).sum())
         return n_known * math.log(n_seen) + (len(replies) - n_known) * math.log(self.tokenizer.n_vocab)

@@ -28,7 +28,7 @@ class Finding:
 
     @classmethod
     def near(cls, name: str, observed: float, expected: float, within: float, advice: str = "") -> Self:
-        """Check that a number is within a distance of `expected`; keep `advice` if it is not.
+        """Check that a number is near `expected`; keep `advice` if not.
 
         >>> Finding.near("loss of one batch, nats", 4.87, 4.67, within=0.54).outcome
         'ok'
@@ -38,13 +38,13 @@ class Finding:
 
     @classmethod
     def at_most(cls, name: str, observed: float, limit: float, advice: str = "") -> Self:
-        """Check that a number does not exceed `limit`; keep `advice` if it does."""
+        """Check that a number is at most `limit`; keep `advice` if not."""
         good = observed <= limit
         return cls(name, observed, f"≤ {limit:.4g}", "ok" if good else "fail", "" if good else advice)
 
     @classmethod
     def at_least(cls, name: str, observed: float, limit: float, advice: str = "") -> Self:
-        """Check that a number does not fall below `limit`; keep `advice` if it does."""
+        """Check that a number is at least `limit`; keep `advice` if not."""
         good = observed >= limit
         return cls(name, observed, f"≥ {limit:.4g}", "ok" if good else "fail", "" if good else advice)
 

@@ -91,7 +91,7 @@ def run_lengths(values: Keys) -> NGramCounts:
 
 
 def smooth_orders(tables: list[NGramCounts], base: int) -> Iterator[SmoothedOrder]:
-    """Smooth the orders 1, 2, … from the counts of the orders 0, 1, 2, …"""
+    """Smooth every order from 1 on; `tables` start with order 0."""
     for order in range(1, len(tables)):
         keys, counts = tables[order]
         contexts = tables[order - 1].keys
@@ -141,7 +141,7 @@ def discounts(counts: Counts) -> tuple[float, float, float]:
 
 
 def find(table: Keys, keys: Keys) -> Indices:
-    """Return the index of each key in a sorted table; −1 for a missing key."""
+    """Return the index of each key in a sorted table, −1 if missing."""
     at = np.searchsorted(table, keys)
     at[at == len(table)] = 0
     return np.where(table[at] == keys, at, -1)

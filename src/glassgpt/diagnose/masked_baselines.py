@@ -1,4 +1,4 @@
-"""Baselines of a masked-token model: a uniform guess, a unigram, and an n-gram with context on both sides."""
+"""Baselines of a masked-token model: uniform, unigram, and bidirectional n-gram."""
 
 import numpy as np
 from numpy.typing import NDArray

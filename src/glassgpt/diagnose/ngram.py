@@ -90,7 +90,10 @@ class NGram:
 
 
 def choose_order(ids: NDArray[np.integer], n_vocab: int) -> int:
-    """Choose the order with the lowest loss on the last tenth of `ids`, counted on the rest."""
+    """Choose the order with the lowest loss on the last tenth of `ids`.
+
+    The other nine tenths are counted.
+    """
     n_held_out = min(len(ids) // 10, MAX_HELD_OUT)
     if not n_held_out:
         return 1

@@ -1,4 +1,4 @@
-"""Score: the total loss of one predictor on one text, per character and per byte.
+"""Score: the loss of a predictor on a text, per character and byte.
 
 Characters and bytes belong to the text, tokens to a vocabulary. So a loss per character or byte is comparable
 between models with different tokenizers, and between a model and a file compressor.

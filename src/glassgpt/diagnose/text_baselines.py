@@ -58,7 +58,7 @@ def last_text(text: Text, max_bytes: int) -> str:
 
 @dataclass
 class Losses:
-    """Total loss of a text in nats by order, and its numbers of known characters and fallback bytes."""
+    """Total loss in nats by order, and numbers of known characters and fallback bytes."""
 
     nats: dict[int, float]
     n_known: int = 0
@@ -66,7 +66,7 @@ class Losses:
 
 
 def sum_losses(model: NGram, tokenizer: CharTokenizer, text: Text, history: np.ndarray) -> Losses:
-    """Sum the losses of a whole text, chunk by chunk; `history` is the context of its first symbol."""
+    """Sum the losses of a text, with `history` as the context of its start."""
     losses = Losses(dict.fromkeys(model.orders, 0.0))
     for chunk in text.chunks():
         ids = tokenizer.encode_array(chunk)
@@ -81,7 +81,7 @@ def sum_losses(model: NGram, tokenizer: CharTokenizer, text: Text, history: np.n
 
 
 def _uniform_score(tokenizer: CharTokenizer, losses: Losses, text: Text) -> Score:
-    """Score ln V per known character (V of them) and ln (V + 256) per byte of any other."""
+    """Score ln V per known character, ln (V + 256) per byte of others."""
     n_seen = len(tokenizer.chars)
     nats = losses.n_known * math.log(n_seen) + losses.n_fallback * math.log(tokenizer.n_vocab)
     detail = f"{n_seen:,} different characters in training"

@@ -244,7 +244,7 @@ def _phrase(score: Score) -> str:
 
 
 class Scale(NamedTuple):
-    """A figure to rank answers by: its value, its texts, and the interval of a difference."""
+    """A figure to rank answers by, with its texts and interval."""
 
     name: str
     value: Callable[[Accuracy], float]

@@ -231,10 +231,6 @@ def answer_inputs(
     return Inputs(whole[:-1], len(prompt), whole[1:], source if image is None else None, image)
 
 
-def _counted(run: Run) -> Verdict:
-    return stored_baselines(run)
-
-
 def _lengths(split: ExampleSplit) -> Lengths:
     n_tokens = int((split.text.lengths - split.n_prompt).sum())
     return Lengths(n_tokens, split.n_chars, split.n_bytes)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
-from glassgpt.diagnose import Score, Verdict, judge
+import glassgpt.explain
+from glassgpt.diagnose import Accuracy, Score, Verdict, judge
 from glassgpt.errors import UserError
 
 N = 100_000  # differences up to 0.0126 nats are chance
@@ -89,3 +91,91 @@ def test_through_json_and_back() -> None:
 def test_a_loss_that_is_no_number(loss: float) -> None:
     with pytest.raises(UserError, match="lower learning rate"):
         judge(baselines(), score("this model", loss))
+
+
+RUNS = Path(__file__).parents[2] / "golden"
+SHIPPED = Path(glassgpt.explain.__file__).parent / "runs"
+
+
+def test_losses_of_format_1_are_read_with_their_kinds() -> None:
+    stored = json.loads((RUNS / "format-1/run/verdict.json").read_text("utf-8"))
+    found = Verdict.from_dict(stored)
+    assert isinstance(found.model, Score) and found.model.name == "this model"
+    assert [row.name for row in found.rows] == [row["name"] for row in stored["scores"]]
+    assert found.scores == found.rows and found.accuracies == ()
+    kinds = {row.name: row.kind for row in found.baselines}
+    assert kinds == {
+        "xz": "compressor",
+        "5-gram": "ngram",
+        "trigram": "ngram",
+        "bigram": "ngram",
+        "unigram": "ngram",
+        "uniform": "uniform",
+    }
+    assert found.finding and found.finding.outcome == stored["finding"]["verdict"]
+    assert found.sentence == judge(found.baselines, found.model).sentence  # pyright: ignore
+    assert Verdict.from_dict(found.to_dict()) == found
+
+
+def test_the_baselines_of_format_1_have_no_model() -> None:
+    found = Verdict.from_dict(json.loads((RUNS / "format-1/run/baselines.json").read_text("utf-8")))
+    assert found.model is None and found.finding is None
+    assert [row.kind for row in found.baselines].count("compressor") == 1
+
+
+@pytest.mark.parametrize("name", ["dates", "scenes"])
+def test_correct_answers_of_format_1_are_read(name: str) -> None:
+    stored = json.loads((SHIPPED / name / "verdict.json").read_text("utf-8"))
+    found = Verdict.from_dict(stored)
+    assert isinstance(found.model, Accuracy) and found.without_source is not None
+    assert found.without_source.kind == "source_hidden"
+    if "rows" in stored:
+        assert [row.name for row in found.rows] == [row["name"] for row in stored["rows"]]
+        assert (
+            found.model.n_correct == next(r for r in stored["rows"] if r["name"] == "this model")["n_right"]
+        )
+    assert {row.kind for row in found.baselines} <= {"copy", "most_frequent"}
+    again = judge(
+        [row for row in found.baselines if isinstance(row, Accuracy)],
+        found.model,
+        without_source=found.without_source,
+        asked=found.asked,
+        losses=found.losses,
+    )
+    assert again.sentence == found.sentence and again.rows == found.rows
+    assert Verdict.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+def test_the_model_is_a_field_whatever_its_name() -> None:
+    found = judge(baselines(), score("uniform", 1.4))
+    assert found.model and found.model.name == "uniform" and found.rows[0] is found.model
+    assert Verdict.from_dict(found.to_dict()).model == found.model
+
+
+def test_the_model_without_its_source_is_compared_like_a_baseline() -> None:
+    table, hidden = Accuracy("table", 100, 1000), Accuracy("hidden", 600, 1000)
+    model = Accuracy("model", 590, 1000)
+    found = judge([table], model, without_source=hidden)
+    assert found.finding and found.finding.expected == 0.6 and found.finding.outcome == "unclear"
+    assert found.baselines == (table,) and found.rows == (hidden, model, table)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"format": 3}, ValueError),
+        ({"baselines": None}, TypeError),
+        ({"baselines": [{}]}, KeyError),
+        ({"finding": {"name": "x"}}, TypeError),
+    ],
+)
+def test_a_damaged_verdict_is_an_error(change: dict[str, object], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        Verdict.from_dict({**judge(baselines()).to_dict(), **change})
+
+
+def test_losses_and_answers_do_not_mix() -> None:
+    stored = judge(baselines()).to_dict()
+    stored["baselines"].append(Accuracy("x", 1, 2).to_dict())
+    with pytest.raises(ValueError, match="mix losses and correct answers"):
+        Verdict.from_dict(stored)
