@@ -11,8 +11,8 @@ from glassgpt.diagnose.answer_baselines import (
 from glassgpt.diagnose.bidirectional_ngram import BidirectionalNGram
 from glassgpt.diagnose.chat_baselines import Utterance, reply_baselines
 from glassgpt.diagnose.finding import Finding, Outcome
+from glassgpt.diagnose.gap_baselines import masked_baselines
 from glassgpt.diagnose.initial_loss import expected_initial_loss, initial_loss_noise
-from glassgpt.diagnose.masked_baselines import masked_baselines
 from glassgpt.diagnose.ngram import NGram
 from glassgpt.diagnose.score import Kind, Score
 from glassgpt.diagnose.text_baselines import baselines

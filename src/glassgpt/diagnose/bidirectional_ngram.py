@@ -101,9 +101,9 @@ class BidirectionalNGram:
         positions = np.arange(len(text) - 2 * REACH)
         n_held_out = len(positions) // 10
         if not n_held_out:
-            return next(orders(REACH))
+            return next(drop_orders(REACH))
         losses: dict[Offsets, float] = {}
-        for order in orders(REACH):
+        for order in drop_orders(REACH):
             used = order[-self.max_neighbors :]
             levels = self._count(text, positions[: -n_held_out - REACH], used)  # no neighbor is held out
             probabilities = self._predict(levels, text, positions[-n_held_out:], used)
@@ -144,10 +144,10 @@ class BidirectionalNGram:
         return keys
 
 
-def orders(reach: int) -> Iterator[Offsets]:
+def drop_orders(reach: int) -> Iterator[Offsets]:
     """Yield every order to drop neighbors in, on each side the farther one first.
 
-    >>> list(orders(1))
+    >>> list(drop_orders(1))
     [(-1, 1), (1, -1)]
     """
     offsets = [offset for offset in range(-reach, reach + 1) if offset]

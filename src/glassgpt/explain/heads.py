@@ -18,7 +18,7 @@ FAMILIES = ("gpt", "encoder", "seq2seq")
 
 
 @dataclass(frozen=True)
-class Layer:
+class AttentionLayer:
     """Activations of the attention in one block, for one sequence."""
 
     q: Tensor
@@ -47,13 +47,13 @@ class HeadExample:
     """A text with all its heads, and one head and query as the example."""
 
     labels: list[str]
-    layers: list[Layer]
+    layers: list[AttentionLayer]
     layer: int
     head: int
     row: int
 
     @property
-    def chosen(self) -> Layer:
+    def chosen(self) -> AttentionLayer:
         """The layer of the example."""
         return self.layers[self.layer]
 
@@ -64,7 +64,7 @@ def attention_stack(model: Model) -> Model:
 
 
 @torch.no_grad()
-def record_layers(model: Model, tokens: Tensor) -> list[Layer]:
+def record_layers(model: Model, tokens: Tensor) -> list[AttentionLayer]:
     """Record the self-attention of all blocks on one sequence (1, T)."""
     with record(model, [f"blocks.*.attn.{name}" for name in KERNEL_ACTIVATIONS]) as seen:
         model.trunk(tokens)
@@ -73,7 +73,7 @@ def record_layers(model: Model, tokens: Tensor) -> list[Layer]:
         parts = {name: seen[f"blocks.{block}.attn.{name}"][0] for name in KERNEL_ACTIVATIONS}
         group = len(parts["q"]) // len(parts["k"])
         shared = {name: parts[name].repeat_interleave(group, 0) for name in ("k", "v")}  # (H, T, D)
-        layers.append(Layer(**parts | shared))
+        layers.append(AttentionLayer(**parts | shared))
     return layers
 
 

@@ -44,7 +44,7 @@ def entropy(p: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def read(demo: Demo, generator: torch.Generator) -> Places:
+def sample_predictions(demo: Demo, generator: torch.Generator) -> Places:
     """Run a model on held-out texts.
 
     The least certain text has the largest entropy of its next token.

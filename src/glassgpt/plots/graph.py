@@ -23,10 +23,10 @@ from glassgpt.plots.network import (
     arrow,
     centered,
     draw_nodes,
-    edges,
     finish,
     line,
     room,
+    visible_edges,
 )
 from glassgpt.plots.numbers import Numbers, array
 from glassgpt.plots.style import Plot, drawing
@@ -55,7 +55,7 @@ def attention_graph(
             f"weights: shape {values.shape} is not square, as of self-attention. Use bipartite_graph."
         )
     nodes = line(visible_labels(tokens, len(values), "tokens"))
-    found = edges(values, threshold, focus)
+    found = visible_edges(values, threshold, focus)
     far = [j - i for j, i, _ in found]
     above, below = (_height(max([side * d for d in far] + [0])) for side in (1, -1))
     above = max(above, 0.55 if 0 in far else 0.15)
@@ -100,7 +100,7 @@ def bipartite_graph(
     height = float(np.clip(0.22 * width, 1.6, 3.2))
     margin = inches([row_title, column_title], FONT - 2) + 0.3
     axes, shrink = room(axes, width + margin + 0.3, height + 4 * BOX)
-    for j, i, weight in edges(values, threshold, focus):
+    for j, i, weight in visible_edges(values, threshold, focus):
         start, end = (above[i].x, height - BOX), (below[j].x, BOX)
         arrow(axes, Path([start, end]), weight, j, focus, shrink)
     draw_nodes(axes, above, height, -1, shrink)

@@ -56,7 +56,7 @@ def centered(nodes: list[Node], width: float) -> list[Node]:
     return [Node(node.name, node.x + step * (at + 0.5), node.half) for at, node in enumerate(nodes)]
 
 
-def edges(values: Values, threshold: float, focus: int | None) -> list[Edge]:
+def visible_edges(values: Values, threshold: float, focus: int | None) -> list[Edge]:
     """Return edges of at least `threshold`: the largest and those in focus last, to be drawn on top."""
     if focus is not None and not 0 <= focus < len(values):
         raise UserError(f"focus {focus}: no such position. Pass 0 to {len(values) - 1}.")

@@ -10,13 +10,12 @@ import pytest
 from glassgpt.config import DataConfig
 from glassgpt.data.files.charset import NotText
 from glassgpt.data.files.html import html_text
-from glassgpt.data.files.readers import read
 from glassgpt.errors import UserError
 
 
 def text_of(name: str, data: bytes | str, **config: str) -> str:
     stream = io.BytesIO(data if isinstance(data, bytes) else data.encode())
-    return "".join(read(stream, name, DataConfig.model_validate(config)).pieces)
+    return "".join(open_document(stream, name, DataConfig.model_validate(config)).pieces)
 
 
 def pdf_of(*pages: str) -> bytes:

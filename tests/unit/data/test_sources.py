@@ -10,7 +10,7 @@ import pytest
 
 from glassgpt.data.files import archives, sources
 from glassgpt.data.files.charset import NotText
-from glassgpt.data.files.sources import resolve, unpack
+from glassgpt.data.files.sources import resolve_sources, unpack
 from glassgpt.errors import UserError
 
 
@@ -38,7 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def names(*given: str) -> list[str]:
-    return [source.name.replace(os.sep, "/") for source in resolve(given)]
+    return [source.name.replace(os.sep, "/") for source in resolve_sources(given)]
 
 
 def test_a_folder_is_walked_in_order_without_what_nobody_wrote(folder: Path) -> None:
@@ -60,7 +60,7 @@ def test_globs_several_sources_and_duplicates(folder: Path) -> None:
         "notes/a b.md",
     ]
     assert names("a[1].txt") == ["a[1].txt"]  # a path that exists wins over a pattern
-    assert [source.explicit for source in resolve(["notes/b.txt", "notes"])] == [True, False, False]
+    assert [source.explicit for source in resolve_sources(["notes/b.txt", "notes"])] == [True, False, False]
 
 
 def test_a_path_that_exists_wins_over_a_corpus(folder: Path) -> None:
@@ -85,14 +85,14 @@ def test_a_path_that_exists_wins_over_a_corpus(folder: Path) -> None:
 )
 def test_a_missing_source_suggests_near_names(folder: Path, given: str, says: str) -> None:
     with pytest.raises(UserError, match=says):
-        resolve([given])
+        resolve_sources([given])
 
 
 def test_permission_denied_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: Path, *_: object) -> None:
         raise PermissionError(13, "Permission denied", str(self))
 
-    (source,) = resolve(["notes/b.txt"])
+    (source,) = resolve_sources(["notes/b.txt"])
     monkeypatch.setattr(sources.Path, "open", refuse)
     with pytest.raises(
         UserError, match=r"cannot read notes.b\.txt: Permission denied\. Change its permissions"
@@ -100,7 +100,7 @@ def test_permission_denied_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch
         source.open()
     monkeypatch.setattr(sources.Path, "stat", refuse)
     with pytest.raises(UserError, match="Permission denied"):
-        resolve(["notes/b.txt"])
+        resolve_sources(["notes/b.txt"])
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are a Unix thing")
@@ -109,7 +109,7 @@ def test_a_pipe_is_read_like_a_file(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     writer = threading.Thread(target=lambda: pipe.write_bytes(b"through a pipe"))
     writer.start()
-    (source,) = resolve([str(pipe)])
+    (source,) = resolve_sources([str(pipe)])
     with source.open() as stream:
         assert stream.read() == b"through a pipe"
         assert stream.seek(0) == 0
@@ -120,7 +120,7 @@ def zip_of(path: Path, **members: bytes) -> sources.Source:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members.items():
             archive.writestr(name.replace("_dot_", ".").replace("__", "/"), data)
-    (source,) = resolve([str(path)])
+    (source,) = resolve_sources([str(path)])
     return source
 
 
@@ -155,4 +155,4 @@ def test_an_archive_in_an_archive_is_not_opened(tmp_path: Path) -> None:
 def test_what_is_no_zip_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"not a zip")
     with pytest.raises(UserError, match=r"not a readable zip file.*Extract it"):
-        list(unpack(resolve([str(tmp_path / "a.zip")])[0]))
+        list(unpack(resolve_sources([str(tmp_path / "a.zip")])[0]))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glassgpt.diagnose import BidirectionalNGram, NGram
-from glassgpt.diagnose.bidirectional_ngram import orders
+from glassgpt.diagnose.bidirectional_ngram import drop_orders
 from glassgpt.diagnose.kneser_ney import discounts
 
 OUTSIDE = -1

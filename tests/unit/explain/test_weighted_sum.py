@@ -11,7 +11,7 @@ import torch
 
 from glassgpt.explain import ChapterContext, Grid
 from glassgpt.explain.chapters import weighted_sum
-from glassgpt.explain.heads import Layer, head_example
+from glassgpt.explain.heads import AttentionLayer, head_example
 from helpers.explain_runs import small_run
 
 
@@ -38,7 +38,7 @@ def test_the_table_adds_up_to_what_the_kernel_gathered() -> None:
     torch.testing.assert_close(total[1:], kernel[1:])
 
 
-def broken(monkeypatch: pytest.MonkeyPatch, change: Callable[[Layer], Layer]) -> list[str]:
+def broken(monkeypatch: pytest.MonkeyPatch, change: Callable[[AttentionLayer], AttentionLayer]) -> list[str]:
     """The findings that fail when something is wrong in every layer."""
 
     def shown(*arguments: object) -> object:

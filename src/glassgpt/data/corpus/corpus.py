@@ -20,9 +20,9 @@ from glassgpt.data.files import (
     NotText,
     Source,
     detection_note,
-    read,
+    open_document,
     refuse_damage,
-    resolve,
+    resolve_sources,
     shorten,
     unpack,
 )
@@ -91,7 +91,7 @@ def read_corpus(config: DataConfig, folder: Path | None = None) -> Corpus:
     The file lies in `folder`; by default in a temporary folder, removed with the last text in it. RAM use is
     bounded for any size. Raises UserError for an unreadable source and for fewer than MIN_CHARS characters.
     """
-    sources = resolve(config.sources)  # before the spool exists: it may lie in one of these folders
+    sources = resolve_sources(config.sources)  # before the spool exists: it may lie in one of these folders
     documents: list[Document] = []
     skipped: list[str] = []
     with Spool(folder) as spool:
@@ -108,7 +108,7 @@ def read_corpus(config: DataConfig, folder: Path | None = None) -> Corpus:
 
 def _read_document(source: Source, config: DataConfig, spool: Spool) -> Document:
     with refuse_damage(source.name), source.open() as stream:
-        document = read(stream, source.name, config)
+        document = open_document(stream, source.name, config)
         n_chars = spool.add(document.pieces)
     if not n_chars:
         raise NotText(f"{source.name}: it is empty or only white space. Give a file with text.")

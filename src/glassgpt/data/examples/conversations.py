@@ -18,7 +18,7 @@ from glassgpt.data.files import (
     json_rows,
     parse_message,
     replace_surrogates,
-    resolve,
+    resolve_sources,
     suffix_of,
 )
 from glassgpt.errors import UserError
@@ -67,7 +67,7 @@ def is_chat(data: DataConfig) -> bool:
     """
     if data.column:
         return False
-    found = resolve(data.sources)
+    found = resolve_sources(data.sources)
     if not found or any(suffix_of(source.name) not in JSON_LINES for source in found):
         return False
     return all(_begins_with_messages(source, data.encoding) for source in found)
@@ -87,7 +87,7 @@ def read_chat(data: DataConfig) -> ChatCorpus:
     `skip_invalid`, and for fewer than MIN_EXAMPLES conversations.
     """
     report, found = Report(data.skip_invalid), []
-    for source in resolve(data.sources):
+    for source in resolve_sources(data.sources):
         if suffix_of(source.name) not in JSON_LINES:
             raise UserError(f"{source.name}: this is not a .jsonl file. Write conversations as .jsonl.")
         with open_text(source, data.encoding, report) as pieces:

@@ -13,7 +13,7 @@ from glassgpt.config import DataConfig
 from glassgpt.data.examples.columns import Columns, corpus_of, example_of, is_table, table_rows, tables_among
 from glassgpt.data.examples.examples import MIN_EXAMPLES, Example, ExampleCorpus
 from glassgpt.data.examples.table import open_text, read_rows
-from glassgpt.data.files import Report, Source, resolve, suffix_of
+from glassgpt.data.files import Report, Source, resolve_sources, suffix_of
 from glassgpt.errors import UserError
 
 TEXT_NAMES = ("text", "review", "sentence", "content")
@@ -31,7 +31,7 @@ def read_labeled(data: DataConfig) -> ExampleCorpus:
     the class of its texts. Raises UserError for the first invalid row unless `skip_invalid`, for fewer than
     MIN_EXAMPLES texts, and for fewer than 2 or more than MAX_LABELS classes.
     """
-    found, report = resolve(data.sources), Report(data.skip_invalid)
+    found, report = resolve_sources(data.sources), Report(data.skip_invalid)
     if any(map(is_table, found)) or not (texts := _texts_in_folders(found, report)):
         remedy = "a .csv, .tsv or .jsonl file, or a folder with one folder of .txt files per label"
         tables = tables_among(found, report, remedy)
@@ -97,5 +97,5 @@ def is_labeled(data: DataConfig) -> bool:
     """Return True if a column of labels is named, or all sources are tables with an obvious one."""
     if data.target_column:
         return True
-    tables = all(map(is_table, resolve(data.sources)))
+    tables = all(map(is_table, resolve_sources(data.sources)))
     return tables and all(has_labels(Path(source), data.encoding) for source in data.sources)

@@ -12,7 +12,7 @@ from glassgpt.config import DataConfig
 from glassgpt.data.examples.columns import Columns, corpus_of, example_of, is_table, table_rows, tables_among
 from glassgpt.data.examples.examples import Example, ExampleCorpus
 from glassgpt.data.examples.table import open_text
-from glassgpt.data.files import Report, Source, lines_of, resolve, suffix_of
+from glassgpt.data.files import Report, Source, lines_of, resolve_sources, suffix_of
 from glassgpt.errors import UserError
 
 PAIR_NAMES = (("source", "target"), ("src", "tgt"), ("input", "output"))
@@ -35,7 +35,7 @@ def read_pairs(data: DataConfig) -> ExampleCorpus:
     lines. Raises UserError for the first invalid row unless `skip_invalid`, for parallel files of different
     lengths, and for fewer than MIN_EXAMPLES pairs.
     """
-    found, report = resolve(data.sources), Report(data.skip_invalid)
+    found, report = resolve_sources(data.sources), Report(data.skip_invalid)
     chosen = data.column or data.target_column
     if len(found) == 2 and not any(is_table(source) or not source.explicit for source in found):
         if chosen:

@@ -23,7 +23,7 @@ from glassgpt.data.files import (
     json_rows,
     refuse_damage,
     replace_surrogates,
-    resolve,
+    resolve_sources,
     suffix_of,
 )
 from glassgpt.errors import UserError
@@ -42,7 +42,7 @@ def read_rows(
     file. Invalid rows go to `report`; without a report the first one raises.
     """
     report = report or Report()
-    for source in resolve([str(path)]):
+    for source in resolve_sources([str(path)]):
         yield from rows_of(source, encoding, report)
 
 

@@ -5,10 +5,10 @@ from glassgpt.data.files.charset import NotText, detect_and_decode, detection_no
 from glassgpt.data.files.corpora import known_file, open_python, open_shakespeare
 from glassgpt.data.files.messages import parse_message
 from glassgpt.data.files.pixels import as_channels, check_pillow, read_image, read_pixels, write_image
-from glassgpt.data.files.readers import read
+from glassgpt.data.files.readers import open_document
 from glassgpt.data.files.records import csv_rows, json_rows, lines_of, suffix_of
 from glassgpt.data.files.report import Report, shorten, without_remedy
-from glassgpt.data.files.sources import Source, resolve, unpack
+from glassgpt.data.files.sources import Source, resolve_sources, unpack
 
 __all__ = [
     "NotText",
@@ -22,15 +22,15 @@ __all__ = [
     "json_rows",
     "known_file",
     "lines_of",
+    "open_document",
     "open_python",
     "open_shakespeare",
     "parse_message",
-    "read",
     "read_image",
     "read_pixels",
     "refuse_damage",
     "replace_surrogates",
-    "resolve",
+    "resolve_sources",
     "shorten",
     "suffix_of",
     "unpack",

@@ -16,7 +16,7 @@ from glassgpt.config import DataConfig
 from glassgpt.data.files.charset import NotText, detect_and_decode, scan
 from glassgpt.data.files.epub import read_epub
 from glassgpt.data.files.html import declared_encoding, read_html
-from glassgpt.data.files.rows import read_csv, read_json, read_jsonl
+from glassgpt.data.files.rows import read_csv, read_json_text, read_jsonl
 from glassgpt.errors import UserError
 
 PAGES = frozenset({".html", ".htm", ".xhtml"})
@@ -33,7 +33,7 @@ class OpenDocument:
     """The text. It is read from the stream as it is consumed."""
 
 
-def read(stream: BinaryIO, name: str, config: DataConfig) -> OpenDocument:
+def open_document(stream: BinaryIO, name: str, config: DataConfig) -> OpenDocument:
     """Choose the reader of a document and start it.
 
     Raises NotText for a binary file, UserError for an unreadable one; also while the pieces are consumed.
@@ -92,7 +92,7 @@ BINARY_READERS: dict[str, Callable[[BinaryIO, str], Iterator[str]]] = {".pdf": r
 ROW_READERS: dict[str, Callable[[Iterator[str], str, str | None], Iterator[str]]] = {
     ".jsonl": read_jsonl,
     ".ndjson": read_jsonl,
-    ".json": read_json,
+    ".json": read_json_text,
     ".csv": read_csv,
     ".tsv": read_csv,
 }

@@ -34,7 +34,7 @@ def json_rows(
     for number, line in enumerate(lines_of(pieces, name), 1):
         if line.strip():
             try:
-                value = parse_json(line, f"{name}:{number}")
+                value = parse_value(line, f"{name}:{number}")
             except UserError as problem:
                 on_bad(problem)
             else:
@@ -90,7 +90,7 @@ def _miscounted(where: str, row: list[str], width: int, delimiter: str) -> UserE
     return UserError(f"{where}: {len(row)} fields, but the header has {width}. {remedy.format(delimiter)}.")
 
 
-def parse_json(text: str, where: str) -> Any:
+def parse_value(text: str, where: str) -> Any:
     """Parse a JSON value. Raises UserError, with `where`, for invalid JSON."""
     try:
         return json.loads(text)

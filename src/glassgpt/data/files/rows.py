@@ -7,7 +7,7 @@ from typing import Any
 
 from glassgpt.data.files.charset import NotText
 from glassgpt.data.files.messages import parse_message
-from glassgpt.data.files.records import MAX_VALUE, csv_rows, json_rows, parse_json
+from glassgpt.data.files.records import MAX_VALUE, csv_rows, json_rows, parse_value
 from glassgpt.errors import UserError
 
 
@@ -17,7 +17,7 @@ def read_jsonl(pieces: Iterator[str], name: str, column: str | None) -> Iterator
         yield _record_text(record, column, f"{name}:{number}")
 
 
-def read_json(pieces: Iterator[str], name: str, column: str | None) -> Iterator[str]:
+def read_json_text(pieces: Iterator[str], name: str, column: str | None) -> Iterator[str]:
     """Yield the same fields from a list of objects, or from one object."""
     whole = ""
     for piece in pieces:
@@ -26,7 +26,7 @@ def read_json(pieces: Iterator[str], name: str, column: str | None) -> Iterator[
                 f"{name}: the file has more than {MAX_VALUE:,} characters. Write one object per line instead."
             )
     if whole.strip():
-        value = parse_json(whole, name)
+        value = parse_value(whole, name)
         for number, record in enumerate(value if isinstance(value, list) else [value], 1):
             yield _record_text(record, column, f"{name}, entry {number}")
 

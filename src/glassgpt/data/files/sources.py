@@ -30,7 +30,7 @@ class Source:
     """True if the user named this very file, not a folder or pattern."""
 
 
-def resolve(given: Iterable[str]) -> list[Source]:
+def resolve_sources(given: Iterable[str]) -> list[Source]:
     """List all documents of the given sources in order; each file once.
 
     Folders and globs are sorted. Raises UserError for a source that does not exist or is not readable.

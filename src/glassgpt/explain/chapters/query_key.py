@@ -14,7 +14,14 @@ from torch import Tensor
 from glassgpt.diagnose import Finding
 from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext, Demo
-from glassgpt.explain.heads import FAMILIES, HeadExample, Layer, head_example, largest_error, rounding
+from glassgpt.explain.heads import (
+    FAMILIES,
+    AttentionLayer,
+    HeadExample,
+    head_example,
+    largest_error,
+    rounding,
+)
 
 if TYPE_CHECKING:
     from glassgpt.plots import Plot
@@ -43,7 +50,7 @@ def partial(query: Tensor, keys: Tensor, blocks: int = BLOCKS) -> list[Tensor]:
     return [part.sum(-1) for part in products.tensor_split(min(blocks, len(query)), dim=-1)]
 
 
-def score_error(layers: list[Layer]) -> float:
+def score_error(layers: list[AttentionLayer]) -> float:
     """Return the largest difference of Q @ Kᵀ / √D from the recorded scores, in float roundings."""
     worst = 0.0
     for layer in layers:
@@ -53,7 +60,7 @@ def score_error(layers: list[Layer]) -> float:
     return worst
 
 
-def agreeing(layer: Layer) -> int:
+def agreeing(layer: AttentionLayer) -> int:
     """Count the queries whose largest product with an allowed key has the largest weight."""
     raw = (layer.q @ layer.k.mT).masked_fill(~layer.allowed, -math.inf)
     most = layer.weights.amax(-1, keepdim=True)

@@ -19,7 +19,7 @@ from glassgpt.diagnose import Finding
 from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext, Demo
 from glassgpt.explain.draws import CHANCE, SIGMAS, Fit, cells
-from glassgpt.explain.predictions import LABEL, TEXTS, read
+from glassgpt.explain.predictions import LABEL, TEXTS, sample_predictions
 from glassgpt.generate import SamplingParams, multinomial, probabilities
 from glassgpt.lens import token_labels, visible_label
 
@@ -66,7 +66,7 @@ class Next:
 
 def next_token(demo: Demo, n: int, generator: torch.Generator) -> Next | None:
     """Draw the token after a held-out text n times; None if only one is possible."""
-    place = read(demo, generator)
+    place = sample_predictions(demo, generator)
     p = probabilities(place.next[None], SamplingParams())[0]  # (V,)
     counts = multinomial(p, n, replacement=True, generator=generator).bincount(minlength=len(p))
     ids, rest = cells(p, n, SHOWN)

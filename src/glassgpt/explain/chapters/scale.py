@@ -15,7 +15,7 @@ from torch import Tensor
 from glassgpt.diagnose import Finding
 from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext, Demo
-from glassgpt.explain.heads import FAMILIES, Layer, attention_stack, record_layers
+from glassgpt.explain.heads import FAMILIES, AttentionLayer, attention_stack, record_layers
 from glassgpt.explain.influence import held_out
 from glassgpt.explain.predictions import entropy
 from glassgpt.models import Model, build
@@ -117,7 +117,7 @@ class Real:
     """Largest |q · k| relative to the bound of QK-norm; NaN without it."""
 
 
-def real(layer: Layer, bound: float) -> Real:
+def real(layer: AttentionLayer, bound: float) -> Real:
     """Measure one layer. bound: the limit of |q · k|, or NaN."""
     raw, allowed = layer.q @ layer.k.mT, layer.allowed  # (H, T, T)
     sees = allowed.sum(-1) * 2 >= allowed.sum(-1).max()  # (H, T)

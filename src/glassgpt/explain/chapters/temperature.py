@@ -15,7 +15,7 @@ from torch import Tensor
 from glassgpt.diagnose import Finding
 from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext, Demo
-from glassgpt.explain.predictions import LABEL, TEXTS, Places, entropy, read
+from glassgpt.explain.predictions import LABEL, TEXTS, Places, entropy, sample_predictions
 from glassgpt.generate import temperature
 from glassgpt.lens import token_labels, visible_label
 
@@ -76,7 +76,7 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     """Measure and write the chapter."""
     z = torch.tensor(LOGITS)
     demo = context.demo("gpt", "bigram")
-    places = read(demo, context.generator())
+    places = sample_predictions(demo, context.generator())
     losses = places.losses(CURVE)
     body = (
         _(

@@ -14,7 +14,14 @@ from torch import Tensor
 from glassgpt.diagnose import Finding
 from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext
-from glassgpt.explain.heads import FAMILIES, HeadExample, Layer, head_example, largest_error, rounding
+from glassgpt.explain.heads import (
+    FAMILIES,
+    AttentionLayer,
+    HeadExample,
+    head_example,
+    largest_error,
+    rounding,
+)
 
 if TYPE_CHECKING:
     from glassgpt.plots import Plot
@@ -50,7 +57,7 @@ def by_rows(W: Tensor, x: Tensor) -> Tensor:
     return torch.stack([terms(w, x).sum(0) for w in W])
 
 
-def kernel_error(layers: list[Layer]) -> float:
+def kernel_error(layers: list[AttentionLayer]) -> float:
     """Return the largest difference of W @ x from the kernel, relative to the largest value."""
     worst = 0.0
     for layer in layers:
@@ -59,7 +66,7 @@ def kernel_error(layers: list[Layer]) -> float:
     return worst
 
 
-def overshoot(layers: list[Layer]) -> float:
+def overshoot(layers: list[AttentionLayer]) -> float:
     """Return the largest distance of an output from the range of its values.
 
     Relative to the largest value. Only values with a positive weight count.
@@ -75,7 +82,7 @@ def overshoot(layers: list[Layer]) -> float:
     return worst
 
 
-def farthest_sum(layers: list[Layer]) -> float:
+def farthest_sum(layers: list[AttentionLayer]) -> float:
     """Return the sum of a row of weights farthest from 1."""
     sums = torch.cat([layer.weights.sum(-1).flatten() for layer in layers])
     return sums[(sums - 1).abs().argmax()].item()
