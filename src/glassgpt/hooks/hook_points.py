@@ -224,7 +224,10 @@ class KernelHook:
     def after(
         self, q: Tensor, k: Tensor, v: Tensor, mask: AttnMask, heads: Tensor, reference: AttentionReference
     ) -> Tensor:
-        """Observe scores, weights and heads (B, H, T, D). Return the heads that the model continues with."""
+        """Observe scores, weights and heads (B, H, T, D).
+
+        Return the heads that the model continues with.
+        """
         if self.needs_reference:
             with torch.autocast(q.device.type, enabled=False):
                 weights = self._weights(q, k, mask, reference)

@@ -143,9 +143,11 @@ class _ScaledDotProduct:
     scale: float | None
 
     def scores(self, q: Tensor, k: Tensor) -> Tensor:
+        """Compute the scores (B, H, T, S)."""
         return attention_scores(q, k, self.scale)
 
     def weights(self, q: Tensor, k: Tensor, mask: AttnMask) -> Tensor:
+        """Compute the weights (B, H, T, S)."""
         return masked_scores(self.scores(q, k), mask).softmax(dim=-1)
 
 

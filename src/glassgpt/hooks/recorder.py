@@ -99,7 +99,10 @@ def edit(model: nn.Module, edits: Mapping[str, Edit]) -> AbstractContextManager[
 
 
 def find_hook_points(model: nn.Module) -> HookPoints:
-    """Return the hook points of a model. Raises UserError for an unknown kind of model."""
+    """Return the hook points of a model.
+
+    Raises UserError for an unknown kind of model.
+    """
     original = getattr(model, "_orig_mod", model)  # the module inside torch.compile
     if isinstance(original, Model):
         return model_hook_points(original)
@@ -147,12 +150,15 @@ class _Recorder:
             self.edits |= dict.fromkeys(_matching(pattern, names), change)
 
     def wants(self, name: str) -> bool:
+        """True if the activation is kept or edited."""
         return name in self.kept or name in self.edits
 
     def replaces(self, name: str) -> bool:
+        """True if the activation is edited."""
         return name in self.edits
 
     def observe(self, name: str, value: Tensor) -> Tensor:
+        """Edit and keep an activation."""
         if not self.wants(name):
             return value
         self.has_observed = True

@@ -11,7 +11,10 @@ from glassgpt.lens.traces import Trace
 
 @dataclass(frozen=True)
 class HeadSummary:
-    """Mean attention of one head over all queries. Shares are from 0 to 1."""
+    """Mean attention of one head over all queries.
+
+    Shares are from 0 to 1.
+    """
 
     attention: str
     head: int

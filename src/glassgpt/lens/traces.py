@@ -156,7 +156,10 @@ class Trace:
         }
 
     def save(self, path: Path | str, precision: Precision = "float16") -> Path:
-        """Write the file, whole or not at all. Raises UserError if it cannot be written."""
+        """Write the file, whole or not at all.
+
+        Raises UserError if it cannot be written.
+        """
         path = Path(path)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:

@@ -63,7 +63,10 @@ def draw_cells(axes: Axes, values: Values, colors: Colormap, norm: Normalize, ce
 
 
 def _hatch(axes: Axes, rows: int, columns: int, step: float) -> None:
-    """Draw slanted lines on gray. Matplotlib's hatches are a pattern, black in some viewers."""
+    """Draw slanted lines on gray.
+
+    Matplotlib's hatches are a pattern, black in some viewers.
+    """
     axes.patch.set_facecolor(MASKED)
     starts = np.arange(0, rows + columns, step)
     ends = [[(at - y, y) for y in (max(0.0, at - columns), min(at, rows))] for at in starts]

@@ -1,4 +1,7 @@
-"""Attention weights as heat maps: one head, or all heads. Rows are queries, columns are keys."""
+"""Attention weights as heat maps: one head, or all heads.
+
+Rows are queries, columns are keys.
+"""
 
 from __future__ import annotations
 

@@ -35,7 +35,10 @@ def array(numbers: Numbers, dims: tuple[int, ...], what: str) -> NDArray[np.floa
 
 
 def mask(given: Numbers | None, shape: tuple[int, ...], what: str) -> NDArray[np.bool_]:
-    """Return booleans of `shape`; all False for None. Raises UserError if they do not broadcast to it."""
+    """Return booleans of `shape`; all False for None.
+
+    Raises UserError if they do not broadcast to it.
+    """
     if given is None:
         return np.zeros(shape, dtype=bool)
     found = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)

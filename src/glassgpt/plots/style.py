@@ -82,7 +82,10 @@ class Plot(Figure):
     """Matplotlib figure with its own canvas; a notebook shows it directly."""
 
     def __init__(self, width: float, height: float) -> None:
-        """Create a figure of so many inches. Saved files are cropped, so their size differs a little."""
+        """Create a figure of so many inches.
+
+        Saved files are cropped, so their size differs a little.
+        """
         with settings():
             super().__init__(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(self)
@@ -111,7 +114,10 @@ class Plot(Figure):
             self.settled = True
 
     def rendered(self, form: str, dpi: int = 200) -> bytes:
-        """Return the bytes of a file: "png", "svg" or "pdf". Without a date: same plot, same bytes."""
+        """Return the bytes of a file: "png", "svg" or "pdf".
+
+        Without a date: same plot, same bytes.
+        """
         undated = {"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[form]
         out = io.BytesIO()
         self.savefig(out, format=form, dpi=dpi, metadata=undated)
@@ -125,7 +131,10 @@ class Plot(Figure):
 
 
 def plot_of(axes: Axes) -> Plot:
-    """Return the plot of `axes`, before a change. Raises UserError for axes of another figure."""
+    """Return the plot of `axes`, before a change.
+
+    Raises UserError for axes of another figure.
+    """
     figure = axes.get_figure(root=True)
     if not isinstance(figure, Plot):
         raise UserError(
@@ -153,7 +162,10 @@ def save(plot: Plot, path: str | os.PathLike[str], dpi: int = 200) -> Path:
 
 
 def check_suffix(path: Path) -> str:
-    """Return the format of a path: "png", "svg" or "pdf". Raises UserError for another suffix."""
+    """Return the format of a path: "png", "svg" or "pdf".
+
+    Raises UserError for another suffix.
+    """
     form = FORMATS.get(path.suffix.lower())
     if form is None:
         raise UserError(f"{path}: unknown format of a plot. End the name in {', '.join(FORMATS)}.")

@@ -1,4 +1,7 @@
-"""Logarithmic axes with plain numbers. Matplotlib's labels need its math mode, which is off."""
+"""Logarithmic axes with plain numbers.
+
+Matplotlib's labels need its math mode, which is off.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ from glassgpt.plots.cells import Values
 
 
 def log_axes(axes: Axes, curves: Sequence[tuple[Values, Values]], log_x: bool, log_y: bool) -> None:
-    """Make x, y or both logarithmic for curves (x, y). Raises UserError if no value is above 0."""
+    """Make x, y or both logarithmic for curves (x, y).
+
+    Raises UserError if no value is above 0.
+    """
     for axis, wanted, number in ((axes.xaxis, log_x, 0), (axes.yaxis, log_y, 1)):
         if not wanted:
             continue

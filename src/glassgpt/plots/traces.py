@@ -46,7 +46,10 @@ def plot_graph(trace: Trace, layer: int, head: int, kind: str | None = None) -> 
 
 
 def plot_alignment(trace: Trace, layer: int | None = None, head: int | None = None) -> Plot:
-    """Draw the attention from each generated token to the source. Raises UserError without one."""
+    """Draw the attention from each generated token to the source.
+
+    Raises UserError without one.
+    """
     layer, head = _cross_head(trace, layer, head)
     rows, columns = trace.labels(trace.attention(layer, "cross"))
     title = f"{trace.attention(layer, 'cross')} · {head}"

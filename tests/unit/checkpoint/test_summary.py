@@ -10,6 +10,7 @@ import pytest
 
 from glassgpt.checkpoint import Run, RunSummary, steps, summarize
 from glassgpt.checkpoint.store.migrate import FORMAT
+from glassgpt.explain.context import BUILTIN
 
 GOLDEN = Path(__file__).parents[2] / "golden" / f"format-{FORMAT}" / "run"
 
@@ -26,6 +27,11 @@ def test_a_finished_run(run: Path) -> None:
     losses = [row["nats_per_char"] for row in Run(run).metrics() if row["event"] == "eval"]
     assert found.nats_per_char == min(losses)
     assert found.comparison[0] in "+-" and found.comparison.endswith(")") and "xz" not in found.comparison
+
+
+def test_answers_are_compared_by_their_share() -> None:
+    found = summarize(Run(BUILTIN / "dates"))
+    assert "exact, tables" in found.comparison and found.model.startswith("seq2seq modern")
 
 
 def test_a_stopped_run(run: Path) -> None:
