@@ -51,7 +51,7 @@ def save_adapter(run: Path | str, file: Path | str) -> Path:
         "scale": shape.lora_scale,
         "specials": specials[len(specials) - shape.new_tokens :],
         "block_size": shape.block_size,
-        "beside": config.init_from.run,
+        "base": config.init_from.run,
         "sha256": config.init_from.sha256,
     }
     try:
@@ -74,7 +74,7 @@ def load_with_adapter(
     if about["sha256"] != sha256:
         raise UserError(
             f"{file} belongs to other weights than the best ones of {base_run.path}. Give its base run "
-            f"({quoted(str(about['beside']), 200)}), unchanged since the fine-tuning."
+            f"({quoted(str(about.get('base')), 200)}), unchanged since the fine-tuning."
         )
     base = base_run.model()
     tokenizer = base_run.tokenizer().with_specials(about["specials"])
@@ -100,7 +100,7 @@ def _about(file: Path) -> dict[str, Any]:
         good = about["format"] == FORMAT and isinstance(rank, int) and isinstance(sha256, str)
         good &= isinstance(about["scale"], float) and isinstance(about["block_size"], int)
         good &= isinstance(specials, list) and all(isinstance(name, str) for name in specials)
-        if good and rank >= 1 and about["block_size"] >= 1 and "beside" in about:
+        if good and rank >= 1 and about["block_size"] >= 1:
             return about
     except UserError:
         raise

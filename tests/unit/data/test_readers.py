@@ -10,6 +10,7 @@ import pytest
 from glassgpt.config import DataConfig
 from glassgpt.data.files.charset import NotText
 from glassgpt.data.files.html import html_text
+from glassgpt.data.files.readers import open_document
 from glassgpt.errors import UserError
 
 
