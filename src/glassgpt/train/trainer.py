@@ -55,9 +55,8 @@ class Trainer:
         self.clock = Clock(self.dist)
         self.evals = EvalPlan(self.budget, config.train.evals)
         self.saver = AsyncSaver(run.checkpoints)
-        self.step = 0
+        self.step, self.stopping = 0, False
         self.best = math.inf  # nats per character
-        self.stopping = False
         self.skipped_steps: list[int] = []  # steps whose gradient was not finite
         self._best_step: str | None = None
         self._saved: tuple[int, float] = (-1, 0.0)  # step and seconds of the latest checkpoint
@@ -118,8 +117,7 @@ class Trainer:
     def train_step(self) -> Iterator[Event]:
         """Take one step: gradient, observers, update, observers, StepDone."""
         began, train = time.monotonic(), self.config.train
-        dropout_seed = train.seed * 1_000_003 + self.step + self.dist.rank * 0x9E3779B97F4A7C15
-        torch.manual_seed(dropout_seed % 2**63)
+        torch.manual_seed((train.seed * 1_000_003 + self.step + self.dist.rank * 0x9E3779B97F4A7C15) % 2**63)
         # Half a step ahead: the rate of a step's middle, so that neither the first nor the last step is idle.
         scale = lr_scale(self._progress_at(self.step + 0.5), self.config.optim)
         B, n = train.micro_batch_size, train.grad_accum_steps
