@@ -109,7 +109,7 @@ def test_data_without_text_is_an_error(tmp_path: Path, content: bytes, says: str
         (["train", "a.txt", "--n-embd", "130"], "multiple"),
         (["train", "a.txt", "--steps", "1", "--minutes", "1"], "not both"),
         (["train", "a.txt", "--device", "abacus"], "abacus"),
-        (["train", "a.txt", "--out", "/dev/null/run"], "cannot write"),
+        (["train", "a.txt", "--out", "/dev/null/run"], "/dev/null/run cannot be written to"),
         (["train", "a.txt", "--out", "full"], "not empty"),
         (["train", "--resume", "nowhere"], "not a run"),
         (["train", "a.txt", "--config", "nowhere.toml"], "nowhere.toml"),

@@ -150,7 +150,7 @@ def nan(found: dict[str, Any]) -> None:
         (nan, "1 of the 1,024 numbers of 'transformer.h.0.mlp.c_fc.weight' are NaN"),
         (lambda c: c["model_args"].update(n_layer=3), "12 tensors are on one side only"),
         (lambda c: c["model_args"].update(n_layer=True), "model_args.n_layer"),
-        (lambda c: c["model_args"].update(n_head=3), "multiple of --n-head"),
+        (lambda c: c["model_args"].update(n_head=3), "multiple of n_head"),
         (lambda c: c["model_args"].update(block_size=10**12), "less than or equal to"),
         (lambda c: c["model_args"].update(rope=True), "model_args.rope"),
     ],
