@@ -96,6 +96,7 @@ def test_characters_that_training_never_saw_cost_their_bytes() -> None:
 def test_ugly_text_gives_finite_scores(text: str) -> None:
     scores = baselines(Corpus.from_text(text))
     assert [s.name for s in scores][:2] == ["uniform", "unigram"] and scores[-1].name == "xz"
+    assert (scores[0].kind, scores[1].kind, scores[-1].kind) == ("uniform", "ngram", "compressor")
     assert all(math.isfinite(score.total_nats) and score.total_nats >= 0 for score in scores)
     assert len({score.name for score in scores}) == len(scores)
 
