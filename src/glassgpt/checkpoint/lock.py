@@ -14,8 +14,10 @@ from filelock import FileLock, Timeout
 from glassgpt.checkpoint.store import make_folder
 from glassgpt.errors import UserError, cannot_write
 
-LOCK, OWNER = ".lock", ".lock.json"
-"""The locked file, and a file about the owner of the lock."""
+LOCK = ".lock"
+"""The locked file."""
+OWNER = ".lock.json"
+"""The owner of the lock: process, host, start."""
 
 
 def acquire_lock(path: Path) -> FileLock:

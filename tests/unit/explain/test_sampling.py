@@ -89,7 +89,7 @@ def test_a_model_that_is_sure_leaves_nothing_to_draw(monkeypatch: pytest.MonkeyP
     sure = torch.full((5,), -1e3, dtype=torch.float64)
     sure[2] = 0.0
     places = Places(sure[None], torch.tensor([2]), "text", sure)
-    monkeypatch.setattr(sampling, "read", lambda demo, generator: places)
+    monkeypatch.setattr(sampling, "sample_predictions", lambda demo, generator: places)
     chapter = sampling.make_chapter(ChapterContext(), str)
     assert chapter.is_confirmed and len(chapter.findings) == 6
     assert "nothing to draw" in str(chapter.body)

@@ -59,7 +59,7 @@ def test_a_temperature_that_reorders_is_found_out(monkeypatch: pytest.MonkeyPatc
 
 def test_places_and_losses_against_a_loop() -> None:
     demo = ChapterContext().demo("gpt")
-    found = places.read(demo, torch.Generator().manual_seed(1))
+    found = places.sample_predictions(demo, torch.Generator().manual_seed(1))
     tokens = held_out(demo, places.TEXTS, places.LENGTH, torch.Generator().manual_seed(1))
     with torch.inference_mode():
         logits = demo.model(tokens)
@@ -74,9 +74,9 @@ def test_places_and_losses_against_a_loop() -> None:
 
 def test_of_a_large_vocabulary_the_last_places_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     demo = ChapterContext().demo("gpt")
-    whole = places.read(demo, torch.Generator().manual_seed(1))
+    whole = places.sample_predictions(demo, torch.Generator().manual_seed(1))
     monkeypatch.setattr(places, "MOST", 5 * 8 * demo.model.n_vocab)
-    part = places.read(demo, torch.Generator().manual_seed(1))
+    part = places.sample_predictions(demo, torch.Generator().manual_seed(1))
     V = demo.model.n_vocab
     assert part.logits.view(8, 5, V).equal(whole.logits.view(8, 63, V)[:, -5:])
     assert part.targets.view(8, 5).equal(whole.targets.view(8, 63)[:, -5:])

@@ -216,7 +216,7 @@ def test_another_machine_is_announced(
     assert resume(tmp_path / "run").notes == ()
     monkeypatch.setattr(trainer_module, "environment", lambda *_: {"torch": "9.9"})
     (note,) = resume(tmp_path / "run").notes
-    assert f"torch {torch.__version__} → 9.9" in note and "not to the bit" in note
+    assert f"torch {torch.__version__} → 9.9" in note and "not bit for bit" in note
 
 
 def test_a_compiled_model_is_announced(
@@ -225,7 +225,7 @@ def test_a_compiled_model_is_announced(
     monkeypatch.setattr(torch.nn.Module, "compile", lambda _: None)  # it takes a minute
     finished(start(config(text_file, {"steps": 2}), tmp_path / "run"))
     (note,) = resume(tmp_path / "run", config(text_file, {"steps": 4, "compile": True})).notes
-    assert "compiled no → yes" in note and "not to the bit" in note
+    assert "compiled no → yes" in note and "not bit for bit" in note
 
 
 def test_what_a_kill_left_is_cleared_up_by_resuming(text_file: Path, tmp_path: Path) -> None:

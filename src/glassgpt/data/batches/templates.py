@@ -13,7 +13,10 @@ from glassgpt.data.examples import Example
 from glassgpt.errors import UserError
 from glassgpt.tokenizers import Tokenizer
 
-BEGIN, SEPARATE, END, MASK = "<bos>", "<sep>", "<eos>", "<mask>"
+BEGIN = "<bos>"
+SEPARATE = "<sep>"
+END = "<eos>"
+MASK = "<mask>"
 
 
 class Template(Protocol):
