@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 import tomllib
 from pathlib import Path
 
@@ -49,5 +50,7 @@ def replaced(text: str, root: Path = ROOT) -> str:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        sys.exit("tools/floors.py takes no arguments: it rewrites the table in README.md")
     readme = ROOT / "README.md"
     readme.write_text(replaced(readme.read_text("utf-8")), "utf-8")

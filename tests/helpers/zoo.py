@@ -39,6 +39,9 @@ MODELS = {
 CROSS = [name for name in MODELS if name.startswith(("seq2seq", "captioner"))]
 TRANSFORMERS = [name for name in MODELS if name != "bigram"]
 DECODERS = [name for name in TRANSFORMERS if MODELS[name].get("family") != "encoder"]
+NOT_PACKED: frozenset[str] = frozenset()
+"""Decoders with an option that the fast path does not compute: name them here, or support them there."""
+PACKED = [name for name in DECODERS if name not in NOT_PACKED]
 
 
 def has_compiler() -> bool:

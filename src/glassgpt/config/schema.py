@@ -153,8 +153,7 @@ class RunConfig(Config):
     """
 
     task: Annotated[str | None, Parameter(name="--task")] = None
-    """Task to learn: language, masked, translation, captioning, classification or chat; by default found from
-    the model family and the data."""
+    """Task to learn, such as language, translation or chat; by default found from model family and data."""
     data: DataConfig = Field(default_factory=DataConfig)
     tokenizer: TokenizerConfig = Field(default_factory=TokenizerConfig)
     model: ModelConfig = Field(default_factory=lambda: ModelConfig.model_validate({}))

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from glassgpt.checkpoint import load_weights, weights
 from glassgpt.config import RunConfig
 from glassgpt.data import IGNORE, Batch
 from glassgpt.device import autocast, choose_device, choose_dtype
@@ -28,6 +27,7 @@ from glassgpt.train.parallel import (
     deal_batches,
     full_state,
     load_full_state,
+    load_initial,
     parallelize,
     replicas_differ,
     sum_gradients,
@@ -99,7 +99,7 @@ class Learner:
 
     def load_initial(self, tensors: dict[str, Tensor]) -> None:
         """Start from these weights; parameters that they lack (adapters) keep their own."""
-        load_weights(self.model, weights(self.model) | tensors)
+        load_initial(self.model, tensors)
 
     def gradient(self, batches: list[Batch]) -> GradientStats:
         """Compute the gradient of the mean loss over all batches.

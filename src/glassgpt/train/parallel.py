@@ -155,6 +155,11 @@ def load_full_state(model: Model, optimizers: dict[str, Optimizer], tensors: Ten
     load_state_tensors(optimizers, model, tensors["optimizer"])
 
 
+def load_initial(model: Model, tensors: dict[str, Tensor]) -> None:
+    """Load initial weights, whole; parameters that they lack (adapters) keep their own."""
+    load_weights(model, weights(model) | tensors)
+
+
 @torch.no_grad()
 def replicas_differ(model: nn.Module, dist: Dist) -> bool:
     """Return True if the processes' weights differ: different hardware rounds differently."""

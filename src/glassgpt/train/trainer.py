@@ -89,13 +89,15 @@ class Trainer:
         self.clock.start()
         with ExitStack() as closing:
             closing.callback(self.saver.close)
-            trackers = make_trackers(self.folder, self.config) if self.dist.is_main else []
-            self._watching = Observers([*trackers, *self.observers])
+            self._watching = Observers([*self._default_observers(), *self.observers])
             closing.callback(self._watching.close)
             for event in self._events():
                 answers = self._watching.tell(event)
                 yield event
                 yield from answers
+
+    def _default_observers(self) -> list[Observer]:
+        return list(make_trackers(self.folder, self.config)) if self.dist.is_main else []
 
     def _events(self) -> Iterator[Event]:
         """Run the loop; yield its events."""

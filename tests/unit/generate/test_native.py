@@ -19,7 +19,7 @@ from glassgpt.generate.fast.native_blocks import NativeBlocks
 from glassgpt.generate.fast.weights import PackedMatrix
 from glassgpt.models import GPT
 from glassgpt.nn import PAD, Memory
-from helpers.zoo import DECODERS, V, has_compiler, make, source_for, wake
+from helpers.zoo import PACKED, V, has_compiler, make, source_for, wake
 
 needs_library = pytest.mark.skipif(not has_compiler(), reason="no C compiler, or not on Linux")
 SHAPES = {
@@ -75,7 +75,7 @@ def test_a_compiler_is_enough() -> None:
 
 @needs_library
 @pytest.mark.parametrize("threads", [1, 2, 5], indirect=True)
-@pytest.mark.parametrize("name", [*DECODERS, *SHAPES])
+@pytest.mark.parametrize("name", [*PACKED, *SHAPES])
 def test_it_computes_what_the_model_computes(name: str, threads: int) -> None:
     """Prompts of different lengths, then a token of each, then several; what they look at differs, too."""
     model = a_model(name)

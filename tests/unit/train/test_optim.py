@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -13,6 +13,7 @@ from glassgpt.models import Model, build
 from glassgpt.train import Muon, make_optimizers, optim, orthogonalize
 from glassgpt.train.optim import (
     COEFFICIENTS,
+    OPTIMIZERS,
     OptimizerSpec,
     SparseRMSprop,
     clip_gradients,
@@ -159,3 +160,13 @@ def test_clipping_measures_sparse_gradients_and_leaves_them() -> None:
     dense.grad = torch.tensor([3.0, 0.0])
     clip_gradients([dense], 0.0)
     assert dense.grad.tolist() == [3.0, 0.0]
+
+
+@pytest.mark.parametrize("choice", get_args(OptimConfig.model_fields["optimizer"].annotation))
+def test_every_choice_has_its_rates(choice: str) -> None:
+    config = OptimConfig(optimizer=choice)
+    assert {spec.rate for spec in OPTIMIZERS} == config.peak_lrs.keys(), "OptimConfig.peak_lrs lacks a rate"
+    model = build(ModelConfig.model_validate({"size": "nano", "ngram_order": 2, "ngram_rows": 64}), 65)
+    for name, optimizer in make_optimizers(model, config).items():
+        rate = next(spec.rate for spec in OPTIMIZERS if spec.name == name)
+        assert all(group["peak_lr"] == config.peak_lrs[rate] for group in optimizer.param_groups)
