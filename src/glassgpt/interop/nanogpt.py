@@ -171,7 +171,9 @@ def _config(args: Mapping[Any, Any], path: Path) -> tuple[ModelConfig, int]:
         first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
         name = ".".join(map(str, ("model_args", *first["loc"])))
         value = f", got {quoted(first['input'])}" if first["loc"] else ""
-        problem = first["msg"].replace("`", "")  # these are fields of the file, not options of a command
+        problem = (
+            first["msg"].removeprefix("Value error, ").replace("`", "")
+        )  # these are fields of the file, not options of a command
         raise UserError(f"{path}: {quoted(name)}: {problem}{value}. {REMEDY}") from None
     return config, given.vocab_size
 

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from glassgpt.cli.arguments import Source
+from glassgpt.cli.flags import with_flags
 from glassgpt.config import DataConfig
 
 
@@ -43,7 +44,7 @@ def baselines(
         return
     console = Console()
     for note in corpus.notes:
-        console.print(f"note: {note}", style="dim", markup=False, highlight=False)
+        console.print(f"note: {with_flags(note)}", style="dim", markup=False, highlight=False)
     console.print(
         f"learned from {count(corpus.train.n_chars)} characters, measured on {count(corpus.val.n_chars)}\n"
     )

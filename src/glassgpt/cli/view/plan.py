@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from glassgpt.cli.flags import with_flags
 from glassgpt.cli.view.render import printable
 from glassgpt.config import DEFAULT, Setting
 from glassgpt.train import Plan
@@ -22,7 +23,7 @@ def print_plan(plan: Plan, as_json: bool) -> None:
         return
     console = Console()
     for note in plan.corpus.notes:
-        console.print(f"note: {note}", style="dim", markup=False, highlight=False)
+        console.print(f"note: {with_flags(note)}", style="dim", markup=False, highlight=False)
     console.print(settings_table(settings))
     console.print("\nNothing was trained or written. Leave --dry-run out to train.", style="dim")
 
