@@ -1,4 +1,4 @@
-"""What the engine writes is what the model says, token by token, whoever else is being written for.
+"""What the engine writes is what the model says, token by token, with any other sequences in the batch.
 
 Random cases of every family: requests of random lengths and settings come at random times into an engine with
 few places, slide past their blocks, leave early. Each must get the tokens that a loop without cache, batch

@@ -211,7 +211,7 @@ def test_the_built_in_runs_of_format_1_load(name: str, family: str) -> None:
 
 
 def test_every_name_of_today_comes_from_one_of_format_1() -> None:
-    """For all families; whoever renames a module has to raise the format."""
+    """For all families; a change that renames a module has to raise the format."""
     for family in ("gpt", "bigram", "encoder", "seq2seq", "captioner"):
         config = ModelConfig.model_validate({"size": "nano", "n_layer": 1, "family": family})
         with torch.device("meta"), SkipInit():

@@ -26,7 +26,7 @@ def save(folder: Path) -> Path:
 
 
 def seal(step: Path, **changes: Any) -> None:
-    """Make the manifest right again, as whoever forges a step would."""
+    """Make the manifest right again, as a forger would."""
     files = {f.name: fingerprint(f) for f in step.iterdir() if f.name != "MANIFEST.json" and f.is_file()}
     manifest = {"format": 1, "files": files} | changes
     (step / "MANIFEST.json").write_text(json.dumps(manifest))

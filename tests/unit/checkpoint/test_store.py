@@ -70,7 +70,7 @@ def test_a_step_is_never_overwritten(tmp_path: Path) -> None:
 
 
 def test_a_step_that_is_there_already_must_be_whole(tmp_path: Path) -> None:
-    """Whoever is told that a step is saved may rely on it, whoever wrote it."""
+    """A reader who is told that a step is saved may rely on it, from any process."""
     file = save(tmp_path, 3) / "model.safetensors"
     content = bytearray(file.read_bytes())
     content[-1] ^= 1

@@ -1,4 +1,4 @@
-"""`glassgpt resume`: the same as `glassgpt train --resume`."""
+"""`glassgpt resume`: continue a run from its last checkpoint, as `glassgpt train --resume` does."""
 
 from __future__ import annotations
 
