@@ -16,7 +16,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from glassgpt.diagnose.kneser_ney import Floats, Indices, Interpolation, Keys, find, run_lengths, smooth
+from glassgpt.diagnose.kneser_ney import (
+    Floats,
+    Indices,
+    Interpolation,
+    Keys,
+    find,
+    ngram_keys,
+    run_lengths,
+    smooth,
+)
 
 REACH = 2
 """Neighbors on each side."""
@@ -28,7 +37,11 @@ Offsets = tuple[int, ...]
 
 
 class BackoffLevel(NamedTuple):
-    """N-grams (context, then symbol) of one length, sorted, their contexts, sorted, and probabilities."""
+    """N-grams and their contexts, as sorted keys, and the probabilities.
+
+    An n-gram is (index of its context, symbol). A context is (index of the context without its least useful
+    neighbor, among those of the level below; that neighbor).
+    """
 
     keys: Keys
     contexts: Keys
@@ -49,18 +62,12 @@ class BidirectionalNGram:
     """
 
     def __init__(self, ids: NDArray[np.integer], n_vocab: int) -> None:
-        """Count the symbols `ids`, (N,) with N ≥ 1, each below `n_vocab`.
-
-        With over 7,000 distinct symbols, fewer neighbors are used: a key must fit into 64 bits.
-        """
+        """Count the symbols `ids`, (N,) with N ≥ 1, each below `n_vocab`."""
         seen = np.flatnonzero(np.bincount(ids, minlength=n_vocab))
         self.n_vocab = n_vocab
         self.base = len(seen) + 1
         self.digits = np.zeros(n_vocab, dtype=np.uint64)  # 0: never seen
         self.digits[seen] = np.arange(1, self.base)
-        self.max_neighbors = 2 * REACH
-        while self.base ** (self.max_neighbors + 1) >= 2**64:
-            self.max_neighbors -= 1
         self._text = self._digits_of(ids)
         self._levels: dict[Offsets, list[BackoffLevel]] = {}
         self.order = self._choose_order()
@@ -84,7 +91,6 @@ class BidirectionalNGram:
         for pattern in np.unique(patterns).tolist():
             chosen = patterns == pattern
             neighbors = tuple(offset for bit, offset in enumerate(self.order) if pattern >> bit & 1)
-            neighbors = neighbors[max(0, len(neighbors) - self.max_neighbors) :]
             if neighbors not in self._levels:
                 everywhere = np.arange(len(self._text) - 2 * REACH)
                 self._levels[neighbors] = self._count(self._text, everywhere, neighbors)
@@ -104,44 +110,43 @@ class BidirectionalNGram:
             return next(drop_orders(REACH))
         losses: dict[Offsets, float] = {}
         for order in drop_orders(REACH):
-            used = order[-self.max_neighbors :]
-            levels = self._count(text, positions[: -n_held_out - REACH], used)  # no neighbor is held out
-            probabilities = self._predict(levels, text, positions[-n_held_out:], used)
+            levels = self._count(text, positions[: -n_held_out - REACH], order)  # no neighbor is held out
+            probabilities = self._predict(levels, text, positions[-n_held_out:], order)
             losses[order] = -float(np.log(probabilities).mean())
         return min(losses, key=losses.__getitem__)
 
     def _count(self, text: Keys, positions: Indices, neighbors: Offsets) -> list[BackoffLevel]:
-        """Count the levels of backoff, from all of these neighbors down to none."""
-        ngrams = self._keys(text, positions, neighbors)
+        """Count the levels of backoff, from no neighbor up to all of these."""
+        contexts = [np.zeros(1, dtype=np.uint64)]  # of each level, from no neighbor on
+        context_of = np.zeros(len(positions), dtype=np.intp)
+        for offset in reversed(neighbors):
+            keys = ngram_keys(context_of, text[positions + REACH + offset], self.base)
+            distinct, context_of = np.unique(keys, return_inverse=True)
+            contexts.append(distinct)
+        ngrams = ngram_keys(context_of, text[positions + REACH], self.base)
         levels = []
-        for length in range(len(neighbors) + 1, 0, -1):
-            keys = ngrams % np.uint64(
-                self.base**length
-            )  # each longer n-gram once, without its first neighbor
-            keys.sort()
-            ngrams, counts = run_lengths(keys)
-            contexts, sizes = run_lengths(ngrams // np.uint64(self.base))
-            context_of = np.repeat(np.arange(len(contexts)), sizes)
-            levels.append(BackoffLevel(ngrams, contexts, smooth(counts, context_of, len(contexts))))
-        return levels
+        for level in reversed(contexts):
+            ngrams.sort()
+            ngrams, counts = run_lengths(ngrams)
+            owner, symbols = np.divmod(ngrams, np.uint64(self.base))
+            probabilities = smooth(counts, owner.astype(np.intp), len(level))
+            levels.append(BackoffLevel(ngrams, level, probabilities))
+            # Each n-gram once, without its least useful neighbor.
+            shorter = (level[owner.astype(np.intp)] // np.uint64(self.base)).astype(np.intp)
+            ngrams = ngram_keys(shorter, symbols, self.base)
+        return levels[::-1]
 
     def _predict(
         self, levels: list[BackoffLevel], text: Keys, positions: Indices, neighbors: Offsets
     ) -> Floats:
-        keys = self._keys(text, positions, neighbors)
+        symbols = text[positions + REACH]
+        contexts = np.zeros(len(positions), dtype=np.intp)
         lower = np.full(len(positions), 1 / self.n_vocab)
-        for length, level in enumerate(reversed(levels), start=1):
-            ngrams = keys % np.uint64(self.base**length)
-            contexts = find(level.contexts, ngrams // np.uint64(self.base))
-            lower = level.interpolation(find(level.keys, ngrams), contexts, lower)
+        for level, offset in zip(levels, (None, *reversed(neighbors)), strict=True):
+            if offset is not None:
+                contexts = find(level.contexts, contexts, text[positions + REACH + offset], self.base)
+            lower = level.interpolation(find(level.keys, contexts, symbols, self.base), contexts, lower)
         return lower
-
-    def _keys(self, text: Keys, positions: Indices, neighbors: Offsets) -> Keys:
-        """Return the neighbors, then the symbol, as digits of one key per position: (P,)."""
-        keys = np.zeros(len(positions), dtype=np.uint64)
-        for offset in (*neighbors, 0):
-            keys = keys * np.uint64(self.base) + text[positions + REACH + offset]
-        return keys
 
 
 def drop_orders(reach: int) -> Iterator[Offsets]:

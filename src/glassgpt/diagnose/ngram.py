@@ -44,19 +44,15 @@ class NGram:
     ) -> None:
         """Count the symbols `ids` for models of these orders.
 
-        ids: (N,) with N ≥ 1, each below `n_vocab`. Skips orders whose keys exceed 64 bits (over 9 for 100
-        distinct symbols, over 5 for 6,000), orders longer than the text, and orders from 4 on that would
-        bring all orders together over `max_grams` n-grams.
+        ids: (N,) with N ≥ 1, each below `n_vocab`. Skips orders longer than the text, and orders from 4 on
+        that would bring all orders together over `max_grams` n-grams.
         """
         seen = np.flatnonzero(np.bincount(ids, minlength=n_vocab))
         self.n_vocab = n_vocab
         self.base = len(seen) + 1
         self.digits = np.zeros(n_vocab, dtype=np.uint32)  # 0: never seen
         self.digits[seen] = np.arange(1, self.base)
-        max_order = min(max(orders), len(ids))
-        while self.base**max_order > 2**64:
-            max_order -= 1
-        tables = count_ngrams(self.digits[ids], self.base, max_order, max_grams)
+        tables = count_ngrams(self.digits[ids], self.base, min(max(orders), len(ids)), max_grams)
         self.levels = [
             level if level.order in orders else replace(level, highest=None)
             for level in smooth_orders(tables, self.base)
@@ -73,15 +69,13 @@ class NGram:
         ids: (N,), each below `n_vocab`. Returns (N − n_context,) for each order.
         """
         digits = self.digits[ids]
-        keys = np.zeros(len(ids), dtype=np.uint64)  # the n-gram that ends at each position
-        found = np.zeros(len(ids), dtype=np.intp)  # its index among those of order n; of order 0, always 0
+        found = np.zeros(len(ids), dtype=np.intp)  # index of the n-gram that ends at each position, or −1
         lower = np.full(len(ids), 1 / self.n_vocab)
         result = {}
         for level in self.levels:
             n = level.order
             contexts = np.concatenate([[0 if n == 1 else -1], found[:-1]])
-            keys[n - 1 :] += digits[: max(0, len(digits) - n + 1)] * np.uint64(self.base ** (n - 1))
-            found = find(level.keys, keys)
+            found = find(level.keys, contexts, digits, self.base)
             if level.highest:
                 result[n] = level.highest(found, contexts, lower)[n_context:]
             if level.lower:
