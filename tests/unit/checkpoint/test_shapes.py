@@ -15,7 +15,6 @@ from glassgpt.checkpoint.store.shapes import (
     check_optimizer,
     check_weights,
     layout,
-    memory_bytes,
 )
 from glassgpt.config import ModelConfig
 from glassgpt.errors import UserError
@@ -56,10 +55,6 @@ def test_a_terabyte_is_refused_before_it_is_built(settings: dict[str, object], n
     with pytest.raises(UserError, match=r"config\.json asks for a model (of [\d,.]+ GB|beyond)"):
         layout(model(**settings), n_vocab)
     assert time.monotonic() - began < 30
-
-
-def test_this_machine_has_memory() -> None:
-    assert memory_bytes() > 1 << 28
 
 
 def test_weights_that_fit() -> None:

@@ -7,7 +7,6 @@ is checked against it, before anything is allocated.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from glassgpt.checkpoint.store.safe_io import damaged, quoted
 from glassgpt.config import ModelConfig
 from glassgpt.errors import UserError
 from glassgpt.models import build
+from glassgpt.ram import memory_bytes
 
 WEIGHTS = ("F32", "F16", "BF16")
 """Types of stored weights, one per file. Packed models have halves."""
@@ -56,7 +56,7 @@ class Layout:
 def layout(config: ModelConfig, n_vocab: int) -> Layout:
     """Return the layout of `build(config, n_vocab)`, without memory or random numbers.
 
-    Raises UserError for a model larger than this machine's RAM.
+    Raises UserError for a model larger than the RAM that this process may use.
     """
     try:
         with torch.device("meta"), SkipInit():
@@ -71,17 +71,11 @@ def layout(config: ModelConfig, n_vocab: int) -> Layout:
     if planned.n_bytes > (limit := memory_bytes()):
         size, tables, ram = (f"{n / 1e9:,.1f} GB" for n in (planned.n_bytes, planned.table_bytes, limit))
         raise UserError(
-            f"config.json asks for a model of {size} ({tables} of it tables of positions), and this machine "
-            f"has {ram} of RAM. Use a larger machine; if you do not trust the run, do not use it."
+            f"config.json asks for a model of {size} ({tables} of it tables of positions), and this process "
+            f"may use {ram} of RAM. Use a larger machine or container; if you do not trust the run, do not "
+            "use it."
         )
     return planned
-
-
-def memory_bytes() -> int:
-    """Return the RAM of this machine in bytes; 64 GiB where the system does not tell (Windows)."""
-    if hasattr(os, "sysconf") and {"SC_PHYS_PAGES", "SC_PAGE_SIZE"} <= os.sysconf_names.keys():
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return 1 << 36
 
 
 def check_weights(specs: Mapping[str, Spec], planned: Layout, where: object) -> None:
