@@ -40,17 +40,18 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def environment(
-    device: torch.device, dtype: torch.dtype, processes: int = 1, compiled: bool = False
+    device: torch.device, dtype: torch.dtype, threads: str, processes: int = 1, compiled: bool = False
 ) -> dict[str, str]:
     """Return the facts besides the configuration that decide the last bits of a sum.
 
-    The same configuration in the same environment gives the same weights.
+    The same configuration in the same environment gives the same weights, if its length is in steps. threads:
+    their number, or "adapted".
     """
     return {
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "arithmetic": str(dtype).removeprefix("torch."),
-        "threads": str(torch.get_num_threads()),
+        "threads": threads,
         "processes": str(processes),
         "compiled": "yes" if compiled else "no",
         "capability": torch.backends.cpu.get_cpu_capability(),

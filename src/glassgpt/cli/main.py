@@ -17,6 +17,7 @@ from cyclopts import App, CycloptsError
 from glassgpt.cli.arguments import STDIN
 from glassgpt.cli.flags import field_flags, with_flags
 from glassgpt.errors import UserError
+from glassgpt.threads import set_wait_policy
 
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG}
 """Errors of the disk, not of the program."""
@@ -73,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     Exit codes: 0 for success, 2 for unusable input, 130 for an interrupt. `verify` also uses 1.
     """
+    set_wait_policy()  # torch reads it when it is loaded
     warnings.showwarning = _show_warning
     words = sys.argv[1:] if arguments is None else arguments
     try:

@@ -21,6 +21,7 @@ RESUMABLE: dict[str, str] = {
     "trackio": WATCHING,
     "device": ROUNDING,
     "dtype": ROUNDING,
+    "threads": ROUNDING,
     "compile": ROUNDING,
     "on_nan": POLICY,
     "on_save_error": POLICY,

@@ -117,6 +117,8 @@ class TrainConfig(Config):
     """Device: `auto` (cuda, else mps, else cpu) or a torch device such as `cuda:1`."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of the forward pass; `auto` is bfloat16 on a GPU with support for it, else float32."""
+    threads: int | None = Field(default=None, ge=1)
+    """Threads on a CPU; by default one per core, fewer in a run with `minutes` while the cores are busy."""
     compile: bool = False
     """Compile the model with torch.compile."""
     tensorboard: bool = False

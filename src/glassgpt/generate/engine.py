@@ -22,6 +22,7 @@ from glassgpt.generate.request import Request, Token
 from glassgpt.generate.sampling import SamplingParams, probabilities, sample_inverse_cdf
 from glassgpt.generate.speculation import PromptLookup
 from glassgpt.models import Model
+from glassgpt.threads import ThreadTuner
 
 CHUNK = 256
 """Prompt tokens prefilled per step, so that a long prompt does not stall the active requests."""
@@ -71,6 +72,7 @@ class Engine:
         self.model, self.max_batch, self.draft = model, max_batch, draft
         with eval_mode(model), torch.inference_mode():
             self.decoder = make_decoder(model, max_batch, precision=precision)
+        self.threads = ThreadTuner(adapt=model.device.type == "cpu")
         self.n_drafted = self.n_accepted = 0
         self.n_prefilled = self.n_reused = self.n_generated = 0
         self._queue: deque[ActiveSequence] = deque()
@@ -140,7 +142,7 @@ class Engine:
     @torch.inference_mode()
     def step(self) -> None:
         """Prefill up to `CHUNK` prompt tokens, then decode for every active request."""
-        with eval_mode(self.model):
+        with eval_mode(self.model), self.threads.in_use():
             budget = CHUNK
             while budget and (n := self._prefill(budget)):
                 budget -= n
@@ -205,7 +207,8 @@ class Engine:
                 if kept := sequence.ids[-self._half_context : -1]:
                     self.decoder.prefill(slot, kept)
         draft = self._propose()
-        logits = self.decoder.forward(0, [[s.ids[-1], *draft] for s in self._active])  # (B, T, V)
+        with self.threads.step(kind=(len(self._active), len(draft))):
+            logits = self.decoder.forward(0, [[s.ids[-1], *draft] for s in self._active])  # (B, T, V)
         if draft:
             self._verify(logits[0], draft)
             return

@@ -20,6 +20,7 @@ from glassgpt.device import environment, environment_changes
 from glassgpt.errors import UserError
 from glassgpt.models import Model
 from glassgpt.tasks import TaskData
+from glassgpt.threads import ThreadTuner
 from glassgpt.train.eval_plan import EvalPlan
 from glassgpt.train.events import Evaluated, Event, Sampled, Saved, StepDone, Warned
 from glassgpt.train.learner import GradientStats, Learner
@@ -55,6 +56,7 @@ class Trainer:
         self.clock = Clock(self.dist)
         self.evals = EvalPlan(self.budget, config.train.evals)
         self.saver = AsyncSaver(run.checkpoints)
+        self.threads = self._make_threads()
         self.step, self.stopping = 0, False
         self.best = math.inf  # nats per character
         self.skipped_steps: list[int] = []  # steps whose gradient was not finite
@@ -89,12 +91,19 @@ class Trainer:
         self.clock.start()
         with ExitStack() as closing:
             closing.callback(self.saver.close)
+            closing.enter_context(self.threads.in_use())
             self._watching = Observers([*self._default_observers(), *self.observers])
             closing.callback(self._watching.close)
             for event in self._events():
                 answers = self._watching.tell(event)
                 yield event
                 yield from answers
+
+    def _make_threads(self) -> ThreadTuner:
+        """Adapt the threads only in a run by the clock: their number decides the last bits of the weights."""
+        by_clock = self.budget.seconds is not None and self.config.train.threads is None
+        adapt = by_clock and self.learner.device.type == "cpu" and self.dist.world_size == 1
+        return ThreadTuner(self.config.train.threads, adapt=adapt)
 
     def _default_observers(self) -> list[Observer]:
         return list(make_trackers(self.folder, self.config)) if self.dist.is_main else []
@@ -123,7 +132,9 @@ class Trainer:
         # Half a step ahead: the rate of a step's middle, so that neither the first nor the last step is idle.
         scale = lr_scale(self._progress_at(self.step + 0.5), self.config.optim)
         B, n = train.micro_batch_size, train.grad_accum_steps
-        stats = self.learner.gradient([self.task.train_batch(self.step * n + i, B) for i in range(n)])
+        batches = [self.task.train_batch(self.step * n + i, B) for i in range(n)]
+        with self.threads.step(work=sum(batch.tokens.numel() for batch in batches)):
+            stats = self.learner.gradient(batches)
         yield from self._watching.ask(lambda each: each.on_gradients(self.step + 1, self.model))
         if not stats.is_finite or self.step in self.skipped_steps:
             yield self._skip_step(stats)
@@ -298,4 +309,5 @@ class Trainer:
 
     def _environment(self) -> dict[str, str]:
         learner, compiled = self.learner, self.config.train.compile
-        return environment(learner.device, learner.dtype, self.dist.world_size, compiled)
+        threads = "adapted" if self.threads.adapts else str(self.threads.n_threads)
+        return environment(learner.device, learner.dtype, threads, self.dist.world_size, compiled)
