@@ -180,10 +180,17 @@ def test_a_folder_without_text_says_why(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-def test_a_bad_line_deep_in_a_folder_is_an_error_and_leaves_no_half_document(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text('{"text": "ok"}\n{"text": \n')
-    with pytest.raises(UserError, match=r"a\.jsonl:2: this is not JSON"):
-        read(tmp_path)
+def test_a_bad_line_is_an_error_or_in_a_folder_skipped_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "%s"}\n{"text": \n{"text": "b"}\n' % ("a" * 2000))
+    with pytest.raises(UserError, match=r"a\.jsonl:2: this is not JSON.*`skip_invalid`"):
+        read(path)
+    for corpus in (read(tmp_path), read(path, skip_invalid=True)):
+        assert corpus.train.n_chars + corpus.val.n_chars == 2003
+        assert f"1 row skipped: {path}:2: this is not JSON" in corpus.notes[-1]
+
+
+def test_an_error_leaves_no_half_document() -> None:
     spool = Spool()
     spool.add(["kept\n"])
     with pytest.raises(ZeroDivisionError):

@@ -89,8 +89,8 @@ def test_columns_that_are_named_win_and_an_unnamed_one_is_no_question(tmp_path: 
     assert corpus.notes == ("columns used: bild, frage, antwort",)
     assert corpus.train[0].question.split()[1] == corpus.train[0].target.split()[1]
     assert read(tmp_path, image_column="bild").train[0].question == ""
-    with pytest.raises(UserError, match=r"csv:2: no column Bild\. Set `image_column` to one of: , image, bi"):
-        read(tmp_path, image_column="Bild")
+    with pytest.raises(UserError, match=r"csv:2: no column Foto\. Set `image_column` to one of: , image, bi"):
+        read(tmp_path, image_column="Foto")
 
 
 def test_rows_about_one_image_and_copies_of_it_share_a_split_and_are_decoded_once(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_every_layout_gives_the_same_pairs(tmp_path: Path, name: str) -> None:
     assert len(corpus.val) == 4 and len(corpus.train) == 36
     line = next(e for e in corpus.train if e.source == PAIRS[7][0]).where
     assert line == f"{tmp_path / name}:{8 if name == 'a.tsv' or name == 'f.jsonl' else 9}"
-    assert len(corpus.notes) == 1 and name in corpus.notes[0]
+    assert len(corpus.notes) == 1 + (name == "a.tsv") and all(name in note for note in corpus.notes)
 
 
 def test_parallel_files_are_paired_by_line(tmp_path: Path) -> None:
@@ -167,7 +167,8 @@ BAD_TSV = (
     ("text", "says"),
     [
         ("one\ttwo\nno tab\n", r"p\.tsv:2: 0 tabs, expected one between source and target\..*`skip_invalid`"),
-        ("one\ttwo\tthree\n", r"p\.tsv:1: 2 tabs"),
+        ("one\ttwo\n" * 3 + "one\ttwo\tthree\n", r"p\.tsv:4: 2 tabs"),
+        ("one\ttwo\tthree\n", r"p\.tsv: the names .* to two of: 1, 2, 3"),
         ("one\t \n", r"p\.tsv:1: no text in 'target'"),
         (" \tone\n", r"p\.tsv:1: no text in 'source'"),
         ("en\tde\none\t\n", r"p\.tsv:2: no text in 'de'"),
@@ -277,7 +278,10 @@ def test_numbers_and_truths_are_labels(tmp_path: Path) -> None:
 def test_a_table_without_labels_has_none(tmp_path: Path) -> None:
     path = Path(write(tmp_path / "a.csv", "id,text\n1,x\n"))
     assert not has_labels(path)
-    with pytest.raises(UserError, match=r"a\.csv: the names .*`target_column` to two of: id, text"):
+    with pytest.raises(
+        UserError,
+        match=r"a\.csv: no column is clearly the target of 'text'\. Set `target_column` to one of: id",
+    ):
         read_labeled([str(path)])
 
 

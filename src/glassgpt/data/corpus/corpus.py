@@ -18,6 +18,7 @@ from glassgpt.data.corpus.spool import Spool
 from glassgpt.data.corpus.text import Document, Text
 from glassgpt.data.files import (
     NotText,
+    Report,
     Source,
     detection_note,
     open_document,
@@ -94,24 +95,30 @@ def read_corpus(config: DataConfig, folder: Path | None = None) -> Corpus:
     sources = resolve_sources(config.sources)  # before the spool exists: it may lie in one of these folders
     documents: list[Document] = []
     skipped: list[str] = []
+    report = Report()
     with Spool(folder) as spool:
         for source in (part for whole in sources for part in unpack(whole)):
             try:
-                documents.append(_read_document(source, config, spool))
+                documents.append(_read_document(source, config, spool, report))
             except NotText as reason:
                 if source.explicit:
                     raise
                 skipped.append(str(reason))
         _check_length(config, spool.n_chars, skipped)
-        return _split(spool, config.val_fraction, documents, _notes(config, documents, skipped))
+        notes = [*_notes(config, documents, skipped), *report.notes()]
+        return _split(spool, config.val_fraction, documents, notes)
 
 
-def _read_document(source: Source, config: DataConfig, spool: Spool) -> Document:
+def _read_document(source: Source, config: DataConfig, spool: Spool, report: Report) -> Document:
+    rows = Report(config.skip_invalid or not source.explicit)  # one bad row costs a folder no file
     with refuse_damage(source.name), source.open() as stream:
-        document = open_document(stream, source.name, config)
+        document = open_document(stream, source.name, config, rows)
         n_chars = spool.add(document.pieces)
     if not n_chars:
-        raise NotText(f"{source.name}: it is empty or only white space. Give a file with text.")
+        raise rows.first_problem or NotText(
+            f"{source.name}: it is empty or only white space. Give a file with text."
+        )
+    report.absorb(rows)
     return Document(source.name, document.encoding, n_chars, document.n_bytes, document.sha256)
 
 

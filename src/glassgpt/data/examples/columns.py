@@ -5,21 +5,16 @@ pairs.py and labeled.py know the usual names of the columns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from glassgpt.config import DataConfig
 from glassgpt.data.examples.examples import MIN_EXAMPLES, Example, ExampleCorpus, split_by_group, too_few
-from glassgpt.data.examples.table import TABLES, rows_of
-from glassgpt.data.files import Report, Source, suffix_of
+from glassgpt.data.examples.table import Row, is_table
+from glassgpt.data.files import Report, Source, find_column
 from glassgpt.errors import UserError
 
 Columns = tuple[str | None, str | None]
 """Names of the source column and the target column; None if unknown."""
-
-
-def is_table(source: Source) -> bool:
-    """Return True if the suffix of a source is that of a table."""
-    return suffix_of(source.name) in TABLES
 
 
 def tables_among(found: Sequence[Source], report: Report, remedy: str) -> list[Source]:
@@ -39,38 +34,49 @@ def tables_among(found: Sequence[Source], report: Report, remedy: str) -> list[S
 
 
 def table_rows(
-    table: Source, guess: Callable[[list[str]], Columns], data: DataConfig, report: Report
+    rows: Iterable[Row],
+    name: str,
+    guess: Callable[[dict[str, str]], Columns],
+    data: DataConfig,
+    report: Report,
+    on_empty: Callable[[UserError], None] | None = None,
 ) -> Iterator[Example]:
-    """Yield the examples of a table. guess: finds the columns by their names."""
+    """Yield the examples of a table.
+
+    guess: finds the columns by the first row. on_empty: gets rows with an empty side, by default
+    `report.reject`.
+    """
     columns = None
-    for number, row in rows_of(table, data.encoding, report):
+    for number, row in rows:
         if columns is None:
-            columns = _choose(list(row), table.name, (data.column, data.target_column), guess)
-            report.note(f"source column {columns[0]!r}, target column {columns[1]!r}", table.name)
+            columns = _choose(row, name, (data.column, data.target_column), guess)
+            report.note(f"source column {columns[0]!r}, target column {columns[1]!r}", name)
         source, target = (row.get(column, "") for column in columns)
-        yield from example_of(source, target, columns, f"{table.name}:{number}", report)
+        yield from example_of(source, target, columns, f"{name}:{number}", on_empty or report.reject)
 
 
 def example_of(
-    source: str, target: str, names: tuple[str, str], where: str, report: Report
+    source: str, target: str, names: tuple[str, str], where: str, on_empty: Callable[[UserError], None]
 ) -> Iterator[Example]:
-    """Yield one example, or reject the row if one side is empty."""
+    """Yield one example, or pass a problem to `on_empty` if one side is empty."""
     source, target = source.strip(), target.strip()
     if source and target:
         yield Example(source=source, target=target, where=where)
     else:
         empty = names[1] if source else names[0]
-        report.reject(UserError(f"{where}: no text in {empty!r}. Fill it in, or remove the row."))
+        on_empty(UserError(f"{where}: no text in {empty!r}. Fill it in, or remove the row."))
 
 
 def _choose(
-    names: list[str], table: str, given: Columns, guess: Callable[[list[str]], Columns]
+    row: dict[str, str], table: str, given: Columns, guess: Callable[[dict[str, str]], Columns]
 ) -> tuple[str, str]:
     """Choose the columns. Explicit options override guesses from the names.
 
     In a table of two columns, naming one implies the other.
     """
-    guessed = guess(names)
+    names = list(row)
+    given = (_known(names, given[0]), _known(names, given[1]))
+    guessed = guess(row)
     chosen = [mine or likely for mine, likely in zip(given, guessed, strict=True)]
     for side, mine in enumerate(given):
         others = [name for name in names if name != mine]
@@ -79,12 +85,30 @@ def _choose(
     source, target = chosen
     if source in names and target in names and source != target:
         return source, target
-    unknown = [repr(name) for name in given if name and name not in names]
-    problem = (
-        f"no column {unknown[0]}" if unknown else "the names of the columns do not tell source and target"
-    )
+    raise UserError(f"{table}: {_problem(names, given, guessed)}.")
+
+
+def _known(names: list[str], wanted: str | None) -> str | None:
+    return wanted and (find_column(names, wanted) or wanted)
+
+
+def _problem(names: list[str], given: Columns, guessed: Columns) -> str:
+    """Return problem and remedy where the columns cannot be chosen."""
     listed = ", ".join(names[:20])
-    raise UserError(f"{table}: {problem}. Set `column` and `target_column` to two of: {listed}.")
+    if len(names) < 2:
+        return f"its rows have {len(names)} fields of text, not two ({listed}). Give a table with two"
+    if unknown := [name for name in given if name and name not in names]:
+        return f"no column {unknown[0]!r}. Set `column` and `target_column` to two of: {listed}"
+    if guessed[0] and not any(given):
+        others = ", ".join(name for name in names[:20] if name != guessed[0])
+        return (
+            f"no column is clearly the target of {guessed[0]!r}. Set `target_column` to one of: {others}; or "
+            "`task` to masked, to fill gaps in the text"
+        )
+    return (
+        "the names of the columns do not tell source and target. Set `column` and `target_column` to two of: "
+        + listed
+    )
 
 
 def corpus_of(examples: list[Example], report: Report, val_fraction: float) -> ExampleCorpus:

@@ -13,11 +13,13 @@ import numpy as np
 
 from glassgpt.config import DataConfig
 from glassgpt.data.examples.examples import MIN_EXAMPLES, Example, ExampleCorpus, split_by_group, too_few
-from glassgpt.data.examples.table import read_rows
-from glassgpt.data.files import Report, as_channels, check_pillow, read_pixels
+from glassgpt.data.examples.table import FLICKR_CAPTIONS, read_rows
+from glassgpt.data.files import Report, as_channels, check_pillow, find_column, read_pixels
 from glassgpt.errors import UserError
 
-CAPTION_FILES = ("captions.csv", "captions.tsv", "captions.jsonl")
+CAPTION_FILES = ("captions.csv", "captions.tsv", "captions.jsonl", FLICKR_CAPTIONS)
+IMAGE_FOLDERS = ("", "Images", "images")
+"""Folders next to the table that may hold the images, as in Flickr8k."""
 IMAGE_COLUMNS = ("image", "file", "file_name", "filename")
 QUESTION_COLUMNS = ("question",)
 TARGET_COLUMNS = ("answer", "caption", "text")
@@ -67,7 +69,7 @@ def _table(folder: Path) -> Path:
 
 def _columns(row: dict[str, str], data: DataConfig) -> tuple[str, str, str]:
     """Choose the columns of image, question ("" if there is none) and answer."""
-    has_questions = data.column or "question" in row
+    has_questions = data.column or any(find_column(row, name) for name in QUESTION_COLUMNS)
     return (
         _column(row, data.image_column, IMAGE_COLUMNS, "image_column"),
         _column(row, data.column, QUESTION_COLUMNS, "column") if has_questions else "",
@@ -77,9 +79,9 @@ def _columns(row: dict[str, str], data: DataConfig) -> tuple[str, str, str]:
 
 def _column(row: dict[str, str], wanted: str | None, usual: tuple[str, ...], field: str) -> str:
     names = (wanted,) if wanted else usual
-    for name in names:
-        if name in row:
-            return name
+    found = (find_column(row, name) for name in names)
+    if name := next(filter(None, found), None):
+        return name
     raise UserError(f"no column {' or '.join(names)}. Set `{field}` to one of: {', '.join(row)}.")
 
 
@@ -115,7 +117,8 @@ class _Gallery:
 
     def _add(self, name: str) -> int:
         try:
-            path = (self.folder / name).resolve()
+            paths = [(self.folder / folder / name).resolve() for folder in IMAGE_FOLDERS]
+            path = next((each for each in paths if bool(name) and each.is_file()), paths[0])
             exists = bool(name) and path.is_file()
         except (OSError, ValueError, RuntimeError):  # impossible names; circular links
             path, exists = self.folder, False

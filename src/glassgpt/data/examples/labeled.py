@@ -5,19 +5,26 @@ Pairs of texts are read by pairs.py.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from glassgpt.config import DataConfig
-from glassgpt.data.examples.columns import Columns, corpus_of, example_of, is_table, table_rows, tables_among
+from glassgpt.data.examples.columns import Columns, corpus_of, example_of, table_rows, tables_among
 from glassgpt.data.examples.examples import MIN_EXAMPLES, Example, ExampleCorpus
-from glassgpt.data.examples.table import open_text, read_rows
+from glassgpt.data.examples.table import is_table, open_text, read_rows, rows_of
 from glassgpt.data.files import Report, Source, resolve_sources, suffix_of
 from glassgpt.errors import UserError
 
-TEXT_NAMES = ("text", "review", "sentence", "content")
-LABEL_NAMES = ("label", "class", "category", "sentiment", "target")
+TEXT_NAMES = (
+    "text review sentence content body comment message tweet document post description utterance title"
+).split()
+LABEL_NAMES = (
+    "label class category sentiment target rating stars star score polarity intent emotion topic genre"
+).split()
+NEVER_LABELS = frozenset({"", "id", "index", "number", "url", "date", "time", "timestamp", "file", "source"})
+"""Names of columns that say where a text comes from."""
 MAX_LABELS = 1_000
 UNLABELED = "unsup"
 """Folder of aclImdb with unlabeled texts."""
@@ -26,17 +33,16 @@ UNLABELED = "unsup"
 def read_labeled(data: DataConfig) -> ExampleCorpus:
     """Read texts and their classes, and split them by text.
 
-    Formats: tables with a column named text, review, sentence or content and one named label, class,
-    category, sentiment or target, or by `column` and `target_column`; folders of .txt files, each named like
-    the class of its texts. Raises UserError for the first invalid row unless `skip_invalid`, for fewer than
-    MIN_EXAMPLES texts, and for fewer than 2 or more than MAX_LABELS classes.
+    Formats: tables with columns named as in TEXT_NAMES and LABEL_NAMES, or by `column` and `target_column`;
+    folders of .txt files, each named like the class of its texts. Rows without a text or a label are skipped
+    and counted. Raises UserError for the first invalid row unless `skip_invalid`, for columns that cannot be
+    guessed, for fewer than MIN_EXAMPLES texts, and for fewer than 2 or more than MAX_LABELS classes.
     """
     found, report = resolve_sources(data.sources), Report(data.skip_invalid)
     if any(map(is_table, found)) or not (texts := _texts_in_folders(found, report)):
         remedy = "a .csv, .tsv or .jsonl file, or a folder with one folder of .txt files per label"
         tables = tables_among(found, report, remedy)
-        rows = (table_rows(table, _label_columns, data, report) for table in tables)
-        examples = [example for table in rows for example in table]
+        examples = [example for table in tables for example in _table_texts(table, data, report)]
     else:
         examples = [example for text in texts for example in _whole_file(text, data.encoding, report)]
     counts = Counter(example.target for example in examples)
@@ -44,17 +50,32 @@ def read_labeled(data: DataConfig) -> ExampleCorpus:
         names = ", ".join(repr(label[:40]) for label in list(counts)[:3])
         raise UserError(
             f"{', '.join(data.sources)}: {len(examples):,} texts have {len(counts):,} different labels "
-            f"({names}…); the range is 2 to {MAX_LABELS:,}. Set `target_column` to the column of the labels."
+            f"({names}…); the range is 2 to {MAX_LABELS:,}. Set `target_column` to the column of the "
+            "labels, or `task` to masked to fill gaps."
         )
     for label, count in counts.most_common():
         report.note(f"{len(counts):,} labels", f"{label} {count:,} times")
     return corpus_of(examples, report, data.val_fraction)
 
 
+def _table_texts(table: Source, data: DataConfig, report: Report) -> Iterator[Example]:
+    rows = rows_of(table, data.encoding, report)
+    yield from table_rows(rows, table.name, _label_columns, data, report, on_empty=report.skip)
+
+
 def has_labels(path: Path, encoding: str | None = None) -> bool:
     """Return True if a table has a text column and a label column with usual names."""
-    _, row = next(read_rows(path, encoding, Report(skip_invalid=True)), (0, {}))
-    return all(_label_columns(list(row)))
+    return all(_label_columns(_first_row(path, encoding)))
+
+
+def _may_have_labels(path: Path, encoding: str | None) -> bool:
+    """Return True if a table has a column that may hold labels, next to another one."""
+    names = [name for name in _first_row(path, encoding) if _words(name)[-1] not in NEVER_LABELS]
+    return len(names) > 1 and "messages" not in names
+
+
+def _first_row(path: Path, encoding: str | None) -> dict[str, str]:
+    return next(read_rows(path, encoding, Report(skip_invalid=True)), (0, {}))[1]
 
 
 def _texts_in_folders(found: Sequence[Source], report: Report) -> list[Source]:
@@ -79,23 +100,47 @@ def _whole_file(text: Source, encoding: str | None, report: Report) -> Iterator[
     except UserError as problem:
         report.reject(problem)
     else:
-        yield from example_of(whole, Path(text.name).parent.name, ("text", "label"), f"{text.name}:1", report)
+        yield from example_of(
+            whole, Path(text.name).parent.name, ("text", "label"), f"{text.name}:1", report.reject
+        )
 
 
-def _label_columns(names: list[str]) -> Columns:
-    """Find the text and label columns by their names.
+def _label_columns(row: dict[str, str]) -> Columns:
+    """Find the text and label columns by their names: by the whole name, or else by its last word.
 
-    >>> _label_columns(["", "Review", "Sentiment"]), _label_columns(["id", "text"])
-    (('Review', 'Sentiment'), ('text', None))
+    >>> _label_columns(dict.fromkeys(["", "Review Text", "Sentiment"])), _label_columns({"text": ""})
+    (('Review Text', 'Sentiment'), ('text', None))
+    >>> _label_columns(dict.fromkeys(["review", "review_score"]))
+    ('review', 'review_score')
     """
-    known = {name.casefold(): name for name in names}
-    text = next((known[name] for name in TEXT_NAMES if name in known), None)
-    return text, next((known[name] for name in LABEL_NAMES if name in known), None)
+    return _first(list(row), TEXT_NAMES), _first(list(row), LABEL_NAMES)
+
+
+def _first(names: list[str], usual: Sequence[str]) -> str | None:
+    whole = {name.strip().casefold(): name for name in reversed(names)}
+    last_word = {_words(name)[-1]: name for name in reversed(names)}
+    known = last_word | whole
+    return next((known[name] for name in usual if name in known), None)
+
+
+def _words(name: str) -> list[str]:
+    """Split a column's name.
+
+    >>> _words("Star_Rating"), _words("")
+    (['star', 'rating'], [''])
+    """
+    return re.split(r"[\s_.-]+", name.strip().casefold())
 
 
 def is_labeled(data: DataConfig) -> bool:
-    """Return True if a column of labels is named, or all sources are tables with an obvious one."""
+    """Return True if a column of labels is named, or all sources are tables that have or may have one.
+
+    A table that may have one is not read as running text in silence: `read_labeled` asks for the column.
+    """
     if data.target_column:
         return True
-    tables = all(map(is_table, resolve_sources(data.sources)))
-    return tables and all(has_labels(Path(source), data.encoding) for source in data.sources)
+    found = resolve_sources(data.sources)
+    if not found or not all(map(is_table, found)):
+        return False
+    has_one = has_labels if any(not source.explicit for source in found) else _may_have_labels
+    return all(has_one(Path(source), data.encoding) for source in data.sources)

@@ -9,13 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from glassgpt.config import DataConfig
-from glassgpt.data.examples.columns import Columns, corpus_of, example_of, is_table, table_rows, tables_among
+from glassgpt.data.examples.columns import Columns, corpus_of, example_of, table_rows, tables_among
 from glassgpt.data.examples.examples import Example, ExampleCorpus
-from glassgpt.data.examples.table import open_text
-from glassgpt.data.files import Report, Source, lines_of, resolve_sources, suffix_of
+from glassgpt.data.examples.tabbed import first_fields, is_tabbed, tabbed_rows, text_columns
+from glassgpt.data.examples.table import Row, is_table, open_text, rows_of
+from glassgpt.data.files import Report, Source, find_column, lines_of, resolve_sources, suffix_of
 from glassgpt.errors import UserError
 
-PAIR_NAMES = (("source", "target"), ("src", "tgt"), ("input", "output"))
+PAIR_NAMES = (
+    ("source", "target"),
+    ("src", "tgt"),
+    ("instruction", "output"),
+    ("instruction", "response"),
+    ("input", "output"),
+    ("prompt", "completion"),
+    ("prompt", "response"),
+    ("question", "answer"),
+)
 LANGUAGES = frozenset(
     "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de "
     "dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id "
@@ -25,15 +35,22 @@ LANGUAGES = frozenset(
     "ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu".split()
 )
 """ISO 639-1."""
+LANGUAGE_NAMES = frozenset(
+    "arabic bulgarian catalan chinese croatian czech danish dutch english esperanto estonian finnish french "
+    "german greek hebrew hindi hungarian icelandic indonesian irish italian japanese korean latin latvian "
+    "lithuanian mandarin norwegian persian polish portuguese romanian russian serbian slovak slovenian "
+    "spanish swahili swedish thai turkish ukrainian vietnamese welsh".split()
+)
 
 
 def read_pairs(data: DataConfig) -> ExampleCorpus:
     """Read pairs of source and target texts, and split them by source.
 
-    Formats: tables with columns named source and target, src and tgt, input and output, by two languages (en,
-    de), or by `column` and `target_column`; tsv files without a header; two plain files with corresponding
-    lines. Raises UserError for the first invalid row unless `skip_invalid`, for parallel files of different
-    lengths, and for fewer than MIN_EXAMPLES pairs.
+    Formats: tables with columns named as in PAIR_NAMES or by two languages (en, de), or by `column` and
+    `target_column`; tsv and .txt files with tabs and no header, such as those of Anki and Tatoeba; two plain
+    files with corresponding lines. The optional `input` of an instruction follows it. Raises UserError for
+    the first invalid row unless `skip_invalid`, for parallel files of different lengths, and for fewer than
+    MIN_EXAMPLES pairs.
     """
     found, report = resolve_sources(data.sources), Report(data.skip_invalid)
     chosen = data.column or data.target_column
@@ -46,13 +63,34 @@ def read_pairs(data: DataConfig) -> ExampleCorpus:
         examples = list(_parallel(found[0], found[1], data.encoding, report))
         return corpus_of(examples, report, data.val_fraction)
     remedy = "a .tsv, .csv or .jsonl file, or two plain files with corresponding lines"
-    examples = []
-    for source in tables_among(found, report, remedy):
-        if suffix_of(source.name) == ".tsv" and not (chosen or _has_pair_header(source, data.encoding)):
-            examples += _tabbed_lines(source, data.encoding, report)
-        else:
-            examples += table_rows(source, _pair_columns, data, report)
+    lone = len(found) == 1 and suffix_of(found[0].name) == ".txt" and is_tabbed(found[0], data.encoding)
+    tables = found if lone else tables_among(found, report, remedy)
+    examples = [example for table in tables for example in _table_pairs(table, data, report)]
     return corpus_of(examples, report, data.val_fraction)
+
+
+def _table_pairs(table: Source, data: DataConfig, report: Report) -> Iterator[Example]:
+    rows, guess = rows_of(table, data.encoding, report), _pair_columns
+    if suffix_of(table.name) in (".tsv", ".txt"):
+        header = first_fields(table, data.encoding)
+        named = any(name and find_column(header, name) for name in (data.column, data.target_column))
+        if not (named or all(_pair_columns(dict.fromkeys(header, "")))):
+            rows, guess = tabbed_rows(table, data.encoding, report), text_columns
+        elif suffix_of(table.name) == ".txt":
+            rows = tabbed_rows(table, data.encoding, report, has_header=True)
+    yield from table_rows(map(_with_input, rows), table.name, guess, data, report)
+
+
+def _with_input(numbered: Row) -> Row:
+    """Append the optional input of an instruction to it.
+
+    >>> _with_input((1, {"instruction": "Add.", "input": "1, 2", "output": "3"}))[1]["instruction"]
+    'Add.\\n1, 2'
+    """
+    number, row = numbered
+    if {"instruction", "input", "output"} <= row.keys():
+        row = row | {"instruction": f"{row['instruction']}\n{row['input']}".strip(), "input": ""}
+    return number, row
 
 
 def _parallel(one: Source, other: Source, encoding: str | None, report: Report) -> Iterator[Example]:
@@ -69,38 +107,26 @@ def _parallel(one: Source, other: Source, encoding: str | None, report: Report) 
     report.note("lines of the first file are sources, of the second targets", f"{one.name}, {other.name}")
     for number, (source, target) in enumerate(zip(*texts, strict=True), 1):
         if source.strip() or target.strip():
-            yield from example_of(source, target, ("source", "target"), f"{one.name}:{number}", report)
+            yield from example_of(source, target, ("source", "target"), f"{one.name}:{number}", report.reject)
 
 
-def _has_pair_header(source: Source, encoding: str | None) -> bool:
-    with open_text(source, encoding, Report()) as pieces:
-        first = next(lines_of(pieces, source.name), "")
-    return all(_pair_columns([name.strip(' "\n') for name in first.split("\t")]))
-
-
-def _tabbed_lines(source: Source, encoding: str | None, report: Report) -> Iterator[Example]:
-    """Yield examples from lines of source, tab, target. Quotes are plain text, as in Tatoeba's files."""
-    report.note("no header: source, tab, target", source.name)
-    with open_text(source, encoding, report) as pieces:
-        for number, line in enumerate(lines_of(pieces, source.name), 1):
-            where, fields = f"{source.name}:{number}", line.split("\t")
-            if len(fields) == 2:
-                yield from example_of(fields[0], fields[1], ("source", "target"), where, report)
-            elif line.strip():
-                problem = f"{len(fields) - 1} tabs, expected one between source and target"
-                remedy = "Keep two columns, or name the columns in the first line (source, target)"
-                report.reject(UserError(f"{where}: {problem}. {remedy}."))
-
-
-def _pair_columns(names: list[str]) -> Columns:
+def _pair_columns(row: dict[str, str]) -> Columns:
     """Find the source and target columns by their names.
 
-    >>> _pair_columns(["id", "Source", "Target"]), _pair_columns(["en", "pt-BR"]), _pair_columns(["a", "b"])
-    (('Source', 'Target'), ('en', 'pt-BR'), (None, None))
+    >>> _pair_columns(dict.fromkeys(["id", "Source", "Target"])), _pair_columns(dict.fromkeys(["a", "b"]))
+    (('Source', 'Target'), (None, None))
+    >>> _pair_columns(dict.fromkeys(["id", "English", "pt-BR"]))
+    ('English', 'pt-BR')
     """
-    known = {name.casefold(): name for name in names}
+    known = {name.strip().casefold(): name for name in row}
     for source, target in PAIR_NAMES:
         if source in known and target in known:
             return known[source], known[target]
-    languages = [name.replace("_", "-").split("-")[0] in LANGUAGES for name in known]
-    return (names[0], names[1]) if len(names) == 2 and languages == [True, True] else (None, None)
+    if len(known) > 2:
+        known.pop("id", None)  # Indonesian only in a table of two
+    languages = [name for folded, name in known.items() if _is_language(folded)]
+    return (languages[0], languages[1]) if len(languages) == 2 else (None, None)
+
+
+def _is_language(name: str) -> bool:
+    return name in LANGUAGE_NAMES or name.replace("_", "-").split("-")[0] in LANGUAGES

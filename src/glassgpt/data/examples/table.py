@@ -7,12 +7,11 @@ meaning of the columns. Running text in rows is read by files/rows.py.
 from __future__ import annotations
 
 import gzip
-import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from glassgpt.data.files import (
     Report,
@@ -20,40 +19,52 @@ from glassgpt.data.files import (
     csv_rows,
     detect_and_decode,
     detection_note,
+    field_text,
     json_rows,
     refuse_damage,
-    replace_surrogates,
     resolve_sources,
     suffix_of,
 )
 from glassgpt.errors import UserError
 
+FLICKR_CAPTIONS = "captions.txt"
+"""The csv file of Flickr8k."""
 JSON_LINES = frozenset({".jsonl", ".ndjson"})
 TABLES = JSON_LINES | {".csv", ".tsv"}
+TABLES_IF_NAMED = {".json"}
+"""Suffixes of a table if the user names the file: in a folder, such files are rarely tables."""
+
+Row = tuple[int, dict[str, str]]
+"""Number of a row's first line, and its fields by column."""
 
 
-def read_rows(
-    path: Path, encoding: str | None = None, report: Report | None = None
-) -> Iterator[tuple[int, dict[str, str]]]:
+def is_table(source: Source) -> bool:
+    """Return True if the suffix of a source is that of a table."""
+    suffix = suffix_of(source.name)
+    return suffix in TABLES or (source.explicit and suffix in TABLES_IF_NAMED)
+
+
+def read_rows(path: Path, encoding: str | None = None, report: Report | None = None) -> Iterator[Row]:
     """Yield the rows of a csv, tsv or jsonl file: first line number, and fields by column.
 
     The first line of csv and tsv names the columns. In jsonl, numbers, true and false become their JSON text,
-    null becomes empty, and fields with lists or objects are left out. Raises UserError for an unreadable
-    file. Invalid rows go to `report`; without a report the first one raises.
+    null becomes empty, and fields with lists or objects are left out; only the fields of `translation` belong
+    to the row. Raises UserError for an unreadable file. Invalid rows go to `report`; without a report the
+    first one raises.
     """
     report = report or Report()
     for source in resolve_sources([str(path)]):
         yield from rows_of(source, encoding, report)
 
 
-def rows_of(source: Source, encoding: str | None, report: Report) -> Iterator[tuple[int, dict[str, str]]]:
+def rows_of(source: Source, encoding: str | None, report: Report) -> Iterator[Row]:
     """Yield the rows of a resolved source, see `read_rows`."""
-    if suffix_of(source.name) not in TABLES:
+    if not is_table(source) and Path(source.name).name != FLICKR_CAPTIONS:
         raise UserError(
             f"{source.name}: its suffix is not that of a table. Give a .csv, .tsv or .jsonl file."
         )
     with open_text(source, encoding, report) as pieces:
-        if suffix_of(source.name) in JSON_LINES:
+        if suffix_of(source.name) in JSON_LINES | TABLES_IF_NAMED:
             yield from _objects(pieces, source.name, report)
         else:
             yield from _named_fields(pieces, source.name, report)
@@ -76,8 +87,8 @@ def _unpacked(file: BinaryIO, name: str) -> BinaryIO:
     return cast(BinaryIO, gzip.open(file)) if name.lower().endswith(".gz") else file
 
 
-def _named_fields(pieces: Iterator[str], name: str, report: Report) -> Iterator[tuple[int, dict[str, str]]]:
-    rows = csv_rows(pieces, name, report.reject, strict=True)
+def _named_fields(pieces: Iterator[str], name: str, report: Report) -> Iterator[Row]:
+    rows = csv_rows(pieces, name, report.reject)
     first, header = next(rows, (1, []))
     names = [each.strip() for each in header]
     if not any(names):
@@ -88,30 +99,14 @@ def _named_fields(pieces: Iterator[str], name: str, report: Report) -> Iterator[
         yield number, dict(zip(names, row, strict=True))
 
 
-def _objects(pieces: Iterator[str], name: str, report: Report) -> Iterator[tuple[int, dict[str, str]]]:
+def _objects(pieces: Iterator[str], name: str, report: Report) -> Iterator[Row]:
     for number, value in json_rows(pieces, name, report.reject):
         if isinstance(value, dict):
-            texts = {key: _text(field) for key, field in value.items()}
+            value = value | value["translation"] if isinstance(value.get("translation"), dict) else value
+            texts = {key: field_text(field) for key, field in value.items()}
             yield number, {key: text for key, text in texts.items() if text is not None}
         else:
             kind = type(value).__name__
             report.reject(
                 UserError(f'{name}:{number}: expected an object, got {kind}. Write {{"column": "text"}}.')
             )
-
-
-def _text(field: Any) -> str | None:
-    """Convert a field to text, or to None for a list or an object.
-
-    >>> _text("a"), _text(3), _text(True), _text(None), _text(["a"])
-    ('a', '3', 'true', '', None)
-    """
-    match field:
-        case str():
-            return replace_surrogates(field)
-        case None:
-            return ""
-        case bool() | int() | float():
-            return json.dumps(field)
-        case _:
-            return None

@@ -3,10 +3,11 @@
 from glassgpt.data.files.archives import refuse_damage
 from glassgpt.data.files.charset import NotText, detect_and_decode, detection_note, replace_surrogates
 from glassgpt.data.files.corpora import known_file, open_python, open_shakespeare
+from glassgpt.data.files.json_records import field_text, json_rows
 from glassgpt.data.files.messages import parse_message
 from glassgpt.data.files.pixels import as_channels, check_pillow, read_image, read_pixels, write_image
 from glassgpt.data.files.readers import open_document
-from glassgpt.data.files.records import csv_rows, json_rows, lines_of, suffix_of
+from glassgpt.data.files.records import csv_rows, find_column, lines_of, suffix_of
 from glassgpt.data.files.report import Report, shorten, without_remedy
 from glassgpt.data.files.sources import Source, resolve_sources, unpack
 
@@ -19,6 +20,8 @@ __all__ = [
     "csv_rows",
     "detect_and_decode",
     "detection_note",
+    "field_text",
+    "find_column",
     "json_rows",
     "known_file",
     "lines_of",

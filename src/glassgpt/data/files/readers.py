@@ -16,7 +16,8 @@ from glassgpt.config import DataConfig
 from glassgpt.data.files.charset import NotText, detect_and_decode, scan
 from glassgpt.data.files.epub import read_epub
 from glassgpt.data.files.html import declared_encoding, read_html
-from glassgpt.data.files.rows import read_csv, read_json_text, read_jsonl
+from glassgpt.data.files.report import Report
+from glassgpt.data.files.rows import read_csv, read_json_rows
 from glassgpt.errors import UserError
 
 PAGES = frozenset({".html", ".htm", ".xhtml"})
@@ -33,8 +34,10 @@ class OpenDocument:
     """The text. It is read from the stream as it is consumed."""
 
 
-def open_document(stream: BinaryIO, name: str, config: DataConfig) -> OpenDocument:
-    """Choose the reader of a document and start it.
+def open_document(
+    stream: BinaryIO, name: str, config: DataConfig, report: Report | None = None
+) -> OpenDocument:
+    """Choose the reader of a document and start it. Invalid rows of a table go to the report.
 
     Raises NotText for a binary file, UserError for an unreadable one; also while the pieces are consumed.
     """
@@ -47,7 +50,7 @@ def open_document(stream: BinaryIO, name: str, config: DataConfig) -> OpenDocume
     if suffix in PAGES:
         pieces = read_html(pieces, name)
     elif suffix in ROW_READERS:
-        pieces = _joined(ROW_READERS[suffix](pieces, name, config.column))
+        pieces = _joined(ROW_READERS[suffix](pieces, name, config.column, report or Report()))
     return OpenDocument(encoding, found.n_bytes, found.sha256, pieces)
 
 
@@ -89,10 +92,10 @@ def _joined(rows: Iterator[str]) -> Iterator[str]:
 
 
 BINARY_READERS: dict[str, Callable[[BinaryIO, str], Iterator[str]]] = {".pdf": read_pdf, ".epub": read_epub}
-ROW_READERS: dict[str, Callable[[Iterator[str], str, str | None], Iterator[str]]] = {
-    ".jsonl": read_jsonl,
-    ".ndjson": read_jsonl,
-    ".json": read_json_text,
+ROW_READERS: dict[str, Callable[[Iterator[str], str, str | None, Report], Iterator[str]]] = {
+    ".jsonl": read_json_rows,
+    ".ndjson": read_json_rows,
+    ".json": read_json_rows,
     ".csv": read_csv,
     ".tsv": read_csv,
 }

@@ -25,18 +25,32 @@ class Report:
         self._problems: list[str] = []
         self._names: dict[str, list[str]] = {}
         self.n_skipped = 0
+        self.first_problem: UserError | None = None
+        """The problem of the first skipped row."""
 
     def reject(self, problem: UserError) -> None:
         """Raise the problem of a row, or count it if invalid rows may be skipped."""
         if not self._skip_invalid:
-            raise UserError(f"{problem} Or set `skip_invalid` to skip such rows.") from problem
+            raise type(problem)(f"{problem} Or set `skip_invalid` to skip such rows.") from problem
+        self.skip(problem)
+
+    def skip(self, problem: UserError) -> None:
+        """Count a row that is skipped in any case, such as one without a label."""
         self.n_skipped += 1
+        self.first_problem = self.first_problem or problem
         if self.n_skipped <= SHOWN:
             self._problems.append(without_remedy(problem))
 
     def note(self, text: str, name: str) -> None:
         """Add a file to the note with this text."""
         self._names.setdefault(text, []).append(name)
+
+    def absorb(self, other: Report) -> None:
+        """Add everything that another report collected."""
+        self._problems = [*self._problems, *other._problems][:SHOWN]
+        self.n_skipped += other.n_skipped
+        for text, names in other._names.items():
+            self._names.setdefault(text, []).extend(names)
 
     def notes(self) -> tuple[str, ...]:
         """Return one line per kind of note, the skipped rows last."""

@@ -1,4 +1,7 @@
-"""Running text in rows: jsonl, json, csv and tsv, one string per row."""
+"""Running text in rows: jsonl, json, csv and tsv, one string per row.
+
+Invalid rows and the choice of a column go to a `Report`.
+"""
 
 from __future__ import annotations
 
@@ -6,47 +9,75 @@ from collections.abc import Iterator
 from typing import Any
 
 from glassgpt.data.files.charset import NotText
+from glassgpt.data.files.json_records import field_text, json_rows
 from glassgpt.data.files.messages import parse_message
-from glassgpt.data.files.records import MAX_VALUE, csv_rows, json_rows, parse_value
+from glassgpt.data.files.records import csv_rows, find_column
+from glassgpt.data.files.report import Report
 from glassgpt.errors import UserError
 
-
-def read_jsonl(pieces: Iterator[str], name: str, column: str | None) -> Iterator[str]:
-    """Yield the `text`, `messages` or `column` field of each line."""
-    for number, record in json_rows(pieces, name):
-        yield _record_text(record, column, f"{name}:{number}")
-
-
-def read_json_text(pieces: Iterator[str], name: str, column: str | None) -> Iterator[str]:
-    """Yield the same fields from a list of objects, or from one object."""
-    whole = ""
-    for piece in pieces:
-        if len(whole := whole + piece) > MAX_VALUE:
-            raise UserError(
-                f"{name}: the file has more than {MAX_VALUE:,} characters. Write one object per line instead."
-            )
-    if whole.strip():
-        value = parse_value(whole, name)
-        for number, record in enumerate(value if isinstance(value, list) else [value], 1):
-            yield _record_text(record, column, f"{name}, entry {number}")
+TEXT = "text"
+MESSAGES = "messages"
+ONLY_COLUMN = (
+    "text",
+    "content",
+    "body",
+    "sentence",
+    "review",
+    "comment",
+    "message",
+    "tweet",
+    "title",
+    "name",
+)
+"""Usual names of the only column of a table; another first row is text."""
 
 
-def read_csv(pieces: Iterator[str], name: str, column: str | None) -> Iterator[str]:
-    """Yield the fields of `column`; by default of the only column, or of `text`."""
-    rows = csv_rows(pieces, name)
+def read_json_rows(pieces: Iterator[str], name: str, column: str | None, report: Report) -> Iterator[str]:
+    """Yield the `text`, `messages` or `column` field of each record."""
+    for number, record in json_rows(pieces, name, report.reject):
+        try:
+            text = _record_text(record, column, f"{name}:{number}")
+        except UserError as problem:
+            report.reject(problem)
+        else:
+            yield text
+
+
+def read_csv(pieces: Iterator[str], name: str, column: str | None, report: Report) -> Iterator[str]:
+    """Yield the fields of `column`; by default of the only column, or of `text`.
+
+    The first row of a table with one column is text as well, unless it looks like a name.
+    """
+    rows = csv_rows(pieces, name, report.reject)
     _, names = next(rows, (1, []))
     index = _column_index(names, column, name)
+    number, first = next(rows, (0, names))
+    if not column and len(names) == 1 and not _is_name(names[0], first[0]):
+        report.note("no header: the first row is text, too", name)
+        yield names[0]
+    if number:
+        yield first[index]
     for _, row in rows:
-        if index < len(row):
-            yield row[index]
+        yield row[index]
+
+
+def _is_name(cell: str, below: str) -> bool:
+    """True if the first cell of the only column names it: a usual name, or one word above sentences.
+
+    >>> _is_name("Text", "emma"), _is_name("poem", "O rose, thou art sick"), _is_name("ada", "adah")
+    (True, True, False)
+    """
+    cell = cell.strip()
+    usual = any(cell.casefold() in (name, f"{name}s") for name in ONLY_COLUMN)
+    return usual or (cell.isidentifier() and " " in below.strip())
 
 
 def _column_index(names: list[str], column: str | None, name: str) -> int:
     names = [each.strip() for each in names]
-    wanted = column or ("text" if "text" in names else names[0] if len(names) == 1 else None)
-    if wanted in names:
-        return names.index(wanted)
-    problem = f"no column {column!r}" if column else "several columns, but no 'text'"
+    found = names[0] if len(names) == 1 and not column else find_column(names, column or TEXT)
+    if found is not None:
+        return names.index(found)
+    problem = f"no column {column!r}" if column else f"several columns, but no {TEXT!r}"
     raise NotText(f"{name}: {problem}. Set `column` to one of: {', '.join(names)}.")
 
 
@@ -58,18 +89,18 @@ def _record_text(record: Any, column: str | None, where: str) -> str:
             f"{where}: expected an object, got {type(record).__name__}. Write objects with a field 'text' or "
             "'messages'."
         )
-    wanted = column or ("text" if "text" in record else "messages")
-    if wanted not in record:
+    wanted = find_column(record, column or TEXT) or (None if column else find_column(record, MESSAGES))
+    if wanted is None:
         missing = repr(column) if column else "'text' or 'messages'"
         raise NotText(f"{where}: no field {missing}. Set `column` to one of: {', '.join(record)}.")
     value = record[wanted]
     if isinstance(value, list):
         return "\n".join(_message_text(message, where) for message in value)
-    if not isinstance(value, str | None):
+    if (text := field_text(value)) is None:
         raise NotText(
             f"{where}: the field {wanted!r} is {type(value).__name__}, not text. Set `column` to another."
         )
-    return value or ""
+    return text
 
 
 def _message_text(message: Any, where: str) -> str:
