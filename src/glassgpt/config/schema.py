@@ -90,7 +90,7 @@ class TrainConfig(Config):
     steps: int | None = Field(default=None, ge=1)
     """Length of the run in optimizer steps."""
     minutes: float | None = Field(default=None, gt=0)
-    """Length of the run in minutes, including evaluations; 5 if neither steps nor minutes are given."""
+    """Length of the training in minutes, with evaluations and verdict; 5 if no steps are given either."""
     micro_batch_size: Annotated[int, Parameter(name=["--micro-batch-size", "--batch-size"])] = Field(
         default=16, ge=1
     )
@@ -102,7 +102,7 @@ class TrainConfig(Config):
     mask_fraction: float = Field(default=0.3, gt=0, lt=1)
     """Share of masked tokens in an encoder's training; evaluation always masks 15 %."""
     evals: int = Field(default=10, ge=1)
-    """Evaluations on the whole validation split; fewer if they would take over a fifth of the time."""
+    """Evaluations on a fixed part of the validation split; fewer if they would take over 3 % of the time."""
     save_minutes: float = Field(default=5.0, gt=0)
     """Minutes between checkpoints; each new best and the end are saved, too."""
     on_nan: Literal["stop", "skip", "rollback"] = "stop"

@@ -159,16 +159,18 @@ class AnswerData(TaskData):
         )
 
     def _with_source(self, model: Model) -> Accuracy:
-        measured = evaluate(model, self.eval_batches(), count_correct=True)
+        measured = evaluate(model, self.eval_part(self.verdict_stride), count_correct=True)
         return self._accuracy("this model", measured, self.more_figures(model, measured))
 
     def _without_source(self, model: Model) -> Accuracy | None:
-        measured = evaluate(model, self.eval_batches(), blank=True, count_correct=True)
+        batches = self.eval_part(self.verdict_stride)
+        measured = evaluate(model, batches, blank=True, count_correct=True)
         return replace(self._accuracy("this model, source hidden", measured), kind="source_hidden")
 
     def _accuracy(self, name: str, measured: Measured, more: dict[str, float] | None = None) -> Accuracy:
-        figures = {self.unit: measured.nats / self.val.n_chars, **(more or {})}
-        return Accuracy(name, measured.n_correct, len(self.data.val), figures=figures)
+        nats_per_char = measured.nats_per_token * self.val.n_tokens / self.val.n_chars
+        figures = {self.unit: nats_per_char, **(more or {})}
+        return Accuracy(name, measured.n_correct, measured.n_rows, figures=figures)
 
     def more_figures(self, model: Model, measured: Measured) -> dict[str, float]:
         """Return further figures of the model, such as BLEU."""

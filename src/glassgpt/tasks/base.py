@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
@@ -25,8 +26,10 @@ T = TypeVar("T")
 Read = Callable[[], T]
 """Reads a value when it is first needed."""
 
-EVAL_TOKENS = 16_384
-"""Maximum number of tokens per forward pass of an evaluation; large enough to be fast."""
+EVAL_TOKENS = 4_096
+"""Maximum number of tokens per forward pass of an evaluation.
+
+Large enough to be fast, small enough that a part of a split spreads over many places."""
 EVAL_LOGITS = 1 << 26
 """Maximum number of logits per forward pass of an evaluation: 256 MB in float32."""
 
@@ -72,6 +75,8 @@ class TaskData(ABC):
     """True if a prediction is correct or wrong as a whole, so that correct ones can be counted."""
     notes: tuple[str, ...] = ()
     """Remarks on the preparation of the data, for the user."""
+    verdict_stride: int = 1
+    """The verdict measures every `verdict_stride`-th batch of the validation split; 1 is the whole."""
     tokens_per_char: float
     """Predicted tokens per character of the training split: converts nats per token to nats per character."""
 
@@ -100,6 +105,10 @@ class TaskData(ABC):
     @abstractmethod
     def eval_batches(self) -> Iterator[Batch]:
         """Yield the whole validation split, each target once."""
+
+    def eval_part(self, stride: int) -> Iterator[Batch]:
+        """Yield every `stride`-th batch of the validation split: a fixed part, spread over all of it."""
+        return islice(self.eval_batches(), stride // 2, None, stride)
 
     @abstractmethod
     def probe_batch(self, n: int | None = None) -> Batch:

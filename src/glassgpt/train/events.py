@@ -93,10 +93,10 @@ class StepDone(Event):
 
 @dataclass(frozen=True)
 class Evaluated(Event):
-    """The loss on the whole validation split.
+    """The loss on the part of the validation split that is measured during training.
 
-    best: True if no earlier evaluation had a lower loss. exact: share of answers that are correct from first
-    to last token; None for tasks without answers.
+    n_tokens: targets in that part. best: True if no earlier evaluation had a lower loss. exact: share of
+    answers that are correct from first to last token; None for tasks without answers.
     """
 
     kind = "eval"
@@ -108,26 +108,41 @@ class Evaluated(Event):
     best: bool
     seconds: float
     exact: float | None = None
+    n_tokens: int | None = None
 
     @classmethod
-    def of(cls, measured: Measured, val: Lengths, *, step: int, best: bool, seconds: float) -> Evaluated:
-        """Make the event of a measurement on a validation split of these lengths."""
-        nats_per_char = measured.nats / val.n_chars
+    def of(cls, measured: Measured, val: Lengths, *, step: int, best: float, seconds: float) -> Evaluated:
+        """Make the event of a measurement on a part of a validation split of these lengths.
+
+        best: the lowest loss so far, in nats per character. The part has as many characters per token as the
+        whole.
+        """
+        nats_per_token = measured.nats / measured.n_tokens
+        nats_per_char = nats_per_token * (val.n_tokens / val.n_chars)
         return cls(
             step=step,
-            nats_per_token=measured.nats / val.n_tokens,
+            nats_per_token=nats_per_token,
             nats_per_char=nats_per_char,
             bits_per_char=nats_per_char / math.log(2),
-            bits_per_byte=measured.nats / val.n_bytes / math.log(2),
-            best=best,
+            bits_per_byte=nats_per_token * (val.n_tokens / val.n_bytes) / math.log(2),
+            best=nats_per_char < best,
             seconds=seconds,
             exact=measured.exact,
+            n_tokens=measured.n_tokens,
         )
 
     def figures(self) -> dict[str, float]:
         """Return the loss in its four units."""
         names = ("nats_per_token", "nats_per_char", "bits_per_char", "bits_per_byte")
         return {f"val/{name}": getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
+class Stage(Event):
+    """Work that takes longer than a second has begun: an evaluation, the verdict."""
+
+    kind = "stage"
+    doing: str
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,7 @@ def _measure(run: Run, data: LanguageData, model: Model, step: int) -> Score:
     if not math.isfinite(nats):
         raise UserError(f"the model's loss is {nats}: its weights are finite, but what it computes is not")
     tracker = JsonLines(run)
-    tracker.on_event(Evaluated.of(measured, val, step=step, best=True, seconds=time.monotonic() - began))
+    tracker.on_event(Evaluated.of(measured, val, step=step, best=math.inf, seconds=time.monotonic() - began))
     tracker.close()
     return score
 

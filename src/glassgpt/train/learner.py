@@ -6,7 +6,7 @@ It knows no clock, no schedule and no disk: trainer.py decides when to take a st
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -133,21 +133,25 @@ class Learner:
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
 
-    def measure(self, task: TaskData) -> Measured:
-        """Measure the loss on the task's whole validation split."""
+    def measure(self, task: TaskData, stride: int = 1) -> Measured:
+        """Measure this process's share of the loss on every `stride`-th batch of the validation split.
+
+        `add_up` adds the shares; with one process the share is the whole.
+        """
+        batches = deal_batches(task.eval_part(stride), self.dist)
+        return self.measure_batches(batches, count_correct=task.has_answers)
+
+    def measure_batches(self, batches: Iterable[Batch], *, count_correct: bool = False) -> Measured:
+        """Measure the loss of batches in the precision of training."""
         with autocast(self.device, self.dtype):
-            batches = deal_batches(task.eval_batches(), self.dist)
-            measured = evaluate(self.model, batches, count_correct=task.has_answers)
-        sums = torch.tensor(measured, dtype=torch.float64)  # (nats, n_tokens, n_correct, n_rows)
+            return evaluate(self.model, batches, count_correct=count_correct)
+
+    def add_up(self, share: Measured) -> Measured:
+        """Add the measurements of all processes."""
+        sums = torch.tensor(share, dtype=torch.float64)  # (nats, n_tokens, n_correct, n_rows)
         self.dist.all_reduce_sum([sums])
         nats, *counts = sums.tolist()
         return Measured(nats, *map(int, counts))
-
-    @torch.no_grad()
-    def time_one_batch(self, batch: Batch) -> int:
-        """Run one forward pass; return its number of predicted tokens."""
-        with autocast(self.device, self.dtype):
-            return int(self.objective(batch.to(self.device)).n_tokens)
 
     def replicas_differ(self) -> bool:
         """Return True if the processes' weights are no longer equal."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -21,7 +20,9 @@ from glassgpt.diagnose import Score, Verdict
 from glassgpt.errors import UserError
 from glassgpt.tasks import Task, TaskData, detect_task, task_of
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
-from glassgpt.train.events import Event
+from glassgpt.train.eval_plan import STAGE_S
+from glassgpt.train.events import Event, Stage
+from glassgpt.train.final import final_verdict
 from glassgpt.train.finetune import base_layer, initial_weights, new_tokens_layer
 from glassgpt.train.learner import make_learner
 from glassgpt.train.metrics import check_trackers
@@ -70,8 +71,7 @@ class Session:
             self._verdict = None
             self.folder.verdict_file.unlink(missing_ok=True)
             yield from self.trainer.run()
-            if not self.trainer.stopping:
-                write_json(self.folder.verdict_file, self.verdict().to_dict())
+            yield from self._judge()
         finally:
             self.close()
 
@@ -80,14 +80,21 @@ class Session:
         if self._lock is not None:
             self._lock.release(force=True)
 
+    def _judge(self) -> Iterator[Event]:
+        """Write the verdict, unless a stop was requested before or meanwhile."""
+        trainer = self.trainer
+        if trainer.stopping:
+            return
+        if trainer.evals.verdict_s(trainer.elapsed_s) > STAGE_S:
+            yield Stage("comparing the best step with the baselines")
+        verdict = trainer.stop.unless_stopped(self.verdict)
+        if verdict is not None:
+            write_json(self.folder.verdict_file, verdict.to_dict())
+
     def verdict(self) -> Verdict:
-        """Compare the model's best step with the baselines, on the same whole validation split."""
+        """Compare the model's best step with the baselines; see `final_verdict`."""
         if self._verdict is None:
-            if not math.isfinite(self.trainer.best):
-                raise UserError("there is no verdict yet: the model has not been evaluated. Train longer.")
-            val = self.data.val
-            score = Score("this model", self.trainer.best * val.n_chars, val.n_chars, val.n_bytes)
-            self._verdict = self.data.verdict(score, lambda: self.folder.model(self.trainer.learner.device))
+            self._verdict = final_verdict(self.folder, self.trainer)
         return self._verdict
 
 

@@ -18,19 +18,19 @@ from glassgpt.checkpoint import Run, newest_valid, read_state, read_tensors, ste
 from glassgpt.config import RunConfig
 from glassgpt.device import environment, environment_changes
 from glassgpt.errors import UserError
+from glassgpt.interrupts import StopRequest
 from glassgpt.models import Model
 from glassgpt.tasks import TaskData
 from glassgpt.threads import ThreadTuner
-from glassgpt.train.eval_plan import EvalPlan
-from glassgpt.train.events import Evaluated, Event, Sampled, Saved, StepDone, Warned
+from glassgpt.train.eval_plan import STAGE_S
+from glassgpt.train.evaluation import Evaluator
+from glassgpt.train.events import Evaluated, Event, Sampled, Saved, Stage, StepDone, Warned
 from glassgpt.train.learner import GradientStats, Learner
 from glassgpt.train.metrics import make_trackers
+from glassgpt.train.non_finite import problem, stop_if_asked
 from glassgpt.train.observers import Observer, Observers
 from glassgpt.train.saver import AsyncSaver, recover_newest
 from glassgpt.train.schedule import Budget, Clock, lr_scale
-
-MAX_BAD_STEPS = 10
-"""Number of steps with a gradient that is not finite, in a whole run, before the run stops."""
 
 
 class Trainer:
@@ -54,10 +54,12 @@ class Trainer:
         self._watching = Observers(self.observers)
         self.budget = Budget.of(config.train)
         self.clock = Clock(self.dist)
-        self.evals = EvalPlan(self.budget, config.train.evals)
+        self.stop = StopRequest()
+        self.evaluator = Evaluator(learner, task, self.budget, self.stop)
+        self.evals = self.evaluator.plan
         self.saver = AsyncSaver(run.checkpoints)
         self.threads = self._make_threads()
-        self.step, self.stopping = 0, False
+        self.step = 0
         self.best = math.inf  # nats per character
         self.skipped_steps: list[int] = []  # steps whose gradient was not finite
         self._best_step: str | None = None
@@ -75,16 +77,21 @@ class Trainer:
 
     @property
     def progress(self) -> float:
-        """Share of the run that is done, 0 to 1, its last evaluation included."""
+        """Share of the run that is done, 0 to 1, its last evaluation and its verdict included."""
         return self.budget.progress(self.step, self.elapsed_s, self.evals.reserved_s)
 
     def _progress_at(self, step: float) -> float:
         """Return the progress at this step and the synchronized time, equal in all processes."""
         return self.budget.progress(step, self.clock.synced_s, self.evals.reserved_s)
 
+    @property
+    def stopping(self) -> bool:
+        """True if a stop was requested."""
+        return self.stop.requested
+
     def request_stop(self) -> None:
-        """Save and end the run after the current step; safe in a signal handler."""
-        self.stopping = True
+        """Save and end the run after the current step or evaluation."""
+        self.stop.requested = True
 
     def run(self) -> Iterator[Event]:
         """Train until the budget is spent or a stop is requested; yield every event."""
@@ -111,15 +118,15 @@ class Trainer:
     def _events(self) -> Iterator[Event]:
         """Run the loop; yield its events."""
         yield from map(Warned, self.task.warnings())
-        if self.budget.seconds is not None and not self.evals.seconds:
-            self._estimate_eval_seconds()
+        if self.step == 0:
+            yield from map(Warned, self.evaluator.prepare())
         while not self._sync_clock():
             if self._save_is_due():
                 yield from self._save()
             progress = self._progress_at(self.step)
             if self.evals.is_due(self.step, progress):
                 yield from self._evaluate()
-            if progress >= 1:
+            if progress >= 1 and self.step:
                 break
             yield from self.train_step()
             yield from self._finished_saves()
@@ -155,26 +162,18 @@ class Trainer:
 
     def _skip_step(self, stats: GradientStats) -> Warned:
         """Skip the update of this step, go back, or raise UserError, as `on_nan` says."""
-        bad, n = self.step, self.config.train.grad_accum_steps
-        batches = f"batch {bad}" if n == 1 else f"batches {bad * n} to {bad * n + n - 1}"
-        problem = (
-            f"the gradient became {stats.norm} at step {bad} (loss {stats.loss:.3f}, {batches} of seed "
-            f"{self.config.train.seed}); the weights are unchanged"
-        )
-        is_known = bad in self.skipped_steps
-        if self.config.train.on_nan == "stop" or (not is_known and len(self.skipped_steps) >= MAX_BAD_STEPS):
-            raise UserError(
-                f"{problem}. Lower `lr` and `muon_lr`, raise `warmup`, or skip such steps with `on_nan` skip."
-            )
+        bad, train = self.step, self.config.train
+        stop_if_asked(stats, bad, train, self.skipped_steps)
+        told = problem(stats, bad, train)
         self.learner.zero_grad()
-        if is_known:
+        if bad in self.skipped_steps:
             self.step += 1
             return Warned(f"step {bad} is skipped: its gradient was not finite before.")
         self.skipped_steps.append(bad)
-        if self.config.train.on_nan == "rollback" and (back := self._roll_back()) is not None:
-            return Warned(f"{problem}. Training continues from step {back}, without step {bad}.")
+        if train.on_nan == "rollback" and (back := self._roll_back()) is not None:
+            return Warned(f"{told}. Training continues from step {back}, without step {bad}.")
         self.step += 1
-        return Warned(f"{problem}. The step is skipped.")
+        return Warned(f"{told}. The step is skipped.")
 
     def _roll_back(self) -> int | None:
         """Load the newest complete checkpoint; return its step or None."""
@@ -188,47 +187,48 @@ class Trainer:
         return self.step
 
     def _evaluate(self) -> Iterator[Event]:
-        """Measure the validation loss, write a sample, save the best weights."""
-        with self.evals.measuring(self.step):
-            measured = self.learner.measure(self.task)
-        self._plan_next_eval()
+        """Measure the validation loss, write a sample, save the best weights.
+
+        A stop that is requested meanwhile ends it without a result; a resumed run evaluates this step again.
+        """
+        if self.evals.seconds > STAGE_S:
+            yield Stage("evaluating")
+        began = time.monotonic()
+        share = self.evaluator.measure(self.step)
+        if self._sync_clock() or share is None:
+            return
+        measured, seconds = self.learner.add_up(share), time.monotonic() - began
         if self.learner.replicas_differ():
             yield Warned("the processes' weights are no longer equal; those of the main process are saved.")
-        best = measured.nats / self.task.val.n_chars < self.best
-        event = Evaluated.of(measured, self.task.val, step=self.step, best=best, seconds=self.evals.seconds)
-        self.best = event.nats_per_char if best else self.best
+        event = Evaluated.of(measured, self.task.val, step=self.step, best=self.best, seconds=seconds)
+        self.best = min(self.best, event.nats_per_char)
         yield event
         yield from self._watching.ask(lambda each: each.on_evaluation(event, self.model))
-        if self.config.train.sample_tokens and self.dist.is_main:
-            yield self._sample()
-        if best:
+        began = time.monotonic()
+        yield from self._sample()
+        self._plan_next_eval(seconds + time.monotonic() - began)
+        if event.best:
             yield from self._save(best=True)
 
-    def _estimate_eval_seconds(self) -> None:
-        """Estimate the time of an evaluation from one of its batches."""
-        batch = next(self.task.eval_batches())
-        began = time.monotonic()
-        n_tokens = self.learner.time_one_batch(batch)
-        self.evals.seconds = (time.monotonic() - began) * self.task.val.n_tokens / max(1, n_tokens)
-        self._plan_next_eval()
-
-    def _plan_next_eval(self) -> None:
-        (self.evals.seconds,) = self.dist.all_reduce_max(self.evals.seconds)
+    def _plan_next_eval(self, seconds: float) -> None:
+        self.evaluator.sync(seconds)
         self._sync_clock()
         self.evals.advance(self._progress_at(self.step))
 
     def _sync_clock(self) -> bool:
         """Agree with all processes on the time; return True to stop."""
-        stop = self.clock.sync(self.stopping)
-        self.stopping |= stop
-        return stop
+        self.stop.requested |= self.clock.sync(self.stopping)
+        return self.stopping
 
-    def _sample(self) -> Sampled:
-        """Generate text with the model."""
-        self.model.eval()
-        text = self.task.sample(self.model, self.config.train.sample_tokens, self.config.train.seed)
-        self.model.train()
-        return Sampled(self.step, text)
+    def _sample(self) -> Iterator[Event]:
+        """Generate text with the model, in the main process."""
+        n_tokens, seed = self.config.train.sample_tokens, self.config.train.seed
+        if n_tokens and self.dist.is_main:
+            self.model.eval()
+            text = self.stop.unless_stopped(lambda: self.task.sample(self.model, n_tokens, seed))
+            self.model.train()
+            if text is not None:
+                yield Sampled(self.step, text)
 
     def _save_is_due(self) -> bool:
         is_new = self.step not in (0, self._saved[0])
@@ -259,7 +259,7 @@ class Trainer:
     def _save_last(self) -> Iterator[Event]:
         """Wait until the last step is on disk. Raises UserError if that fails."""
         yield from self._finished_saves(wait=True)
-        if self._saved[0] != self.step:
+        if self._saved[0] != self.step and self.step:
             yield from self._save()
             yield from self._announce(self.saver.wait())
 
@@ -274,6 +274,7 @@ class Trainer:
             "elapsed_s": self.elapsed_s,
             "next_eval": self.evals.next,
             "eval_s": self.evals.seconds,
+            "eval_stride": self.evals.stride,
             "best": self.best if math.isfinite(self.best) else None,
             "best_step": self._best_step,
             "skipped_steps": self.skipped_steps,
@@ -292,7 +293,7 @@ class Trainer:
             raise UserError(f"{self.folder.path}: no checkpoint to resume from ({reason}). Start a new run.")
         state = self._load(self.folder.checkpoints / name)
         self.clock.continue_from(state["elapsed_s"])
-        self.evals.seconds = state["eval_s"]
+        self.evals.restore(state["eval_s"], state.get("eval_stride", 1))  # runs before strides read it all
         self.evals.advance(self._progress_at(self.step))
         self.evals.next = min(state["next_eval"], self.evals.next)  # the run may have become longer
         self._saved = (self.step, state["elapsed_s"])

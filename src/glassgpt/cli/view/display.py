@@ -16,7 +16,7 @@ from rich.text import Text
 from glassgpt.cli.flags import with_flags
 from glassgpt.cli.view.render import chart
 from glassgpt.cli.view.summary import about, panel, print_end
-from glassgpt.train import Evaluated, Event, Sampled, Session, StepDone, Warned
+from glassgpt.train import Evaluated, Event, Sampled, Session, Stage, StepDone, Warned
 from glassgpt.units import count, duration
 
 
@@ -114,6 +114,8 @@ class PlainDisplay(Display):
             case Evaluated():
                 mark = "  best" if event.best else ""
                 self._say(f"step {event.step}: val {event.nats_per_char:.4f} nats/char{_exact(event)}{mark}")
+            case Stage():
+                self.stage(event.doing)
             case Warned():
                 self._say(f"warning: {with_flags(event.message)}")
             case _:
@@ -129,7 +131,7 @@ class LiveDisplay(Display):
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.doing = ""
+        self.doing, self._stage_began = "", time.monotonic()
         self.session: Session | None = None
         self.last: StepDone | None = None
         self.val: Evaluated | None = None
@@ -147,8 +149,8 @@ class LiveDisplay(Display):
         self.live.stop()
 
     def stage(self, doing: str) -> None:
-        """Print the current stage."""
-        self.doing = doing
+        """Show the current stage, with the seconds that it takes so far."""
+        self.doing, self._stage_began = doing, time.monotonic()
 
     def begin(self, session: Session) -> None:
         """Print the configuration, the data and the run."""
@@ -161,10 +163,12 @@ class LiveDisplay(Display):
         """Print one event."""
         match event:
             case StepDone():
-                self.last = event
+                self.last, self.doing = event, ""
                 self.points.append((event.progress, event.loss * self._nats_to_chars))
+            case Stage():
+                self.stage(event.doing)
             case Evaluated():
-                self.val = event
+                self.val, self.doing = event, ""
             case Sampled():
                 self.sample = event.text
             case Warned():
@@ -181,15 +185,19 @@ class LiveDisplay(Display):
 
     def _render(self) -> Group:
         if self.session is None or self.last is None:
-            return Group(
-                Text(f"{self.doing} …" if self.doing else "first evaluation on the held-out text …", "dim")
-            )
+            return Group(self._stage() if self.doing else Text("first steps …", "dim"))
         parts: list[Any] = [self._bar(self.last)]
+        if self.doing:
+            parts.append(self._stage())
         if len(self.points) > 1:
             parts.append(self._curve())
         if self.sample:
             parts.append(panel(self.sample, 6, style="dim"))
         return Group(*parts)
+
+    def _stage(self) -> Text:
+        seconds = time.monotonic() - self._stage_began
+        return Text(f"{self.doing} …" + (f" {duration(seconds)}" if seconds >= 1 else ""), "dim")
 
     def _bar(self, last: StepDone) -> Table:
         row = Table.grid(padding=(0, 1))

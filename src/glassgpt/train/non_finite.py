@@ -1,0 +1,32 @@
+"""The reaction to a gradient with NaN or infinity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from glassgpt.config import TrainConfig
+from glassgpt.errors import UserError
+from glassgpt.train.learner import GradientStats
+
+MAX_BAD_STEPS = 10
+"""Number of steps with a gradient that is not finite, in a whole run, before the run stops."""
+
+
+def problem(stats: GradientStats, step: int, config: TrainConfig) -> str:
+    """Describe the gradient of a step that is not finite."""
+    n = config.grad_accum_steps
+    batches = f"batch {step}" if n == 1 else f"batches {step * n} to {step * n + n - 1}"
+    return (
+        f"the gradient became {stats.norm} at step {step} (loss {stats.loss:.3f}, {batches} of seed "
+        f"{config.seed}); the weights are unchanged"
+    )
+
+
+def stop_if_asked(stats: GradientStats, step: int, config: TrainConfig, skipped: Sequence[int]) -> None:
+    """Raise UserError if `on_nan` says so, or if too many steps were skipped before this one."""
+    too_many = step not in skipped and len(skipped) >= MAX_BAD_STEPS
+    if config.on_nan == "stop" or too_many:
+        raise UserError(
+            f"{problem(stats, step, config)}. Lower `lr` and `muon_lr`, raise `warmup`, or skip such steps "
+            "with `on_nan` skip."
+        )

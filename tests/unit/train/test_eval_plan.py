@@ -1,0 +1,167 @@
+"""Evaluations take a small share of the time, are never close to each other, and measure a fixed part."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glassgpt.config import RunConfig
+from glassgpt.errors import UserError
+from glassgpt.objective import evaluate
+from glassgpt.train import Budget, Evaluated, StepDone, Warned, eval_plan, resume, start
+from glassgpt.train.eval_plan import TRAINING_SHARE, VERDICT_SHARE, EvalPlan
+
+TEXT = "".join(f"{i} geese, {i * 7 % 31} swans, {i * i % 13} ducks and herons ashore.\n" for i in range(2000))
+
+
+def config(path: Path, train: dict[str, Any]) -> RunConfig:
+    path.write_text(TEXT)
+    model = {"size": "nano", "n_layer": 1, "block_size": 32}
+    return RunConfig.model_validate(
+        {"data": {"sources": [str(path)]}, "model": model, "train": {"sample_tokens": 0, **train}}
+    )
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of a split of this file's size, which is read whole otherwise."""
+    monkeypatch.setattr("glassgpt.tasks.base.EVAL_TOKENS", 256)
+    monkeypatch.setattr(eval_plan, "MIN_TOKENS", 1024)
+    monkeypatch.setattr(eval_plan, "MAX_TOKENS", 2048)
+
+
+@dataclass
+class Simulated:
+    """A run without a model: its evaluations and steps only take time."""
+
+    steps: list[float]
+    """Progress at each evaluation."""
+    eval_s: float = 0.0
+    verdict_s: float = 0.0
+    late_s: float = 0.0
+    n_steps: int = 0
+
+
+def simulate(minutes: float, evals: int, n_tokens: int, token_s: float, wrong: float = 1.0) -> Simulated:
+    """Run the trainer's loop on a clock of its own; a step has 1,024 tokens and takes three passes.
+
+    wrong: factor between the time of an evaluation and its first estimate.
+    """
+    budget = Budget(seconds=60 * minutes)
+    plan = EvalPlan(budget, evals, n_tokens)
+    plan.token_s = token_s / wrong
+    plan.choose_part(1024)
+    now, step, run = 0.0, 0, Simulated([])
+    while True:
+        progress = budget.progress(step, now, plan.reserved_s)
+        if step and plan.is_due(step, progress):
+            plan.token_s, plan.seconds = token_s, token_s * n_tokens / plan.stride
+            now, plan.measured = now + plan.seconds, step
+            run.eval_s += plan.seconds
+            run.steps.append(progress)
+            plan.advance(budget.progress(step, now, plan.reserved_s))
+        if progress >= 1 and step:
+            break
+        now, step = now + 3 * 1024 * token_s, step + 1
+    run.verdict_s, run.n_steps = plan.verdict_s(), step
+    run.late_s = now + run.verdict_s - 60 * minutes
+    return run
+
+
+@pytest.mark.parametrize("minutes", [0.2, 1, 10, 60])
+@pytest.mark.parametrize("n_tokens", [2_000, 100_000, 2_000_000])
+@pytest.mark.parametrize("tokens_per_s", [1_000, 15_000, 1_000_000])
+@pytest.mark.parametrize("wrong", [0.5, 1.0, 3.0])
+def test_share_and_distance(minutes: float, n_tokens: int, tokens_per_s: int, wrong: float) -> None:
+    """Whatever the text, the machine and the minutes."""
+    run = simulate(minutes, 10, n_tokens, 1 / tokens_per_s, wrong)
+    seconds = 60 * minutes
+    smallest_s = min(n_tokens, 2 * eval_plan.MIN_TOKENS) / tokens_per_s  # one evaluation cannot take less
+    assert run.steps[-1] == 1
+    assert run.eval_s <= max(1.2 * max(1, wrong) * TRAINING_SHARE * seconds, (1 + wrong) * smallest_s)
+    assert run.verdict_s <= max(1.3 * VERDICT_SHARE * seconds, 4 * smallest_s)
+    assert len(run.steps) <= 10
+    if smallest_s < 0.02 * seconds and wrong == 1:
+        assert run.eval_s + run.verdict_s <= 0.12 * seconds
+        assert run.late_s <= 0.01 * seconds + 3 * 1024 / tokens_per_s
+        distances = [b - a for a, b in zip([0, *run.steps], run.steps, strict=False)]
+        assert min(distances) > 0.07
+
+
+def test_grids_that_do_not_divide_the_run_end_without_a_pair() -> None:
+    plan = EvalPlan(Budget(seconds=60), 10, 100_000)
+    plan.seconds = TRAINING_SHARE * 60 * 0.3  # a gap of 0.3
+    points = [0.0]
+    while points[-1] < 1:
+        plan.advance(points[-1])
+        points.append(plan.next)
+    assert points == pytest.approx([0, 0.3, 0.6, 1])
+
+
+def test_a_run_of_steps_measures_the_same_part_on_any_machine() -> None:
+    strides = set()
+    for token_s in (1e-6, 1e-3):
+        plan = EvalPlan(Budget(steps=1000), 10, 2_000_000)
+        plan.token_s = token_s
+        plan.choose_part(1024)
+        strides.add(plan.stride)
+    assert strides == {round(2_000_000 / eval_plan.MIN_TOKENS)}
+
+
+def test_the_part_is_recorded_and_stays(tmp_path: Path, small_parts: None) -> None:
+    settings = config(tmp_path / "a.txt", {"steps": 12, "evals": 4})
+    session = start(settings, tmp_path / "run")
+    events = []
+    for event in session.run():
+        events.append(event)
+        if isinstance(event, StepDone) and event.step == 7:
+            session.trainer.request_stop()
+    stride, n_all = session.trainer.evals.stride, session.data.val.n_tokens
+    assert stride == round(n_all / 1024) and stride > 5
+    again = resume(tmp_path / "run", config(tmp_path / "a.txt", {"steps": 48, "evals": 2}))
+    assert again.trainer.evals.stride == stride
+    events += list(again.run())
+    evaluated = [event for event in events if isinstance(event, Evaluated)]
+    assert len({event.n_tokens for event in evaluated}) == 1
+    assert evaluated[0].n_tokens == pytest.approx(n_all / stride, rel=0.25)
+
+
+def test_the_verdict_measures_the_best_step_on_the_whole_split(tmp_path: Path, small_parts: None) -> None:
+    session = start(config(tmp_path / "a.txt", {"steps": 12, "evals": 4}), tmp_path / "run")
+    list(session.run())
+    whole = evaluate(session.folder.model(), session.data.eval_batches())
+    assert whole.n_tokens == session.data.val.n_tokens
+    model = json.loads((tmp_path / "run/verdict.json").read_text())["model"]
+    assert model["total_nats"] == pytest.approx(whole.nats, rel=1e-5)
+    assert "to end on time" not in session.verdict().sentence
+
+
+def test_a_verdict_on_a_part_says_so(
+    tmp_path: Path, small_parts: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eval_plan, "VERDICT_S", 1e-6)
+    session = start(config(tmp_path / "a.txt", {"steps": 4, "evals": 1}), tmp_path / "run")
+    list(session.run())
+    verdict = session.verdict()
+    assert verdict.model is not None
+    assert verdict.model.n_chars < session.data.val.n_chars / 5  # pyright: ignore
+    assert "To end on time, it was measured on" in verdict.sentence
+
+
+def test_a_short_time_is_said_before_training(tmp_path: Path) -> None:
+    settings = config(tmp_path / "a.txt", {"minutes": 0.02, "micro_batch_size": 256})
+    session = start(settings, tmp_path / "run")
+    events = list(session.run())
+    assert isinstance(events[0], Warned) and "the time is short: about" in events[0].message
+    assert any(isinstance(event, StepDone) for event in events)
+
+
+def test_no_verdict_without_a_step(tmp_path: Path) -> None:
+    session = start(config(tmp_path / "a.txt", {"steps": 4}), tmp_path / "run")
+    with pytest.raises(UserError, match="no step was evaluated"):
+        session.verdict()
+    session.close()
