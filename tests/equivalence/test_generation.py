@@ -30,11 +30,10 @@ from glassgpt.generate.fast.decoder import PackedDecoder
 from glassgpt.generate.slots import Decoder
 from glassgpt.hooks import edit, record, zero_heads
 from glassgpt.models import Model
-from glassgpt.nn import Memory
+from helpers.requests import memories_for, random_request, small
 from helpers.zoo import DECODERS, V, has_compiler, make, source_for, wake
 
 WRITERS = [*DECODERS, "bigram"]
-SMALL: dict[str, object] = dict(n_layer=2, n_head=2, n_embd=16, block_size=12)
 EDGE = 1e-4
 
 
@@ -46,12 +45,6 @@ def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     elif not has_compiler():
         pytest.skip("no C compiler, or not on Linux")
     return request.param
-
-
-def small(name: str, seed: int) -> Model:
-    torch.manual_seed(seed)
-    kv = {"n_kv_head": 1} if name == "modern-gqa" else {}
-    return wake(make(name, **SMALL, **kv)) if name != "bigram" else make(name, block_size=12)
 
 
 @dataclass
@@ -90,30 +83,11 @@ def border(p: Tensor, u: float) -> float:
     return (p.double().cumsum(-1) - u).abs().min().item()
 
 
-def random_request(rng: random.Random, memory: Memory | None) -> Request:
-    kind = rng.randrange(4)
-    params = [
-        SamplingParams(temperature=0),
-        SamplingParams(temperature=0.8, top_k=rng.choice([None, 5])),
-        SamplingParams(top_p=0.9),
-        SamplingParams(repetition_penalty=1.3, min_p=0.02),
-    ][kind]
-    prompt = [rng.randrange(V) for _ in range(rng.choice([1, 2, 5, 11, 12, 13, 30]))]
-    end = rng.choice([None, rng.randrange(V)])
-    bias = rng.choice([None, None, {3: 2.0, 5: -1.0}])
-    n = rng.randint(1, 20)
-    return Request(prompt, params, n, rng.randrange(1 << 30), end, bias, memory)
-
-
 def run_case(name: str, seed: int) -> tuple[int, int]:
     """Tokens compared, and draws at a border."""
     rng, model = random.Random(seed), small(name, seed)
     with torch.no_grad():
-        source = source_for(model, 1)
-        memories = [None if source is None else model.encode(source)]
-        if source is not None:
-            other = source[:, :4] if source.ndim == 2 else source.flip(-1)  # a shorter one, another image
-            memories.append(model.encode(other))
+        memories = memories_for(model)
         requests = [random_request(rng, rng.choice(memories)) for _ in range(rng.randint(1, 5))]
         if rng.random() < 0.5:  # some share their beginning
             requests[-1] = replace(requests[-1], prompt=[*requests[0].prompt, rng.randrange(V)])

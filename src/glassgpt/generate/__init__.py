@@ -9,7 +9,7 @@ from glassgpt.generate.completion import Completion, complete, generate, sample_
 from glassgpt.generate.engine import Engine
 from glassgpt.generate.fast import Precision, rounded, why_not_native
 from glassgpt.generate.fill_mask import Filled, fill, masked_ids
-from glassgpt.generate.request import Request, Token
+from glassgpt.generate.request import Request, RequestError, Token
 from glassgpt.generate.sampling import (
     SamplingParams,
     multinomial,
@@ -31,6 +31,7 @@ __all__ = [
     "PromptLookup",
     "Reply",
     "Request",
+    "RequestError",
     "SamplingParams",
     "Speed",
     "TextAccumulator",

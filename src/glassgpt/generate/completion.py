@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -44,7 +44,7 @@ def generate(
 ) -> Iterator[int]:
     """Yield ids to continue a prompt, as soon as they are sampled; see `Request`.
 
-    Raises UserError for an empty prompt or an id outside the vocabulary.
+    Raises UserError as `check_request`, at once.
     """
     engine = Engine(model, max_batch=1, precision=precision, draft=draft)
     request = Request(prompt, params or SamplingParams(), max_new_tokens, seed, memory=memory)
@@ -105,11 +105,26 @@ def complete(
         engine = Engine(model, max_batch=min(16, many * len(prompts)) or 1)
     first = torch.seed() % 2**62 if seed is None else seed
     texts: dict[int, TextAccumulator] = {}  # by request id
-    for prompt in prompts:
-        ids = tokenizer.encode(prompt)
-        for i in range(many):
-            request = Request(ids, params or SamplingParams(), max_new_tokens, first + i, logprobs=0)
-            texts[engine.add(request)] = TextAccumulator(tokenizer, stop)
+    try:
+        for prompt in prompts:
+            ids = tokenizer.encode(prompt)
+            for i in range(many):
+                request = Request(ids, params or SamplingParams(), max_new_tokens, first + i, logprobs=0)
+                text = TextAccumulator(tokenizer, stop)
+                texts[engine.add(request)] = text
+        _run(engine, texts)
+    finally:  # after an error, the caller's engine drops the rest
+        for request_id in texts:
+            engine.cancel(request_id)
+    found = [_completion(text) for text in texts.values()]
+    groups = [found[i : i + many] for i in range(0, len(found), many)]
+    if best_of is None:
+        return groups
+    return [sorted(group, key=_per_token, reverse=True)[:n] for group in groups]
+
+
+def _run(engine: Engine, texts: Mapping[int, TextAccumulator]) -> None:
+    """Step until all texts, by request id, are finished."""
     while any(text.finish_reason is None for text in texts.values()):
         engine.step()
         for request_id, text in texts.items():
@@ -118,11 +133,6 @@ def complete(
                     text.add(token)
                 if text.finish_reason is not None:  # the engine itself knows no stop strings
                     engine.cancel(request_id)
-    found = [_completion(text) for text in texts.values()]
-    groups = [found[i : i + many] for i in range(0, len(found), many)]
-    if best_of is None:
-        return groups
-    return [sorted(group, key=_per_token, reverse=True)[:n] for group in groups]
 
 
 def _completion(text: TextAccumulator) -> Completion:

@@ -13,7 +13,6 @@ from copy import deepcopy
 import torch
 from torch import Tensor
 
-from glassgpt.errors import UserError
 from glassgpt.generate.fast import PackedDecoder, Precision, check_precision
 from glassgpt.generate.slots import Decoder, Ids, exchange
 from glassgpt.models import GPT, Model
@@ -44,16 +43,6 @@ def make_decoder(
     if isinstance(model, GPT) and PackedDecoder.supports(model):
         return PackedDecoder(model, max_batch, max_len, precision)
     return ModelDecoder(model, max_batch, max_len)
-
-
-def check_prompt(model: Model, prompt: Sequence[int]) -> None:
-    """Raise UserError for an empty prompt or an id outside the vocabulary."""
-    if not prompt:
-        raise UserError("the prompt is empty. Give at least one token.")
-    if not 0 <= min(prompt) <= max(prompt) < model.n_vocab:
-        raise UserError(
-            f"the prompt has ids outside 0 … {model.n_vocab - 1}. Use the tokenizer of the model's run."
-        )
 
 
 class ModelDecoder(Decoder):

@@ -7,6 +7,7 @@ tokenizer or a loop; engine.py has the loop.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
@@ -15,6 +16,10 @@ from glassgpt.errors import UserError
 
 TEMPERATURES = (1e-4, 1e4)
 """Lowest and highest temperature besides 0; in float32, others equal greedy or uniform sampling."""
+PENALTIES = (1e-3, 1e3)
+"""Lowest and highest repetition penalty; beyond them, float32 could overflow."""
+MAX_BIAS = 1e38
+"""Largest number to add to a logit: a sum with a logit is finite in float32."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +43,21 @@ class SamplingParams:
     def __post_init__(self) -> None:
         low, high = TEMPERATURES
         t, k, p, m = self.temperature, self.top_k, self.top_p, self.min_p
+        for name, value in (("temperature", t), ("top_p", p), ("min_p", m)):
+            _check(value is None or isinstance(value, Real), name, repr(value), "a number")
         _check(t == 0 or low <= t <= high, "temperature", t, f"0 for greedy, or between {low} and {high:g}")
-        whole = k is None or (isinstance(k, int) and not isinstance(k, bool))
-        _check(whole and (k is None or k >= 1), "top_k", k, "a whole number from 1 up, or left out")
+        _check(k is None or (is_whole(k) and k >= 1), "top_k", k, "a whole number from 1 up, or left out")
         _check(p is None or 0 < p <= 1, "top_p", p, "above 0 and at most 1, or left out")
         _check(m is None or 0 <= m <= 1, "min_p", m, "between 0 and 1, or left out")
+        low, high = PENALTIES
         penalty = self.repetition_penalty
-        _check(0 < penalty < math.inf, "repetition_penalty", penalty, "a number above 0; 1 is no penalty")
+        good = isinstance(penalty, Real) and low <= penalty <= high
+        _check(good, "repetition_penalty", penalty, f"between {low} and {high:g}; 1 is no penalty")
+
+
+def is_whole(value: object) -> bool:
+    """True for whole numbers, numpy's included; False for True and False."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _check(good: bool, name: str, value: object, limit: str) -> None:
@@ -65,20 +78,29 @@ def repetition_penalty(logits: Tensor, past: Tensor | Sequence[int], penalty: fl
     return torch.where(occurred, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
 
 
-def logit_bias(logits: Tensor, bias: Mapping[int, float]) -> Tensor:
+def logit_bias(logits: Tensor, bias: Mapping[int, float] | Tensor) -> Tensor:
     """Add a number to the logits of some ids; −∞ forbids one.
 
-    logits: (..., V). Raises UserError for an id outside the vocabulary, and for NaN or +∞.
+    logits: (..., V), bias: id → number, or all numbers, (..., V). Raises UserError as `bias_tensor`.
     """
-    n_vocab = logits.shape[-1]
+    numbers = bias if isinstance(bias, Tensor) else bias_tensor(bias, logits.shape[-1])
+    return logits + numbers.to(logits)
+
+
+def bias_tensor(bias: Mapping[int, float], n_vocab: int) -> Tensor:
+    """Build the numbers to add to all logits, (V,), float64.
+
+    Raises UserError for an id outside the vocabulary, and a value beyond ±1e38 other than −∞.
+    """
+    numbers = torch.zeros(n_vocab, dtype=torch.float64)
     for id, value in bias.items():
-        if not 0 <= id < n_vocab:
-            raise UserError(f"`logit_bias` has the id {id}. Ids must be from 0 to {n_vocab - 1}.")
-        if not value < math.inf:
-            raise UserError(f"`logit_bias` of id {id} is {value}. It must be a number or -inf.")
-    added = torch.zeros(n_vocab, dtype=logits.dtype, device=logits.device)
-    added[list(bias)] = torch.tensor(list(bias.values()), dtype=logits.dtype, device=logits.device)
-    return logits + added
+        _check(
+            is_whole(id) and 0 <= id < n_vocab, "logit_bias", f"for id {id!r}", f"for ids 0 … {n_vocab - 1}"
+        )
+        good = isinstance(value, Real) and (abs(value) <= MAX_BIAS or value == -math.inf)
+        _check(good, "logit_bias", f"{value!r} for id {id}", f"a number within ±{MAX_BIAS:g}, or -inf")
+        numbers[int(id)] = float(value)
+    return numbers
 
 
 def temperature(logits: Tensor, t: float) -> Tensor:
@@ -141,18 +163,18 @@ def probabilities(
     params: SamplingParams,
     *,
     past: Tensor | Sequence[int] | None = None,
-    bias: Mapping[int, float] | None = None,
+    bias: Mapping[int, float] | Tensor | None = None,
 ) -> Tensor:
     """Compute the distribution of the next token, after every filter in `params`.
 
-    logits: (B, V), past: ids for the repetition penalty, bias: id → number to add. Returns (B, V), float32
+    logits: (B, V), past: ids for the repetition penalty, bias: as for `logit_bias`. Returns (B, V), float32
     or finer, rows summing to 1. The order is Hugging Face's: penalty, bias, temperature, top-k, top-p, min-p.
     Raises UserError if the logits hold NaN or +∞, or a row has no token left.
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     if past is not None and params.repetition_penalty != 1:
         logits = repetition_penalty(logits, past, params.repetition_penalty)
-    if bias:
+    if bias is not None:
         logits = logit_bias(logits, bias)
     largest = logits.amax(-1, keepdim=True)
     if not math.isfinite(largest.sum(dtype=torch.float64).item()):  # one check for all three cases

@@ -13,10 +13,12 @@ from glassgpt.tokenizers import Tokenizer
 class TextStream:
     """Decode ids piece by piece; hold back a possible start of a stop string.
 
-    Raises UserError for an empty stop string.
+    Raises UserError for an empty stop string, and for a string in place of a list of them.
     """
 
     def __init__(self, tokenizer: Tokenizer, stop: Sequence[str] = ()) -> None:
+        if isinstance(stop, str) or not all(isinstance(each, str) for each in stop):
+            raise UserError(f"`stop` is {stop!r}. Give a list of strings.")
         if "" in stop:
             raise UserError(
                 "a `stop` string is empty, and every text contains it. Give at least one character."
@@ -93,8 +95,14 @@ class TextAccumulator:
 
 
 def stream_text(tokenizer: Tokenizer, ids: Iterable[int], stop: Sequence[str] = ()) -> Iterator[str]:
-    """Yield pieces of text, never half a character; end before the first `stop` string."""
-    stream = TextStream(tokenizer, stop)
+    """Return pieces of text, never half a character, up to the first `stop` string.
+
+    Raises UserError as `TextStream`, at once.
+    """
+    return _pieces(TextStream(tokenizer, stop), ids)
+
+
+def _pieces(stream: TextStream, ids: Iterable[int]) -> Iterator[str]:
     for id in ids:
         if piece := stream.feed(id):
             yield piece

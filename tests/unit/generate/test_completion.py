@@ -140,7 +140,7 @@ def test_leaving_early_makes_room(model: Model) -> None:
         engine.step()
     assert [t.id for t in engine.fetch(second)] == list(generate(model, [2], WARM, max_new_tokens=3, seed=1))
     assert begun == list(generate(model, [1], WARM, max_new_tokens=3, seed=1))
-    assert engine.fetch(second) == [] and not engine._outputs
+    assert engine.fetch(second) == [] and not engine._schedule.sequences
 
 
 def test_two_streams_in_turns(model: Model) -> None:
