@@ -34,7 +34,9 @@ class DataConfig(Config):
     encoding: str | None = None
     """Encoding of the files; detected by default."""
     val_fraction: float = Field(default=0.1, gt=0, le=0.5)
-    """Share held out for validation, at the end of the text."""
+    """Share held out for validation."""
+    split: Literal["auto", "end", "documents", "lines"] = "auto"
+    """Held-out part of running text: its end, parts of its documents and rows, or lines after a shuffle."""
 
 
 @Parameter(name="*")

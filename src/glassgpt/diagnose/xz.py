@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import lzma
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from glassgpt.diagnose.score import Score
@@ -25,7 +24,7 @@ def xz_score(train: Text, val: Text, max_train_bytes: int = MAX_XZ_BYTES) -> Sco
 
     At most the last `max_train_bytes` of the training text are used; `detail` then says so.
     """
-    history = last_bytes(train, max_train_bytes)
+    history = train.last_bytes(max_train_bytes)
     n_bytes = compressed_size(history + last_bytes(val, val.n_bytes)) - compressed_size(history)
     detail = "size of training and held-out text together, less that of the training text alone"
     if len(history) < train.n_bytes:
@@ -45,4 +44,4 @@ def compressed_size(data: bytes) -> int:
 
 def last_bytes(text: Text, n_bytes: int) -> bytes:
     """Return the end of a text, which may start inside a character."""
-    return b"".join(replace(text, start=max(text.start, text.stop - n_bytes)).raw_chunks())
+    return text.last_bytes(n_bytes)

@@ -72,7 +72,7 @@ def import_nanogpt(
     Run.check_free(target)
     stage(f"reading {path}")
     found = read_nanogpt(path)
-    data = DataConfig(sources=() if text is None else (str(text),))
+    data = DataConfig(sources=() if text is None else (str(text),), split="end")  # as nanoGPT splits it
     corpus = read_corpus(data) if data.sources else None
     if tokenizer is not None:
         known = load_tokenizer(Path(tokenizer))

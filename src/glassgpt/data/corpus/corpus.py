@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from glassgpt.config import DataConfig
 from glassgpt.data.corpus.leakage import find_leakage
+from glassgpt.data.corpus.split import SplitKind, divide
 from glassgpt.data.corpus.spool import Spool
 from glassgpt.data.corpus.text import Document, Text
 from glassgpt.data.files import (
@@ -48,6 +49,8 @@ class Corpus:
     documents: tuple[Document, ...]
     notes: tuple[str, ...] = field(default=())
     """Notes for the user: guessed encodings, skipped files, passages in both splits."""
+    split: SplitKind = "end"
+    """The kind of split."""
 
     @classmethod
     def from_text(cls, text: str, val_fraction: float = 0.1) -> Corpus:
@@ -65,7 +68,7 @@ class Corpus:
             if not n_chars:
                 raise UserError("the text is empty. Give a text to train on.")
             document = Document("text", "utf-8", n_chars, len(data), hashlib.sha256(data).hexdigest())
-            return _split(spool, val_fraction, [document], [])
+            return _split(spool, "end", val_fraction, [document], [])
 
     def texts(self) -> Iterator[str]:
         """Yield the training text in pieces, for a tokenizer to learn from."""
@@ -83,11 +86,12 @@ class Corpus:
             "val": self.val.lengths(),
             "sha256": digest.hexdigest(),
             "notes": list(self.notes),
+            "split": self.split,
         }
 
 
 def read_corpus(config: DataConfig, folder: Path | None = None) -> Corpus:
-    """Read all `config.sources` into one UTF-8 file, joined by blank lines, and split it.
+    """Read all `config.sources` into one UTF-8 file, joined by blank lines, and split it, see split.py.
 
     The file lies in `folder`; by default in a temporary folder, removed with the last text in it. RAM use is
     bounded for any size. Raises UserError for an unreadable source and for fewer than MIN_CHARS characters.
@@ -106,14 +110,14 @@ def read_corpus(config: DataConfig, folder: Path | None = None) -> Corpus:
                 skipped.append(str(reason))
         _check_length(config, spool.n_chars, skipped)
         notes = [*_notes(config, documents, skipped), *report.notes()]
-        return _split(spool, config.val_fraction, documents, notes)
+        return _split(spool, config.split, config.val_fraction, documents, notes)
 
 
 def _read_document(source: Source, config: DataConfig, spool: Spool, report: Report) -> Document:
     rows = Report(config.skip_invalid or not source.explicit)  # one bad row costs a folder no file
     with refuse_damage(source.name), source.open() as stream:
         document = open_document(stream, source.name, config, rows)
-        n_chars = spool.add(document.pieces)
+        n_chars = spool.add(document.pieces, document.rows)
     if not n_chars:
         raise rows.first_problem or NotText(
             f"{source.name}: it is empty or only white space. Give a file with text."
@@ -122,11 +126,18 @@ def _read_document(source: Source, config: DataConfig, spool: Spool, report: Rep
     return Document(source.name, document.encoding, n_chars, document.n_bytes, document.sha256)
 
 
-def _split(spool: Spool, val_fraction: float, documents: Sequence[Document], notes: Iterable[str]) -> Corpus:
-    n_train = max(int(spool.n_chars * (1 - val_fraction)), spool.n_chars - MAX_VAL_CHARS)
-    train, val = spool.split(n_train)
+def _split(
+    spool: Spool,
+    kind: SplitKind | Literal["auto"],
+    val_fraction: float,
+    documents: Sequence[Document],
+    notes: Sequence[str],
+) -> Corpus:
+    division = divide(spool, kind, min(val_fraction, MAX_VAL_CHARS / spool.n_chars))
+    train, val = division.train, division.val
     leakage = find_leakage(train, val)
-    return Corpus(train, val, tuple(documents), (*notes, *([str(leakage)] if leakage else [])))
+    more = [division.note, str(leakage or "")]
+    return Corpus(train, val, tuple(documents), (*notes, *filter(None, more)), division.kind)
 
 
 def _check_length(config: DataConfig, n_chars: int, skipped: Sequence[str]) -> None:

@@ -1,20 +1,23 @@
 """Spool: one UTF-8 file that collects all documents, so RAM never holds a whole corpus.
 
-Text comes in as chunks and leaves as two `Text`s. Formats and encodings are handled in `data.files`.
+Text comes in as chunks, with its documents and rows marked, and leaves as `Text`s. Formats and encodings are
+handled in `data.files`; split.py decides which stretches are held out.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
 import weakref
-from bisect import bisect_right
-from collections.abc import Iterable
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, NamedTuple, Self
 
-from glassgpt.data.corpus.text import Text
+from glassgpt.data.corpus.text import Stretch, Text
 from glassgpt.data.files import replace_surrogates
 from glassgpt.errors import UserError
 
@@ -36,6 +39,16 @@ def _remove(folder: Path, owner: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class Segment(NamedTuple):
+    """A document, or a row of one, with the blank line after it."""
+
+    first_char: int
+    """Offset in characters of the whole text."""
+    stretch: Stretch
+    digest: int
+    """Hash of the text without the blank line: equal parts have equal ones."""
+
+
 class Spool:
     """Documents joined by blank lines in one file, in `folder` or in a temporary folder.
 
@@ -55,29 +68,38 @@ class Spool:
         self._marks = [(0, 0)]
         self._n_bytes = 0
         self._ends_with = "\n\n"
+        # Of each part: its first character and byte, and the hash of its text.
+        self._part_chars, self._part_bytes, self._digests = array("q"), array("q"), array("Q")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file: BinaryIO = self.path.open("wb")
         except OSError as error:
             raise self._refused(error) from error
 
-    def add(self, pieces: Iterable[str]) -> int:
+    def add(self, pieces: Iterable[str], rows: bool = False) -> int:
         """Append one document and return its length in characters.
 
-        A blank document is not written; its length is 0. After an error the spool is as it was before.
+        rows: each piece is a row, a part of its own; after the first one it begins with a blank line. A blank
+        document is not written; its length is 0. After an error the spool is as it was before.
         """
         before = (self.n_chars, self._n_bytes, self._ends_with)
         if self._ends_with != "\n\n":
             self._write("\n" if self._ends_with[-1] == "\n" else "\n\n")
         start, blank = self.n_chars, True
+        self._begin_part()
         try:
             for piece in pieces:
                 if self.n_chars == start:
                     piece = piece.removeprefix("\ufeff")
+                elif rows:
+                    self._write("\n\n")
+                    self._begin_part()
+                    piece = piece.removeprefix("\n\n")
                 if "\r" in piece:  # in values of json and pdf; decoded streams have only \n
                     piece = piece.replace("\r\n", "\n").replace("\r", "\n")
                 for at in range(0, len(piece), PIECE_CHARS):
                     self._write(piece[at : at + PIECE_CHARS])
+                self._hash_part(piece)
                 blank = blank and not piece.strip()
         except BaseException:
             self._cut(*before)
@@ -95,18 +117,79 @@ class Spool:
         if kind is not None:
             self.path.unlink(missing_ok=True)  # an incomplete corpus is of no use
 
+    @property
+    def n_parts(self) -> int:
+        """Number of documents and rows."""
+        return len(self._digests)
+
+    def parts(self) -> Iterator[Segment]:
+        """Yield the documents and rows in order. Together they are the whole text."""
+        chars, offsets = [*self._part_chars, self.n_chars], [*self._part_bytes, self._n_bytes]
+        for i, digest in enumerate(self._digests):
+            yield Segment(chars[i], Stretch(offsets[i], offsets[i + 1], chars[i + 1] - chars[i]), digest)
+
+    def whole(self) -> Text:
+        """Return the whole text. Nothing can be added afterwards."""
+        return self.text([Stretch(0, self._n_bytes, self.n_chars)])
+
+    def text(self, stretches: Iterable[Stretch]) -> Text:
+        """Return stretches as a text; neighbors become one. Nothing can be added afterwards."""
+        self._file.close()
+        joined = list[Stretch]()
+        for stretch in stretches:
+            if joined and joined[-1].stop == stretch.start:
+                last = joined.pop()
+                stretch = Stretch(last.start, stretch.stop, last.n_chars + stretch.n_chars)
+            if stretch.n_chars:
+                joined.append(stretch)
+        return Text(self.path, tuple(joined), self._keeper)
+
     def split(self, n_train: int) -> tuple[Text, Text]:
         """Return the first `n_train` characters and the rest. Nothing can be added afterwards."""
+        middle = self.offset(n_train)
+        return (
+            self.text([Stretch(0, middle, n_train)]),
+            self.text([Stretch(middle, self._n_bytes, self.n_chars - n_train)]),
+        )
+
+    def offset(self, n_chars: int) -> int:
+        """Return the offset in bytes after the first n characters."""
+        chars, offset = self._marks[bisect_right(self._marks, n_chars, key=lambda mark: mark[0]) - 1]
+        return offset + len(self._read(offset, 4 * (n_chars - chars))[: n_chars - chars].encode())
+
+    def line_start(self, n_chars: int, reach: int) -> tuple[int, int]:
+        """Return characters and bytes before the first line at or after a character, or before the character.
+
+        reach: number of characters to look through for the end of a line.
+        """
+        offset = self.offset(n_chars)
+        before, newline, _ = self._read(offset, 4 * reach)[:reach].partition("\n")
+        skipped = before + newline if newline else ""
+        return n_chars + len(skipped), offset + len(skipped.encode())
+
+    def rewrite(self, pieces: Iterable[str]) -> None:
+        """Replace the whole text by one document."""
         self._file.close()
-        chars, offset = self._marks[bisect_right(self._marks, n_train, key=lambda mark: mark[0]) - 1]
+        self._file = self.path.open("wb")
+        self._cut(0, 0, "\n\n")
+        self.add(pieces)
+
+    def _read(self, offset: int, n_bytes: int) -> str:
+        if not self._file.closed:
+            self._file.flush()
         with self.path.open("rb") as file:
             file.seek(offset)
-            near = file.read(4 * (n_train - chars))  # no character is longer than 4 bytes
-        middle = offset + len(near.decode("utf-8", "ignore")[: n_train - chars].encode())
-        return (
-            Text(self.path, 0, middle, n_train, self._keeper),
-            Text(self.path, middle, self._n_bytes, self.n_chars - n_train, self._keeper),
-        )
+            return file.read(n_bytes).decode("utf-8", "ignore")
+
+    def _begin_part(self) -> None:
+        self._part_chars.append(self.n_chars)
+        self._part_bytes.append(self._n_bytes)
+        self._digests.append(0)
+        self._hash = hashlib.blake2b(digest_size=8)
+
+    def _hash_part(self, text: str) -> None:
+        self._hash.update(text.encode("utf-8", "replace"))
+        self._digests[-1] = int.from_bytes(self._hash.digest(), "little")
 
     def _write(self, text: str) -> None:
         if not text:
@@ -130,6 +213,9 @@ class Spool:
         self.n_chars, self._n_bytes, self._ends_with = n_chars, n_bytes, ends_with
         while self._marks[-1][1] > n_bytes:
             self._marks.pop()
+        n_parts = bisect_left(self._part_chars, n_chars)
+        for column in (self._part_chars, self._part_bytes, self._digests):
+            del column[n_parts:]
         self._file.seek(n_bytes)
         self._file.truncate()
 

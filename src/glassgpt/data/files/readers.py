@@ -32,6 +32,8 @@ class OpenDocument:
     sha256: str
     pieces: Iterator[str]
     """The text. It is read from the stream as it is consumed."""
+    rows: bool = False
+    """True if each piece is a row, after the first one with a blank line before it."""
 
 
 def open_document(
@@ -51,7 +53,7 @@ def open_document(
         pieces = read_html(pieces, name)
     elif suffix in ROW_READERS:
         pieces = _joined(ROW_READERS[suffix](pieces, name, config.column, report or Report()))
-    return OpenDocument(encoding, found.n_bytes, found.sha256, pieces)
+    return OpenDocument(encoding, found.n_bytes, found.sha256, pieces, rows=suffix in ROW_READERS)
 
 
 def read_pdf(stream: BinaryIO, name: str) -> Iterator[str]:
