@@ -30,7 +30,9 @@ class DataConfig(Config):
     image_column: str | None = None
     """Column or field with the image's file name."""
     skip_invalid: bool = False
-    """Skip and count invalid pairs, rows and images instead of stopping."""
+    """Skip and count invalid pairs, rows and images, and replace invalid bytes, instead of stopping."""
+    follow_links: bool = False
+    """Read what links in a folder lead to, outside of that folder."""
     encoding: str | None = None
     """Encoding of the files; detected by default."""
     val_fraction: float = Field(default=0.1, gt=0, le=0.5)

@@ -5,7 +5,8 @@ import random
 
 import pytest
 
-from glassgpt.data.files.charset import NotText, check_encoding, decode, detect, scan
+from glassgpt.data.files.charset import check_encoding, decode, detect, detect_and_decode, scan
+from glassgpt.data.files.unreadable import NotText
 from glassgpt.errors import UserError
 
 CHINESE = (
@@ -140,23 +141,78 @@ def test_newlines_of_every_kind_become_one(monkeypatch: pytest.MonkeyPatch) -> N
         random.Random(1).randbytes(100_000),
         random.Random(2).randbytes(100_000).replace(b"\0", b""),
         b"a tar begins with a name" + b"\0" * 400 + b"ustar" + b"then text follows " * 100,
-        b"Prose of which nobody would say " * 30 + b"\0" + b"that it is UTF-16. " * 30,
-        b"lettersalonewouldpassforchinese" * 100 + b"\0e",
         b"\0" * 1000,
     ],
 )
 def test_binary_data_is_refused_with_a_remedy(data: bytes) -> None:
-    with pytest.raises(NotText, match=r"x\.txt: this is a binary file.*Export it"):
+    with pytest.raises(NotText, match=r"x\.txt: this is .*, not text\. (Export|Unpack) it"):
         detected(data)
+
+
+@pytest.mark.parametrize("at", [0, 100, 70_000, 3_000_000])
+def test_a_nul_is_a_character_of_a_text_wherever_it_stands(at: int) -> None:
+    data = b"Prose of which nobody would say that it is UTF-16.\n" * 60_000
+    data = data[:at] + b"\0" + data[at:]
+    for encoding in (None, "utf-8", "latin-1"):
+        decoded = detect_and_decode(io.BytesIO(data), "x.txt", encoding)
+        assert "".join(decoded.pieces) == data.decode()
+        assert decoded.notes == ("NUL characters kept as text",)
+
+
+def test_binary_data_is_refused_wherever_it_stands() -> None:
+    text = b"plain prose, nothing to see. " * 10_000
+    for data in (text + b"\0" * 9_000, text + random.Random(1).randbytes(100_000)):
+        with pytest.raises(NotText, match="a binary file"):
+            detected(data)
+
+
+@pytest.mark.parametrize(
+    ("head", "says"),
+    [
+        (b"PK\x03\x04\x14\0", r"a zip archive, not text\. Give it the ending of its format: .*\.docx"),
+        (b"\x1f\x8b\x08\0", r"a gzip file, not text\. Give it an ending in \.gz"),
+        (b"\xff\xd8\xff\xe0", "a JPEG image, not text"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Word, Excel"),
+        (b"SQLite format 3\0", "an SQLite database"),
+        (b"PAR1" + bytes(9), r"a parquet table, not text\. Export it as \.csv"),
+        (b"\0\0\0\x18ftypmp42" + bytes(20), "an MP4 or HEIC file"),
+        (b"GIF89a" + bytes(9), "a GIF image"),
+        (b"%PDF-1.4", r"a pdf, not text\. Give it the ending \.pdf"),
+        (b"{\\rtf1 ", r"an rtf document, not text\. Give it the ending \.rtf"),
+        (b"7z\xbc\xaf\x27\x1c", r"a 7z archive, not text\. Unpack it"),
+    ],
+)
+def test_a_binary_file_is_named_by_its_format(head: bytes, says: str) -> None:
+    with pytest.raises(NotText, match=rf"x\.txt: this is {says}"):
+        detected(head)
+
+
+@pytest.mark.parametrize("text", ["PAR1 and more", "GIF8 is a name", "BM, MZ and RIFF", "ID3 tags"])
+def test_letters_that_begin_a_binary_format_may_begin_a_text(text: str) -> None:
+    assert detected(text.encode() * 20) == ("utf-8", text * 20)
+
+
+def test_invalid_bytes_can_be_replaced() -> None:
+    data = (CHINESE * 50).encode()[:-2]
+    decoded = detect_and_decode(io.BytesIO(data), "x.txt", lenient=True)
+    assert decoded.encoding == "utf-8" and "".join(decoded.pieces) == (CHINESE * 50)[:-2] + "\ufffd"
+    assert decoded.notes == ("invalid bytes replaced by U+FFFD",)
+
+
+def chosen(data: bytes, encoding: str) -> str:
+    stream = io.BytesIO(data)
+    return check_encoding(stream, "x.txt", encoding, scan(stream))
 
 
 @pytest.mark.parametrize("name", ["klingon", "hex", "zlib"])
 def test_an_encoding_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(UserError, match=f"unknown encoding '{name}'.*utf-8"):
-        check_encoding(io.BytesIO(b"text"), "x.txt", name)
+        chosen(b"text", name)
 
 
 def test_an_encoding_named_for_a_whole_folder_does_not_make_text_of_its_pictures() -> None:
-    with pytest.raises(NotText, match="binary"):
-        check_encoding(io.BytesIO(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"), "x.png", "latin-1")
-    assert check_encoding(io.BytesIO("ab".encode("utf-16-le")), "x.txt", "UTF-16LE") == "UTF-16LE"
+    with pytest.raises(NotText, match="a PNG image"):
+        chosen(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "latin-1")
+    with pytest.raises(NotText, match="a binary file"):
+        chosen(bytes(range(256)), "latin-1")
+    assert chosen("ab".encode("utf-16-le"), "UTF-16LE") == "UTF-16LE"

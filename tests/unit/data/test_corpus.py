@@ -144,7 +144,7 @@ def test_a_passage_in_both_splits_is_reported(tmp_path: Path) -> None:
         (b"", "is empty"),
         (b" \n\t\r\n" * 1000, "only white space"),
         (b"thirty characters, no more. ok", r"30 characters are too few.*minimum is 1,000"),
-        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\0", "this is a binary file"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\0", "this is a PNG image"),
     ],
 )
 def test_what_cannot_be_learned_from_is_refused_with_the_limit(
@@ -159,7 +159,7 @@ def test_what_cannot_be_learned_from_is_refused_with_the_limit(
 def test_an_unusable_file_named_beside_a_good_one_is_still_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(prose(2000), "utf-8")
     (tmp_path / "b.png").write_bytes(b"\x89PNG\0")
-    with pytest.raises(UserError, match=r"b\.png: this is a binary file"):
+    with pytest.raises(UserError, match=r"b\.png: this is a PNG image"):
         read(tmp_path / "a.txt", tmp_path / "b.png")
 
 
@@ -169,14 +169,12 @@ def test_a_binary_file_in_a_folder_is_skipped_and_counted(tmp_path: Path) -> Non
     (tmp_path / "c.json").write_text('{"name": "x", "version": 1}')
     corpus = read(tmp_path)
     assert len(corpus.documents) == 1
-    assert (
-        corpus.notes[0].startswith("2 files skipped: ") and "b.png: this is a binary file" in corpus.notes[0]
-    )
+    assert corpus.notes[0].startswith("2 files skipped: ") and "b.png: this is a PNG image" in corpus.notes[0]
 
 
 def test_a_folder_without_text_says_why(tmp_path: Path) -> None:
     (tmp_path / "b.png").write_bytes(b"\x89PNG\0")
-    with pytest.raises(UserError, match=r"no text found.*\n.*b\.png: this is a binary file"):
+    with pytest.raises(UserError, match=r"no text found.*\n.*b\.png: this is a PNG image"):
         read(tmp_path)
 
 

@@ -6,7 +6,6 @@ This file joins documents, splits them and reports. readers.py reads formats, so
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Literal
 
 from glassgpt.config import DataConfig
 from glassgpt.data.corpus.leakage import find_leakage
+from glassgpt.data.corpus.skipped import skipped_files
 from glassgpt.data.corpus.split import SplitKind, divide
 from glassgpt.data.corpus.spool import Spool
 from glassgpt.data.corpus.text import Document, Text
@@ -21,11 +21,8 @@ from glassgpt.data.files import (
     NotText,
     Report,
     Source,
-    detection_note,
     open_document,
-    refuse_damage,
     resolve_sources,
-    shorten,
     unpack,
 )
 from glassgpt.errors import UserError
@@ -94,35 +91,38 @@ def read_corpus(config: DataConfig, folder: Path | None = None) -> Corpus:
     """Read all `config.sources` into one UTF-8 file, joined by blank lines, and split it, see split.py.
 
     The file lies in `folder`; by default in a temporary folder, removed with the last text in it. RAM use is
-    bounded for any size. Raises UserError for an unreadable source and for fewer than MIN_CHARS characters.
+    bounded for any size. A file that was found in a folder or archive and has no readable text is skipped and
+    named in a note. Raises UserError for such a file if the user named it, and for fewer than MIN_CHARS
+    characters.
     """
-    sources = resolve_sources(config.sources)  # before the spool exists: it may lie in one of these folders
+    # before the spool exists: it may lie in one of these folders
+    sources = resolve_sources(config.sources, config.follow_links)
     documents: list[Document] = []
-    skipped: list[str] = []
     report = Report()
+    skipped: list[tuple[str, NotText]] = []
     with Spool(folder) as spool:
         for source in (part for whole in sources for part in unpack(whole)):
             try:
                 documents.append(_read_document(source, config, spool, report))
-            except NotText as reason:
+            except NotText as problem:
                 if source.explicit:
                     raise
-                skipped.append(str(reason))
-        _check_length(config, spool.n_chars, skipped)
-        notes = [*_notes(config, documents, skipped), *report.notes()]
+                skipped.append((source.name, problem))
+        left_out = skipped_files(skipped)
+        _check_length(config, spool.n_chars, left_out)
+        notes = [*report.notes(), *left_out]
         return _split(spool, config.split, config.val_fraction, documents, notes)
 
 
 def _read_document(source: Source, config: DataConfig, spool: Spool, report: Report) -> Document:
-    rows = Report(config.skip_invalid or not source.explicit)  # one bad row costs a folder no file
-    with refuse_damage(source.name), source.open() as stream:
-        document = open_document(stream, source.name, config, rows)
+    found = Report(config.skip_invalid or not source.explicit)  # one bad row costs a folder no file
+    with source.open() as stream:
+        document = open_document(stream, source.name, config, found, source.budget)
         n_chars = spool.add(document.pieces, document.rows)
     if not n_chars:
-        raise rows.first_problem or NotText(
-            f"{source.name}: it is empty or only white space. Give a file with text."
-        )
-    report.absorb(rows)
+        empty = f"{source.name}: it is empty or only white space. Give a file with text."
+        raise NotText(str(found.first_problem or empty))
+    report.absorb(found)
     return Document(source.name, document.encoding, n_chars, document.n_bytes, document.sha256)
 
 
@@ -142,7 +142,7 @@ def _split(
 
 def _check_length(config: DataConfig, n_chars: int, skipped: Sequence[str]) -> None:
     if not n_chars:
-        reasons = "\n  ".join(skipped[:5])
+        reasons = "\n  ".join(skipped)
         where = ", ".join(config.sources)
         raise UserError(f"{where}: no text found. Give at least one file with text.\n  {reasons}".rstrip())
     if n_chars < MIN_CHARS:
@@ -156,17 +156,3 @@ def _check_length(config: DataConfig, n_chars: int, skipped: Sequence[str]) -> N
             f"the validation split has {n_val} characters; the minimum is {MIN_VAL_CHARS}. Raise "
             f"`val_fraction` ({config.val_fraction}), or add text."
         )
-
-
-def _notes(config: DataConfig, documents: Sequence[Document], skipped: Sequence[str]) -> list[str]:
-    notes = []
-    names = defaultdict(list)
-    for document in documents:
-        if not config.encoding and (note := detection_note(document.encoding)):
-            names[note].append(document.name)
-    for note, found in names.items():
-        notes.append(f"{note}: {shorten(found, separator=', ')}")
-    if skipped:
-        files = "1 file" if len(skipped) == 1 else f"{len(skipped):,} files"
-        notes.append(f"{files} skipped: {shorten(skipped)}")
-    return notes

@@ -67,7 +67,7 @@ def is_chat(data: DataConfig) -> bool:
     """
     if data.column:
         return False
-    found = resolve_sources(data.sources)
+    found = resolve_sources(data.sources, data.follow_links)
     if not found or any(suffix_of(source.name) not in JSON_LINES for source in found):
         return False
     return all(_begins_with_messages(source, data.encoding) for source in found)
@@ -87,7 +87,7 @@ def read_chat(data: DataConfig) -> ChatCorpus:
     `skip_invalid`, and for fewer than MIN_EXAMPLES conversations.
     """
     report, found = Report(data.skip_invalid), []
-    for source in resolve_sources(data.sources):
+    for source in resolve_sources(data.sources, data.follow_links):
         if suffix_of(source.name) not in JSON_LINES:
             raise UserError(f"{source.name}: this is not a .jsonl file. Write conversations as .jsonl.")
         with open_text(source, data.encoding, report) as pieces:

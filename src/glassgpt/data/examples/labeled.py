@@ -38,7 +38,7 @@ def read_labeled(data: DataConfig) -> ExampleCorpus:
     and counted. Raises UserError for the first invalid row unless `skip_invalid`, for columns that cannot be
     guessed, for fewer than MIN_EXAMPLES texts, and for fewer than 2 or more than MAX_LABELS classes.
     """
-    found, report = resolve_sources(data.sources), Report(data.skip_invalid)
+    found, report = resolve_sources(data.sources, data.follow_links), Report(data.skip_invalid)
     if any(map(is_table, found)) or not (texts := _texts_in_folders(found, report)):
         remedy = "a .csv, .tsv or .jsonl file, or a folder with one folder of .txt files per label"
         tables = tables_among(found, report, remedy)
@@ -139,7 +139,7 @@ def is_labeled(data: DataConfig) -> bool:
     """
     if data.target_column:
         return True
-    found = resolve_sources(data.sources)
+    found = resolve_sources(data.sources, data.follow_links)
     if not found or not all(map(is_table, found)):
         return False
     has_one = has_labels if any(not source.explicit for source in found) else _may_have_labels

@@ -52,7 +52,7 @@ def read_pairs(data: DataConfig) -> ExampleCorpus:
     the first invalid row unless `skip_invalid`, for parallel files of different lengths, and for fewer than
     MIN_EXAMPLES pairs.
     """
-    found, report = resolve_sources(data.sources), Report(data.skip_invalid)
+    found, report = resolve_sources(data.sources, data.follow_links), Report(data.skip_invalid)
     chosen = data.column or data.target_column
     if len(found) == 2 and not any(is_table(source) or not source.explicit for source in found):
         if chosen:

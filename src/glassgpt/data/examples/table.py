@@ -6,22 +6,20 @@ meaning of the columns. Running text in rows is read by files/rows.py.
 
 from __future__ import annotations
 
-import gzip
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from glassgpt.data.files import (
     Report,
     Source,
     csv_rows,
     detect_and_decode,
-    detection_note,
     field_text,
     json_rows,
-    refuse_damage,
+    readable,
+    reading,
     resolve_sources,
     suffix_of,
 )
@@ -76,15 +74,12 @@ def open_text(source: Source, encoding: str | None, report: Report) -> Iterator[
 
     Raises UserError for a damaged or binary file, and for bytes that are invalid in the encoding.
     """
-    with refuse_damage(source.name), source.open() as file, _unpacked(file, source.name) as stream:
-        chosen, pieces = detect_and_decode(stream, source.name, encoding)
-        if not encoding and (note := detection_note(chosen)):
+    with source.open() as stream:
+        with reading(source.name):
+            decoded = detect_and_decode(stream, source.name, encoding)
+        for note in decoded.notes:
             report.note(note, source.name)
-        yield pieces
-
-
-def _unpacked(file: BinaryIO, name: str) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(file)) if name.lower().endswith(".gz") else file
+        yield readable(decoded.pieces, source.name)
 
 
 def _named_fields(pieces: Iterator[str], name: str, report: Report) -> Iterator[Row]:

@@ -1,7 +1,6 @@
 """Files to text: sources, formats, character encodings, records and images."""
 
-from glassgpt.data.files.archives import refuse_damage
-from glassgpt.data.files.charset import NotText, detect_and_decode, detection_note, replace_surrogates
+from glassgpt.data.files.charset import detect_and_decode, replace_surrogates
 from glassgpt.data.files.corpora import known_file, open_python, open_shakespeare
 from glassgpt.data.files.json_records import field_text, json_rows
 from glassgpt.data.files.messages import parse_message
@@ -10,6 +9,7 @@ from glassgpt.data.files.readers import open_document
 from glassgpt.data.files.records import csv_rows, find_column, lines_of, suffix_of
 from glassgpt.data.files.report import Report, shorten, without_remedy
 from glassgpt.data.files.sources import Source, resolve_sources, unpack
+from glassgpt.data.files.unreadable import NotText, readable, reading
 
 __all__ = [
     "NotText",
@@ -19,7 +19,6 @@ __all__ = [
     "check_pillow",
     "csv_rows",
     "detect_and_decode",
-    "detection_note",
     "field_text",
     "find_column",
     "json_rows",
@@ -31,7 +30,8 @@ __all__ = [
     "parse_message",
     "read_image",
     "read_pixels",
-    "refuse_damage",
+    "readable",
+    "reading",
     "replace_surrogates",
     "resolve_sources",
     "shorten",

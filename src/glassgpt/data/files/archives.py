@@ -1,67 +1,57 @@
-"""Zip files, opened with limits on their uncompressed size and read member by member.
-
-No file is extracted under the name in the archive.
-"""
+"""Zip and gzip files, read with a budget. No file is extracted under the name in the archive."""
 
 from __future__ import annotations
 
 import gzip
-import lzma
-import shutil
 import tempfile
 import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import PurePosixPath
 from typing import IO, BinaryIO, cast
 
-from glassgpt.data.files.charset import NotText
-from glassgpt.errors import UserError
+from glassgpt.data.files.budget import UnpackBudget
+from glassgpt.data.files.charset import not_text
+from glassgpt.data.files.signatures import HEAD, ZIP, certain_kind
+from glassgpt.data.files.unreadable import NotText, reading
 
-MAX_UNZIPPED = 20 << 30
-"""Limit of an archive's uncompressed size, in bytes."""
-MAX_RATIO = 200
-"""Limit of the compression ratio; prose stays under 10, logs under 100."""
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-DAMAGED = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError)
-
-
-@contextmanager
-def refuse_damage(name: str) -> Iterator[None]:
-    """Turn the errors of a damaged archive or compressed file into UserError."""
-    try:
-        yield
-    except DAMAGED as error:
-        raise UserError(f"{name}: the file is damaged ({error}). Download or pack it again.") from error
+PIECE = 1 << 20
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Methods that `zipfile` unpacks in bounded pieces. Of bzip2 and lzma it unpacks gigabytes at once."""
+OTHERS = {zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "lzma", 9: "deflate64", 93: "zstd", 95: "xz"}
+"""Names of the other methods."""
 
 
-def open_zip(stream: BinaryIO, name: str) -> zipfile.ZipFile:
+def open_zip(stream: BinaryIO, name: str, budget: UnpackBudget | None = None) -> zipfile.ZipFile:
     """Open an archive and check its declared sizes; `zipfile` never reads more than these.
 
-    Raises UserError for a damaged archive and for one over the limits.
+    budget: that of the source around it; by default a new one for the stream. Raises NotText for a damaged
+    archive, for one over the limits, for a password and for a compression method other than METHODS.
     """
+    budget = budget or UnpackBudget.of(stream, name)
     try:
         archive = zipfile.ZipFile(stream)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise UserError(
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        stream.seek(0)
+        if (kind := certain_kind(stream.read(HEAD))) and kind is not ZIP:
+            raise not_text(name, kind) from error
+        raise NotText(
             f"{name}: this is not a readable zip file ({error}). Extract it and pass the folder."
         ) from error
-    infos = archive.infolist()
-    total, packed = sum(i.file_size for i in infos), sum(i.compress_size for i in infos)
-    if total > MAX_UNZIPPED or total > MAX_RATIO * packed + (1 << 20):
-        raise UserError(
-            f"{name}: its {packed:,} bytes would expand to {total:,}; the limits are {MAX_UNZIPPED:,} bytes "
-            f"and {MAX_RATIO} times its size. If you trust it, extract it and pass the folder."
-        )
+    UnpackBudget.of(stream, name).spend(sum(info.file_size for info in archive.infolist()))
+    for info in archive.infolist():
+        if info.flag_bits & 1:
+            raise NotText(f"{name}: a password protects it. Extract it and pass the folder.")
+        if info.compress_type not in METHODS:
+            method = OTHERS.get(info.compress_type, f"method {info.compress_type}")
+            raise NotText(
+                f"{name}: it is compressed with {method}; only deflate is supported. Extract it and pass the "
+                "folder."
+            )
     return archive
 
 
-def text_members(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
-    """List the files of an archive by name, without hidden files and those added by macOS.
-
-    Raises UserError for a password and for an unsupported compression method.
-    """
+def text_members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """List the files of an archive by name, without hidden files and those added by macOS."""
     hidden = (".", "__MACOSX", "__pycache__")
     infos = [
         info
@@ -69,30 +59,50 @@ def text_members(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
         if not info.is_dir()
         and not any(part.startswith(hidden) for part in PurePosixPath(info.filename).parts)
     ]
-    for info in infos:
-        if info.flag_bits & 1:
-            raise UserError(f"{name}: a password protects it. Extract it and pass the folder.")
-        if info.compress_type not in METHODS:
-            raise UserError(
-                f"{name}/{info.filename}: its compression method is not supported. Extract the archive and "
-                "pass the folder."
-            )
     return sorted(infos, key=lambda info: info.filename)
 
 
-def open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> BinaryIO:
-    """Open one member as a seekable stream."""
+def open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, budget: UnpackBudget) -> BinaryIO:
+    """Open one member as a seekable stream, unpacked if it is gzipped."""
     if info.filename.lower().endswith(".zip"):
         raise NotText(f"{name}: this is an archive within an archive. Extract the outer one.")
-    with archive.open(info) as member:
-        return seekable_copy(member)
+    with reading(name):
+        with archive.open(info) as member:
+            copy = seekable_copy(member, budget)
+        return gunzip(copy, name, budget) if is_gzip(name) else copy
 
 
-def seekable_copy(stream: IO[bytes]) -> BinaryIO:
+def read_member(archive: zipfile.ZipFile, path: str, name: str, budget: UnpackBudget, limit: int) -> bytes:
+    """Return one member of a document that is an archive. Raises NotText over `limit` bytes."""
+    info = archive.getinfo(path)
+    if info.file_size > limit:
+        raise NotText(f"{name}: {path} is larger than {limit:,} bytes. Save the document as plain text.")
+    budget.spend(info.file_size)
+    return archive.read(info)
+
+
+def is_gzip(name: str) -> bool:
+    """Return True if the name ends in `.gz`."""
+    return name.lower().endswith(".gz")
+
+
+def gunzip(stream: BinaryIO, name: str, budget: UnpackBudget | None = None) -> BinaryIO:
+    """Unpack a gzipped stream to a seekable one, and close it.
+
+    Raises NotText for a damaged file and for one over the budget.
+    """
+    with reading(name), closing(stream), gzip.open(stream) as unpacked:
+        return seekable_copy(cast(IO[bytes], unpacked), budget or UnpackBudget.of(stream, name))
+
+
+def seekable_copy(stream: IO[bytes], budget: UnpackBudget | None = None) -> BinaryIO:
     """Copy the rest of a stream to RAM, or to a temporary file if it is large."""
     copy = tempfile.SpooledTemporaryFile(max_size=16 << 20)
     try:
-        shutil.copyfileobj(stream, copy, 1 << 20)
+        while piece := stream.read(PIECE):
+            if budget:
+                budget.spend(len(piece))
+            copy.write(piece)
     except BaseException:
         copy.close()
         raise

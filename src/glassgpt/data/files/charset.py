@@ -1,7 +1,7 @@
 """Character encodings: detect the encoding of a byte stream and decode it.
 
-The order is: byte-order mark; UTF-16 without one (by its zero bytes); strict UTF-8 over the whole stream; a
-guess among legacy encodings from a sample. The user is always told of a guess.
+The order is: byte-order mark; signature of a binary format; UTF-16 without a mark (by its zero bytes); strict
+UTF-8 over the whole stream; a guess among legacy encodings from a sample. The user is always told of a guess.
 """
 
 from __future__ import annotations
@@ -16,12 +16,18 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from glassgpt.data.files.charset_legacy import legacy
+from glassgpt.data.files.signatures import HEAD, Kind, certain_kind, probable_kind
+from glassgpt.data.files.unreadable import NotText
 from glassgpt.errors import UserError
 
 PIECE = 1 << 20
 SAMPLE = 1 << 16
-CERTAIN = frozenset({"utf-8", "utf-8-sig", "pdf", "epub"})
-"""Encodings and formats that are recognized without a guess."""
+CERTAIN = frozenset({"utf-8", "utf-8-sig"})
+"""Encodings that are recognized without a guess."""
+CONTROLS = bytes(byte for byte in range(32) if byte not in b"\t\n\v\f\r\x1b")
+"""Bytes that are rare in text and frequent in binary files."""
+MAX_CONTROLS = 200
+"""A text has at most one control byte in so many bytes."""
 SURROGATES = re.compile("[\ud800-\udfff]")
 BOMS = {  # utf-32 first: its mark begins with the mark of utf-16
     codecs.BOM_UTF32_LE: "utf-32",
@@ -33,32 +39,50 @@ BOMS = {  # utf-32 first: its mark begins with the mark of utf-16
 SUPERSET = {"gb2312": "gb18030", "gbk": "gb18030", "iso8859-1": "cp1252", "ascii": "cp1252"}
 
 
-class NotText(UserError):
-    """A file without usable text: an error if the user named it, a note if it was in a folder."""
-
-
 @dataclass(frozen=True)
 class Scan:
-    """Size, hash and UTF-8 validity of a stream, from one pass over its bytes."""
+    """Size, hash, UTF-8 validity and control bytes of a stream, from one pass over it."""
 
     n_bytes: int
     sha256: str
     bad_utf8: int | None
     """Offset of the first byte that is not UTF-8."""
+    n_controls: int = 0
+    n_nul: int = 0
+
+    @property
+    def is_binary(self) -> bool:
+        """True if the stream has more control bytes than text does, wherever they stand."""
+        return self.n_controls > 2 + self.n_bytes // MAX_CONTROLS
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A stream's encoding, its characters in chunks, and notes for the user."""
+
+    encoding: str
+    pieces: Iterator[str]
+    notes: tuple[str, ...] = ()
 
 
 def scan(stream: BinaryIO) -> Scan:
     """Scan a whole stream and rewind it."""
     digest, decoder = hashlib.sha256(), codecs.getincrementaldecoder("utf-8")()
-    n_bytes, bad = 0, None
+    n_bytes, bad, n_controls, n_nul = 0, None, 0, 0
     stream.seek(0)
     while piece := stream.read(PIECE):
         digest.update(piece)
+        n_controls += _n_controls(piece)
+        n_nul += piece.count(0)
         bad = _first_error(decoder, piece, n_bytes) if bad is None else bad
         n_bytes += len(piece)
     bad = _first_error(decoder, b"", n_bytes) if bad is None else bad
     stream.seek(0)
-    return Scan(n_bytes, digest.hexdigest(), bad)
+    return Scan(n_bytes, digest.hexdigest(), bad, n_controls, n_nul)
+
+
+def _n_controls(piece: bytes) -> int:
+    return len(piece) - len(piece.translate(None, CONTROLS))
 
 
 def _first_error(decoder: codecs.IncrementalDecoder, piece: bytes, offset: int) -> int | None:
@@ -70,30 +94,38 @@ def _first_error(decoder: codecs.IncrementalDecoder, piece: bytes, offset: int) 
     return None
 
 
-def detect(stream: BinaryIO, name: str, found: Scan, declared: str | None = None) -> str:
+def detect(
+    stream: BinaryIO, name: str, found: Scan, declared: str | None = None, lenient: bool = False
+) -> str:
     """Detect the encoding of a stream.
 
     found: the scan of the stream. declared: the encoding that the document declares; used if it is not UTF-8.
-    Raises NotText for a binary file, UserError for UTF-8 with invalid bytes.
+    lenient: UTF-8 with invalid bytes is UTF-8. Raises NotText for a binary file, UserError for UTF-8 with
+    invalid bytes.
     """
     stream.seek(0)
     head = stream.read(SAMPLE)
     for mark, encoding in BOMS.items():
         if head.startswith(mark):
             return encoding
-    if b"\0" in head:
-        if encoding := _utf16(head):
-            return encoding
-        raise _binary(name)
-    if (bad := found.bad_utf8) is None:
+    if kind := certain_kind(head[:HEAD]):
+        raise not_text(name, kind)
+    bad = found.bad_utf8
+    if b"\0" in head and (found.is_binary or bad is not None) and (encoding := _utf16(head)):
+        return encoding
+    if found.is_binary:
+        raise not_text(name, probable_kind(head[:HEAD]))
+    if bad is None:
         return "utf-8"
     start = max(0, bad - SAMPLE // 2)
     stream.seek(start)
     sample = stream.read(SAMPLE)
-    if sum(byte < 32 and byte not in b"\t\n\v\f\r\x1b" for byte in sample) > len(sample) // 200:
-        raise _binary(name)
+    if _n_controls(sample) > len(sample) // MAX_CONTROLS:
+        raise not_text(name, probable_kind(head[:HEAD]))
     around = sample.decode("utf-8", "replace")
     if sum(char > "\x7f" for char in around) > 10 * around.count("\ufffd"):
+        if lenient:
+            return "utf-8"
         raise _undecodable(name, "utf-8", bad)
     if declared:
         return SUPERSET.get(declared, declared)
@@ -120,12 +152,12 @@ def _utf16(head: bytes) -> str | None:
     return encoding if odd * 100 <= len(text) else None
 
 
-def decode(stream: BinaryIO, name: str, encoding: str) -> Iterator[str]:
+def decode(stream: BinaryIO, name: str, encoding: str, lenient: bool = False) -> Iterator[str]:
     """Yield the characters of a stream, from its start, in chunks. Newlines become `\\n`.
 
-    Raises UserError, with the offset, for bytes that are invalid in the encoding.
+    lenient: invalid bytes become U+FFFD. Otherwise raises UserError, with the offset, for invalid bytes.
     """
-    decoder = codecs.getincrementaldecoder(encoding)()
+    decoder = codecs.getincrementaldecoder(encoding)("replace" if lenient else "strict")
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
     stream.seek(0)
     offset, more = 0, True
@@ -148,22 +180,26 @@ def detect_and_decode(
     *,
     found: Scan | None = None,
     declared: str | None = None,
-) -> tuple[str, Iterator[str]]:
-    """Return the encoding of a stream and its characters in chunks.
+    lenient: bool = False,
+) -> Decoded:
+    """Detect the encoding of a stream and start decoding it.
 
     encoding: the user's choice, used without detection. found: the scan of the stream, if already made.
-    declared: see `detect`. Raises NotText for a binary file, UserError for invalid bytes.
+    declared, lenient: see `detect` and `decode`. Raises NotText for a binary file, UserError for invalid
+    bytes.
     """
+    found, notes = found or scan(stream), []
     if encoding:
-        chosen = check_encoding(stream, name, encoding)
+        chosen = check_encoding(stream, name, encoding, found)
     else:
-        chosen = detect(stream, name, found or scan(stream), declared)
-    return chosen, decode(stream, name, chosen)
-
-
-def detection_note(encoding: str) -> str | None:
-    """Return the note for a guessed encoding, or None for a certain one."""
-    return None if encoding in CERTAIN else f"read as {encoding} (detected; set `encoding` to override)"
+        chosen = detect(stream, name, found, declared, lenient)
+        if chosen not in CERTAIN:
+            notes.append(f"read as {chosen} (detected; set `encoding` to override)")
+    if lenient and chosen in CERTAIN and found.bad_utf8 is not None:
+        notes.append("invalid bytes replaced by U+FFFD")
+    if found.n_nul and not _is_wide(chosen):
+        notes.append("NUL characters kept as text")
+    return Decoded(chosen, decode(stream, name, chosen, lenient), tuple(notes))
 
 
 def replace_surrogates(text: str) -> str:
@@ -171,7 +207,7 @@ def replace_surrogates(text: str) -> str:
     return SURROGATES.sub("\ufffd", text)
 
 
-def check_encoding(stream: BinaryIO, name: str, encoding: str) -> str:
+def check_encoding(stream: BinaryIO, name: str, encoding: str, found: Scan) -> str:
     """Return the user's encoding. Raises UserError if Python lacks it, NotText for a binary stream."""
     try:
         codecs.getincrementaldecoder(encoding)
@@ -181,20 +217,26 @@ def check_encoding(stream: BinaryIO, name: str, encoding: str) -> str:
             f"unknown encoding {encoding!r}. Use a codec of Python: utf-8, utf-16, gb18030, latin-1, …"
         ) from error
     stream.seek(0)
-    if b"\0" in stream.read(SAMPLE) and not codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
-        raise _binary(name)
+    head = stream.read(HEAD)
+    if kind := certain_kind(head):
+        raise not_text(name, kind)
+    if found.is_binary and not _is_wide(encoding):
+        raise not_text(name, probable_kind(head))
     return encoding
+
+
+def _is_wide(encoding: str) -> bool:
+    """Return True for encodings in which each ASCII character has zero bytes."""
+    return codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
+
+
+def not_text(name: str, kind: Kind) -> NotText:
+    """Return the error for a binary file of a known or unknown format."""
+    return NotText(f"{name}: this is {kind.phrase}, not text. {kind.remedy}")
 
 
 def _undecodable(name: str, encoding: str, offset: int) -> UserError:
     return UserError(
         f"{name}: the bytes at offset {offset:,} are not {encoding}, but all bytes before are. "
-        "Set `encoding` to the right one (latin-1 accepts any byte), or repair the file."
-    )
-
-
-def _binary(name: str) -> NotText:
-    return NotText(
-        f"{name}: this is a binary file, not text. Export it as .txt, .html, .epub or .pdf, "
-        "or set `encoding=utf-16-le` if it is that."
+        "Set `encoding` to the right one, repair the file, or set `skip_invalid` to replace such bytes."
     )

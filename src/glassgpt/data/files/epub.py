@@ -10,24 +10,25 @@ from typing import BinaryIO
 from urllib.parse import unquote
 from zipfile import ZipFile
 
-from glassgpt.data.files.archives import open_zip
-from glassgpt.data.files.charset import NotText, detect_and_decode
+from glassgpt.data.files.archives import open_zip, read_member
+from glassgpt.data.files.budget import UnpackBudget
+from glassgpt.data.files.charset import detect_and_decode
 from glassgpt.data.files.html import MAX_PAGE, declared_encoding, html_text
-from glassgpt.errors import UserError
+from glassgpt.data.files.unreadable import NotText
 
 MAX_XML = 4 << 20
 
 
-def read_epub(stream: BinaryIO, name: str) -> Iterator[str]:
+def read_epub(stream: BinaryIO, name: str, budget: UnpackBudget) -> Iterator[str]:
     """Yield the text of a book's pages in reading order.
 
-    Raises NotText if there is none, UserError for a malformed book.
+    Raises NotText if there is none, for a malformed book, and for one over the budget.
     Source: EPUB 3.3, container.xml → package document → spine.
     """
-    with open_zip(stream, name) as book:
-        container = _xml(book, "META-INF/container.xml", name)
+    with open_zip(stream, name, budget) as book:
+        container = _xml(book, "META-INF/container.xml", name, budget)
         root = next((e.get("full-path", "") for e in container.iter() if _tag(e) == "rootfile"), "")
-        package = _xml(book, root, name)
+        package = _xml(book, root, name, budget)
         items = {e.get("id"): e for e in package.iter() if _tag(e) == "item"}
         spine = [
             items[e.get("idref")] for e in package.iter() if _tag(e) == "itemref" and e.get("idref") in items
@@ -36,7 +37,7 @@ def read_epub(stream: BinaryIO, name: str) -> Iterator[str]:
         for item in spine:
             path = posixpath.normpath(posixpath.join(posixpath.dirname(root), unquote(item.get("href", ""))))
             if "html" in item.get("media-type", "html") and path in book.NameToInfo:
-                text = _page(book, path, name)
+                text = _page(book, path, name, budget)
                 yield ("\n\n" if seen_any else "") + text
                 seen_any = seen_any or bool(text)
         if not seen_any:
@@ -45,26 +46,18 @@ def read_epub(stream: BinaryIO, name: str) -> Iterator[str]:
             )
 
 
-def _page(book: ZipFile, path: str, name: str) -> str:
-    if book.getinfo(path).file_size > MAX_PAGE:
-        raise UserError(
-            f"{name}/{path}: the page is larger than {MAX_PAGE:,} bytes. Convert the book to plain text."
-        )
-    page = io.BytesIO(book.read(path))
-    _, pieces = detect_and_decode(page, f"{name}/{path}", declared=declared_encoding(page))
-    return html_text("".join(pieces))
+def _page(book: ZipFile, path: str, name: str, budget: UnpackBudget) -> str:
+    page = io.BytesIO(read_member(book, path, name, budget, MAX_PAGE))
+    decoded = detect_and_decode(page, f"{name}/{path}", declared=declared_encoding(page))
+    return html_text("".join(decoded.pieces))
 
 
-def _xml(book: ZipFile, path: str, name: str) -> ET.Element:
+def _xml(book: ZipFile, path: str, name: str, budget: UnpackBudget) -> ET.Element:
     """Parse a small XML file. ElementTree loads no external entities; expat limits their expansion."""
     try:
-        if book.getinfo(path).file_size > MAX_XML:
-            raise UserError(
-                f"{name}: {path} is larger than {MAX_XML:,} bytes. Convert the book to plain text."
-            )
-        return ET.fromstring(book.read(path))
+        return ET.fromstring(read_member(book, path, name, budget, MAX_XML))
     except (KeyError, ET.ParseError) as error:
-        raise UserError(f"{name}: this is not a valid epub ({error}). Convert it to plain text.") from error
+        raise NotText(f"{name}: this is not a valid epub ({error}). Convert it to plain text.") from error
 
 
 def _tag(element: ET.Element) -> str:

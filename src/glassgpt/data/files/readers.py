@@ -1,7 +1,7 @@
 """Readers: one per file format, from a byte stream to chunks of text.
 
 The suffix of the name chooses the reader; without one, a file is plain text unless its bytes are binary. Rows
-of jsonl and csv are joined by blank lines, as documents are.
+of jsonl and csv, and cells of notebooks, are joined by blank lines, as documents are.
 """
 
 from __future__ import annotations
@@ -9,16 +9,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import PurePath
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from glassgpt.config import DataConfig
-from glassgpt.data.files.charset import NotText, detect_and_decode, scan
+from glassgpt.data.files.archives import is_gzip
+from glassgpt.data.files.budget import UnpackBudget
+from glassgpt.data.files.charset import detect_and_decode, scan
 from glassgpt.data.files.epub import read_epub
 from glassgpt.data.files.html import declared_encoding, read_html
+from glassgpt.data.files.notebook import read_notebook
+from glassgpt.data.files.office import read_docx, read_odt
+from glassgpt.data.files.records import suffix_of
 from glassgpt.data.files.report import Report
 from glassgpt.data.files.rows import read_csv, read_json_rows
-from glassgpt.errors import UserError
+from glassgpt.data.files.rtf import read_rtf
+from glassgpt.data.files.unreadable import NotText, readable, reading
+
+if TYPE_CHECKING:
+    import pypdf
 
 PAGES = frozenset({".html", ".htm", ".xhtml"})
 
@@ -37,29 +45,48 @@ class OpenDocument:
 
 
 def open_document(
-    stream: BinaryIO, name: str, config: DataConfig, report: Report | None = None
+    stream: BinaryIO,
+    name: str,
+    config: DataConfig,
+    report: Report | None = None,
+    budget: UnpackBudget | None = None,
 ) -> OpenDocument:
-    """Choose the reader of a document and start it. Invalid rows of a table go to the report.
+    """Choose the reader of a document and start it. Notes, and invalid rows of a table, go to the report.
 
-    Raises NotText for a binary file, UserError for an unreadable one; also while the pieces are consumed.
+    budget: that of the archive around the document. Raises NotText for a binary, damaged or malformed file;
+    also while the pieces are consumed.
     """
-    suffix = PurePath(name).suffix.lower()
-    found = scan(stream)
-    if reader := BINARY_READERS.get(suffix):
-        return OpenDocument(suffix[1:], found.n_bytes, found.sha256, reader(stream, name))
-    declared = declared_encoding(stream) if suffix in PAGES else None
-    encoding, pieces = detect_and_decode(stream, name, config.encoding, found=found, declared=declared)
+    suffix = suffix_of(name)
+    with reading(name):
+        found = scan(stream)
+        if reader := BINARY_READERS.get(suffix):
+            if is_gzip(name):
+                raise NotText(f"{name}: this is a gzipped {suffix} file. Unpack it first.")
+            budget = budget or UnpackBudget.of(stream, name)
+            pieces = budget.metered(reader(stream, name, budget))
+            return OpenDocument(suffix[1:], found.n_bytes, found.sha256, readable(pieces, name))
+        declared = declared_encoding(stream) if suffix in PAGES else None
+        decoded = detect_and_decode(
+            stream, name, config.encoding, found=found, declared=declared, lenient=config.skip_invalid
+        )
+    report = report or Report()
+    for note in decoded.notes:
+        report.note(note, name)
+    pieces = decoded.pieces
     if suffix in PAGES:
         pieces = read_html(pieces, name)
+    elif suffix == ".ipynb":
+        pieces = _joined(read_notebook(pieces, name))
     elif suffix in ROW_READERS:
-        pieces = _joined(ROW_READERS[suffix](pieces, name, config.column, report or Report()))
-    return OpenDocument(encoding, found.n_bytes, found.sha256, pieces, rows=suffix in ROW_READERS)
+        pieces = _joined(ROW_READERS[suffix](pieces, name, config.column, report))
+    pieces = readable(pieces, name)
+    return OpenDocument(decoded.encoding, found.n_bytes, found.sha256, pieces, rows=suffix in ROW_READERS)
 
 
-def read_pdf(stream: BinaryIO, name: str) -> Iterator[str]:
+def read_pdf(stream: BinaryIO, name: str, budget: UnpackBudget) -> Iterator[str]:
     """Yield the text of the pages, with blank lines between them.
 
-    Raises NotText for a pdf that is damaged, encrypted or without text.
+    Raises NotText for a pdf that is damaged, encrypted, over the budget or without text.
     """
     import pypdf
 
@@ -70,10 +97,11 @@ def read_pdf(stream: BinaryIO, name: str) -> Iterator[str]:
         if pdf.is_encrypted and not pdf.decrypt(""):
             raise NotText(f"{name}: a password protects it. Save a copy without one.")
         for page in pdf.pages:
+            budget.spend(_content_size(page))  # any number of pages may share one content
             if text := page.extract_text().strip():
                 yield text if blank else "\n\n" + text
                 blank = False
-    except UserError:
+    except NotText:
         raise
     except Exception as error:  # pypdf raises nearly anything for a malformed pdf
         raise NotText(
@@ -85,6 +113,11 @@ def read_pdf(stream: BinaryIO, name: str) -> Iterator[str]:
         )
 
 
+def _content_size(page: pypdf.PageObject) -> int:
+    content = page.get_contents()
+    return 0 if content is None else len(content.get_data())
+
+
 def _joined(rows: Iterator[str]) -> Iterator[str]:
     between = ""
     for row in rows:
@@ -93,7 +126,13 @@ def _joined(rows: Iterator[str]) -> Iterator[str]:
             between = "\n\n"
 
 
-BINARY_READERS: dict[str, Callable[[BinaryIO, str], Iterator[str]]] = {".pdf": read_pdf, ".epub": read_epub}
+BINARY_READERS: dict[str, Callable[[BinaryIO, str, UnpackBudget], Iterator[str]]] = {
+    ".pdf": read_pdf,
+    ".epub": read_epub,
+    ".docx": read_docx,
+    ".odt": read_odt,
+    ".rtf": read_rtf,
+}
 ROW_READERS: dict[str, Callable[[Iterator[str], str, str | None, Report], Iterator[str]]] = {
     ".jsonl": read_json_rows,
     ".ndjson": read_json_rows,

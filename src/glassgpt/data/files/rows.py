@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from glassgpt.data.files.charset import NotText
 from glassgpt.data.files.json_records import field_text, json_rows
 from glassgpt.data.files.messages import parse_message
 from glassgpt.data.files.records import csv_rows, find_column
 from glassgpt.data.files.report import Report
+from glassgpt.data.files.unreadable import NotText
 from glassgpt.errors import UserError
 
 TEXT = "text"

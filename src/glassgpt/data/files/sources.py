@@ -7,13 +7,16 @@ import glob
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
-from glassgpt.data.files.archives import open_member, open_zip, seekable_copy, text_members
+from glassgpt.data.files.archives import gunzip, is_gzip, open_member, open_zip, seekable_copy, text_members
+from glassgpt.data.files.budget import UnpackBudget
 from glassgpt.data.files.corpora import NAMED
+from glassgpt.data.files.unreadable import NotText
 from glassgpt.errors import UserError
 
 NEVER_TEXT = frozenset({"__pycache__", "node_modules", "site-packages"})
@@ -25,29 +28,36 @@ class Source:
 
     name: str
     open: Callable[[], BinaryIO]
-    """Opens a seekable stream."""
+    """Opens a seekable stream, unpacked if the file is gzipped. Raises NotText for an unreadable file."""
     explicit: bool = True
     """True if the user named this very file, not a folder or pattern."""
+    budget: UnpackBudget | None = None
+    """UnpackBudget of the archive around the document."""
 
 
-def resolve_sources(given: Iterable[str]) -> list[Source]:
+def resolve_sources(given: Iterable[str], follow_links: bool = False) -> list[Source]:
     """List all documents of the given sources in order; each file once.
 
-    Folders and globs are sorted. Raises UserError for a source that does not exist or is not readable.
+    Folders and globs are sorted. A link that leads out of its folder is listed as a document that cannot be
+    opened, unless `follow_links`: a folder from elsewhere could bring private files into a model. Raises
+    UserError for a source that does not exist or is not readable.
     """
     found: dict[str, Source] = {}
     for source in given:
-        for key, document in _resolve_one(source):
+        for key, document in _resolve_one(source, follow_links):
             found.setdefault(key, document)
     return list(found.values())
 
 
-def _resolve_one(given: str) -> Iterator[tuple[str, Source]]:
+def _resolve_one(given: str, follow_links: bool) -> Iterator[tuple[str, Source]]:
     path = Path(given).expanduser()
     if given == "-":
         yield "-", Source("standard input", _open_stdin)
     elif given and _exists(path):
-        yield from _documents(path, explicit=True)
+        if path.is_dir():
+            yield from _found(_walk(path, follow_links), path, follow_links)
+        else:
+            yield os.path.realpath(path), Source(str(path), partial(_open, path))
     elif given in NAMED:
         name, opener = NAMED[given]
         yield given, Source(name, opener)
@@ -57,23 +67,53 @@ def _resolve_one(given: str) -> Iterator[tuple[str, Source]]:
             raise UserError(f"{given!r}: no file matches the pattern. Check it, or pass the folder itself.")
         recursive = "**" in given  # glob then lists the contents of folders as well
         for match in matches:
-            if not (recursive and match.is_dir()):
-                yield from _documents(match, explicit=False)
+            if not match.is_dir():
+                yield from _found([match], _fixed_folder(path), follow_links)
+            elif not recursive:
+                yield from _found(_walk(match, follow_links), _fixed_folder(path), follow_links)
     else:
         raise UserError(f"{given!r}: no such file, folder or corpus. {_suggestion(path)}")
 
 
-def _documents(path: Path, explicit: bool) -> Iterator[tuple[str, Source]]:
-    files = _walk(path) if path.is_dir() else [path]
-    for file in files:
-        yield os.path.realpath(file), Source(str(file), partial(_open, file), explicit and file is path)
+def _found(paths: Iterable[Path], folder: Path, follow_links: bool) -> Iterator[tuple[str, Source]]:
+    """Yield the files found in a folder. Links out of it, and folders that cannot be listed, have no text."""
+    inside = os.path.join(os.path.realpath(folder), "")
+    for path in paths:
+        real = os.path.realpath(path)
+        if follow_links or os.path.join(real, "").startswith(inside):
+            if not path.is_symlink() or path.is_file():  # a folder inside is listed without its links
+                yield real, Source(str(path), partial(_open, path), explicit=False)
+        else:
+            yield real, Source(str(path), partial(_refuse_link, path), explicit=False)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder tree, sorted, without hidden files, generated files and dependencies."""
-    for root, folders, files in os.walk(folder, onerror=_refuse):
+def _walk(folder: Path, follow_links: bool) -> Iterator[Path]:
+    """Yield the files of a folder tree, sorted, without hidden files, generated files and dependencies.
+
+    Folders that cannot be listed, and links to folders that are not followed, are yielded themselves.
+    """
+    unlisted: list[OSError] = []
+    seen = {os.path.realpath(folder)}
+    for root, folders, files in os.walk(folder, onerror=unlisted.append, followlinks=follow_links):
         folders[:] = sorted(each for each in folders if not _is_skipped(Path(root, each)))
+        for link in [path for each in folders if (path := Path(root, each)).is_symlink()]:
+            if not follow_links:
+                yield link
+            elif (real := os.path.realpath(link)) in seen:  # a circle
+                folders.remove(link.name)
+            else:
+                seen.add(real)
         yield from (path for file in sorted(files) if file[0] != "." and (path := Path(root, file)).is_file())
+    yield from (Path(error.filename) for error in unlisted)
+
+
+def _fixed_folder(pattern: Path) -> Path:
+    """Return the folder of a pattern before its first wildcard.
+
+    >>> _fixed_folder(Path("data/a/*/b*.txt")).as_posix(), _fixed_folder(Path("*.txt")).as_posix()
+    ('data/a', '.')
+    """
+    return next(parent for parent in pattern.parents if not glob.has_magic(str(parent)))
 
 
 def _is_skipped(folder: Path) -> bool:
@@ -104,33 +144,57 @@ def _suggestion(path: Path) -> str:
 
 
 def _open(path: Path) -> BinaryIO:
+    if path.is_dir():
+        raise NotText(f"cannot read {path}: the folder cannot be listed. Change its permissions.")
     try:
         file = path.open("rb")
     except OSError as error:
         _refuse(error)
-        raise
-    if file.seekable():
-        return file
-    with file:  # a pipe
-        return seekable_copy(file)
+    if not file.seekable():
+        with file:  # a pipe
+            file = seekable_copy(file)
+    return gunzip(file, str(path)) if is_gzip(path.name) else file
 
 
 def _open_stdin() -> BinaryIO:
     return seekable_copy(sys.stdin.buffer)
 
 
-def _refuse(error: OSError) -> None:
-    raise UserError(
+def _refuse(error: OSError) -> NoReturn:
+    raise NotText(
         f"cannot read {error.filename}: {error.strerror}. Change its permissions, or leave it out."
     ) from error
 
 
+def _refuse_link(path: Path) -> NoReturn:
+    raise NotText(
+        f"{path}: this is a link out of the folder. Set `follow_links` to read it, if you trust it."
+    )
+
+
 def unpack(source: Source) -> Iterator[Source]:
-    """Yield the members of a zip file as documents; yield any other source unchanged."""
+    """Yield the members of a zip file as documents; yield any other source unchanged.
+
+    An archive that cannot be read is yielded as a document that raises, or raises if the user named it.
+    """
     if not source.name.lower().endswith(".zip"):
         yield source
         return
-    with source.open() as stream, open_zip(stream, source.name) as archive:
-        for info in text_members(archive, source.name):
+    with ExitStack() as stack:
+        try:
+            stream = stack.enter_context(source.open())
+            budget = UnpackBudget.of(stream, source.name)
+            archive = stack.enter_context(open_zip(stream, source.name, budget))
+        except NotText as problem:
+            if source.explicit:
+                raise
+            yield replace(source, open=partial(_raise, problem))
+            return
+        for info in text_members(archive):
             name = f"{source.name}/{info.filename}"
-            yield Source(name, partial(open_member, archive, info, name), explicit=False)
+            open_it = partial(open_member, archive, info, name, budget)
+            yield Source(name, open_it, explicit=False, budget=budget)
+
+
+def _raise(problem: NotText) -> NoReturn:
+    raise problem

@@ -1,0 +1,39 @@
+"""Skipped files, said by kind: one line, however many they are."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+from glassgpt.data.files import suffix_of, without_remedy
+from glassgpt.errors import UserError
+
+SHOWN = 5
+"""Number of kinds that the note names."""
+
+
+def skipped_files(skipped: Sequence[tuple[str, UserError]]) -> list[str]:
+    """Return the note for skipped files, given by name and problem; none without files.
+
+    Files with the same ending and the same problem are one kind; the most frequent kind comes first.
+
+    >>> binary = [(f"d/{i}.dat", UserError(f"d/{i}.dat: this is binary. Export it.")) for i in range(49)]
+    >>> skipped_files([("d/a.json", UserError("d/a.json:3: this is not JSON. Repair it.")), *binary])
+    ['50 files skipped: 49 .dat: this is binary; d/a.json:3: this is not JSON']
+    """
+    kinds: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for name, problem in skipped:
+        text = without_remedy(problem)
+        where = re.match(rf"{re.escape(name)}(:\d+|, entry \d+)?: ", text)
+        kinds[suffix_of(name), text[where.end() :] if where else text].append(text)
+    ordered = sorted(kinds.items(), key=lambda kind: -len(kind[1]))
+    groups = [_group(suffix, problem, texts) for (suffix, problem), texts in ordered[:SHOWN]]
+    if rest := sum(len(texts) for _, texts in ordered[SHOWN:]):
+        groups.append(f"and {rest:,} more")
+    files = "1 file" if len(skipped) == 1 else f"{len(skipped):,} files"
+    return [f"{files} skipped: {'; '.join(groups)}"] if skipped else []
+
+
+def _group(suffix: str, problem: str, texts: Sequence[str]) -> str:
+    return texts[0] if len(texts) == 1 else f"{len(texts):,} {suffix or 'without an ending'}: {problem}"
