@@ -6,20 +6,33 @@ sets a `StopRequest`; the trainer ends after the step at hand.
 
 from __future__ import annotations
 
+import atexit
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Thread, current_thread, main_thread
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-__all__ = ["STOP_SIGNALS", "StopRequest", "Stopped", "on_signals", "raise_stopped", "run_in_thread"]
+__all__ = [
+    "STOP_SIGNALS",
+    "RaiseStopped",
+    "StopRequest",
+    "Stopped",
+    "end_at_once",
+    "end_cleanly",
+    "on_signals",
+    "run_in_thread",
+]
 
 T = TypeVar("T")
 STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 """Ctrl-C, `kill`, and a terminal that closes (which Windows does not have)."""
+SHOW_CURSOR = b"\x1b[?25h\n"
 
 
 class Stopped(KeyboardInterrupt):
@@ -61,9 +74,38 @@ class StopRequest:
             return None
 
 
-def raise_stopped(number: int) -> None:
-    """Raise Stopped with the number of a signal."""
-    raise Stopped(number)
+class RaiseStopped:
+    """A handler that raises Stopped at the first signal and ends the program at the second.
+
+    The first one lets every context clean up, which takes less than a second; a disk may hang.
+    """
+
+    def __init__(self) -> None:
+        self.received = False
+
+    def __call__(self, number: int) -> None:
+        """Handle a signal."""
+        if self.received:
+            end_at_once(128 + number)
+        self.received = True
+        raise Stopped(number)
+
+
+def end_at_once(code: int) -> NoReturn:
+    """End without waiting for threads: for a step that is being written, or a long call into C."""
+    with suppress(OSError, ValueError):  # a terminal that is gone
+        if sys.stdout.isatty():
+            os.write(sys.stdout.fileno(), SHOW_CURSOR)
+    os._exit(code)
+
+
+def end_cleanly(code: int) -> NoReturn:
+    """Remove temporary files, write what is buffered, and end without waiting for threads."""
+    atexit._run_exitfuncs()  # temporary folders
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    end_at_once(code)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Runs on disk: checkpoints, locks, verification, adapters."""
 
+from glassgpt.checkpoint.abandoned import clear, discard, is_abandoned
 from glassgpt.checkpoint.adapter import load_with_adapter, save_adapter
-from glassgpt.checkpoint.lock import LOCK, OWNER, acquire_lock, clean_up
+from glassgpt.checkpoint.lock import LOCK, OWNER, acquire_lock, is_locked
 from glassgpt.checkpoint.run import Run, load_run, load_weights, weights
 from glassgpt.checkpoint.store import (
     CorruptCheckpoint,
@@ -36,8 +37,11 @@ __all__ = [
     "RunSummary",
     "StepHealth",
     "acquire_lock",
-    "clean_up",
+    "clear",
+    "discard",
     "fingerprint",
+    "is_abandoned",
+    "is_locked",
     "load_run",
     "load_weights",
     "load_with_adapter",

@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -42,14 +41,19 @@ def acquire_lock(path: Path) -> FileLock:
     return lock
 
 
-def clean_up(path: Path, made: list[Path]) -> None:
-    """Remove the lock of a run that was not created, and the folders in `made` if empty."""
-    if path.is_dir() and all(each.name in (LOCK, OWNER) for each in path.iterdir()):
-        for name in (LOCK, OWNER):
-            (path / name).unlink(missing_ok=True)
-        for folder in made:
-            with suppress(OSError):  # it is no longer empty
-                folder.rmdir()
+def is_locked(path: Path) -> bool:
+    """True if a process is writing to this run: it trains now."""
+    if not (path / LOCK).is_file() or (path / LOCK).is_symlink():
+        return False
+    lock = FileLock(path / LOCK, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:  # a folder that may only be read
+        return False
+    lock.release()
+    return False
 
 
 def _owner(path: Path) -> str:

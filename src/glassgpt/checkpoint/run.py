@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from glassgpt.checkpoint.abandoned import clear, is_abandoned
 from glassgpt.checkpoint.store import (
     FORMAT,
     CorruptCheckpoint,
@@ -93,9 +94,13 @@ class Run:
 
     @classmethod
     def create(cls, path: Path, config: RunConfig, origins: Mapping[str, str] | None = None) -> Run:
-        """Create a run's folder with its configuration. Raises UserError if the folder is not empty."""
+        """Create a run's folder with its configuration. Raises UserError if the folder is not empty.
+
+        A run without a step, as a kill leaves it, is replaced. The caller has the lock.
+        """
         cls.check_free(path)
         try:
+            clear(path)
             make_folder(path / "checkpoints")
             sync_above(path)  # the owner of the lock created the folder
             cls(path).write_config(config, origins)
@@ -105,9 +110,9 @@ class Run:
 
     @staticmethod
     def check_free(path: Path) -> None:
-        """Raise UserError if the folder holds anything but the caller's lock."""
+        """Raise UserError if the folder holds anything but a lock or a run without a step."""
         try:
-            if path.exists() and any(not each.name.startswith(".lock") for each in path.iterdir()):
+            if path.exists() and not is_abandoned(path):
                 raise UserError(
                     f"{path} is not empty. Choose another `out`, or continue the run: glassgpt resume {path}"
                 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from glassgpt.checkpoint.lock import is_locked
 from glassgpt.checkpoint.run import Run
 from glassgpt.checkpoint.store import read_json, steps
 from glassgpt.checkpoint.verify import quick_check
@@ -16,7 +17,7 @@ from glassgpt.config import ModelConfig
 from glassgpt.diagnose import Accuracy, Score, Verdict
 from glassgpt.errors import UserError
 
-State = Literal["finished", "stopped", "weights only", "unreadable"]
+State = Literal["finished", "trains now", "stopped", "no checkpoints", "weights only", "unreadable"]
 LARGEST = 1e15
 """Figures beyond this in metrics.jsonl are ignored: glassgpt does not write them."""
 
@@ -41,7 +42,7 @@ class RunSummary:
     health: str = ""
     """Result of `quick_check`: `ok`, `no steps`, `2 of 3 damaged`."""
     resumable: bool = False
-    """True if training stopped before its verdict and has optimizer state."""
+    """True if training stopped before its verdict, has optimizer state, and no process trains it."""
 
     @property
     def damaged(self) -> bool:
@@ -61,11 +62,10 @@ def summarize(run: Run) -> RunSummary:
     rows = run.metrics()
     saved = [int(step.name.removeprefix("step-")) for step in steps(run.checkpoints)]
     evals = _figures(rows, "eval", "nats_per_char")
-    comparison, resumable = _comparison(run), run.is_resumable()
-    state: State = "finished" if comparison else "weights only" if saved and not resumable else "stopped"
+    comparison, resumable = _comparison(run), run.is_resumable() and not is_locked(run.path)
     return RunSummary(
         path=run.path,
-        state=state,
+        state=_state(run, comparison),
         sources=tuple(Path(source).name for source in config.data.sources),
         model=_describe(config.model),
         n_steps=int(
@@ -76,6 +76,17 @@ def summarize(run: Run) -> RunSummary:
         health=quick_check(run),
         resumable=resumable and not run.verdict_file.is_file(),
     )
+
+
+def _state(run: Run, comparison: str) -> State:
+    """Return the state of a readable run."""
+    if is_locked(run.path):
+        return "trains now"
+    if not steps(run.checkpoints):
+        return "no checkpoints"
+    if comparison:
+        return "finished"
+    return "stopped" if run.is_resumable() else "weights only"
 
 
 def _describe(model: ModelConfig) -> str:

@@ -9,6 +9,7 @@ import errno
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from keyword import iskeyword
 from typing import Any
 
@@ -17,6 +18,7 @@ from cyclopts import App, CycloptsError
 from glassgpt.cli.arguments import STDIN
 from glassgpt.cli.flags import field_flags, with_flags
 from glassgpt.errors import UserError
+from glassgpt.interrupts import RaiseStopped, Stopped, end_cleanly, on_signals
 from glassgpt.threads import set_wait_policy
 
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG}
@@ -72,13 +74,15 @@ for _name, _help in COMMANDS.items():
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit.
 
-    Exit codes: 0 for success, 2 for unusable input, 130 for an interrupt. `verify` also uses 1.
+    Exit codes: 0 for success, 2 for unusable input, 128 + n for signal n (130 for Ctrl-C). `verify`
+    also uses 1.
     """
     set_wait_policy()  # torch reads it when it is loaded
     warnings.showwarning = _show_warning
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        app([STDIN if word == "-" else word for word in words], exit_on_error=False, print_error=False)
+        with on_signals(RaiseStopped()):
+            app([STDIN if word == "-" else word for word in words], exit_on_error=False, print_error=False)
     except CycloptsError as error:
         _fail(_renamed(words) or f"{_explain(error)}\nSee `glassgpt --help`, or the command's own --help.", 2)
     except UserError as error:
@@ -91,6 +95,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         file = error.filename or "a file"
         _fail(f"{file}: cannot write ({error.strerror}). Saved checkpoints are intact.", 2)
+    except Stopped as stop:
+        with suppress(OSError):  # the terminal may be gone
+            print("glassgpt: interrupted", file=sys.stderr)
+        end_cleanly(128 + stop.number)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
 

@@ -39,6 +39,7 @@ from glassgpt.diagnose import (
     target_ngram,
 )
 from glassgpt.errors import UserError
+from glassgpt.interrupts import run_in_thread
 from glassgpt.models import Model
 from glassgpt.objective import Measured, evaluate
 from glassgpt.tasks.base import Inputs, Lengths, Read, TaskData, check_context, stored_baselines
@@ -89,7 +90,7 @@ class AnswerData(TaskData):
     def prepare(cls, config: RunConfig, corpus: ExampleCorpus, tokenizer: Tokenizer, run: Run) -> Self:
         splits = {"train": corpus.train, "val": corpus.val}
         data = write_examples(splits, cls.template(config.model, tokenizer), corpus.images, run.data)
-        rows, losses = cls.count_baselines(corpus)
+        rows, losses = run_in_thread(cls.count_baselines, corpus)
         counted = judge(rows, asked=cls.asked, losses=losses)
         write_json(run.baselines_file, counted.to_dict())
         return cls(config, tokenizer, data, lambda: counted)

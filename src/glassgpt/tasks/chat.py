@@ -27,6 +27,7 @@ from glassgpt.data import (
 )
 from glassgpt.diagnose import Score, Utterance, Verdict, judge, reply_baselines
 from glassgpt.generate import SamplingParams, reply
+from glassgpt.interrupts import run_in_thread
 from glassgpt.models import Model
 from glassgpt.tasks.answers import N_PROBE
 from glassgpt.tasks.base import Lengths, Read, Task, TaskData
@@ -66,7 +67,8 @@ class ChatData(TaskData):
         template, block_size = ChatTemplate(tokenizer), config.model.block_size
         splits = {"train": corpus.train, "val": corpus.val}
         data, truncation = write_chat(splits, template, block_size, run.data)
-        scores = reply_baselines(_utterances(data.train, template), _utterances(data.val, template))
+        said = _utterances(data.train, template), _utterances(data.val, template)
+        scores = run_in_thread(reply_baselines, *said)
         write_json(run.baselines_file, judge(scores, None).to_dict())
         prepared = cls(config, tokenizer, data, lambda: scores)
         prepared.notes = truncation.notes(block_size)

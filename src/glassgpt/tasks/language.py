@@ -21,6 +21,7 @@ from glassgpt.data import (
 from glassgpt.diagnose import Score, Verdict, baselines, judge
 from glassgpt.errors import UserError
 from glassgpt.generate import sample_text
+from glassgpt.interrupts import run_in_thread
 from glassgpt.models import Model
 from glassgpt.nn import PAD
 from glassgpt.tasks.base import (
@@ -59,7 +60,7 @@ class LanguageData(TaskData):
     @classmethod
     def prepare(cls, config: RunConfig, corpus: Corpus, tokenizer: Tokenizer, run: Run) -> Self:
         data = write_tokens(corpus, tokenizer, run.data)
-        scores = cls.count_baselines(config, corpus, tokenizer, data)
+        scores = run_in_thread(cls.count_baselines, config, corpus, tokenizer, data)
         write_json(run.baselines_file, judge(scores, None).to_dict())
         return cls(config, tokenizer, data, lambda: scores)
 

@@ -18,7 +18,7 @@ from glassgpt.checkpoint import (
     OWNER,
     Run,
     acquire_lock,
-    clean_up,
+    discard,
     load_weights,
     save_step,
     step_folder,
@@ -133,7 +133,7 @@ def _whole_or_not_at_all(target: Path, make: Callable[[], Run]) -> Run:
     made = [folder for folder in (target, target.parent) if not folder.exists()]
     with ExitStack() as leaving:
         lock = acquire_lock(target)
-        leaving.callback(clean_up, target, made)
+        leaving.callback(discard, target, made)
         leaving.callback(lock.release, force=True)
         try:
             return make()

@@ -12,12 +12,13 @@ from typing import Any
 
 from filelock import FileLock
 
-from glassgpt.checkpoint import Run, acquire_lock, clean_up, steps, write_json
+from glassgpt.checkpoint import Run, acquire_lock, discard, is_abandoned, is_locked, steps, write_json
 from glassgpt.config import Layer, Resolved, RunConfig, resolve
 from glassgpt.data import check_dataset
 from glassgpt.device import choose_device
 from glassgpt.diagnose import Score, Verdict
 from glassgpt.errors import UserError
+from glassgpt.interrupts import run_in_thread
 from glassgpt.tasks import Task, TaskData, detect_task, task_of
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
 from glassgpt.train.eval_plan import STAGE_S
@@ -42,6 +43,7 @@ class Session:
     trainer: Trainer
     notes: tuple[str, ...]
     resolved: Resolved | None = None
+    _made: Sequence[Path] = field(default=(), repr=False)
     _lock: FileLock | None = field(default=None, repr=False)
     _verdict: Verdict | None = field(default=None, repr=False)
 
@@ -76,9 +78,10 @@ class Session:
             self.close()
 
     def close(self) -> None:
-        """Release the lock of the run. `run` does so at its end."""
-        if self._lock is not None:
+        """Remove a run without a step, and release the lock. `run` does so at its end."""
+        if self._lock is not None and self._lock.is_locked:
             self._lock.release(force=True)
+            discard(self.folder.path, self._made)
 
     def _judge(self) -> Iterator[Event]:
         """Write the verdict, unless a stop was requested before or meanwhile."""
@@ -162,12 +165,12 @@ def start(
     made = [folder for folder in (path, path.parent) if not folder.exists()]
     with ExitStack() as undo:
         lock = acquire_lock(path)
-        undo.callback(clean_up, path, made)
+        undo.callback(discard, path, made)
         undo.callback(lock.release, force=True)
         run, data, notes = _create(path, planned, stage)
         compiler.join()
         trainer = _first_trainer(run, planned.config, data, dist, observers)
-        session = Session(run, trainer, notes, planned.resolved, lock)
+        session = Session(run, trainer, notes, planned.resolved, made, lock)
         undo.pop_all()
     dist.broadcast_str(str(path))
     return session
@@ -211,7 +214,9 @@ def _tokenizer(planned: Plan, stage: OnStage) -> Tokenizer:
         return Run.open(config.init_from.run).tokenizer().with_specials(specials)
     kind, vocab_size = config.tokenizer.kind, config.tokenizer.vocab_size
     stage(f"training the {kind} tokenizer")
-    return train_tokenizer(kind, planned.corpus.texts(), vocab_size=vocab_size, specials=specials)
+    return run_in_thread(
+        lambda: train_tokenizer(kind, planned.corpus.texts(), vocab_size=vocab_size, specials=specials)
+    )
 
 
 def _open(config: RunConfig, run: Run) -> TaskData:
@@ -229,8 +234,8 @@ def resume(
             undo.callback(lock.release, force=True)
         if not steps(run.checkpoints):
             raise UserError(
-                f"{path} cannot be resumed: it ended before its first step was saved. Start a new run "
-                "(the folder may be deleted)."
+                f"{path} cannot be resumed: it ended before its first step was saved. Give the command that "
+                "started it again: a new run replaces it."
             )
         if not run.is_resumable():
             raise UserError(
@@ -250,7 +255,7 @@ def resume(
             raise UserError(
                 f"{path} is finished ({done}). `steps` and `minutes` are the total length: give more."
             )
-        session = Session(run, trainer, tuple(notes), None, lock)
+        session = Session(run, trainer, tuple(notes), _lock=lock)
         if config is not None and dist.is_main:  # only now that everything else has succeeded
             run.write_config(config)
         undo.pop_all()
@@ -267,4 +272,8 @@ def new_path(config: RunConfig, parent: Path = Path("runs")) -> Path:
     stem = Path(config.data.sources[0]).stem if config.data.sources[0] != "-" else "stdin"
     stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in stem).strip("-") or "run"
     names = (stem if i == 1 else f"{stem}-{i}" for i in range(1, 10_000))
-    return next(parent / name for name in names if not (parent / name).exists())
+    return next(parent / name for name in names if _is_free(parent / name))
+
+
+def _is_free(path: Path) -> bool:
+    return not path.exists() or (is_abandoned(path) and not is_locked(path))

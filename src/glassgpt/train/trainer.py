@@ -126,6 +126,7 @@ class Trainer:
             progress = self._progress_at(self.step)
             if self.evals.is_due(self.step, progress):
                 yield from self._evaluate()
+                continue  # a stop may have been requested meanwhile
             if progress >= 1 and self.step:
                 break
             yield from self.train_step()

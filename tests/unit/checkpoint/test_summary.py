@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from glassgpt.checkpoint import Run, RunSummary, steps, summarize
+from glassgpt.checkpoint import Run, RunSummary, acquire_lock, steps, summarize
 from glassgpt.checkpoint.store.migrate import FORMAT
 from glassgpt.explain.context import BUILTIN
 
@@ -48,6 +48,15 @@ def test_an_unreadable_verdict_is_no_result(run: Path) -> None:
         assert found.state == "stopped" and not found.resumable
 
 
+def test_a_run_that_trains_now(run: Path) -> None:
+    (run / "verdict.json").unlink()
+    lock = acquire_lock(run)
+    found = summarize(Run(run))
+    lock.release()
+    assert found.state == "trains now" and not found.resumable
+    assert summarize(Run(run)).state == "stopped"
+
+
 def test_weights_only(run: Path) -> None:
     (run / "verdict.json").unlink()
     (steps(run / "checkpoints")[0] / "optimizer.safetensors").unlink()
@@ -58,10 +67,13 @@ def test_weights_only(run: Path) -> None:
 
 def test_a_run_without_steps(run: Path) -> None:
     shutil.rmtree(run / "checkpoints")
+    assert summarize(Run(run)).state == "no checkpoints"  # whatever its verdict
     (run / "metrics.jsonl").unlink()
     (run / "verdict.json").unlink()
     found = summarize(Run(run))
-    assert (found.state, found.health, found.n_steps, found.nats_per_char) == ("stopped", "no steps", 0, None)
+    assert (found.state, found.health, found.n_steps, found.nats_per_char) == (
+        "no checkpoints", "no steps", 0, None,
+    )  # fmt: skip
     assert not found.resumable and not found.damaged
 
 

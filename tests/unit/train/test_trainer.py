@@ -197,10 +197,11 @@ def test_one_writer_at_a_time(text_file: Path, tmp_path: Path) -> None:
     next(running)
     with pytest.raises(UserError, match=rf"being trained by process {os.getpid()} on .+ since 20"):
         resume(tmp_path / "run")
-    with pytest.raises(UserError, match="not empty"):
+    with pytest.raises(UserError, match="being trained by"):
         start(config(text_file, {"steps": 3}), tmp_path / "run")
     running.close()
     assert not session._lock.is_locked
+    assert not (tmp_path / "run").exists()  # it had no step
     acquire_lock(tmp_path / "run").release()
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from pydantic import ValidationError
@@ -17,9 +15,12 @@ from pydantic import ValidationError
 from glassgpt.cli.arguments import Source
 from glassgpt.config import FIXED, Layer, RunConfig, check_renamed, merge, resolve
 from glassgpt.errors import UserError
+from glassgpt.interrupts import end_at_once, on_signals
+
+if TYPE_CHECKING:
+    from glassgpt.train import Session
 
 LENGTHS = {"steps", "minutes"}
-SHOW_CURSOR = b"\x1b[?25h\n"
 
 
 def train(
@@ -99,21 +100,17 @@ def watch(config: RunConfig | Sequence[Layer], out: Path | None, resume: Path | 
             attempt = resume_run(resume, config)
         else:
             attempt = start(config, out, display.stage)
-        display.begin(attempt)
         with _stop_on_signal(attempt.trainer) as received:
+            display.begin(attempt)
             for event in attempt.run():
                 try:
                     display.show(event)
                 except BrokenPipeError:  # nobody reads on; what was learned is saved all the same
                     attempt.trainer.request_stop()
-    if received and not is_main:
-        sys.exit(128 + received[0])
     if received:
-        print(
-            f"\nstopped at step {attempt.trainer.step}; everything is saved. Continue with:\n"
-            f"  glassgpt resume {_quote(attempt.folder.path)}",
-            file=sys.stderr,
-        )
+        if is_main:
+            with suppress(OSError):  # the terminal may be gone
+                print(_stopped(attempt), file=sys.stderr)
         sys.exit(128 + received[0])
     display.end(attempt)
 
@@ -154,29 +151,28 @@ def resumed_config(path: Path, given: dict[str, Any]) -> RunConfig:
 
 @contextmanager
 def _stop_on_signal(trainer: Any) -> Iterator[list[int]]:
-    """The first signal asks the trainer to save and stop, a second one ends the program at once."""
+    """The first signal asks the trainer to save and stop, a second one ends the program at once.
+
+    What is saved stays whole.
+    """
     received: list[int] = []
 
-    def handle(number: int, _: object) -> None:
+    def handle(number: int) -> None:
         if received:
-            _end_at_once(128 + number)
+            end_at_once(128 + number)
         received.append(number)
-        trainer.request_stop()
+        trainer.stop.interrupt()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with on_signals(handle):
         yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
-def _end_at_once(code: int) -> NoReturn:
-    """End without waiting for the step that is being written: a disk may hang. What is saved stays whole."""
-    with suppress(OSError, ValueError):  # a terminal that is gone
-        if sys.stdout.isatty():
-            os.write(sys.stdout.fileno(), SHOW_CURSOR)
-    os._exit(code)
+def _stopped(session: Session) -> str:
+    """Return the last words of a training that a signal has ended."""
+    step, path = session.trainer.step, session.folder.path
+    if not step:
+        return "\nstopped before the first step; nothing is left behind."
+    return f"\nstopped at step {step}; everything is saved. Continue with:\n  glassgpt resume {_quote(path)}"
 
 
 def _quote(path: Path) -> str:
