@@ -46,6 +46,8 @@ MASK = re.compile(r"transformer\.h\.\d+\.attn\.bias")
 """The causal mask, which nanoGPT stored with torch before 2.0."""
 FLOATS = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
 MAX_STEP = 10**10
+MAX_PICKLE = 16 << 20
+"""Limit of the names and numbers around the tensors, in bytes. Those of GPT-2 XL take a hundredth of it."""
 REMEDY = "Use a ckpt.pt of nanoGPT's own train.py: glassgpt does not know what a variant computes."
 
 
@@ -142,9 +144,29 @@ def _load(path: Path) -> object:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns about files, then refuses them
             mmap = zipfile.is_zipfile(path)  # older files are read as a whole
+            if mmap:
+                _check_records(path)
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except UserError:
+        raise
     except Exception as error:  # a damaged or hostile file breaks anywhere
         raise UserError(_why_not(error, path)) from error
+
+
+def _check_records(path: Path) -> None:
+    """Raise UserError for records that torch.save does not write; torch would unpack them without a bound."""
+    with zipfile.ZipFile(path) as file:
+        for record in file.infolist():
+            if record.compress_type != zipfile.ZIP_STORED:
+                raise UserError(
+                    f"{path}: {quoted(record.filename)} is compressed, and torch.save compresses nothing. "
+                    f"{REMEDY}"
+                )
+            if record.filename.endswith(".pkl") and record.file_size > MAX_PICKLE:
+                raise UserError(
+                    f"{path}: {quoted(record.filename)} has {record.file_size:,} bytes; the limit is "
+                    f"{MAX_PICKLE:,}. {REMEDY}"
+                )
 
 
 def _why_not(error: Exception, path: Path) -> str:

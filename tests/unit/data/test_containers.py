@@ -191,3 +191,11 @@ def test_a_pdf_whose_pages_share_one_content_is_refused() -> None:
     with pytest.raises(UserError, match="expand to more than"):
         for _ in open_document(stream, "a.pdf", DataConfig()).pieces:
             pass
+
+
+@pytest.mark.parametrize("piece", ["[],", '{"":0},', "0,", "[[],"])
+def test_json_of_very_many_parts_is_refused(piece: str) -> None:
+    data = ("[" + piece * (6_000_000 // max(1, piece.count("[") + piece.count(","))))[:-1] + "]"
+    with within(3), pytest.raises(UserError, match=r"a\.json:1: this JSON has more than 4,000,000 parts"):
+        for _ in open_document(io.BytesIO(data.encode()), "a.json", DataConfig()).pieces:
+            pass

@@ -157,3 +157,27 @@ def test_invalid_bytes_are_replaced_where_asked(folder: Path) -> None:
     corpus = read(folder, skip_invalid=True)
     assert (corpus.train.read() + corpus.val.read()).endswith("éé\ufffd")
     assert corpus.notes[0].startswith("invalid bytes replaced by U+FFFD: ")
+
+
+def test_a_table_of_captions_is_no_link_out_of_its_folder(tmp_path: Path) -> None:
+    from glassgpt.data.examples.images import read_captioned
+
+    (tmp_path / "secret.csv").write_text("image,caption\n0.png,do not learn this\n")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "captions.csv").symlink_to(tmp_path / "secret.csv")
+    with pytest.raises(UserError, match=r"captions\.csv: this is a link out of the folder"):
+        read_captioned(DataConfig(sources=(str(tmp_path / "folder"),)), 8)
+    with pytest.raises(UserError, match="0 usable rows"):
+        read_captioned(
+            DataConfig(sources=(str(tmp_path / "folder"),), follow_links=True, skip_invalid=True), 8
+        )
+
+
+def test_invalid_bytes_of_a_table_are_replaced_where_asked(tmp_path: Path) -> None:
+    from glassgpt.data.examples.table import read_rows
+    from glassgpt.data.files import Report
+
+    (tmp_path / "a.csv").write_bytes(("text\n" + "é" * 99).encode()[:-1])
+    report = Report(skip_invalid=True)
+    assert [row["text"][-1] for _, row in read_rows(tmp_path / "a.csv", None, report)] == ["\ufffd"]
+    assert report.notes()[0].startswith("invalid bytes replaced by U+FFFD")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import torch
 
 from glassgpt.checkpoint import Run, read_state, steps
 from glassgpt.errors import UserError
+from glassgpt.interop import read_nanogpt
 from glassgpt.tokenizers import load_tokenizer, train_tokenizer
 from glassgpt.train import import_nanogpt, resume
 from helpers import nanogpt
@@ -165,6 +168,25 @@ def test_a_small_file_cannot_ask_for_much_memory(tmp_path: Path) -> None:
     found["model"] = {name: torch.zeros(()).expand(t.shape) for name, t in found["model"].items()}
     nanogpt.save(tmp_path, found)
     assert_refused(tmp_path, "and its tensors would take")
+
+
+def test_records_that_torch_would_unpack_without_bound_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = nanogpt.save(tmp_path, nanogpt.checkpoint())
+    with zipfile.ZipFile(path) as file:
+        records = {info.filename: file.read(info) for info in file.infolist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in records.items():
+            file.writestr(name, bytes(300 << 20) if name.endswith("data.pkl") else data)
+    start = time.process_time()
+    with pytest.raises(UserError, match=r"data\.pkl' is compressed"):
+        read_nanogpt(path)
+    assert time.process_time() - start < 2
+    path = nanogpt.save(tmp_path, nanogpt.checkpoint())
+    monkeypatch.setattr("glassgpt.interop.nanogpt.MAX_PICKLE", 1000)
+    with pytest.raises(UserError, match=r"data\.pkl' has .* bytes; the limit is 1,000"):
+        read_nanogpt(path)
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ def read_captioned(data: DataConfig, image_size: int) -> ExampleCorpus:
     """
     check_pillow()  # without it every row would be invalid
     folder = Path(data.sources[0]).expanduser()
-    table = _table(folder)
-    gallery = _Gallery(folder, image_size)
+    table = _table(folder, data.follow_links)
+    gallery = _Gallery(folder, image_size, data.follow_links)
     report = Report(data.skip_invalid)
     examples: list[Example] = []
     used: dict[str, None] = {}
@@ -55,7 +55,7 @@ def read_captioned(data: DataConfig, image_size: int) -> ExampleCorpus:
     return ExampleCorpus(train, val, gallery.stack(), notes)
 
 
-def _table(folder: Path) -> Path:
+def _table(folder: Path, follow_links: bool) -> Path:
     found = [path for name in CAPTION_FILES if (path := folder / name).is_file()]
     if len(found) > 1:
         raise UserError(f"{folder}: it has {' and '.join(path.name for path in found)}. Keep one of them.")
@@ -64,6 +64,8 @@ def _table(folder: Path) -> Path:
             f"{folder}: it has none of {', '.join(CAPTION_FILES)}. Write one like this, with or without "
             "questions:\n  image,question,answer\n  photos/tom.jpg,what is this?,a cat"
         )
+    if not (follow_links or found[0].resolve().is_relative_to(folder.resolve())):
+        raise UserError(f"{found[0]}: this is a link out of the folder. Set `follow_links` to read it.")
     return found[0]
 
 
@@ -97,8 +99,8 @@ def _example(row: dict[str, str], names: tuple[str, str, str], gallery: _Gallery
 class _Gallery:
     """The images of a folder, each read once, in order of first use."""
 
-    def __init__(self, folder: Path, image_size: int) -> None:
-        self.folder, self.image_size = folder.resolve(), image_size
+    def __init__(self, folder: Path, image_size: int, follow_links: bool = False) -> None:
+        self.folder, self.image_size, self.follow_links = folder.resolve(), image_size, follow_links
         self.pixels: list[np.ndarray] = []
         self.digests: list[str] = []
         """SHA-256 of the files, so copies of one image under two names share a split."""
@@ -122,7 +124,8 @@ class _Gallery:
             exists = bool(name) and path.is_file()
         except (OSError, ValueError, RuntimeError):  # impossible names; circular links
             path, exists = self.folder, False
-        if Path(name).is_absolute() or ".." in Path(name).parts or not path.is_relative_to(self.folder):
+        named_outside = Path(name).is_absolute() or ".." in Path(name).parts
+        if named_outside or not (self.follow_links or path.is_relative_to(self.folder)):
             raise UserError(f"{name!r} is outside of {self.folder}. Copy the image into that folder.")
         if not exists:
             raise UserError(f"no image {name!r} in {self.folder}. Write names relative to that folder.")

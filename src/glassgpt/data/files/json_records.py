@@ -17,6 +17,8 @@ from glassgpt.errors import UserError
 
 CHAT_FIELDS = frozenset({"messages", "conversations", "conversation"})
 """Fields with a list of messages, which are no records of their own."""
+MAX_PARTS = 4_000_000
+"""Limit of the values in one text of JSON: each takes up to 200 bytes of RAM, for 3 in the file."""
 SPACE = re.compile(r"\s*")
 DECODER = json.JSONDecoder()
 
@@ -89,6 +91,8 @@ def _is_value(lines: list[str]) -> bool:
 
 def _values(text: str) -> list[tuple[int, Any]] | None:
     """Return line numbers and values of a text of JSON values; None if it is anything else."""
+    if _n_parts(text) > MAX_PARTS:
+        return None
     values, at, number = [], 0, 1
     while (begin := _skip_space(text, at)) < len(text):
         number += text.count("\n", at, begin)
@@ -120,10 +124,19 @@ def _is_list_of_objects(value: Any) -> bool:
 
 def parse_value(text: str, where: str) -> Any:
     """Parse a JSON value. Raises UserError, with `where`, for invalid JSON."""
+    if _n_parts(text) > MAX_PARTS:
+        raise UserError(
+            f"{where}: this JSON has more than {MAX_PARTS:,} parts. Write one object per line instead."
+        )
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{where}: this is not JSON ({error}). Repair or remove it.") from error
+
+
+def _n_parts(text: str) -> int:
+    """Count commas and opening brackets: an upper bound of the values, as strings have some, too."""
+    return sum(map(text.count, ",[{"))
 
 
 def field_text(field: Any) -> str | None:

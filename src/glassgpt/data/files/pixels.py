@@ -21,6 +21,8 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 """Formats that Pillow may decode. Its other decoders are many and rarely tested."""
 MAX_PIXELS = 64_000_000
 """Limit of one image, held in RAM with up to 4 bytes per pixel."""
+MAX_SIDE = 65_535
+"""Limit of one side, that of jpg. Making a longer one small needs a table of its length."""
 
 
 def read_image(path: Path, image_size: int, channels: int) -> np.ndarray:
@@ -28,7 +30,8 @@ def read_image(path: Path, image_size: int, channels: int) -> np.ndarray:
 
     The rest of the square is black; transparent pixels are white; an animation is its first frame. channels
     is 1 (gray) or 3 (RGB). Raises UserError for other formats than png, jpg, webp, gif and bmp, for a damaged
-    file, and for more than MAX_PIXELS pixels; the size is read from the header before decoding.
+    file, and for more than MAX_PIXELS pixels or MAX_SIDE on a side; the size is read from the header before
+    decoding.
     """
     return as_channels(read_pixels(path, image_size), channels)
 
@@ -54,12 +57,14 @@ def read_pixels(path: Path, image_size: int) -> np.ndarray:
     check_pillow()
     from PIL import Image, ImageOps
 
-    too_large = UserError(f"{path}: the image has more than {MAX_PIXELS:,} pixels. Make it smaller.")
+    too_large = UserError(
+        f"{path}: the image has more than {MAX_PIXELS:,} pixels, or {MAX_SIDE:,} on a side. Make it smaller."
+    )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about oddities in readable files; the size is checked here
             with Image.open(path, formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
+                if image.width * image.height > MAX_PIXELS or max(image.size) > MAX_SIDE:
                     raise too_large
                 image.draft(None, (image_size, image_size))  # decode a large jpg at a lower resolution
                 upright = _plain(ImageOps.exif_transpose(image))

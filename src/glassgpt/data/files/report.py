@@ -21,7 +21,7 @@ class Report:
     """
 
     def __init__(self, skip_invalid: bool = False) -> None:
-        self._skip_invalid = skip_invalid
+        self.skip_invalid = skip_invalid
         self._problems: list[str] = []
         self._names: dict[str, list[str]] = {}
         self.n_skipped = 0
@@ -30,7 +30,7 @@ class Report:
 
     def reject(self, problem: UserError) -> None:
         """Raise the problem of a row, or count it if invalid rows may be skipped."""
-        if not self._skip_invalid:
+        if not self.skip_invalid:
             raise type(problem)(f"{problem} Or set `skip_invalid` to skip such rows.") from problem
         self.skip(problem)
 
