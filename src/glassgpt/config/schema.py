@@ -29,6 +29,8 @@ class DataConfig(Config):
     """Column or field with the answer: the translation, the label, the caption."""
     image_column: str | None = None
     """Column or field with the image's file name."""
+    me: str | None = None
+    """Person whose messages are learned from an exported chat (WhatsApp, Telegram, Discord)."""
     skip_invalid: bool = False
     """Skip and count invalid pairs, rows and images, and replace invalid bytes, instead of stopping."""
     follow_links: bool = False

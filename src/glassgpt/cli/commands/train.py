@@ -45,7 +45,8 @@ def train(
         a dataset: dates, scenes, scenes-3x3, multi30k-en-de. With --model seq2seq pairs of texts (tsv, csv,
         jsonl, or two files with the same number of lines), with --model captioner a folder of images with
         captions.csv, with --model encoder text, or a table with a column of labels. A jsonl of `messages`
-        (system, user, assistant) makes a model to talk to, with `glassgpt chat`.
+        (system, user, assistant), or a chat exported from WhatsApp, Telegram or Discord with --me NAME, makes
+        a model to talk to, with `glassgpt chat`.
     out
         Folder of the run; by default below runs/, named after the first source.
     config

@@ -1,6 +1,7 @@
 """Examples and conversations from the user's files."""
 
-from glassgpt.data.examples.conversations import ChatCorpus, Conversation, Message, is_chat, read_chat
+from glassgpt.data.examples.conversations import ChatCorpus, is_chat, read_chat
+from glassgpt.data.examples.dialog import Conversation, Message
 from glassgpt.data.examples.examples import MIN_EXAMPLES, Example, ExampleCorpus, split_by_group, too_few
 from glassgpt.data.examples.images import read_captioned
 from glassgpt.data.examples.labeled import has_labels, is_labeled, read_labeled

@@ -11,20 +11,17 @@ from collections.abc import Iterator
 from glassgpt.config import DataConfig
 from glassgpt.data.examples.columns import Columns, corpus_of, example_of, table_rows, tables_among
 from glassgpt.data.examples.examples import Example, ExampleCorpus
+from glassgpt.data.examples.prompts import PROMPT_NAMES, with_input
 from glassgpt.data.examples.tabbed import first_fields, is_tabbed, tabbed_rows, text_columns
-from glassgpt.data.examples.table import Row, is_table, open_text, rows_of
+from glassgpt.data.examples.table import is_table, open_text, rows_of
 from glassgpt.data.files import Report, Source, find_column, lines_of, resolve_sources, suffix_of
 from glassgpt.errors import UserError
 
 PAIR_NAMES = (
     ("source", "target"),
     ("src", "tgt"),
-    ("instruction", "output"),
-    ("instruction", "response"),
+    *PROMPT_NAMES,
     ("input", "output"),
-    ("prompt", "completion"),
-    ("prompt", "response"),
-    ("question", "answer"),
 )
 LANGUAGES = frozenset(
     "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de "
@@ -78,19 +75,8 @@ def _table_pairs(table: Source, data: DataConfig, report: Report) -> Iterator[Ex
             rows, guess = tabbed_rows(table, data.encoding, report), text_columns
         elif suffix_of(table.name) == ".txt":
             rows = tabbed_rows(table, data.encoding, report, has_header=True)
-    yield from table_rows(map(_with_input, rows), table.name, guess, data, report)
-
-
-def _with_input(numbered: Row) -> Row:
-    """Append the optional input of an instruction to it.
-
-    >>> _with_input((1, {"instruction": "Add.", "input": "1, 2", "output": "3"}))[1]["instruction"]
-    'Add.\\n1, 2'
-    """
-    number, row = numbered
-    if {"instruction", "input", "output"} <= row.keys():
-        row = row | {"instruction": f"{row['instruction']}\n{row['input']}".strip(), "input": ""}
-    return number, row
+    rows = ((number, with_input(row)) for number, row in rows)
+    yield from table_rows(rows, table.name, guess, data, report)
 
 
 def _parallel(one: Source, other: Source, encoding: str | None, report: Report) -> Iterator[Example]:

@@ -1,6 +1,7 @@
 """Files to text: sources, formats, character encodings, records and images."""
 
 from glassgpt.data.files.charset import detect_and_decode, replace_surrogates
+from glassgpt.data.files.chat_logs import ChatLog, ChatMessage, is_whatsapp, parse_exports, parse_whatsapp
 from glassgpt.data.files.corpora import known_file, open_python, open_shakespeare
 from glassgpt.data.files.json_records import field_text, json_rows
 from glassgpt.data.files.messages import parse_message
@@ -12,6 +13,8 @@ from glassgpt.data.files.sources import Source, resolve_sources, unpack
 from glassgpt.data.files.unreadable import NotText, readable, reading
 
 __all__ = [
+    "ChatLog",
+    "ChatMessage",
     "NotText",
     "Report",
     "Source",
@@ -21,13 +24,16 @@ __all__ = [
     "detect_and_decode",
     "field_text",
     "find_column",
+    "is_whatsapp",
     "json_rows",
     "known_file",
     "lines_of",
     "open_document",
     "open_python",
     "open_shakespeare",
+    "parse_exports",
     "parse_message",
+    "parse_whatsapp",
     "read_image",
     "read_pixels",
     "readable",

@@ -15,6 +15,7 @@ from glassgpt.config import DataConfig
 from glassgpt.data.files.archives import is_gzip
 from glassgpt.data.files.budget import UnpackBudget
 from glassgpt.data.files.charset import detect_and_decode, scan
+from glassgpt.data.files.chat_logs import without_dates
 from glassgpt.data.files.epub import read_epub
 from glassgpt.data.files.html import declared_encoding, read_html
 from glassgpt.data.files.notebook import read_notebook
@@ -79,6 +80,8 @@ def open_document(
         pieces = _joined(read_notebook(pieces, name))
     elif suffix in ROW_READERS:
         pieces = _joined(ROW_READERS[suffix](pieces, name, config.column, report))
+    elif suffix == ".txt":
+        pieces = without_dates(pieces, name, report)
     pieces = readable(pieces, name)
     return OpenDocument(decoded.encoding, found.n_bytes, found.sha256, pieces, rows=suffix in ROW_READERS)
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from glassgpt.data.files.chat_logs import parse_exports
 from glassgpt.data.files.json_records import field_text, json_rows
-from glassgpt.data.files.messages import parse_message
+from glassgpt.data.files.messages import has_content, parse_message
 from glassgpt.data.files.records import csv_rows, find_column
 from glassgpt.data.files.report import Report
 from glassgpt.data.files.unreadable import NotText
 from glassgpt.errors import UserError
 
 TEXT = "text"
-MESSAGES = "messages"
+MESSAGES = ("messages", "conversations", "conversation")
 ONLY_COLUMN = (
     "text",
     "content",
@@ -89,7 +90,9 @@ def _record_text(record: Any, column: str | None, where: str) -> str:
             f"{where}: expected an object, got {type(record).__name__}. Write objects with a field 'text' or "
             "'messages'."
         )
-    wanted = find_column(record, column or TEXT) or (None if column else find_column(record, MESSAGES))
+    if not column and (logs := parse_exports(record)):
+        return "\n\n".join(log.text() for log in logs)
+    wanted = find_column(record, column or TEXT) or (None if column else _first(record, MESSAGES))
     if wanted is None:
         missing = repr(column) if column else "'text' or 'messages'"
         raise NotText(f"{where}: no field {missing}. Set `column` to one of: {', '.join(record)}.")
@@ -103,13 +106,17 @@ def _record_text(record: Any, column: str | None, where: str) -> str:
     return text
 
 
+def _first(record: dict[str, Any], names: tuple[str, ...]) -> str | None:
+    return next((name for name in names if name in record), None)
+
+
 def _message_text(message: Any, where: str) -> str:
     """Return a chat message as `role: content`.
 
     >>> _message_text({"role": "user", "content": [{"type": "text", "text": "Hi."}]}, "")
     'user: Hi.'
     """
-    if not isinstance(message, dict) or "content" not in message:
+    if not has_content(message):
         raise UserError(f"{where}: a message has no 'content'. Repair or remove the line.")
     parsed = parse_message(message)
-    return f"{message.get('role', 'unknown')}: {parsed.text}"
+    return f"{parsed.role or 'unknown'}: {parsed.text}"
