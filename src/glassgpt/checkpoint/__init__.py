@@ -11,10 +11,9 @@ from glassgpt.checkpoint.store import (
     newest_valid,
     prune,
     quarantine,
-    quoted,
-    read_json,
     read_manifest,
     read_pointer,
+    read_progress,
     read_state,
     read_tensors,
     remove_partial_steps,
@@ -26,7 +25,7 @@ from glassgpt.checkpoint.store import (
     write_pointer,
 )
 from glassgpt.checkpoint.summary import RunSummary, summarize
-from glassgpt.checkpoint.verify import RunHealth, StepHealth, quick_check, verify_run
+from glassgpt.checkpoint.verify import RunHealth, StepHealth, check_data, check_step, quick_check, verify_run
 
 __all__ = [
     "LOCK",
@@ -37,6 +36,8 @@ __all__ = [
     "RunSummary",
     "StepHealth",
     "acquire_lock",
+    "check_data",
+    "check_step",
     "clear",
     "discard",
     "fingerprint",
@@ -50,10 +51,9 @@ __all__ = [
     "prune",
     "quarantine",
     "quick_check",
-    "quoted",
-    "read_json",
     "read_manifest",
     "read_pointer",
+    "read_progress",
     "read_state",
     "read_tensors",
     "remove_partial_steps",

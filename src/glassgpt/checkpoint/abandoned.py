@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from glassgpt.checkpoint.lock import LOCK, OWNER, is_locked
-from glassgpt.checkpoint.store import read_json
 from glassgpt.checkpoint.store.atomic import remove
 from glassgpt.errors import UserError
+from glassgpt.safe_io import read_json
 
 FILES = {"config.json", "tokenizer.json", "baselines.json", "metrics.jsonl", "verdict.json"}
 FOLDERS = {"checkpoints", "data", "samples", "tensorboard"}

@@ -16,10 +16,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from glassgpt.checkpoint.run import Run, load_weights, weights
-from glassgpt.checkpoint.store import Spec, layout, quoted, read_header, read_manifest, read_tensors
+from glassgpt.checkpoint.store import Spec, layout, read_header, read_manifest, read_tensors
 from glassgpt.config import ModelConfig
 from glassgpt.errors import UserError
 from glassgpt.models import ADAPTERS, Model, build, merge_adapters
+from glassgpt.safe_io import parse_json, quoted
 from glassgpt.tokenizers import Tokenizer
 
 FORMAT = "glassgpt-adapter-1"
@@ -95,7 +96,7 @@ def _about(file: Path) -> dict[str, Any]:
     try:
         read_header(file)
         with safe_open(file, "pt") as opened:
-            about = json.loads((opened.metadata() or {})["about"])
+            about = parse_json((opened.metadata() or {})["about"].encode(), file)
         rank, specials, sha256 = about["rank"], about["specials"], about["sha256"]
         good = about["format"] == FORMAT and isinstance(rank, int) and isinstance(sha256, str)
         good &= isinstance(about["scale"], float) and isinstance(about["block_size"], int)

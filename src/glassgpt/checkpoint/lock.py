@@ -12,11 +12,14 @@ from filelock import FileLock, Timeout
 
 from glassgpt.checkpoint.store import make_folder
 from glassgpt.errors import UserError, cannot_write
+from glassgpt.safe_io import read_json, refuse_hard_links
 
 LOCK = ".lock"
 """The locked file."""
 OWNER = ".lock.json"
 """The owner of the lock: process, host, start."""
+METRICS = "metrics.jsonl"
+"""The figures of a run; training appends to them."""
 
 
 def acquire_lock(path: Path) -> FileLock:
@@ -28,6 +31,7 @@ def acquire_lock(path: Path) -> FileLock:
     lock = FileLock(path / LOCK, thread_local=False)
     try:
         make_folder(path)
+        refuse_hard_links(*(path / name for name in (LOCK, OWNER, METRICS)))
         lock.acquire(timeout=0)
     except Timeout as error:
         raise UserError(
@@ -59,7 +63,7 @@ def is_locked(path: Path) -> bool:
 def _owner(path: Path) -> str:
     """Describe the process that holds the lock."""
     try:
-        owner = json.loads((path / OWNER).read_text("utf-8"))
+        owner = read_json(path / OWNER)
         return f"process {owner['process']} on {owner['host']} since {owner['since']}"
-    except (OSError, ValueError, KeyError, TypeError):  # the owner has not written it yet
+    except (UserError, KeyError):  # the owner has not written it yet
         return "another process"

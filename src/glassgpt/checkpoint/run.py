@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from glassgpt.checkpoint.abandoned import clear, is_abandoned
+from glassgpt.checkpoint.lock import METRICS
 from glassgpt.checkpoint.store import (
     FORMAT,
     CorruptCheckpoint,
@@ -25,12 +26,9 @@ from glassgpt.checkpoint.store import (
     make_folder,
     migrate_config,
     newest_valid,
-    quoted,
-    read_json,
     read_specs,
     read_tensors,
     recorded_best,
-    refuse_links,
     step_is_resumable,
     steps,
     sync,
@@ -40,10 +38,13 @@ from glassgpt.checkpoint.store import (
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError, cannot_write
 from glassgpt.models import Model, build, merge_adapters
+from glassgpt.safe_io import check_entries, parse_json, quoted, read_capped, read_json
 from glassgpt.tokenizers import Tokenizer, load_tokenizer
 
-MAX_LINE = 1 << 20
+MAX_LINE = 1 << 16
 """Longest line of metrics.jsonl, in bytes. Ours have about 200."""
+MAX_METRICS = 1 << 28
+"""Largest metrics.jsonl, in bytes: a line for each of a million steps."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Run:
     @property
     def metrics_file(self) -> Path:
         """Figures of steps and evaluations, one JSON object per line."""
-        return self.path / "metrics.jsonl"
+        return self.path / METRICS
 
     @property
     def verdict_file(self) -> Path:
@@ -125,7 +126,7 @@ class Run:
         run = cls(Path(path))
         if not run.config_file.is_file():
             raise UserError(f"{path} is not a run (it has no config.json). List the runs: glassgpt runs")
-        refuse_links(run.path)
+        check_entries(run.path)
         return run
 
     def config(self) -> RunConfig:
@@ -157,16 +158,17 @@ class Run:
         return load_tokenizer(self.tokenizer_file)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Read the objects of metrics.jsonl. Skips truncated lines and other values."""
+        """Read the objects of metrics.jsonl. Skips truncated lines and other values.
+
+        Raises UserError for a file of more than MAX_METRICS bytes.
+        """
+        if not self.metrics_file.exists():
+            return []
         rows = []
-        if self.metrics_file.is_file():
-            with self.metrics_file.open("rb") as file:
-                for line in iter(lambda: file.readline(MAX_LINE), b""):
-                    try:
-                        rows.append(json.loads(line))
-                    except (ValueError, RecursionError):
-                        continue
-        return [row for row in rows if isinstance(row, dict)]
+        for line in read_capped(self.metrics_file, MAX_METRICS).splitlines():
+            with suppress(UserError):
+                rows.append(parse_json(line[:MAX_LINE], self.metrics_file))
+        return rows
 
     @property
     def data_hashes(self) -> Path:

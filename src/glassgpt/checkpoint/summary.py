@@ -11,11 +11,12 @@ from typing import Any, Literal
 
 from glassgpt.checkpoint.lock import is_locked
 from glassgpt.checkpoint.run import Run
-from glassgpt.checkpoint.store import read_json, steps
+from glassgpt.checkpoint.store import steps
 from glassgpt.checkpoint.verify import quick_check
 from glassgpt.config import ModelConfig
 from glassgpt.diagnose import Accuracy, Score, Verdict
 from glassgpt.errors import UserError
+from glassgpt.safe_io import read_json
 
 State = Literal["finished", "trains now", "stopped", "no checkpoints", "weights only", "unreadable"]
 LARGEST = 1e15

@@ -21,9 +21,10 @@ import torch
 from pydantic import Field, ValidationError
 from torch import Tensor
 
-from glassgpt.checkpoint import fingerprint, quoted
+from glassgpt.checkpoint import fingerprint
 from glassgpt.config import Config, ModelConfig
 from glassgpt.errors import UserError
+from glassgpt.safe_io import quoted
 
 ONCE = {
     "transformer.wte": ("wte", "V C"),

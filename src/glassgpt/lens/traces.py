@@ -23,6 +23,7 @@ from torch import Tensor
 from glassgpt.errors import UserError
 from glassgpt.hooks import KERNEL_ACTIVATIONS
 from glassgpt.lens.migrate import migrate_header, migrate_name
+from glassgpt.safe_io import parse_json
 
 VERSION = 2
 Precision = Literal["float16", "float32"]
@@ -176,10 +177,13 @@ class Trace:
         """Read the bytes of `to_bytes`. Raises UserError for other bytes."""
         try:
             size = int.from_bytes(data[:8], "little")
-            header = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["trace"])
+            outer = parse_json(data[8 : 8 + size], "these bytes")
+            header = parse_json(outer["__metadata__"]["trace"].encode(), "these bytes")
             tensors = {migrate_name(name, header["version"]): t for name, t in load(data).items()}
             return _from_header(header, tensors)
-        except (SafetensorError, ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+        except UserError:
+            raise
+        except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"these bytes: no trace ({error}). Record the trace again.") from error
 
     @classmethod
@@ -190,7 +194,7 @@ class Trace:
         """
         try:
             with safe_open(path, "pt") as file:
-                header = json.loads(file.metadata()["trace"])
+                header = parse_json(file.metadata()["trace"].encode(), path)
                 names = {migrate_name(name, header["version"]): name for name in file.keys()}
                 found = {name: stored for name, stored in names.items() if _matches(name, pattern)}
                 if not found:
@@ -199,7 +203,7 @@ class Trace:
             return _from_header(header, tensors)
         except UserError:
             raise
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{path}: no trace that can be read ({error}). Record the trace again."
             ) from error

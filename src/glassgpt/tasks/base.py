@@ -14,12 +14,13 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
-from glassgpt.checkpoint import Run, read_json
+from glassgpt.checkpoint import Run
 from glassgpt.config import ModelConfig, Resolved, RunConfig, Tables
 from glassgpt.data import Batch
 from glassgpt.diagnose import Score, Verdict
 from glassgpt.errors import UserError
 from glassgpt.models import Model
+from glassgpt.safe_io import read_json
 from glassgpt.tokenizers import Tokenizer
 
 T = TypeVar("T")
@@ -177,7 +178,7 @@ def stored_baselines(run: Run) -> Verdict:
     """Read the baselines computed at the start of a run. Raises UserError if the file is damaged."""
     try:
         return Verdict.from_dict(read_json(run.baselines_file))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
         raise UserError(f"{run.baselines_file} is damaged ({error}). Train the run again.") from error
 
 

@@ -1,6 +1,7 @@
 """Tokenizers: characters, bytes or byte-level BPE, each stored in one `tokenizer.json`."""
 
 from glassgpt.errors import UserError
+from glassgpt.safe_io import read_json
 from glassgpt.tokenizers.base import Tokenizer
 from glassgpt.tokenizers.bpe import BpeTokenizer
 from glassgpt.tokenizers.byte import ByteTokenizer
@@ -8,14 +9,12 @@ from glassgpt.tokenizers.char import CharTokenizer
 
 __all__ = ["BpeTokenizer", "ByteTokenizer", "CharTokenizer", "Tokenizer", "load_tokenizer", "train_tokenizer"]
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-MAX_FILE = 100_000_000
-
-"""Limit of a tokenizer file in bytes; all characters of Unicode take a quarter of it."""
+MAX_FILE = 1 << 25
+"""Largest tokenizer file, in bytes. Vocabularies of 250,000 tokens take half of it."""
 
 
 def train_tokenizer(
@@ -47,25 +46,14 @@ def load_tokenizer(path: Path) -> Tokenizer:
 
     Raises UserError for a file that is missing, too large, damaged, or not lossless.
     """
+    spec = read_json(Path(path).resolve(), MAX_FILE)
     try:
-        return _from_spec(_read(Path(path)))
+        return _from_spec(spec)
     except UserError as error:
         raise UserError(
             f"cannot use {path} as a tokenizer: {error}. Give the tokenizer.json of a run, or one of a "
             "byte-level BPE such as GPT-2's."
         ) from error
-
-
-def _read(path: Path) -> Any:
-    try:
-        size = path.stat().st_size
-        if size > MAX_FILE:
-            raise UserError(f"it has {size} bytes; the limit is {MAX_FILE}")
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(str(error.strerror)) from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise UserError(f"it is not JSON ({error})") from error
 
 
 def _from_spec(spec: Any) -> Tokenizer:

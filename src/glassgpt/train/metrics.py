@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from glassgpt.checkpoint import Run
@@ -36,16 +38,22 @@ def check_trackers(config: RunConfig) -> None:
         _optional("trackio")
 
 
+def _has_half_line(path: Path) -> bool:
+    """Return True if a killed process left a file without its last newline."""
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
+
+
 class JsonLines(Observer):
     """One JSON object per line in metrics.jsonl, written at once."""
 
     def __init__(self, run: Run) -> None:
-        ends_with_newline = not run.metrics_file.is_file() or run.metrics_file.read_bytes()[-1:] in (
-            b"",
-            b"\n",
-        )
+        half_line = _has_half_line(run.metrics_file)
         self.file = run.metrics_file.open("a", encoding="utf-8", buffering=1)
-        if not ends_with_newline:  # a killed process left half a line
+        if half_line:
             self.file.write("\n")
 
     def on_event(self, event: Event) -> None:

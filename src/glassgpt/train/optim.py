@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from glassgpt.config import OptimConfig
+from glassgpt.errors import UserError
 from glassgpt.nn import Block, NgramEmbedding
+from glassgpt.safe_io import quoted
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Coefficients of Muon's quintic iteration, steepest at 0; it drives all singular values towards 1.
@@ -148,6 +150,8 @@ class OptimizerSpec(NamedTuple):
     """Return the parameters it wants; those of an earlier entry are left out."""
     make: Callable[[list[Tensor], nn.Module, OptimConfig, float], Optimizer]
     """Make it for these parameters of a model, with this peak rate."""
+    state: frozenset[str] = frozenset()
+    """Keys of the state that it keeps for a parameter, each a number or of the parameter's shape."""
 
 
 def _muon_params(model: nn.Module, config: OptimConfig) -> list[Tensor]:
@@ -191,9 +195,11 @@ def _make_adamw(params: list[Tensor], model: nn.Module, config: OptimConfig, lr:
 
 
 OPTIMIZERS = (
-    OptimizerSpec("muon", "muon_lr", _muon_params, _make_muon),
-    OptimizerSpec("sparse_rmsprop", "ngram_lr", _ngram_tables, _make_sparse_rmsprop),
-    OptimizerSpec("adamw", "lr", _trained, _make_adamw),
+    OptimizerSpec("muon", "muon_lr", _muon_params, _make_muon, frozenset({"momentum"})),
+    OptimizerSpec(
+        "sparse_rmsprop", "ngram_lr", _ngram_tables, _make_sparse_rmsprop, frozenset({"exp_avg_sq", "step"})
+    ),
+    OptimizerSpec("adamw", "lr", _trained, _make_adamw, frozenset({"exp_avg", "exp_avg_sq", "step"})),
 )
 """All optimizers in order of choice: the last one takes the parameters that no other one wants."""
 
@@ -269,9 +275,26 @@ def state_tensors(optimizers: dict[str, Optimizer], model: nn.Module) -> dict[st
 def load_state_tensors(
     optimizers: dict[str, Optimizer], model: nn.Module, tensors: dict[str, Tensor]
 ) -> None:
-    """Restore the optimizer state that `state_tensors` returned."""
+    """Restore the optimizer state that `state_tensors` returned.
+
+    Raises UserError for state that these optimizers do not keep.
+    """
     params = dict(model.named_parameters())
+    owners = {
+        p: kind for kind, each in optimizers.items() for group in each.param_groups for p in group["params"]
+    }
+    keys = {spec.name: spec.state for spec in OPTIMIZERS}
+    found: dict[tuple[str, str], dict[str, Tensor]] = {}
     for path, value in tensors.items():
-        kind, name, key = path.split("/")
-        p = params[name]
-        optimizers[kind].state[p][key] = value.to(p.device)
+        kind, _, rest = path.partition("/")
+        name, _, key = rest.rpartition("/")
+        found.setdefault((kind, name), {})[key] = value
+    for (kind, name), state in found.items():
+        p = params.get(name)
+        fits = p is not None and owners.get(p) == kind and state.keys() == keys[kind]
+        if p is None or not fits or any(t.shape not in (p.shape, ()) for t in state.values()):
+            raise UserError(
+                f"the optimizer state of {quoted(name)} does not fit the optimizer of config.json. Use the "
+                "checkpoint and config.json of the same run."
+            )
+        optimizers[kind].state[p] = {key: value.to(p.device) for key, value in state.items()}

@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from glassgpt.checkpoint import Run, acquire_lock, discard, is_abandoned, is_locked, steps, write_json
+from glassgpt.checkpoint import Run, acquire_lock, check_data, discard, is_abandoned, is_locked, steps, write_json
 from glassgpt.config import Layer, Resolved, RunConfig, resolve
 from glassgpt.data import check_dataset
 from glassgpt.device import choose_device
@@ -243,8 +243,8 @@ def resume(
                 "it is, or start a new run from its weights (`init_from.run`)."
             )
         merged = _with_task(config, run.config()) if config else run.config()
-        run.check_data_hashes()
         run.layout(merged)  # before memory is allocated for the model of config.json
+        check_data(run, run.tokenizer().n_vocab)
         data = _open(merged, run)
         assert data.baselines is not None  # a damaged file is an error before training, not after it
         learner = make_learner(merged, data.tokenizer.n_vocab, dist)

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from glassgpt.checkpoint import Run, newest_valid, read_state, read_tensors, step_folder, steps
+from glassgpt.checkpoint import Run, check_step, newest_valid, read_progress, read_tensors, step_folder, steps
 from glassgpt.config import RunConfig
 from glassgpt.device import environment, environment_changes
 from glassgpt.errors import UserError
@@ -302,7 +302,8 @@ class Trainer:
 
     def _load(self, step: Path) -> dict[str, Any]:
         """Load weights, optimizers and progress from a verified checkpoint; return its state."""
-        state = read_state(step)
+        check_step(step, self.folder.layout(self.config), resumable=True)
+        state = read_progress(step)
         self.learner.load({stem: read_tensors(step, stem) for stem in ("model", "optimizer")})
         self.step, self._best_step = state["step"], state["best_step"]
         self.best = math.inf if state["best"] is None else state["best"]

@@ -115,9 +115,9 @@ DAMAGE = {
         with_tensors("optimizer", lambda t: t.update({"adamw/x/step": torch.ones(())})),
         "'adamw/x/step' is the state of no weight",
     ),
-    "a state less": (with_state(next_eval="gone"), "lacks next_eval"),
-    "a state that is no number": (with_state(elapsed_s="long"), "elapsed_s is 'long'"),
-    "a best step elsewhere": (with_state(best_step="../../x"), "best_step is"),
+    "a state less": (with_state(next_eval="gone"), "next_eval.*Field required"),
+    "a state that is no number": (with_state(elapsed_s="long"), "'elapsed_s' is 'long'"),
+    "a best step elsewhere": (with_state(best_step="../../x"), "'best_step' is"),
 }
 
 
@@ -206,13 +206,17 @@ def test_a_config_of_another_run(run: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "match"),
     [
-        ("data/train.bin", b"short", "has 5 bytes, not 5706"),
+        ("data/train.bin", b"short", "5 bytes, not 5,706"),
         ("data/val.bin", bytes([255, 255]) * 317, "the id 65535, and the vocabulary ends at 285"),
-        ("data/manifest.json", b'{"tokens": {"train": {"dtype": "O"}}}', "is of 'O', not of"),
+        (
+            "data/manifest.json",
+            b'{"tokens": {"train": {"dtype": "O"}}}',
+            "train is .*'O'.* not a type",
+        ),
         (
             "data/manifest.json",
             b'{"tokens": {"train": {"dtype": "<u2", "n_tokens": "many"}}}',
-            "n_tokens of train is 'many', not a count",
+            "train is .*'many'.* three counts",
         ),
         ("baselines.json", b"[]", "list, not an object"),
         ("verdict.json", b'{"a": 1, "a": 1}', "twice"),

@@ -123,7 +123,7 @@ def test_specials_that_text_can_reach_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("spec", [None, [], {}, 5, "text", {"model": {}}, {"model": {"vocab": {}}}])
 def test_json_that_is_no_tokenizer(spec: object, tmp_path: Path) -> None:
     with pytest.raises(
-        UserError, match=r"cannot use .*: it is damaged or not a tokenizer .*\. Give the tokenizer.json"
+        UserError, match=r"not an object|cannot use .*: it is damaged or not a tokenizer .*\. Give the tok"
     ):
         load(spec, tmp_path)
 
@@ -132,18 +132,18 @@ def test_json_that_is_no_tokenizer(spec: object, tmp_path: Path) -> None:
 def test_files_that_are_no_json(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "with a space.json"
     path.write_bytes(content)
-    with pytest.raises(UserError, match="not JSON"):
+    with pytest.raises(UserError, match=r"not JSON|nested"):
         load_tokenizer(path)
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="No such file"):
         load_tokenizer(tmp_path / "missing.json")
-    with pytest.raises(UserError, match="cannot use"):
+    with pytest.raises(UserError, match="is a folder"):
         load_tokenizer(tmp_path)
     with (tmp_path / "huge.json").open("wb") as file:
-        file.truncate(100_000_001)  # sparse: takes no disk
-    with pytest.raises(UserError, match="the limit is 100000000"):
+        file.truncate(100_000_000)  # sparse: takes no disk
+    with pytest.raises(UserError, match="100,000,000 bytes, the limit is 33,554,432"):
         load_tokenizer(tmp_path / "huge.json")
     with pytest.raises(UserError, match="cannot write"):
         ByteTokenizer().save(tmp_path / "no" / "folder.json")

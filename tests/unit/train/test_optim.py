@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from glassgpt.config import ModelConfig, OptimConfig
+from glassgpt.errors import UserError
 from glassgpt.models import Model, build
 from glassgpt.train import Muon, make_optimizers, optim, orthogonalize
 from glassgpt.train.optim import (
@@ -170,3 +171,29 @@ def test_every_choice_has_its_rates(choice: str) -> None:
     for name, optimizer in make_optimizers(model, config).items():
         rate = next(spec.rate for spec in OPTIMIZERS if spec.name == name)
         assert all(group["peak_lr"] == config.peak_lrs[rate] for group in optimizer.param_groups)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("adamw/", "adam/"),  # no such optimizer
+        ("muon/", "adamw/"),  # another one owns the weight
+        ("/momentum", "/exp_avg"),  # a key that it does not keep
+        ("blocks.0.", "blocks.7."),  # no such weight
+    ],
+)
+def test_state_of_another_optimizer_is_refused(old: str, new: str) -> None:
+    m = model()
+    optimizers = make_optimizers(m, OptimConfig())
+    for p in m.parameters():
+        p.grad = torch.ones_like(p)
+    for optimizer in optimizers.values():
+        optimizer.step()
+    tensors = state_tensors(optimizers, m)
+    load_state_tensors(optimizers, m, tensors)
+    renamed = {name.replace(old, new): t for name, t in tensors.items()}
+    with pytest.raises(UserError, match="does not fit the optimizer"):
+        load_state_tensors(make_optimizers(m, OptimConfig()), m, renamed)
+    cut = {name: t[:1] if t.ndim else t for name, t in tensors.items()}
+    with pytest.raises(UserError, match="does not fit the optimizer"):
+        load_state_tensors(make_optimizers(m, OptimConfig()), m, cut)

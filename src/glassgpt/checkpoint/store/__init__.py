@@ -4,6 +4,7 @@ from glassgpt.checkpoint.store.atomic import make_folder, sync, sync_above, writ
 from glassgpt.checkpoint.store.header import Spec, read_header
 from glassgpt.checkpoint.store.manifest import fingerprint, read_manifest
 from glassgpt.checkpoint.store.migrate import FORMAT, migrate_config
+from glassgpt.checkpoint.store.progress import read_progress
 from glassgpt.checkpoint.store.retention import (
     best_checkpoint,
     prune,
@@ -13,7 +14,6 @@ from glassgpt.checkpoint.store.retention import (
     remove_partial_steps,
     write_pointer,
 )
-from glassgpt.checkpoint.store.safe_io import damaged, file_size, quoted, read_capped, read_json, refuse_links
 from glassgpt.checkpoint.store.shapes import (
     Layout,
     SkipInit,
@@ -46,8 +46,6 @@ __all__ = [
     "best_checkpoint",
     "check_optimizer",
     "check_weights",
-    "damaged",
-    "file_size",
     "fingerprint",
     "layout",
     "make_folder",
@@ -56,17 +54,14 @@ __all__ = [
     "prune",
     "quarantine",
     "quick_check_step",
-    "quoted",
-    "read_capped",
     "read_header",
-    "read_json",
     "read_manifest",
     "read_pointer",
+    "read_progress",
     "read_specs",
     "read_state",
     "read_tensors",
     "recorded_best",
-    "refuse_links",
     "remove_partial_steps",
     "save_step",
     "step_folder",

@@ -13,7 +13,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from glassgpt.checkpoint.store.safe_io import damaged, file_size, parse_json, quoted, unreadable
+from glassgpt.safe_io import damaged, file_size, parse_json, quoted, unreadable
 
 MAX_HEADER = 1 << 24
 """Longest header, in bytes. 200 blocks with their optimizer state take one million."""

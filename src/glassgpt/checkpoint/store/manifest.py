@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from glassgpt.checkpoint.store.migrate import path_from
-from glassgpt.checkpoint.store.safe_io import damaged, file_size, quoted, read_json
 from glassgpt.errors import UserError
+from glassgpt.safe_io import damaged, file_size, quoted, read_json
 
 MANIFEST = "MANIFEST.json"
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from glassgpt.checkpoint.store.safe_io import damaged, quoted
 from glassgpt.errors import UserError
+from glassgpt.safe_io import damaged, quoted
 
 FORMAT = 2
 """The format of new files."""

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from glassgpt.checkpoint.store.atomic import remove, sync, write_text
-from glassgpt.checkpoint.store.safe_io import read_capped
 from glassgpt.checkpoint.store.step import STEP, CorruptCheckpoint, quick_check_step, read_state, steps
 from glassgpt.errors import UserError
+from glassgpt.safe_io import read_capped
 
 
 def quarantine(step: Path) -> None:

@@ -15,11 +15,11 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from glassgpt.checkpoint.store.header import DTYPES, Spec
-from glassgpt.checkpoint.store.safe_io import damaged, quoted
 from glassgpt.config import ModelConfig
 from glassgpt.errors import UserError
 from glassgpt.models import build
 from glassgpt.ram import memory_bytes
+from glassgpt.safe_io import damaged, quoted
 
 WEIGHTS = ("F32", "F16", "BF16")
 """Types of stored weights, one per file. Packed models have halves."""

@@ -24,8 +24,8 @@ from glassgpt.checkpoint.store import migrate
 from glassgpt.checkpoint.store.atomic import make_folder, remove, sync, to_json, write_new
 from glassgpt.checkpoint.store.header import Spec, read_header
 from glassgpt.checkpoint.store.manifest import MANIFEST, check_hashes, check_sizes, fingerprint, read_manifest
-from glassgpt.checkpoint.store.safe_io import quoted, read_json, unreadable
 from glassgpt.errors import UserError
+from glassgpt.safe_io import quoted, read_json, unreadable
 
 STEP = re.compile(r"step-\d{10}")
 

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from glassgpt.checkpoint.run import Run
 from glassgpt.checkpoint.store import (
     STEP,
-    damaged,
-    file_size,
-    quoted,
-    read_capped,
-    read_header,
-    read_json,
     read_pointer,
 )
 from glassgpt.data import open_examples, open_tokens
 from glassgpt.errors import UserError
+from glassgpt.safe_io import damaged, file_size, quoted, read_capped, read_json
 
-ID_TYPES = ("|u1", "<u2", "<u4")
-"""NumPy types of stored token ids."""
 POINTERS = {"best", "latest"}
 
 
@@ -32,33 +21,11 @@ def check_data(run: Run, n_vocab: int) -> None:
     if not run.config().data.sources:  # imported without a text
         return
     run.check_data_hashes()
-    manifest = run.data / "manifest.json"
-    if not manifest.exists():
-        for name in ("train", "val"):
-            read_header(run.data / f"{name}.safetensors")
-        open_examples(run.data)
-        return
-    about = read_json(manifest).get("tokens")
-    for name in ("train", "val"):
-        file_size(run.data / f"{name}.bin")
-        split = about.get(name) if isinstance(about, dict) else None
-        _check_lengths(manifest, name, split if isinstance(split, dict) else {})
-    data = open_tokens(run.data)
+    is_text = (run.data / "manifest.json").exists()
+    data = open_tokens(run.data) if is_text else open_examples(run.data)
     for name, split in (("train", data.train), ("val", data.val)):
-        if (largest := int(np.max(split.ids, initial=0))) >= n_vocab:
-            raise damaged(
-                run.data / f"{name}.bin", f"the id {largest}, and the vocabulary ends at {n_vocab - 1}"
-            )
-
-
-def _check_lengths(manifest: Path, name: str, split: dict[str, Any]) -> None:
-    """Raise UserError unless a split has a type of ids and positive lengths."""
-    dtype = split.get("dtype")
-    if dtype not in ID_TYPES:
-        raise damaged(manifest, f"{name} is of {quoted(dtype)}, not of {', '.join(ID_TYPES)}")
-    for key in ("n_tokens", "n_chars", "n_bytes"):
-        if type(value := split.get(key)) is not int or value < 1:
-            raise damaged(manifest, f"{key} of {name} is {quoted(value)}, not a count")
+        if (largest := split.largest_id) >= n_vocab:
+            raise damaged(run.data / name, f"the id {largest}, and the vocabulary ends at {n_vocab - 1}")
 
 
 def check_metrics(run: Run) -> None:

@@ -5,29 +5,24 @@ Verification changes nothing on disk.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from glassgpt.checkpoint.run import Run, load_weights
+from glassgpt.checkpoint.run import Run
 from glassgpt.checkpoint.store import (
-    STEP,
     CorruptCheckpoint,
     Layout,
     check_optimizer,
     check_weights,
-    file_size,
     layout,
     quick_check_step,
-    quoted,
     read_manifest,
     read_pointer,
+    read_progress,
     read_specs,
-    read_state,
     read_tensors,
     step_is_resumable,
     steps,
@@ -43,10 +38,7 @@ from glassgpt.checkpoint.verify.run_files import (
     stale_files,
 )
 from glassgpt.errors import UserError
-from glassgpt.models import Model, build
-
-STATE = ("elapsed_s", "eval_s", "next_eval", "best", "best_step")
-"""Keys of state.json for a resume, besides the step. The last two may be null."""
+from glassgpt.safe_io import quoted
 
 
 def verify_run(path: Path | str) -> RunHealth:
@@ -54,22 +46,19 @@ def verify_run(path: Path | str) -> RunHealth:
 
     Raises UserError if the folder is no run, or holds links.
     """
-    run, fatal, model, planned = Run.open(path), [], None, Layout({}, 0)
+    run, fatal, planned = Run.open(path), [], None
     try:
-        file_size(run.tokenizer_file)
-        config, tokenizer = run.config(), run.tokenizer()
-        planned = layout(config.model, tokenizer.n_vocab)
-        if steps(run.checkpoints):
-            model = build(config.model, tokenizer.n_vocab)
+        n_vocab = run.tokenizer().n_vocab
+        planned = layout(run.config().model, n_vocab)
         checks: list[Callable[[], object]] = [
-            partial(check_data, run, tokenizer.n_vocab),
+            partial(check_data, run, n_vocab),
             partial(check_metrics, run),
         ]
     except UserError as problem:
         fatal, checks = [str(problem)], []
     found: list[StepHealth] = []
     for step in steps(run.checkpoints):
-        health = _step(step, planned, model)
+        health = _step(step, planned)
         if health.ok or step.exists() or step.is_symlink():  # else a training process has pruned it meanwhile
             found.append(health)
     resumable = any(step.resumable for step in found)
@@ -99,52 +88,40 @@ def quick_check(run: Run) -> str:
     return "ok"
 
 
-def _step(step: Path, planned: Layout, model: Model | None) -> StepHealth:
-    """Verify one step. Without a model, which a fatal problem prevents, only its files."""
+def _step(step: Path, planned: Layout | None) -> StepHealth:
+    """Verify one step. Without a layout, which a fatal problem prevents, only its files."""
     n_bytes, resumable = 0, False
     try:
         verify_step(step)
         files = read_manifest(step)["files"]
         n_bytes = sum(about["bytes"] for about in files.values())
         resumable = step_is_resumable(step)
-        if model is not None:
-            _check_tensors(step, "model", planned, model)
-            if resumable:
-                _check_tensors(step, "optimizer", planned, None)
-        if resumable:
-            _check_state(step, read_state(step))
+        if planned is not None:
+            check_step(step, planned, resumable)
+            for stem in ("model", "optimizer")[: 1 + resumable]:
+                _check_finite(step, stem)
     except UserError as problem:
         return StepHealth(step, n_bytes, str(problem))
     return StepHealth(step, n_bytes, None, resumable)
 
 
-def _check_tensors(step: Path, stem: str, planned: Layout, model: Model | None) -> None:
-    """Check specs, then read and check every number, then load the weights."""
-    file, check = step / f"{stem}.safetensors", check_weights if stem == "model" else check_optimizer
-    check(read_specs(step, stem), planned, file)
-    tensors = read_tensors(step, stem)
-    for name, tensor in tensors.items():
+def check_step(step: Path, planned: Layout, resumable: bool) -> None:
+    """Check names, types and shapes of a verified step's tensors, and its progress. Reads no tensor.
+
+    resumable: its optimizer state is checked, too. Raises UserError.
+    """
+    check_weights(read_specs(step, "model"), planned, step / "model.safetensors")
+    if resumable:
+        check_optimizer(read_specs(step, "optimizer"), planned, step / "optimizer.safetensors")
+        read_progress(step)
+
+
+def _check_finite(step: Path, stem: str) -> None:
+    """Read every number of a file's tensors. Raises CorruptCheckpoint for NaN and infinity."""
+    for name, tensor in read_tensors(step, stem).items():
         if not (finite := torch.isfinite(tensor)).all():
             n = int((~finite).sum())
             raise CorruptCheckpoint(
-                f"{file}: {n:,} of the {tensor.numel():,} numbers of {quoted(name)} are NaN or infinite. Use "
-                "an earlier step."
+                f"{step / stem}.safetensors: {n:,} of the {tensor.numel():,} numbers of {quoted(name)} are "
+                "NaN or infinite. Use an earlier step."
             )
-    if model is not None:
-        load_weights(model, tensors)
-
-
-def _check_state(step: Path, state: dict[str, Any]) -> None:
-    """Raise CorruptCheckpoint unless state.json has all that a resume needs."""
-    file = step / "state.json"
-    if missing := [key for key in STATE if key not in state]:
-        raise CorruptCheckpoint(f"{file} lacks {', '.join(missing)}. Training cannot resume from it.")
-    for key in STATE[:4]:
-        value = state[key]
-        if value is None and key == "best":
-            continue
-        if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-            raise CorruptCheckpoint(f"{file}: {key} is {quoted(value)}, and must be a number of at least 0.")
-    named = state["best_step"]
-    if named is not None and not (isinstance(named, str) and STEP.fullmatch(named)):
-        raise CorruptCheckpoint(f"{file}: best_step is {quoted(named)}, and must be the name of a step.")

@@ -35,9 +35,9 @@ def import_(
     """
     from rich.console import Console  # imports torch, which --help does not need
 
-    from glassgpt.checkpoint import read_json
     from glassgpt.cli.view.render import verdict_table
     from glassgpt.diagnose import Verdict
+    from glassgpt.safe_io import read_json
     from glassgpt.train import import_nanogpt
     from glassgpt.units import count
 

@@ -16,6 +16,7 @@ from rich.text import Text
 from glassgpt.cli.flags import with_flags
 from glassgpt.cli.view.render import chart
 from glassgpt.cli.view.summary import about, panel, print_end
+from glassgpt.safe_io import MAX_JSON, read_capped
 from glassgpt.train import Evaluated, Event, Sampled, Session, Stage, StepDone, Warned
 from glassgpt.units import count, duration
 
@@ -232,7 +233,7 @@ def _exact(event: Evaluated) -> str:
 def _last_sample(session: Session) -> str:
     """Text of the newest sample of a run."""
     files = sorted(session.folder.samples.glob("*.txt"))
-    return files[-1].read_text("utf-8") if files else ""
+    return read_capped(files[-1], MAX_JSON).decode("utf-8", "replace") if files else ""
 
 
 def _left(event: StepDone) -> float:

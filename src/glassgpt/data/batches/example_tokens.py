@@ -22,6 +22,7 @@ from glassgpt.data.batches.templates import Template
 from glassgpt.data.examples import Example
 from glassgpt.errors import UserError
 from glassgpt.nn import PAD
+from glassgpt.safe_io import damaged, file_size
 
 POOL = 64
 """Number of batches whose examples are sorted by length together. Their order stays random."""
@@ -61,6 +62,11 @@ class ExampleSplit:
     def lengths(self) -> np.ndarray:
         """Number of tokens of each example, source and text: (n_examples,)."""
         return self.source.lengths + self.text.lengths
+
+    @property
+    def largest_id(self) -> int:
+        """The largest token id."""
+        return int(max(self.source.ids.max(initial=0), 0 if self.is_class else self.text.ids.max(initial=0)))
 
     def batch(self, rows: np.ndarray) -> Batch:
         """Return the batch of these examples."""
@@ -171,7 +177,9 @@ def open_examples(folder: Path) -> ExampleData:
     """
     try:
         return ExampleData(*(_read_split(folder / f"{name}.safetensors") for name in ("train", "val")))
-    except (OSError, KeyError, ValueError, SafetensorError) as error:
+    except UserError:
+        raise
+    except (OSError, KeyError, ValueError, TypeError, IndexError, SafetensorError) as error:
         raise UserError(f"{folder}: cannot read the examples ({error}). Train a new run.") from error
 
 
@@ -215,6 +223,7 @@ def write_split(split: ExampleSplit, path: Path) -> None:
 
 
 def _read_split(path: Path) -> ExampleSplit:
+    file_size(path)
     arrays = {FORMER_KEYS.get(name, name): array for name, array in load_file(path).items()}
     loss_mask = arrays.get("loss_mask")
     if "is_class" in arrays:
@@ -222,7 +231,7 @@ def _read_split(path: Path) -> ExampleSplit:
     else:  # a former file: only the examples of a classifier have neither prompts nor a loss mask
         is_class = loss_mask is None and not arrays["n_prompt"].any()
     n_chars, n_bytes = arrays["n_chars_bytes"].tolist()
-    return ExampleSplit(
+    split = ExampleSplit(
         Ragged(arrays["source"], arrays["source_starts"]),
         Ragged(arrays["text"], arrays["text_starts"]),
         arrays["n_prompt"],
@@ -233,3 +242,22 @@ def _read_split(path: Path) -> ExampleSplit:
         loss_mask,
         is_class,
     )
+    if not _is_consistent(split):
+        raise damaged(path, "arrays that do not fit together")
+    return split
+
+
+def _is_consistent(split: ExampleSplit) -> bool:
+    """Return True if all arrays are of whole numbers and describe the same examples."""
+    arrays = (split.source.ids, split.source.starts, split.text.ids, split.text.starts, split.n_prompt)
+    if any(a.ndim != 1 or a.dtype.kind not in "iu" or a.min(initial=0) < 0 for a in arrays):
+        return False
+    same_length = len(split.source) == len(split.text) == len(split.n_prompt) > 0
+    if not (same_length and split.source.is_consistent and split.text.is_consistent):
+        return False
+    if split.loss_mask is not None and split.loss_mask.shape != split.text.ids.shape:
+        return False
+    if split.images is None or split.image is None:
+        return split.images is split.image
+    fits = split.image.shape == split.n_prompt.shape and split.images.ndim == 4
+    return bool(fits and split.image.dtype.kind in "iu" and split.image.max() < len(split.images))

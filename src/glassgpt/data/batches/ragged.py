@@ -37,6 +37,12 @@ class Ragged:
         return self.ids[self.starts[i] : self.starts[i + 1]]
 
     @property
+    def is_consistent(self) -> bool:
+        """True if the starts rise from 0 to the number of ids."""
+        has_ends = len(self.starts) > 0 and self.starts[0] == 0 and self.starts[-1] == len(self.ids)
+        return bool(has_ends and (self.lengths >= 0).all())
+
+    @property
     def lengths(self) -> np.ndarray:
         """Length of each row: (n_rows,)."""
         return np.diff(self.starts)

@@ -9,14 +9,17 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from glassgpt.atomic_write import replacing
 from glassgpt.data.corpus import Corpus
-from glassgpt.errors import UserError
+from glassgpt.safe_io import MAX_LIST, damaged, file_size, quoted, read_json
 from glassgpt.tokenizers import Tokenizer
 
+ID_TYPES = ("|u1", "<u2", "<u4")
+"""NumPy types of stored token ids."""
 IN_MEMORY_BYTES = 1 << 28
 """Files up to this size are read into RAM: random access is faster than to a memory map."""
 
@@ -31,6 +34,11 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def largest_id(self) -> int:
+        """The largest token id; reads all of them."""
+        return int(np.max(self.ids, initial=0))
 
 
 @dataclass(frozen=True)
@@ -59,11 +67,9 @@ def write_tokens(corpus: Corpus, tokenizer: Tokenizer, folder: Path) -> TokenDat
 
 def open_tokens(folder: Path) -> TokenData:
     """Open the splits written by `write_tokens`. Raises UserError if one is missing or damaged."""
-    try:
-        splits = json.loads((folder / "manifest.json").read_text("utf-8"))["tokens"]
-        return TokenData(*(_open_split(folder / f"{name}.bin", splits[name]) for name in ("train", "val")))
-    except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"{folder}: cannot read the tokens ({error}). Train a new run.") from error
+    manifest = folder / "manifest.json"
+    about = read_json(manifest, MAX_LIST).get("tokens")
+    return TokenData(*(_open_split(folder, name, about, manifest) for name in ("train", "val")))
 
 
 def _write_ids(path: Path, chunks: Iterable[str], tokenizer: Tokenizer) -> tuple[str, int]:
@@ -76,10 +82,16 @@ def _write_ids(path: Path, chunks: Iterable[str], tokenizer: Tokenizer) -> tuple
     return dtype.str, n_tokens
 
 
-def _open_split(path: Path, about: dict) -> Split:
-    dtype, expected = np.dtype(about["dtype"]), about["n_tokens"]
-    if path.stat().st_size != expected * dtype.itemsize:
-        raise ValueError(f"{path.name} has {path.stat().st_size} bytes, not {expected * dtype.itemsize}")
-    small = path.stat().st_size <= IN_MEMORY_BYTES
-    ids = np.fromfile(path, dtype) if small else np.memmap(path, dtype, mode="r")
-    return Split(ids, about["n_chars"], about["n_bytes"])
+def _open_split(folder: Path, name: str, about: Any, manifest: Path) -> Split:
+    match about.get(name) if isinstance(about, dict) else None:
+        case {"dtype": str(dtype), "n_tokens": int(n), "n_chars": int(n_chars), "n_bytes": int(n_bytes)} if (
+            dtype in ID_TYPES and min(n, n_chars, n_bytes) > 0
+        ):
+            pass
+        case other:
+            raise damaged(manifest, f"{name} is {quoted(other)}, not a type of ids and three counts")
+    path, expected = folder / f"{name}.bin", n * np.dtype(dtype).itemsize
+    if (size := file_size(path)) != expected:
+        raise damaged(path, f"{size:,} bytes, not {expected:,}")
+    ids = np.fromfile(path, dtype) if size <= IN_MEMORY_BYTES else np.memmap(path, dtype, mode="r")
+    return Split(ids, n_chars, n_bytes)

@@ -14,11 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from glassgpt.checkpoint import CorruptCheckpoint, read_state, read_tensors, save_step, steps, verify_step
+from glassgpt.checkpoint import (
+    CorruptCheckpoint,
+    acquire_lock,
+    read_state,
+    read_tensors,
+    save_step,
+    steps,
+    verify_step,
+)
 from glassgpt.checkpoint.store.header import Spec, read_header
 from glassgpt.checkpoint.store.manifest import fingerprint
-from glassgpt.checkpoint.store.safe_io import MAX_DEPTH, parse_json, read_capped, read_json, refuse_links
 from glassgpt.errors import UserError
+from glassgpt.safe_io import MAX_DEPTH, check_entries, parse_json, read_capped, read_json
 
 
 def save(folder: Path) -> Path:
@@ -175,7 +183,6 @@ def test_any_bytes_as_json(data: bytes) -> None:
         (b'{"a": ' * (MAX_DEPTH + 1), f"more than {MAX_DEPTH} deep"),
         (b'{"a":' + b"[" * 500_000, f"more than {MAX_DEPTH} deep"),
         (b'{"a": {"b": 1, "b": 1}}', "key 'b' twice"),
-        (b'{"a": ' + b"9" * 5000 + b"}", "not JSON"),
         (b'{"\xff": 1}', "not JSON"),
     ],
 )
@@ -203,7 +210,7 @@ def test_hostile_json_takes_linear_time(data: bytes) -> None:
     began = time.process_time()
     with pytest.raises(UserError):
         parse_json(data, Path("x.json"))
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 2
 
 
 def test_a_key_given_twice_among_many_takes_linear_time() -> None:
@@ -217,7 +224,7 @@ def test_a_key_given_twice_among_many_takes_linear_time() -> None:
 def test_json_beyond_the_limit_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "x.json").open("wb") as file:
         file.truncate(1 << 40)  # sparse: a terabyte that takes no room
-    with pytest.raises(UserError, match="1,099,511,627,776 bytes, the limit is 16,777,216"):
+    with pytest.raises(UserError, match="1,099,511,627,776 bytes, the limit is 1,048,576"):
         read_json(tmp_path / "x.json")
 
 
@@ -232,20 +239,64 @@ def test_only_ordinary_files_are_opened(tmp_path: Path, kind: str) -> None:
     else:
         path.mkdir()
     with pytest.raises(UserError, match="is a link" if kind in ("link", "dangling") else kind):
-        read_capped(path)
+        read_capped(path, 100)
+
+
+@pytest.mark.parametrize("where", ["metrics.jsonl", "samples/step.txt", ".lock"])
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_a_run_with_something_else_than_files(tmp_path: Path, where: str, kind: str) -> None:
+    (tmp_path / "samples").mkdir()
+    make = os.mkfifo if kind == "pipe" else Path.mkdir
+    make(tmp_path / where)
+    if where == ".lock" and kind == "folder":
+        check_entries(tmp_path)  # a name without an ending may be a folder
+        return
+    with pytest.raises(UserError, match=f"is a {kind}"):
+        check_entries(tmp_path)
+
+
+def test_a_file_with_a_second_name_is_not_written_to(tmp_path: Path) -> None:
+    secret, run = tmp_path / "secret", tmp_path / "run"
+    secret.write_text("precious")
+    run.mkdir()
+    os.link(secret, run / "metrics.jsonl")
+    with pytest.raises(UserError, match="hard link"):
+        acquire_lock(run)
+    assert secret.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("data", "match"),
+    [
+        (b'{"a": ' + b"9" * 5000 + b"}", "5,000 digits, beyond 64 bits"),
+        (b'{"a": 1' + b"0" * 400 + b"}", "beyond 64 bits"),
+        (b'{"a": -18446744073709551616}', "beyond 64 bits"),
+        (b'{"a": "\\ud800"}', "surrogates"),
+    ],
+)
+def test_values_that_no_file_of_ours_holds(data: bytes, match: str) -> None:
+    with pytest.raises(UserError, match=match):
+        parse_json(data, "x.json")
+
+
+def test_the_largest_integers_and_a_surrogate_pair_are_read() -> None:
+    assert parse_json(b'{"a": -18446744073709551615, "b": "\\ud83d\\ude00"}', "x") == {
+        "a": 1 - 2**64,
+        "b": "😀",
+    }
 
 
 @pytest.mark.parametrize("where", ["metrics.jsonl", "samples/step.txt", "checkpoints"])
 def test_a_run_with_a_link_in_it(tmp_path: Path, where: str) -> None:
     run = tmp_path / "run"
     (run / "samples").mkdir(parents=True)
-    refuse_links(run)
+    check_entries(run)
     (run / where).symlink_to(tmp_path)
     with pytest.raises(UserError, match="is a link"):
-        refuse_links(run)
+        check_entries(run)
     (tmp_path / "alias").symlink_to(tmp_path / "run")
     (run / where).unlink()
-    refuse_links(tmp_path / "alias")  # the run's own folder may be one
+    check_entries(tmp_path / "alias")  # the run's own folder may be one
 
 
 @pytest.mark.parametrize(
