@@ -181,8 +181,6 @@ class Trace:
             header = parse_json(outer["__metadata__"]["trace"].encode(), "these bytes")
             tensors = {migrate_name(name, header["version"]): t for name, t in load(data).items()}
             return _from_header(header, tensors)
-        except UserError:
-            raise
         except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"these bytes: no trace ({error}). Record the trace again.") from error
 
