@@ -47,7 +47,8 @@ def acquire_lock(path: Path) -> FileLock:
 
 def is_locked(path: Path) -> bool:
     """True if a process is writing to this run: it trains now."""
-    if not (path / LOCK).is_file() or (path / LOCK).is_symlink():
+    file = path / LOCK
+    if not file.is_file() or file.is_symlink() or file.stat().st_nlink > 1:  # taking the lock empties it
         return False
     lock = FileLock(path / LOCK, thread_local=False)
     try:

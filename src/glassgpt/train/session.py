@@ -12,7 +12,16 @@ from typing import Any
 
 from filelock import FileLock
 
-from glassgpt.checkpoint import Run, acquire_lock, check_data, discard, is_abandoned, is_locked, steps, write_json
+from glassgpt.checkpoint import (
+    Run,
+    acquire_lock,
+    check_data,
+    discard,
+    is_abandoned,
+    is_locked,
+    steps,
+    write_json,
+)
 from glassgpt.config import Layer, Resolved, RunConfig, resolve
 from glassgpt.data import check_dataset
 from glassgpt.device import choose_device
