@@ -1,6 +1,6 @@
-"""Atomic replacement of one file, for writers below `checkpoint`.
+"""Atomic replacement of one file, for writers below `checkpoint`, and a flush to the disk.
 
-Nothing is synced to the disk here: a run syncs its files before its first checkpoint.
+`replacing` syncs nothing: a run syncs its files before its first checkpoint.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replacing"]
+__all__ = ["replacing", "sync"]
 
 
 @contextmanager
@@ -33,3 +33,19 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def sync(path: Path) -> None:
+    """Flush a file's bytes, or a folder's names, to disk.
+
+    Windows has no such call for folders.
+    """
+    folder = path.is_dir()
+    if os.name == "nt" and folder:
+        return
+    # Windows syncs only a file that is open for writing; a folder can only be opened for reading.
+    descriptor = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from glassgpt.config import ModelConfig
-from glassgpt.generate.fast import native
+from glassgpt.generate.fast.compiler import compiler_command
 from glassgpt.models import Model, build
 
 V = 65
@@ -46,7 +46,7 @@ PACKED = [name for name in DECODERS if name not in NOT_PACKED]
 
 def has_compiler() -> bool:
     """True if this machine can build blocks.c; a failing build must then fail the tests."""
-    return sys.platform == "linux" and shutil.which(native.compiler_command()[0]) is not None
+    return sys.platform == "linux" and shutil.which(compiler_command()[0]) is not None
 
 
 def make(name: str, **changes: object) -> Model:

@@ -13,21 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-
-def sync(path: Path) -> None:
-    """Flush a file's bytes, or a folder's names, to disk.
-
-    Windows has no such call for folders.
-    """
-    folder = path.is_dir()
-    if os.name == "nt" and folder:
-        return
-    # Windows syncs only a file that is open for writing; a folder can only be opened for reading.
-    descriptor = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+from glassgpt.atomic_write import sync
 
 
 def sync_above(path: Path, levels: int = 2) -> None:

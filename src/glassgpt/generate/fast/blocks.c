@@ -1,6 +1,6 @@
 /* The blocks of a GPT for a few new tokens, in one pass over its weights: the fast form of torch_blocks.py.
 
-   native.py builds this file with the machine's C compiler; native_blocks.py mirrors the structs. Here R is the
+   build.py builds this file with the machine's C compiler; native_blocks.py mirrors the structs. Here R is the
    number of rows, the new tokens of all slots together. Each row is summed in the same order for any batch, so a
    text is equal to the last bit alone and in a batch. All threads of a team enter a function and share its loops
    (`omp for`, with a barrier at the end). */
@@ -242,7 +242,7 @@ static inline float fast_exp(float x)
     series = series * t + 1.f / 6;
     series = series * t + 0.5f;
     series = (series * t + 1) * t + 1;
-    const int32_t bits = ((int32_t)whole + 127) << 23;
+    const uint32_t bits = (uint32_t)((int32_t)(whole == whole ? whole : 0) + 127) << 23; /* NaN has no integer */
     float scale;
     memcpy(&scale, &bits, sizeof scale);
     return series * scale;
