@@ -13,10 +13,12 @@ from copy import deepcopy
 import torch
 from torch import Tensor
 
+from glassgpt.errors import UserError
 from glassgpt.generate.fast import PackedDecoder, Precision, check_precision
 from glassgpt.generate.slots import Decoder, Ids, exchange
 from glassgpt.models import GPT, Model
 from glassgpt.nn import Memory
+from glassgpt.ram import memory_bytes
 
 
 @contextmanager
@@ -37,12 +39,43 @@ def make_decoder(
 ) -> Decoder:
     """Build the fast decoder for a supported model, else a `ModelDecoder`.
 
-    `PackedDecoder.supports` decides. Raises UserError as `check_precision`.
+    `PackedDecoder.supports` decides. Raises UserError as `check_precision` and `check_ram`.
     """
     check_precision(precision, model.device)
-    if isinstance(model, GPT) and PackedDecoder.supports(model):
-        return PackedDecoder(model, max_batch, max_len, precision)
-    return ModelDecoder(model, max_batch, max_len)
+    check_ram(model, max_batch, max_len)
+    try:
+        if isinstance(model, GPT) and PackedDecoder.supports(model):
+            return PackedDecoder(model, max_batch, max_len, precision)
+        return ModelDecoder(model, max_batch, max_len)
+    except RuntimeError as error:  # torch has no type for the RAM
+        if "allocate" not in str(error):
+            raise
+        raise _too_large(model, max_batch, max_len, "that is not free now") from error
+
+
+def check_ram(model: Model, max_batch: int, max_len: int | None = None) -> None:
+    """Raise UserError if a model and the KV cache of so many texts exceed the memory of the device."""
+    limit = _memory_of(model.device)
+    if _needed(model, max_batch, max_len) > limit:
+        raise _too_large(model, max_batch, max_len, f"this process may use {limit / 1e9:,.1f} GB")
+
+
+def _needed(model: Model, max_batch: int, max_len: int | None) -> int:
+    return model.cache_bytes(max_batch, max_len) + sum(p.nbytes for p in model.parameters())
+
+
+def _too_large(model: Model, max_batch: int, max_len: int | None, limit: str) -> UserError:
+    needed, cache = _needed(model, max_batch, max_len), model.cache_bytes(max_batch, max_len)
+    return UserError(
+        f"generating {max_batch:,} texts at once needs {needed / 1e9:,.1f} GB ({cache / 1e9:,.1f} GB of it for "
+        f"the keys and values of {max_len or model.config.block_size:,} tokens each), and {limit}. Generate "
+        "fewer at once (`max_batch`; `best_of` of a sample), or use a model with a smaller `block_size`."
+    )
+
+
+def _memory_of(device: torch.device) -> int:
+    """Return the bytes of a GPU, or of RAM that this process may use."""
+    return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else memory_bytes()
 
 
 class ModelDecoder(Decoder):

@@ -62,6 +62,10 @@ class Model(nn.Module):
         """Create an empty KV cache for B sequences; None for a model without one."""
         return None
 
+    def cache_bytes(self, B: int, max_len: int | None = None) -> int:
+        """Return the size of `new_cache(B, max_len)` in bytes."""
+        return 0
+
     @property
     def device(self) -> torch.device:
         """Device of the weights."""

@@ -57,3 +57,9 @@ class GPT(Transformer):
             dtype=weight.dtype,
             device=weight.device,
         )
+
+    def cache_bytes(self, B: int, max_len: int | None = None) -> int:
+        """Return the size of `new_cache(B, max_len)` in bytes."""
+        c = self.config
+        shape = (c.n_layer, B, c.kv_heads, max_len or c.block_size, c.head_dim)
+        return KVCache.size(*shape, dtype=self.wte.weight.dtype)

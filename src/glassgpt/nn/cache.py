@@ -35,6 +35,11 @@ class KVCache:
         self.pos = 0
         self._cross = [CrossKV() for _ in range(n_layer)]
 
+    @staticmethod
+    def size(n_layer: int, B: int, n_kv_head: int, max_len: int, head_dim: int, dtype: torch.dtype) -> int:
+        """Return the bytes that a cache takes."""
+        return B * max_len * (2 * n_layer * n_kv_head * head_dim * dtype.itemsize + torch.int64.itemsize)
+
     @property
     def max_len(self) -> int:
         """Capacity in tokens."""

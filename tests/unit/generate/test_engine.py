@@ -91,3 +91,36 @@ def test_streaming_never_splits_a_character() -> None:
 def test_stop_strings_end_the_text_before_them(stop: list[str], expected: str) -> None:
     tokenizer = train_tokenizer("byte", [""])
     assert "".join(stream_text(tokenizer, tokenizer.encode("hello world"), stop)) == expected
+
+
+def test_a_cache_larger_than_the_ram_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    m = model(block_size=4096)
+    cache, weights = m.new_cache(3), sum(p.nbytes for p in m.parameters())
+    assert cache is not None
+    size = cache.keys.nbytes + cache.values.nbytes + cache.tokens.nbytes
+    assert m.cache_bytes(3) == size and model(family="bigram").cache_bytes(3) == 0
+    monkeypatch.setattr("glassgpt.generate.decoder.memory_bytes", lambda: size + weights)
+    Engine(m, max_batch=3)
+    with pytest.raises(UserError, match=r"generating 4 texts at once needs .* 4,096 tokens each.* `best_of`"):
+        Engine(m, max_batch=4)
+
+
+@pytest.mark.parametrize("message", ["DefaultCPUAllocator: can't allocate memory", "Tried to allocate 9 GiB"])
+def test_ram_that_is_not_free(message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def new_cache(*_: object) -> None:
+        raise RuntimeError(message)
+
+    m = model()
+    monkeypatch.setattr(type(m), "new_cache", new_cache)
+    with pytest.raises(UserError, match="generating 8 texts at once needs"):
+        Engine(m)
+
+
+@pytest.mark.parametrize("most", [1, 40, 333])
+def test_a_long_prefill_takes_several_passes(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the scores of attention, rows times tokens times heads, never fill the RAM."""
+    m = model(block_size=64)
+    prompt, params = torch.randint(V, (50,)).tolist(), SamplingParams(temperature=0.5)
+    wanted = list(generate(m, prompt, params, max_new_tokens=100, seed=1))
+    monkeypatch.setattr("glassgpt.generate.fast.decoder.MAX_SCORES", most)
+    assert list(generate(m, prompt, params, max_new_tokens=100, seed=1)) == wanted

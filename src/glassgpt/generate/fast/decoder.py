@@ -61,6 +61,8 @@ CHOICES = {
 """Supported values of the fields with named choices."""
 
 NORMS = (RMSNorm, nn.LayerNorm)
+MAX_SCORES = 1 << 26
+"""Attention scores in one pass of a prefill, at most: 256 MB. Longer prompts take several passes."""
 
 
 class PackedDecoder(Decoder):
@@ -109,7 +111,12 @@ class PackedDecoder(Decoder):
 
     def prefill(self, slot: int, tokens: Ids) -> Tensor:
         """See `Decoder.prefill`."""
-        return self.lm_head(self._states(slot, [tokens])[-1:])[0]
+        S = len(self.texts[slot]) + len(tokens)
+        most = max(1, MAX_SCORES // (S * self.config.n_head))
+        for i in range(0, len(tokens) - most, most):
+            self._states(slot, [tokens[i : i + most]])
+        rest = tokens[(len(tokens) - 1) // most * most :]
+        return self.lm_head(self._states(slot, [rest])[-1:])[0]
 
     def _states(self, first: int, tokens: Sequence[Ids]) -> Tensor:
         """Append tokens to slots and compute their states (R, C) after the last norm."""
