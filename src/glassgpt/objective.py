@@ -5,9 +5,10 @@ The objective owns the model, so that `torch.compile` and data parallelism can w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,13 +18,15 @@ from glassgpt.models import Model
 
 
 class LossSum(NamedTuple):
-    """A summed loss in nats and its number of tokens, both 0-dimensional tensors.
+    """A summed loss in nats and its number of tokens, all 0-dimensional tensors.
 
-    The caller divides: a mean over several batches or processes needs the global number of tokens.
+    The caller divides: a mean over several batches or processes needs the global number of tokens. `total`
+    is the loss to minimize; `nats` is −ln p of the targets, the same unless labels are smoothed.
     """
 
     total: Tensor
     n_tokens: Tensor
+    nats: Tensor
 
 
 class CrossEntropy(nn.Module):
@@ -49,14 +52,11 @@ class CrossEntropy(nn.Module):
 
         Labels are smoothed in training mode only.
         """
-        total = F.cross_entropy(
-            logits.flatten(0, 1).float(),  # (B·T, V)
-            targets.flatten(),  # (B·T,)
-            ignore_index=IGNORE,
-            reduction="sum",
-            label_smoothing=self.label_smoothing if self.training else 0.0,
-        )
-        return LossSum(total, (targets != IGNORE).sum())
+        flat = logits.flatten(0, 1).float(), targets.flatten()  # (B·T, V), (B·T,)
+        nats = total = F.cross_entropy(*flat, ignore_index=IGNORE, reduction="sum")
+        if self.training and (smoothing := self.label_smoothing):
+            total = F.cross_entropy(*flat, ignore_index=IGNORE, reduction="sum", label_smoothing=smoothing)
+        return LossSum(total, (targets != IGNORE).sum(), nats.detach())
 
 
 def n_correct(logits: Tensor, targets: Tensor) -> int:
@@ -120,3 +120,22 @@ def evaluate(
     finally:
         model.train(was_training)
     return Measured(nats, n_tokens, right, n_rows)
+
+
+@torch.no_grad()
+def token_losses(model: Model, batches: Iterable[Batch]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the losses of each batch in nats, and where they count: (B, T) and (B, T) of bool.
+
+    A loss is −ln p of the target, 0 where there is none. In evaluation mode, like `evaluate`.
+    """
+    was_training = model.training
+    objective = CrossEntropy(model).eval()
+    try:
+        for batch in batches:
+            batch = batch.to(model.device)
+            logits = objective.logits(batch).flatten(0, 1).float()  # (B·T, V)
+            nats = F.cross_entropy(logits, batch.targets.flatten(), ignore_index=IGNORE, reduction="none")
+            nats = nats.view_as(batch.targets).double()  # (B, T)
+            yield nats.cpu().numpy(), (batch.targets != IGNORE).cpu().numpy()
+    finally:
+        model.train(was_training)

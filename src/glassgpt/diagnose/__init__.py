@@ -9,24 +9,30 @@ from glassgpt.diagnose.answer_baselines import (
     target_ngram,
 )
 from glassgpt.diagnose.bidirectional_ngram import BidirectionalNGram
-from glassgpt.diagnose.chat_baselines import Utterance, reply_baselines
+from glassgpt.diagnose.chat_baselines import Utterance, reply_baselines, row_parts
+from glassgpt.diagnose.curve import Curve, Trend, trend
 from glassgpt.diagnose.finding import Finding, Outcome
-from glassgpt.diagnose.gap_baselines import masked_baselines
+from glassgpt.diagnose.gap_baselines import masked_baselines, masked_parts
 from glassgpt.diagnose.initial_loss import expected_initial_loss, initial_loss_noise
+from glassgpt.diagnose.interval import MIN_PARTS, PartSums, loss_interval, n_parts, part_of
 from glassgpt.diagnose.ngram import NGram
-from glassgpt.diagnose.score import Kind, Score
+from glassgpt.diagnose.score import Kind, Score, round_parts
 from glassgpt.diagnose.text_baselines import baselines
 from glassgpt.diagnose.verdict import Verdict, judge
 
 __all__ = [
+    "MIN_PARTS",
     "RARE",
     "Accuracy",
     "BidirectionalNGram",
+    "Curve",
     "Finding",
     "Kind",
     "NGram",
     "Outcome",
+    "PartSums",
     "Score",
+    "Trend",
     "Utterance",
     "Verdict",
     "baselines",
@@ -36,10 +42,17 @@ __all__ = [
     "expected_initial_loss",
     "initial_loss_noise",
     "judge",
+    "loss_interval",
     "masked_baselines",
+    "masked_parts",
     "most_frequent",
     "most_frequent_per_question",
+    "n_parts",
     "ngram_classifier",
+    "part_of",
     "reply_baselines",
+    "round_parts",
+    "row_parts",
     "target_ngram",
+    "trend",
 ]

@@ -3,23 +3,26 @@
 Counted on the training conversations, measured on the held-out ones. Nothing here runs a model.
 """
 
-import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from glassgpt.diagnose.interval import PartSums, n_parts
 from glassgpt.diagnose.ngram import MAX_ORDER, MAX_TRAIN_BYTES, NGram, choose_order, ngram_score
-from glassgpt.diagnose.score import Score, total_nats
+from glassgpt.diagnose.score import Score, round_parts, uniform_nats
 from glassgpt.errors import UserError
 from glassgpt.tokenizers import CharTokenizer
 
 
 class Utterance(NamedTuple):
-    """A message's text; `is_reply` is True if its loss counts."""
+    """A message's text; `is_reply` is True if its loss counts. `row` numbers the conversations."""
 
     text: str
     is_reply: bool
+    row: int = 0
 
 
 def reply_baselines(train: Sequence[Utterance], val: Sequence[Utterance]) -> list[Score]:
@@ -43,11 +46,24 @@ def reply_baselines(train: Sequence[Utterance], val: Sequence[Utterance]) -> lis
 
     detail = f"{len(alone.tokenizer.chars):,} different characters in the replies"
     scores = [Score("uniform", alone.uniform_nats(), n_chars, n_bytes, detail, "uniform")]
+    n_rows = val[-1].row + 1
+
+    def score(model: _ConversationNGram, order: int, detail: str, suffix: str = "") -> Score:
+        parts = row_parts(model.nats_of_rows(order, n_rows), n_chars)
+        row = ngram_score(order, float(parts.sum()), n_chars, n_bytes, detail, suffix)
+        return replace(row, parts=round_parts(parts))
+
     detail = "over the replies alone, each closed by a newline"
-    for order in sorted({1, alone.best}):
-        scores.append(ngram_score(order, alone.nats(order), n_chars, n_bytes, detail))
-    detail, nats = "over questions and replies, as they follow", seeing.nats(seeing.best)
-    return [*scores, ngram_score(seeing.best, nats, n_chars, n_bytes, detail, ", question seen")]
+    scores += [score(alone, order, detail) for order in sorted({1, alone.best})]
+    detail = "over questions and replies, as they follow"
+    return [*scores, score(seeing, seeing.best, detail, ", question seen")]
+
+
+def row_parts(nats: NDArray[np.float64], n_chars: int) -> NDArray[np.float64]:
+    """Sum the losses of examples, (n_rows,), by part of the split."""
+    sums = PartSums(n_parts(n_chars), len(nats))
+    sums.add(nats, np.ones(len(nats), dtype=np.int64))
+    return sums.nats
 
 
 class _ConversationNGram:
@@ -60,18 +76,22 @@ class _ConversationNGram:
         best = choose_order(self.history, self.tokenizer.n_vocab)
         parts = [self.tokenizer.encode_array(f"{each.text}\n") for each in val]
         self.ids = np.concatenate(parts)
-        self.loss_mask = np.repeat([each.is_reply for each in val], [len(part) for part in parts])
+        lengths = [len(part) for part in parts]
+        self.loss_mask = np.repeat([each.is_reply for each in val], lengths)
+        self.rows = np.repeat([each.row for each in val], lengths)
         self.model = NGram(self.history, self.tokenizer.n_vocab, {1, best})
         self.best = max(self.model.orders)
 
-    def nats(self, order: int) -> float:
-        """Sum the loss of the held-out replies."""
+    def nats_of_rows(self, order: int, n_rows: int) -> NDArray[np.float64]:
+        """Sum the loss of the held-out replies of each conversation: (n_rows,)."""
         before = self.history[-MAX_ORDER:]
         p = self.model.probabilities(np.concatenate([before, self.ids]), len(before))[order]
-        return total_nats(p[self.loss_mask])
+        nats = np.zeros(n_rows)
+        np.add.at(nats, self.rows[self.loss_mask], -np.log(p[self.loss_mask]))
+        return nats
 
     def uniform_nats(self) -> float:
-        """Sum ln V per known character, ln (V + 256) per byte of others."""
+        """Return the loss of a uniform guess on the held-out replies."""
         n_seen, replies = len(self.tokenizer.chars), self.ids[self.loss_mask]
-        n_known = int((replies < n_seen).sum())
-        return n_known * math.log(n_seen) + (len(replies) - n_known) * math.log(self.tokenizer.n_vocab)
+        n_unseen = int((replies >= n_seen).sum())
+        return uniform_nats(len(replies), n_unseen, n_seen, self.tokenizer.n_vocab)

@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glassgpt.diagnose.bidirectional_ngram import BidirectionalNGram
-from glassgpt.diagnose.score import Kind, Score, total_nats
+from glassgpt.diagnose.interval import PartSums, n_parts
+from glassgpt.diagnose.score import Kind, Score, round_parts, uniform_nats
 
 MAX_COUNTED = 1 << 24
 """Count at most so many training tokens, from the end."""
@@ -25,16 +26,30 @@ def masked_baselines(
     """
     positions, model = np.flatnonzero(masked), BidirectionalNGram(train[-MAX_COUNTED:], n_vocab)
     seen = np.unique(train)
-    uniform = np.where(np.isin(val[positions], seen), 1 / len(seen), 1 / n_vocab)
+    n_unseen = int((~np.isin(val[positions], seen)).sum())
+    uniform = uniform_nats(len(positions), n_unseen, len(seen), n_vocab)
     unigram = model.probabilities(val, positions, np.ones_like(masked))
     neighbors = model.probabilities(val, positions, masked)
     visible = "two on each side of a gap, less those that are hidden themselves"
 
     def score(name: str, kind: Kind, probabilities: NDArray[np.float64], detail: str = "") -> Score:
-        return Score(name, total_nats(probabilities), n_chars, n_bytes, detail, kind)
+        parts = masked_parts(-np.log(probabilities), masked, n_chars)
+        return Score(name, float(parts.sum()), n_chars, n_bytes, detail, kind, round_parts(parts))
 
+    detail = f"{len(seen):,} different tokens in training"
     return [
-        score("uniform", "uniform", uniform, f"{len(seen):,} different tokens in training"),
+        Score("uniform", uniform, n_chars, n_bytes, detail, "uniform"),
         score("unigram", "ngram", unigram),
         score("counted neighbors", "bidirectional_ngram", neighbors, visible),
     ]
+
+
+def masked_parts(nats: NDArray[np.float64], masked: NDArray[np.bool_], n_chars: int) -> NDArray[np.float64]:
+    """Sum the losses of masked tokens by part of the split.
+
+    nats: (P,), of the P tokens where `masked`, (M,), is True. n_chars: of all masked tokens.
+    """
+    sums, whole = PartSums(n_parts(n_chars), len(masked)), np.zeros(len(masked))
+    whole[masked] = nats
+    sums.add(whole, np.ones(len(masked), dtype=np.int64))
+    return sums.nats

@@ -5,7 +5,8 @@ between models with different tokenizers, and between a model and a file compres
 """
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -22,7 +23,9 @@ class Score:
     """Total loss of a predictor on a whole text.
 
     `total_nats` is the sum of −ln p over the text. `n_chars` counts Unicode code points, `n_bytes` the bytes
-    of UTF-8. `detail` tells a reader in words how the predictor works.
+    of UTF-8. `detail` tells a reader in words how the predictor works. `parts` are the losses of consecutive
+    parts of the text, for the error of a difference (interval.py): None for a part that was not measured,
+    and empty if they are unknown.
 
     >>> coin = Score("coin", total_nats=1000 * math.log(2), n_chars=1000, n_bytes=1000)
     >>> coin.bits_per_char
@@ -35,6 +38,7 @@ class Score:
     n_bytes: int
     detail: str = ""
     kind: Kind = "other"
+    parts: tuple[float | None, ...] = ()
 
     @property
     def nats_per_char(self) -> float:
@@ -71,7 +75,36 @@ class Score:
             data["n_bytes"],
             data.get("detail", ""),
             data.get("kind", "other"),
+            tuple(data.get("parts", ())),
         )
+
+    def on_parts_of(self, other: "Score") -> "Score | None":
+        """Return the score on the parts that `other` was measured on; None if that is unknown."""
+        if None not in other.parts:
+            return self
+        if len(self.parts) != len(other.parts):
+            return None
+        pairs = zip(self.parts, other.parts, strict=True)
+        parts = tuple(None if theirs is None else mine for mine, theirs in pairs)
+        nats = sum(part for part in parts if part is not None)
+        return replace(self, total_nats=nats, n_chars=other.n_chars, n_bytes=other.n_bytes, parts=parts)
+
+
+def round_parts(parts: Sequence[float] | np.ndarray) -> tuple[float, ...]:
+    """Return losses of parts, round_parts as they are stored."""
+    return tuple(round(float(part), 3) for part in parts)
+
+
+def uniform_nats(n_symbols: int, n_unseen: int, n_seen: int, n_vocab: int) -> float:
+    """Return the loss of a uniform guess over `n_symbols`, with `n_unseen` that training never saw.
+
+    The guess is among the `n_seen` symbols of training; if unseen ones occur, among all `n_vocab`, because
+    its probabilities must sum to 1.
+
+    >>> round(uniform_nats(1, 0, 65, 321), 2), round(uniform_nats(1, 1, 65, 321), 2)
+    (4.17, 5.77)
+    """
+    return n_symbols * math.log(n_vocab if n_unseen else n_seen)
 
 
 def total_nats(probabilities: ArrayLike) -> float:

@@ -6,15 +6,15 @@ not depend on the user's model or its tokenizer.
 
 from __future__ import annotations
 
-import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from glassgpt.diagnose.interval import PartSums, n_parts
 from glassgpt.diagnose.ngram import MAX_TRAIN_BYTES, NAMES, NGram, choose_order, ngram_score
-from glassgpt.diagnose.score import Score, total_nats
+from glassgpt.diagnose.score import Score, round_parts, uniform_nats
 from glassgpt.diagnose.xz import last_bytes, xz_score
 from glassgpt.tokenizers import CharTokenizer
 
@@ -40,13 +40,14 @@ def baselines(corpus: Corpus, max_train_bytes: int = MAX_TRAIN_BYTES) -> list[Sc
         losses = sum_losses(model, tokenizer, corpus.val, history)
         n_chars, n_bytes = corpus.val.n_chars, corpus.val.n_bytes
         scores = [_uniform_score(tokenizer, losses, corpus.val)]
-        for order, nats in losses.nats.items():
+        for order, sums in losses.parts.items():
             notes = (
                 ["the order that predicts the last tenth of the training text best"] if order == best else []
             )
             if corpus.train.n_bytes > max_train_bytes:
                 notes.append(f"counted on the last {max_train_bytes / 2**20:g} MiB of the training text")
-            scores.append(ngram_score(order, nats, n_chars, n_bytes, "; ".join(notes)))
+            score = ngram_score(order, losses.nats[order], n_chars, n_bytes, "; ".join(notes))
+            scores.append(replace(score, parts=round_parts(sums.nats)))
         return [*scores, compressed.result()]
 
 
@@ -58,22 +59,27 @@ def last_text(text: Text, max_bytes: int) -> str:
 
 @dataclass
 class Losses:
-    """Total loss in nats by order, and numbers of known characters and fallback bytes."""
+    """Losses by order, in nats for each part of the text, and numbers of known characters and bytes."""
 
-    nats: dict[int, float]
+    parts: dict[int, PartSums]
     n_known: int = 0
     n_fallback: int = 0
+
+    @property
+    def nats(self) -> dict[int, float]:
+        """Total loss in nats by order."""
+        return {order: float(sums.nats.sum()) for order, sums in self.parts.items()}
 
 
 def sum_losses(model: NGram, tokenizer: CharTokenizer, text: Text, history: np.ndarray) -> Losses:
     """Sum the losses of a text, with `history` as the context of its start."""
-    losses = Losses(dict.fromkeys(model.orders, 0.0))
+    losses = Losses({order: PartSums(n_parts(text.n_chars), text.n_bytes) for order in model.orders})
     for chunk in text.chunks():
         ids = tokenizer.encode_array(chunk)
-        context = history[-max(model.orders) :]
+        context, lengths = history[-max(model.orders) :], tokenizer.n_bytes(ids)
         history = np.concatenate([context, ids])
         for order, probabilities in model.probabilities(history, len(context)).items():
-            losses.nats[order] += total_nats(probabilities)
+            losses.parts[order].add(-np.log(probabilities), lengths)
         n_fallback = int(np.count_nonzero(ids >= len(tokenizer.chars)))
         losses.n_fallback += n_fallback
         losses.n_known += len(ids) - n_fallback
@@ -81,8 +87,10 @@ def sum_losses(model: NGram, tokenizer: CharTokenizer, text: Text, history: np.n
 
 
 def _uniform_score(tokenizer: CharTokenizer, losses: Losses, text: Text) -> Score:
-    """Score ln V per known character, ln (V + 256) per byte of others."""
-    n_seen = len(tokenizer.chars)
-    nats = losses.n_known * math.log(n_seen) + losses.n_fallback * math.log(tokenizer.n_vocab)
+    """Score ln V per character; with unseen characters, ln (V + 256) per character and byte of those."""
+    n_seen, n_fallback = len(tokenizer.chars), losses.n_fallback
+    nats = uniform_nats(losses.n_known + n_fallback, n_fallback, n_seen, tokenizer.n_vocab)
     detail = f"{n_seen:,} different characters in training"
+    if n_fallback:
+        detail += f", and 256 bytes: the held-out text has {n_fallback:,} bytes of other characters"
     return Score("uniform", nats, text.n_chars, text.n_bytes, detail, "uniform")

@@ -31,6 +31,7 @@ from glassgpt.data import (
 from glassgpt.diagnose import (
     Accuracy,
     Score,
+    Trend,
     Verdict,
     copy_source,
     judge,
@@ -42,7 +43,15 @@ from glassgpt.errors import UserError
 from glassgpt.interrupts import run_in_thread
 from glassgpt.models import Model
 from glassgpt.objective import Measured, evaluate
-from glassgpt.tasks.base import Inputs, Lengths, Read, TaskData, check_context, stored_baselines
+from glassgpt.tasks.base import (
+    Inputs,
+    Lengths,
+    Read,
+    TaskData,
+    check_context,
+    measuring_notes,
+    stored_baselines,
+)
 from glassgpt.tokenizers import Tokenizer
 from glassgpt.units import count
 
@@ -56,7 +65,6 @@ class AnswerData(TaskData):
     has_answers = True
     asked: ClassVar[str]
     """Plural noun for the inputs: "sources", "questions", "texts"."""
-    unit: ClassVar[str] = "nats/char"
 
     def __init__(
         self, config: RunConfig, tokenizer: Tokenizer, data: ExampleData, read_counted: Read[Verdict]
@@ -66,7 +74,7 @@ class AnswerData(TaskData):
         self.batches = ExampleBatches(data.train, config.train.seed)
         self.val = _lengths(data.val)
         train = _lengths(data.train)
-        self.tokens_per_char = train.n_tokens / train.n_chars
+        self.tokens_per_char, self.n_train_tokens = train.n_tokens / train.n_chars, train.n_tokens
 
     @cached_property
     def counted(self) -> Verdict:
@@ -148,15 +156,18 @@ class AnswerData(TaskData):
             lines.append(f"{self.question(row)} → {answer}{mark}")
         return "\n".join(lines)
 
-    def verdict(self, score: Score, best: Callable[[], Model]) -> Verdict:
-        """Judge the best model, and the same model without its source."""
+    def verdict(self, best: Callable[[], Model], trend: Trend | None = None) -> Verdict:
+        """Judge the best model, and the same model without its source,."""
         model = best()
+        mine = self._with_source(model)
         return judge(
             self.counted.accuracies,
-            self._with_source(model),
+            mine,
             without_source=self._without_source(model),
             asked=self.asked,
             losses=self.baselines,
+            trend=trend,
+            notes=measuring_notes(trend, mine.n, len(self.data.val), "held-out examples"),
         )
 
     def _with_source(self, model: Model) -> Accuracy:

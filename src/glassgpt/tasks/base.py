@@ -17,7 +17,7 @@ import numpy as np
 from glassgpt.checkpoint import Run
 from glassgpt.config import ModelConfig, Resolved, RunConfig, Tables
 from glassgpt.data import Batch
-from glassgpt.diagnose import Score, Verdict
+from glassgpt.diagnose import MIN_PARTS, Score, Trend, Verdict, n_parts
 from glassgpt.errors import UserError
 from glassgpt.models import Model
 from glassgpt.safe_io import read_json
@@ -77,9 +77,14 @@ class TaskData(ABC):
     notes: tuple[str, ...] = ()
     """Remarks on the preparation of the data, for the user."""
     verdict_stride: int = 1
-    """The verdict measures every `verdict_stride`-th batch of the validation split; 1 is the whole."""
+    """The verdict measures each `verdict_stride`-th part or batch of the validation split, and says so; 1 is
+    the whole."""
     tokens_per_char: float
     """Predicted tokens per character of the training split: converts nats per token to nats per character."""
+    n_train_tokens: int
+    """Predicted tokens of one pass over the training split."""
+    unit: ClassVar[str] = "nats/char"
+    """Unit of the losses that are shown."""
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer) -> None:
         self.config, self.tokenizer = config, tokenizer
@@ -111,6 +116,14 @@ class TaskData(ABC):
         """Yield every `stride`-th batch of the validation split: a fixed part, spread over all of it."""
         return islice(self.eval_batches(), stride // 2, None, stride)
 
+    def verdict_parts(self) -> range:
+        """Return the parts of the validation split that the verdict measures, `MIN_PARTS` or more.
+
+        Only for tasks whose losses are compared part by part.
+        """
+        n = n_parts(self.val.n_chars)
+        return range(0, n, min(self.verdict_stride, n // MIN_PARTS))
+
     @abstractmethod
     def probe_batch(self, n: int | None = None) -> Batch:
         """Return the first n windows or examples of the validation split; few enough by default."""
@@ -120,8 +133,11 @@ class TaskData(ABC):
         """Return a sample of the model's output on held-out data, for people to read."""
 
     @abstractmethod
-    def verdict(self, score: Score, best: Callable[[], Model]) -> Verdict:
-        """Compare the best validation loss with the baselines; `best()` loads that model."""
+    def verdict(self, best: Callable[[], Model], trend: Trend | None = None) -> Verdict:
+        """Measure the best model, which `best()` loads, and compare it with the baselines.
+
+        trend: the course of the run.
+        """
 
     @abstractmethod
     def describe(self) -> list[str]:
@@ -180,6 +196,17 @@ def stored_baselines(run: Run) -> Verdict:
         return Verdict.from_dict(read_json(run.baselines_file))
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
         raise UserError(f"{run.baselines_file} is damaged ({error}). Train the run again.") from error
+
+
+def measuring_notes(trend: Trend | None, n: int, n_all: int, what: str) -> list[str]:
+    """Return remarks on a measurement of n of `n_all` parts: what was left out, and what favors the model."""
+    notes = [f"measured on {n:,} of {n_all:,} {what}, spread evenly, to end on time"] if n < n_all else []
+    if trend is not None and trend.n_evals > 1:
+        notes.append(
+            f"the best step of {trend.n_evals} evaluations was chosen on the same held-out text, "
+            "which favors the model a little"
+        )
+    return notes
 
 
 def check_context(model: Model, n: int, what: str) -> None:

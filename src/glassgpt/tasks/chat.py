@@ -25,14 +25,25 @@ from glassgpt.data import (
     read_chat,
     write_chat,
 )
-from glassgpt.diagnose import Score, Utterance, Verdict, judge, reply_baselines
+from glassgpt.diagnose import (
+    Score,
+    Trend,
+    Utterance,
+    Verdict,
+    judge,
+    n_parts,
+    part_of,
+    reply_baselines,
+    row_parts,
+)
 from glassgpt.generate import SamplingParams, reply
 from glassgpt.interrupts import run_in_thread
 from glassgpt.models import Model
+from glassgpt.objective import token_losses
 from glassgpt.tasks.answers import N_PROBE
 from glassgpt.tasks.base import Lengths, Read, Task, TaskData
 from glassgpt.tasks.language import TASK as LANGUAGE
-from glassgpt.tasks.language import stored_scores
+from glassgpt.tasks.language import part_notes, part_score, stored_scores
 from glassgpt.tokenizers import Tokenizer
 from glassgpt.units import count
 
@@ -56,7 +67,7 @@ class ChatData(TaskData):
         self.batches = ExampleBatches(data.train, config.train.seed)
         self.val = _lengths(data.val)
         train = _lengths(data.train)
-        self.tokens_per_char = train.n_tokens / train.n_chars
+        self.tokens_per_char, self.n_train_tokens = train.n_tokens / train.n_chars, train.n_tokens
 
     @property
     def baselines(self) -> list[Score]:
@@ -110,8 +121,23 @@ class ChatData(TaskData):
         mark = "" if text == right else f"\n(right: {right})"
         return "\n".join(f"{message.role}: {message.content}" for message in shown) + mark
 
-    def verdict(self, score: Score, best: Callable[[], Model]) -> Verdict:
-        return judge(self.baselines, score)
+    def verdict(self, best: Callable[[], Model], trend: Trend | None = None) -> Verdict:
+        score = self.measure(best())
+        return judge(self.baselines, score, trend=trend, notes=part_notes(trend, score))
+
+    def measure(self, model: Model) -> Score:
+        """Measure a model on each `verdict_stride`-th part of the split; a conversation is one sequence."""
+        val, n = self.data.val, n_parts(self.val.n_chars)
+        measured = self.verdict_parts()
+        in_part = np.isin(part_of(np.ones(len(val), np.int64), n, len(val)), measured)  # (n_rows,)
+        nats, n_tokens = np.zeros(len(val)), 0
+        groups = [rows[in_part[rows]] for rows in eval_rows(val, self.eval_tokens)]
+        groups = [rows for rows in groups if len(rows)]
+        for rows, (losses, counted) in zip(groups, token_losses(model, map(val.batch, groups)), strict=True):
+            nats[rows], n_tokens = losses.sum(axis=1), n_tokens + int(counted.sum())
+        share = n_tokens / self.val.n_tokens
+        lengths = Lengths(n_tokens, round(share * self.val.n_chars), round(share * self.val.n_bytes))
+        return part_score(row_parts(nats, self.val.n_chars), measured, lengths)
 
     def describe(self) -> list[str]:
         n_train, n_val = count(len(self.data.train)), count(len(self.data.val))
@@ -122,7 +148,7 @@ class ChatData(TaskData):
 def _utterances(split: ExampleSplit, template: ChatTemplate) -> list[Utterance]:
     """Return all messages of a split, as the model sees them."""
     return [
-        Utterance(message.content, message.role == "assistant")
+        Utterance(message.content, message.role == "assistant", row)
         for row in range(len(split))
         for message in template.read(split.text[row].tolist())
     ]

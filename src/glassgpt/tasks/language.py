@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Self
+
+import numpy as np
 
 from glassgpt.checkpoint import Run, write_json
 from glassgpt.config import RunConfig
@@ -16,14 +18,16 @@ from glassgpt.data import (
     eval_batches,
     open_tokens,
     read_corpus,
+    sliding_batches,
     write_tokens,
 )
-from glassgpt.diagnose import Score, Verdict, baselines, judge
+from glassgpt.diagnose import Score, Trend, Verdict, baselines, judge, n_parts, part_of, round_parts
 from glassgpt.errors import UserError
 from glassgpt.generate import sample_text
 from glassgpt.interrupts import run_in_thread
 from glassgpt.models import Model
 from glassgpt.nn import PAD
+from glassgpt.objective import token_losses
 from glassgpt.tasks.base import (
     Inputs,
     Lengths,
@@ -32,6 +36,7 @@ from glassgpt.tasks.base import (
     Task,
     TaskData,
     check_context,
+    measuring_notes,
     stored_baselines,
 )
 from glassgpt.tokenizers import Tokenizer
@@ -52,6 +57,7 @@ class LanguageData(TaskData):
         self.windows = TrainWindows(data.train, config.model.block_size, config.train.seed)
         self.val = Lengths(len(data.val), data.val.n_chars, data.val.n_bytes)
         self.tokens_per_char = len(data.train) / data.train.n_chars
+        self.n_train_tokens = self.windows.per_epoch * self.windows.T
 
     @property
     def baselines(self) -> list[Score]:
@@ -100,12 +106,61 @@ class LanguageData(TaskData):
             f"positions up to {self.windows.T} only. Give more text or a smaller `block_size`"
         ]
 
-    def verdict(self, score: Score, best: Callable[[], Model]) -> Verdict:
-        return judge(self.baselines, score)
+    def verdict(self, best: Callable[[], Model], trend: Trend | None = None) -> Verdict:
+        score = self.measure(best())
+        notes = [self.context_note(), *part_notes(trend, score)]
+        family = self.config.model.family
+        return judge(self.baselines, score, trend=trend, family=family, notes=[*filter(None, notes)])
+
+    def context_note(self) -> str:
+        """Return how much context the verdict gives the model."""
+        if self.config.model.family == "bigram":
+            return ""
+        past = self.windows.T - max(1, self.windows.T // 2) + 1
+        return (
+            f"each token is predicted from {past} or more tokens before it (overlapping windows); the "
+            "evaluations while training read each block by itself and come out higher"
+        )
+
+    def measure(self, model: Model) -> Score:
+        """Measure a model in overlapping windows, on each `verdict_stride`-th of the split's parts."""
+        ids, n, T = self.data.val.ids, n_parts(self.val.n_chars), self.windows.T
+        measured = self.verdict_parts()
+        parts = part_of(self.tokenizer.n_bytes(ids), n, self.val.n_bytes)  # (n_val,)
+        bounds = np.searchsorted(parts, np.arange(n + 1)).tolist()
+        whole = len(measured) == n
+        ranges = [(0, len(ids))] if whole else [(bounds[i], bounds[i + 1]) for i in measured]
+        T = 1 if self.config.model.family == "bigram" else T
+        B = max(1, self.eval_tokens // T)
+        found = token_losses(model, sliding_batches(self.data, T, B, ranges))
+        losses = np.concatenate([nats[counted] for nats, counted in found])
+        nats = np.bincount(np.concatenate([parts[a:b] for a, b in ranges]), weights=losses, minlength=n)
+        lengths = self.val if whole else _lengths(self.tokenizer, [ids[a:b] for a, b in ranges])
+        return part_score(nats, measured, lengths)
 
     def describe(self) -> list[str]:
         n_train, n_val = count(self.data.train.n_chars), count(self.data.val.n_chars)
         return [f"text       {n_train} characters to learn, {n_val} held out"]
+
+
+def part_notes(trend: Trend | None, score: Score) -> list[str]:
+    """Return remarks on a score that was measured on some or all parts of a split."""
+    n = sum(part is not None for part in score.parts)
+    return measuring_notes(trend, n, len(score.parts), "equal parts of the held-out text")
+
+
+def part_score(nats: np.ndarray, measured: Sequence[int], lengths: Lengths) -> Score:
+    """Return the score of a model with the losses of these parts, (n_parts,)."""
+    rows = round_parts(nats)
+    parts = tuple(rows[i] if i in measured else None for i in range(len(rows)))
+    return Score("this model", float(nats.sum()), lengths.n_chars, lengths.n_bytes, parts=parts)
+
+
+def _lengths(tokenizer: Tokenizer, pieces: Sequence[np.ndarray]) -> Lengths:
+    """Return the size of some token sequences; a character counts where its first byte is."""
+    data = b"".join(map(tokenizer.token_bytes, pieces))
+    n_chars = int(((np.frombuffer(data, np.uint8) & 0xC0) != 0x80).sum())
+    return Lengths(sum(map(len, pieces)), n_chars, len(data))
 
 
 def stored_scores(run: Run) -> list[Score]:

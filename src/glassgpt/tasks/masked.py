@@ -18,12 +18,14 @@ from glassgpt.data import (
     eval_mask,
     masked_eval_batches,
     read_corpus,
+    sliding_masked_batches,
 )
-from glassgpt.diagnose import Score, masked_baselines
+from glassgpt.diagnose import Score, masked_baselines, n_parts, part_of
 from glassgpt.generate import fill, masked_ids
 from glassgpt.models import MaskedLM, Model
+from glassgpt.objective import token_losses
 from glassgpt.tasks.base import Inputs, Lengths, Prompt, Read, Task, check_context
-from glassgpt.tasks.language import LanguageData
+from glassgpt.tasks.language import LanguageData, part_score
 from glassgpt.tokenizers import Tokenizer
 
 
@@ -39,6 +41,7 @@ class MaskedData(LanguageData):
         self.masked = MaskedWindows(data.train, config.model.block_size, seed, self.mask_id, fraction)
         self.hidden = eval_mask(len(data.val), seed)  # (n_val,) of bool
         self.val = _masked_lengths(tokenizer, data.val, self.hidden)
+        self.n_train_tokens = round(self.n_train_tokens * fraction)
 
     @classmethod
     def count_baselines(
@@ -60,6 +63,24 @@ class MaskedData(LanguageData):
 
     def probe_batches(self, B: int) -> Iterator[Batch]:
         return masked_eval_batches(self.data.val, self.hidden, self.config.model.block_size, B, self.mask_id)
+
+    def context_note(self) -> str:
+        side = (self.windows.T - max(1, self.windows.T // 2)) // 2
+        return (
+            f"each gap is filled from {side} or more tokens on both sides (overlapping windows); the "
+            "evaluations while training read each block by itself and come out higher"
+        )
+
+    def measure(self, model: Model) -> Score:
+        val, n, T = self.data.val, n_parts(self.val.n_chars), self.windows.T
+        part = part_of(np.ones(len(val), np.int64), n, len(val))  # (n_val,)
+        measured = self.verdict_parts()
+        counted = self.hidden & np.isin(part, measured)
+        B = max(1, self.eval_tokens // T)
+        batches = sliding_masked_batches(val, self.hidden, counted, T, B, self.mask_id)
+        losses = np.concatenate([nats[targets] for nats, targets in token_losses(model, batches)])
+        nats = np.bincount(part[counted], weights=losses, minlength=n)
+        return part_score(nats, measured, _masked_lengths(self.tokenizer, val, counted))
 
     def sample(self, model: Model, n_tokens: int, seed: int) -> str:
         """Return the start of the validation text with its gaps, and the same text filled by the model."""

@@ -45,6 +45,10 @@ class Tokenizer(Protocol):
         """Return the bytes of token ids. A stream may split characters, so join bytes, not text."""
         ...
 
+    def n_bytes(self, ids: np.ndarray) -> np.ndarray:
+        """Return the number of bytes of each token: (N,); 0 for special tokens."""
+        ...
+
     def describe(self) -> str:
         """Return a one-line description, such as `char: 65 characters + 256 bytes for all others`."""
         ...
@@ -101,6 +105,10 @@ class TableTokenizer(ABC):
         """Return the bytes of token ids. Raises UserError for an unknown id."""
         array = np.asarray(ids if hasattr(ids, "__len__") else list(ids), dtype=np.int64)
         return b"".join(self._gather(array[i : i + _PIECE]) for i in range(0, len(array), _PIECE))
+
+    def n_bytes(self, ids: np.ndarray) -> np.ndarray:
+        """Return the number of bytes of each token: (N,); 0 for special tokens."""
+        return self._length[ids]
 
     def _gather(self, ids: np.ndarray) -> bytes:
         unknown = ids[(ids < 0) | (ids >= self.n_vocab)]

@@ -63,9 +63,9 @@ class Event:
 class StepDone(Event):
     """One optimizer step.
 
-    loss: nats per token of the batch, before the step. lrs: learning rate of each optimizer. grad_norm: norm
-    before clipping. progress: share of the run that is done, 0 to 1. elapsed_s: seconds since the start of
-    the run, without pauses.
+    loss: nats per token of the batch, before the step and without label smoothing. lrs: learning rate of each
+    optimizer. grad_norm: norm before clipping. progress: share of the run that is done, 0 to 1. elapsed_s:
+    seconds since the start of the run, without pauses.
     """
 
     kind = "step"
@@ -95,6 +95,8 @@ class StepDone(Event):
 class Evaluated(Event):
     """The loss on the part of the validation split that is measured during training.
 
+    Each block is read by itself, which is quick; the verdict measures again, with more context. Of a
+    classifier, a class counts as one character.
     n_tokens: targets in that part. best: True if no earlier evaluation had a lower loss. exact: share of
     answers that are correct from first to last token; None for tasks without answers.
     """

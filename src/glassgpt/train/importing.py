@@ -175,7 +175,7 @@ def _make(
     step = save_step(run.checkpoints, found.step, {"model": weights(learner.model)}, state)
     write_pointer(run.checkpoints, "best", step)
     if data is not None and score is not None:
-        write_json(run.verdict_file, data.verdict(score, lambda: learner.model).to_dict())
+        write_json(run.verdict_file, data.verdict(lambda: learner.model).to_dict())
     return run
 
 

@@ -43,7 +43,7 @@ Larger tensors come from the operating system page by page each time, which take
 class GradientStats(NamedTuple):
     """Loss and gradient norm of one step.
 
-    loss: mean over n_tokens, in nats per token. norm: before clipping.
+    loss: mean over n_tokens, in nats per token, without label smoothing. norm: before clipping.
     """
 
     loss: float
@@ -111,9 +111,9 @@ class Learner:
         total = torch.zeros((), device=self.device)
         for chunk in (chunk for batch in batches for chunk in self._chunks(self._shard(batch))):
             with autocast(self.device, self.dtype):
-                loss = self.objective(chunk.to(self.device)).total / n_tokens
-            loss.backward()
-            total += loss.detach()
+                loss = self.objective(chunk.to(self.device))
+            (loss.total / n_tokens).backward()
+            total += loss.nats / n_tokens
         sum_gradients(self.model, total, self.dist)
         norm = clip_gradients(self.model.parameters(), self.config.optim.grad_clip)
         return GradientStats(total.item(), n_tokens, norm)

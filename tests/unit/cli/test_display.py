@@ -8,24 +8,49 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
-from glassgpt.cli.view.display import JsonDisplay, LiveDisplay, PlainDisplay
+from glassgpt.cli.view.display import JsonDisplay, LiveDisplay, PlainDisplay, Speedometer
 from glassgpt.cli.view.render import chart, verdict_table
 from glassgpt.config import RunConfig
 from glassgpt.diagnose import Score, judge
-from glassgpt.train import Session, start
+from glassgpt.train import Evaluated, Session, StepDone, start
 
 
 def test_chart_puts_values_where_they_belong() -> None:
     """A falling curve starts at the top left and ends at the bottom right."""
-    text = chart(
-        [(0.0, 4.0), (0.5, 2.0), (0.999, 1.0)], [("top", 4.0), ("end", 1.0)], width=20, height=5
-    ).plain
+    points = [(0.0, 4.0), (0.5, 2.0), (0.999, 1.0)]
+    text = chart([], [("top", 4.0), ("end", 1.0)], width=20, height=5, faint=points).plain
     rows = text.splitlines()
     assert len(rows) == 5
     assert rows[0].endswith("top 4.00") and rows[-1].endswith("end 1.00")
     marks = [(i, m.start()) for i, row in enumerate(rows) for m in re.finditer(r"[\u2801-\u28ff]", row)]
     assert marks == [(0, 0), (2, 10), (4, 19)]
+
+
+def bright(text: Text) -> list[tuple[int, int]]:
+    """Row and column of each mark of the curve itself."""
+    marks, row, column = [], 0, 0
+    for span in text.spans:
+        for c in text.plain[span.start : span.end]:
+            marks += [(row, column)] if span.style == "cyan" and 0x2800 < ord(c) < 0x2900 else []
+            row, column = (row + 1, 0) if c == "\n" else (row, column + 1)
+    return marks
+
+
+def test_chart_joins_the_held_out_points_and_keeps_training_faint() -> None:
+    held_out, training = (
+        [(0.2, 2.0), (0.6, 2.0), (1.0, 4.0)],
+        [(0.1 * i, 4.0 / (1 + i / 4)) for i in range(10)],
+    )
+    text = chart(held_out, [("top", 4.0)], width=20, height=5, faint=training)
+    marks = bright(text)
+    rows = {column: row for row, column in marks}
+    assert min(rows) == 4 and max(rows) == 19  # nothing before the first evaluation
+    assert rows[4] == rows[11] > rows[19]  # flat, then rising
+    faint = len(re.findall(r"[\u2801-\u28ff]", text.plain)) - len(marks)
+    assert faint > 5
+    assert "\u2801" not in text.plain.splitlines()[0][1:19]
 
 
 def test_chart_of_one_value_is_no_division_by_zero() -> None:
@@ -78,10 +103,38 @@ def test_each_display_tells_the_whole_story(
         assert part in told
     if kind == "live":
         assert "tok/s" in told and "left" in told and "┄" in told
+        assert "held out, training" in re.sub(r"\x1b\[[0-9;]*m", "", told)
     if kind == "plain":
-        assert "step 3: val" in told and "\x1b" not in told
+        assert "step 3: val" in told and "nats/char" in told and "\x1b" not in told
+        assert "nats per token; among the" in told and "characters alone, ln" in told
+        assert "note: each token is predicted from" in told
 
 
 def test_session_folder_is_complete(session: Session) -> None:
     names = {path.name for path in Path(session.folder.path).iterdir()}
     assert {"config.json", "tokenizer.json", "data", "checkpoints", "baselines.json"} <= names
+
+
+def step(n: int, loss: float, elapsed_s: float, tokens: int = 100) -> StepDone:
+    return StepDone(n, loss, {}, 1.0, tokens, 9e9, n / 100, elapsed_s)
+
+
+def test_the_curve_is_of_held_out_text(session: Session) -> None:
+    """A run that learns by heart: the drawn curve rises, though the training loss falls to nothing."""
+    display = LiveDisplay(Console(file=io.StringIO(), width=100))
+    display.begin(session)
+    for n in range(1, 101):
+        display.show(step(n, 4.0 / n, n))
+        if n % 10 == 0:
+            display.show(Evaluated(n, 9.9, 2.0 + n / 50, 3.0, 3.0, best=n == 10, seconds=0.1))
+    assert display.evals == [(n / 100, 2.0 + n / 50) for n in range(10, 101, 10)]
+    rows = {column: row for row, column in bright(display._curve())}
+    assert rows[min(rows)] > rows[max(rows)]
+
+
+def test_speed_is_that_of_the_last_seconds() -> None:
+    meter = Speedometer()
+    for n in range(1, 101):
+        meter.see(step(n, 1.0, n / 2 if n <= 50 else 25 + (n - 50)))
+    assert meter.of(step(100, 1.0, 75.0)) == 100.0  # 100 tokens a second at the end, 200 before
+    assert Speedometer().of(step(1, 1.0, 0.0)) == 9e9

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from glassgpt.data import IGNORE, MaskedWindows, Split, TrainWindows, eval_mask, masked_eval_batches
+from glassgpt.data import (
+    IGNORE,
+    MaskedWindows,
+    Split,
+    TrainWindows,
+    eval_mask,
+    masked_eval_batches,
+    sliding_masked_batches,
+)
 
 MASK = 5000
 
@@ -65,3 +73,28 @@ def test_each_hidden_token_is_a_target_once_and_no_other(n: int, B: int) -> None
         assert torch.equal(context - context[:, :1], torch.arange(tokens.shape[1]).expand_as(context))
         asked += targets[gaps].tolist()
     assert asked == np.flatnonzero(hidden).tolist()
+
+
+@pytest.mark.parametrize("n", [1, 5, 16, 17, 64, 1000])
+def test_sliding_windows_show_both_sides_of_each_gap(n: int) -> None:
+    hidden, asked = eval_mask(n, seed=1), []
+    hidden[-1] = True
+    for tokens, targets, *_ in sliding_masked_batches(split(n), hidden, hidden, 16, 3, MASK):
+        for row, place in (targets != IGNORE).nonzero().tolist():
+            target = int(targets[row, place])
+            asked.append(target)
+            assert place >= min(4, target) and len(tokens[row]) - 1 - place >= min(4, n - 1 - target)
+            first = target - place  # of the window
+            shown = np.where(
+                hidden[first : first + len(tokens[row])], MASK, np.arange(first, first + len(tokens[row]))
+            )
+            assert tokens[row].tolist() == shown.tolist()
+    assert asked == np.flatnonzero(hidden).tolist()
+
+
+def test_sliding_windows_of_some_gaps_hide_the_others_too() -> None:
+    hidden = eval_mask(200, seed=1)
+    some = hidden & (np.arange(200) > 120)
+    batches = list(sliding_masked_batches(split(200), hidden, some, 16, 4, MASK))
+    asked = [t for b in batches for t in b.targets[b.targets != IGNORE].tolist()]
+    assert asked == np.flatnonzero(some).tolist()

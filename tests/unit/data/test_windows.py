@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from glassgpt.data import IGNORE, Split, TokenData, TrainWindows, eval_batches
+from glassgpt.data import IGNORE, Split, TokenData, TrainWindows, eval_batches, sliding_batches
 
 
 def split(n: int, first: int = 0) -> Split:
@@ -53,3 +53,29 @@ def test_evaluation_predicts_every_token_once_from_its_predecessor(n_val: int, B
         assert torch.equal(tokens[real] + 1, targets[real])
         seen += targets[real].tolist()
     assert seen == list(range(50, 50 + n_val))
+
+
+@pytest.mark.parametrize("n_val", [1, 5, 16, 17, 64, 65, 1000])
+@pytest.mark.parametrize(("n_train", "T"), [(50, 16), (50, 15), (4, 3), (50, 1), (50, 2)])
+def test_sliding_windows_predict_every_token_once_with_half_a_block_of_past(
+    n_val: int, n_train: int, T: int
+) -> None:
+    data = TokenData(split(n_train), split(n_val, first=n_train))
+    seen = []
+    for tokens, targets, *_ in sliding_batches(data, block_size=T, B=3):
+        assert tokens.shape[1] == T
+        real = targets != IGNORE
+        assert torch.equal(tokens[real] + 1, targets[real])
+        for row, place in real.nonzero().tolist():
+            past = tokens[row, : place + 1]
+            assert len(past) >= min(T // 2, targets[row, place].item())
+            assert torch.equal(past, torch.arange(past[0].item(), past[0].item() + len(past)))
+        seen += targets[real].tolist()
+    assert seen == list(range(n_train, n_train + n_val))
+
+
+def test_sliding_windows_of_some_ranges() -> None:
+    data = TokenData(split(50), split(100, first=50))
+    batches = sliding_batches(data, block_size=16, B=2, ranges=[(0, 10), (30, 41), (99, 100)])
+    seen = [t for _, targets, *_ in batches for t in targets[targets != IGNORE].tolist()]
+    assert seen == [*range(50, 60), *range(80, 91), 149]

@@ -34,6 +34,6 @@ def test_characters_of_the_questions_cost_nothing() -> None:
 
 def test_unseen_characters_cost_their_bytes() -> None:
     (uniform, *_) = reply_baselines(talk(100), [Utterance("ab", False), Utterance("é", True)])
-    assert uniform.total_nats == pytest.approx(2 * math.log(9 + 256) + math.log(9))
+    assert uniform.total_nats == pytest.approx(3 * math.log(9 + 256))  # bytes, newline
     with pytest.raises(UserError, match="0 held out"):
         reply_baselines(talk(100), [Utterance("ab", False)])

@@ -38,7 +38,7 @@ def test_units() -> None:
         (
             1.40,
             "ok",
-            ["beats every baseline", "0.12 better than a table of counted 7-grams", "4.1 characters"],
+            ["beats every baseline", "0.12 ± 0.01 better than a table of counted 7-grams", "4.1 characters"],
         ),
         (1.525, "unclear", ["as good as a table of counted 7-grams", "chance"]),
         (
@@ -48,7 +48,7 @@ def test_units() -> None:
         ),
         (1.60, "warn", ["worse than a table of counted 7-grams", "better than the file compressor xz"]),
         (3.9, "warn", ["better than a uniform guess"]),
-        (4.17, "fail", ["no better than a uniform guess", "learning rate"]),
+        (4.17, "fail", ["no better than a uniform guess", "train longer"]),
         (9.0, "fail", ["no better than a uniform guess"]),
     ],
 )

@@ -59,7 +59,8 @@ def test_where_it_is_from_is_kept(tmp_path: Path) -> None:
     assert state["imported"]["best_val_loss"] == 2.5 and state["imported"]["file"] == "ckpt.pt"
     verdict = json.loads(run.verdict_file.read_text())
     mine = verdict["model"]
-    assert mine["nats_per_char"] == state["best"] == run.metrics()[-1]["nats_per_char"]
+    assert state["best"] == run.metrics()[-1]["nats_per_char"]
+    assert mine["nats_per_char"] == pytest.approx(state["best"], rel=0.05)  # with more context
     assert run.config().model.dropout == 0.1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from types import TracebackType
 from typing import Any
 
@@ -90,6 +91,7 @@ class PlainDisplay(Display):
     def __init__(self, console: Console) -> None:
         self.console = console
         self._last = time.monotonic()
+        self.unit, self.nats_to_chars, self.speed = "nats/char", 1.0, Speedometer()
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -100,21 +102,25 @@ class PlainDisplay(Display):
 
     def begin(self, session: Session) -> None:
         """Print the configuration, the data and the run."""
+        self.unit, self.nats_to_chars = session.data.unit, session.data.tokens_per_char
         for line in about(session):
             self._say(with_flags(line))
 
     def show(self, event: Event) -> None:
         """Print one event."""
+        self.speed.see(event)
         match event:
             case StepDone() if time.monotonic() - self._last > self.EVERY_S:
                 self._last = time.monotonic()
                 self._say(
-                    f"{event.progress:4.0%}  step {event.step}  loss {event.loss:.3f}  "
-                    f"{count(event.tokens_per_s)} tokens/s  {duration(_left(event))} left"
+                    f"{event.progress:4.0%}  step {event.step}  train {event.loss * self.nats_to_chars:.3f}  "
+                    f"{count(self.speed.of(event))} tokens/s  {duration(_left(event))} left"
                 )
             case Evaluated():
                 mark = "  best" if event.best else ""
-                self._say(f"step {event.step}: val {event.nats_per_char:.4f} nats/char{_exact(event)}{mark}")
+                self._say(
+                    f"step {event.step}: val {event.nats_per_char:.4f} {self.unit}{_exact(event)}{mark}"
+                )
             case Stage():
                 self.stage(event.doing)
             case Warned():
@@ -137,8 +143,9 @@ class LiveDisplay(Display):
         self.last: StepDone | None = None
         self.val: Evaluated | None = None
         self.sample = ""
-        self.points: list[tuple[float, float]] = []
-        self._nats_to_chars = 1.0
+        self.evals: list[tuple[float, float]] = []  # (progress, held-out loss), in the unit of the task
+        self.losses: list[tuple[float, float]] = []  # (progress, training loss), in the same unit
+        self._nats_to_chars, self.speed = 1.0, Speedometer()
         # Last, because its constructor renders once.
         self.live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render)
 
@@ -161,15 +168,17 @@ class LiveDisplay(Display):
         self._nats_to_chars = session.data.tokens_per_char
 
     def show(self, event: Event) -> None:
-        """Print one event."""
+        """Show one event."""
+        self.speed.see(event)
         match event:
             case StepDone():
                 self.last, self.doing = event, ""
-                self.points.append((event.progress, event.loss * self._nats_to_chars))
+                self.losses.append((event.progress, event.loss * self._nats_to_chars))
             case Stage():
                 self.stage(event.doing)
             case Evaluated():
                 self.val, self.doing = event, ""
+                self.evals.append((self.last.progress if self.last else 0.0, event.nats_per_char))
             case Sampled():
                 self.sample = event.text
             case Warned():
@@ -180,7 +189,7 @@ class LiveDisplay(Display):
     def end(self, session: Session) -> None:
         """Print the verdict."""
         self.live.stop()
-        if len(self.points) > 1:
+        if self.evals:
             self.console.print(self._curve())
         print_end(self.console, session, self.sample)
 
@@ -190,7 +199,7 @@ class LiveDisplay(Display):
         parts: list[Any] = [self._bar(self.last)]
         if self.doing:
             parts.append(self._stage())
-        if len(self.points) > 1:
+        if len(self.losses) > 1:
             parts.append(self._curve())
         if self.sample:
             parts.append(panel(self.sample, 6, style="dim"))
@@ -202,14 +211,14 @@ class LiveDisplay(Display):
 
     def _bar(self, last: StepDone) -> Table:
         row = Table.grid(padding=(0, 1))
-        val = f"val {self.val.nats_per_char:.3f}{_exact(self.val)}" if self.val else ""
+        val = f"held out {self.val.nats_per_char:.3f}{_exact(self.val)}" if self.val else ""
         row.add_row(
             ProgressBar(total=1.0, completed=last.progress, width=12),
             f"{last.progress:.0%}",
             f"step {last.step}",
-            f"loss {last.loss * self._nats_to_chars:.3f}",
+            f"train {last.loss * self._nats_to_chars:.3f}",
             val,
-            f"{count(last.tokens_per_s)} tok/s",
+            f"{count(self.speed.of(last))} tok/s",
             f"{duration(_left(last))} left",
         )
         return row
@@ -221,8 +230,35 @@ class LiveDisplay(Display):
             for score in self.session.baselines
             if score.kind != "compressor"
         ]
-        points = _averaged(self.points, 120)
-        return chart(points, lines, width=max(20, self.console.width - 36))
+        width = max(20, self.console.width - 36)
+        picture = chart(self.evals, lines, width=width, faint=_averaged(self.losses, 2 * width))
+        name = f"loss in {self.session.data.unit}"
+        return picture.append(f"{name}: ", "dim").append("held out", "cyan").append(", training\n", "dim")
+
+
+class Speedometer:
+    """Tokens per second over the last `WINDOW_S` seconds of training, evaluations included."""
+
+    WINDOW_S = 10.0
+
+    def __init__(self) -> None:
+        self._done: deque[StepDone] = deque()
+        self._tokens = 0
+
+    def see(self, event: Event) -> None:
+        """Count a step."""
+        if isinstance(event, StepDone):
+            self._done.append(event)
+            self._tokens += event.tokens
+            while len(self._done) > 2 and event.elapsed_s - self._done[0].elapsed_s > self.WINDOW_S:
+                self._tokens -= self._done.popleft().tokens
+
+    def of(self, last: StepDone) -> float:
+        """Return the speed at the last step."""
+        seconds = last.elapsed_s - self._done[0].elapsed_s if self._done else 0.0
+        if seconds <= 0:
+            return last.tokens_per_s
+        return (self._tokens - self._done[0].tokens) / seconds  # the first step began before the window
 
 
 def _exact(event: Evaluated) -> str:

@@ -7,6 +7,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Sequence
+from itertools import pairwise
 
 from rich.cells import cell_len
 from rich.table import Table
@@ -25,36 +26,55 @@ def chart(
     lines: Sequence[tuple[str, float]],
     width: int = 60,
     height: int = 10,
+    faint: Sequence[tuple[float, float]] = (),
 ) -> Text:
     """Draw a curve in braille with labeled horizontal lines, on a logarithmic y axis.
 
-    points: (x from 0 to 1, y > 0). lines: (label, y > 0). Labels follow at the right of `width` columns.
+    points: (x from 0 to 1, y > 0), joined by lines. lines: (label, y > 0). Labels follow at the right of
+    `width` columns. faint: the points of another curve, drawn dimly behind the first and not joined.
     """
 
     def level(y: float) -> float:
         return math.log(max(y, 1e-6))  # the loss on a text of one repeated character is 0
 
-    values = [level(y) for _, y in (*points, *lines)]
+    values = [level(y) for _, y in (*points, *faint, *lines)]
     low, high = min(values), max(values)
     span = (high - low) or 1.0
 
     def row(y: float) -> int:
         return round((high - level(y)) / span * (4 * height - 1))
 
-    cells = [[0] * width for _ in range(height)]
-    for x, y in points:
-        column, dot = min(int(x * 2 * width), 2 * width - 1), row(y)
-        cells[dot // 4][column // 2] |= DOTS[dot % 4][column % 2]
+    def drawn(points: Sequence[tuple[float, float]]) -> list[list[int]]:
+        cells = [[0] * width for _ in range(height)]
+        for x, y in points:
+            column, dot = min(int(x * 2 * width), 2 * width - 1), row(y)
+            cells[dot // 4][column // 2] |= DOTS[dot % 4][column % 2]
+        return cells
+
+    curve, behind = drawn(joined(points, 2 * width)), drawn(faint)
     labels: dict[int, list[str]] = {}
     for label, y in lines:
         labels.setdefault(row(y) // 4, []).append(f"{label} {y:.2f}")
     text = Text()
-    for i, line in enumerate(cells):
-        ruled = i in labels
-        for cell in line:
-            text.append(chr(BRAILLE + cell) if cell else "┄" if ruled else " ", "cyan" if cell else "dim")
+    for i in range(height):
+        for cell, dim in zip(curve[i], behind[i], strict=True):
+            mark = chr(BRAILLE + (cell or dim)) if cell or dim else "┄" if i in labels else " "
+            text.append(mark, "cyan" if cell else "dim")
         text.append("  " + ", ".join(labels.get(i, [])) + "\n", "dim")
     return text
+
+
+def joined(points: Sequence[tuple[float, float]], n: int) -> list[tuple[float, float]]:
+    """Join points by lines, with about n points from x = 0 to 1.
+
+    >>> joined([(0.0, 1.0), (0.5, 3.0)], n=4)
+    [(0.0, 1.0), (0.25, 2.0), (0.5, 3.0)]
+    """
+    line = list(points[:1])
+    for (x, y), (x2, y2) in pairwise(points):
+        steps = max(1, round((x2 - x) * n))
+        line += [(x + (x2 - x) * i / steps, y + (y2 - y) * i / steps) for i in range(1, steps + 1)]
+    return line
 
 
 def verdict_table(verdict: Verdict) -> Table:

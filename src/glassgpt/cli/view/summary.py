@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
+from glassgpt.cli.flags import with_flags
 from glassgpt.cli.view.render import printable, verdict_table
 from glassgpt.config import DataConfig, ModelConfig
+from glassgpt.diagnose import Verdict
+from glassgpt.tokenizers import CharTokenizer
 from glassgpt.train import Session
 from glassgpt.units import count
 
@@ -35,12 +40,24 @@ def about(session: Session) -> list[str]:
         *(f"note: {note}" for note in session.notes),
         *session.data.describe(),
         f"tokenizer  {session.data.tokenizer.describe()}",
+        *_start(session),
         f"model      {_shape(config.model)}, {n_params} parameters, block {config.model.block_size}, "
         f"on {trainer.learner.device} in {dtype}",
         *_base_run(session),
         f"run        {session.folder.path}",
         "",
     ]
+
+
+def _start(session: Session) -> list[str]:
+    """Return the loss of a model before its first step, and why it lies above the uniform guess."""
+    tokenizer = session.data.tokenizer
+    if session.trainer.config.init_from.run is not None or session.trainer.config.model.labels:
+        return []
+    V = tokenizer.n_vocab
+    line = f"start      a new model guesses among {V:,} tokens: ln {V} = {math.log(V):.2f} nats per token"
+    n = len(tokenizer.chars) if isinstance(tokenizer, CharTokenizer) else V
+    return [f"{line}; among the {n:,} characters alone, ln {n} = {math.log(n):.2f}" if n < V else line]
 
 
 def _base_run(session: Session) -> list[str]:
@@ -64,15 +81,21 @@ def print_end(console: Console, session: Session, sample: str) -> None:
     if sample:
         console.print(panel(sample, 12))
     console.print(verdict_table(verdict))
-    console.print(f"\n{verdict.sentence}\n", markup=False, highlight=False)
+    console.print(f"\n{with_flags(verdict.sentence)}\n", markup=False, highlight=False)
+    for note in verdict.notes:
+        console.print(f"note: {with_flags(note)}", style="dim", markup=False, highlight=False)
+    more = f"Go on         glassgpt resume {path} {_longer(session)}\n" if _may_go_on(verdict) else ""
     console.print(
-        f"{session.task.usage.format(run=path)}\n"
-        f"Go on         glassgpt resume {path} {_longer(session)}\n"
-        "Compare runs  glassgpt runs",
+        f"{session.task.usage.format(run=path)}\n{more}Compare runs  glassgpt runs",
         style="dim",
         markup=False,
         highlight=False,
     )
+
+
+def _may_go_on(verdict: Verdict) -> bool:
+    """Return False if more steps would not help."""
+    return verdict.trend is None or verdict.trend.direction in ("falling", "unknown")
 
 
 def _longer(session: Session) -> str:

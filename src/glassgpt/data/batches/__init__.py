@@ -10,7 +10,13 @@ from glassgpt.data.batches.example_tokens import (
     open_examples,
     write_examples,
 )
-from glassgpt.data.batches.masked import EVAL_MASK_FRACTION, MaskedWindows, eval_mask, masked_eval_batches
+from glassgpt.data.batches.masked import (
+    EVAL_MASK_FRACTION,
+    MaskedWindows,
+    eval_mask,
+    masked_eval_batches,
+    sliding_masked_batches,
+)
 from glassgpt.data.batches.ragged import Ragged
 from glassgpt.data.batches.templates import (
     BEGIN,
@@ -24,7 +30,7 @@ from glassgpt.data.batches.templates import (
     check_length,
 )
 from glassgpt.data.batches.tokens import Split, TokenData, open_tokens, write_tokens
-from glassgpt.data.batches.windows import TrainWindows, eval_batches
+from glassgpt.data.batches.windows import TrainWindows, eval_batches, sliding_batches
 
 __all__ = [
     "BEGIN",
@@ -55,6 +61,8 @@ __all__ = [
     "masked_eval_batches",
     "open_examples",
     "open_tokens",
+    "sliding_batches",
+    "sliding_masked_batches",
     "write_chat",
     "write_examples",
     "write_tokens",

@@ -76,3 +76,25 @@ def masked_eval_batches(
                 yield masked(
                     torch.from_numpy(ids[a:b]).view(shape), torch.from_numpy(hidden[a:b]).view(shape), mask_id
                 )
+
+
+def sliding_masked_batches(
+    val: Split, mask: np.ndarray, counted: np.ndarray, block_size: int, B: int, mask_id: int
+) -> Iterator[Batch]:
+    """Yield the split in windows that overlap by half a block, with the same mask as `masked_eval_batches`.
+
+    mask: (len(val),) of bool. counted: (len(val),) of bool, the masked tokens to predict. Each is a target
+    once, in the middle half of its window: the model sees at least a quarter of a block on both sides, unless
+    the split ends there. Windows without a target are skipped.
+    """
+    T = min(block_size, len(val))
+    stride = max(1, T // 2)
+    firsts = [i for i in range(0, len(val), stride) if counted[i : i + stride].any()]
+    for i in range(0, len(firsts), B):
+        first = np.array(firsts[i : i + B])[:, None]  # (B, 1)
+        begin = np.clip(first - (T - stride) // 2, 0, len(val) - T)  # of each window
+        places = begin + np.arange(T)  # (B, T)
+        hidden = torch.from_numpy(mask[places])
+        targets = torch.from_numpy((places >= first) & (places < first + stride) & counted[places])
+        tokens = torch.from_numpy(val.ids[places].astype(np.int64))
+        yield Batch(tokens.masked_fill(hidden, mask_id), tokens.masked_fill(~targets, IGNORE))

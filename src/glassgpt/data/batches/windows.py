@@ -1,12 +1,13 @@
 """Batches of running text as a pure function of (seed, step), without a stateful loader.
 
 Training draws non-overlapping windows in shuffled order; each epoch has a new order and a new offset.
-Evaluation walks the validation split from end to end and predicts each token exactly once.
+Evaluation walks the validation split from end to end and predicts each token exactly once: in windows without
+overlap, which is quick, or in overlapping ones, which give each token its past.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -60,3 +61,36 @@ def eval_batches(data: TokenData, block_size: int, B: int) -> Iterator[Batch]:
         targets = np.pad(targets, (0, padding), constant_values=IGNORE)
         T = min(block_size, len(tokens))
         yield Batch(torch.from_numpy(tokens).view(-1, T), torch.from_numpy(targets).view(-1, T))  # (B, T)
+
+
+def sliding_batches(
+    data: TokenData, block_size: int, B: int, ranges: Sequence[tuple[int, int]] | None = None
+) -> Iterator[Batch]:
+    """Yield the validation split in windows that overlap by half a block.
+
+    Each token is a target once, in the second half of its window: the model sees at least half a block of
+    the text before it, the end of the training text included. That costs twice the time of `eval_batches`.
+    ranges: the (first, last + 1) tokens to predict, ascending; by default all.
+    """
+    tail = data.train.ids[-block_size:].astype(np.int64)
+    stride = max(1, block_size // 2)
+    ranges = [(0, len(data.val))] if ranges is None else ranges
+    starts = [(i, min(i + stride, stop)) for start, stop in ranges for i in range(start, stop, stride)]
+    for i in range(0, len(starts), B):
+        rows = [_window(data, tail, first, last, block_size, stride) for first, last in starts[i : i + B]]
+        tokens, targets = (torch.from_numpy(np.stack(part)) for part in zip(*rows, strict=True))
+        yield Batch(tokens, targets)  # (B, T)
+
+
+def _window(
+    data: TokenData, tail: np.ndarray, first: int, last: int, T: int, stride: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return T tokens and their targets; only those from `first` to `last` count."""
+    begin = max(first - (T - stride) - 1, -len(tail))  # of the window, among the validation tokens
+    stop = min(begin + T + 1, len(data.val))
+    ids = np.concatenate(
+        [tail[len(tail) + begin :] if begin < 0 else tail[:0], data.val.ids[max(0, begin) : stop]]
+    )
+    ids = np.pad(ids.astype(np.int64), (0, T + 1 - len(ids)))
+    places = begin + 1 + np.arange(T)  # of the targets
+    return ids[:-1], np.where((places >= first) & (places < last), ids[1:], IGNORE)

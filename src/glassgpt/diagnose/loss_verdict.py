@@ -1,0 +1,119 @@
+"""The verdict about a model with a loss: compared with the baselines' on the same held-out text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from glassgpt.diagnose.advice import Judgment, judged
+from glassgpt.diagnose.curve import Trend
+from glassgpt.diagnose.finding import Finding
+from glassgpt.diagnose.interval import TYPICAL_NOISE, loss_interval
+from glassgpt.diagnose.score import Score
+from glassgpt.errors import UserError
+
+MIN_CHARS = 400
+"""No ranking on fewer characters: differences of 0.2 nats may be chance there."""
+SUSPICIOUS = 0.5
+"""A loss below this share of the best baseline's is suspicious: the held-out text may not be unseen."""
+NOTHING_LEFT = 0.01
+"""Nats per character of a text that counting predicts perfectly."""
+
+
+def compare_losses(
+    baselines: Sequence[Score], model: Score | None, trend: Trend | None = None, family: str = "gpt"
+) -> tuple[tuple[Score, ...], str, Finding | None]:
+    """Return the baselines, best first, a sentence, and the finding about the model.
+
+    A model that was measured on some parts of the text is compared on these; a baseline whose loss there is
+    unknown is left out.
+    """
+    if model is None:
+        rows = tuple(sorted(baselines, key=_loss))
+        best = rows[0]
+        return rows, (_too_short(best) if best.n_chars < MIN_CHARS else _loss_to_beat(best)).sentence, None
+    if not math.isfinite(model.total_nats):
+        raise UserError(
+            f"{model.name}: the validation loss is {model.total_nats}, so it cannot be ranked: training "
+            "diverged. Train again with a lower learning rate (`lr`, `muon_lr`)."
+        )
+    same = [score for row in baselines if (score := row.on_parts_of(model)) is not None]
+    rows = tuple(sorted(same, key=_loss))
+    best = rows[0]
+    judgment = _too_short(best) if best.n_chars < MIN_CHARS else _compare(rows, model, trend, family)
+    name = "validation loss, nats per character"
+    finding = Finding(name, _loss(model), _loss(best), judgment.outcome, judgment.advice)
+    return rows, judgment.sentence, finding
+
+
+def _too_short(best: Score) -> Judgment:
+    chance = 2 * TYPICAL_NOISE / math.sqrt(best.n_chars)
+    statement = (
+        "The held-out text is too short for a ranking to mean anything: over its "
+        f"{best.n_chars:,} characters, differences up to {chance:.2f} nats per character are chance"
+    )
+    return Judgment(statement, "unclear", advice="give more text, or hold out more of it")
+
+
+def _loss_to_beat(best: Score) -> Judgment:
+    statement = (
+        f"To be worth its training, a model must get below {_loss(best):.3f} nats per character, where "
+        f"{_phrase(best)} gets by choosing in effect among {best.perplexity_per_char:.1f} characters"
+    )
+    return Judgment(statement, "unclear")
+
+
+def _compare(rows: Sequence[Score], model: Score, trend: Trend | None, family: str) -> Judgment:
+    """Judge a model among baselines; rows: best first."""
+    best, worst = rows[0], rows[-1]
+    lead, chance = _loss(best) - _loss(model), loss_interval(model, best)
+    beaten = [score for score in rows if _loss(score) - _loss(model) > loss_interval(model, score)]
+    versus = _versus(model, best)
+    if _loss(best) < NOTHING_LEFT and lead >= -NOTHING_LEFT:
+        statement = f"The held-out text leaves nothing to predict: {_phrase(best)} gets {_loss(best):.3f}"
+        return Judgment(statement, "unclear", advice="give a text that varies")
+    if lead > chance and _loss(model) < SUSPICIOUS * _loss(best):
+        statement = (
+            f"The model is suspiciously good: {versus}, it has less than half the loss of {_phrase(best)}. "
+            "It may have seen the held-out text"
+        )
+        return Judgment(statement, "warn", advice="look for copies of it in the training text")
+    if lead > chance:
+        statement = (
+            f"The model beats every baseline: {versus}, it is {lead:.2f} ± {chance:.2f} better than "
+            f"{_phrase(best)}, choosing in effect among {model.perplexity_per_char:.1f} characters "
+            f"instead of {best.perplexity_per_char:.1f}"
+        )
+        return judged(statement, "ok", trend, family)
+    if lead >= -chance:
+        statement = (
+            f"The model is as good as {_phrase(best)}, the best baseline: {versus}, where "
+            f"differences up to {chance:.3f} are chance"
+        )
+        return judged(statement, "unclear", trend, family)
+    if beaten:
+        statement = (
+            f"The model is worse than {_phrase(best)}, though better than {_phrase(beaten[0])}: "
+            f"{versus}, it is {-lead:.2f} ± {chance:.2f} behind"
+        )
+        return judged(statement, "warn", trend, family)
+    statement = f"The model is no better than {_phrase(worst)}, the worst baseline: {_versus(model, worst)}"
+    return judged(statement, "fail", trend, family)
+
+
+def _loss(score: Score) -> float:
+    return score.nats_per_char
+
+
+def _versus(model: Score, other: Score) -> str:
+    return f"at {_loss(model):.3f} nats per character against {_loss(other):.3f}"
+
+
+def _phrase(score: Score) -> str:
+    """Name a predictor inside a sentence."""
+    if score.kind == "ngram":
+        ngram, comma, rest = score.name.partition(",")
+        return f"a table of counted {ngram}s{comma}{rest}"
+    if score.kind == "uniform":
+        return "a uniform guess"
+    return f"the file compressor {score.name}" if score.kind == "compressor" else score.name

@@ -1,0 +1,128 @@
+"""The verdict's measurement against a plain loop over tokens, and what the verdict says about it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from glassgpt.config import RunConfig
+from glassgpt.diagnose import Score
+from glassgpt.errors import UserError
+from glassgpt.models import Model
+from glassgpt.tasks.language import LanguageData
+from glassgpt.tasks.masked import MaskedData
+from glassgpt.train import Session, start
+from helpers import conversations
+
+TEXT = "".join(f"{i} geese, {i * 7 % 31} swañs, {i * 5 % 13} ashore.\n" for i in range(1000))
+
+
+def trained(source: Path, out: Path, steps: int = 3, **model: object) -> Session:
+    tables = {
+        "data": {"sources": [str(source)]},
+        "tokenizer": {"kind": model.pop("tokenizer", "char"), "vocab_size": 300},
+        "model": {"size": "nano", "n_layer": 1, "block_size": 32, **model},
+        "train": {"steps": steps, "evals": 2, "sample_tokens": 0},
+    }
+    session = start(RunConfig.model_validate(tables), out)
+    list(session.run())
+    return session
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    (tmp_path / "text.txt").write_text(TEXT, "utf-8")
+    return tmp_path / "text.txt"
+
+
+def nats_of(model: Model, tokens: Tensor, targets: Tensor) -> Tensor:
+    """−ln p of each target: (T,)."""
+    with torch.no_grad():
+        return -model.predict(tokens[None]).log_softmax(-1)[0, torch.arange(len(targets)), targets]
+
+
+@pytest.mark.parametrize("tokenizer", ["char", "bpe"])
+def test_each_token_is_predicted_from_half_a_block(text: Path, tmp_path: Path, tokenizer: str) -> None:
+    session = trained(text, tmp_path / "run", tokenizer=tokenizer)
+    data, model = session.data, session.folder.model()
+    assert isinstance(data, LanguageData)
+    ids = torch.tensor([*data.data.train.ids[-32:].tolist(), *data.data.val.ids.tolist()])
+    nats = 0.0
+    for first in range(32, len(ids), 16):
+        targets = ids[first - 16 : first + 16]
+        tokens = ids[first - 17 : first - 17 + len(targets)]
+        nats += nats_of(model, tokens, targets)[16:].sum().item()
+    score = session.verdict().model
+    assert isinstance(score, Score)
+    assert score.total_nats == pytest.approx(nats, rel=1e-5)
+    assert sum(part or 0 for part in score.parts) == pytest.approx(nats, rel=1e-4)
+    assert (score.n_chars, score.n_bytes) == (data.val.n_chars, data.val.n_bytes)
+    assert any("17 or more tokens before it" in note for note in session.verdict().notes)
+    assert any("best step of 2 evaluations" in note for note in session.verdict().notes)
+
+
+def test_a_part_of_the_split_is_compared_on_that_part(text: Path, tmp_path: Path) -> None:
+    session = trained(text, tmp_path / "run")
+    data, model = session.data, session.folder.model()
+    assert isinstance(data, LanguageData)
+    whole = data.measure(model)
+    data.verdict_stride = 3
+    part = data.measure(model)
+    assert [p for p in part.parts if p is not None] == pytest.approx(whole.parts[::3], rel=1e-3)
+    assert part.n_chars == pytest.approx(data.val.n_chars / 3, rel=0.1) and part.n_bytes > part.n_chars
+    found = data.verdict(lambda: model)
+    assert {row.n_chars for row in found.rows} == {part.n_chars}  # pyright: ignore
+    assert any(f"on {-(-len(whole.parts) // 3)} of {len(whole.parts)} equal parts" in n for n in found.notes)
+
+
+def test_each_gap_is_filled_from_both_sides(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = trained(text, tmp_path / "run", family="encoder")
+    data, model = session.data, session.folder.model()
+    assert isinstance(data, MaskedData)
+    ids, hidden = torch.tensor(data.data.val.ids.tolist()), torch.tensor(data.hidden)
+    shown, nats = ids.masked_fill(hidden, data.mask_id), 0.0
+    for first in range(0, len(ids), 16):
+        begin = min(max(first - 8, 0), len(ids) - 32)
+        losses = nats_of(model, shown[begin : begin + 32], ids[begin : begin + 32])
+        counted = hidden[begin : begin + 32].clone()
+        counted[: first - begin] = False
+        counted[first - begin + 16 :] = False
+        nats += losses[counted].sum().item()
+    score = data.measure(model)
+    assert score.total_nats == pytest.approx(nats, rel=1e-5)
+    monkeypatch.setattr(MaskedData, "verdict_parts", lambda self: range(0, len(score.parts), 2))
+    half = data.measure(model)
+    assert half.total_nats == pytest.approx(sum((whole or 0) for whole in score.parts[::2]), rel=1e-3)
+
+
+def test_a_conversation_is_one_sequence(tmp_path: Path) -> None:
+    source = conversations.write(tmp_path / "chat.jsonl", 60)
+    session = trained(source, tmp_path / "run", block_size=256)
+    found = session.verdict()
+    assert isinstance(found.model, Score)
+    assert found.model.nats_per_char == pytest.approx(session.trainer.best, rel=1e-5)
+    assert all(len(row.parts) == len(found.model.parts) for row in found.scores if row.kind == "ngram")
+
+
+def test_no_verdict_without_a_step(text: Path, tmp_path: Path) -> None:
+    session = trained(text, tmp_path / "run")
+    session.trainer.step, session._verdict = 0, None
+    with pytest.raises(UserError, match="no step was evaluated"):
+        session.verdict()
+
+
+def test_label_smoothing_does_not_change_the_loss_that_is_shown(text: Path, tmp_path: Path) -> None:
+    tables = {
+        "data": {"sources": [str(text)]},
+        "model": {"size": "nano", "n_layer": 1},
+        "train": {"steps": 1, "label_smoothing": 0.5, "sample_tokens": 0},
+    }
+    session = start(RunConfig.model_validate(tables), tmp_path / "run")
+    losses = [event.loss for event in session.run() if event.kind == "step"]  # pyright: ignore
+    assert losses == pytest.approx([math.log(session.data.tokenizer.n_vocab)], abs=0.05)
