@@ -152,6 +152,12 @@ def test_an_archive_in_an_archive_is_not_opened(tmp_path: Path) -> None:
         member.open()
 
 
+def test_a_member_without_a_name_ends_nothing(tmp_path: Path) -> None:
+    source = zip_of(tmp_path / "a.zip", a=b"text")
+    (tmp_path / "a.zip").write_bytes((tmp_path / "a.zip").read_bytes().replace(b"a" + b"PK", b"\0PK"))
+    assert [Path(member.name).name for member in unpack(source)] == ["a.zip"]
+
+
 def test_what_is_no_zip_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"not a zip")
     with pytest.raises(UserError, match=r"not a readable zip file.*Extract it"):

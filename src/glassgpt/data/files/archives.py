@@ -56,7 +56,7 @@ def text_members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     infos = [
         info
         for info in archive.infolist()
-        if not info.is_dir()
+        if not info.filename.endswith("/")
         and not any(part.startswith(hidden) for part in PurePosixPath(info.filename).parts)
     ]
     return sorted(infos, key=lambda info: info.filename)

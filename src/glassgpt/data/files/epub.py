@@ -16,7 +16,7 @@ from glassgpt.data.files.charset import detect_and_decode
 from glassgpt.data.files.html import MAX_PAGE, declared_encoding, html_text
 from glassgpt.data.files.unreadable import NotText
 
-MAX_XML = 4 << 20
+MAX_XML = 2 << 20
 
 
 def read_epub(stream: BinaryIO, name: str, budget: UnpackBudget) -> Iterator[str]:

@@ -16,7 +16,7 @@ from typing import BinaryIO, NoReturn
 from glassgpt.data.files.archives import gunzip, is_gzip, open_member, open_zip, seekable_copy, text_members
 from glassgpt.data.files.budget import UnpackBudget
 from glassgpt.data.files.corpora import NAMED
-from glassgpt.data.files.unreadable import NotText
+from glassgpt.data.files.unreadable import NotText, reading
 from glassgpt.errors import UserError
 
 NEVER_TEXT = frozenset({"__pycache__", "node_modules", "site-packages"})
@@ -182,15 +182,17 @@ def unpack(source: Source) -> Iterator[Source]:
         return
     with ExitStack() as stack:
         try:
-            stream = stack.enter_context(source.open())
-            budget = UnpackBudget.of(stream, source.name)
-            archive = stack.enter_context(open_zip(stream, source.name, budget))
+            with reading(source.name):
+                stream = stack.enter_context(source.open())
+                budget = UnpackBudget.of(stream, source.name)
+                archive = stack.enter_context(open_zip(stream, source.name, budget))
+                members = text_members(archive)
         except NotText as problem:
             if source.explicit:
                 raise
             yield replace(source, open=partial(_raise, problem))
             return
-        for info in text_members(archive):
+        for info in members:
             name = f"{source.name}/{info.filename}"
             open_it = partial(open_member, archive, info, name, budget)
             yield Source(name, open_it, explicit=False, budget=budget)
