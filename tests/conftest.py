@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
 
+from glassgpt.tasks import counted
+
 COUNTS = pytest.StashKey[list[str]]()
 
 settings.register_profile("patient", deadline=None)  # other work on the machine must not fail a test
 settings.load_profile("patient")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Counted baselines of other versions, or of the user, must not decide a test."""
+    before = counted.user_cache_path
+    folder = tmp_path_factory.mktemp("cache")
+    counted.user_cache_path = lambda _: folder  # pyright: ignore
+    yield
+    counted.user_cache_path = before
 
 
 @pytest.fixture(autouse=True)

@@ -17,10 +17,11 @@ from glassgpt.diagnose.initial_loss import expected_initial_loss, initial_loss_n
 from glassgpt.diagnose.interval import MIN_PARTS, PartSums, loss_interval, n_parts, part_of
 from glassgpt.diagnose.ngram import NGram
 from glassgpt.diagnose.score import Kind, Score, round_parts
-from glassgpt.diagnose.text_baselines import baselines
+from glassgpt.diagnose.text_baselines import FULL, baselines, limits
 from glassgpt.diagnose.verdict import Verdict, judge
 
 __all__ = [
+    "FULL",
     "MIN_PARTS",
     "RARE",
     "Accuracy",
@@ -42,6 +43,7 @@ __all__ = [
     "expected_initial_loss",
     "initial_loss_noise",
     "judge",
+    "limits",
     "loss_interval",
     "masked_baselines",
     "masked_parts",

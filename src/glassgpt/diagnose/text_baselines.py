@@ -8,33 +8,61 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from glassgpt.diagnose.interval import PartSums, n_parts
 from glassgpt.diagnose.ngram import MAX_TRAIN_BYTES, NAMES, NGram, choose_order, ngram_score
 from glassgpt.diagnose.score import Score, round_parts, uniform_nats
-from glassgpt.diagnose.xz import last_bytes, xz_score
+from glassgpt.diagnose.xz import MAX_XZ_BYTES, last_bytes, xz_score
 from glassgpt.tokenizers import CharTokenizer
 
 if TYPE_CHECKING:
     from glassgpt.data import Corpus, Text
 
 
-def baselines(corpus: Corpus, max_train_bytes: int = MAX_TRAIN_BYTES) -> list[Score]:
+class Limits(NamedTuple):
+    """Bytes of the training text that n-grams and xz read, from its end."""
+
+    ngram_bytes: int
+    xz_bytes: int
+
+
+FULL = Limits(MAX_TRAIN_BYTES, MAX_XZ_BYTES)
+"""More is never read."""
+NGRAM_BYTES_PER_S, XZ_BYTES_PER_S = 1_000_000, 1_000_000
+"""Speed of counting and of compressing on a laptop."""
+MIN_BYTES = 1 << 18
+"""At least so much is read."""
+
+
+def limits(seconds: float, n_val_bytes: int) -> Limits:
+    """Return how much text can be read in about so many seconds.
+
+    xz compresses the training text twice, once with the held-out text.
+
+    >>> limits(6, 2_000_000), limits(60, 2_000_000) == FULL
+    (Limits(ngram_bytes=6000000, xz_bytes=2000000), True)
+    """
+    ngram = min(max(int(seconds * NGRAM_BYTES_PER_S), MIN_BYTES), MAX_TRAIN_BYTES)
+    xz = min(max(int(seconds * XZ_BYTES_PER_S - n_val_bytes) // 2, MIN_BYTES), MAX_XZ_BYTES)
+    return Limits(ngram, xz)
+
+
+def baselines(corpus: Corpus, limits: Limits = FULL) -> list[Score]:
     """Score uniform, unigram, bigram, trigram, the best n-gram and xz on the validation split.
 
     The n-grams are interpolated modified Kneser–Ney models over the ids of the char tokenizer. A character
     that is not in the training text costs its bytes, so no loss is infinite. The end of the training text
     is the context of the first held-out character. The best order is chosen on the last tenth of the
-    training text, then counted on all of it; an order of 3 or less is listed once. At most the last
-    `max_train_bytes` of the training text are counted; `detail` then says so.
+    training text, then counted on all of it; an order of 3 or less is listed once. Where the limits leave
+    some of the training text out, `detail` says so.
     """
     with ThreadPoolExecutor(1) as pool:  # xz runs while n-grams are counted: both release the GIL
-        compressed = pool.submit(xz_score, corpus.train, corpus.val)
+        compressed = pool.submit(xz_score, corpus.train, corpus.val, limits.xz_bytes)
         tokenizer = CharTokenizer.train(corpus.train.chunks())
-        history = tokenizer.encode_array(last_text(corpus.train, max_train_bytes))
+        history = tokenizer.encode_array(last_text(corpus.train, limits.ngram_bytes))
         best = choose_order(history, tokenizer.n_vocab)
         model = NGram(history, tokenizer.n_vocab, {*NAMES, best})
         losses = sum_losses(model, tokenizer, corpus.val, history)
@@ -44,8 +72,8 @@ def baselines(corpus: Corpus, max_train_bytes: int = MAX_TRAIN_BYTES) -> list[Sc
             notes = (
                 ["the order that predicts the last tenth of the training text best"] if order == best else []
             )
-            if corpus.train.n_bytes > max_train_bytes:
-                notes.append(f"counted on the last {max_train_bytes / 2**20:g} MiB of the training text")
+            if corpus.train.n_bytes > limits.ngram_bytes:
+                notes.append(f"counted on the last {limits.ngram_bytes / 2**20:.3g} MiB of the training text")
             score = ngram_score(order, losses.nats[order], n_chars, n_bytes, "; ".join(notes))
             scores.append(replace(score, parts=round_parts(sums.nats)))
         return [*scores, compressed.result()]

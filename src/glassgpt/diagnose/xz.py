@@ -28,7 +28,7 @@ def xz_score(train: Text, val: Text, max_train_bytes: int = MAX_XZ_BYTES) -> Sco
     n_bytes = compressed_size(history + last_bytes(val, val.n_bytes)) - compressed_size(history)
     detail = "size of training and held-out text together, less that of the training text alone"
     if len(history) < train.n_bytes:
-        detail += f"; of the training text, its last {max_train_bytes / 2**20:g} MiB"
+        detail += f"; of the training text, its last {max_train_bytes / 2**20:.3g} MiB"
     return Score("xz", n_bytes * 8 * math.log(2), val.n_chars, val.n_bytes, detail, "compressor")
 
 

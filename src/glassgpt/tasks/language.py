@@ -21,10 +21,9 @@ from glassgpt.data import (
     sliding_batches,
     write_tokens,
 )
-from glassgpt.diagnose import Score, Trend, Verdict, baselines, judge, n_parts, part_of, round_parts
+from glassgpt.diagnose import Score, Trend, Verdict, judge, n_parts, part_of, round_parts
 from glassgpt.errors import UserError
 from glassgpt.generate import sample_text
-from glassgpt.interrupts import run_in_thread
 from glassgpt.models import Model
 from glassgpt.nn import PAD
 from glassgpt.objective import token_losses
@@ -39,6 +38,7 @@ from glassgpt.tasks.base import (
     measuring_notes,
     stored_baselines,
 )
+from glassgpt.tasks.counted import text_scores
 from glassgpt.tokenizers import Tokenizer
 from glassgpt.units import count
 
@@ -66,7 +66,7 @@ class LanguageData(TaskData):
     @classmethod
     def prepare(cls, config: RunConfig, corpus: Corpus, tokenizer: Tokenizer, run: Run) -> Self:
         data = write_tokens(corpus, tokenizer, run.data)
-        scores = run_in_thread(cls.count_baselines, config, corpus, tokenizer, data)
+        scores = cls.count_baselines(config, corpus, tokenizer, data)
         write_json(run.baselines_file, judge(scores, None).to_dict())
         return cls(config, tokenizer, data, lambda: scores)
 
@@ -78,8 +78,8 @@ class LanguageData(TaskData):
     def count_baselines(
         cls, config: RunConfig, corpus: Corpus, tokenizer: Tokenizer, data: TokenData
     ) -> list[Score]:
-        """Compute the losses of counted n-grams and xz on the validation split."""
-        return baselines(corpus)
+        """Return the losses of counted n-grams and xz on the validation split."""
+        return text_scores(corpus, config.train.minutes)
 
     def train_batch(self, index: int, B: int) -> Batch:
         return self.windows.batch(index, B)

@@ -25,6 +25,7 @@ from glassgpt.generate import fill, masked_ids
 from glassgpt.models import MaskedLM, Model
 from glassgpt.objective import token_losses
 from glassgpt.tasks.base import Inputs, Lengths, Prompt, Read, Task, check_context
+from glassgpt.tasks.counted import array_hash, kept
 from glassgpt.tasks.language import LanguageData, part_score
 from glassgpt.tokenizers import Tokenizer
 
@@ -51,7 +52,9 @@ class MaskedData(LanguageData):
         masked = eval_mask(len(data.val.ids), config.train.seed)  # (n_val,) of bool
         lengths = _masked_lengths(tokenizer, data.val, masked)
         train, val = data.train.ids, data.val.ids
-        return masked_baselines(train, val, masked, tokenizer.n_vocab, lengths.n_chars, lengths.n_bytes)
+        name = ["masked", str(tokenizer.n_vocab), *map(array_hash, (train, val, masked))]
+        given = (train, val, masked, tokenizer.n_vocab, lengths.n_chars, lengths.n_bytes)
+        return kept(corpus, name, lambda: masked_baselines(*given))
 
     def train_batch(self, index: int, B: int) -> Batch:
         return self.masked.batch(index, B)

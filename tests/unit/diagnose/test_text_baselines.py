@@ -15,12 +15,12 @@ import pytest
 
 from glassgpt.data import Corpus, Text
 from glassgpt.diagnose import NGram, Score, baselines
-from glassgpt.diagnose.text_baselines import last_text, sum_losses
+from glassgpt.diagnose.text_baselines import Limits, last_text, sum_losses
 from glassgpt.diagnose.xz import compressed_size, xz_score
 from glassgpt.tokenizers import CharTokenizer
 
 
-def scores_of(text: str, **limits: int) -> dict[str, Score]:
+def scores_of(text: str, **limits: Limits) -> dict[str, Score]:
     return {score.name: score for score in baselines(Corpus.from_text(text), **limits)}
 
 
@@ -120,7 +120,7 @@ def test_each_piece_continues_the_one_before(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_long_text_is_cut_and_says_so() -> None:
     text = sentences(200_000, ["Ende", "für", "große", "Wörter", "日本"])
-    scores = scores_of(text, max_train_bytes=1 << 16)
+    scores = scores_of(text, limits=Limits(1 << 16, 1 << 22))
     assert "last 0.0625 MiB" in scores["bigram"].detail
     assert scores["bigram"].nats_per_char == pytest.approx(scores_of(text)["bigram"].nats_per_char, abs=0.05)
 

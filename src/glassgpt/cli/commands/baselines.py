@@ -31,15 +31,15 @@ def baselines(
     """
     from glassgpt.cli.view.render import verdict_table
     from glassgpt.data import read_corpus
-    from glassgpt.diagnose import baselines, judge
-    from glassgpt.interrupts import run_in_thread
+    from glassgpt.diagnose import judge
+    from glassgpt.tasks.counted import text_scores
     from glassgpt.units import count
 
     config = settings or DataConfig()
     if sources:
         config = config.model_copy(update={"sources": sources})
     corpus = read_corpus(config)
-    result = judge(run_in_thread(baselines, corpus), None)
+    result = judge(text_scores(corpus), None)
     if json:
         print(json_format.dumps(result.to_dict(), ensure_ascii=False, indent=1))
         return
