@@ -2,9 +2,9 @@
 
     python benchmarks/time_share.py [--text FILE | --megabytes 60] [--minutes 1] [--fresh] [-- options]
 
-Runs `glassgpt train --json` with these options and notes when each event comes. The time before an event belongs to that event's
-kind; the time before the first one is start-up. Without a file it writes random words, so many megabytes. The
-cache of counted baselines is left out with `--fresh`.
+Runs `glassgpt train --json` with these options and notes when each event comes. The time before an event
+belongs to that event's kind; the time before the first one is start-up. Without a file it writes
+random words, so many megabytes. `--fresh` leaves out the cache of counted baselines.
 """
 
 from __future__ import annotations

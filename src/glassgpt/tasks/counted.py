@@ -19,11 +19,12 @@ from platformdirs import user_cache_path
 
 import glassgpt.diagnose
 import glassgpt.tokenizers
-from glassgpt.checkpoint import make_folder, read_json, write_json
+from glassgpt.checkpoint import make_folder, write_json
 from glassgpt.data import Corpus
 from glassgpt.diagnose import FULL, Score, baselines, limits
 from glassgpt.errors import UserError
 from glassgpt.interrupts import run_in_thread
+from glassgpt.safe_io import read_json
 
 COUNTING_SHARE = 0.1
 """Share of a run's minutes that counting may take; more text is not counted, and the rows say so."""
@@ -81,7 +82,7 @@ def _read(file: Path, corpus: Corpus | None) -> list[Score] | None:
         if not file.is_file() or _others_may_write(file):
             return None
         scores = [Score.from_dict(row) for row in read_json(file)["scores"]]
-        usable = scores and all(math.isfinite(score.nats_per_char) for score in scores)
+        usable = scores and all(math.isfinite(score.nats_per_char + sum(score.parts)) for score in scores)
         fits = corpus is None or all(score.n_chars == corpus.val.n_chars for score in scores)
         return scores if usable and fits else None
     except (UserError, OSError, ValueError, KeyError, TypeError, ArithmeticError, AttributeError):

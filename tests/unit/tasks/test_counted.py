@@ -63,7 +63,7 @@ def test_a_damaged_file_is_counted_again(calls: list[object], tmp_path: Path, co
 
 
 @pytest.mark.parametrize(
-    "change", [{"total_nats": 1e999}, {"n_chars": 7}, {"n_chars": 0}, {"total_nats": "x"}]
+    "change", [{"total_nats": 1e999}, {"n_chars": 7}, {"n_chars": 0}, {"total_nats": "x"}, {"parts": ["x"]}]
 )
 def test_figures_that_cannot_be_are_counted_again(
     calls: list[object], tmp_path: Path, change: dict[str, object]
