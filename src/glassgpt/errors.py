@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
-__all__ = ["UserError", "cannot_write", "missing_extra"]
+__all__ = ["UserError", "cannot_write", "command_line", "missing_extra", "shell_word"]
 
 
 class UserError(ValueError):
@@ -32,3 +33,24 @@ def cannot_write(path: Path, error: OSError) -> UserError:
     return UserError(
         f"{path} cannot be written to ({error.strerror or error}). Choose a folder of your own with `out`."
     )
+
+
+def command_line(command: str, *words: Path | str) -> str:
+    """Return a command of this program as a line that a shell can run.
+
+    >>> command_line("resume", Path("my run"), "--steps", "200")
+    "glassgpt resume 'my run' --steps 200"
+    """
+    return " ".join(
+        ["glassgpt", command, *(word if word[:1] == "-" else shell_word(word) for word in map(str, words))]
+    )
+
+
+def shell_word(path: Path | str) -> str:
+    """Return a path as one word of a shell's line, and never as an option.
+
+    >>> shell_word("$(x)"), shell_word("-v")
+    ("'$(x)'", './-v')
+    """
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)

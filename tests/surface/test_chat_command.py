@@ -44,9 +44,11 @@ def test_train_and_chat(tmp_path: Path, chat: Path) -> None:
     options = ["chat", "runs/chat", "--seed", "1", "--max-new-tokens", "9"]
     plain = run(tmp_path, *options, stdin=asked)
     assert len(plain.splitlines()) >= 2 and "›" not in plain
-    rows = [json.loads(line) for line in run(tmp_path, *options, "--json", stdin=asked).splitlines()]
+    lines = run(tmp_path, *options, "--json", stdin=asked).splitlines()
+    rows = [json.loads(line) for line in lines if not line.startswith("glassgpt: note: ")]
     assert [row["user"] for row in rows] == ["Spell abc.", "What is\n3 + 4?"]
-    assert plain == "".join(row["assistant"] + "\n" for row in rows)
+    notes = [line + "\n" for line in lines if line.startswith("glassgpt: note: ")]
+    assert plain == rows[0]["assistant"] + "\n" + "".join(notes) + rows[1]["assistant"] + "\n"
     assert "finished" in run(tmp_path, "runs")
     assert "✓" in run(tmp_path, "runs")
     run(tmp_path, "verify", "runs/chat")
@@ -94,7 +96,7 @@ def test_bad_rows(tmp_path: Path, chat: Path, row: str, says: str) -> None:
     [
         ([], b"/frob\n", "/frob is no command"),
         ([], b"x" * 300 + b"\n", "takes 303 tokens"),
-        ([], b"\xff\n", "standard input: not utf-8"),
+        ([], b"\xff\n", "line 1: byte 0xFF is not valid UTF-8"),
         (["--temperature=-1"], b"hi\n", "temperature"),
         (["--max-new-tokens", "0"], b"hi\n", "--max-new-tokens"),
         (["--device", "abacus"], b"hi\n", "abacus"),
@@ -104,6 +106,17 @@ def test_wrong_use(tmp_path: Path, chat: Path, arguments: list[str], stdin: byte
     run(tmp_path, "train", "chat.jsonl", *QUICK, "--tokenizer", "byte", "--out", "run")
     said = run(tmp_path, "chat", "run", *arguments, stdin=stdin, code=2)
     assert says in said and "Traceback" not in said
+
+
+def test_a_line_that_cannot_be_used_is_named_and_the_rest_is_answered(tmp_path: Path, chat: Path) -> None:
+    run(tmp_path, "train", "chat.jsonl", *QUICK, "--tokenizer", "byte", "--out", "run")
+    typed = b"/frob\n\xff\n/help\n" + b"x" * 300 + b"\nhi\n"
+    lines = run(tmp_path, "chat", "run", "--json", stdin=typed, code=2).split("\n")
+    rows = [json.loads(line) for line in lines if line.startswith("{")]
+    assert [sorted(row) for row in rows] == [["problem", "user"]] * 3 + [["assistant", "user"]]
+    assert [row["user"] for row in rows[::3]] == ["/frob", "hi"]
+    notes = "\n".join(line for line in lines if not line.startswith("{"))
+    assert "line 1: /frob is no command" in notes and "line 4: " in notes and "/retry" in notes
 
 
 def test_a_long_conversation_drops_its_oldest_turns(tmp_path: Path, chat: Path) -> None:

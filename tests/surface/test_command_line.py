@@ -164,7 +164,7 @@ def test_a_signal_saves_and_resume_continues(tmp_path: Path, number: int, code: 
         process.stdout.read()
         said = process.stderr.read().decode()
     assert process.returncode == code
-    assert 'glassgpt resume "my run"' in said
+    assert "glassgpt resume 'my run'" in said
     stopped = int(said.split("step ")[1].split(";")[0])
     out = run(tmp_path, "resume", "my run", "--steps", str(stopped + 2), "--json")
     steps = [json.loads(line)["step"] for line in out.splitlines() if '"event": "step"' in line]

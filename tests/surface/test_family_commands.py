@@ -61,7 +61,11 @@ def test_seq2seq_from_pairs_to_translations(tmp_path: Path, pairs: Path) -> None
     assert lines[1] == "" and lines[2] == one.rstrip("\n")
     row = json.loads(run(tmp_path, "translate", "runs/pairs", "one two", "--json", "--beams", "2"))
     assert row["source"] == "one two"
-    assert "line 1" in run(tmp_path, "translate", "runs/pairs", "one " * 400, code=2)
+    assert "the text has" in run(tmp_path, "translate", "runs/pairs", "one " * 400, code=2)
+    mixed = b"one two\n" + b"one " * 400 + b"\n\xff\none two\n"
+    lines = run(tmp_path, "translate", "runs/pairs", stdin=mixed, code=2).split("\n")
+    assert "line 2: the text has" in lines[0] and "line 3: byte 0xFF is not valid UTF-8" in lines[1]
+    assert lines[2:6] == [one.rstrip("\n"), "", "", one.rstrip("\n")]
     assert "glassgpt translate runs/pairs" in run(tmp_path, "sample", "runs/pairs", code=2)
     assert "seq2seq" in run(tmp_path, "runs")
 
@@ -99,6 +103,11 @@ def test_encoder_from_a_table_to_classes(tmp_path: Path) -> None:
     shares = json.loads(run(tmp_path, "classify", "runs/reviews", "un deux", "--json"))
     assert sorted(shares) == ["0", "1"] and sum(shares.values()) == pytest.approx(1)
     assert "classify" in run(tmp_path, "fill", "runs/reviews", "a[?]", code=2)
+    rows = run(tmp_path, "classify", "runs/reviews", "--json", stdin=b"un\n\n\xff\ndeux\n", code=2).split(
+        "\n"
+    )
+    assert "line 2: an empty text has no class" in rows[0] and "line 3: byte 0xFF" in rows[1]
+    assert ["problem" in json.loads(row) for row in rows[2:6]] == [False, True, True, False]
 
 
 @pytest.mark.parametrize("task", ["dates", "scenes"])

@@ -36,7 +36,7 @@ from glassgpt.checkpoint.store import (
     write_json,
 )
 from glassgpt.config import RunConfig
-from glassgpt.errors import UserError, cannot_write
+from glassgpt.errors import UserError, cannot_write, command_line
 from glassgpt.models import Model, build, merge_adapters
 from glassgpt.safe_io import check_entries, parse_json, quoted, read_capped, read_json
 from glassgpt.tokenizers import Tokenizer, load_tokenizer
@@ -115,7 +115,8 @@ class Run:
         try:
             if path.exists() and not is_abandoned(path):
                 raise UserError(
-                    f"{path} is not empty. Choose another `out`, or continue the run: glassgpt resume {path}"
+                    f"{path} is not empty. Choose another `out`, or continue the run: "
+                    f"{command_line('resume', path)}"
                 )
         except OSError as error:
             raise cannot_write(path, error) from error

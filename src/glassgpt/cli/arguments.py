@@ -1,19 +1,12 @@
 """Arguments shared by several commands, with their help texts."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter, Token
+from cyclopts import Parameter
 
-STDIN = "<stdin>"
-"""Stand-in for a lone hyphen until parsing. cyclopts would read the hyphen as an option."""
-
-
-def _source(_: type, tokens: tuple[Token, ...]) -> str:
-    return "-" if tokens[0].value == STDIN else tokens[0].value
-
-
-Source = Annotated[str, Parameter(converter=_source)]
+Source = str
 """A file, a folder, a glob, `-` for standard input, or the name of a corpus."""
 
 RunFolder = Annotated[Path, Parameter(help="Folder of a run.")]
@@ -42,3 +35,15 @@ Draft = Annotated[
         "`prompt` searches the sequence so far, `text` also the training text; `none` is off."
     ),
 ]
+
+
+ESCAPES = {"n": "\n", "t": "\t", "\\": "\\"}
+
+
+def unescaped(text: str) -> str:
+    r"""Replace \\n, \\t and \\\\ by a newline, a tab and a backslash. Other backslashes stay.
+
+    >>> unescaped(r"a\nb\\n \end")
+    'a\nb\\n \\end'
+    """
+    return re.sub(r"\\([nt\\])", lambda match: ESCAPES[match[1]], text)

@@ -9,14 +9,13 @@ import errno
 import sys
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
 from keyword import iskeyword
-from typing import Any
+from typing import NoReturn
 
 from cyclopts import App, CycloptsError
 
-from glassgpt.cli.arguments import STDIN
-from glassgpt.cli.flags import field_flags, with_flags
+from glassgpt.cli.parse import explain, explain_usage, parse
+from glassgpt.cli.view.terminal import Terminal, discard_output, prepare_streams, print_error, print_note
 from glassgpt.errors import UserError
 from glassgpt.interrupts import RaiseStopped, Stopped, end_cleanly, on_signals
 from glassgpt.threads import set_wait_policy
@@ -78,66 +77,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
     also uses 1.
     """
     set_wait_policy()  # torch reads it when it is loaded
-    warnings.showwarning = _show_warning
+    prepare_streams()
+    warnings.showwarning = lambda message, *_, **__: print_note(str(message))
     words = sys.argv[1:] if arguments is None else arguments
     try:
         with on_signals(RaiseStopped()):
-            app([STDIN if word == "-" else word for word in words], exit_on_error=False, print_error=False)
+            parse(app, words, Terminal())()
+            sys.stdout.flush()
     except CycloptsError as error:
-        _fail(_renamed(words) or f"{_explain(error)}\nSee `glassgpt --help`, or the command's own --help.", 2)
+        _fail(explain_usage(error, words), 2)
     except UserError as error:
-        _fail(_explain(error), 2)
+        _fail(explain(error), 2)
+    except BrokenPipeError:  # the reader of the pipe (head, less) has closed it
+        discard_output()
+        sys.exit(0)
     except OSError as error:
-        if isinstance(error, BrokenPipeError):  # the reader of the pipe (head, less) has closed it
-            sys.stderr.close()
-            sys.exit(0)
         if error.errno not in DISK_ERRORS:
             raise
         file = error.filename or "a file"
         _fail(f"{file}: cannot write ({error.strerror}). Saved checkpoints are intact.", 2)
     except Stopped as stop:
-        with suppress(OSError):  # the terminal may be gone
-            print("glassgpt: interrupted", file=sys.stderr)
+        print_error("interrupted")
         end_cleanly(128 + stop.number)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
 
 
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"glassgpt: note: {with_flags(str(message))}", file=sys.stderr)
-
-
-def _fail(message: str, code: int) -> None:
+def _fail(message: str, code: int) -> NoReturn:
     """Print a message and exit."""
-    print(f"glassgpt: {with_flags(message)}", file=sys.stderr)
+    print_error(message)
     sys.exit(code)
-
-
-def _renamed(words: Sequence[str]) -> str:
-    """Return the message about an old flag on the command line, or an empty string."""
-    from glassgpt.config import check_renamed_flags  # only a wrong command line needs pydantic
-
-    try:
-        check_renamed_flags(words)
-    except UserError as error:
-        return str(error)
-    return ""
-
-
-def _explain(error: Exception) -> str:
-    """Return an error's message; for a validation error, a line for each field."""
-    cause: Any = error.__cause__
-    if type(cause).__name__ == "ValidationError":  # pydantic's; --help does not import it
-        return "\n".join(_explain_field(e["loc"], e["msg"], e["input"]) for e in cause.errors())
-    return str(error)
-
-
-def _explain_field(path: tuple[int | str, ...], message: str, given: object) -> str:
-    """Return one validation error as `<flag>: <problem>, got <value>`."""
-    message = message.removeprefix("Value error, ")
-    if isinstance(given, dict | tuple) or not path:
-        return message
-    flags = field_flags()
-    full = ".".join(str(part) for part in path)
-    name = flags.get(full) or flags.get(str(path[-1])) or full
-    return f"{name}: {message[:1].lower()}{message[1:]}, got {given!r}"

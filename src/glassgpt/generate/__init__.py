@@ -1,6 +1,6 @@
 """Text and answers from trained models, by continuous batching."""
 
-from glassgpt.generate.answers import Answer, answer, classify, translate
+from glassgpt.generate.answers import Answer, answer, check_source, classify, translate
 from glassgpt.generate.beam import Hypothesis, beam_search
 from glassgpt.generate.benchmark import Speed, measure_speed, read_bandwidth, weight_bytes
 from glassgpt.generate.chat import chat_prompt, reply
@@ -40,6 +40,7 @@ __all__ = [
     "answer",
     "beam_search",
     "chat_prompt",
+    "check_source",
     "classify",
     "complete",
     "fill",

@@ -60,14 +60,8 @@ def translate(
     `max_new_tokens`, by default 4 times the tokens of the longest source in its batch plus 50, and at the end
     of the context. Raises UserError at once if a text is longer than the context.
     """
-    template, block_size = PairTemplate(tokenizer), model.config.block_size
-    sources = [template.source(Example("", text)) if text.strip() else () for text in texts]
-    for line, source in enumerate(sources, 1):
-        if len(source) > block_size:
-            raise UserError(
-                f"line {line} has {len(source):,} tokens, and the model sees {block_size:,} at once. "
-                "Split it, for example into sentences, or train a model with a larger `block_size`."
-            )
+    template = PairTemplate(tokenizer)
+    sources = _each(texts, lambda text: _source(model, template, text))
 
     @torch.inference_mode()
     def translate_batch(source: Tensor) -> Iterable[str]:
@@ -80,6 +74,43 @@ def translate(
 
     translations = _in_batches([s for s in sources if s], batch_tokens // max(1, beams), translate_batch)
     return (next(translations) if source else "" for source in sources)
+
+
+def check_source(model: Seq2Seq | Classifier, tokenizer: Tokenizer, text: str) -> None:
+    """Raise UserError if `translate` or `classify` cannot use a text."""
+    if isinstance(model, Seq2Seq):
+        _source(model, PairTemplate(tokenizer), text)
+    else:
+        _ids(LabelTemplate(tokenizer, model.config.labels, model.config.block_size), text)
+
+
+def _source(model: Seq2Seq, template: PairTemplate, text: str) -> Sequence[int]:
+    """Return the ids of a text to translate; none for an empty line."""
+    ids, block_size = template.source(Example("", text)) if text.strip() else (), model.config.block_size
+    if len(ids) > block_size:
+        raise UserError(
+            f"the text has {len(ids):,} tokens, and the model sees {block_size:,} at once. "
+            "Split it, for example into sentences, or train a model with a larger `block_size`."
+        )
+    return ids
+
+
+def _ids(template: LabelTemplate, text: str) -> Sequence[int]:
+    """Return the ids of a text to classify."""
+    if ids := template.source(Example("", text)):
+        return ids
+    raise UserError("an empty text has no class. Leave it out.")
+
+
+def _each(texts: Sequence[str], ids: Callable[[str], Sequence[int]]) -> list[Sequence[int]]:
+    """Return the ids of all texts. An error names the number of its text."""
+    found: list[Sequence[int]] = []
+    for number, text in enumerate(texts, 1):
+        try:
+            found.append(ids(text))
+        except UserError as error:
+            raise UserError(f"text {number}: {error}") from error
+    return found
 
 
 @torch.inference_mode()
@@ -128,10 +159,7 @@ def classify(
     """
     labels = model.config.labels
     template = LabelTemplate(tokenizer, labels, model.config.block_size)
-    sources = [template.source(Example("", text)) for text in texts]
-    for number, ids in enumerate(sources, 1):
-        if not ids:
-            raise UserError(f"text {number} is empty, so it has no class. Leave it out.")
+    sources = _each(texts, lambda text: _ids(template, text))
 
     @torch.inference_mode()
     def classify_batch(tokens: Tensor) -> Iterable[dict[str, float]]:

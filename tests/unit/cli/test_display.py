@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 from rich.text import Text
 
 from glassgpt.cli.view.display import JsonDisplay, LiveDisplay, PlainDisplay, Speedometer
 from glassgpt.cli.view.render import chart, verdict_table
+from glassgpt.cli.view.terminal import Terminal
 from glassgpt.config import RunConfig
 from glassgpt.diagnose import Score, judge
 from glassgpt.train import Evaluated, Session, StepDone, start
@@ -59,7 +59,7 @@ def test_chart_of_one_value_is_no_division_by_zero() -> None:
 
 def test_verdict_table_is_ranked() -> None:
     scores = [Score(name, nats, 1000, 1000) for name, nats in (("uniform", 4000.0), ("bigram", 2500.0))]
-    console = Console(file=io.StringIO(), width=80)
+    console = Terminal(io.StringIO(), 80)
     console.print(verdict_table(judge(scores, Score("this model", 1500.0, 1000, 1000))))
     names = [line.split("  ")[0].strip() for line in console.file.getvalue().splitlines()[1:]]  # pyright: ignore
     assert names == ["this model", "bigram", "uniform"]
@@ -86,7 +86,7 @@ def test_each_display_tells_the_whole_story(
     kind: str, session: Session, capsys: pytest.CaptureFixture
 ) -> None:
     out = io.StringIO()
-    console = Console(file=out, width=100, force_terminal=kind == "live")
+    console = Terminal(out, 100, kind == "live")
     displays = {"live": LiveDisplay(console), "plain": PlainDisplay(console), "json": JsonDisplay()}
     display = displays[kind]
     session.trainer.step, session.trainer.evals.next, session.trainer.best = 0, 0.5, float("inf")
@@ -121,7 +121,7 @@ def step(n: int, loss: float, elapsed_s: float, tokens: int = 100) -> StepDone:
 
 def test_the_curve_is_of_held_out_text(session: Session) -> None:
     """A run that learns by heart: the drawn curve rises, though the training loss falls to nothing."""
-    display = LiveDisplay(Console(file=io.StringIO(), width=100))
+    display = LiveDisplay(Terminal(io.StringIO(), 100))
     display.begin(session)
     for n in range(1, 101):
         display.show(step(n, 4.0 / n, n))

@@ -81,7 +81,7 @@ def test_errors_notes_and_validation_are_translated(tmp_path: Path, monkeypatch:
 
     with warnings.catch_warnings():  # `main` sets warnings.showwarning
         warnings.simplefilter("always")
-        monkeypatch.setattr(command_line, "app", fail)
+        monkeypatch.setattr(command_line, "parse", lambda *_: fail)
         told = run(tmp_path, "train", code=2)
     assert told == "glassgpt: note: --seed is ignored\nglassgpt: --batch-size is too large\n"
 

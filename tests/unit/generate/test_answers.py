@@ -99,7 +99,7 @@ def test_a_translation_is_the_best_hypothesis_of_the_text_alone() -> None:
 
 def test_a_text_too_long_is_named_before_anything_is_translated() -> None:
     model, tokenizer = shifter()
-    with pytest.raises(UserError, match=r"line 2 has 25 tokens.* sees 24 .*`block_size`"):
+    with pytest.raises(UserError, match=r"text 2: the text has 25 tokens.* sees 24 .*`block_size`"):
         translate(model, tokenizer, ["a", "b" * 25])
     assert not model.batches
     assert list(translate(model, tokenizer, [])) == []
@@ -148,7 +148,7 @@ def test_classes_are_ordered_sum_to_one_and_do_not_depend_on_the_batch() -> None
             p = model(torch.tensor([tokenizer.encode(text)[:24]]))[0, 0].softmax(-1).tolist()
         assert given == pytest.approx(dict(zip("xyz", p, strict=True)), abs=1e-5)
         assert list(given.values()) == sorted(given.values(), reverse=True)
-    with pytest.raises(UserError, match="text 2 is empty"):
+    with pytest.raises(UserError, match="text 2: an empty text has no class"):
         classify(model, tokenizer, ["a", ""])
 
 

@@ -7,10 +7,10 @@ from collections.abc import Generator
 from contextlib import closing
 
 import pytest
-from rich.console import Console
 
 from glassgpt.cli.commands.chat import _show
-from glassgpt.cli.view.terminal_input import piped_messages
+from glassgpt.cli.view.terminal import Terminal
+from glassgpt.cli.view.terminal_input import input_lines, join_lines
 from glassgpt.config import ModelConfig
 from glassgpt.data import CHAT_SPECIALS
 from glassgpt.errors import UserError
@@ -88,7 +88,7 @@ def test_ctrl_c_ends_a_reply_and_nothing_else() -> None:
         finally:
             closed.append(True)
 
-    console = Console(file=io.StringIO())
+    console = Terminal(io.StringIO())
     _show(pieces(), console)
     assert isinstance(console.file, io.StringIO) and "so far  … stopped" in console.file.getvalue() and closed
 
@@ -113,6 +113,5 @@ def test_seeds_differ_from_reply_to_reply(talk: ChatSession) -> None:
 
 def test_messages_from_a_pipe() -> None:
     text = "one\n\n  \ntwo \\\nlines\\\nthree\r\nfour\\"
-    assert list(piped_messages(io.StringIO(text))) == ["one", "two \nlines\nthree", "four"]
-    with pytest.raises(UserError, match="standard input: not utf-8"):
-        list(piped_messages(io.TextIOWrapper(io.BytesIO(b"ok\n\xff\xfe\n"), "utf-8")))
+    messages = list(join_lines(input_lines(io.StringIO(text))))
+    assert messages == [(1, "one"), (4, "two \nlines\nthree"), (7, "four")]

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from glassgpt.errors import command_line
+
 
 @dataclass(frozen=True)
 class StepHealth:
@@ -100,7 +102,7 @@ def _sentence(health: RunHealth) -> str:
     elif health.problems:
         advice = "It can be used. Before you resume training, restore copies of the other files marked ✗."
     elif health.code:
-        advice = f"`glassgpt resume {path}` resumes from it and quarantines newer damaged steps."
+        advice = f"`{command_line('resume', path)}` resumes from it and quarantines newer damaged steps."
     else:
         advice = "Nothing needs to be done."
     return f"{usable} {advice}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from glassgpt.checkpoint import save_adapter
+from glassgpt.cli.view.terminal import print_line
 
 
 def adapter(run: Path, file: Path) -> None:
@@ -20,4 +21,4 @@ def adapter(run: Path, file: Path) -> None:
         File to write, such as adapter.safetensors.
     """
     save_adapter(run, file)
-    print(f"{file}: {file.stat().st_size / 1e6:.2f} MB")
+    print_line(f"{file}: {file.stat().st_size / 1e6:.2f} MB")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json as json_format
 from pathlib import Path
 
 from glassgpt.cli.arguments import Device, Json, RunFolder
 from glassgpt.cli.view.open_run import open_for
-from glassgpt.cli.view.render import shown
+from glassgpt.cli.view.terminal import print_json, print_line
 from glassgpt.data import read_image
 from glassgpt.generate import answer
 from glassgpt.models import Captioner
@@ -40,6 +39,6 @@ def ask(
     pixels = read_image(image, model.config.image_size, model.config.channels)
     found = answer(model, tokenizer, pixels, question, beams=beams)
     if json:
-        print(json_format.dumps({"answer": found.text, "probability": found.probability}, ensure_ascii=False))
+        print_json({"answer": found.text, "probability": found.probability})
     else:
-        print(f"{shown(found.text)}   ({found.probability:.0%} sure)")
+        print_line(f"{found.text}   ({found.probability:.0%} sure)")

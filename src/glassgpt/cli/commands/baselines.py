@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json as json_format
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
 from glassgpt.cli.arguments import Source
-from glassgpt.cli.flags import with_flags
+from glassgpt.cli.view.terminal import Terminal, print_json
 from glassgpt.config import DataConfig
 
 
@@ -41,13 +39,12 @@ def baselines(
     corpus = read_corpus(config)
     result = judge(text_scores(corpus), None)
     if json:
-        print(json_format.dumps(result.to_dict(), ensure_ascii=False, indent=1))
+        print_json(result.to_dict(), indent=1)
         return
-    console = Console()
-    for note in corpus.notes:
-        console.print(f"note: {with_flags(note)}", style="dim", markup=False, highlight=False)
+    console = Terminal()
+    console.notes(corpus.notes)
     console.print(
         f"learned from {count(corpus.train.n_chars)} characters, measured on {count(corpus.val.n_chars)}\n"
     )
-    console.print(verdict_table(result))
-    console.print(f"\n{result.sentence}", markup=False, highlight=False)
+    console.table(verdict_table(result))
+    console.print(f"\n{result.sentence}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_format
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -10,13 +9,13 @@ from typing import Annotated, get_args
 
 import torch
 from cyclopts import Parameter
-from rich.console import Console
 from rich.table import Table
 
 from glassgpt.checkpoint import Run
 from glassgpt.cli.arguments import Device, Draft, Json, RunFolder
 from glassgpt.cli.commands.sample import make_draft
 from glassgpt.cli.view.open_run import open_for
+from glassgpt.cli.view.terminal import Terminal, print_json
 from glassgpt.data import eval_batches, open_tokens
 from glassgpt.errors import UserError
 from glassgpt.generate import Precision, Speed, measure_speed, rounded, why_not_native
@@ -78,7 +77,7 @@ def generate(
             speeds.append((speed, nats - exact))
     if json:
         rows = [{**asdict(s), "share_of_bandwidth": s.share, "nats_more": more} for s, more in speeds]
-        print(json_format.dumps(rows, indent=1))
+        print_json(rows, indent=1)
         return
     _print(model, speeds, exact)
 
@@ -100,14 +99,13 @@ def _kernels(model: Model, speed: Speed) -> str:
 
 
 def _print(model: Model, speeds: list[tuple[Speed, float]], exact: float) -> None:
-    console = Console()
+    console = Terminal()
     bandwidth = sum(speed.bandwidth for speed, _ in speeds) / len(speeds)
     console.print(
         f"{model.n_params / 1e6:.1f} M parameters, {torch.get_num_threads()} threads; "
         f"memory is read at {bandwidth / 1e9:.0f} GB/s",
-        highlight=False,
     )
-    console.print(f"{_kernels(model, speeds[0][0])}\n", highlight=False, markup=False)
+    console.print(f"{_kernels(model, speeds[0][0])}\n")
     guessing = any(speed.accepted is not None for speed, _ in speeds)
     table = Table(box=None, pad_edge=False, header_style="dim")
     names = ["weights", "texts", "tokens/s", "first token", "of memory's rate", "nats/token"]
@@ -126,9 +124,8 @@ def _print(model: Model, speeds: list[tuple[Speed, float]], exact: float) -> Non
         if guessing:
             row.append("" if speed.accepted is None else f"{speed.accepted:.0%}")
         table.add_row(*row)
-    console.print(table)
+    console.table(table)
     console.print(
         "\nof memory's rate: by reading the weights alone; above 100 % they stay in the processor's cache",
         style="dim",
-        highlight=False,
     )

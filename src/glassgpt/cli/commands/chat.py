@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json as json_format
 import sys
 from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
 
-from rich.console import Console
-
 from glassgpt.cli.arguments import Device, Json, MinP, RunFolder, Temperature, TopK, TopP
 from glassgpt.cli.flags import with_flags
 from glassgpt.cli.view.open_run import open_chat
-from glassgpt.cli.view.render import printable, shown
-from glassgpt.cli.view.terminal_input import piped_messages, terminal_messages
+from glassgpt.cli.view.terminal import Terminal, print_json, print_line, print_note
+from glassgpt.cli.view.terminal_input import check_bytes, input_lines, join_lines, terminal_messages
 from glassgpt.errors import UserError
 from glassgpt.generate import ChatSession, SamplingParams
 from glassgpt.units import count
@@ -38,7 +35,8 @@ def chat(
 
     A \\ at the end of a line continues the message on the next line; a pasted text is one message. Ctrl-C
     stops a reply. Ctrl-D or /exit ends the chat; /help lists the commands. From a pipe, each line is a
-    message; each reply is a line or, with --json, an object.
+    message; each reply is a line or, with --json, an object. A line that cannot be used is named on standard
+    error and gets an empty reply; the exit code is then 2.
 
     Parameters
     ----------
@@ -51,7 +49,7 @@ def chat(
     seed
         The same seed and the same messages give the same replies.
     json
-        Print a JSON object per message, with `user` and `assistant`.
+        Print a JSON object per message, with `user` and `assistant`, or `user` and `problem`.
     """
     if max_new_tokens < 1:
         raise UserError(f"--max-new-tokens: must be at least 1, got {max_new_tokens}.")
@@ -68,64 +66,80 @@ def chat(
 
 
 def _from_a_pipe(session: ChatSession, json: bool) -> None:
-    """Answer each line of standard input. An unusable message ends the conversation."""
-    for text in piped_messages(sys.stdin):
-        reply = session.send(text)
-        if reply.ended:
-            return
-        if reply.pieces is None:  # a note about a command; programs do not read it
+    """Answer each line of standard input. A line that cannot be used is named, and the next one is read."""
+    code = 0
+    for line in join_lines(input_lines(sys.stdin)):
+        try:
+            check_bytes(line.text)
+            reply = session.send(line.text)
+        except UserError as problem:
+            code = 2
+            print_note(f"line {line.number}: {problem}")
+            _reply({"user": line.text, "problem": str(problem)}, json)
             continue
-        answer = "".join(reply.pieces)
+        if reply.ended:
+            break
+        if reply.pieces is None:  # the result of a command is no reply
+            print_note(reply.note)
+            continue
+        _reply({"user": line.text, "assistant": "".join(reply.pieces)}, json)
         if reply.notice:
-            print(f"glassgpt: note: {with_flags(reply.notice)}", file=sys.stderr)
-        if json:
-            print(json_format.dumps({"user": text, "assistant": answer}, ensure_ascii=False), flush=True)
-        else:
-            print(shown(answer), flush=True)
+            print_note(reply.notice)
+    if code:
+        sys.exit(code)
+
+
+def _reply(turn: dict[str, str], json: bool) -> None:
+    """Print one turn as JSON, or its reply as a line."""
+    if json:
+        print_json(turn)
+    else:
+        print_line(turn.get("assistant", ""))
 
 
 def _at_a_terminal(session: ChatSession, greeting: str) -> None:
     """Answer messages from the terminal. An unusable message prints a note."""
-    console = Console(highlight=False)
+    console = Terminal()
 
-    def note(text: str) -> None:
-        console.print(with_flags(text), style="dim", markup=False, soft_wrap=True)
+    def say(text: str) -> None:
+        console.say(with_flags(text), "dim")
 
     def interrupted() -> None:
-        note("\nCtrl-D or /exit ends")
+        say("\nCtrl-D or /exit ends")
 
-    note(greeting)
+    say(greeting)
     messages, is_open = terminal_messages("› ", "… ", interrupted), True
     while is_open:
         try:
-            is_open = _answer(session, next(messages, "/exit"), console, note)
+            is_open = _answer(session, next(messages, "/exit"), console, say)
         except KeyboardInterrupt:  # between a line and a reply
             interrupted()
     console.print()
 
 
-def _answer(session: ChatSession, text: str, console: Console, note: Callable[[str], None]) -> bool:
+def _answer(session: ChatSession, text: str, console: Terminal, say: Callable[[str], None]) -> bool:
     """Answer one message or command. Returns False if it ends the conversation."""
     try:
+        check_bytes(text)
         reply = session.send(text)
     except UserError as problem:
-        note(str(problem))
+        say(str(problem))
         return True
     if reply.pieces is not None:
         _show(reply.pieces, console)
     elif not reply.ended:
-        note(reply.note)
+        say(reply.note)
     if reply.notice:
-        note(reply.notice)
+        say(reply.notice)
     return not reply.ended
 
 
-def _show(pieces: Generator[str], console: Console) -> None:
+def _show(pieces: Generator[str], console: Terminal) -> None:
     """Print a reply piece by piece. Ctrl-C stops the reply only."""
     try:
         with closing(pieces):
             for piece in pieces:
-                console.print(printable(piece), style="cyan", end="", markup=False, soft_wrap=True)
+                console.print(piece, style="cyan", end="", soft_wrap=True)
     except KeyboardInterrupt:
         console.print(" … stopped", style="dim", end="")
     console.print("\n")

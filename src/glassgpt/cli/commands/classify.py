@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json as json_format
-import sys
+from functools import partial
 
 from glassgpt.cli.arguments import Device, Json, RunFolder, Source
+from glassgpt.cli.view.lines import answer_lines
 from glassgpt.cli.view.open_run import open_for
-from glassgpt.cli.view.render import shown
+from glassgpt.cli.view.terminal import print_json, print_line
+from glassgpt.generate import check_source
 from glassgpt.generate import classify as class_probabilities
 from glassgpt.models import Classifier
 
@@ -21,20 +22,35 @@ def classify(
 ) -> None:
     """Classify a text, and print the probabilities of its most probable classes.
 
+    A line that cannot be classified, such as an empty one, is named on standard error. Its output line is
+    empty, and the exit code is 2.
+
     Parameters
     ----------
     text
         The text; without it, or with `-`, each line of standard input is a text.
     json
-        Print the probabilities of all classes as JSON, one object per text.
+        Print a JSON object per text: the probabilities of all classes, or only `problem`.
     """
     model, tokenizer = open_for("classify", run, device)
     assert isinstance(model, Classifier)
-    texts = [line.rstrip("\r\n") for line in sys.stdin] if text == "-" else [text]
-    for probabilities in class_probabilities(model, tokenizer, texts):
+
+    def show(_: str, probabilities: dict[str, float] | None, problem: str | None) -> None:
         if json:
-            print(json_format.dumps(probabilities, ensure_ascii=False))
-            continue
-        label, top = next(iter(probabilities.items()))
-        others = "  ".join(f"{shown(name)} {p:.1%}" for name, p in list(probabilities.items())[1:3])
-        print(f"{shown(label)}  {top:.1%}" + (f"   ({others})" if others else ""))
+            print_json({"problem": problem} if probabilities is None else probabilities)
+        else:
+            print_line("" if probabilities is None else _summary(probabilities))
+
+    answer_lines(
+        text,
+        partial(check_source, model, tokenizer),
+        lambda texts: class_probabilities(model, tokenizer, texts),
+        show,
+    )
+
+
+def _summary(probabilities: dict[str, float]) -> str:
+    """Return the most probable class and the next two."""
+    (label, top), *others = list(probabilities.items())[:3]
+    rest = "  ".join(f"{name} {p:.1%}" for name, p in others)
+    return f"{label}  {top:.1%}" + (f"   ({rest})" if rest else "")

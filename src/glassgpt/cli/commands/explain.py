@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json as json_format
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from glassgpt.cli.view.numbers import numbers_table
-from glassgpt.cli.view.render import printable, wrapped
+from glassgpt.cli.view.render import wrapped
+from glassgpt.cli.view.terminal import Terminal, print_json, print_line, printable
 from glassgpt.errors import UserError
 from glassgpt.explain import MARKS, Chapter, Grid, chapter, expectation, figure, titles
 
@@ -61,9 +61,9 @@ def explain(
         check_suffix(plot)  # before any work
     read = chapter(name, run, seed=seed, language=lang, seconds=seconds)
     if json:
-        print(json_format.dumps(read.to_dict(), ensure_ascii=False, indent=1))
+        print_json(read.to_dict(), indent=1)
     else:
-        console = Console()
+        console = Terminal()
         console.width = min(console.width, WIDTH)
         console.print(_page(read, console.width))
     if plot is not None:
@@ -76,21 +76,21 @@ def _save(read: Chapter, plot: Path, quiet: bool) -> None:
     save(read.plot(), plot)
     _ = read.gettext
     if not quiet:
-        print(_("plot: {path}").format(path=plot))
+        print_line(_("plot: {path}").format(path=plot))
 
 
 def _list(lang: str | None, as_json: bool) -> None:
     found = titles(lang)
     if as_json:
-        print(json_format.dumps(found, ensure_ascii=False, indent=1))
+        print_json(found, indent=1)
         return
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, title in found.items():
-        table.add_row(f"[bold]{name}", title)
-    console = Console()
-    console.print(table)
+        table.add_row(Text(name, "bold"), title)
+    console = Terminal()
+    console.table(table)
     how = "\nglassgpt explain NAME [--run runs/…] [--plot plot.svg]"
-    console.print(how, style="dim", highlight=False, markup=False)
+    console.print(how, style="dim")
 
 
 def _page(read: Chapter, width: int) -> RenderableType:

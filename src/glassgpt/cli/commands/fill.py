@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json as json_format
-import sys
 from dataclasses import asdict
 
 from glassgpt.cli.arguments import Device, Json, RunFolder, Source
 from glassgpt.cli.view.open_run import open_for
-from glassgpt.cli.view.render import shown
+from glassgpt.cli.view.terminal import print_json, print_line, shown
+from glassgpt.cli.view.terminal_input import read_text
 from glassgpt.errors import UserError
 from glassgpt.generate import fill as fill_gaps
 from glassgpt.models import MaskedLM
@@ -40,11 +39,11 @@ def fill(
         raise UserError(f"--candidates: must be at least 1, got {candidates}.")
     model, tokenizer = open_for("fill", run, device)
     assert isinstance(model, MaskedLM)
-    filled = fill_gaps(model, tokenizer, sys.stdin.read() if text == "-" else text, n=candidates)
+    filled = fill_gaps(model, tokenizer, read_text(text), n=candidates)
     if json:
-        print(json_format.dumps(asdict(filled), ensure_ascii=False))
+        print_json(asdict(filled))
         return
-    print(shown(filled.text))
+    print_line(filled.text)
     for number, gap in enumerate(filled.masks, 1):
         listed = "  ".join(f"{shown(token)!r} {p:.1%}" for token, p in gap)
-        print(f"  gap {number}:  {listed}")
+        print_line(f"  gap {number}:  {listed}")

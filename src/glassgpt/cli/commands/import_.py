@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from glassgpt.errors import command_line
+
 
 def import_(
     checkpoint: Path,
@@ -33,33 +35,36 @@ def import_(
     device
         Device of the verdict: `cpu`, `cuda`, `mps` or `auto`.
     """
-    from rich.console import Console  # imports torch, which --help does not need
-
     from glassgpt.cli.view.render import verdict_table
+    from glassgpt.cli.view.terminal import Terminal
     from glassgpt.diagnose import Verdict
     from glassgpt.safe_io import read_json
     from glassgpt.train import import_nanogpt
     from glassgpt.units import count
 
-    console = Console()
-
-    def say(line: str, style: str = "") -> None:
-        console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+    console = Terminal()
 
     run = import_nanogpt(
-        checkpoint, out, text=text, tokenizer=tokenizer, device=device, stage=lambda doing: say(f"{doing} …")
+        checkpoint,
+        out,
+        text=text,
+        tokenizer=tokenizer,
+        device=device,
+        stage=lambda doing: console.say(f"{doing} …"),
     )
     model, n_params = run.config().model, sum(map(math.prod, run.layout().shapes.values()))
-    say(f"tokenizer  {run.tokenizer().describe()}")
-    say(
+    console.say(f"tokenizer  {run.tokenizer().describe()}")
+    console.say(
         f"model      nanoGPT {model.n_layer} × {model.n_embd}, {count(n_params)} parameters, "
         f"block {model.block_size}"
     )
-    say(f"run        {run.path}\n")
+    console.say(f"run        {run.path}\n")
     if run.verdict_file.is_file():
         verdict = Verdict.from_dict(read_json(run.verdict_file))
-        console.print(verdict_table(verdict))
-        console.print(f"\n{verdict.sentence}\n", markup=False, highlight=False)
-    say(
-        f'Let it write  glassgpt sample {run.path}\nLook inside   glassgpt look {run.path} "some text"', "dim"
+        console.table(verdict_table(verdict))
+        console.print(f"\n{verdict.sentence}\n")
+    console.say(
+        f"Let it write  {command_line('sample', run.path)}\n"
+        f"Look inside   {command_line('look', run.path, 'some text')}",
+        "dim",
     )

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json as json_format
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from glassgpt.checkpoint import Run
 from glassgpt.cli.view.ablation import show_ablation
 from glassgpt.cli.view.numbers import cell, numbers_table
+from glassgpt.cli.view.terminal import Terminal, print_json, print_line
 from glassgpt.data import read_image
 from glassgpt.device import choose_device
-from glassgpt.errors import UserError
+from glassgpt.errors import UserError, command_line
 from glassgpt.lens import Trace, clearest_head, describe_heads, visible_label
 from glassgpt.lens import trace as trace_model
 
@@ -100,7 +99,7 @@ def look(
     chosen = _choose(seen, view, layer, head, kind)  # before any output: the head may not exist
     plot = chosen.draw(seen) if out is not None else None
     if json:
-        print(json_format.dumps(_as_json(seen, kind), ensure_ascii=False, indent=1))
+        print_json(_as_json(seen, kind), indent=1)
     else:
         _show(seen, layer, head, kind)
     if trace is not None:
@@ -112,8 +111,10 @@ def look(
         save(plot, out)
         _say(f"plot     {out}  ({chosen})", json)
     elif not json and seen.attentions:
-        hint = f'\nA plot:  glassgpt look {run} "…" --out heads.svg   (--layer, --head, --view graph …)'
-        Console().print(hint, style="dim", highlight=False, markup=False, soft_wrap=True)
+        hint = (
+            f"\nA plot:  {command_line('look', run, '…')} --out heads.svg   (--layer, --head, --view graph …)"
+        )
+        Terminal().say(hint, "dim")
 
 
 def _check_options(
@@ -144,7 +145,7 @@ def _check_options(
 
 def _say(message: str, as_json: bool) -> None:
     if not as_json:
-        print(message)
+        print_line(message)
 
 
 @dataclass(frozen=True)
@@ -224,13 +225,13 @@ def _as_json(seen: Trace, kind: Kind | None) -> dict[str, Any]:
 
 def _show(seen: Trace, layer: int | None, head: int | None, kind: Kind | None) -> None:
     """Print the model's output and a table of heads or weights."""
-    console = Console()
+    console = Terminal()
     console.print(_output(seen))
     if layer is not None and head is not None:
-        console.print(_weights(seen, layer, head, kind, console.width))
+        console.table(_weights(seen, layer, head, kind, console.width))
     elif seen.attentions:
         console.print()
-        console.print(_heads(seen, layer, kind))
+        console.table(_heads(seen, layer, kind))
 
 
 def _output(seen: Trace) -> Text:

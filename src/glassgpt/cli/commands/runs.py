@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from glassgpt.checkpoint import Run, RunSummary, summarize
-from glassgpt.cli.view.render import printable
-from glassgpt.errors import UserError
+from glassgpt.cli.view.terminal import Terminal
+from glassgpt.errors import UserError, command_line
 
 
 def runs(folder: Path = Path("runs")) -> None:
@@ -24,14 +22,14 @@ def runs(folder: Path = Path("runs")) -> None:
     found = [summarize(Run(path.parent)) for path in sorted(folder.glob("*/config.json"))]
     if not found:
         raise UserError(f"{folder} has no runs. Make one with `glassgpt train`, or name another folder.")
-    console = Console()
+    console = Terminal()
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("run", "text", "model", "steps", "nats/char", "against baselines", ""):
         justify = "right" if name in ("steps", "nats/char") else "left"
-        table.add_column(name, justify=justify, no_wrap=name in ("run", "nats/char", ""))
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=name in ("nats/char", ""))
     for run in found:
-        table.add_row(*(Text(printable(cell)) for cell in _row(run)))  # neither markup nor control characters
-    console.print(table)
+        table.add_row(*_row(run))
+    console.table(table)
     _print_commands(console, "damaged; check with:", "verify", [run.path for run in found if run.damaged])
     _print_commands(
         console, "not finished; resume with:", "resume", [run.path for run in found if run.resumable]
@@ -54,9 +52,9 @@ def _row(run: RunSummary) -> list[str]:
     ]
 
 
-def _print_commands(console: Console, title: str, command: str, paths: list[Path]) -> None:
+def _print_commands(console: Terminal, title: str, command: str, paths: list[Path]) -> None:
     """Print one command line for each run that needs it."""
     if paths:
         console.print(f"\n{title}", style="dim")
     for path in paths:
-        console.print(f"  glassgpt {command} {path}", markup=False, highlight=False)
+        console.say(f"  {command_line(command, path)}")

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
+import random
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
 from glassgpt.checkpoint import Run
-from glassgpt.cli.arguments import Device, Draft, MinP, RunFolder, Temperature, TopK, TopP
+from glassgpt.cli.arguments import Device, Draft, Json, MinP, RunFolder, Temperature, TopK, TopP, unescaped
 from glassgpt.cli.view.open_run import open_for
-from glassgpt.cli.view.render import printable
+from glassgpt.cli.view.terminal import Terminal, print_json, print_line, print_text
+from glassgpt.cli.view.terminal_input import read_text
 from glassgpt.data import open_tokens
 from glassgpt.errors import UserError
-from glassgpt.generate import Engine, Precision, PromptLookup, Request, SamplingParams, complete, stream_text
+from glassgpt.generate import (
+    Completion,
+    Engine,
+    Precision,
+    PromptLookup,
+    Request,
+    SamplingParams,
+    complete,
+    stream_text,
+)
 
 DRAFTS = ("none", "prompt", "text")
 
@@ -25,6 +34,7 @@ def sample(
     run: RunFolder,
     *,
     prompt: str = "\n",
+    prompt_file: Path | None = None,
     max_new_tokens: int = 500,
     temperature: Temperature = 0.8,
     top_k: TopK = None,
@@ -37,20 +47,27 @@ def sample(
     best_of: int | None = None,
     precision: Precision = "float32",
     draft: Draft = "none",
+    json: Json = False,
     device: Device = "cpu",
 ) -> None:
     """Generate text with a trained model.
+
+    --prompt means exactly the text given: a backslash is a backslash. For a prompt of several lines, use
+    --prompt-file.
 
     Parameters
     ----------
     prompt
         Text to continue; may use characters unseen in training.
+    prompt_file
+        UTF-8 file with the text to continue; `-` for standard input.
     max_new_tokens
         Length of each sample, in tokens.
     repetition_penalty
         Above 1 makes used tokens less probable.
     stop
-        Text that ends a sample; may be given several times.
+        Text that ends a sample; may be given several times. \\n is a newline, \\t a tab,
+        \\\\ a backslash.
     seed
         The same seed gives the same text.
     num_samples
@@ -59,6 +76,8 @@ def sample(
         Generate this many texts and show the most probable --num-samples of them.
     precision
         Format of the weights: `float32`, or rounded for speed: `bfloat16`, `int8`.
+    json
+        Print a JSON object per sample, with `prompt`, `text`, `finish_reason`, `logprob` and `seed`.
     """
     for name, value in (("max-new-tokens", max_new_tokens), ("num-samples", num_samples)):
         if value < 1:
@@ -71,28 +90,63 @@ def sample(
         repetition_penalty=repetition_penalty,
     )
     model, tokenizer = open_for("sample", run, device)
+    prompt = prompt if prompt_file is None else _read_prompt(prompt_file)
+    stops = [unescaped(text) for text in stop or ()]
+    first = random.SystemRandom().getrandbits(31) if seed is None else seed
     engine = Engine(model, max_batch=min(16, best_of or 1), precision=precision, draft=make_draft(draft, run))
-    console = Console()
+
+    def completions() -> Iterator[Completion]:
+        for i, n in [(0, num_samples)] if best_of is not None else [(i, 1) for i in range(num_samples)]:
+            found = complete(
+                engine,
+                tokenizer,
+                [prompt],
+                params,
+                n=n,
+                best_of=best_of,
+                max_new_tokens=max_new_tokens,
+                stop=stops,
+                seed=first + i,
+            )
+            yield from found[0]
+
+    if json:
+        for i, each in enumerate(completions()):
+            seeds = {"seed": first + (0 if best_of is not None else i)}
+            print_json({"prompt": prompt, **_fields(each), **seeds})
+        return
+    console = Terminal()
     if best_of is not None:
-        found = complete(
-            engine,
-            tokenizer,
-            [prompt],
-            params,
-            n=num_samples,
-            best_of=best_of,
-            max_new_tokens=max_new_tokens,
-            stop=stop or (),
-            seed=seed,
-        )
-        for i, completion in enumerate(found[0]):
+        for i, completion in enumerate(completions()):
             _show(console, i, num_samples, prompt, [completion.text])
         return
     ids = tokenizer.encode(prompt)
     for i in range(num_samples):
-        request = Request(ids, params, max_new_tokens, None if seed is None else seed + i)
+        request = Request(ids, params, max_new_tokens, first + i)
         tokens = (token.id for token in engine.stream(request))
-        _show(console, i, num_samples, prompt, stream_text(tokenizer, tokens, stop or ()))
+        _show(console, i, num_samples, prompt, stream_text(tokenizer, tokens, stops))
+
+
+def _read_prompt(path: Path) -> str:
+    """Read a prompt. One newline at the end of the file is the file's, not the prompt's."""
+    if str(path) == "-":
+        text = read_text("-")
+    else:
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"--prompt-file {path}: cannot be read ({error}). Give a UTF-8 file.") from error
+    if not text.removesuffix("\n"):
+        raise UserError(f"--prompt-file {path}: it is empty. Write the text to continue into it.")
+    return text.removesuffix("\n")
+
+
+def _fields(completion: Completion) -> dict[str, object]:
+    return {
+        "text": completion.text,
+        "finish_reason": completion.finish_reason,
+        "logprob": completion.logprob,
+    }
 
 
 def make_draft(name: str, run: Path) -> PromptLookup | None:
@@ -104,14 +158,17 @@ def make_draft(name: str, run: Path) -> PromptLookup | None:
     return PromptLookup(text=open_tokens(Run.open(run).data).train.ids if name == "text" else None)
 
 
-def _show(console: Console, i: int, n: int, prompt: str, pieces: Iterable[str]) -> None:
+def _show(console: Terminal, i: int, n: int, prompt: str, pieces: Iterable[str]) -> None:
     """Print sample i of n piece by piece."""
     if n > 1 and console.is_terminal:
         console.rule(f"sample {i + 1}", style="dim")
     elif i:
-        print("\n" + "-" * 20)
-    console.print(prompt.lstrip("\n"), end="", style="bold", markup=False, highlight=False, soft_wrap=True)
+        print_line("\n" + "-" * 20)
+    opening = prompt.lstrip("\n")
+    if console.is_terminal:
+        console.print(opening, end="", style="bold", soft_wrap=True)
+    else:
+        print_text(opening)
     for piece in pieces:
-        sys.stdout.write(printable(piece) if console.is_terminal else piece)
-        sys.stdout.flush()
-    print()
+        print_text(piece)
+    print_line()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +13,9 @@ from cyclopts import Parameter
 from pydantic import ValidationError
 
 from glassgpt.cli.arguments import Source
+from glassgpt.cli.view.terminal import print_hint
 from glassgpt.config import FIXED, Layer, RunConfig, check_renamed, merge, resolve
-from glassgpt.errors import UserError
+from glassgpt.errors import UserError, command_line
 from glassgpt.interrupts import end_at_once, on_signals
 
 if TYPE_CHECKING:
@@ -104,14 +105,10 @@ def watch(config: RunConfig | Sequence[Layer], out: Path | None, resume: Path | 
         with _stop_on_signal(attempt.trainer) as received:
             display.begin(attempt)
             for event in attempt.run():
-                try:
-                    display.show(event)
-                except BrokenPipeError:  # nobody reads on; what was learned is saved all the same
-                    attempt.trainer.request_stop()
+                display.show(event)
     if received:
         if is_main:
-            with suppress(OSError):  # the terminal may be gone
-                print(_stopped(attempt), file=sys.stderr)
+            print_hint(_stopped(attempt))
         sys.exit(128 + received[0])
     display.end(attempt)
 
@@ -173,8 +170,4 @@ def _stopped(session: Session) -> str:
     step, path = session.trainer.step, session.folder.path
     if not step:
         return "\nstopped before the first step; nothing is left behind."
-    return f"\nstopped at step {step}; everything is saved. Continue with:\n  glassgpt resume {_quote(path)}"
-
-
-def _quote(path: Path) -> str:
-    return f'"{path}"' if " " in str(path) else str(path)
+    return f"\nstopped at step {step}; everything is saved. Continue with:\n  {command_line('resume', path)}"

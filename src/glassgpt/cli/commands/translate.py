@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json as json_format
-import sys
+from functools import partial
 
 from glassgpt.cli.arguments import Device, Json, RunFolder, Source
+from glassgpt.cli.view.lines import answer_lines
 from glassgpt.cli.view.open_run import open_for
-from glassgpt.cli.view.render import shown
+from glassgpt.cli.view.terminal import print_json, print_line
 from glassgpt.errors import UserError
+from glassgpt.generate import check_source
 from glassgpt.generate import translate as translations
 from glassgpt.models import Seq2Seq
 
@@ -23,6 +24,9 @@ def translate(
 ) -> None:
     """Translate with a trained seq2seq model, line by line.
 
+    A line that cannot be translated is named on standard error. Its translation is empty, and the exit code
+    is 2.
+
     Parameters
     ----------
     text
@@ -30,16 +34,22 @@ def translate(
     beams
         Width of the beam search; 1 is greedy.
     json
-        Print a JSON object per line, with `source` and `target`.
+        Print a JSON object per line, with `source` and `target`, or `source` and `problem`.
     """
     if not 1 <= beams <= 64:
         raise UserError(f"--beams: must be from 1 to 64, got {beams}.")
     model, tokenizer = open_for("translate", run, device)
     assert isinstance(model, Seq2Seq)
-    lines = (line.rstrip("\r\n") for line in sys.stdin) if text == "-" else iter([text])
-    sources = list(lines)
-    for source, target in zip(sources, translations(model, tokenizer, sources, beams=beams), strict=True):
+
+    def show(source: str, target: str | None, problem: str | None) -> None:
         if json:
-            print(json_format.dumps({"source": source, "target": target}, ensure_ascii=False))
+            print_json({"source": source} | ({"target": target} if problem is None else {"problem": problem}))
         else:
-            print(shown(target))
+            print_line(target or "")
+
+    answer_lines(
+        text,
+        partial(check_source, model, tokenizer),
+        lambda sources: translations(model, tokenizer, sources, beams=beams),
+        show,
+    )

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json as json_format
 import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from glassgpt.checkpoint import RunHealth, StepHealth, verify_run
-from glassgpt.cli.view.render import printable
+from glassgpt.cli.view.terminal import Terminal, print_json
 
 
 def verify(run: Path, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
@@ -31,29 +29,29 @@ def verify(run: Path, *, json: Annotated[bool, Parameter(negative="")] = False) 
     """
     health = verify_run(run)
     if json:
-        print(json_format.dumps(health.to_dict(), ensure_ascii=False, indent=1))
+        print_json(health.to_dict(), indent=1)
     else:
-        _show(health, Console())
+        _show(health, Terminal())
     if health.code:
         sys.exit(health.code)
 
 
-def _show(health: RunHealth, console: Console) -> None:
+def _show(health: RunHealth, console: Terminal) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="fold")
     for step in health.steps:
-        table.add_row(_mark(step.ok), step.path.name, _size(step.n_bytes), _text(_remark(step, health)))
+        table.add_row(_mark(step.ok), step.path.name, _size(step.n_bytes), Text(_remark(step, health)))
     for problem in (*health.fatal, *health.problems):
-        table.add_row(_mark(False), "the run", "", _text(problem))
-    console.print(table)
+        table.add_row(_mark(False), "the run", "", Text(problem))
+    console.table(table)
     if health.stale_files:
         console.print("\nleft over:", style="dim")
     for left in health.stale_files:
-        console.print(Text("  ") + _text(left))
-    console.print("\n", _text(health.sentence), sep="")
+        console.say(f"  {left}")
+    console.print("\n", health.sentence, sep="")
 
 
 def _remark(step: StepHealth, health: RunHealth) -> str:
@@ -71,8 +69,3 @@ def _size(n_bytes: int) -> str:
 
 def _mark(ok: bool) -> Text:
     return Text("✓", "green") if ok else Text("✗", "bold red")
-
-
-def _text(text: str) -> Text:
-    """Text without markup or control characters: the run may come from a stranger."""
-    return Text(printable(text))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json as json_format
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from glassgpt.checkpoint import Run
+from glassgpt.cli.view.terminal import Terminal, print_json
 from glassgpt.errors import UserError
 from glassgpt.lens import LOSS, Ablation, Figures, ablate, held_out_figures, most_important_head
 from glassgpt.models import Model
@@ -26,16 +25,16 @@ def show_ablation(run: Run, model: Model, tokenizer: Tokenizer, as_json: bool) -
         )
     if as_json:
         rows = [{"attention": a.attention, "head": a.head, **a.figures} for a in found]
-        print(json_format.dumps({"all heads": dict(whole), "without": rows}, indent=1))
+        print_json({"all heads": dict(whole), "without": rows}, indent=1)
         return
-    console = Console()
-    console.print(_table(whole, found))
+    console = Terminal()
+    console.table(_table(whole, found))
     shares = "; shares in points" if len(whole) > 1 else ""
     console.print(
         f"\nOn a part of the held-out data, each token after the correct tokens before it{shares}.",
         style="dim",
     )
-    console.print(most_important_head(whole, found).advice, highlight=False)
+    console.print(most_important_head(whole, found).advice)
 
 
 def _table(whole: Figures, found: Sequence[Ablation]) -> Table:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -17,6 +17,7 @@ from rich.text import Text
 from glassgpt.cli.flags import with_flags
 from glassgpt.cli.view.render import chart
 from glassgpt.cli.view.summary import about, panel, print_end
+from glassgpt.cli.view.terminal import Terminal, discard_output, is_gone, print_json, print_note
 from glassgpt.safe_io import MAX_JSON, read_capped
 from glassgpt.train import Evaluated, Event, Sampled, Session, Stage, StepDone, Warned
 from glassgpt.units import count, duration
@@ -27,9 +28,9 @@ def make_display(as_json: bool, silent: bool = False) -> Display:
     if silent:
         return Display()
     if as_json:
-        return JsonDisplay()
-    console = Console()
-    return LiveDisplay(console) if console.is_terminal else PlainDisplay(console)
+        return EnduringDisplay(JsonDisplay())
+    console = Terminal()
+    return EnduringDisplay(LiveDisplay(console) if console.is_terminal else PlainDisplay(console))
 
 
 class Display:
@@ -59,11 +60,54 @@ class Display:
         """Show the verdict and the next commands."""
 
 
+class EnduringDisplay(Display):
+    """Shows another display, until its output takes no more text: the training goes on without it."""
+
+    def __init__(self, display: Display) -> None:
+        self.display = display
+
+    def __enter__(self) -> Display:
+        self._try(lambda: self.display.__enter__())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._try(lambda: self.display.__exit__(kind, error, trace))
+
+    def stage(self, doing: str) -> None:
+        """Show the current stage."""
+        self._try(lambda: self.display.stage(doing))
+
+    def begin(self, session: Session) -> None:
+        """Show the data, the model and the run."""
+        self._try(lambda: self.display.begin(session))
+
+    def show(self, event: Event) -> None:
+        """Show one event."""
+        self._try(lambda: self.display.show(event))
+
+    def end(self, session: Session) -> None:
+        """Show the verdict."""
+        self._try(lambda: self.display.end(session))
+
+    def _try(self, show: Callable[[], object]) -> None:
+        """Show something. If nobody reads it (`| head`, a pager that quits), say so and show nothing else."""
+        try:
+            show()
+        except OSError as error:
+            if not is_gone(error):
+                raise
+            discard_output()
+            self.display = Display()
+            print_note("the output is closed. Training goes on without it; Ctrl-C saves and stops.")
+
+
 class JsonDisplay(Display):
     """Prints one JSON object per line on standard output. Messages keep the names of fields."""
 
     def _print(self, kind: str, **fields: Any) -> None:
-        print(json.dumps({"event": kind, **fields}, ensure_ascii=False, default=str), flush=True)
+        print_json({"event": kind, **fields})
 
     def stage(self, doing: str) -> None:
         """Print the current stage."""
@@ -76,7 +120,7 @@ class JsonDisplay(Display):
 
     def show(self, event: Event) -> None:
         """Print one event."""
-        print(json.dumps(event.to_dict(), ensure_ascii=False, default=str), flush=True)
+        print_json(event.to_dict())
 
     def end(self, session: Session) -> None:
         """Print the verdict."""
@@ -88,7 +132,7 @@ class PlainDisplay(Display):
 
     EVERY_S = 10.0
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Terminal) -> None:
         self.console = console
         self._last = time.monotonic()
         self.unit, self.nats_to_chars, self.speed = "nats/char", 1.0, Speedometer()
@@ -136,7 +180,7 @@ class PlainDisplay(Display):
 class LiveDisplay(Display):
     """Redraws progress, the loss curve with its baselines, and the newest sample."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Terminal) -> None:
         self.console = console
         self.doing, self._stage_began = "", time.monotonic()
         self.session: Session | None = None

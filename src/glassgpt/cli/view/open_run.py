@@ -7,7 +7,7 @@ from pathlib import Path
 from glassgpt.checkpoint import load_run, load_with_adapter
 from glassgpt.data import CHAT_SPECIALS
 from glassgpt.device import choose_device
-from glassgpt.errors import UserError
+from glassgpt.errors import UserError, command_line
 from glassgpt.models import Model
 from glassgpt.tasks import TASKS, task_of_model
 from glassgpt.tokenizers import Tokenizer
@@ -21,7 +21,7 @@ def open_for(command: str, run: Path, device: str) -> tuple[Model, Tokenizer]:
         wanted = next(other.ability for other in TASKS.values() if command == other.commands[0])
         raise UserError(
             f"{run} is a {model.config.family}, which can {task.ability}, not {wanted}: "
-            f"use `glassgpt {task.commands[0]} {run}`"
+            f"use `{command_line(task.commands[0], run)}`"
         )
     return model, tokenizer
 
@@ -34,7 +34,7 @@ def open_chat(run: Path, device: str, adapter: Path | None = None) -> tuple[Mode
         model, tokenizer = load_with_adapter(run, adapter, choose_device(device))
     if all(name in tokenizer.specials for name in CHAT_SPECIALS):
         return model, tokenizer
-    use = f"`glassgpt {task_of_model(model.config).commands[0]} {run}` uses it"
+    use = f"`{command_line(task_of_model(model.config).commands[0], run)}` uses it"
     if model.config.family == "gpt":
-        use += f", and `glassgpt train chat.jsonl --from {run}` teaches it to chat"
+        use += f", and `{command_line('train', 'chat.jsonl', '--from', run)}` teaches it to chat"
     raise UserError(f"{run} was not trained on conversations: {use}")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from glassgpt.cli.flags import with_flags
-from glassgpt.cli.view.render import printable
+from glassgpt.cli.view.terminal import Terminal, print_json
 from glassgpt.config import DEFAULT, Setting
 from glassgpt.train import Plan
 
@@ -19,12 +17,11 @@ def print_plan(plan: Plan, as_json: bool) -> None:
     settings = list(plan.resolved.settings())
     if as_json:
         rows = {s.name: {"value": s.value, "from": s.origin} for s in settings}
-        print(json.dumps({"task": plan.task.name, "settings": rows, "notes": plan.corpus.notes}, indent=1))
+        print_json({"task": plan.task.name, "settings": rows, "notes": plan.corpus.notes}, indent=1)
         return
-    console = Console()
-    for note in plan.corpus.notes:
-        console.print(f"note: {with_flags(note)}", style="dim", markup=False, highlight=False)
-    console.print(settings_table(settings))
+    console = Terminal()
+    console.notes(plan.corpus.notes)
+    console.table(settings_table(settings))
     console.print("\nNothing was trained or written. Leave --dry-run out to train.", style="dim")
 
 
@@ -37,7 +34,7 @@ def settings_table(settings: list[Setting]) -> Table:
     for setting in sorted(settings, key=lambda each: each.origin != DEFAULT):
         style = "dim" if setting.origin == DEFAULT else ""
         cells = (setting.name, _shown(setting.value), setting.origin)
-        table.add_row(*(Text(printable(cell), style) for cell in cells))
+        table.add_row(*(Text(cell, style) for cell in cells))
     return table
 
 

@@ -1,11 +1,9 @@
-"""Values as rich renderables: charts, tables, harmless text."""
+"""Values as rich renderables: charts and tables, wrapped text."""
 
 from __future__ import annotations
 
 import math
 import re
-import sys
-import unicodedata
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -150,19 +148,3 @@ def wrapped(text: str, width: int) -> str:
                 continue
         line, used = line + unit, used + size
     return "\n".join([*lines, line.rstrip()])
-
-
-def printable(text: str) -> str:
-    """Replace control characters by U+FFFD, except tab and newline.
-
-    A terminal would obey them, for example as colors or cursor movements.
-
-    >>> printable("a\\x1b[31mb") == "a\\ufffd[31mb"
-    True
-    """
-    return "".join(c if c in "\n\t" or unicodedata.category(c) != "Cc" else "\ufffd" for c in text)
-
-
-def shown(text: str) -> str:
-    """Text for standard output: harmless on a terminal, exact in a file or pipe."""
-    return printable(text) if sys.stdout.isatty() else text

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
-from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
 from glassgpt.cli.flags import with_flags
-from glassgpt.cli.view.render import printable, verdict_table
+from glassgpt.cli.view.render import verdict_table
+from glassgpt.cli.view.terminal import Terminal, printable
 from glassgpt.config import DataConfig, ModelConfig
 from glassgpt.diagnose import Verdict
+from glassgpt.errors import command_line, shell_word
 from glassgpt.tokenizers import CharTokenizer
 from glassgpt.train import Session
 from glassgpt.units import count
@@ -74,22 +76,20 @@ def _base_run(session: Session) -> list[str]:
     return lines
 
 
-def print_end(console: Console, session: Session, sample: str) -> None:
+def print_end(console: Terminal, session: Session, sample: str) -> None:
     """Print the sample, the verdict and the next commands."""
     verdict = session.verdict()
     path = session.folder.path
     if sample:
         console.print(panel(sample, 12))
-    console.print(verdict_table(verdict))
-    console.print(f"\n{with_flags(verdict.sentence)}\n", markup=False, highlight=False)
-    for note in verdict.notes:
-        console.print(f"note: {with_flags(note)}", style="dim", markup=False, highlight=False)
-    more = f"Go on         glassgpt resume {path} {_longer(session)}\n" if _may_go_on(verdict) else ""
-    console.print(
-        f"{session.task.usage.format(run=path)}\n{more}Compare runs  glassgpt runs",
-        style="dim",
-        markup=False,
-        highlight=False,
+    console.table(verdict_table(verdict))
+    console.print(f"\n{with_flags(verdict.sentence)}\n")
+    console.notes(verdict.notes)
+    more = f"Go on         {command_line('resume', path, *_longer(session))}\n" if _may_go_on(verdict) else ""
+    console.say(
+        f"{session.task.usage.format(run=shell_word(path))}\n"
+        f"{more}Compare runs  {command_line('runs', *_parent(path))}",
+        "dim",
     )
 
 
@@ -98,10 +98,17 @@ def _may_go_on(verdict: Verdict) -> bool:
     return verdict.trend is None or verdict.trend.direction in ("falling", "unknown")
 
 
-def _longer(session: Session) -> str:
+def _longer(session: Session) -> tuple[str, str]:
     """Return the option that doubles the length of a run."""
     budget = session.trainer.budget
-    return f"--steps {2 * budget.steps}" if budget.steps else f"--minutes {(budget.seconds or 0) / 30:g}"
+    if budget.steps:
+        return "--steps", str(2 * budget.steps)
+    return "--minutes", f"{(budget.seconds or 0) / 30:g}"
+
+
+def _parent(run: Path) -> list[Path]:
+    """Return the folder to name for `glassgpt runs`; none if it is the default."""
+    return [] if run.parent == Path("runs") else [run.parent]
 
 
 def panel(sample: str, lines: int, style: str = "") -> Panel:

@@ -1,0 +1,104 @@
+"""From the words of a command line to a command and its arguments, and from errors to sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App
+from cyclopts.exceptions import CycloptsError, UnknownOptionError
+from rich.console import Console
+
+from glassgpt.cli.flags import field_flags
+from glassgpt.cli.synonyms import advice
+from glassgpt.errors import UserError
+
+HYPHEN = "\0"
+"""Stands for a lone hyphen while cyclopts parses, which takes a hyphen for an option. No argument of a
+process can hold this character, so it is no word of the user's."""
+
+
+def parse(app: App, words: Sequence[str], console: Console) -> Callable[[], Any]:
+    """Return the command with its arguments. Raises CycloptsError for a command line that cannot be used.
+
+    A lone hyphen means itself. Commands that read standard input for it say so.
+    """
+    tokens = [HYPHEN if word == "-" else word for word in words]
+    command, bound, _ = app.parse_args(tokens, console=console, exit_on_error=False, print_error=False)
+    bound.arguments.update({name: _with_hyphens(value) for name, value in bound.arguments.items()})
+    return partial(command, *bound.args, **bound.kwargs)
+
+
+def _with_hyphens(value: Any) -> Any:
+    """Put hyphens back into a parsed value."""
+    match value:
+        case str() if value == HYPHEN:
+            return "-"
+        case Path() if str(value) == HYPHEN:
+            return Path("-")
+        case list() | tuple():
+            return type(value)(_with_hyphens(item) for item in value)
+    if hasattr(value, "model_fields_set"):  # a table of settings; --help imports no pydantic
+        given = {name: getattr(value, name) for name in value.model_fields_set}
+        return value.model_copy(update={name: _with_hyphens(item) for name, item in given.items()})
+    return value
+
+
+def explain_usage(error: CycloptsError, words: Sequence[str]) -> str:
+    """Return the message for a command line that cannot be parsed."""
+    command = " ".join(["glassgpt", *(error.command_chain or ())])
+    return f"{_usage_problem(error, words)}\nSee `{command} --help`."
+
+
+def _usage_problem(error: CycloptsError, words: Sequence[str]) -> str:
+    from glassgpt.config import check_renamed_flags  # only a wrong command line needs pydantic
+
+    try:
+        check_renamed_flags(words)
+    except UserError as renamed:
+        return str(renamed)
+    if isinstance(error, UnknownOptionError):
+        flag = (error.token.keyword or error.token.value).partition("=")[0]
+        known = {name for argument in error.argument_collection for name in argument.names}
+        elsewhere = set(field_flags().values())
+        remedy = advice(flag, known, elsewhere, (error.command_chain or ("",))[0])
+        return " ".join(filter(None, [f"{flag}: no such option.", remedy]))
+    return explain(error).replace(HYPHEN, "-")
+
+
+def explain(error: Exception) -> str:
+    """Return an error's message; for a validation error, a line for each field."""
+    cause: Any = error.__cause__
+    if type(cause).__name__ == "ValidationError":  # pydantic's; --help does not import it
+        return "\n".join(_explain_field(e["type"], e["loc"], e["msg"], e["input"]) for e in cause.errors())
+    return str(error)
+
+
+def _explain_field(kind: str, path: tuple[int | str, ...], message: str, given: object) -> str:
+    """Return one validation error as `<flag>: <problem>, got <value>`."""
+    full = ".".join(str(part) for part in path)
+    if kind == "extra_forbidden":
+        return _unknown_setting([str(part) for part in path])
+    message = message.removeprefix("Value error, ")
+    if isinstance(given, dict | tuple) or not path:
+        return message
+    flags = field_flags()
+    name = flags.get(full) or flags.get(str(path[-1])) or full
+    return f"{name}: {message[:1].lower()}{message[1:]}, got {given!r}"
+
+
+def _unknown_setting(path: Sequence[str]) -> str:
+    """Return the message for a setting of a file that no table has, or that stands outside its table."""
+    name, tables = (
+        path[-1],
+        sorted(full.split(".")[0] for full in field_flags() if full.endswith("." + path[-1])),
+    )
+    place = f"[{path[-2]}] {name}" if len(path) > 1 else name
+    if tables:
+        where = " or ".join(f"[{table}]" for table in tables)
+        return f"{place}: no such setting. It belongs to the table {where}."
+    flags = set(field_flags().values())
+    remedy = advice("--" + name.replace("_", "-"), flags, flags, "train")
+    return f"{place}: no such setting. {remedy or '`glassgpt train --help` lists all settings.'}"

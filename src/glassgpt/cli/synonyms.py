@@ -1,0 +1,112 @@
+"""Names that other programs give to options, and the option to use here."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Set
+
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "--accumulate-grad-batches": ("--grad-accum-steps",),
+    "--activation": ("--mlp",),
+    "--arch": ("--preset", "--model"),
+    "--beam-size": ("--beams",),
+    "--checkpoint": ("--resume", "--from"),
+    "--clip": ("--grad-clip",),
+    "--context": ("--block-size",),
+    "--context-length": ("--block-size",),
+    "--ctx": ("--block-size",),
+    "--cuda": ("--device",),
+    "--d-model": ("--n-embd",),
+    "--depth": ("--n-layer",),
+    "--dim": ("--n-embd",),
+    "--embd": ("--n-embd",),
+    "--embed-dim": ("--n-embd",),
+    "--epochs": ("--steps", "--minutes"),
+    "--eval-interval": ("--evals",),
+    "--eval-iters": ("--evals",),
+    "--fp16": ("--dtype", "--precision"),
+    "--from-pretrained": ("--from",),
+    "--gpu": ("--device",),
+    "--gradient-accumulation-steps": ("--grad-accum-steps",),
+    "--heads": ("--n-head",),
+    "--hidden-size": ("--n-embd",),
+    "--init-from": ("--from",),
+    "--iterations": ("--steps",),
+    "--iters": ("--steps",),
+    "--label-column": ("--target-column",),
+    "--layers": ("--n-layer",),
+    "--learning-rate": ("--lr",),
+    "--length": ("--max-new-tokens", "--minutes"),
+    "--max-epochs": ("--steps", "--minutes"),
+    "--max-grad-norm": ("--grad-clip",),
+    "--max-iters": ("--steps",),
+    "--max-length": ("--max-new-tokens", "--block-size"),
+    "--max-seq-len": ("--block-size",),
+    "--max-steps": ("--steps",),
+    "--max-tokens": ("--max-new-tokens",),
+    "--n": ("--num-samples",),
+    "--n-ctx": ("--block-size",),
+    "--n-heads": ("--n-head",),
+    "--n-layers": ("--n-layer",),
+    "--num-epochs": ("--steps", "--minutes"),
+    "--num-heads": ("--n-head",),
+    "--num-layers": ("--n-layer",),
+    "--num-train-epochs": ("--steps", "--minutes"),
+    "--output": ("--out",),
+    "--output-dir": ("--out",),
+    "--penalty": ("--repetition-penalty",),
+    "--quantize": ("--precision",),
+    "--rate": ("--lr",),
+    "--save-every": ("--save-minutes",),
+    "--save-interval": ("--save-minutes",),
+    "--seq-len": ("--block-size",),
+    "--sequence-length": ("--block-size",),
+    "--start": ("--prompt",),
+    "--stop-sequence": ("--stop",),
+    "--system-prompt": ("--system",),
+    "--temp": ("--temperature",),
+    "--text-column": ("--column",),
+    "--time": ("--minutes",),
+    "--train-iters": ("--steps",),
+    "--val-split": ("--val-fraction",),
+    "--vocab": ("--vocab-size",),
+    "--warmup-ratio": ("--warmup",),
+    "--warmup-steps": ("--warmup",),
+    "--wd": ("--weight-decay",),
+}
+"""Name elsewhere → options here; a command has the first of them that it knows."""
+
+SOURCES = {"--data", "--dataset", "--file", "--input", "--text", "--train-data", "--train-file"}
+"""Names of what is an argument here."""
+
+EPOCHS = {"--epochs", "--max-epochs", "--num-epochs", "--num-train-epochs"}
+CLOSE = 0.75
+"""Similarity of two names from which one is taken for a slip of the other; 1 is equal."""
+
+
+def advice(flag: str, known: Set[str], elsewhere: Set[str], command: str) -> str:
+    """Return a sentence that names the option to use in place of an unknown one, or an empty string.
+
+    known: the command's options. elsewhere: the options of `glassgpt train`.
+
+    >>> advice("--learning-rate", {"--lr", "--steps"}, {"--lr"}, "train")
+    'Use --lr.'
+    >>> advice("--stpes", {"--lr", "--steps"}, {"--lr"}, "train")
+    'Did you mean --steps?'
+    >>> advice("--lr", {"--steps"}, {"--lr"}, "sample")
+    '--lr is an option of `glassgpt train`.'
+    """
+    slip = "".join(difflib.get_close_matches(flag, SYNONYMS, 1, 0.9))
+    candidates = SYNONYMS.get(flag) or SYNONYMS.get(slip) or (flag,)
+    if used := [name for name in candidates if name in known]:
+        why = " A pass over the text is no unit here: the run says how many it makes." * (flag in EPOCHS)
+        return f"Use {' or '.join(used)}.{why}"
+    if flag in SOURCES and command in ("train", "baselines"):
+        return f"Name files and folders without an option: `glassgpt {command} notes.txt`."
+    if close := difflib.get_close_matches(flag, known, 1, CLOSE):
+        return f"Did you mean {close[0]}?"
+    if command == "resume" and (fixed := [name for name in candidates if name in elsewhere]):
+        return f"A resumed run keeps its {fixed[0]}. Start a new run to change it."
+    if train := [name for name in candidates if name in elsewhere]:
+        return f"{train[0]} is an option of `glassgpt train`."
+    return ""
