@@ -135,7 +135,7 @@ def test_a_passage_in_both_splits_is_reported(tmp_path: Path) -> None:
     text = prose(20_000)
     (tmp_path / "a.txt").write_text(text + text[100:400], "utf-8")
     (note,) = read(tmp_path / "a.txt").notes
-    assert "200 characters or more occurs in both splits, 14.8% of the validation text" in note
+    assert "also has 1 passage of 64 characters or more (14.8%; the longest begins" in note
 
 
 @pytest.mark.parametrize(

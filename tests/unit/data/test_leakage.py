@@ -35,18 +35,18 @@ def test_share_equals_the_reference_at_every_offset_and_length(
 ) -> None:
     rng = random.Random(seed)
     monkeypatch.setattr(leakage, "PIECE", rng.choice([150, 400, 1000, 1 << 18]))
-    train, val = prose(rng, rng.randrange(200, 5000)), prose(rng, rng.randrange(200, 2000))
+    train, val = prose(rng, rng.randrange(64, 5000)), prose(rng, rng.randrange(64, 2000))
     for _ in range(rng.randrange(4)):
-        n = rng.choice([150, 199, 200, 201, 250, 600])
+        n = rng.choice([40, 63, 64, 65, 100, 600])
         at, to = rng.randrange(max(1, len(train) - n)), rng.randrange(len(val))
         val = val[:to] + train[at : at + n] + val[to:]
     found, expected = look(train, val), reference_share(train, val)
     assert (found.share if found else 0.0) == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize("offset", [0, 1, 57, 99, 100, 101, 199])
-@pytest.mark.parametrize(("n", "found"), [(199, False), (200, True)])
-def test_exactly_200_characters_count_and_199_do_not(offset: int, n: int, found: bool) -> None:
+@pytest.mark.parametrize("offset", [0, 1, 17, 31, 32, 33, 63])
+@pytest.mark.parametrize(("n", "found"), [(63, False), (64, True)])
+def test_exactly_64_characters_count_and_63_do_not(offset: int, n: int, found: bool) -> None:
     rng = random.Random(offset)
     passage = prose(rng, n, "XYZ")
     train = prose(rng, 1000 + offset, "abc") + passage + prose(rng, 500, "abc")
@@ -62,7 +62,8 @@ def test_passages_are_counted_and_the_longest_is_quoted() -> None:
     )
     assert found and found.n_passages == 2
     assert found.excerpt.startswith("The longest ")
-    assert "2 passages of 200 characters or more occur in both splits, 36." in str(found)
+    assert "2 passages of 64 characters or more (36." in str(found) and found.is_notable
+    assert found.longest == len(long) and found.share == pytest.approx((len(short) + len(long)) / 2362)
 
 
 def test_repetitive_text_is_linear_work() -> None:
@@ -71,5 +72,44 @@ def test_repetitive_text_is_linear_work() -> None:
 
 
 def test_text_too_short_to_hold_a_passage_is_no_error() -> None:
-    assert look("x" * 10, "x" * 199) is None
-    assert look("x" * 1000, "x" * 199) is None
+    assert look("x" * 10, "x" * 63) is None
+    assert look("x" * 1000, "x" * 63) is None
+
+
+def planted(n: int, change_every: int = 0) -> tuple[str, str]:
+    """Held-out text of which half is copied from the training text, in passages of n characters."""
+    rng = random.Random(5)
+    train, val = prose(rng, 200_000), prose(rng, 20_000)
+    copies = ""
+    while len(copies) < 20_000:
+        at = rng.randrange(len(train) - n)
+        passage = list(train[at : at + n])
+        for i in range(rng.randrange(change_every), n, change_every) if change_every else ():
+            passage[i] = "#"
+        copies += "".join(passage)
+    return train, val + copies
+
+
+@pytest.mark.parametrize(("n", "change_every"), [(100, 0), (190, 0), (500, 0), (500, 150)])
+def test_short_passages_and_near_duplicates_are_found(n: int, change_every: int) -> None:
+    found = look(*planted(n, change_every))
+    assert found and found.is_notable and found.share == pytest.approx(0.5, abs=0.05)
+
+
+def test_repeated_lines_are_found() -> None:
+    rng = random.Random(6)
+    lines = [f"GET /{prose(rng, 20, 'abcdef')} ok" for _ in range(300)]
+    pages = [lines[i % 100] if i % 2 else f"POST /{prose(rng, 20, 'abcdef')} ok" for i in range(2000)]
+    found = look("\n".join(pages[:1800]) + "\n", "\n".join(pages[1800:]))
+    assert found and found.n_passages == 0  # no two lines in a row
+    assert found.line_share == pytest.approx(0.5, abs=0.02) and found.is_notable
+    assert "also has whole lines (" in str(found)
+    short = "\n".join(["ROMEO:", "Ay me!"] * 100)
+    assert look(short.replace("Ay me!", prose(rng, 30)), short.replace("Ay me!", prose(rng, 30))) is None
+
+
+def test_phrases_of_one_author_are_not_notable() -> None:
+    rng = random.Random(7)
+    phrase = prose(rng, 70, "mnop")
+    found = look(prose(rng, 5000, "abc") + phrase, prose(rng, 5000, "def") + phrase)
+    assert found and not found.is_notable

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from glassgpt.config import DataConfig
-from glassgpt.data.corpus.leakage import find_leakage
+from glassgpt.data.corpus.leakage import Leakage, find_leakage
 from glassgpt.data.corpus.skipped import skipped_files
 from glassgpt.data.corpus.split import SplitKind, divide
 from glassgpt.data.corpus.spool import Spool
@@ -48,6 +48,8 @@ class Corpus:
     """Notes for the user: guessed encodings, skipped files, passages in both splits."""
     split: SplitKind = "end"
     """The kind of split."""
+    leakage: Leakage | None = None
+    """Passages and lines in both splits, if there are any."""
 
     @classmethod
     def from_text(cls, text: str, val_fraction: float = 0.1) -> Corpus:
@@ -84,6 +86,7 @@ class Corpus:
             "sha256": digest.hexdigest(),
             "notes": list(self.notes),
             "split": self.split,
+            "leakage": asdict(self.leakage) if self.leakage else None,
         }
 
 
@@ -136,8 +139,8 @@ def _split(
     division = divide(spool, kind, min(val_fraction, MAX_VAL_CHARS / spool.n_chars))
     train, val = division.train, division.val
     leakage = find_leakage(train, val)
-    more = [division.note, str(leakage or "")]
-    return Corpus(train, val, tuple(documents), (*notes, *filter(None, more)), division.kind)
+    more = [division.note, str(leakage) if leakage and leakage.is_notable else ""]
+    return Corpus(train, val, tuple(documents), (*notes, *filter(None, more)), division.kind, leakage)
 
 
 def _check_length(config: DataConfig, n_chars: int, skipped: Sequence[str]) -> None:
