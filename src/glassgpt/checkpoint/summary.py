@@ -14,6 +14,7 @@ from glassgpt.checkpoint.run import Run
 from glassgpt.checkpoint.store import steps
 from glassgpt.checkpoint.verify import quick_check
 from glassgpt.config import ModelConfig
+from glassgpt.data import LEAK_NOTE
 from glassgpt.diagnose import Accuracy, Score, Verdict
 from glassgpt.errors import UserError
 from glassgpt.safe_io import read_json
@@ -40,6 +41,8 @@ class RunSummary:
     """Lowest validation loss so far."""
     comparison: str = ""
     """Result of the model compared with the best baseline, from the verdict."""
+    leak: str = ""
+    """Note of the verdict about held-out text that the model has learned from."""
     health: str = ""
     """Result of `quick_check`: `ok`, `no steps`, `2 of 3 damaged`."""
     resumable: bool = False
@@ -63,7 +66,8 @@ def summarize(run: Run) -> RunSummary:
     rows = run.metrics()
     saved = [int(step.name.removeprefix("step-")) for step in steps(run.checkpoints)]
     evals = _figures(rows, "eval", "nats_per_char")
-    comparison, resumable = _comparison(run), run.is_resumable() and not is_locked(run.path)
+    comparison, leak = _result(run)
+    resumable = run.is_resumable() and not is_locked(run.path)
     return RunSummary(
         path=run.path,
         state=_state(run, comparison),
@@ -74,6 +78,7 @@ def summarize(run: Run) -> RunSummary:
         ),  # an imported run has no such rows
         nats_per_char=min(evals, default=None),
         comparison=comparison,
+        leak=leak,
         health=quick_check(run),
         resumable=resumable and not run.verdict_file.is_file(),
     )
@@ -102,12 +107,14 @@ def _figures(rows: list[dict[str, Any]], event: str, name: str) -> list[float]:
     return [value for value in values if isinstance(value, int | float) and abs(value) < LARGEST]
 
 
-def _comparison(run: Run) -> str:
-    """Compare the model with the best baseline of its verdict; empty without a readable verdict."""
+def _result(run: Run) -> tuple[str, str]:
+    """Return the comparison of the verdict, and its note about a leak; empty without a readable verdict."""
     try:
-        return _compare(Verdict.from_dict(read_json(run.verdict_file)))
+        verdict = Verdict.from_dict(read_json(run.verdict_file))
+        leaks = (note for note in verdict.notes if note.startswith(LEAK_NOTE))
+        return _compare(verdict), next(leaks, "")
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
-        return ""
+        return "", ""
 
 
 def _compare(verdict: Verdict) -> str:

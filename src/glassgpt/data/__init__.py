@@ -35,7 +35,7 @@ from glassgpt.data.batches import (
     write_examples,
     write_tokens,
 )
-from glassgpt.data.corpus import Corpus, Document, Text, read_corpus
+from glassgpt.data.corpus import LEAK_NOTE, Corpus, Document, Text, read_corpus
 from glassgpt.data.datasets import (
     BUILT_IN,
     ENGLISH,
@@ -75,6 +75,7 @@ __all__ = [
     "ENGLISH",
     "EVAL_MASK_FRACTION",
     "IGNORE",
+    "LEAK_NOTE",
     "MASK",
     "MIN_EXAMPLES",
     "SEPARATE",

@@ -67,7 +67,7 @@ class LanguageData(TaskData):
     def prepare(cls, config: RunConfig, corpus: Corpus, tokenizer: Tokenizer, run: Run) -> Self:
         data = write_tokens(corpus, tokenizer, run.data)
         scores = cls.count_baselines(config, corpus, tokenizer, data)
-        write_json(run.baselines_file, judge(scores, None).to_dict())
+        write_json(run.baselines_file, judge(scores, None, notes=corpus.notes).to_dict())
         return cls(config, tokenizer, data, lambda: scores)
 
     @classmethod
@@ -108,7 +108,7 @@ class LanguageData(TaskData):
 
     def verdict(self, best: Callable[[], Model], trend: Trend | None = None) -> Verdict:
         score = self.measure(best())
-        notes = [self.context_note(), *part_notes(trend, score)]
+        notes = [self.data.leak_note, self.context_note(), *part_notes(trend, score)]
         family = self.config.model.family
         return judge(self.baselines, score, trend=trend, family=family, notes=[*filter(None, notes)])
 

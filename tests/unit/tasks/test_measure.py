@@ -9,10 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from glassgpt.checkpoint import Run, summarize
 from glassgpt.config import RunConfig
+from glassgpt.data import LEAK_NOTE
 from glassgpt.diagnose import Score
 from glassgpt.errors import UserError
 from glassgpt.models import Model
+from glassgpt.safe_io import read_json
 from glassgpt.tasks.language import LanguageData
 from glassgpt.tasks.masked import MaskedData
 from glassgpt.train import Session, start
@@ -126,3 +129,17 @@ def test_label_smoothing_does_not_change_the_loss_that_is_shown(text: Path, tmp_
     session = start(RunConfig.model_validate(tables), tmp_path / "run")
     losses = [event.loss for event in session.run() if event.kind == "step"]  # pyright: ignore
     assert losses == pytest.approx([math.log(session.data.tokenizer.n_vocab)], abs=0.05)
+
+
+def test_a_leak_is_a_note_of_the_verdict_and_of_the_list_of_runs(text: Path, tmp_path: Path) -> None:
+    whole = text.read_text()
+    copied = tmp_path / "copied.txt"
+    copied.write_text(
+        whole + "".join(whole[i * 500 : i * 500 + 190] + "\n" for i in range(len(whole) // 1500))
+    )
+    session = trained(copied, tmp_path / "run")
+    leak = next(note for note in session.verdict().notes if note.startswith(LEAK_NOTE))
+    assert leak in read_json(tmp_path / "run/verdict.json")["notes"]
+    assert leak in read_json(tmp_path / "run/baselines.json")["notes"]
+    assert read_json(tmp_path / "run/data/manifest.json")["leakage"]["share"] > 0.5
+    assert summarize(Run(tmp_path / "run")).leak == leak

@@ -37,7 +37,7 @@ def baselines(
     if sources:
         config = config.model_copy(update={"sources": sources})
     corpus = read_corpus(config)
-    result = judge(text_scores(corpus), None)
+    result = judge(text_scores(corpus), None, notes=corpus.notes)
     if json:
         print_json(result.to_dict(), indent=1)
         return

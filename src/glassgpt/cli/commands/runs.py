@@ -30,6 +30,7 @@ def runs(folder: Path = Path("runs")) -> None:
     for run in found:
         table.add_row(*_row(run))
     console.table(table)
+    console.notes(f"{run.path}: {run.leak}" for run in found if run.leak)
     _print_commands(console, "damaged; check with:", "verify", [run.path for run in found if run.damaged])
     _print_commands(
         console, "not finished; resume with:", "resume", [run.path for run in found if run.resumable]
@@ -47,7 +48,7 @@ def _row(run: RunSummary) -> list[str]:
         run.model,
         str(run.n_steps),
         loss,
-        run.comparison,
+        run.comparison + ", leaked text" * bool(run.leak),
         run.state + health,
     ]
 

@@ -47,6 +47,8 @@ class TokenData:
 
     train: Split
     val: Split
+    leak_note: str = ""
+    """Note about passages and lines in both splits; empty without any."""
 
 
 def write_tokens(corpus: Corpus, tokenizer: Tokenizer, folder: Path) -> TokenData:
@@ -68,8 +70,10 @@ def write_tokens(corpus: Corpus, tokenizer: Tokenizer, folder: Path) -> TokenDat
 def open_tokens(folder: Path) -> TokenData:
     """Open the splits written by `write_tokens`. Raises UserError if one is missing or damaged."""
     manifest = folder / "manifest.json"
-    about = read_json(manifest, MAX_LIST).get("tokens")
-    return TokenData(*(_open_split(folder, name, about, manifest) for name in ("train", "val")))
+    about = read_json(manifest, MAX_LIST)
+    tokens, note = about.get("tokens"), about.get("leak_note")
+    train, val = (_open_split(folder, name, tokens, manifest) for name in ("train", "val"))
+    return TokenData(train, val, note if isinstance(note, str) else "")
 
 
 def _write_ids(path: Path, chunks: Iterable[str], tokenizer: Tokenizer) -> tuple[str, int]:

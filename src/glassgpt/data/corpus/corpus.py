@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,6 +51,11 @@ class Corpus:
     leakage: Leakage | None = None
     """Passages and lines in both splits, if there are any."""
 
+    @property
+    def leak_note(self) -> str:
+        """Note about the passages and lines in both splits; empty if they hardly matter."""
+        return str(self.leakage) if self.leakage and self.leakage.is_notable else ""
+
     @classmethod
     def from_text(cls, text: str, val_fraction: float = 0.1) -> Corpus:
         """Make a corpus of one string. Each split must get at least one character.
@@ -87,6 +92,7 @@ class Corpus:
             "notes": list(self.notes),
             "split": self.split,
             "leakage": asdict(self.leakage) if self.leakage else None,
+            "leak_note": self.leak_note,
         }
 
 
@@ -138,9 +144,9 @@ def _split(
 ) -> Corpus:
     division = divide(spool, kind, min(val_fraction, MAX_VAL_CHARS / spool.n_chars))
     train, val = division.train, division.val
-    leakage = find_leakage(train, val)
-    more = [division.note, str(leakage) if leakage and leakage.is_notable else ""]
-    return Corpus(train, val, tuple(documents), (*notes, *filter(None, more)), division.kind, leakage)
+    notes = (*notes, *filter(None, [division.note]))
+    corpus = Corpus(train, val, tuple(documents), notes, division.kind, find_leakage(train, val))
+    return replace(corpus, notes=(*notes, *filter(None, [corpus.leak_note])))
 
 
 def _check_length(config: DataConfig, n_chars: int, skipped: Sequence[str]) -> None:

@@ -23,6 +23,8 @@ LONG = 200
 """A passage of this length is no chance, however small its share."""
 NOTABLE = 0.05
 """Share of the validation text; phrases and tables of one author repeat in 1 to 4 % of it."""
+LEAK_NOTE = "the training text also has"
+"""Start of the note about a notable leak."""
 BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, hence invertible modulo 2**64
 PIECE = 1 << 18
 
@@ -48,7 +50,7 @@ class Leakage:
 
     def __str__(self) -> str:
         found = " and ".join(self._parts())
-        return f"the training text also has {found} of the held-out text: the loss on new text is higher"
+        return f"{LEAK_NOTE} {found} of the held-out text: the loss on new text is higher"
 
     def _parts(self) -> Iterator[str]:
         if self.n_passages:
