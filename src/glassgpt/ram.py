@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from glassgpt.control_groups import PROCESS, ROOT, control_files
+
 __all__ = ["cgroup_limits", "memory_bytes"]
 
 UNKNOWN = 1 << 36
@@ -37,34 +39,9 @@ def _address_space() -> Iterator[int]:
             yield limit
 
 
-def cgroup_limits(
-    process: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")
-) -> Iterator[int]:
-    """Yield the limits of the process's control groups in bytes, its own and those above it.
-
-    process: the list of its groups. root: the mounted file system of version 2, or of version 1 with a folder
-    for each resource. A container may see its own group as the root; groups outside are not found there.
-    Source: Linux, admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.
-    """
-    for line in _read(process).splitlines():
-        _, resources, path = line.split(":", 2)
-        if not resources:
-            mounts, name = (root, root / "unified"), "memory.max"
-        elif "memory" in resources.split(","):
-            mounts, name = (root / "memory",), "memory.limit_in_bytes"
-        else:
-            continue
-        group = Path(path.lstrip("/"))
-        for mount in mounts:
-            for folder in (group, *group.parents):
-                limit = _read(mount / folder / name).strip()
-                if limit.isdecimal():  # version 2 says "max" for none, version 1 a number beyond any RAM
-                    yield int(limit)
-
-
-def _read(path: Path) -> str:
-    """Return a file of the kernel, or nothing where it is missing or closed to us."""
-    try:
-        return path.read_text("utf-8", errors="replace")
-    except OSError:
-        return ""
+def cgroup_limits(process: Path = PROCESS, root: Path = ROOT) -> Iterator[int]:
+    """Yield the limits of the process's control groups in bytes, its own and those above it."""
+    files = control_files("memory", "memory.max", "memory.limit_in_bytes", process=process, root=root)
+    for (limit,) in files:
+        if limit.isdecimal():  # version 2 says "max" for none, version 1 a number beyond any RAM
+            yield int(limit)

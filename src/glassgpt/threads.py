@@ -15,8 +15,11 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
+from pathlib import Path
 from statistics import median
 from time import perf_counter
+
+from glassgpt.control_groups import PROCESS, ROOT, control_files
 
 WAIT_SETTINGS = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0"}
 """A waiting thread spins for some microseconds, then sleeps: for GNU and for LLVM OpenMP."""
@@ -48,6 +51,30 @@ def set_wait_policy(environment: MutableMapping[str, str] = os.environ) -> None:
             environment.setdefault(name, value)
 
 
+def default_threads() -> int:
+    """Return torch's number of threads, or the container's share of the cores if that is less.
+
+    torch counts the cores of the machine. More threads than a container may run are stopped in turns, each
+    while others wait for it. OMP_NUM_THREADS wins.
+    """
+    import torch  # `set_wait_policy` comes first
+
+    n = torch.get_num_threads()
+    return n if "OMP_NUM_THREADS" in os.environ else max(1, math.ceil(min(n, *cpu_quotas())))
+
+
+def cpu_quotas(process: Path = PROCESS, root: Path = ROOT) -> Iterator[float]:
+    """Yield the limits of the process's control groups, in cores; always infinity, too."""
+    yield math.inf
+    files = control_files(
+        "cpu", "cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us", process=process, root=root
+    )
+    for texts in files:
+        match " ".join(texts).split():
+            case [quota, period] if quota.isdecimal() and period.isdecimal() and int(period):
+                yield int(quota) / int(period)
+
+
 class ThreadTuner:
     """Chooses torch's number of threads for a step that repeats.
 
@@ -57,9 +84,9 @@ class ThreadTuner:
                 with tuner.step(work=batch.tokens.numel()):
                     ...
 
-    n_threads: threads at the start, by default torch's. adapt: False keeps this number, and so does the
-    environment variable OMP_NUM_THREADS. The numbers tried are the one at the start, its half, its quarter, …
-    and 1.
+    n_threads: threads at the start, by default `default_threads`. adapt: False keeps this number, and so
+    does the environment variable OMP_NUM_THREADS. The numbers tried are the one at the start, its half, its
+    quarter, … and 1.
     """
 
     def __init__(
@@ -68,7 +95,7 @@ class ThreadTuner:
         import torch  # `set_wait_policy` comes first
 
         self._torch, self._clock = torch, clock
-        self.n_threads = n_threads or torch.get_num_threads()
+        self.n_threads = n_threads or default_threads()
         """The fastest number of threads at present."""
         self.candidates = _halvings(self.n_threads)
         self.adapts = adapt and len(self.candidates) > 1 and "OMP_NUM_THREADS" not in os.environ

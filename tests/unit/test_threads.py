@@ -1,14 +1,16 @@
 """The number of threads follows the machine: fewer while others need the cores, all of them afterwards."""
 
+import math
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
-from glassgpt.threads import TRIAL_SHARE, ThreadTuner, set_wait_policy
+from glassgpt.threads import TRIAL_SHARE, ThreadTuner, cpu_quotas, default_threads, set_wait_policy
 
 IDLE = {1: 0.113, 2: 0.065, 4: 0.040}
 BUSY = {1: 0.110, 2: 0.128, 4: 0.200}
@@ -144,3 +146,35 @@ def test_the_command_sets_the_wait_policy_before_torch_is_loaded() -> None:
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
     )
     assert out.stdout.splitlines()[-1] == "1000 False"
+
+
+@pytest.mark.parametrize(
+    ("files", "quotas"),
+    [
+        ({"proc": "0::/a", "sys/a/cpu.max": "150000 100000", "sys/cpu.max": "max 100000"}, [1.5]),
+        (
+            {
+                "proc": "4:cpu,cpuacct:/\n2:memory:/",
+                "sys/cpu/cpu.cfs_quota_us": "200000",
+                "sys/cpu/cpu.cfs_period_us": "100000",
+            },
+            [2.0],
+        ),
+        ({"proc": "4:cpu:/", "sys/cpu/cpu.cfs_quota_us": "-1", "sys/cpu/cpu.cfs_period_us": "100000"}, []),
+        ({}, []),
+    ],
+)
+def test_quotas_of_control_groups(files: dict[str, str], quotas: list[float], tmp_path: Path) -> None:
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n")
+    assert list(cpu_quotas(tmp_path / "proc", tmp_path / "sys")) == [math.inf, *quotas]
+
+
+def test_a_container_gets_as_many_threads_as_it_may_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_num_threads(4)
+    monkeypatch.setattr("glassgpt.threads.cpu_quotas", lambda: iter([math.inf, 1.5]))
+    assert default_threads() == 2
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    assert default_threads() == 4
