@@ -67,8 +67,9 @@ def read_pixels(path: Path, image_size: int) -> np.ndarray:
                 if image.width * image.height > MAX_PIXELS or max(image.size) > MAX_SIDE:
                     raise too_large
                 image.draft(None, (image_size, image_size))  # decode a large jpg at a lower resolution
-                upright = _plain(ImageOps.exif_transpose(image))
-            square = _on_white(ImageOps.pad(upright, (image_size, image_size), color="black"))
+                ImageOps.exif_transpose(image, in_place=True)  # without a copy of the pixels
+                square = ImageOps.pad(_plain(image), (image_size, image_size), color="black")
+            square = _on_white(square)
     except UserError:
         raise
     except Image.DecompressionBombError as error:
@@ -97,7 +98,8 @@ def _plain(image: Image) -> Image:
 
     if image.mode.startswith("I"):  # 16-bit gray; convert() would clip it at 255
         image = fromarray((np.asarray(image) // 256).astype(np.uint8))
-    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _on_white(image: Image) -> Image:
