@@ -15,6 +15,8 @@ from torch import Tensor
 
 from glassgpt.errors import UserError
 from glassgpt.generate.decoder import eval_mode, make_decoder
+from glassgpt.generate.request import check_prompt
+from glassgpt.generate.sampling import check_whole
 from glassgpt.models import GPT
 from glassgpt.nn import Memory
 
@@ -88,14 +90,13 @@ def _penalty(length: int, exponent: float) -> float:
 
 
 def _check(model: GPT, prompt: Sequence[int], beams: int, max_new_tokens: int) -> None:
-    if not 1 <= len(prompt) <= model.config.block_size:
+    if len(check_prompt(prompt, model.n_vocab)) > model.config.block_size:
         raise UserError(
             f"the prompt has {len(prompt):,} tokens, but must have 1 to {model.config.block_size:,}, the "
             "`block_size` of the model. Shorten it."
         )
-    for name, value in (("beams", beams), ("max_new_tokens", max_new_tokens)):
-        if value < 1:
-            raise UserError(f"`{name}` is {value}. It must be at least 1.")
+    check_whole("beams", beams, least=1)
+    check_whole("max_new_tokens", max_new_tokens, least=1)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from itertools import takewhile
 import torch
 from torch import Tensor
 
-from glassgpt.errors import UserError
 from glassgpt.generate.decoder import eval_mode, make_decoder
 from glassgpt.generate.fast import Precision
 from glassgpt.generate.next_tokens import next_tokens
 from glassgpt.generate.request import Request, RequestError, Token, check_request
+from glassgpt.generate.sampling import check_whole
 from glassgpt.generate.schedule import Schedule
 from glassgpt.generate.sequence import ActiveSequence
 from glassgpt.generate.speculation import PromptLookup
@@ -54,8 +54,7 @@ class Engine:
         precision: Precision = "float32",
         draft: PromptLookup | None = None,
     ) -> None:
-        if max_batch < 1:
-            raise UserError(f"`max_batch` is {max_batch}. It must be at least 1.")
+        max_batch = check_whole("max_batch", max_batch, least=1)
         self.model, self.max_batch, self.draft = model, max_batch, draft
         with eval_mode(model), torch.inference_mode():
             self.decoder = make_decoder(model, max_batch, precision=precision)

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from glassgpt.errors import UserError
-from glassgpt.generate.sampling import SamplingParams, bias_tensor, is_whole
+from glassgpt.generate.sampling import SamplingParams, bias_tensor, check_whole, is_whole
 from glassgpt.models import Model
 from glassgpt.nn import Memory
 
@@ -87,11 +87,11 @@ def check_request(request: Request, model: Model) -> Request:
     return replace(
         request,
         prompt=check_prompt(request.prompt, n_vocab),
-        max_new_tokens=_whole("max_new_tokens", request.max_new_tokens, least=1),
-        seed=None if request.seed is None else _whole("seed", request.seed),
-        eos_id=None if eos_id is None else _whole("eos_id", eos_id, least=0, most=n_vocab - 1),
+        max_new_tokens=check_whole("max_new_tokens", request.max_new_tokens, least=1),
+        seed=None if request.seed is None else check_whole("seed", request.seed),
+        eos_id=None if eos_id is None else check_whole("eos_id", eos_id, least=0, most=n_vocab - 1),
         logit_bias=bias,
-        logprobs=None if request.logprobs is None else _whole("logprobs", request.logprobs, least=0),
+        logprobs=None if request.logprobs is None else check_whole("logprobs", request.logprobs, least=0),
     )
 
 
@@ -107,17 +107,6 @@ def check_prompt(prompt: Sequence[int], n_vocab: int) -> tuple[int, ...]:
             f"the prompt has ids outside 0 … {n_vocab - 1}. Use the tokenizer of the model's run."
         )
     return tuple(map(int, ids))
-
-
-def _whole(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
-    """Return a whole number as int. Raises UserError for other things, and out of range."""
-    if not is_whole(value):
-        raise UserError(f"`{name}` is {value!r}. It must be a whole number.")
-    if least is not None and value < least:
-        raise UserError(f"`{name}` is {value}. It must be at least {least}.")
-    if most is not None and value > most:
-        raise UserError(f"`{name}` is {value}. It must be at most {most}.")
-    return int(value)
 
 
 def _check_memory(memory: Memory | None, model: Model) -> None:

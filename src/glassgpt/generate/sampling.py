@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,6 +59,17 @@ class SamplingParams:
 def is_whole(value: object) -> bool:
     """True for whole numbers, numpy's included; False for True and False."""
     return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def check_whole(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
+    """Return a whole number as int. Raises UserError for other things, and out of range."""
+    if not is_whole(value):
+        raise UserError(f"`{name}` is {value!r}. It must be a whole number.")
+    if least is not None and value < least:
+        raise UserError(f"`{name}` is {value}. It must be at least {least}.")
+    if most is not None and value > most:
+        raise UserError(f"`{name}` is {value}. It must be at most {most}.")
+    return int(value)
 
 
 def _check(good: bool, name: str, value: object, limit: str) -> None:

@@ -11,12 +11,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from glassgpt.generate.sampling import check_whole
+
 
 class PromptLookup:
     """Find the last n-gram of a text in earlier text, and draft its continuation.
 
     n_draft: tokens per draft. max_ngram, min_ngram: lengths of the n-gram, longest first. text: ids of a
-    training text; its last 4 M tokens are searched in addition to the request's own text.
+    training text; its last 4 M tokens are searched in addition to the request's own text. Raises UserError
+    for a number below 1, and a `max_ngram` below `min_ngram`.
 
     >>> PromptLookup(n_draft=3).propose([1, 2, 3, 4, 9, 9, 1, 2, 3])
     [4, 9, 9]
@@ -28,6 +31,8 @@ class PromptLookup:
     def __init__(
         self, n_draft: int = 4, *, max_ngram: int = 8, min_ngram: int = 3, text: np.ndarray | None = None
     ) -> None:
+        check_whole("n_draft", n_draft, least=1)
+        check_whole("max_ngram", max_ngram, least=check_whole("min_ngram", min_ngram, least=1))
         self.n_draft, self.lengths = n_draft, range(max_ngram, min_ngram - 1, -1)
         self.text = None if text is None else np.asarray(text[-self.TEXT :], dtype=np.int64)
         self._tables = {} if self.text is None else {n: _index(self.text, n) for n in self.lengths}

@@ -69,7 +69,7 @@ def the_library(cache: Path) -> Path:
 def other_library(path: Path) -> Path:
     source = path.with_suffix(".c")
     source.write_text(OTHER_CODE)
-    compiler.Compiler.find().run("-shared", "-fPIC", source, "-o", path)
+    compiler.Compiler.find().run("-shared", "-fPIC", source, "-o", path, folder=path.parent)
     return path
 
 
@@ -160,6 +160,19 @@ def test_a_damaged_library_is_built_again(
     assert library is not None and not hasattr(library, "planted") and log() == 4
     assert the_library(fresh).read_bytes() == whole
     assert again() is not None and log() == 4
+
+
+@needs_compiler
+def test_temporary_files_of_the_compiler_are_private(
+    fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its stages it writes assembly, which must not lie where others can change it."""
+    seen = tmp_path / "seen"
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("CC", program(tmp_path / "cc", f'echo "$TMPDIR" >> {seen}; exec cc "$@"'))
+    assert again() is not None
+    for folder in seen.read_text().splitlines():
+        assert Path(folder).parent == fresh / "glassgpt" / "native" and not Path(folder).exists()
 
 
 @needs_compiler

@@ -207,3 +207,18 @@ def test_calls_from_within_a_step() -> None:
     second = engine.add(replace(GOOD, prompt=[3]))
     engine.step()
     assert tokens(engine, second) == list(generate(MODEL, [3], GOOD.params, max_new_tokens=6))
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (dict(n_draft=0), "`n_draft` is 0"),
+        (dict(min_ngram=0), "`min_ngram` is 0"),
+        (dict(max_ngram=2), r"`max_ngram` is 2\. It must be at least 3"),
+    ],
+)
+def test_bad_drafts_and_sizes(change: dict, problem: str) -> None:
+    with pytest.raises(UserError, match=problem):
+        PromptLookup(**change)
+    with pytest.raises(UserError, match="`max_batch` is 'many'"):
+        Engine(MODEL, max_batch="many")  # type: ignore

@@ -14,6 +14,7 @@ import shutil
 import time
 import warnings
 from contextlib import suppress
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from subprocess import TimeoutExpired
@@ -63,8 +64,8 @@ def _load_or_build() -> ctypes.CDLL:
     try:
         return _build(name, folder, compiler)
     except CompilerError as error:
-        with suppress(OSError), replacing(failure) as partial:
-            partial.write_text(str(error), "utf-8")
+        with suppress(OSError), replacing(failure) as temporary:
+            temporary.write_text(str(error), "utf-8")
         raise
 
 
@@ -82,9 +83,10 @@ def _build(name: str, folder: Path, compiler: Compiler, timeout: float = TIMEOUT
             shutil.rmtree(old, ignore_errors=True)
     with TemporaryDirectory(dir=folder, prefix=TEMPORARY) as temporary:
         compiled, linked = Path(temporary, "blocks.o"), Path(temporary, "blocks.so")
-        compiler.run(*FLAGS, "-c", SOURCE, "-o", compiled, timeout=timeout)
+        run = partial(compiler.run, folder=Path(temporary), timeout=timeout)
+        run(*FLAGS, "-c", SOURCE, "-o", compiled)
         # Without -fopenmp: torch has loaded its OpenMP already, and a second one would compete with it.
-        compiler.run("-shared", compiled, "-o", linked, timeout=timeout)
+        run("-shared", compiled, "-o", linked)
         try:
             linked.chmod(0o700)
             library, content = _functions(linked), linked.read_bytes()

@@ -50,12 +50,20 @@ class Compiler:
         facts = (*self.command, os.path.realpath(self.file), status.st_size, status.st_mtime_ns)
         return hashlib.sha256("\0".join(map(str, facts)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
-    def run(self, *arguments: str | Path, timeout: float = TIMEOUT) -> None:
-        """Run the compiler. Raises CompilerError if it fails, or takes longer than `timeout` seconds."""
+    def run(self, *arguments: str | Path, folder: Path, timeout: float = TIMEOUT) -> None:
+        """Run the compiler, with its own temporary files in a folder.
+
+        Raises CompilerError if it fails, or takes longer than `timeout` seconds.
+        """
         name, end = _text(self.command[0]), time.monotonic() + timeout
         # A session of its own: what the compiler starts ends with it.
         process = subprocess.Popen(
-            [*self.command, *arguments], stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True
+            [*self.command, *arguments],
+            env={**os.environ, "TMPDIR": str(folder)},
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=STDOUT,
+            start_new_session=True,
         )
         try:
             lines = _tail(process, end).decode("utf-8", "replace").strip().splitlines()
