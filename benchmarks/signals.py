@@ -118,7 +118,7 @@ def try_once(
 
 def leftovers(folder: Path) -> str:
     """Return what a training left, or the problem with it."""
-    if others := [each.name for each in folder.glob("tmp/*")]:
+    if others := [each.name for each in folder.glob("tmp/*") if not each.name.startswith("torch")]:
         return f"temporary files {others}"
     if "Traceback" in (folder / "log").read_text():
         return "a traceback: " + (folder / "log").read_text().strip().splitlines()[-1]

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from glassgpt.errors import UserError
+from glassgpt.ram import memory_bytes
 
 
 def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
@@ -26,6 +27,11 @@ def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
         reason = str(error).splitlines()[0]
         raise UserError(f"`device` {name!r} cannot be used here ({reason}). Use 'auto' or 'cpu'.") from error
     return device
+
+
+def memory_of(device: torch.device) -> int:
+    """Return the bytes of a GPU, or of RAM that this process may use."""
+    return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else memory_bytes()
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:

@@ -35,8 +35,11 @@ STOP_SIGNALS = tuple(
 SHOW_CURSOR = b"\x1b[?25h\n"
 
 
-class Stopped(KeyboardInterrupt):
-    """The program is asked to end. `number` is the signal, 0 without one."""
+class Stopped(BaseException):
+    """The program is asked to end. `number` is the signal, 0 without one.
+
+    Not a KeyboardInterrupt, which libraries catch to end the program in their own way.
+    """
 
     def __init__(self, number: int = 0) -> None:
         super().__init__("interrupted")

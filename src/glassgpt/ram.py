@@ -5,6 +5,7 @@ Linux kills a process that passes its container's limit, so the machine's RAM al
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from glassgpt.control_groups import PROCESS, ROOT, control_files
 
-__all__ = ["cgroup_limits", "memory_bytes"]
+__all__ = ["cgroup_limits", "is_out_of_memory", "memory_bytes"]
 
 UNKNOWN = 1 << 36
 """Bytes to assume where the system does not tell (Windows)."""
@@ -21,6 +22,22 @@ UNKNOWN = 1 << 36
 def memory_bytes() -> int:
     """Return the RAM that this process may use, in bytes: the least of all limits."""
     return min(_machine_bytes(), *cgroup_limits(), *_address_space())
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """True for an error that says that the memory is full: Python's, the system's, or torch's of any device.
+
+    torch has a type for a GPU (`torch.OutOfMemoryError`), and only words for RAM.
+
+    >>> is_out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: …"))
+    True
+    >>> is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    False
+    """
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    system = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    words = ("allocate memory", "not enough memory", "out of memory", "bad_alloc", "Cannot allocate")
+    return named or system or (isinstance(error, RuntimeError) and any(each in str(error) for each in words))
 
 
 def _machine_bytes() -> int:

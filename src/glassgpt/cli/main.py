@@ -9,6 +9,7 @@ import errno
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from keyword import iskeyword
 from typing import NoReturn
 
@@ -18,10 +19,12 @@ from glassgpt.cli.parse import explain, explain_usage, parse
 from glassgpt.cli.view.terminal import Terminal, discard_output, prepare_streams, print_error, print_note
 from glassgpt.errors import UserError
 from glassgpt.interrupts import RaiseStopped, Stopped, end_cleanly, on_signals
+from glassgpt.ram import is_out_of_memory
 from glassgpt.threads import set_wait_policy
 
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG}
 """Errors of the disk, not of the program."""
+LESS_MEMORY = "Close other programs, or give less: a shorter text, a smaller batch, a smaller model."
 
 COMMANDS = {
     "train": "Train a model on your own text.",
@@ -91,13 +94,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of the pipe (head, less) has closed it
         discard_output()
         sys.exit(0)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        _fail(f"the memory is full ({reason}). {LESS_MEMORY}", 2)
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
         file = error.filename or "a file"
         _fail(f"{file}: cannot write ({error.strerror}). Saved checkpoints are intact.", 2)
     except Stopped as stop:
-        print_error("interrupted")
+        with suppress(OSError):  # the terminal may be gone
+            print_error("interrupted")
         end_cleanly(128 + stop.number)
     except KeyboardInterrupt:
         _fail("interrupted", 130)

@@ -13,12 +13,12 @@ from copy import deepcopy
 import torch
 from torch import Tensor
 
+from glassgpt.device import memory_of
 from glassgpt.errors import UserError
 from glassgpt.generate.fast import PackedDecoder, Precision, check_precision
 from glassgpt.generate.slots import Decoder, Ids, exchange
 from glassgpt.models import GPT, Model
 from glassgpt.nn import Memory
-from glassgpt.ram import memory_bytes
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def make_decoder(
 
 def check_ram(model: Model, max_batch: int, max_len: int | None = None) -> None:
     """Raise UserError if a model and the KV cache of so many texts exceed the memory of the device."""
-    limit = _memory_of(model.device)
+    limit = memory_of(model.device)
     if _needed(model, max_batch, max_len) > limit:
         raise _too_large(model, max_batch, max_len, f"this process may use {limit / 1e9:,.1f} GB")
 
@@ -71,11 +71,6 @@ def _too_large(model: Model, max_batch: int, max_len: int | None, limit: str) ->
         f"for the keys and values of {max_len or model.config.block_size:,} tokens each), and {limit}. "
         "Generate fewer at once (lower `max_batch` or `best_of`), or use a model with a smaller `block_size`."
     )
-
-
-def _memory_of(device: torch.device) -> int:
-    """Return the bytes of a GPU, or of RAM that this process may use."""
-    return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else memory_bytes()
 
 
 class ModelDecoder(Decoder):

@@ -82,11 +82,16 @@ def _read(file: Path, corpus: Corpus | None) -> list[Score] | None:
         if not file.is_file() or _others_may_write(file):
             return None
         scores = [Score.from_dict(row) for row in read_json(file)["scores"]]
-        usable = scores and all(math.isfinite(score.nats_per_char + sum(score.parts)) for score in scores)
+        usable = scores and all(math.isfinite(_checksum(score)) for score in scores)
         fits = corpus is None or all(score.n_chars == corpus.val.n_chars for score in scores)
         return scores if usable and fits else None
     except (UserError, OSError, ValueError, KeyError, TypeError, ArithmeticError, AttributeError):
         return None
+
+
+def _checksum(score: Score) -> float:
+    """Return a number that is finite only if all of a score's figures are numbers, and finite."""
+    return score.nats_per_char + sum(part for part in score.parts if part is not None)
 
 
 def _keep(file: Path, scores: list[Score]) -> list[Score]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -35,6 +35,7 @@ from glassgpt.train.events import Event, Stage
 from glassgpt.train.final import final_verdict
 from glassgpt.train.finetune import base_layer, initial_weights, new_tokens_layer
 from glassgpt.train.learner import make_learner
+from glassgpt.train.memory import check_memory, named_out_of_memory
 from glassgpt.train.metrics import check_trackers
 from glassgpt.train.observers import Observer
 from glassgpt.train.parallel import Dist
@@ -81,8 +82,9 @@ class Session:
         try:
             self._verdict = None
             self.folder.verdict_file.unlink(missing_ok=True)
-            yield from self.trainer.run()
-            yield from self._judge()
+            with self._named_out_of_memory():
+                yield from self.trainer.run()
+                yield from self._judge()
         finally:
             self.close()
 
@@ -91,6 +93,10 @@ class Session:
         if self._lock is not None and self._lock.is_locked:
             self._lock.release(force=True)
             discard(self.folder.path, self._made)
+
+    def _named_out_of_memory(self) -> AbstractContextManager[None]:
+        trainer = self.trainer
+        return named_out_of_memory(trainer.config, self.data.tokenizer.n_vocab, trainer.learner.device)
 
     def _judge(self) -> Iterator[Event]:
         """Write the verdict, unless a stop was requested before or meanwhile."""
@@ -162,7 +168,7 @@ def start(
     """
     dist = Dist.from_env()
     given = resolve(config)
-    choose_device(given.config.train.device)  # fail before any work is done
+    device = choose_device(given.config.train.device)  # fail before any work is done
     if not dist.is_main:
         return _join(dist, observers)
     check_trackers(given.config)
@@ -178,7 +184,8 @@ def start(
         undo.callback(lock.release, force=True)
         run, data, notes = _create(path, planned, stage)
         compiler.join()
-        trainer = _first_trainer(run, planned.config, data, dist, observers)
+        with named_out_of_memory(planned.config, data.tokenizer.n_vocab, device):
+            trainer = _first_trainer(run, planned.config, data, dist, observers)
         session = Session(run, trainer, notes, planned.resolved, made, lock)
         undo.pop_all()
     dist.broadcast_str(str(path))
@@ -206,6 +213,7 @@ def _create(path: Path, planned: Plan, stage: OnStage) -> tuple[Run, TaskData, t
     """Create a run with its tokenizer, data and baselines; returns notes for the user as well."""
     config, task = planned.config, planned.task
     tokenizer = _tokenizer(planned, stage)
+    check_memory(config, tokenizer.n_vocab, choose_device(config.train.device))
     corpus = task.fit(config, planned.corpus, tokenizer)
     run = Run.create(path, config, planned.resolved.origins)
     tokenizer.save(run.tokenizer_file)

@@ -181,12 +181,13 @@ def test_the_command_heeds_a_signal_in_a_long_call_into_c(tmp_path: Path, name: 
         "import os, signal, threading, time, tempfile, weakref, shutil\n"
         "from glassgpt.cli import main as cli\n"
         "from glassgpt.interrupts import run_in_thread\n"
-        "def app(*_, **__):\n"
+        "def app() -> None:\n"
         f"    folder = tempfile.mkdtemp(dir={str(tmp_path)!r})\n"
         "    weakref.finalize(app, shutil.rmtree, folder)\n"
         f"    threading.Timer(0.3, os.kill, (os.getpid(), signal.{name})).start()\n"
         "    run_in_thread(time.sleep, 60)\n"
-        "cli.app = app\n"
+        "from cyclopts import App\n"
+        "cli.app = App(default_command=app)\n"
         "cli.main([])\n"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)

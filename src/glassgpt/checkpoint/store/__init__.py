@@ -20,6 +20,7 @@ from glassgpt.checkpoint.store.shapes import (
     check_optimizer,
     check_weights,
     layout,
+    planned_layout,
 )
 from glassgpt.checkpoint.store.step import (
     STEP,
@@ -51,6 +52,7 @@ __all__ = [
     "make_folder",
     "migrate_config",
     "newest_valid",
+    "planned_layout",
     "prune",
     "quarantine",
     "quick_check_step",

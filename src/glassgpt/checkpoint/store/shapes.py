@@ -53,21 +53,23 @@ class Layout:
         return self.table_bytes + 4 * sum(math.prod(shape) for shape in self.shapes.values())
 
 
-def layout(config: ModelConfig, n_vocab: int) -> Layout:
-    """Return the layout of `build(config, n_vocab)`, without memory or random numbers.
-
-    Raises UserError for a model larger than the RAM that this process may use.
-    """
+def planned_layout(config: ModelConfig, n_vocab: int) -> Layout:
+    """Return the layout of `build(config, n_vocab)`, of any size, without memory or random numbers."""
     try:
         with torch.device("meta"), SkipInit():
             model = build(config, n_vocab)
         shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
-        planned = Layout(shapes, sum(table.nbytes for table in model.buffers()))
+        return Layout(shapes, sum(table.nbytes for table in model.buffers()))
     except (RuntimeError, OverflowError, TypeError) as error:  # sizes that no number in torch can hold
         reason = str(error).splitlines()[0]
         raise UserError(
             f"config.json asks for a model beyond torch's bounds ({reason}). Do not use it."
         ) from error
+
+
+def layout(config: ModelConfig, n_vocab: int) -> Layout:
+    """Return the layout of a model. Raises UserError for one that exceeds the RAM of this process."""
+    planned = planned_layout(config, n_vocab)
     if planned.n_bytes > (limit := memory_bytes()):
         size, tables, ram = (f"{n / 1e9:,.1f} GB" for n in (planned.n_bytes, planned.table_bytes, limit))
         raise UserError(

@@ -1,0 +1,89 @@
+"""Memory of a training: estimated before it starts, and named when it runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+
+from glassgpt.checkpoint import planned_layout
+from glassgpt.config import RunConfig
+from glassgpt.device import memory_of
+from glassgpt.errors import UserError
+from glassgpt.ram import is_out_of_memory
+from glassgpt.train.learner import CHUNK_TOKENS
+
+STATE_BYTES = 12
+"""Bytes per trained number besides its weight: the gradient, and one or two of the optimizer."""
+LAYER_FLOATS = 12
+"""Numbers that a block keeps per token and channel for the backward pass, at least."""
+REMEDY = "Lower `micro_batch_size`, `block_size` or `size`"
+
+
+class Needed(NamedTuple):
+    """Memory that a training needs at least, in bytes."""
+
+    state: int
+    """Weights, gradients and optimizer."""
+    activations: int
+    """Kept for the backward pass of the tokens that are computed at once."""
+    n_tokens: int
+
+    def __str__(self) -> str:
+        return (
+            f"at least {gigabytes(self.state + self.activations)} ({gigabytes(self.state)} for weights, "
+            f"gradients and optimizer, {gigabytes(self.activations)} for a pass over {self.n_tokens:,} "
+            "tokens)"
+        )
+
+
+def needed(config: RunConfig, n_vocab: int, device: torch.device) -> Needed:
+    """Return the memory that training this configuration needs at least."""
+    model, T = config.model, config.model.block_size
+    n_bytes = planned_layout(model, n_vocab).n_bytes
+    state = n_bytes if model.lora_rank else n_bytes + n_bytes * STATE_BYTES // 4
+    n_tokens = config.train.micro_batch_size * T
+    if device.type == "cpu":  # computed in parts of whole rows
+        n_tokens = min(n_tokens, max(T, CHUNK_TOKENS))
+    kept = LAYER_FLOATS * model.n_layer * model.n_embd + 2 * n_vocab  # numbers per token; logits and gradient
+    return Needed(
+        state, 4 * n_tokens * kept if model.family != "bigram" else 8 * n_tokens * n_vocab, n_tokens
+    )
+
+
+def check_memory(config: RunConfig, n_vocab: int, device: torch.device) -> None:
+    """Raise UserError for a training that cannot fit into the memory of its device."""
+    estimate, limit = needed(config, n_vocab, device), memory_of(device)
+    if estimate.state + estimate.activations > limit:
+        raise UserError(f"training needs {estimate}, and {_available(device)}. {REMEDY}.")
+
+
+@contextmanager
+def named_out_of_memory(config: RunConfig, n_vocab: int, device: torch.device) -> Iterator[None]:
+    """Turn the errors of a full memory into a UserError that says what to make smaller."""
+    try:
+        yield
+    except (RuntimeError, MemoryError, OSError) as error:
+        if not is_out_of_memory(error):
+            raise
+        estimate = needed(config, n_vocab, device)
+        raise UserError(
+            f"the memory is full: training needs {estimate}, and {_available(device)}, other programs "
+            f"included. {REMEDY}, or close other programs."
+        ) from error
+
+
+def gigabytes(n_bytes: int) -> str:
+    """Return a number of bytes in GB.
+
+    >>> gigabytes(3_210_000_000)
+    '3.2 GB'
+    """
+    return f"{n_bytes / 1e9:,.1f} GB"
+
+
+def _available(device: torch.device) -> str:
+    there = "the GPU has" if device.type == "cuda" else "this process may use"
+    return f"{there} {gigabytes(memory_of(device))}"
