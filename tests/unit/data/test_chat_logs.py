@@ -111,14 +111,13 @@ def test_an_export_asks_for_a_name_and_becomes_conversations(tmp_path: Path, nam
 
 
 def test_pauses_end_a_conversation_and_unanswered_messages_are_counted(tmp_path: Path) -> None:
-    times = [START + timedelta(hours=5 * (i // 3), minutes=i) for i in range(90)]
+    times = [START + timedelta(hours=5 * (i // 9), minutes=i) for i in range(198)]
     lines = [f"[{t:%d.%m.%y}, {t:%H:%M:%S}] {'AAB'[i % 3]}: {i}\n" for i, t in enumerate(times)]
-    corpus = read_chat(
-        write(tmp_path / "a.txt", "".join([*lines, f"[{times[-1]:%d.%m.%y}, 23:59] A: ?\n"]), me="B")
-    )
+    last = f"[{times[-1]:%d.%m.%y}, 23:59:00] A: ?\n"
+    corpus = read_chat(write(tmp_path / "a.txt", "".join([*lines, last]), me="B"))
     found = [tuple(m.content for m in c.messages) for c in (*corpus.train, *corpus.val)]
-    assert len(found) == 30 and ("3\n4", "5") in found
-    assert "91 messages: 90 used to learn what B says, 1 without a reply" in corpus.notes[0]
+    assert len(found) == 22 and ("9\n10", "11", "12\n13", "14", "15\n16", "17") in found
+    assert "199 messages: 198 used to learn what B says, 1 without a reply" in corpus.notes[0]
 
 
 def test_several_others_are_told_apart_by_name(tmp_path: Path) -> None:
