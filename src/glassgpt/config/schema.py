@@ -51,6 +51,15 @@ class TokenizerConfig(Config):
     """Characters (bytes for unseen ones), bytes, or byte-level BPE (default of seq2seq and classifiers)."""
     vocab_size: int = Field(default=4096, ge=257, le=1_000_000)
     """Vocabulary size of BPE; the other tokenizers derive theirs from the text."""
+    byte_fallback: bool = True
+    """256 byte tokens for characters that training never saw; without them (char only), the vocabulary is
+    the characters of the training text, and others are an error."""
+
+    @model_validator(mode="after")
+    def _check_fallback(self) -> Self:
+        if not self.byte_fallback and self.kind != "char":
+            raise ValueError(f"`byte_fallback` cannot be off for {self.kind}: only char has characters alone")
+        return self
 
 
 @Parameter(name="*")

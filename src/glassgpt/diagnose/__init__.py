@@ -1,6 +1,6 @@
 """Baselines, verdicts and findings about a text or a model."""
 
-from glassgpt.diagnose.accuracy import RARE, Accuracy, bleu, exact_answers
+from glassgpt.diagnose.accuracy import RARE, Accuracy, bleu, bleu_signature, exact_answers
 from glassgpt.diagnose.answer_baselines import (
     copy_source,
     most_frequent,
@@ -38,6 +38,7 @@ __all__ = [
     "Verdict",
     "baselines",
     "bleu",
+    "bleu_signature",
     "copy_source",
     "exact_answers",
     "expected_initial_loss",

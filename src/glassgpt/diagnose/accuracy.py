@@ -123,3 +123,17 @@ def bleu(answers: Sequence[str], correct: Sequence[str]) -> float | None:
     except ImportError:
         return None
     return float(corpus_bleu(list(answers), [list(correct)], force=True).score)
+
+
+def bleu_signature() -> str:
+    """Return sacrebleu's signature of `bleu`, which makes the figure comparable; empty without sacrebleu.
+
+    It names references, case, tokenizer, smoothing and version.
+    """
+    try:
+        from sacrebleu.metrics.bleu import BLEU
+    except ImportError:
+        return ""
+    metric = BLEU(force=True)
+    metric.corpus_score(["a b c d"], [["a b c d"]])
+    return str(metric.get_signature())

@@ -33,6 +33,7 @@ from glassgpt.diagnose import (
     Score,
     Trend,
     Verdict,
+    bleu_signature,
     copy_source,
     judge,
     most_frequent,
@@ -167,7 +168,10 @@ class AnswerData(TaskData):
             asked=self.asked,
             losses=self.baselines,
             trend=trend,
-            notes=measuring_notes(trend, mine.n, len(self.data.val), "held-out examples"),
+            notes=[
+                *measuring_notes(trend, mine.n, len(self.data.val), "held-out examples"),
+                *([f"BLEU of greedy answers (1 beam), {bleu_signature()}"] if "BLEU" in mine.figures else []),
+            ],
         )
 
     def _with_source(self, model: Model) -> Accuracy:

@@ -18,13 +18,19 @@ MAX_FILE = 1 << 25
 
 
 def train_tokenizer(
-    kind: str, chunks: Iterable[str], *, vocab_size: int = 4096, specials: Iterable[str] = ()
+    kind: str,
+    chunks: Iterable[str],
+    *,
+    vocab_size: int = 4096,
+    specials: Iterable[str] = (),
+    byte_fallback: bool = True,
 ) -> Tokenizer:
     """Train a tokenizer of a kind (`char`, `byte`, `bpe`) on chunks of text.
 
     vocab_size: number of BPE tokens, specials included; fewer if the text supports fewer. Other kinds ignore
-    it. specials: extra tokens with ids after all others; no text encodes to them. Raises UserError for an
-    unknown kind, lone surrogates, a repeated special token, and a `vocab_size` too small for all bytes.
+    it. specials: extra tokens with ids after all others; no text encodes to them. byte_fallback: give char
+    256 byte tokens for characters that are not in the text. Raises UserError for an unknown kind, lone
+    surrogates, a repeated special token, and a `vocab_size` too small for all bytes.
 
     >>> train_tokenizer("char", ["to be ", "or not"], specials=["<eos>"]).describe()
     'char: 7 characters + 256 bytes for all others + <eos>'
@@ -32,7 +38,7 @@ def train_tokenizer(
     pieces = [chunks] if isinstance(chunks, str) else chunks
     match kind:
         case "char":
-            return CharTokenizer.train(pieces, specials)
+            return CharTokenizer.train(pieces, specials, fallback=byte_fallback)
         case "byte":
             return ByteTokenizer(specials)
         case "bpe":

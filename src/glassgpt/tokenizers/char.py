@@ -99,7 +99,7 @@ class CharTokenizer(TableTokenizer):
 def _not_there(char: str, n_chars: int) -> str:
     return (
         f"the text has {char!a} (U+{ord(char):04X}): it is not among the {n_chars} characters of this "
-        "vocabulary without byte tokens. Leave the character out, or train a model on a text with it."
+        "vocabulary without byte tokens. Leave the character out, or train with `byte_fallback`."
     )
 
 

@@ -113,10 +113,10 @@ class Learner:
             with autocast(self.device, self.dtype):
                 loss = self.objective(chunk.to(self.device))
             (loss.total / n_tokens).backward()
-            total += loss.nats / n_tokens
+            total += loss.nats
         sum_gradients(self.model, total, self.dist)
         norm = clip_gradients(self.model.parameters(), self.config.optim.grad_clip)
-        return GradientStats(total.item(), n_tokens, norm)
+        return GradientStats(total.item() / n_tokens, n_tokens, norm)
 
     def optimizer_step(self, lr_scale: float) -> None:
         """Update the weights and delete the gradient.

@@ -232,7 +232,13 @@ def _tokenizer(planned: Plan, stage: OnStage) -> Tokenizer:
     kind, vocab_size = config.tokenizer.kind, config.tokenizer.vocab_size
     stage(f"training the {kind} tokenizer")
     return run_in_thread(
-        lambda: train_tokenizer(kind, planned.corpus.texts(), vocab_size=vocab_size, specials=specials)
+        lambda: train_tokenizer(
+            kind,
+            planned.corpus.texts(),
+            vocab_size=vocab_size,
+            specials=specials,
+            byte_fallback=config.tokenizer.byte_fallback,
+        )
     )
 
 
