@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from glassgpt.diagnose.score import Kind
+from glassgpt.diagnose.stored import Count, from_stored
 from glassgpt.errors import UserError
 
 RARE = 0.2
@@ -34,8 +35,8 @@ class Accuracy:
     """
 
     name: str
-    n_correct: int
-    n: int
+    n_correct: Count
+    n: Count
     detail: str = ""
     figures: Mapping[str, float] = field(default_factory=dict[str, float])
     kind: Kind = "other"
@@ -43,7 +44,8 @@ class Accuracy:
     def __post_init__(self) -> None:
         if self.n < 1:
             raise UserError(f"{self.name}: 0 answers to measure on. Hold out at least one example.")
-        assert 0 <= self.n_correct <= self.n
+        if not 0 <= self.n_correct <= self.n:
+            raise ValueError(f"{self.n_correct} of {self.n} answers are correct")
 
     @property
     def share(self) -> float:
@@ -56,15 +58,11 @@ class Accuracy:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Rebuild an accuracy from `to_dict`; the share is computed again."""
-        return cls(
-            data["name"],
-            data["n_correct"],
-            data["n"],
-            data.get("detail", ""),
-            data.get("figures", {}),
-            data.get("kind", "other"),
-        )
+        """Rebuild an accuracy from `to_dict`; the share is computed again.
+
+        Raises ValueError for missing or wrong fields.
+        """
+        return from_stored(cls, data)
 
 
 def share_interval(one: Accuracy, other: Accuracy) -> float:

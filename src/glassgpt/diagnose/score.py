@@ -12,6 +12,8 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from glassgpt.diagnose.stored import Amount, Size, from_stored
+
 Kind = Literal[
     "uniform", "ngram", "bidirectional_ngram", "compressor", "copy", "most_frequent", "source_hidden", "other"
 ]
@@ -33,12 +35,12 @@ class Score:
     """
 
     name: str
-    total_nats: float
-    n_chars: int
-    n_bytes: int
+    total_nats: Amount
+    n_chars: Size
+    n_bytes: Size
     detail: str = ""
     kind: Kind = "other"
-    parts: tuple[float | None, ...] = ()
+    parts: tuple[Amount | None, ...] = ()
 
     @property
     def nats_per_char(self) -> float:
@@ -67,16 +69,11 @@ class Score:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Rebuild a score from `to_dict`; the ratios are computed again."""
-        return cls(
-            data["name"],
-            data["total_nats"],
-            data["n_chars"],
-            data["n_bytes"],
-            data.get("detail", ""),
-            data.get("kind", "other"),
-            tuple(data.get("parts", ())),
-        )
+        """Rebuild a score from `to_dict`; the ratios are computed again.
+
+        Raises ValueError for missing or wrong fields.
+        """
+        return from_stored(cls, data)
 
     def on_parts_of(self, other: "Score") -> "Score | None":
         """Return the score on the parts that `other` was measured on; None if that is unknown."""

@@ -85,7 +85,8 @@ class Verdict:
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Rebuild a verdict from `to_dict`, also from the two forms of format 1.
 
-        Raises ValueError for a newer format, KeyError or TypeError for missing or wrong fields.
+        Raises ValueError for a newer format and for wrong rows, KeyError or TypeError for other missing or
+        wrong fields.
         """
         data = data if "format" in data else upgrade(data)
         if data["format"] != FORMAT:
