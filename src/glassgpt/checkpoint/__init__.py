@@ -4,6 +4,7 @@ from glassgpt.checkpoint.abandoned import clear, discard, is_abandoned
 from glassgpt.checkpoint.adapter import load_with_adapter, save_adapter
 from glassgpt.checkpoint.lock import LOCK, OWNER, acquire_lock, is_locked
 from glassgpt.checkpoint.run import Run, load_run, load_weights, weights
+from glassgpt.checkpoint.run_data import run_examples, run_tokens
 from glassgpt.checkpoint.store import (
     CorruptCheckpoint,
     fingerprint,
@@ -59,6 +60,8 @@ __all__ = [
     "read_state",
     "read_tensors",
     "remove_partial_steps",
+    "run_examples",
+    "run_tokens",
     "save_adapter",
     "save_step",
     "step_folder",

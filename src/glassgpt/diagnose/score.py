@@ -83,7 +83,7 @@ class Score:
             return None
         pairs = zip(self.parts, other.parts, strict=True)
         parts = tuple(None if theirs is None else mine for mine, theirs in pairs)
-        nats = sum(part for part in parts if part is not None)
+        nats = math.fsum(part for part in parts if part is not None)
         return replace(self, total_nats=nats, n_chars=other.n_chars, n_bytes=other.n_bytes, parts=parts)
 
 

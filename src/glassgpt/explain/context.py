@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from glassgpt.checkpoint import Run
-from glassgpt.data import ExampleData, TokenData, open_examples, open_tokens
+from glassgpt.checkpoint import Run, run_examples, run_tokens
+from glassgpt.data import ExampleData, TokenData
 from glassgpt.explain.content import Translate
 from glassgpt.models import Model
 from glassgpt.tokenizers import Tokenizer
@@ -36,13 +36,13 @@ class Demo:
 
     @cached_property
     def tokens(self) -> TokenData:
-        """Its tokens (gpt, bigram, encoder)."""
-        return open_tokens(self.run.data)
+        """Its tokens (gpt, bigram, encoder); examples one after the other."""
+        return run_tokens(self.run, self.tokenizer.n_vocab)
 
     @cached_property
     def examples(self) -> ExampleData:
         """Its examples (seq2seq, captioner)."""
-        return open_examples(self.run.data)
+        return run_examples(self.run, self.tokenizer.n_vocab)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from glassgpt.checkpoint import Run, write_json
+from glassgpt.checkpoint import Run, run_examples, write_json
 from glassgpt.config import ModelConfig, RunConfig
 from glassgpt.data import (
     MIN_EXAMPLES,
@@ -23,7 +23,6 @@ from glassgpt.data import (
     Template,
     check_length,
     eval_rows,
-    open_examples,
     too_few,
     without_remedy,
     write_examples,
@@ -109,7 +108,7 @@ class AnswerData(TaskData):
         return cls(
             config,
             tokenizer,
-            open_examples(run.data),
+            run_examples(run, tokenizer.n_vocab),
             lambda: stored_baselines(run),
         )
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from glassgpt.checkpoint import Run, write_json
+from glassgpt.checkpoint import Run, run_examples, write_json
 from glassgpt.config import Resolved, RunConfig, Tables
 from glassgpt.data import (
     CHAT_SPECIALS,
@@ -21,7 +21,6 @@ from glassgpt.data import (
     Message,
     eval_rows,
     is_chat,
-    open_examples,
     read_chat,
     write_chat,
 )
@@ -87,7 +86,7 @@ class ChatData(TaskData):
 
     @classmethod
     def open(cls, config: RunConfig, tokenizer: Tokenizer, run: Run) -> Self:
-        return cls(config, tokenizer, open_examples(run.data), lambda: stored_scores(run))
+        return cls(config, tokenizer, run_examples(run, tokenizer.n_vocab), lambda: stored_scores(run))
 
     def train_batch(self, index: int, B: int) -> Batch:
         return self.batches.batch(index, B)

@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from glassgpt.checkpoint import Run, write_json
+from glassgpt.checkpoint import Run, run_tokens, write_json
 from glassgpt.config import RunConfig
 from glassgpt.data import (
     Batch,
@@ -16,7 +16,6 @@ from glassgpt.data import (
     TokenData,
     TrainWindows,
     eval_batches,
-    open_tokens,
     read_corpus,
     sliding_batches,
     write_tokens,
@@ -72,7 +71,7 @@ class LanguageData(TaskData):
 
     @classmethod
     def open(cls, config: RunConfig, tokenizer: Tokenizer, run: Run) -> Self:
-        return cls(config, tokenizer, open_tokens(run.data), lambda: stored_scores(run))
+        return cls(config, tokenizer, run_tokens(run, tokenizer.n_vocab), lambda: stored_scores(run))
 
     @classmethod
     def count_baselines(

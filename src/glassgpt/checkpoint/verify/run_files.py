@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from glassgpt.checkpoint.run import Run
+from glassgpt.checkpoint.run_data import has_examples, run_examples, run_tokens
 from glassgpt.checkpoint.store import (
     STEP,
     read_pointer,
 )
-from glassgpt.data import open_examples, open_tokens
 from glassgpt.errors import UserError
-from glassgpt.safe_io import damaged, file_size, quoted, read_capped, read_json
+from glassgpt.safe_io import file_size, quoted, read_capped, read_json
 
 POINTERS = {"best", "latest"}
 
@@ -21,11 +21,7 @@ def check_data(run: Run, n_vocab: int) -> None:
     if not run.config().data.sources:  # imported without a text
         return
     run.check_data_hashes()
-    is_text = (run.data / "manifest.json").exists()
-    data = open_tokens(run.data) if is_text else open_examples(run.data)
-    for name, split in (("train", data.train), ("val", data.val)):
-        if (largest := split.largest_id) >= n_vocab:
-            raise damaged(run.data / name, f"the id {largest}, and the vocabulary ends at {n_vocab - 1}")
+    (run_examples if has_examples(run) else run_tokens)(run, n_vocab)
 
 
 def check_metrics(run: Run) -> None:

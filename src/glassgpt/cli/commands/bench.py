@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from itertools import islice
-from pathlib import Path
 from typing import Annotated, get_args
 
 import torch
 from cyclopts import Parameter
 from rich.table import Table
 
-from glassgpt.checkpoint import Run
+from glassgpt.checkpoint import Run, run_tokens
 from glassgpt.cli.arguments import Device, Draft, Json, RunFolder
 from glassgpt.cli.commands.sample import make_draft
 from glassgpt.cli.view.open_run import open_for
 from glassgpt.cli.view.terminal import Terminal, print_json
-from glassgpt.data import eval_batches, open_tokens
+from glassgpt.data import TokenData, eval_batches
 from glassgpt.errors import UserError
 from glassgpt.generate import Precision, Speed, measure_speed, rounded, why_not_native
 from glassgpt.models import Model
@@ -62,15 +61,15 @@ def generate(
     if tokens < 2:
         raise UserError("--tokens must be at least 2: the first is timed by itself")
     model, _ = open_for("sample", run, device)
-    data = open_tokens(Run.open(run).data)
+    data = run_tokens(Run.open(run), model.n_vocab)
     prompt = data.val.ids[:PROMPT_TOKENS].tolist()
     precisions = precision or [p for p in get_args(Precision) if p != "int8" or model.device.type == "cpu"]
-    guess = make_draft(draft, run)
+    guess = make_draft(draft, run, model.n_vocab)
     speeds: list[tuple[Speed, float]] = []
-    measured = _measure(model, run)
+    measured = _measure(model, data)
     exact, n_measured = measured.nats_per_token, measured.n_tokens
     for each in precisions:
-        nats = exact if each == "float32" else _measure(rounded(model, each), run).nats_per_token
+        nats = exact if each == "float32" else _measure(rounded(model, each), data).nats_per_token
         for B in batch or (1, 16):
             speed = measure_speed(
                 model, prompt, n_tokens=tokens, batch=B, precision=each, draft=guess, rounds=rounds
@@ -86,11 +85,11 @@ def generate(
     _print(model, speeds, exact, f"the first {n_measured:,} of {len(data.val):,} held-out tokens")
 
 
-def _measure(model: Model, run: Path) -> Measured:
+def _measure(model: Model, data: TokenData) -> Measured:
     """Measure the loss at the start of the held-out text, each block by itself."""
     T = model.config.block_size
     B = max(1, 4096 // T)
-    batches = eval_batches(open_tokens(Run.open(run).data), T, B)
+    batches = eval_batches(data, T, B)
     return evaluate(model, islice(batches, max(1, EVAL_TOKENS // (T * B))))
 
 

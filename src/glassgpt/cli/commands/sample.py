@@ -9,12 +9,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from glassgpt.checkpoint import Run
+from glassgpt.checkpoint import Run, run_tokens
 from glassgpt.cli.arguments import Device, Draft, Json, MinP, RunFolder, Temperature, TopK, TopP, unescaped
 from glassgpt.cli.view.open_run import open_for
 from glassgpt.cli.view.terminal import Terminal, print_json, print_line, print_text
 from glassgpt.cli.view.terminal_input import read_text
-from glassgpt.data import open_tokens
 from glassgpt.errors import UserError
 from glassgpt.generate import (
     Completion,
@@ -93,7 +92,8 @@ def sample(
     prompt = prompt if prompt_file is None else _read_prompt(prompt_file)
     stops = [unescaped(text) for text in stop or ()]
     first = random.SystemRandom().getrandbits(31) if seed is None else seed
-    engine = Engine(model, max_batch=min(16, best_of or 1), precision=precision, draft=make_draft(draft, run))
+    drafter = make_draft(draft, run, model.n_vocab)
+    engine = Engine(model, max_batch=min(16, best_of or 1), precision=precision, draft=drafter)
 
     def completions() -> Iterator[Completion]:
         for i, n in [(0, num_samples)] if best_of is not None else [(i, 1) for i in range(num_samples)]:
@@ -149,13 +149,13 @@ def _fields(completion: Completion) -> dict[str, object]:
     }
 
 
-def make_draft(name: str, run: Path) -> PromptLookup | None:
+def make_draft(name: str, run: Path, n_vocab: int) -> PromptLookup | None:
     """Return the drafter with this name. Raises UserError if DRAFTS does not have the name."""
     if name not in DRAFTS:
         raise UserError(f"--draft: must be one of {', '.join(DRAFTS)}, got {name!r}.")
     if name == "none":
         return None
-    return PromptLookup(text=open_tokens(Run.open(run).data).train.ids if name == "text" else None)
+    return PromptLookup(text=run_tokens(Run.open(run), n_vocab).train.ids if name == "text" else None)
 
 
 def _show(console: Terminal, i: int, n: int, prompt: str, pieces: Iterable[str]) -> None:

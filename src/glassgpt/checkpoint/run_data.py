@@ -1,0 +1,73 @@
+"""The tokenized data of a run, opened and checked against its model: ids, classes and sizes of images.
+
+An id beyond the vocabulary would fail deep in a forward pass, and a run may be a stranger's.
+"""
+
+from __future__ import annotations
+
+from glassgpt.checkpoint.run import Run
+from glassgpt.config import ModelConfig
+from glassgpt.data import ExampleData, ExampleSplit, Split, TokenData, open_examples, open_tokens
+from glassgpt.safe_io import damaged
+
+__all__ = ["has_examples", "run_examples", "run_tokens"]
+
+
+def has_examples(run: Run) -> bool:
+    """Return True if the data are examples, False if they are one text."""
+    files = [run.data / f"{name}.safetensors" for name in ("train", "val")]
+    return not (run.data / "manifest.json").exists() and any(file.exists() for file in files)
+
+
+def run_tokens(run: Run, n_vocab: int) -> TokenData:
+    """Open the text of a run; of examples, the texts one after the other.
+
+    n_vocab: size of the vocabulary. Raises UserError for missing or damaged data, or ids beyond it.
+    """
+    if has_examples(run):
+        examples = run_examples(run, n_vocab)
+        return TokenData(_joined(examples.train), _joined(examples.val))
+    data = open_tokens(run.data)
+    for name, split in (("train", data.train), ("val", data.val)):
+        _check_ids(run, f"{name}.bin", split.largest_id, n_vocab)
+    return data
+
+
+def run_examples(run: Run, n_vocab: int) -> ExampleData:
+    """Open the examples of a run.
+
+    n_vocab: size of the vocabulary. Raises UserError for missing or damaged data, ids or classes beyond the
+    model's, or images of another size.
+    """
+    data, model = open_examples(run.data), run.config().model
+    for name, split in (("train", data.train), ("val", data.val)):
+        file = f"{name}.safetensors"
+        _check_ids(run, file, split.largest_id, n_vocab)
+        _check_fits(run, file, split, model)
+    return data
+
+
+def _joined(split: ExampleSplit) -> Split:
+    """Return the texts of examples as one; a classifier's texts are its sources."""
+    texts = split.source if split.is_class else split.text
+    return Split(texts.ids, split.n_chars, split.n_bytes)
+
+
+def _check_ids(run: Run, file: str, largest: int, n_vocab: int) -> None:
+    if largest >= n_vocab:
+        raise damaged(run.data / file, f"the id {largest}, and the vocabulary ends at {n_vocab - 1}")
+
+
+def _check_fits(run: Run, file: str, split: ExampleSplit, model: ModelConfig) -> None:
+    """Raise UserError unless classes and images are those of the model."""
+    if split.is_class != bool(model.labels):
+        raise damaged(run.data / file, "classes without a classifier, or a classifier without classes")
+    if split.is_class and (split.text.lengths != 1).any():
+        raise damaged(run.data / file, "an example without one class")
+    if split.is_class and (largest := int(split.text.ids.max())) >= len(model.labels):
+        raise damaged(run.data / file, f"the class {largest}, and the model has {len(model.labels)}")
+    size = (model.channels, model.image_size, model.image_size)
+    if (model.family == "captioner") != (split.images is not None):
+        raise damaged(run.data / file, "images without a captioner, or a captioner without images")
+    if split.images is not None and split.images.shape[1:] != size:
+        raise damaged(run.data / file, f"images of {split.images.shape[1:]}, and the model reads {size}")
