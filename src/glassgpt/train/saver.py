@@ -16,7 +16,7 @@ from glassgpt.checkpoint import (
     newest_valid,
     prune,
     quarantine,
-    read_state,
+    read_progress,
     remove_partial_steps,
     save_step,
     steps,
@@ -103,7 +103,7 @@ def recover_newest(folder: Path) -> tuple[Path | None, list[str]]:
     if step is not None:
         for damaged in takewhile(lambda newer: newer != step, steps(folder)):
             quarantine(damaged)
-        best = read_state(step)["best_step"]
+        best = read_progress(step)["best_step"]
         if best is not None and (folder / best).is_dir():
             write_pointer(folder, "best", folder / best)
     return step, problems
