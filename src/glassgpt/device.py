@@ -25,6 +25,8 @@ def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
+        if len(reason) > 200:  # torch lists all that it was built with
+            reason = f"this torch has no {name.partition(':')[0]}"
         raise UserError(f"`device` {name!r} cannot be used here ({reason}). Use 'auto' or 'cpu'.") from error
     return device
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-__all__ = ["UserError", "cannot_write", "command_line", "missing_extra", "shell_word"]
+__all__ = ["UserError", "cannot_write", "check_name", "command_line", "missing_extra", "shell_word"]
 
 
 class UserError(ValueError):
@@ -35,15 +35,25 @@ def cannot_write(path: Path, error: OSError) -> UserError:
     )
 
 
+def check_name(path: Path) -> None:
+    """Raise UserError if the name of a run's folder is not UTF-8: safetensors opens no such file."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = str(path).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        raise UserError(
+            f"{shown}: the name of this folder is not UTF-8. Rename it, or enter it first."
+        ) from error
+
+
 def command_line(command: str, *words: Path | str) -> str:
     """Return a command of this program as a line that a shell can run.
 
     >>> command_line("resume", Path("my run"), "--steps", "200")
     "glassgpt resume 'my run' --steps 200"
     """
-    return " ".join(
-        ["glassgpt", command, *(word if word[:1] == "-" else shell_word(word) for word in map(str, words))]
-    )
+    quoted = (shell_word(word) if isinstance(word, Path) else shlex.quote(word) for word in words)
+    return " ".join(["glassgpt", command, *quoted])
 
 
 def shell_word(path: Path | str) -> str:

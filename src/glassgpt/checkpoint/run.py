@@ -36,7 +36,7 @@ from glassgpt.checkpoint.store import (
     write_json,
 )
 from glassgpt.config import RunConfig
-from glassgpt.errors import UserError, cannot_write, command_line
+from glassgpt.errors import UserError, cannot_write, check_name, command_line
 from glassgpt.models import Model, build, merge_adapters
 from glassgpt.safe_io import check_entries, parse_json, quoted, read_capped, read_json
 from glassgpt.tokenizers import Tokenizer, load_tokenizer
@@ -112,6 +112,7 @@ class Run:
     @staticmethod
     def check_free(path: Path) -> None:
         """Raise UserError if the folder holds anything but a lock or a run without a step."""
+        check_name(path)
         try:
             if path.exists() and not is_abandoned(path):
                 raise UserError(
@@ -125,6 +126,7 @@ class Run:
     def open(cls, path: Path | str) -> Run:
         """Open an existing run. Raises UserError if the folder is no run, or holds links."""
         run = cls(Path(path))
+        check_name(run.path)
         if not run.config_file.is_file():
             raise UserError(f"{path} is not a run (it has no config.json). List the runs: glassgpt runs")
         check_entries(run.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -65,7 +66,7 @@ def _usage_problem(error: CycloptsError, words: Sequence[str]) -> str:
         elsewhere = set(field_flags().values())
         remedy = advice(flag, known, elsewhere, (error.command_chain or ("",))[0])
         return " ".join(filter(None, [f"{flag}: no such option.", remedy]))
-    return explain(error).replace(HYPHEN, "-")
+    return explain(error).replace(repr(HYPHEN), repr("-")).replace(HYPHEN, "-")
 
 
 def explain(error: Exception) -> str:
@@ -99,6 +100,8 @@ def _unknown_setting(path: Sequence[str]) -> str:
     if tables:
         where = " or ".join(f"[{table}]" for table in tables)
         return f"{place}: no such setting. It belongs to the table {where}."
-    flags = set(field_flags().values())
-    remedy = advice("--" + name.replace("_", "-"), flags, flags, "train")
+    places = {flag: name for name, flag in field_flags().items() if "." in name}
+    remedy = advice("--" + name.replace("_", "-"), set(places), set(places), "train")
+    for flag, field in places.items():
+        remedy = re.sub(rf"{flag}\b(?!-)", "[{}] {}".format(*field.split(".")), remedy)
     return f"{place}: no such setting. {remedy or '`glassgpt train --help` lists all settings.'}"

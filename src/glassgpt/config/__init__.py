@@ -1,7 +1,7 @@
 """Configuration: schema, presets, resolution. Never imports torch: help and errors are instant."""
 
 from glassgpt.config.base import Config, Tables, merge, preset, preset_names
-from glassgpt.config.layers import DATASETS, Layer, combine, origins
+from glassgpt.config.layers import CORPORA, DATASETS, Layer, combine, is_built_in, origins
 from glassgpt.config.model import ModelConfig
 from glassgpt.config.renamed import check_renamed, check_renamed_flags
 from glassgpt.config.resolution import DEFAULT, Resolved, Setting, resolve
@@ -16,6 +16,7 @@ from glassgpt.config.schema import (
 )
 
 __all__ = [
+    "CORPORA",
     "DATASETS",
     "DEFAULT",
     "FIXED",
@@ -34,6 +35,7 @@ __all__ = [
     "check_renamed",
     "check_renamed_flags",
     "combine",
+    "is_built_in",
     "merge",
     "origins",
     "preset",

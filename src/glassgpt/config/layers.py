@@ -15,7 +15,20 @@ from glassgpt.config.base import Kind, Tables, merge, preset, preset_names
 
 DATASETS = preset_names("dataset")
 """Names of the built-in datasets. As the only source, each brings its own settings."""
+CORPORA = ("python", "shakespeare")
+"""Names of the built-in texts."""
 DEFAULTS: dict[Kind, str] = {"architecture": "modern", "size": "micro", "family": "gpt"}
+
+
+def is_built_in(source: str) -> bool:
+    """True if a source is the name of a built-in text or dataset, also next to a file of that name.
+
+    So the same command means the same in every folder. `./python` is always the file or folder.
+
+    >>> is_built_in("python"), is_built_in("dates"), is_built_in("./dates")
+    (True, True, False)
+    """
+    return source in CORPORA or source in DATASETS
 
 
 @dataclass(frozen=True)
@@ -74,7 +87,7 @@ def _named(kind: Kind, name: Any) -> Layer:
 
 def _dataset(given: Tables) -> Layer | None:
     match given.get("data"):
-        case {"sources": (str(name),) | [str(name)]} if name in DATASETS:
+        case {"sources": str(name) | (str(name),) | [str(name)]} if name in DATASETS:
             return Layer(f"dataset {name}", preset("dataset", name))
     return None
 

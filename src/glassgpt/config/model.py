@@ -82,6 +82,8 @@ class ModelConfig(Config):
     """Width and height of an image patch, in pixels."""
     channels: Annotated[Literal[1, 3], Parameter(parse=False)] = 1
     """Image channels: 1 for gray, 3 for color; derived from the data."""
+    prompt: Annotated[str, Parameter(parse=False)] = Field(default="\n", min_length=1)
+    """Beginning of a sample without a prompt, derived from the data: a newline, or the text's first word."""
     labels: Annotated[tuple[str, ...], Parameter(parse=False)] = ()
     """Class names of a classifier, derived from the data; an encoder without classes fills masks."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self
 
 from cyclopts import Parameter
-from pydantic import Field, ModelWrapValidatorHandler, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, field_serializer, field_validator, model_validator
 
 from glassgpt.config.base import Config
 from glassgpt.config.layers import Layer, combine, preset_layers
@@ -22,7 +22,7 @@ class DataConfig(Config):
     """Training data and its validation split."""
 
     sources: Annotated[tuple[str, ...], Parameter(parse=False)] = ("python",)
-    """Files, folders, globs, `-` for standard input, or a named corpus (`python`, `shakespeare`)."""
+    """Files, folders, globs, `-` for standard input, or a built-in name (`python`, `shakespeare`)."""
     column: str | None = None
     """Column (csv) or field (jsonl) with the text, the source or the question."""
     target_column: str | None = None
@@ -41,6 +41,17 @@ class DataConfig(Config):
     """Share held out for validation."""
     split: Literal["auto", "end", "documents", "lines"] = "auto"
     """Held-out part of running text: its end, parts of its documents and rows, or lines after a shuffle."""
+
+    @field_serializer("sources", when_used="json")
+    def _as_text(self, sources: tuple[str, ...]) -> list[str]:
+        """Write the bytes of a file name that are no UTF-8 as U+FFFD: JSON is UTF-8."""
+        return [source.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for source in sources]
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _one_source(cls, given: Any) -> Any:
+        """Take a single name, as people write it in a file, for a list of one."""
+        return (given,) if isinstance(given, str) else given
 
 
 @Parameter(name="*")

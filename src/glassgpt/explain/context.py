@@ -70,9 +70,14 @@ class ChapterContext:
         """The user's run."""
         return None if self.run is None else _open(Run.open(self.run), str(self.run))
 
-    def demo(self, *families: str) -> Demo:
-        """Return the user's run if it has one of these families, or the built-in run of the first."""
-        if self.own is not None and self.own.model.config.family in families:
+    def demo(self, *families: str, min_block: int = 1) -> Demo:
+        """Return the user's run if it has one of these families, or the built-in run of the first.
+
+        min_block: the least context length, in tokens, that can show the fact.
+        """
+        config = None if self.own is None else self.own.model.config
+        fits = config is not None and config.family in families and config.block_size >= min_block
+        if fits and self.own is not None:
             self.own_was_shown = True
             return self.own
         name, _ = BUILTIN_FOR[families[0]], self.gettext

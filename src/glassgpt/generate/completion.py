@@ -54,7 +54,7 @@ def generate(
 def sample_text(
     model: Model,
     tokenizer: Tokenizer,
-    prompt: str = "\n",
+    prompt: str | None = None,
     params: SamplingParams | None = None,
     *,
     max_new_tokens: int = 200,
@@ -63,10 +63,13 @@ def sample_text(
     precision: Precision = "float32",
     draft: PromptLookup | None = None,
 ) -> Iterator[str]:
-    """Yield text to continue a prompt, in pieces: `generate` and `stream_text` in one."""
+    """Yield text to continue a prompt, in pieces: `generate` and `stream_text` in one.
+
+    Without a prompt, the text begins as the model's training text may: see `ModelConfig.prompt`.
+    """
     ids = generate(
         model,
-        tokenizer.encode(prompt),
+        tokenizer.encode(model.config.prompt if prompt is None else prompt),
         params,
         max_new_tokens=max_new_tokens,
         seed=seed,

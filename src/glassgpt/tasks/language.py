@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from glassgpt.checkpoint import Run, run_tokens, write_json
-from glassgpt.config import RunConfig
+from glassgpt.config import Resolved, RunConfig, Tables
 from glassgpt.data import (
     Batch,
     Corpus,
@@ -38,6 +38,7 @@ from glassgpt.tasks.base import (
     stored_baselines,
 )
 from glassgpt.tasks.counted import text_scores
+from glassgpt.tasks.default_prompt import default_prompt
 from glassgpt.tokenizers import Tokenizer
 from glassgpt.units import count
 
@@ -180,11 +181,16 @@ def _inputs(model: Model, tokenizer: Tokenizer, prompt: Prompt) -> Inputs:
     return Inputs(ids, len(ids), [*ids[1:], PAD])
 
 
+def _facts(_: Resolved, corpus: Corpus) -> Tables:
+    return {"model": {"prompt": default_prompt(corpus.texts())}}
+
+
 TASK = Task(
     name="language",
     families=("gpt", "bigram"),
     read=lambda config: read_corpus(config.data),
     data=LanguageData,
+    facts=_facts,
     inputs=_inputs,
     commands=("sample",),
     ability="write on",

@@ -32,7 +32,7 @@ DRAFTS = ("none", "prompt", "text")
 def sample(
     run: RunFolder,
     *,
-    prompt: str = "\n",
+    prompt: str | None = None,
     prompt_file: Path | None = None,
     max_new_tokens: int = 500,
     temperature: Temperature = 0.8,
@@ -57,7 +57,8 @@ def sample(
     Parameters
     ----------
     prompt
-        Text to continue; may use characters unseen in training.
+        Text to continue; may use characters unseen in training. By default a newline, or the first word of a
+        training text without lines.
     prompt_file
         UTF-8 file with the text to continue; `-` for standard input.
     max_new_tokens
@@ -89,7 +90,9 @@ def sample(
         repetition_penalty=repetition_penalty,
     )
     model, tokenizer = open_for("sample", run, device)
-    prompt = prompt if prompt_file is None else _read_prompt(prompt_file)
+    if prompt_file is not None:
+        prompt = _read_prompt(prompt_file)
+    prompt = model.config.prompt if prompt is None else prompt
     stops = [unescaped(text) for text in stop or ()]
     first = random.SystemRandom().getrandbits(31) if seed is None else seed
     drafter = make_draft(draft, run, model.n_vocab)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from glassgpt.train import Session
 
 LENGTHS = {"steps", "minutes"}
+PRESETS = {"architecture", "size", "family", "dataset", "task", "run", "default"}
+"""First words of the origins of settings that nobody chose."""
 
 
 def train(
@@ -43,7 +45,8 @@ def train(
     ----------
     sources
         Files, folders, globs, `-` for standard input, a corpus: python (the default), shakespeare; or
-        a dataset: dates, scenes, scenes-3x3, multi30k-en-de. With --model seq2seq pairs of texts (tsv, csv,
+        a dataset: dates, scenes, scenes-3x3, multi30k-en-de. These names always mean what is built in; for a
+        file or folder of the same name, give ./python. With --model seq2seq pairs of texts (tsv, csv,
         jsonl, or two files with the same number of lines), with --model captioner a folder of images with
         captions.csv, with --model encoder text, or a table with a column of labels. A jsonl of `messages`
         (system, user, assistant), or a chat exported from WhatsApp, Telegram or Discord with --me NAME, makes
@@ -51,7 +54,8 @@ def train(
     out
         Folder of the run; by default below runs/, named after the first source.
     config
-        TOML file with the tables data, tokenizer, model, optim, train and init_from; options win over it.
+        TOML file with the tables data, tokenizer, model, optim, train and init_from, or the config.json of a
+        run, to use its settings again; options win over it.
     resume
         Continue this run from its last checkpoint; --steps and --minutes are then its total length.
     dry_run
@@ -62,7 +66,7 @@ def train(
     options = settings.given() if settings else {}
     if sources:
         options = merge(options, {"data": {"sources": sources}})
-    file = _read_toml(config)
+    file = _read_settings(config)
     if (
         options.get("train", {}).keys() & LENGTHS
     ):  # a length given as an option replaces either kind in the file
@@ -120,13 +124,37 @@ def _validated(given: dict[str, Any]) -> RunConfig:
         raise UserError("these settings cannot be used") from error
 
 
-def _read_toml(path: Path | None) -> dict[str, Any]:
+def _read_settings(path: Path | None) -> dict[str, Any]:
+    """Read tables of settings from a TOML file, or from the config.json of a run."""
     if path is None:
         return {}
+    if path.suffix == ".json":
+        return _settings_of_run(path)
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"--config {path} cannot be read: {error}") from error
+
+
+def _settings_of_run(path: Path) -> dict[str, Any]:
+    """Read the settings that somebody chose from a run's config.json, by their recorded origins.
+
+    Everything else is found again, from the presets and the data.
+    """
+    from glassgpt.checkpoint import Run
+
+    if path.name != "config.json":
+        raise UserError(
+            f"--config {path}: not a settings file. Give a TOML file, or the config.json of a run."
+        )
+    run = Run.open(path.parent)
+    origins, tables = run.origins(), run.config().model_dump(mode="json")
+    chosen: dict[str, Any] = {}
+    for name, origin in origins.items():
+        table, _, field = name.partition(".")
+        if field and origin != "data" and origin.split()[0] not in PRESETS:
+            chosen.setdefault(table, {})[field] = tables[table][field]
+    return chosen
 
 
 def resumed_config(path: Path, given: dict[str, Any]) -> RunConfig:

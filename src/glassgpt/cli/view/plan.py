@@ -42,4 +42,4 @@ def _shown(value: object) -> str:
     """Return a value as text; a dash for none."""
     if value is None or value in ("", []):
         return "–"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) and value.isprintable() else json.dumps(value, ensure_ascii=False)

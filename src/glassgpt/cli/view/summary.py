@@ -11,7 +11,7 @@ from rich.text import Text
 from glassgpt.cli.flags import with_flags
 from glassgpt.cli.view.render import verdict_table
 from glassgpt.cli.view.terminal import Terminal, printable
-from glassgpt.config import DataConfig, ModelConfig
+from glassgpt.config import ModelConfig
 from glassgpt.diagnose import Verdict
 from glassgpt.errors import command_line, shell_word
 from glassgpt.tokenizers import CharTokenizer
@@ -36,9 +36,9 @@ def about(session: Session) -> list[str]:
     trainer = session.trainer
     config, n_params = trainer.config, count(trainer.model.n_params)
     dtype = str(trainer.learner.dtype).removeprefix("torch.")
-    unasked = config.data == DataConfig()
+    asked = session.resolved is None or session.resolved.is_given("data.sources")
     return [
-        *(["no text was given: this learns the documentation of Python"] if unasked else []),
+        *(["no text was given: this learns the documentation of Python"] if not asked else []),
         *(f"note: {note}" for note in session.notes),
         *session.data.describe(),
         f"tokenizer  {session.data.tokenizer.describe()}",

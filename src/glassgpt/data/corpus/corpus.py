@@ -21,7 +21,9 @@ from glassgpt.data.files import (
     NotText,
     Report,
     Source,
+    hidden_files,
     open_document,
+    replace_surrogates,
     resolve_sources,
     unpack,
 )
@@ -119,7 +121,7 @@ def read_corpus(config: DataConfig, folder: Path | None = None) -> Corpus:
                 skipped.append((source.name, problem))
         left_out = skipped_files(skipped)
         _check_length(config, spool.n_chars, left_out)
-        notes = [*report.notes(), *left_out]
+        notes = [*hidden_files(config.sources), *report.notes(), *left_out]
         return _split(spool, config.split, config.val_fraction, documents, notes)
 
 
@@ -132,7 +134,9 @@ def _read_document(source: Source, config: DataConfig, spool: Spool, report: Rep
         empty = f"{source.name}: it is empty or only white space. Give a file with text."
         raise NotText(str(found.first_problem or empty))
     report.absorb(found)
-    return Document(source.name, document.encoding, n_chars, document.n_bytes, document.sha256)
+    return Document(
+        replace_surrogates(source.name), document.encoding, n_chars, document.n_bytes, document.sha256
+    )
 
 
 def _split(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import NamedTuple
 
 from glassgpt.config import DataConfig, RunConfig
@@ -11,6 +11,7 @@ from glassgpt.data.datasets.dates import make_dates
 from glassgpt.data.datasets.multi30k import multi30k_en_de
 from glassgpt.data.datasets.scenes import make_scenes
 from glassgpt.data.examples import ExampleCorpus
+from glassgpt.data.files import hidden_files
 from glassgpt.errors import UserError
 
 
@@ -31,9 +32,8 @@ BUILT_IN: dict[str, Dataset] = {
 
 
 def dataset_name(data: DataConfig) -> str | None:
-    """Return the first source that is a built-in dataset and no file, or None."""
-    names = (source for source in data.sources if source in BUILT_IN and not Path(source).exists())
-    return next(names, None)
+    """Return the first source that is a built-in dataset, or None."""
+    return next((source for source in data.sources if source in BUILT_IN), None)
 
 
 def check_dataset(config: RunConfig) -> str | None:
@@ -64,6 +64,7 @@ def read_dataset(config: RunConfig) -> ExampleCorpus | None:
     if name is None:
         return None
     corpus = BUILT_IN[name].make()
+    corpus = replace(corpus, notes=(*hidden_files(config.data.sources), *corpus.notes))
     if corpus.images is not None and corpus.images.shape[-1] != config.model.image_size:
         raise UserError(
             f"{name}: its images are {corpus.images.shape[-1]} pixels wide, but `image_size` is "

@@ -9,7 +9,7 @@ from glassgpt.data.files.pixels import as_channels, check_pillow, read_image, re
 from glassgpt.data.files.readers import open_document
 from glassgpt.data.files.records import csv_rows, find_column, lines_of, suffix_of
 from glassgpt.data.files.report import Report, shorten, without_remedy
-from glassgpt.data.files.sources import Source, resolve_sources, unpack
+from glassgpt.data.files.sources import Source, hidden_files, resolve_sources, unpack
 from glassgpt.data.files.unreadable import NotText, readable, reading
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "detect_and_decode",
     "field_text",
     "find_column",
+    "hidden_files",
     "is_whatsapp",
     "json_rows",
     "known_file",

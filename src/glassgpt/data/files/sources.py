@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
+from glassgpt.config import is_built_in
 from glassgpt.data.files.archives import gunzip, is_gzip, open_member, open_zip, seekable_copy, text_members
 from glassgpt.data.files.budget import UnpackBudget
 from glassgpt.data.files.corpora import NAMED
@@ -49,18 +50,27 @@ def resolve_sources(given: Iterable[str], follow_links: bool = False) -> list[So
     return list(found.values())
 
 
+def hidden_files(given: Iterable[str]) -> list[str]:
+    """Return a note for each built-in name that is also the name of a file or folder here."""
+    return [
+        f"{source} means what is built in. For the file or folder of this name, give ./{source}."
+        for source in given
+        if is_built_in(source) and _exists(Path(source))
+    ]
+
+
 def _resolve_one(given: str, follow_links: bool) -> Iterator[tuple[str, Source]]:
     path = Path(given).expanduser()
     if given == "-":
         yield "-", Source("standard input", _open_stdin)
+    elif given in NAMED:
+        name, opener = NAMED[given]
+        yield given, Source(name, opener)
     elif given and _exists(path):
         if path.is_dir():
             yield from _found(_walk(path, follow_links), path, follow_links)
         else:
             yield os.path.realpath(path), Source(str(path), partial(_open, path))
-    elif given in NAMED:
-        name, opener = NAMED[given]
-        yield given, Source(name, opener)
     elif glob.has_magic(given):
         matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]
         if not matches:

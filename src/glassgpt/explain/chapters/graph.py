@@ -99,14 +99,14 @@ def edges(model: Model, tokens: Tensor) -> Edges:
 
 def encoding_demo(context: ChapterContext) -> Demo:
     """Return the user's encoder or translator if it has positions, or the built-in translator."""
-    own = context.demo("seq2seq", "encoder")
+    own = context.demo("seq2seq", "encoder", min_block=2)
     return own if own.model.config.position != "none" else ChapterContext(seed=context.seed).demo("seq2seq")
 
 
 def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     """Measure and write the chapter."""
     generator = context.generator()
-    decoder, encoder = context.demo("gpt"), encoding_demo(context)
+    decoder, encoder = context.demo("gpt", min_block=2), encoding_demo(context)
     tokens = held_out(decoder, B, T, generator)
     labels = [token_labels(decoder.tokenizer, row) for row in tokens.tolist()]
     reach = influence(decoder.model, tokens, generator)  # (B, T, B, T)

@@ -94,7 +94,8 @@ def prefixes(model: Model, tokens: Tensor) -> float:
 def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     """Measure and write the chapter."""
     generator = context.generator()
-    decoder, encoder = context.demo("gpt"), context.demo("seq2seq", "encoder")
+    decoder = context.demo("gpt", min_block=2)
+    encoder = context.demo("seq2seq", "encoder", min_block=2)
     text, source = held_out(decoder, 1, T, generator), held_out(encoder, 1, T, generator)
     past = influence(decoder.model, text, generator)[0, :, 0]  # (T, T)
     both = influence(encoder_of(encoder), source, generator)[0, :, 0]  # (S, S)
