@@ -24,13 +24,13 @@ def test_the_preset_of_a_dataset_has_its_family(name: str) -> None:
     assert config(name).model.family == BUILT_IN[name].family
 
 
-def test_running_text_and_a_file_of_that_name_are_no_dataset(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_running_text_and_a_path_are_no_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_dataset(config("python")) is None
     monkeypatch.chdir(tmp_path)
     Path("dates").write_text("a file")
-    assert read_dataset(config("dates", family="seq2seq")) is None
+    assert read_dataset(config("./dates", family="seq2seq")) is None
+    named = read_dataset(config("dates", family="seq2seq"))
+    assert named is not None and "give ./dates" in named.notes[0]
 
 
 @pytest.mark.parametrize(

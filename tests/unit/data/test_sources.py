@@ -63,10 +63,11 @@ def test_globs_several_sources_and_duplicates(folder: Path) -> None:
     assert [source.explicit for source in resolve_sources(["notes/b.txt", "notes"])] == [True, False, False]
 
 
-def test_a_path_that_exists_wins_over_a_corpus(folder: Path) -> None:
+def test_a_corpus_wins_over_a_file_of_its_name(folder: Path) -> None:
     assert names("python")[0].startswith("python (3.")
     Path("python").write_text("my own")
-    assert names("python") == ["python"]
+    assert names("python")[0].startswith("python (3.")
+    assert names("./python") == ["python"]
 
 
 @pytest.mark.parametrize(
