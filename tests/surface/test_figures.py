@@ -58,3 +58,20 @@ def test_the_demo_of_the_readme_is_the_measured_one() -> None:
     machine = found["machine"]
     cores = {2: "two cores"}.get(machine["cores"], f"{machine['cores']} cores")
     assert cores in readme and machine["when"][:10] in readme
+
+
+def test_the_speed_of_int8_in_the_guide_is_the_measured_one() -> None:
+    guide = (ROOT / "docs/guide/writing.md").read_text("utf-8")
+    assert "int8     # weights of one byte: two to three times as fast" in guide
+    peers = [results(f"generate-{size}")["peers"] for size in ("mini", "small")]
+    ratios = [each["GlassGPT gpt2, int8"]["over_glassgpt_gpt2"] for each in peers]
+    assert 1.9 < min(ratios) and max(ratios) < 3.4
+
+
+@pytest.mark.parametrize(
+    ("stated", "name"), [("860", "GlassGPT gpt2, 500 tokens"), ("27", "nanoGPT, 500 tokens")]
+)
+def test_the_speed_of_generation_in_the_guide_is_the_measured_one(stated: str, name: str) -> None:
+    guide = (ROOT / "docs/guide/speed.md").read_text("utf-8")
+    assert re.search(rf"\b{stated}\b", guide)
+    assert results("generate-mini")["peers"][name]["tokens_per_s"] == pytest.approx(float(stated), rel=0.02)

@@ -7,6 +7,7 @@ the package `checkpoint`.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import takewhile
 from pathlib import Path
@@ -22,8 +23,9 @@ from glassgpt.checkpoint import (
     steps,
     write_pointer,
 )
+from glassgpt.config import TrainConfig
 from glassgpt.errors import UserError
-from glassgpt.train.events import Saved
+from glassgpt.train.events import Event, Saved, Warned
 from glassgpt.train.parallel import Tensors
 
 SPARE_BYTES = 1 << 20
@@ -81,6 +83,54 @@ class AsyncSaver:
                 "are unchanged; check the disk."
             ) from error
         return Saved(step, path)
+
+
+class StepSaver:
+    """Remembers which step is saved, and turns saves and their errors into events.
+
+    With several processes, all of them count the saves and the main one writes.
+    """
+
+    def __init__(self, writer: AsyncSaver, config: TrainConfig, is_main: bool) -> None:
+        self.writer, self.config, self.is_main = writer, config, is_main
+        self._step, self._at_s = -1, 0.0  # of the latest save
+
+    def started(self, step: int, elapsed_s: float) -> None:
+        """Note that this step is saved, or being saved."""
+        self._step, self._at_s = step, elapsed_s
+
+    def is_due(self, step: int, elapsed_s: float) -> bool:
+        """True if `save_minutes` have passed since the latest save."""
+        return self.is_new(step) and elapsed_s - self._at_s > 60 * self.config.save_minutes
+
+    def is_new(self, step: int) -> bool:
+        """True for a step after the first that is not saved."""
+        return step not in (0, self._step)
+
+    def save(
+        self, step: int, elapsed_s: float, tensors: Tensors, state: dict[str, Any], best: bool
+    ) -> Iterator[Event]:
+        """Start to save a step; yield the result of the save before.
+
+        elapsed_s: equal in all processes.
+        """
+        if self.is_main:
+            yield from self.finished(wait=True)
+            self.writer.submit(step, tensors, state, best)
+        self.started(step, elapsed_s)
+
+    def finished(self, wait: bool = False) -> Iterator[Event]:
+        """Yield the save that has finished, or a warning about its error."""
+        try:
+            saved = self.writer.wait() if wait else self.writer.finished()
+        except UserError as error:
+            if self.config.on_save_error == "stop":
+                raise
+            self._step = -1  # try again, at the end if not before
+            yield Warned(f"{error} Training continues.")
+        else:
+            if saved is not None:
+                yield saved
 
 
 def check_disk_space(folder: Path, n_bytes: int) -> None:

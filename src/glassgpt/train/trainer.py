@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from glassgpt.train.learner import GradientStats, Learner
 from glassgpt.train.metrics import make_trackers
 from glassgpt.train.non_finite import problem, stop_if_asked
 from glassgpt.train.observers import Observer, Observers
-from glassgpt.train.saver import AsyncSaver, recover_newest
+from glassgpt.train.saver import AsyncSaver, StepSaver, recover_newest
 from glassgpt.train.schedule import Budget, Clock, lr_scale
 
 
@@ -58,12 +58,12 @@ class Trainer:
         self.evaluator = Evaluator(learner, task, self.budget, self.stop)
         self.evals = self.evaluator.plan
         self.saver = AsyncSaver(run.checkpoints)
+        self.saves = StepSaver(self.saver, config.train, self.dist.is_main)
         self.threads = self._make_threads()
         self.step = 0
         self.best = math.inf  # nats per character
         self.skipped_steps: list[int] = []  # steps whose gradient was not finite
         self._best_step: str | None = None
-        self._saved: tuple[int, float] = (-1, 0.0)  # step and seconds of the latest checkpoint
 
     @property
     def model(self) -> Model:
@@ -121,7 +121,7 @@ class Trainer:
         if self.step == 0:
             yield from map(Warned, self.evaluator.prepare())
         while not self._sync_clock():
-            if self._save_is_due():
+            if self.saves.is_due(self.step, self.clock.synced_s):
                 yield from self._save()
             progress = self._progress_at(self.step)
             if self.evals.is_due(self.step, progress):
@@ -130,7 +130,7 @@ class Trainer:
             if progress >= 1 and self.step:
                 break
             yield from self.train_step()
-            yield from self._finished_saves()
+            yield from self._announced(self.saves.finished())
         yield from self._save_last()
 
     def train_step(self) -> Iterator[Event]:
@@ -231,43 +231,27 @@ class Trainer:
             if text is not None:
                 yield Sampled(self.step, text)
 
-    def _save_is_due(self) -> bool:
-        is_new = self.step not in (0, self._saved[0])
-        return is_new and self.clock.synced_s - self._saved[1] > 60 * self.config.train.save_minutes
-
     def _save(self, best: bool = False) -> Iterator[Event]:
         """Start to save this step; yield the result of the save before."""
         if best:
             self._best_step = step_folder(self.folder.checkpoints, self.step).name
-        tensors, state = self.learner.tensors(), self._state()
-        if self.dist.is_main:
-            yield from self._finished_saves(wait=True)
-            self.saver.submit(self.step, tensors, state, best)
-        self._saved = (self.step, self.clock.synced_s)
-
-    def _finished_saves(self, wait: bool = False) -> Iterator[Event]:
-        """Yield the save that has finished, or a warning about its error."""
-        try:
-            saved = self.saver.wait() if wait else self.saver.finished()
-        except UserError as error:
-            if self.config.train.on_save_error == "stop":
-                raise
-            self._saved = (-1, self._saved[1])  # try again, at the end if not before
-            yield Warned(f"{error} Training continues.")
-        else:
-            yield from self._announce(saved)
+        tensors, elapsed_s = self.learner.tensors(), self.clock.synced_s
+        yield from self._announced(self.saves.save(self.step, elapsed_s, tensors, self._state(), best))
 
     def _save_last(self) -> Iterator[Event]:
         """Wait until the last step is on disk. Raises UserError if that fails."""
-        yield from self._finished_saves(wait=True)
-        if self._saved[0] != self.step and self.step:
+        yield from self._announced(self.saves.finished(wait=True))
+        if self.saves.is_new(self.step):
             yield from self._save()
-            yield from self._announce(self.saver.wait())
+            if (saved := self.saver.wait()) is not None:
+                yield from self._announced([saved])
 
-    def _announce(self, saved: Saved | None) -> Iterator[Event]:
-        if saved is not None:
-            yield saved
-            yield from self._watching.ask(lambda each: each.on_save(saved))
+    def _announced(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Yield events; show observers each save."""
+        for event in events:
+            yield event
+            if isinstance(event, Saved):
+                yield from self._watching.ask(lambda each, saved=event: each.on_save(saved))
 
     def _state(self) -> dict[str, Any]:
         """Return everything a resumed run needs, other than tensors."""
@@ -297,7 +281,7 @@ class Trainer:
         self.evals.restore(state["eval_s"], state.get("eval_stride", 1))  # runs before strides read it all
         self.evals.advance(self._progress_at(self.step))
         self.evals.next = min(state["next_eval"], self.evals.next)  # the run may have become longer
-        self._saved = (self.step, state["elapsed_s"])
+        self.saves.started(self.step, state["elapsed_s"])
         return [*problems, *environment_changes(state.get("environment", {}), self._environment())]
 
     def _load(self, step: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from glassgpt.cli.arguments import Source
-from glassgpt.cli.view.terminal import Terminal, print_json
+from glassgpt.cli.view.terminal import Terminal, print_json, working
 from glassgpt.config import DataConfig
 
 
@@ -36,8 +36,10 @@ def baselines(
     config = settings or DataConfig()
     if sources:
         config = config.model_copy(update={"sources": sources})
-    corpus = read_corpus(config)
-    result = judge(text_scores(corpus), None, notes=corpus.notes)
+    with working("reading") as status:
+        corpus = read_corpus(config)
+        status.update("counting n-grams and compressing with xz …")
+        result = judge(text_scores(corpus), None, notes=corpus.notes)
     if json:
         print_json(result.to_dict(), indent=1)
         return

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 
 from rich.table import Table
 from rich.text import Text
 
 from glassgpt.checkpoint import Run
-from glassgpt.cli.view.terminal import Terminal, print_json
+from glassgpt.cli.view.terminal import Terminal, print_json, working
 from glassgpt.errors import UserError
+from glassgpt.hooks import n_heads
 from glassgpt.lens import LOSS, Ablation, Figures, ablate, held_out_figures, most_important_head
 from glassgpt.models import Model
 from glassgpt.tokenizers import Tokenizer
@@ -17,8 +19,15 @@ from glassgpt.tokenizers import Tokenizer
 
 def show_ablation(run: Run, model: Model, tokenizer: Tokenizer, as_json: bool) -> None:
     """Print the figures with all heads, and without each head. Raises UserError without heads."""
-    measure = held_out_figures(run, model, tokenizer)
-    whole, found = measure(), ablate(model, measure)
+    measure, n = held_out_figures(run, model, tokenizer), sum(n_heads(model).values())
+    with working("measuring with all heads") as status:
+
+        def without(head: int) -> Figures:
+            status.update(f"measuring without head {head} of {n} …")
+            return measure()
+
+        heads = count(1)
+        whole, found = measure(), ablate(model, lambda: without(next(heads)))
     if not found:
         raise UserError(
             f"{run.path}: a {model.config.family} has no heads to switch off. Use a model with attention."

@@ -19,6 +19,7 @@ from typing import Any, TextIO
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
 from rich.segment import Segment
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
@@ -97,6 +98,14 @@ class Terminal(Console):
         self.width = max(before, Measurement.get(self, wide, table).maximum)
         self.print(table)
         self.width = before
+
+
+def working(doing: str) -> Status:
+    """Return a context that shows on a terminal what takes time; `update` changes the words.
+
+    It writes to standard error, and nothing where that is no terminal.
+    """
+    return Terminal(sys.stderr).status(f"{doing} …")
 
 
 def print_text(text: str) -> None:
