@@ -38,15 +38,15 @@ def train(text: Path, steps: int, folder: Path) -> Iterator[tuple[int, float, fl
 
     for step in range(steps):
         batch = windows.batch(step, B)  # tokens and targets, (B, T) each
-        loss, n_tokens = objective(batch)
-        (loss / n_tokens).backward()
+        loss = objective(batch)  # summed over the tokens
+        (loss.total / loss.n_tokens).backward()
         set_lr(optimizers, lr_scale((step + 0.5) / steps, optim))
         for optimizer in optimizers.values():
             optimizer.step()
             optimizer.zero_grad()
         if (step + 1) % max(1, steps // EVALS) == 0:
             held_out = evaluate(model, eval_batches(data, T, B))
-            yield step + 1, loss.item() / int(n_tokens), held_out.nats_per_token
+            yield step + 1, loss.nats.item() / int(loss.n_tokens), held_out.nats_per_token
 
 
 if __name__ == "__main__":

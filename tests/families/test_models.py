@@ -165,7 +165,7 @@ def test_overfits_one_batch(name: str) -> None:
     optimizers = make_optimizers(model, OptimConfig(lr=0.1 if name == "bigram" else 0.003, warmup=0))
     loss = math.inf
     for _ in range(300):
-        total, n_tokens = objective(batch)
+        total, n_tokens, _ = objective(batch)
         (total / n_tokens).backward()
         for optimizer in optimizers.values():
             optimizer.step()
@@ -192,7 +192,7 @@ def test_weights_come_back_from_a_file(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_no_weight_is_dead(name: str) -> None:
     model = wake(make(name))
-    total, _ = CrossEntropy(model)(hardest_batch(model))
+    total = CrossEntropy(model)(hardest_batch(model)).total
     total.backward()
     assert [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
 

@@ -210,7 +210,7 @@ def test_hostile_json_takes_linear_time(data: bytes) -> None:
     began = time.process_time()
     with pytest.raises(UserError):
         parse_json(data, Path("x.json"))
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 5
 
 
 def test_a_key_given_twice_among_many_takes_linear_time() -> None:

@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Iterable
 from contextlib import suppress
+from io import TextIOWrapper, UnsupportedOperation
 from typing import Any, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -174,8 +175,9 @@ def prepare_streams() -> None:
 
 
 def _on_error(stream: TextIO, errors: str) -> None:
-    if hasattr(stream, "reconfigure"):  # a notebook or a test has streams of its own
-        stream.reconfigure(errors=errors)  # pyright: ignore[reportAttributeAccessIssue]
+    if isinstance(stream, TextIOWrapper):  # a notebook or a test has streams of its own
+        with suppress(UnsupportedOperation):  # somebody has read from it before
+            stream.reconfigure(errors=errors)
 
 
 def is_gone(error: OSError) -> bool:
