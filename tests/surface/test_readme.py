@@ -53,6 +53,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (tmp_path / "notes" / "a.md").write_text(TEXT)
     (tmp_path / "chat.jsonl").write_text('{"text": "hello there, how are you today?"}\n' * 200)
     conversations.write(tmp_path / "talk.jsonl", 60)
+    (tmp_path / "_chat.txt").write_text("".join(map(_whatsapp, range(200))))
     (tmp_path / "pairs.tsv").write_text("".join(f"{i} green bottles\t{i} flacons verts\n" for i in range(60)))
     (tmp_path / "reviews.csv").write_text(
         "text,label\n" + "".join(f"number {i},{i % 2}\n" for i in range(60))
@@ -69,6 +70,14 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     train_tokenizer("bpe", [nanogpt.TEXT], vocab_size=280).save(tmp_path / "gpt2" / "tokenizer.json")
     shell(tmp_path, "glassgpt train notes.txt --size nano")
     return tmp_path
+
+
+def _whatsapp(i: int) -> str:
+    """Return a question and Ana's answer, as WhatsApp exports them."""
+    day = f"[{i // 24 % 28 + 1:02}/03/2024, {i % 24:02}"
+    return (
+        f"{day}:10:00] Ben: how many bottles of kind {i}?\n{day}:11:00] Ana: there are {i * 7 % 31} of them\n"
+    )
 
 
 def shell(folder: Path, line: str) -> str:
