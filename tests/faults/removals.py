@@ -12,9 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src"
-FILES = [*sorted((SOURCE / "glassgpt" / "checkpoint").rglob("*.py")), SOURCE / "glassgpt/train/session.py"]
+PACKAGE = SOURCE / "glassgpt"
+FILES = [
+    PACKAGE / "atomic_write.py",
+    *sorted((PACKAGE / "checkpoint").rglob("*.py")),
+    PACKAGE / "train/session.py",
+]
 SYNCS = {"sync", "sync_above", "fsync"}
-CHECKS = {"check_hashes", "verify_step", "check_data_hashes"}
+CHECKS = {"check_hashes", "verify_step", "check_data_hashes", "check_data"}
 NOT_AT_ONCE = '''
 
 def _not_at_once(source, target):

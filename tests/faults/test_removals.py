@@ -15,6 +15,7 @@ from faults.removals import Removal, removals
 
 ROOT = Path(__file__).parents[2]
 TESTS = [  # the quickest first
+    "tests/unit/test_atomic_write.py",
     "tests/unit/checkpoint/test_store.py",
     "tests/unit/checkpoint/test_health.py",
     "tests/faults/test_damage.py",

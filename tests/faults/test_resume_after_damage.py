@@ -107,7 +107,7 @@ def test_a_longer_run_that_is_stopped_has_no_verdict(tmp_path: Path) -> None:
 
 
 def test_no_verdict_before_an_evaluation(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="not been evaluated"):
+    with pytest.raises(UserError, match="no step was evaluated"):
         start(config(tmp_path), tmp_path / "run").verdict()
 
 

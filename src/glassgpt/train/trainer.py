@@ -217,9 +217,10 @@ class Trainer:
         self.evals.advance(self._progress_at(self.step))
 
     def _sync_clock(self) -> bool:
-        """Agree with all processes on the time; return True to stop."""
-        self.stop.requested |= self.clock.sync(self.stopping)
-        return self.stopping
+        """Agree with all processes on the time; return True to stop. A signal meanwhile counts next time."""
+        if stop := self.clock.sync(self.stopping):
+            self.request_stop()  # only ever set to True here, or a signal would be lost
+        return stop
 
     def _sample(self) -> Iterator[Event]:
         """Generate text with the model, in the main process."""

@@ -16,7 +16,7 @@ from glassgpt.checkpoint import Run, is_abandoned, steps
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
 from glassgpt.interrupts import RaiseStopped, Stopped, StopRequest, on_signals, run_in_thread
-from glassgpt.train import Evaluated, Event, Observer, StepDone, resume, session, start
+from glassgpt.train import Dist, Evaluated, Event, Observer, StepDone, resume, session, start
 from glassgpt.train.session import new_path
 
 TEXT = "".join(f"{i} geese, {i * 7 % 31} swans, {i * i % 13} ducks ashore.\n" for i in range(400))
@@ -160,6 +160,25 @@ def test_a_step_is_never_interrupted(tmp_path: Path) -> None:
     with on_signals(lambda number: run.trainer.stop.interrupt()):
         events = list(run.run())
     assert [event.step for event in events if isinstance(event, StepDone)] == [1, 2]
+
+
+def test_a_signal_while_the_processes_agree_counts_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not lost, and no process stops before all of them know."""
+    run = start(config(tmp_path, evals=1), tmp_path / "run")
+    agree, told = Dist.all_reduce_max, []
+
+    def interrupted(dist: Dist, *numbers: float) -> list[float]:
+        agreed = agree(dist, *numbers)
+        if run.trainer.step == 2 and not told:
+            told.append(os.kill(os.getpid(), signal.SIGTERM))
+        return agreed
+
+    monkeypatch.setattr(Dist, "all_reduce_max", interrupted)
+    with on_signals(lambda number: run.trainer.stop.interrupt()):
+        events = list(run.run())
+    assert told and [event.step for event in events if isinstance(event, StepDone)] == [1, 2, 3]
 
 
 def test_a_request_comes_before_the_call() -> None:
