@@ -10,7 +10,7 @@ import atexit
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from threading import Thread, current_thread, main_thread
 from types import FrameType
@@ -21,6 +21,7 @@ __all__ = [
     "RaiseStopped",
     "StopRequest",
     "Stopped",
+    "ctrl_c_interrupts",
     "end_at_once",
     "end_cleanly",
     "on_signals",
@@ -112,8 +113,10 @@ def end_cleanly(code: int) -> NoReturn:
 
 
 @contextmanager
-def on_signals(handle: Callable[[int], None]) -> Iterator[None]:
-    """Call `handle` with the number of each signal that asks to stop, in this context.
+def on_signals(
+    handle: Callable[[int], None], signals: Sequence[signal.Signals] = STOP_SIGNALS
+) -> Iterator[None]:
+    """Call `handle` with the number of each of these signals, in this context.
 
     Outside of the main thread, where Python allows no handlers, it does nothing. A signal that was ignored
     before (nohup, a job in the background) stays ignored.
@@ -125,7 +128,7 @@ def on_signals(handle: Callable[[int], None]) -> Iterator[None]:
     if current_thread() is not main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    before = {number: signal.getsignal(number) for number in signals}
     heeded = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
     for number in heeded:
         signal.signal(number, call)
@@ -134,6 +137,20 @@ def on_signals(handle: Callable[[int], None]) -> Iterator[None]:
     finally:
         for number in heeded:
             signal.signal(number, before[number] or signal.SIG_DFL)
+
+
+@contextmanager
+def ctrl_c_interrupts() -> Iterator[None]:
+    """Let each Ctrl-C raise KeyboardInterrupt in this context; other signals keep their meaning.
+
+    For a dialog, in which Ctrl-C ends an answer and not the program.
+    """
+    with on_signals(_interrupt, [signal.SIGINT]):
+        yield
+
+
+def _interrupt(_: int) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def run_in_thread(function: Callable[..., T], *arguments: Any) -> T:

@@ -11,12 +11,16 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from glassgpt.checkpoint import steps
+from glassgpt.cli.commands.chat import _show
+from glassgpt.cli.view.terminal import Terminal
+from glassgpt.interrupts import RaiseStopped, ctrl_c_interrupts, on_signals
 from helpers import conversations
 from helpers.commands import run
 
@@ -157,14 +161,58 @@ def test_from_another_run(tmp_path: Path, chat: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="no pseudo-terminals")
 def test_at_a_terminal(tmp_path: Path, chat: Path) -> None:
-    """Ctrl-C stops a reply and not the program; Ctrl-D ends it."""
+    """Ctrl-C stops a reply and not the program, each time; /exit ends it."""
     run(tmp_path, "train", "chat.jsonl", *QUICK, "--out", "run")
+    with at_a_terminal(tmp_path) as (process, ours):
+        heard = wait_for(ours, "lists the commands")
+        os.write(ours, b"/nonsense\n")
+        heard += wait_for(ours, "is no command")
+        for _ in range(3):
+            heard += interrupt(process, ours, "Ctrl-D or /exit ends")
+        os.write(ours, b"hello\n")
+        heard += wait_for(ours, "hello")
+        os.write(ours, b"/exit\n")
+        heard += wait_for(ours, "/exit")
+        assert process.wait(60) == 0, heard
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no pseudo-terminals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_other_signals_end_a_chat(tmp_path: Path, chat: Path, number: signal.Signals) -> None:
+    run(tmp_path, "train", "chat.jsonl", *QUICK, "--out", "run")
+    with at_a_terminal(tmp_path) as (process, ours):
+        wait_for(ours, "lists the commands")
+        interrupt(process, ours, "Ctrl-D or /exit ends")
+        for _ in range(20):
+            process.send_signal(number)  # readline may lose the first one
+            with suppress(subprocess.TimeoutExpired):
+                assert process.wait(3) == 128 + number
+                return
+        raise AssertionError("the chat goes on")
+
+
+def test_each_ctrl_c_stops_a_reply(capsys: pytest.CaptureFixture[str]) -> None:
+    def pieces() -> Generator[str]:
+        yield "first"
+        os.kill(os.getpid(), signal.SIGINT)
+        yield "second"
+
+    with on_signals(RaiseStopped()), ctrl_c_interrupts():
+        for _ in range(3):
+            _show(pieces(), Terminal())
+    said = capsys.readouterr().out
+    assert said.count("first … stopped") == 3 and "second" not in said
+
+
+@contextmanager
+def at_a_terminal(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Start a chat at a terminal of its own; return the process and our end of the terminal."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "glassgpt", "chat", "run", "--max-new-tokens", "100"]
     environment = os.environ | {"TERM": "dumb", "COLUMNS": "80"}
     with subprocess.Popen(
         command,
-        cwd=tmp_path,
+        cwd=folder,
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -172,15 +220,10 @@ def test_at_a_terminal(tmp_path: Path, chat: Path) -> None:
         start_new_session=True,
     ) as process:
         os.close(theirs)
-        heard = wait_for(ours, "lists the commands")
-        os.write(ours, b"/nonsense\n")
-        heard += wait_for(ours, "is no command")
-        heard += interrupt(process, ours, "Ctrl-D or /exit ends")
-        os.write(ours, b"hello\n")
-        heard += wait_for(ours, "hello")
-        os.write(ours, b"/exit\n")
-        heard += wait_for(ours, "/exit")
-        assert process.wait(60) == 0, heard
+        try:
+            yield process, ours
+        finally:
+            process.kill()
     os.close(ours)
 
 

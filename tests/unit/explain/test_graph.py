@@ -9,6 +9,7 @@ import torch
 
 from glassgpt.explain import ChapterContext
 from glassgpt.explain.chapters import graph
+from glassgpt.explain.context import Demo
 from glassgpt.explain.influence import encoder_of, held_out, influence
 from glassgpt.hooks import edit, record
 from helpers.explain_runs import small_run
@@ -53,7 +54,11 @@ def test_a_model_that_mixes_the_batch_is_found_out(monkeypatch: pytest.MonkeyPat
     demo, of = ChapterContext().demo("gpt"), ChapterContext.demo
     mlp = demo.model.get_submodule("blocks.1.mlp")
     mlp.register_forward_hook(lambda *given: given[2] + given[2].mean(0, keepdim=True))
-    monkeypatch.setattr(ChapterContext, "demo", lambda self, *f: demo if f == ("gpt",) else of(self, *f))
+
+    def with_ours(self: ChapterContext, *families: str, **needs: int) -> Demo:
+        return demo if families == ("gpt",) else of(self, *families, **needs)
+
+    monkeypatch.setattr(ChapterContext, "demo", with_ours)
     failed = [f.name for f in graph.make_chapter(ChapterContext(), str).findings if f.outcome == "fail"]
     assert failed == ["largest gradient across the batch"]
 

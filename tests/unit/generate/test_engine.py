@@ -99,7 +99,7 @@ def test_a_cache_larger_than_the_ram_is_refused_before_it_is_made(monkeypatch: p
     assert cache is not None
     size = cache.keys.nbytes + cache.values.nbytes + cache.tokens.nbytes
     assert m.cache_bytes(3) == size and model(family="bigram").cache_bytes(3) == 0
-    monkeypatch.setattr("glassgpt.generate.decoder.memory_bytes", lambda: size + weights)
+    monkeypatch.setattr("glassgpt.generate.decoder.memory_of", lambda device: size + weights)
     Engine(m, max_batch=3)
     with pytest.raises(UserError, match=r"generating 4 texts at once needs .* 4,096 tokens each.* `best_of`"):
         Engine(m, max_batch=4)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 from glassgpt.cli.arguments import Device, Json, MinP, RunFolder, Temperature, TopK, TopP
@@ -14,6 +14,7 @@ from glassgpt.cli.view.terminal import Terminal, print_json, print_line, print_n
 from glassgpt.cli.view.terminal_input import check_bytes, input_lines, join_lines, terminal_messages
 from glassgpt.errors import UserError
 from glassgpt.generate import ChatSession, SamplingParams
+from glassgpt.interrupts import ctrl_c_interrupts
 from glassgpt.units import count
 
 
@@ -98,22 +99,29 @@ def _reply(turn: dict[str, str], json: bool) -> None:
 
 
 def _at_a_terminal(session: ChatSession, greeting: str) -> None:
-    """Answer messages from the terminal. An unusable message prints a note."""
+    """Answer messages from the terminal. An unusable message prints a note.
+
+    From the greeting on, Ctrl-C stops a reply or clears a line, and the chat goes on.
+    """
     console = Terminal()
 
     def say(text: str) -> None:
         console.say(with_flags(text), "dim")
 
-    def interrupted() -> None:
-        say("\nCtrl-D or /exit ends")
+    def messages() -> Iterator[str]:
+        return terminal_messages("› ", "… ")
 
-    say(greeting)
-    messages, is_open = terminal_messages("› ", "… ", interrupted), True
-    while is_open:
-        try:
-            is_open = _answer(session, next(messages, "/exit"), console, say)
-        except KeyboardInterrupt:  # between a line and a reply
-            interrupted()
+    with ctrl_c_interrupts():
+        with suppress(KeyboardInterrupt):
+            say(greeting)
+        lines, is_open = messages(), True
+        while is_open:
+            try:
+                is_open = _answer(session, next(lines, "/exit"), console, say)
+            except KeyboardInterrupt:
+                lines = messages()  # the iterator that was interrupted yields no more
+                with suppress(KeyboardInterrupt):
+                    say("\nCtrl-D or /exit ends")
     console.print()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple, TextIO
 
@@ -60,22 +60,17 @@ def input_lines(stream: TextIO) -> Iterator[Line]:
         yield Line(number, line.rstrip("\r\n"))
 
 
-def terminal_messages(prompt: str, more: str, on_interrupt: Callable[[], None]) -> Iterator[str]:
+def terminal_messages(prompt: str, more: str) -> Iterator[str]:
     """Yield messages from a terminal, with readline's history and editing keys if available.
 
-    A pasted text stays one message with its newlines, if the terminal supports bracketed paste. Ctrl-C calls
-    `on_interrupt` and clears the line; Ctrl-D ends the messages. `more` is the prompt of a continued line.
+    A pasted text stays one message with its newlines, if the terminal supports bracketed paste. Ctrl-D ends
+    the messages. `more` is the prompt of a continued line.
     """
     with suppress(ImportError):  # Windows has no readline; its console edits lines itself
         import readline
 
         readline.parse_and_bind("set enable-bracketed-paste on")
-    while True:
-        try:
-            yield from (line.text for line in join_lines(_typed_lines(prompt, more)))
-            return
-        except KeyboardInterrupt:
-            on_interrupt()
+    yield from (line.text for line in join_lines(_typed_lines(prompt, more)))
 
 
 def _typed_lines(prompt: str, more: str) -> Iterator[Line]:
