@@ -133,14 +133,28 @@ def test_one_dies_while_it_resumes(group: Group, unbroken: Weights, rank: int) -
     assert_ends_as_if_unbroken(group, run, unbroken)
 
 
-def test_a_signal_stops_all_of_them_at_one_step(group: Group) -> None:
-    run = group.folder / "stopped"
+def process_id(torchrun: int, rank: int) -> int:
+    """Process of this rank, by what torchrun has put into its environment."""
+    children = Path(f"/proc/{torchrun}/task/{torchrun}/children").read_text().split()
+    wanted = f"RANK={rank}".encode()
+    (found,) = (
+        each for each in children if wanted in Path(f"/proc/{each}/environ").read_bytes().split(b"\0")
+    )
+    return int(found)
+
+
+@pytest.mark.parametrize("rank", [None, 1])
+def test_a_signal_stops_all_of_them_at_one_step(group: Group, rank: int | None) -> None:
+    """Also where one process alone gets it."""
+    if rank is not None and not Path("/proc/self/task").exists():
+        pytest.skip("asks Linux for the processes")
+    run = group.folder / f"stopped-{rank}"
     process = group.start("train", "--config", group.config, "--out", run, "--steps", 100_000, "--evals", 1)
     deadline = time.monotonic() + LIMIT_S
     while not (run / "metrics.jsonl").exists() or (run / "metrics.jsonl").stat().st_size < 2_000:
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
+    os.kill(process.pid if rank is None else process_id(process.pid, rank), signal.SIGTERM)
     output, _ = process.communicate(timeout=LIMIT_S)
     assert "everything is saved" in output, output
     name, problems = newest(run)

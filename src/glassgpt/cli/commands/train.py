@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from signal import SIGTERM
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -110,10 +111,10 @@ def watch(config: RunConfig | Sequence[Layer], out: Path | None, resume: Path | 
             display.begin(attempt)
             for event in attempt.run():
                 display.show(event)
-    if received:
+    if attempt.trainer.stopping:
         if is_main:
             print_hint(_stopped(attempt))
-        sys.exit(128 + received[0])
+        sys.exit(128 + (received[0] if received else SIGTERM))  # else another process has got the signal
     display.end(attempt)
 
 
