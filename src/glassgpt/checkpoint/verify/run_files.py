@@ -10,6 +10,7 @@ from glassgpt.checkpoint.store import (
     STEP,
     read_pointer,
 )
+from glassgpt.data import open_examples, open_tokens
 from glassgpt.errors import UserError
 from glassgpt.safe_io import file_size, quoted, read_capped, read_json
 
@@ -20,6 +21,7 @@ def check_data(run: Run, n_vocab: int) -> None:
     """Raise UserError unless the run's data are complete, with ids below `n_vocab`."""
     if not run.config().data.sources:  # imported without a text
         return
+    (open_examples if has_examples(run) else open_tokens)(run.data)  # sizes first: a hash reads them all
     run.check_data_hashes()
     (run_examples if has_examples(run) else run_tokens)(run, n_vocab)
 
