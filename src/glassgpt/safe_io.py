@@ -22,6 +22,8 @@ MAX_DEPTH = 32
 """Deepest nesting of JSON. Ours goes five deep; a parser's stack ends at about a thousand."""
 MAX_INTEGER = 1 << 64
 FILE_ENDINGS = (".json", ".jsonl", ".safetensors", ".bin", ".txt")
+POINTERS = ("best", "latest")
+"""Files without an ending that name a step."""
 STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 """Possessive, and with an optional end quote: each byte is read once, also in an open string."""
 NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
@@ -160,7 +162,8 @@ def _check_entry(path: Path) -> None:
             f"{shown} is a link, and a run holds its own files; writing through the link would change "
             "another file. If you trust the run, copy it with its links resolved: cp -rL RUN COPY"
         )
-    if not (stat.S_ISREG(mode) or (stat.S_ISDIR(mode) and path.suffix not in FILE_ENDINGS)):
+    is_file_name = path.suffix in FILE_ENDINGS or path.name in POINTERS
+    if not (stat.S_ISREG(mode) or (stat.S_ISDIR(mode) and not is_file_name)):
         raise UserError(f"{shown} is a {_kind(mode)}, not a regular file. Remove it.")
 
 

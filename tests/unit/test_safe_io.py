@@ -255,6 +255,12 @@ def test_a_run_with_something_else_than_files(tmp_path: Path, where: str, kind: 
         check_entries(tmp_path)
 
 
+def test_the_pointer_to_the_best_step_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints" / "best").mkdir(parents=True)
+    with pytest.raises(UserError, match="is a folder"):
+        check_entries(tmp_path)
+
+
 def test_a_file_with_a_second_name_is_not_written_to(tmp_path: Path) -> None:
     secret, run = tmp_path / "secret", tmp_path / "run"
     secret.write_text("precious")

@@ -16,6 +16,7 @@ from glassgpt.checkpoint.abandoned import clear, is_abandoned
 from glassgpt.checkpoint.lock import METRICS
 from glassgpt.checkpoint.store import (
     FORMAT,
+    PLAIN_NAME,
     CorruptCheckpoint,
     Layout,
     SkipInit,
@@ -38,7 +39,7 @@ from glassgpt.checkpoint.store import (
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError, cannot_write, check_name, command_line
 from glassgpt.models import Model, build, merge_adapters
-from glassgpt.safe_io import check_entries, parse_json, quoted, read_capped, read_json
+from glassgpt.safe_io import check_entries, damaged, parse_json, quoted, read_capped, read_json
 from glassgpt.tokenizers import Tokenizer, load_tokenizer
 
 MAX_LINE = 1 << 16
@@ -188,7 +189,9 @@ class Run:
         if not self.data_hashes.exists():
             return
         for name, about in read_json(self.data_hashes).items():
-            path = self.data / Path(name).name
+            if not PLAIN_NAME.fullmatch(name):
+                raise damaged(self.data_hashes, f"{quoted(name)} is not the name of a file in that folder")
+            path = self.data / name
             if not path.is_file() or fingerprint(path) != about:
                 raise UserError(
                     f"{path} changed since the run started (size or SHA-256 differs). The model still "

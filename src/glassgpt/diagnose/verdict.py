@@ -18,6 +18,7 @@ from glassgpt.diagnose.finding import Finding
 from glassgpt.diagnose.loss_verdict import compare_losses
 from glassgpt.diagnose.old_verdicts import upgrade
 from glassgpt.diagnose.score import Score
+from glassgpt.errors import UserError
 
 FORMAT = 2
 """Format of a stored verdict; files without a format are format 1."""
@@ -154,12 +155,12 @@ def judge(
     'The model answers 97.2 % of 1,000 unseen questions exactly'
     """
     scores = [row for row in baselines if isinstance(row, Score)]
-    if scores:
-        assert model is None or isinstance(model, Score)
+    answers = [row for row in baselines if isinstance(row, Accuracy)]
+    if scores and isinstance(model, Score | None):
         rows, sentence, finding = compare_losses(scores, model, trend, family)
         return Verdict(model, rows, sentence, finding, trend=trend, notes=tuple(notes))
-    answers = [row for row in baselines if isinstance(row, Accuracy)]
-    assert model is None or isinstance(model, Accuracy)
+    if not answers or not isinstance(model, Accuracy | None):
+        raise UserError("there are no baselines of the model's kind. Use the baselines.json of the same run.")
     rows, sentence, finding = compare_answers(answers, model, without_source, asked, trend)
     return Verdict(model, rows, sentence, finding, without_source, asked, tuple(losses), trend, tuple(notes))
 

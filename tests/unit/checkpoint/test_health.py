@@ -218,6 +218,7 @@ def test_a_config_of_another_run(run: Path) -> None:
             b'{"tokens": {"train": {"dtype": "<u2", "n_tokens": "many"}}}',
             "train is .*'many'.* three counts",
         ),
+        ("data/hashes.json", b'{"' + b"x" * 5000 + b'": {}}', "not the name of a file"),
         ("baselines.json", b"[]", "list, not an object"),
         ("verdict.json", b'{"a": 1, "a": 1}', "twice"),
         ("metrics.jsonl", b"\0\0\0\0", "no line of figures"),

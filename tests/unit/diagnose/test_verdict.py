@@ -93,6 +93,13 @@ def test_a_loss_that_is_no_number(loss: float) -> None:
         judge(baselines(), score("this model", loss))
 
 
+def test_baselines_of_another_kind_are_refused() -> None:
+    with pytest.raises(UserError, match="no baselines of the model's kind"):
+        judge(baselines(), Accuracy("this model", 3, 4))
+    with pytest.raises(UserError, match="no baselines of the model's kind"):
+        judge([], score("this model", 1.0))
+
+
 RUNS = Path(__file__).parents[2] / "golden"
 SHIPPED = Path(glassgpt.explain.__file__).parent / "runs"
 

@@ -2,7 +2,7 @@
 
 from glassgpt.checkpoint.store.atomic import make_folder, sync, sync_above, write_json
 from glassgpt.checkpoint.store.header import Spec, read_header
-from glassgpt.checkpoint.store.manifest import fingerprint, read_manifest
+from glassgpt.checkpoint.store.manifest import PLAIN_NAME, fingerprint, read_manifest
 from glassgpt.checkpoint.store.migrate import FORMAT, migrate_config
 from glassgpt.checkpoint.store.progress import read_progress
 from glassgpt.checkpoint.store.retention import (
@@ -39,6 +39,7 @@ from glassgpt.checkpoint.store.step import (
 
 __all__ = [
     "FORMAT",
+    "PLAIN_NAME",
     "STEP",
     "CorruptCheckpoint",
     "Layout",

@@ -12,9 +12,7 @@ from glassgpt.checkpoint.store import (
 )
 from glassgpt.data import open_examples, open_tokens
 from glassgpt.errors import UserError
-from glassgpt.safe_io import file_size, quoted, read_capped, read_json
-
-POINTERS = {"best", "latest"}
+from glassgpt.safe_io import POINTERS, file_size, quoted, read_capped, read_json
 
 
 def check_data(run: Run, n_vocab: int) -> None:
