@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,17 @@ COUNTS = pytest.StashKey[list[str]]()
 
 settings.register_profile("patient", deadline=None)  # other work on the machine must not fail a test
 settings.load_profile("patient")
+
+
+def _heed_signals() -> None:
+    """Undo what a script or nohup has set: processes that tests start inherit ignored signals."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+_heed_signals()
 
 
 @pytest.fixture(autouse=True, scope="session")
