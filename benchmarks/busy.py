@@ -40,7 +40,7 @@ Figures = dict[str, dict[str, list[tuple[float, float]]]]
 """Neighbor → policy → one (steps/s, tokens/s) per round."""
 WARMUP = 3
 """Steps that do not count."""
-TOKENS = 4000
+TOKENS = 1000
 
 
 @contextmanager

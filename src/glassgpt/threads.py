@@ -21,7 +21,7 @@ from time import perf_counter
 
 from glassgpt.control_groups import PROCESS, ROOT, control_files
 
-WAIT_SETTINGS = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0"}
+WAIT_SETTINGS = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "0"}
 """A waiting thread spins for some microseconds, then sleeps: for GNU and for LLVM OpenMP."""
 
 WINDOW = 5

@@ -122,7 +122,7 @@ def test_torch_has_its_own_number_afterwards() -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0"}),
+        ({}, {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "0"}),
         ({"GOMP_SPINCOUNT": "5"}, {"GOMP_SPINCOUNT": "5", "KMP_BLOCKTIME": "0"}),
         ({"OMP_WAIT_POLICY": "ACTIVE"}, {"OMP_WAIT_POLICY": "ACTIVE"}),
     ],
@@ -145,7 +145,7 @@ def test_the_command_sets_the_wait_policy_before_torch_is_loaded() -> None:
     out = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
     )
-    assert out.stdout.splitlines()[-1] == "1000 False"
+    assert out.stdout.splitlines()[-1] == "10000 False"
 
 
 @pytest.mark.parametrize(
