@@ -108,6 +108,7 @@ def test_data_without_text_is_an_error(tmp_path: Path, content: bytes, says: str
         (["train", "nowhere.txt"], "nowhere.txt"),
         (["train", "a.txt", "--n-embd", "130"], "multiple"),
         (["train", "a.txt", "--steps", "1", "--minutes", "1"], "not both"),
+        (["train", "a.txt", "--tokens", "9", "--minutes", "1"], "give --minutes or --tokens, not both"),
         (["train", "a.txt", "--device", "abacus"], "abacus"),
         (["train", "a.txt", "--out", "/dev/null/run"], "/dev/null/run cannot be written to"),
         (["train", "a.txt", "--out", "full"], "not empty"),

@@ -61,10 +61,10 @@ def test_every_command_has_help() -> None:
 
 
 FLAGS = {
-    "train": "--out --config --resume --json --steps --minutes --tokenizer --vocab-size --model --preset "
-    "--size --n-layer --n-head --n-kv-head --n-embd --block-size --dropout --optimizer --lr --muon-lr "
-    "--batch-size --grad-accum-steps --evals --seed --device --dtype --threads --compile --tensorboard "
-    "--trackio --column --encoding --from --lora-rank --lora-alpha",
+    "train": "--out --config --resume --json --steps --minutes --tokens --tokenizer --vocab-size --model "
+    "--preset --size --n-layer --n-head --n-kv-head --n-embd --block-size --dropout --optimizer --lr "
+    "--muon-lr --batch-size --grad-accum-steps --evals --seed --device --dtype --threads --compile "
+    "--tensorboard --trackio --column --encoding --from --lora-rank --lora-alpha",
     "chat": "--system --adapter --max-new-tokens --temperature --top-k --top-p --min-p --seed --json",
     "sample": "--prompt --max-new-tokens --temperature --top-k --top-p --min-p --stop --seed --num-samples",
     "baselines": "--json --column --encoding",

@@ -43,7 +43,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "--max-length": ("--max-new-tokens", "--block-size"),
     "--max-seq-len": ("--block-size",),
     "--max-steps": ("--steps",),
-    "--max-tokens": ("--max-new-tokens",),
+    "--max-tokens": ("--max-new-tokens", "--tokens"),
     "--n": ("--num-samples",),
     "--n-ctx": ("--block-size",),
     "--n-heads": ("--n-head",),

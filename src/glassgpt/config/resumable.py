@@ -14,6 +14,7 @@ POLICY = "the reaction to errors from now on"
 RESUMABLE: dict[str, str] = {
     "steps": LENGTH,
     "minutes": LENGTH,
+    "tokens": LENGTH,
     "evals": WATCHING,
     "save_minutes": WATCHING,
     "sample_tokens": WATCHING,

@@ -116,7 +116,9 @@ class TrainConfig(Config):
     steps: int | None = Field(default=None, ge=1)
     """Length of the run in optimizer steps."""
     minutes: float | None = Field(default=None, gt=0)
-    """Length of the training in minutes, with evaluations and verdict; 5 if no steps are given either."""
+    """Length of the training in minutes, with evaluations and verdict; 5 if no other length is given."""
+    tokens: int | None = Field(default=None, ge=1)
+    """Length of the run in training tokens, rounded up to whole steps of full batches."""
     micro_batch_size: Annotated[int, Parameter(name=["--micro-batch-size", "--batch-size"])] = Field(
         default=16, ge=1
     )
@@ -154,8 +156,9 @@ class TrainConfig(Config):
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
-        if self.steps and self.minutes:
-            raise ValueError("give `steps` or `minutes`, not both")
+        given = [f"`{name}`" for name in ("steps", "minutes", "tokens") if getattr(self, name)]
+        if len(given) > 1:
+            raise ValueError(f"give {' or '.join(given)}, not {'both' if len(given) == 2 else 'all'}")
         return self
 
 
@@ -188,6 +191,15 @@ class RunConfig(Config):
     optim: OptimConfig = Field(default_factory=OptimConfig)
     train: TrainConfig = Field(default_factory=TrainConfig)
     init_from: InitFromConfig = Field(default_factory=InitFromConfig)
+
+    @property
+    def step_tokens(self) -> int:
+        """Tokens of one optimizer step, if every row of its batches fills the block.
+
+        >>> RunConfig.model_validate({"model": {"block_size": 64}}).step_tokens
+        1024
+        """
+        return self.train.micro_batch_size * self.train.grad_accum_steps * self.model.block_size
 
     @model_validator(mode="wrap")
     @classmethod

@@ -27,19 +27,12 @@ class Evaluator:
         self.dist = learner.dist
         self.plan = EvalPlan(budget, config.train.evals, task.val.n_tokens, 4 * config.model.block_size)
 
-    @property
-    def step_tokens(self) -> int:
-        """Targets of a training step, at most."""
-        config = self.learner.config
-        train = config.train
-        return train.micro_batch_size * train.grad_accum_steps * config.model.block_size
-
     def prepare(self) -> list[str]:
         """Choose the part to measure, once in a run; return warnings about the time."""
         if self.budget.seconds is not None:
             self.plan.token_s, n_tokens = self._time_forward()
         else:
-            n_tokens = self.step_tokens
+            n_tokens = self.learner.config.step_tokens
         self.plan.choose_part(n_tokens)
         return self._warnings(n_tokens)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from glassgpt.config import OptimConfig, TrainConfig
+from glassgpt.config import OptimConfig, RunConfig
 from glassgpt.train.parallel import Dist
 
 DEFAULT_MINUTES = 5.0
@@ -19,11 +19,18 @@ class Budget:
     seconds: float | None = None
 
     @classmethod
-    def of(cls, config: TrainConfig) -> Budget:
-        """Return the budget of a configuration: `steps`, else `minutes`, else DEFAULT_MINUTES."""
-        if config.steps:
-            return cls(steps=config.steps)
-        return cls(seconds=60 * (config.minutes or DEFAULT_MINUTES))
+    def of(cls, config: RunConfig) -> Budget:
+        """Return the budget of a configuration: `steps`, `tokens`, `minutes`, or else DEFAULT_MINUTES.
+
+        >>> Budget.of(RunConfig.model_validate({"train": {"tokens": 5_000}, "model": {"block_size": 64}}))
+        Budget(steps=5, seconds=None)
+        """
+        train = config.train
+        if train.tokens:
+            return cls(steps=-(-train.tokens // config.step_tokens))  # rounded up
+        if train.steps:
+            return cls(steps=train.steps)
+        return cls(seconds=60 * (train.minutes or DEFAULT_MINUTES))
 
     def progress(self, step: float, elapsed_s: float, reserved_s: float = 0.0) -> float:
         """Return the share of the run that is done, 0 to 1.

@@ -276,7 +276,7 @@ def resume(
         if trainer.progress >= 1 and run.verdict_file.is_file():
             done = f"{trainer.step} steps in {trainer.elapsed_s / 60:.2f} minutes"
             raise UserError(
-                f"{path} is finished ({done}). `steps` and `minutes` are the total length: give more."
+                f"{path} is finished ({done}). `steps`, `tokens` or `minutes` is the total length: give more."
             )
         session = Session(run, trainer, tuple(notes), _lock=lock)
         if config is not None and dist.is_main:  # only now that everything else has succeeded

@@ -52,7 +52,7 @@ class Trainer:
         self.dist = learner.dist
         self.observers = tuple(observers)
         self._watching = Observers(self.observers)
-        self.budget = Budget.of(config.train)
+        self.budget = Budget.of(config)
         self.clock = Clock(self.dist)
         self.stop = StopRequest()
         self.evaluator = Evaluator(learner, task, self.budget, self.stop)

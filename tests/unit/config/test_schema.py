@@ -50,6 +50,15 @@ def test_what_cannot_be_is_refused(given: dict, message: str) -> None:
     assert caught.value.error_count() == 1
 
 
-def test_steps_or_minutes() -> None:
-    with pytest.raises(ValidationError, match="not both"):
-        TrainConfig(steps=1, minutes=1)
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"steps": 1, "minutes": 1}, "give `steps` or `minutes`, not both"),
+        ({"minutes": 1, "tokens": 1}, "give `minutes` or `tokens`, not both"),
+        ({"steps": 1, "minutes": 1, "tokens": 1}, "give `steps` or `minutes` or `tokens`, not all"),
+        ({"tokens": 0}, "greater than or equal to 1"),
+    ],
+)
+def test_a_run_has_one_length(given: dict, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        TrainConfig.model_validate(given)

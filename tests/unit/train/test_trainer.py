@@ -161,6 +161,17 @@ def test_minutes_end_on_time(text_file: Path, tmp_path: Path) -> None:
     assert isinstance(events[-1], Saved | Sampled) and any(isinstance(e, Evaluated) for e in events)
 
 
+def test_tokens_are_read_in_whole_steps(text_file: Path, tmp_path: Path) -> None:
+    """Full batches of full blocks: a run of tokens reads at least as many, and less than a step more."""
+    settings = config(text_file, {"tokens": 1_000, "micro_batch_size": 4, "grad_accum_steps": 2})
+    events = finished(start(settings, tmp_path / "run"))
+    read = sum(event.tokens for event in events if isinstance(event, StepDone))
+    assert 1_000 <= read < 1_000 + settings.step_tokens
+    longer = settings.model_copy(update={"train": settings.train.model_copy(update={"tokens": 1_500})})
+    more = finished(resume(tmp_path / "run", longer))
+    assert 1_500 <= read + sum(event.tokens for event in more if isinstance(event, StepDone)) < 1_756
+
+
 def test_the_best_weights_are_the_ones_that_are_used(text_file: Path, tmp_path: Path) -> None:
     """An absurd learning rate at the end of the schedule makes the last weights worse than earlier ones."""
     session = start(config(text_file, {"steps": 24, "evals": 8}, optim={"final_lr": 1.0}), tmp_path / "run")

@@ -20,8 +20,8 @@ def resume(
     """Resume a run from its last checkpoint.
 
     The final weights equal those of an uninterrupted run. Length, evaluation and device may change (--steps,
-    --minutes, --evals, --save-minutes, --sample-tokens, --on-nan, --on-save-error, --device, --dtype,
-    --compile); settings that decide the weights may not.
+    --tokens, --minutes, --evals, --save-minutes, --sample-tokens, --on-nan, --on-save-error, --device,
+    --dtype, --compile); settings that decide the weights may not.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ from glassgpt.interrupts import end_at_once, on_signals
 if TYPE_CHECKING:
     from glassgpt.train import Session
 
-LENGTHS = {"steps", "minutes"}
+LENGTHS = {"steps", "minutes", "tokens"}
 PRESETS = {"architecture", "size", "family", "dataset", "task", "run", "default"}
 """First words of the origins of settings that nobody chose."""
 
@@ -58,7 +58,8 @@ def train(
         TOML file with the tables data, tokenizer, model, optim, train and init_from, or the config.json of a
         run, to use its settings again; options win over it.
     resume
-        Continue this run from its last checkpoint; --steps and --minutes are then its total length.
+        Continue this run from its last checkpoint; --steps, --tokens or --minutes is then its total
+        length.
     dry_run
         Read the sources and show every setting, its value and its origin. Trains and writes nothing.
     json
@@ -68,9 +69,7 @@ def train(
     if sources:
         options = merge(options, {"data": {"sources": sources}})
     file = _read_settings(config)
-    if (
-        options.get("train", {}).keys() & LENGTHS
-    ):  # a length given as an option replaces either kind in the file
+    if options.get("train", {}).keys() & LENGTHS:  # a length given as an option replaces that of the file
         file["train"] = {key: value for key, value in file.get("train", {}).items() if key not in LENGTHS}
     check_renamed(file)
     if resume is not None and dry_run:

@@ -100,7 +100,9 @@ def _may_go_on(verdict: Verdict) -> bool:
 
 def _longer(session: Session) -> tuple[str, str]:
     """Return the option that doubles the length of a run."""
-    budget = session.trainer.budget
+    budget, tokens = session.trainer.budget, session.trainer.config.train.tokens
+    if tokens:
+        return "--tokens", str(2 * tokens)
     if budget.steps:
         return "--steps", str(2 * budget.steps)
     return "--minutes", f"{(budget.seconds or 0) / 30:g}"
