@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import sys
+import time
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,6 +17,7 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError
 
 from glassgpt.cli.parse import explain, explain_usage, parse
+from glassgpt.cli.process_start import command_began, process_start
 from glassgpt.cli.view.terminal import Terminal, discard_output, prepare_streams, print_error, print_note
 from glassgpt.errors import UserError
 from glassgpt.interrupts import RaiseStopped, Stopped, end_cleanly, on_signals
@@ -79,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Exit codes: 0 for success, 2 for unusable input, 128 + n for signal n (130 for Ctrl-C). `verify`
     also uses 1.
     """
+    command_began.set(process_start() if arguments is None else time.monotonic())
     set_wait_policy()  # torch reads it when it is loaded
     prepare_streams()
     warnings.showwarning = lambda message, *_, **__: print_note(str(message))

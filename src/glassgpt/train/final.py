@@ -20,6 +20,6 @@ def final_verdict(run: Run, trainer: Trainer) -> Verdict:
     if not trainer.step or not math.isfinite(trainer.best):
         raise UserError(f"{run.path}: no step was evaluated, so there is no verdict. Train longer.")
     data, device = trainer.task, trainer.learner.device
-    data.verdict_stride = trainer.evals.verdict_stride(trainer.elapsed_s)
+    data.verdict_stride = trainer.evals.verdict_stride(trainer.clock.elapsed.trained_s)
     curve = Curve.of(run.metrics(), data.tokens_per_char, data.n_train_tokens)
     return data.verdict(lambda: run.model(device), trend(curve))

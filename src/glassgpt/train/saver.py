@@ -95,29 +95,29 @@ class StepSaver:
         self.writer, self.config, self.is_main = writer, config, is_main
         self._step, self._at_s = -1, 0.0  # of the latest save
 
-    def started(self, step: int, elapsed_s: float) -> None:
+    def started(self, step: int, trained_s: float) -> None:
         """Note that this step is saved, or being saved."""
-        self._step, self._at_s = step, elapsed_s
+        self._step, self._at_s = step, trained_s
 
-    def is_due(self, step: int, elapsed_s: float) -> bool:
+    def is_due(self, step: int, trained_s: float) -> bool:
         """True if `save_minutes` have passed since the latest save."""
-        return self.is_new(step) and elapsed_s - self._at_s > 60 * self.config.save_minutes
+        return self.is_new(step) and trained_s - self._at_s > 60 * self.config.save_minutes
 
     def is_new(self, step: int) -> bool:
         """True for a step after the first that is not saved."""
         return step not in (0, self._step)
 
     def save(
-        self, step: int, elapsed_s: float, tensors: Tensors, state: dict[str, Any], best: bool
+        self, step: int, trained_s: float, tensors: Tensors, state: dict[str, Any], best: bool
     ) -> Iterator[Event]:
         """Start to save a step; yield the result of the save before.
 
-        elapsed_s: equal in all processes.
+        trained_s: equal in all processes.
         """
         if self.is_main:
             yield from self.finished(wait=True)
             self.writer.submit(step, tensors, state, best)
-        self.started(step, elapsed_s)
+        self.started(step, trained_s)
 
     def finished(self, wait: bool = False) -> Iterator[Event]:
         """Yield the save that has finished, or a warning about its error."""

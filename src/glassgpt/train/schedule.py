@@ -1,14 +1,16 @@
-"""The length of a run, its clock, and the learning rate schedule."""
+"""The length of a run, and the learning rate schedule."""
 
 from __future__ import annotations
 
-import time
+import math
 from dataclasses import dataclass
 
 from glassgpt.config import OptimConfig, RunConfig
-from glassgpt.train.parallel import Dist
+from glassgpt.train.clock import Elapsed
 
 DEFAULT_MINUTES = 5.0
+END_SHARE = 0.08
+"""Share of a run's seconds that its end usually takes: last evaluation, save, verdict."""
 
 
 @dataclass(frozen=True)
@@ -32,47 +34,36 @@ class Budget:
             return cls(steps=train.steps)
         return cls(seconds=60 * (train.minutes or DEFAULT_MINUTES))
 
-    def progress(self, step: float, elapsed_s: float, reserved_s: float = 0.0) -> float:
-        """Return the share of the run that is done, 0 to 1.
+    def progress(self, step: float, elapsed: Elapsed, reserved_s: float = 0.0) -> float:
+        """Return the share of the training that is done, 0 to 1.
 
-        reserved_s: seconds kept for the last evaluation.
+        Training begins with the first step and ends `reserved_s` seconds before the end of the run.
 
-        >>> Budget(steps=200).progress(50, 9.0), Budget(seconds=60).progress(50, 45.0)
-        (0.25, 0.75)
+        >>> Budget(steps=200).progress(50, Elapsed(2, 9))
+        0.25
+        >>> Budget(seconds=60).progress(50, Elapsed(prepared_s=10, trained_s=30), reserved_s=10)
+        0.75
         """
         if self.steps is not None:
             return min(1.0, step / self.steps)
-        assert self.seconds is not None
-        return min(1.0, elapsed_s / max(self.seconds - reserved_s, 1e-9))
+        return min(1.0, elapsed.trained_s / max(self.training_s(elapsed.prepared_s, reserved_s), 1e-9))
 
+    def training_s(self, prepared_s: float, reserved_s: float | None = None) -> float:
+        """Return the seconds between preparation and end; infinity for a run of steps.
 
-class Clock:
-    """Seconds of training, earlier attempts included."""
+        reserved_s: seconds that the end takes, END_SHARE of the run by default.
 
-    def __init__(self, dist: Dist) -> None:
-        self.dist = dist
-        self.synced_s = 0.0
-        """`elapsed_s` at the last `sync`, equal in all processes: decisions use this one."""
-        self._earlier_s, self._started = 0.0, time.monotonic()
+        >>> Budget(seconds=100).training_s(prepared_s=12), Budget(steps=10).training_s(12)
+        (80.0, inf)
+        """
+        if self.seconds is None:
+            return math.inf
+        end_s = END_SHARE * self.seconds if reserved_s is None else reserved_s
+        return self.seconds - prepared_s - end_s
 
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds of training until now, in this process."""
-        return self._earlier_s + time.monotonic() - self._started
-
-    def start(self) -> None:
-        """Start counting now, on top of earlier attempts."""
-        self._started = time.monotonic()
-
-    def continue_from(self, elapsed_s: float) -> None:
-        """Start counting now, after `elapsed_s` seconds in earlier attempts."""
-        self._earlier_s = self.synced_s = elapsed_s
-        self.start()
-
-    def sync(self, stopping: bool) -> bool:
-        """Agree with all processes on the time and on stopping."""
-        self.synced_s, stop = self.dist.all_reduce_max(self.elapsed_s, stopping)
-        return bool(stop)
+    def left_s(self, elapsed: Elapsed) -> float:
+        """Return the seconds until the end of the run; infinity for a run of steps."""
+        return math.inf if self.seconds is None else self.seconds - elapsed.total_s
 
 
 def lr_scale(progress: float, config: OptimConfig) -> float:

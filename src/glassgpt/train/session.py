@@ -30,6 +30,7 @@ from glassgpt.errors import UserError
 from glassgpt.interrupts import run_in_thread
 from glassgpt.tasks import Task, TaskData, detect_task, task_of
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
+from glassgpt.train.clock import Clock
 from glassgpt.train.eval_plan import STAGE_S
 from glassgpt.train.events import Event, Stage
 from glassgpt.train.final import final_verdict
@@ -86,6 +87,7 @@ class Session:
                 yield from self.trainer.run()
                 yield from self._judge()
         finally:
+            self.trainer.clock.pause()
             self.close()
 
     def close(self) -> None:
@@ -103,7 +105,7 @@ class Session:
         trainer = self.trainer
         if trainer.stopping:
             return
-        if trainer.evals.verdict_s(trainer.elapsed_s) > STAGE_S:
+        if trainer.evals.verdict_s(trainer.clock.elapsed.trained_s) > STAGE_S:
             yield Stage("comparing the best step with the baselines")
         verdict = trainer.stop.unless_stopped(self.verdict)
         if verdict is not None:
@@ -123,6 +125,8 @@ class Plan:
     resolved: Resolved
     task: Task
     corpus: Any
+    clock: Clock = field(default_factory=Clock)
+    """Counts the seconds since the start: `Budget.training_s` says how many are left for steps."""
 
     @property
     def config(self) -> RunConfig:
@@ -130,12 +134,16 @@ class Plan:
         return self.resolved.config
 
 
-def plan(config: RunConfig | Sequence[Layer], stage: OnStage = lambda _: None) -> Plan:
+def plan(
+    config: RunConfig | Sequence[Layer], stage: OnStage = lambda _: None, clock: Clock | None = None
+) -> Plan:
     """Resolve the configuration of a new run and read its sources. Writes nothing.
 
     config: a configuration, whose explicitly set fields count as given; or layers of settings, weakest first.
-    Raises UserError for settings and sources that cannot be used.
+    clock: that of the run; one that begins now by default. Raises UserError for settings and sources that
+    cannot be used.
     """
+    clock = clock or Clock()
     resolved = resolve(config)
     base = [base_layer(resolved)] if resolved.config.init_from.run is not None else []
     named = [_task_layer(task_of(resolved.config))] if resolved.config.task is not None else []
@@ -146,7 +154,7 @@ def plan(config: RunConfig | Sequence[Layer], stage: OnStage = lambda _: None) -
     corpus = task.read(resolved.config)
     facts = [Layer("data", task.facts(resolved, corpus)), Layer(f"task {task.name}", {"task": task.name})]
     facts += [new_tokens_layer(resolved.config, task.specials)]
-    return Plan(resolve(resolved.given, [*named, *base, *facts]), task, corpus)
+    return Plan(resolve(resolved.given, [*named, *base, *facts]), task, corpus, clock)
 
 
 def _task_layer(task: Task) -> Layer:
@@ -160,21 +168,24 @@ def start(
     stage: OnStage = lambda _: None,
     *,
     observers: Sequence[Observer] = (),
+    began: float | None = None,
 ) -> Session:
     """Read the sources, compute the baselines, and create a run at `out` (by default below `runs/`).
 
-    config: as in `plan`. observers: called during training. Raises UserError for settings, sources and
-    folders that cannot be used.
+    config: as in `plan`. observers: called during training. began: the moment from which `minutes` count, on
+    `time.monotonic`; this call by default. Time between this call and `Session.run` does not count. Raises
+    UserError for settings, sources and folders that cannot be used.
     """
+    clock = Clock(began)
     dist = Dist.from_env()
     given = resolve(config)
     device = choose_device(given.config.train.device)  # fail before any work is done
     if not dist.is_main:
-        return _join(dist, observers)
+        return _join(dist, observers, clock)
     check_trackers(given.config)
     compiler = Thread(target=import_module, args=("torch._dynamo",), daemon=True)
     compiler.start()  # torch's optimizers import it, for over a second: overlap that with counting
-    planned = plan(config, stage)
+    planned = plan(config, stage, clock)
     path = Path(out) if out else new_path(planned.config)
     Run.check_free(path)  # before a lock is left in somebody's folder
     made = [folder for folder in (path, path.parent) if not folder.exists()]
@@ -185,25 +196,29 @@ def start(
         run, data, notes = _create(path, planned, stage)
         compiler.join()
         with named_out_of_memory(planned.config, data.tokenizer.n_vocab, device):
-            trainer = _first_trainer(run, planned.config, data, dist, observers)
+            trainer = _first_trainer(run, planned.config, data, dist, observers, clock)
         session = Session(run, trainer, notes, planned.resolved, made, lock)
         undo.pop_all()
     dist.broadcast_str(str(path))
+    clock.pause()
     return session
 
 
-def _join(dist: Dist, observers: Sequence[Observer]) -> Session:
+def _join(dist: Dist, observers: Sequence[Observer], clock: Clock) -> Session:
     """Open the run that the main process has created."""
     run = Run.open(dist.broadcast_str(""))
     config = run.config()
-    return Session(run, _first_trainer(run, config, _open(config, run), dist, observers), ())
+    trainer = _first_trainer(run, config, _open(config, run), dist, observers, clock)
+    clock.pause()
+    return Session(run, trainer, ())
 
 
 def _first_trainer(
-    run: Run, config: RunConfig, data: TaskData, dist: Dist, observers: Sequence[Observer]
+    run: Run, config: RunConfig, data: TaskData, dist: Dist, observers: Sequence[Observer], clock: Clock
 ) -> Trainer:
     """Make a trainer before its first step."""
-    trainer = Trainer(run, config, data, make_learner(config, data.tokenizer.n_vocab, dist), observers)
+    learner = make_learner(config, data.tokenizer.n_vocab, dist)
+    trainer = Trainer(run, config, data, learner, observers, clock)
     if config.init_from.run is not None:
         trainer.learner.load_initial(initial_weights(config, data.tokenizer.n_vocab))
     return trainer
@@ -247,9 +262,17 @@ def _open(config: RunConfig, run: Run) -> TaskData:
 
 
 def resume(
-    path: Path | str, config: RunConfig | None = None, *, observers: Sequence[Observer] = ()
+    path: Path | str,
+    config: RunConfig | None = None,
+    *,
+    observers: Sequence[Observer] = (),
+    began: float | None = None,
 ) -> Session:
-    """Open a run to continue from its newest whole checkpoint; `config` replaces the stored one."""
+    """Open a run to continue from its newest whole checkpoint; `config` replaces the stored one.
+
+    began: as in `start`.
+    """
+    clock = Clock(began)
     run, dist = Run.open(path), Dist.from_env()
     with ExitStack() as undo:
         lock = acquire_lock(run.path) if dist.is_main else None
@@ -271,7 +294,7 @@ def resume(
         data = _open(merged, run)
         assert data.baselines is not None  # a damaged file is an error before training, not after it
         learner = make_learner(merged, data.tokenizer.n_vocab, dist)
-        trainer = Trainer(run, merged, data, learner, observers)
+        trainer = Trainer(run, merged, data, learner, observers, clock)
         notes = trainer.resume()
         if trainer.progress >= 1 and run.verdict_file.is_file():
             done = f"{trainer.step} steps in {trainer.elapsed_s / 60:.2f} minutes"
@@ -282,6 +305,7 @@ def resume(
         if config is not None and dist.is_main:  # only now that everything else has succeeded
             run.write_config(config)
         undo.pop_all()
+    clock.pause()
     return session
 
 

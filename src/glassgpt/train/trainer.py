@@ -22,6 +22,7 @@ from glassgpt.interrupts import StopRequest
 from glassgpt.models import Model
 from glassgpt.tasks import TaskData
 from glassgpt.threads import ThreadTuner
+from glassgpt.train.clock import Clock, Elapsed
 from glassgpt.train.eval_plan import STAGE_S
 from glassgpt.train.evaluation import Evaluator
 from glassgpt.train.events import Evaluated, Event, Sampled, Saved, Stage, StepDone, Warned
@@ -30,7 +31,7 @@ from glassgpt.train.metrics import make_trackers
 from glassgpt.train.non_finite import problem, stop_if_asked
 from glassgpt.train.observers import Observer, Observers
 from glassgpt.train.saver import AsyncSaver, StepSaver, recover_newest
-from glassgpt.train.schedule import Budget, Clock, lr_scale
+from glassgpt.train.schedule import Budget, lr_scale
 
 
 class Trainer:
@@ -47,13 +48,14 @@ class Trainer:
         task: TaskData,
         learner: Learner,
         observers: Sequence[Observer] = (),
+        clock: Clock | None = None,
     ) -> None:
         self.folder, self.config, self.task, self.learner = run, config, task, learner
         self.dist = learner.dist
         self.observers = tuple(observers)
         self._watching = Observers(self.observers)
         self.budget = Budget.of(config)
-        self.clock = Clock(self.dist)
+        self.clock = clock or Clock()
         self.stop = StopRequest()
         self.evaluator = Evaluator(learner, task, self.budget, self.stop)
         self.evals = self.evaluator.plan
@@ -72,17 +74,17 @@ class Trainer:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds of training, earlier attempts included."""
-        return self.clock.elapsed_s
+        """Seconds of the run, preparation and earlier attempts included."""
+        return self.clock.elapsed.total_s
 
     @property
     def progress(self) -> float:
-        """Share of the run that is done, 0 to 1, its last evaluation and its verdict included."""
-        return self.budget.progress(self.step, self.elapsed_s, self.evals.reserved_s)
+        """Share of the training that is done, 0 to 1."""
+        return self.budget.progress(self.step, self.clock.elapsed, self.evals.reserved_s)
 
     def _progress_at(self, step: float) -> float:
         """Return the progress at this step and the synchronized time, equal in all processes."""
-        return self.budget.progress(step, self.clock.synced_s, self.evals.reserved_s)
+        return self.budget.progress(step, self.clock.synced, self.evals.reserved_s)
 
     @property
     def stopping(self) -> bool:
@@ -95,7 +97,7 @@ class Trainer:
 
     def run(self) -> Iterator[Event]:
         """Train until the budget is spent or a stop is requested; yield every event."""
-        self.clock.start()
+        self.clock.go_on()
         with ExitStack() as closing:
             closing.callback(self.saver.close)
             closing.enter_context(self.threads.in_use())
@@ -120,8 +122,9 @@ class Trainer:
         yield from map(Warned, self.task.warnings())
         if self.step == 0:
             yield from map(Warned, self.evaluator.prepare())
+        self.clock.begin_training(self.dist)
         while not self._sync_clock():
-            if self.saves.is_due(self.step, self.clock.synced_s):
+            if self.saves.is_due(self.step, self.clock.synced.trained_s):
                 yield from self._save()
             progress = self._progress_at(self.step)
             if self.evals.is_due(self.step, progress):
@@ -218,7 +221,7 @@ class Trainer:
 
     def _sync_clock(self) -> bool:
         """Agree with all processes on the time; return True to stop. A signal meanwhile counts next time."""
-        if stop := self.clock.sync(self.stopping):
+        if stop := self.clock.sync(self.dist, self.stopping):
             self.request_stop()  # only ever set to True here, or a signal would be lost
         return stop
 
@@ -236,8 +239,8 @@ class Trainer:
         """Start to save this step; yield the result of the save before."""
         if best:
             self._best_step = step_folder(self.folder.checkpoints, self.step).name
-        tensors, elapsed_s = self.learner.tensors(), self.clock.synced_s
-        yield from self._announced(self.saves.save(self.step, elapsed_s, tensors, self._state(), best))
+        tensors, trained_s = self.learner.tensors(), self.clock.synced.trained_s
+        yield from self._announced(self.saves.save(self.step, trained_s, tensors, self._state(), best))
 
     def _save_last(self) -> Iterator[Event]:
         """Wait until the last step is on disk. Raises UserError if that fails."""
@@ -256,8 +259,10 @@ class Trainer:
 
     def _state(self) -> dict[str, Any]:
         """Return everything a resumed run needs, other than tensors."""
+        elapsed = self.clock.elapsed
         return {
-            "elapsed_s": self.elapsed_s,
+            "elapsed_s": elapsed.total_s,
+            "prepared_s": elapsed.prepared_s,
             "next_eval": self.evals.next,
             "eval_s": self.evals.seconds,
             "eval_stride": self.evals.stride,
@@ -278,11 +283,12 @@ class Trainer:
             reason = "; ".join(problems) or "none was saved yet"
             raise UserError(f"{self.folder.path}: no checkpoint to resume from ({reason}). Start a new run.")
         state = self._load(self.folder.checkpoints / name)
-        self.clock.continue_from(state["elapsed_s"])
+        prepared_s = state.get("prepared_s", 0.0)  # older runs did not count it
+        self.clock.add(Elapsed(prepared_s, max(0.0, state["elapsed_s"] - prepared_s)))
         self.evals.restore(state["eval_s"], state.get("eval_stride", 1))  # runs before strides read it all
         self.evals.advance(self._progress_at(self.step))
         self.evals.next = min(state["next_eval"], self.evals.next)  # the run may have become longer
-        self.saves.started(self.step, state["elapsed_s"])
+        self.saves.started(self.step, self.clock.synced.trained_s)
         return [*problems, *environment_changes(state.get("environment", {}), self._environment())]
 
     def _load(self, step: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
 from glassgpt.train import Budget, Evaluated, StepDone, Warned, eval_plan, resume, start
+from glassgpt.train.clock import Elapsed
 from glassgpt.train.eval_plan import TRAINING_SHARE, VERDICT_SHARE, EvalPlan
 
 TEXT = "".join(f"{i} geese, {i * 7 % 31} swans, {i * i % 13} ducks and herons ashore.\n" for i in range(2000))
@@ -56,13 +57,13 @@ def simulate(minutes: float, evals: int, n_tokens: int, token_s: float, wrong: f
     plan.choose_part(1024)
     now, step, run = 0.0, 0, Simulated([])
     while True:
-        progress = budget.progress(step, now, plan.reserved_s)
+        progress = budget.progress(step, Elapsed(0, now), plan.reserved_s)
         if step and plan.is_due(step, progress):
             plan.token_s, plan.seconds = token_s, token_s * n_tokens / plan.stride
             now, plan.measured = now + plan.seconds, step
             run.eval_s += plan.seconds
             run.steps.append(progress)
-            plan.advance(budget.progress(step, now, plan.reserved_s))
+            plan.advance(budget.progress(step, Elapsed(0, now), plan.reserved_s))
         if progress >= 1 and step:
             break
         now, step = now + 3 * 1024 * token_s, step + 1

@@ -20,6 +20,8 @@ class Progress(BaseModel):
 
     step: Annotated[int, Field(ge=0)]
     elapsed_s: Amount
+    prepared_s: Amount = 0.0
+    """Seconds of `elapsed_s` before the first step of each attempt."""
     next_eval: Amount
     """Progress of the run, 0 to 1, at which the next evaluation is due."""
     eval_s: Amount

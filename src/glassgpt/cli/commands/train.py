@@ -14,6 +14,7 @@ from cyclopts import Parameter
 from pydantic import ValidationError
 
 from glassgpt.cli.arguments import Source
+from glassgpt.cli.process_start import began
 from glassgpt.cli.view.terminal import print_hint
 from glassgpt.config import FIXED, Layer, RunConfig, check_renamed, merge, resolve
 from glassgpt.errors import UserError, command_line
@@ -103,9 +104,9 @@ def watch(config: RunConfig | Sequence[Layer], out: Path | None, resume: Path | 
     with display:
         if resume is not None:
             assert isinstance(config, RunConfig)
-            attempt = resume_run(resume, config)
+            attempt = resume_run(resume, config, began=began())
         else:
-            attempt = start(config, out, display.stage)
+            attempt = start(config, out, display.stage, began=began())
         with _stop_on_signal(attempt.trainer) as received:
             display.begin(attempt)
             for event in attempt.run():
