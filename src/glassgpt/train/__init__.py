@@ -1,6 +1,6 @@
 """Training, from sources to a verdict."""
 
-from glassgpt.train.events import Evaluated, Event, Sampled, Saved, Stage, StepDone, Warned
+from glassgpt.train.events import Evaluated, Event, Forecasted, Sampled, Saved, Stage, StepDone, Warned
 from glassgpt.train.importing import import_nanogpt
 from glassgpt.train.learner import Learner, make_learner
 from glassgpt.train.observers import Observer
@@ -17,6 +17,7 @@ __all__ = [
     "Dist",
     "Evaluated",
     "Event",
+    "Forecasted",
     "Learner",
     "Muon",
     "Observer",

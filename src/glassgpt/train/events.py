@@ -140,6 +140,26 @@ class Evaluated(Event):
 
 
 @dataclass(frozen=True)
+class Forecasted(Event):
+    """A forecast of the run's final held-out loss, made at this step.
+
+    nats_per_char: the loss that the verdict is expected to find. low, high: an interval that holds it with a
+    probability of 80 %. progress: share of the run that is done, 0 to 1.
+    """
+
+    kind = "forecast"
+    step: int
+    nats_per_char: float
+    low: float
+    high: float
+    progress: float
+
+    def figures(self) -> dict[str, float]:
+        """Return the forecast and its interval."""
+        return {f"forecast/{name}": getattr(self, name) for name in ("nats_per_char", "low", "high")}
+
+
+@dataclass(frozen=True)
 class Stage(Event):
     """Work that takes longer than a second has begun: an evaluation, the verdict."""
 

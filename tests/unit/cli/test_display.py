@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from pathlib import Path
 
 import pytest
 from rich.text import Text
 
-from glassgpt.cli.view.display import JsonDisplay, LiveDisplay, PlainDisplay, Speedometer
+from glassgpt.cli.view.display import JsonDisplay, LiveDisplay, PlainDisplay
+from glassgpt.cli.view.display.figures import Speedometer
+from glassgpt.cli.view.display.forecast import Forecasts
 from glassgpt.cli.view.render import chart, verdict_table
 from glassgpt.cli.view.terminal import Terminal
 from glassgpt.config import RunConfig
 from glassgpt.diagnose import Score, judge
-from glassgpt.train import Evaluated, Session, StepDone, start
+from glassgpt.train import Evaluated, Forecasted, Observer, Session, StepDone, start
 
 
 def test_chart_puts_values_where_they_belong() -> None:
@@ -57,6 +60,13 @@ def test_chart_of_one_value_is_no_division_by_zero() -> None:
     assert chart([(0.5, 2.0)], [("line", 2.0)]).plain.count("line 2.00") == 1
 
 
+def test_a_chart_has_the_forecast_at_its_right_end() -> None:
+    lines = chart([(0.0, 4.0), (1.0, 2.0)], [("top", 4.0)], width=9, height=5, interval=(1.0, 2.0)).plain
+    rows = lines.splitlines()
+    assert [row[9] for row in rows] == [" ", " ", "┃", "┃", "┃"]  # a level between the rows belongs to one
+    assert rows[0].endswith("  top 4.00") and rows[2][8] > "\u2800"  # the curve ends next to the bar
+
+
 def test_verdict_table_is_ranked() -> None:
     scores = [Score(name, nats, 1000, 1000) for name, nats in (("uniform", 4000.0), ("bigram", 2500.0))]
     console = Terminal(io.StringIO(), 80)
@@ -79,6 +89,61 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
         ),
         folder / "run",
     )
+
+
+class Forecaster(Observer):
+    """Forecasts 1.31 at first, then 1.315 (no news), then 1.4."""
+
+    def on_update(self, step: int, model: object) -> list[Forecasted]:
+        loss = {1: 1.31, 2: 1.315}.get(step, 1.4)
+        return [Forecasted(step, loss, loss - 0.03, loss + 0.04, progress=step / 6)]
+
+
+@pytest.mark.parametrize("kind", ["live", "plain", "json"])
+def test_a_forecast_is_shown_and_held_against_the_outcome(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "a.txt").write_text("".join(f"line {i} of a text that says little\n" for i in range(200)))
+    settings = {
+        "data": {"sources": [str(tmp_path / "a.txt")]},
+        "model": {"size": "nano", "n_layer": 1},
+        "train": {"steps": 6, "evals": 2, "sample_tokens": 10},
+    }
+    session = start(RunConfig.model_validate(settings), tmp_path / "run", observers=[Forecaster()])
+    console = Terminal(io.StringIO(), 80, kind == "live")
+    live = LiveDisplay(console)
+    display = {"live": live, "plain": PlainDisplay(console), "json": JsonDisplay()}[kind]
+    display.begin(session)
+    for event in session.run():
+        display.show(event)
+    if kind == "live":
+        console.print(live._render())
+    display.end(session)
+    told = re.sub(r"\x1b\[[0-9;]*m", "", console.file.getvalue()) + capsys.readouterr().out  # pyright: ignore
+    verdict = session.verdict().model
+    assert isinstance(verdict, Score)
+    if kind == "json":
+        rows = [json.loads(line) for line in told.splitlines()]
+        assert [row["nats_per_char"] for row in rows if row["event"] == "forecast"][:3] == [1.31, 1.315, 1.4]
+        return
+    outcome = f"{verdict.nats_per_char:.2f}, outside the interval"
+    assert f"forecast 1.31 (1.28 to 1.35) at 17%, outcome {outcome}" in told
+    if kind == "live":
+        assert "held out, training, forecast 1.40 (1.37 to 1.44)\n" in told and "┃" in told
+    else:
+        lines = [line for line in told.splitlines() if "% forecast" in line.replace("  ", " ")]
+        assert lines == [
+            " 17%  forecast 1.31 (1.28 to 1.35) nats/char",
+            " 50%  forecast 1.40 (1.37 to 1.44) nats/char",
+        ]
+
+
+def test_an_outcome_within_the_interval_is_only_named(session: Session) -> None:
+    forecasts = Forecasts()
+    assert forecasts.outcome(judge([Score("bigram", 2500.0, 1000, 1000)])) == ""
+    forecasts.see(Forecasted(9, 1.5, 1.49, 1.51, progress=0.08))
+    verdict = judge([Score("bigram", 2500.0, 1000, 1000)], Score("this model", 1504.0, 1000, 1000))
+    assert forecasts.outcome(verdict) == "forecast 1.500 (1.490 to 1.510) at 8%, outcome 1.504"
 
 
 @pytest.mark.parametrize("kind", ["live", "plain", "json"])

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from glassgpt.train import Evaluated, Event, Sampled, Saved, Stage, StepDone, Warned
+from glassgpt.train import Evaluated, Event, Forecasted, Sampled, Saved, Stage, StepDone, Warned
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 EVENTS = [
     StepDone(3, 2.5, {"muon": 0.03, "adamw": 0.02}, 1.25, 256, 1e4, 0.5, 1.5),
     Evaluated(3, 2.0, 1.0, 1.5, 1.4, best=True, seconds=0.1),
     Evaluated(4, 2.0, 1.0, 1.5, 1.4, best=False, seconds=0.1, exact=0.25, n_tokens=900),
+    Forecasted(3, 1.31, 1.28, 1.35, progress=0.08),
     Sampled(3, "geese «cross»\n"),
     Saved(3, Path("run/checkpoints/step-0000000003")),
     Stage("evaluating"),
@@ -46,7 +47,8 @@ def test_each_event_survives_json(event: Event) -> None:
 
 def test_each_kind_is_tried_above() -> None:
     ours = {cls.kind for cls in Event.__subclasses__() if cls.__module__ == "glassgpt.train.events"}
-    assert ours == {event.kind for event in EVENTS} == {"step", "eval", "stage", "sample", "saved", "warning"}
+    assert ours == {event.kind for event in EVENTS}
+    assert ours == {"step", "eval", "forecast", "stage", "sample", "saved", "warning"}
 
 
 def test_an_event_of_an_observer_survives_json(own_event: type[Event]) -> None:

@@ -17,6 +17,7 @@ BRAILLE = 0x2800
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bits of the eight dots of a braille character, by row and column."""
 MODEL_STYLE = "bold cyan"
+INTERVAL_STYLE = "magenta"
 
 
 def chart(
@@ -25,17 +26,19 @@ def chart(
     width: int = 60,
     height: int = 10,
     faint: Sequence[tuple[float, float]] = (),
+    interval: tuple[float, float] | None = None,
 ) -> Text:
     """Draw a curve in braille with labeled horizontal lines, on a logarithmic y axis.
 
     points: (x from 0 to 1, y > 0), joined by lines. lines: (label, y > 0). Labels follow at the right of
     `width` columns. faint: the points of another curve, drawn dimly behind the first and not joined.
+    interval: (low, high) of a forecast for x = 1, drawn as a bar at the right end.
     """
 
     def level(y: float) -> float:
         return math.log(max(y, 1e-6))  # the loss on a text of one repeated character is 0
 
-    values = [level(y) for _, y in (*points, *faint, *lines)]
+    values = [level(y) for _, y in (*points, *faint, *lines)] + [level(y) for y in interval or ()]
     low, high = min(values), max(values)
     span = (high - low) or 1.0
 
@@ -54,11 +57,13 @@ def chart(
     for label, y in lines:
         labels.setdefault(row(y) // 4, []).append(f"{label} {y:.2f}")
     text = Text()
+    bar = range(row(interval[1]) // 4, row(interval[0]) // 4 + 1) if interval else ()
     for i in range(height):
         for cell, dim in zip(curve[i], behind[i], strict=True):
             mark = chr(BRAILLE + (cell or dim)) if cell or dim else "┄" if i in labels else " "
             text.append(mark, "cyan" if cell else "dim")
-        text.append("  " + ", ".join(labels.get(i, [])) + "\n", "dim")
+        text.append("┃ " if i in bar else "  ", INTERVAL_STYLE)
+        text.append(", ".join(labels.get(i, [])) + "\n", "dim")
     return text
 
 

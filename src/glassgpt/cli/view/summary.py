@@ -76,14 +76,16 @@ def _base_run(session: Session) -> list[str]:
     return lines
 
 
-def print_end(console: Terminal, session: Session, sample: str) -> None:
-    """Print the sample, the verdict and the next commands."""
+def print_end(console: Terminal, session: Session, sample: str, forecast: str = "") -> None:
+    """Print the sample, the verdict, the forecast's line and the next commands."""
     verdict = session.verdict()
     path = session.folder.path
     if sample:
         console.print(panel(sample, 12))
     console.table(verdict_table(verdict))
     console.print(f"\n{with_flags(verdict.sentence)}\n")
+    if forecast:
+        console.print(f"{forecast}\n")
     console.notes(verdict.notes)
     more = f"Go on         {command_line('resume', path, *_longer(session))}\n" if _may_go_on(verdict) else ""
     console.say(

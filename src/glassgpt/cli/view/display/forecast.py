@@ -1,0 +1,53 @@
+"""Forecasts of the final loss, in words, and the outcome compared with the first of them."""
+
+from __future__ import annotations
+
+from glassgpt.diagnose import Score, Verdict
+from glassgpt.train import Event, Forecasted
+
+CHANGE = 0.01
+"""Relative change of a forecast that is worth another line in a log."""
+NARROW = 0.03
+"""An interval narrower than this, in nats, needs a third decimal."""
+
+
+class Forecasts:
+    """The first and the newest forecast of a training."""
+
+    def __init__(self) -> None:
+        self.first: Forecasted | None = None
+        self.newest: Forecasted | None = None
+
+    def see(self, event: Event) -> None:
+        """Remember a forecast."""
+        if isinstance(event, Forecasted):
+            self.first, self.newest = self.first or event, event
+
+    def outcome(self, verdict: Verdict) -> str:
+        """Return a line with the first forecast and the outcome; empty without a forecast or a loss."""
+        if self.first is None or not isinstance(verdict.model, Score):
+            return ""
+        loss, begin = verdict.model.nats_per_char, f"forecast {in_words(self.first)}"
+        outside = "" if self.first.low <= loss <= self.first.high else ", outside the interval"
+        return f"{begin} at {self.first.progress:.0%}, outcome {loss:.{_decimals(self.first)}f}{outside}"
+
+
+def is_news(event: Forecasted, printed: Forecasted | None) -> bool:
+    """Return True if a forecast differs by `CHANGE` or more from the one that was printed last."""
+    return (
+        printed is None or abs(event.nats_per_char - printed.nats_per_char) >= CHANGE * printed.nats_per_char
+    )
+
+
+def in_words(event: Forecasted) -> str:
+    """Return a forecast with its interval.
+
+    >>> in_words(Forecasted(step=90, nats_per_char=1.312, low=1.279, high=1.3481, progress=0.08))
+    '1.31 (1.28 to 1.35)'
+    """
+    n = _decimals(event)
+    return f"{event.nats_per_char:.{n}f} ({event.low:.{n}f} to {event.high:.{n}f})"
+
+
+def _decimals(event: Forecasted) -> int:
+    return 2 if event.high - event.low >= NARROW else 3
