@@ -108,6 +108,8 @@ def test_data_without_text_is_an_error(tmp_path: Path, content: bytes, says: str
         (["train", "nowhere.txt"], "nowhere.txt"),
         (["train", "a.txt", "--n-embd", "130"], "multiple"),
         (["train", "a.txt", "--steps", "1", "--minutes", "1"], "not both"),
+        (["train", "a.txt", "--minutes", "0"], "greater than 0"),
+        (["train", "a.txt", "--minutes", "0.05"], "--minutes: 0.05 are too few. They count from the start"),
         (["train", "a.txt", "--tokens", "9", "--minutes", "1"], "give --minutes or --tokens, not both"),
         (["train", "a.txt", "--device", "abacus"], "abacus"),
         (["train", "a.txt", "--out", "/dev/null/run"], "/dev/null/run cannot be written to"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Sequence
@@ -90,6 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with on_signals(RaiseStopped()):
             parse(app, words, Terminal())()
             sys.stdout.flush()
+        if arguments is None:
+            _end_quickly()
     except CycloptsError as error:
         _fail(explain_usage(error, words), 2)
     except UserError as error:
@@ -113,6 +116,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         end_cleanly(128 + stop.number)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
+
+
+def _end_quickly() -> None:
+    """End a process that has done its work: Python takes up to 3 s to take torch apart on a busy machine.
+
+    Threads that are still at work (a tracker that sends) get the ordinary end, which waits for them.
+    """
+    if all(thread.daemon or thread is threading.main_thread() for thread in threading.enumerate()):
+        end_cleanly(0)
 
 
 def _fail(message: str, code: int) -> NoReturn:

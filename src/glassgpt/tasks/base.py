@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
@@ -79,6 +79,8 @@ class TaskData(ABC):
     verdict_stride: int = 1
     """The verdict measures each `verdict_stride`-th part or batch of the validation split, and says so; 1 is
     the whole."""
+    verdict_passes: float = 2.0
+    """Time of a verdict per target, in those of an evaluation: its windows overlap, or sources are hidden."""
     tokens_per_char: float
     """Predicted tokens per character of the training split: converts nats per token to nats per character."""
     n_train_tokens: int
@@ -114,7 +116,9 @@ class TaskData(ABC):
 
     def eval_part(self, stride: int) -> Iterator[Batch]:
         """Yield every `stride`-th batch of the validation split: a fixed part, spread over all of it."""
-        return islice(self.eval_batches(), stride // 2, None, stride)
+        part = islice(self.eval_batches(), stride // 2, None, stride)
+        first = next(part, None)
+        return chain([first], part) if first is not None else islice(self.eval_batches(), 1)
 
     def verdict_parts(self) -> range:
         """Return the parts of the validation split that the verdict measures, `MIN_PARTS` or more.

@@ -44,6 +44,8 @@ from glassgpt.units import count
 
 N_PROBE = 64
 """Windows of a probe batch."""
+BIGRAM_PASSES = 8.0
+"""The verdict of a bigram has a window for each token, and cutting them takes longer than the model."""
 
 
 class LanguageData(TaskData):
@@ -58,6 +60,8 @@ class LanguageData(TaskData):
         self.val = Lengths(len(data.val), data.val.n_chars, data.val.n_bytes)
         self.tokens_per_char = len(data.train) / data.train.n_chars
         self.n_train_tokens = self.windows.per_epoch * self.windows.T
+        if config.model.family == "bigram":
+            self.verdict_passes = BIGRAM_PASSES
 
     @property
     def baselines(self) -> list[Score]:

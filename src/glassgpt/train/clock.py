@@ -63,11 +63,11 @@ class Clock:
         self._counted, self._since, self._training = self.elapsed, self._now(), True
         self.synced = self._counted = Elapsed(*dist.all_reduce_max(*self._counted))
 
-    def sync(self, dist: Dist, stopping: bool) -> bool:
-        """Agree with all processes on the time and on stopping."""
-        prepared_s, trained_s, stop = dist.all_reduce_max(*self.elapsed, stopping)
+    def sync(self, dist: Dist, *numbers: float) -> list[float]:
+        """Agree with all processes on the time; return the largest of each number over all processes."""
+        prepared_s, trained_s, *largest = dist.all_reduce_max(*self.elapsed, *numbers)
         self.synced = Elapsed(prepared_s, trained_s)
-        return bool(stop)
+        return largest
 
     @staticmethod
     def _now() -> float:

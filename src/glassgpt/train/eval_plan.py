@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import math
 
-from glassgpt.train.schedule import Budget
-
 TRAINING_SHARE = 0.03
 """Largest share of a run's time for the evaluations during training."""
 VERDICT_SHARE = 0.06
 """Largest share of a run's time for the verdict."""
 MIN_TOKENS, MAX_TOKENS = 16_384, 131_072
 """Size of the part that an evaluation reads: less is noise, more gains nothing while training."""
-VERDICT_PASSES = 2
-"""Forward passes per held-out token in a verdict: overlapping windows, or once more without the source."""
+MAX_EVAL_SHARE = 0.05
+"""Largest share of a run's time for one evaluation: a slow model is measured on less than MIN_TOKENS."""
+LEAST_TOKENS = 1_024
+"""Size of the smallest part, however slow the model."""
 STAGE_S = 1.0
 """Work that is expected to take longer is announced."""
+MAX_STRIDE = 32
+"""Largest stride of a verdict: a text has 256 parts, and 8 are the least that say something."""
 VERDICT_S = 10.0
 """Seconds for the verdict of a run measured in steps, at least."""
-MARGIN = 1.2
-"""Time kept for the last evaluation, as a multiple of its estimate."""
-MAX_RESERVED = 0.2
-"""Largest share of a run measured in minutes that is kept for its end."""
 STEP_PASSES = 3
 """Time of a training step in forward passes: the backward pass takes about two."""
 
@@ -33,9 +31,11 @@ STEP_PASSES = 3
 class EvalPlan:
     """Evaluations evenly spaced over a run, fewer if they are slow.
 
-    n_tokens: targets of the validation split. min_tokens: the smallest part to measure.
+    time_s: seconds between the preparation and the end of the run, infinity for a run of steps; n_steps: its
+    steps. n_tokens: targets of the validation split. min_tokens: the smallest part to measure. passes: time
+    of the verdict per target, in those of an evaluation.
 
-    >>> plan = EvalPlan(Budget(seconds=60), evals=10, n_tokens=2_000_000)
+    >>> plan = EvalPlan(time_s=60, evals=10, n_tokens=2_000_000)
     >>> plan.next
     0.1
     >>> plan.token_s = 1 / 50_000  # a forward pass over 50,000 tokens takes a second
@@ -47,9 +47,18 @@ class EvalPlan:
     0.364
     """
 
-    def __init__(self, budget: Budget, evals: int, n_tokens: int, min_tokens: int = 0) -> None:
-        self.budget, self.evals = budget, evals
-        self.n_tokens, self.min_tokens = n_tokens, max(MIN_TOKENS, min_tokens)
+    def __init__(
+        self,
+        time_s: float,
+        evals: int,
+        n_tokens: int,
+        min_tokens: int = 0,
+        *,
+        n_steps: int = 0,
+        passes: float = 2.0,
+    ) -> None:
+        self.time_s, self.n_steps, self.evals = time_s, n_steps, evals
+        self.n_tokens, self.min_tokens, self.passes = n_tokens, max(MIN_TOKENS, min_tokens), passes
         self.token_s = 0.0
         """Seconds that the loss of one held-out token takes, measured or estimated."""
         self.seconds = 0.0
@@ -62,30 +71,29 @@ class EvalPlan:
         """Step of the last evaluation; 0 for none."""
 
     @property
-    def gap(self) -> float:
-        """Progress from one evaluation to the next."""
-        if self.budget.seconds is None:
-            return 1 / self.evals
-        return max(1 / self.evals, self.seconds / (TRAINING_SHARE * self.budget.seconds))
+    def by_clock(self) -> bool:
+        """True for a run measured in minutes."""
+        return math.isfinite(self.time_s)
 
     @property
-    def reserved_s(self) -> float:
-        """Seconds kept for the end of a run measured in minutes: the last evaluation and the verdict."""
-        if self.budget.seconds is None:
-            return 0.0
-        return min(MARGIN * self.seconds + self.verdict_s(), MAX_RESERVED * self.budget.seconds)
+    def gap(self) -> float:
+        """Progress from one evaluation to the next."""
+        if not self.by_clock:
+            return 1 / self.evals
+        return max(1 / self.evals, self.seconds / (TRAINING_SHARE * max(self.time_s, 1e-9)))
 
     def choose_part(self, step_tokens: int) -> None:
         """Fix the part that evaluations read, by the time that is left for them.
 
         step_tokens: targets of one training step. A run measured in steps gets the same part on any machine.
         """
-        if self.budget.seconds is None:
-            assert self.budget.steps is not None
-            n = TRAINING_SHARE * STEP_PASSES * step_tokens * self.budget.steps / self.evals
+        smallest = self.min_tokens
+        if self.by_clock:
+            n = TRAINING_SHARE * self.time_s / self.evals / self.token_s
+            smallest = min(smallest, max(LEAST_TOKENS, MAX_EVAL_SHARE * self.time_s / self.token_s))
         else:
-            n = TRAINING_SHARE * self.budget.seconds / self.evals / self.token_s
-        part = min(max(n, self.min_tokens), max(MAX_TOKENS, self.min_tokens))
+            n = TRAINING_SHARE * STEP_PASSES * step_tokens * self.n_steps / self.evals
+        part = min(max(n, smallest), max(MAX_TOKENS, smallest))
         self.stride = max(1, round(self.n_tokens / part))
         self.seconds = self.token_s * self.n_tokens / self.stride
 
@@ -94,23 +102,30 @@ class EvalPlan:
         self.seconds, self.stride = seconds, stride
         self.token_s = seconds * stride / self.n_tokens
 
-    def verdict_s(self, elapsed_s: float = 0.0) -> float:
+    def verdict_s(self, trained_s: float = 0.0) -> float:
         """Return the seconds that the verdict is expected to take."""
-        return VERDICT_PASSES * self.token_s * self.n_tokens / self.verdict_stride(elapsed_s)
+        return self.passes * self.token_s * self.n_tokens / self.verdict_stride(trained_s)
 
-    def verdict_stride(self, elapsed_s: float = 0.0) -> int:
+    def verdict_stride(self, trained_s: float = 0.0) -> int:
         """Return the stride of the verdict: 1 if the whole split fits into its share of the time.
 
-        elapsed_s: seconds of training so far, the measure of a run that has a number of steps.
+        trained_s: seconds of training so far, the measure of a run that has a number of steps.
         """
-        whole_s = VERDICT_PASSES * self.token_s * self.n_tokens
-        if self.budget.seconds is None:
-            allowed_s = max(VERDICT_S, VERDICT_SHARE * elapsed_s)
+        if self.by_clock:
+            allowed_s = VERDICT_SHARE * max(self.time_s, 1e-9)
         else:
-            allowed_s = VERDICT_SHARE * self.budget.seconds
-        largest = max(1, self.n_tokens // self.min_tokens)
+            allowed_s = max(VERDICT_S, VERDICT_SHARE * trained_s)
+        return self.stride_for(self.passes * self.token_s * self.n_tokens, allowed_s)
+
+    def stride_for(self, whole_s: float, allowed_s: float) -> int:
+        """Return the stride with which a verdict takes the seconds allowed; whole_s: with a stride of 1."""
         # A part that would save less than a quarter of its time is not worth it.
-        return min(largest, max(1, math.ceil(whole_s / allowed_s - 0.25)))
+        return min(self.largest_stride, max(1, math.ceil(whole_s / max(allowed_s, 1e-9) - 0.25)))
+
+    @property
+    def largest_stride(self) -> int:
+        """Stride of the smallest verdict."""
+        return min(MAX_STRIDE, max(1, self.n_tokens // (LEAST_TOKENS if self.by_clock else self.min_tokens)))
 
     def is_due(self, step: int, progress: float) -> bool:
         """Return True if this step is to be evaluated now."""

@@ -7,15 +7,14 @@ import time
 from glassgpt.interrupts import StopRequest
 from glassgpt.objective import Measured
 from glassgpt.tasks import TaskData
+from glassgpt.train.ending import Ending
 from glassgpt.train.eval_plan import STEP_PASSES, EvalPlan
 from glassgpt.train.learner import Learner
 from glassgpt.train.schedule import Budget
-from glassgpt.units import count, duration
+from glassgpt.train.shortage import check_time
 
 WARM_S = 0.5
 """A first forward pass under this is timed again: it includes the start of threads and caches."""
-FEW_STEPS = 100
-"""A run of minutes with fewer steps than this gets a warning."""
 
 
 class Evaluator:
@@ -23,18 +22,30 @@ class Evaluator:
 
     def __init__(self, learner: Learner, task: TaskData, budget: Budget, stop: StopRequest) -> None:
         config = learner.config
-        self.learner, self.task, self.budget, self.stop = learner, task, budget, stop
+        self.learner, self.task, self.stop = learner, task, stop
         self.dist = learner.dist
-        self.plan = EvalPlan(budget, config.train.evals, task.val.n_tokens, 4 * config.model.block_size)
+        self.plan = EvalPlan(
+            budget.training_s(prepared_s=0, reserved_s=0),
+            config.train.evals,
+            task.val.n_tokens,
+            4 * config.model.block_size,
+            n_steps=budget.steps or 0,
+            passes=task.verdict_passes,
+        )
+        self.ending = Ending(self.plan)
 
-    def prepare(self) -> list[str]:
-        """Choose the part to measure, once in a run; return warnings about the time."""
-        if self.budget.seconds is not None:
-            self.plan.token_s, n_tokens = self._time_forward()
-        else:
-            n_tokens = self.learner.config.step_tokens
-        self.plan.choose_part(n_tokens)
-        return self._warnings(n_tokens)
+    def prepare(self, prepared_s: float) -> list[str]:
+        """Choose the part to measure, once in a run; return warnings about the time.
+
+        prepared_s: seconds until now. Raises UserError if no time is left to train.
+        """
+        if not self.plan.by_clock:
+            self.plan.choose_part(self.learner.config.step_tokens)
+            return []
+        self.plan.token_s, step_tokens = self._time_forward()
+        self.plan.choose_part(step_tokens)
+        step_s = STEP_PASSES * self.plan.token_s * step_tokens
+        return check_time(self.ending, prepared_s, step_s, step_tokens)
 
     def measure(self, step: int) -> Measured | None:
         """Measure the loss on the part; None if a stop was requested meanwhile in this process.
@@ -51,6 +62,7 @@ class Evaluator:
     def sync(self, seconds: float) -> None:
         """Agree with all processes on the time of an evaluation."""
         self.plan.seconds, self.plan.token_s = self.dist.all_reduce_max(seconds, self.plan.token_s)
+        self.ending.evaluated()
 
     def _time_forward(self) -> tuple[float, int]:
         """Return the seconds per target of a forward pass, and the targets of a training step."""
@@ -66,17 +78,3 @@ class Evaluator:
                 break
         (slowest,) = self.dist.all_reduce_max(seconds)
         return max(slowest, 1e-6) / n_tokens / self.dist.world_size, n_tokens * train.grad_accum_steps
-
-    def _warnings(self, step_tokens: int) -> list[str]:
-        """Warn where the time allows few steps."""
-        if self.budget.seconds is None:
-            return []
-        step_s = STEP_PASSES * self.plan.token_s * step_tokens
-        n_steps = int((self.budget.seconds - self.plan.reserved_s) / step_s)
-        if n_steps >= FEW_STEPS:
-            return []
-        tokens = count(max(1, n_steps) * step_tokens)
-        return [
-            f"the time is short: about {max(1, n_steps)} steps ({tokens} tokens) fit into "
-            f"{duration(self.budget.seconds)}. Give more `minutes`, or a smaller `size`."
-        ]

@@ -65,7 +65,7 @@ class StepDone(Event):
 
     loss: nats per token of the batch, before the step and without label smoothing. lrs: learning rate of each
     optimizer. grad_norm: norm before clipping. progress: share of the run that is done, 0 to 1. elapsed_s:
-    seconds since the start of the run, without pauses.
+    seconds since the start of the run, without pauses. left_s: seconds until its end, None if not known.
     """
 
     kind = "step"
@@ -77,6 +77,7 @@ class StepDone(Event):
     tokens_per_s: float
     progress: float
     elapsed_s: float
+    left_s: float | None = None
 
     def figures(self) -> dict[str, float]:
         """Return loss, learning rates, gradient norm and speed."""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable
 
 from glassgpt.checkpoint import Run
 from glassgpt.diagnose import Curve, Verdict, trend
 from glassgpt.errors import UserError
 from glassgpt.train.trainer import Trainer
+
+TRIAL = 8
+"""A verdict by the clock first measures a part this many times smaller than planned."""
 
 
 def final_verdict(run: Run, trainer: Trainer) -> Verdict:
@@ -19,7 +24,25 @@ def final_verdict(run: Run, trainer: Trainer) -> Verdict:
     """
     if not trainer.step or not math.isfinite(trainer.best):
         raise UserError(f"{run.path}: no step was evaluated, so there is no verdict. Train longer.")
-    data, device = trainer.task, trainer.learner.device
-    data.verdict_stride = trainer.evals.verdict_stride(trainer.clock.elapsed.trained_s)
-    curve = Curve.of(run.metrics(), data.tokens_per_char, data.n_train_tokens)
-    return data.verdict(lambda: run.model(device), trend(curve))
+    data, plan = trainer.task, trainer.evals
+    model = run.model(trainer.learner.device)
+    course = trend(Curve.of(run.metrics(), data.tokens_per_char, data.n_train_tokens))
+
+    def judge(stride: int) -> Verdict:
+        data.verdict_stride = stride
+        return data.verdict(lambda: model, course)
+
+    if not plan.by_clock:
+        return judge(plan.verdict_stride(trainer.clock.elapsed.trained_s))
+    return _judged_in_time(judge, trainer)
+
+
+def _judged_in_time(judge: Callable[[int], Verdict], trainer: Trainer) -> Verdict:
+    """Return the verdict on as large a part as the time left allows; a small part tells how long it takes."""
+    plan, exit_s = trainer.evals, trainer.ending.exit_s
+    began = time.monotonic()
+    trial = min(plan.largest_stride, TRIAL * plan.verdict_stride())
+    verdict = judge(trial)
+    whole_s = trial * (time.monotonic() - began)
+    stride = plan.stride_for(whole_s, (trainer.left_s or 0.0) - exit_s)
+    return judge(stride) if stride <= trial / 2 else verdict

@@ -7,6 +7,7 @@ the package `checkpoint`.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import takewhile
@@ -39,6 +40,8 @@ class AsyncSaver:
         self.checkpoints = checkpoints
         self._thread: ThreadPoolExecutor | None = None
         self._pending: Future[Saved] | None = None
+        self.seconds = 0.0
+        """Seconds that the latest save took to write."""
 
     def submit(self, step: int, tensors: Tensors, state: dict[str, Any], best: bool) -> None:
         """Copy the tensors and start to write them; call `wait` first."""
@@ -66,6 +69,7 @@ class AsyncSaver:
             self._thread = None
 
     def _write(self, step: int, tensors: Tensors, state: dict[str, Any], best: bool) -> Saved:
+        began = time.monotonic()
         try:
             check_disk_space(
                 self.checkpoints, sum(t.nbytes for named in tensors.values() for t in named.values())
@@ -82,6 +86,7 @@ class AsyncSaver:
                 f"step {step}: cannot write {error.filename or self.checkpoints} ({reason}). Earlier steps "
                 "are unchanged; check the disk."
             ) from error
+        self.seconds = time.monotonic() - began
         return Saved(step, path)
 
 

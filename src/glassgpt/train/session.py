@@ -40,6 +40,7 @@ from glassgpt.train.memory import check_memory, named_out_of_memory
 from glassgpt.train.metrics import check_trackers
 from glassgpt.train.observers import Observer
 from glassgpt.train.parallel import Dist
+from glassgpt.train.schedule import Budget
 from glassgpt.train.trainer import Trainer
 
 OnStage = Callable[[str], None]
@@ -296,7 +297,8 @@ def resume(
         learner = make_learner(merged, data.tokenizer.n_vocab, dist)
         trainer = Trainer(run, merged, data, learner, observers, clock)
         notes = trainer.resume()
-        if trainer.progress >= 1 and run.verdict_file.is_file():
+        same_length = trainer.budget == Budget.of(run.config())
+        if run.verdict_file.is_file() and (same_length or trainer.progress >= 1):
             done = f"{trainer.step} steps in {trainer.elapsed_s / 60:.2f} minutes"
             raise UserError(
                 f"{path} is finished ({done}). `steps`, `tokens` or `minutes` is the total length: give more."

@@ -58,7 +58,8 @@ class Trainer:
         self.clock = clock or Clock()
         self.stop = StopRequest()
         self.evaluator = Evaluator(learner, task, self.budget, self.stop)
-        self.evals = self.evaluator.plan
+        self.evals, self.ending = self.evaluator.plan, self.evaluator.ending
+        self._reserved_s = 0.0  # equal in all processes
         self.saver = AsyncSaver(run.checkpoints)
         self.saves = StepSaver(self.saver, config.train, self.dist.is_main)
         self.threads = self._make_threads()
@@ -80,11 +81,19 @@ class Trainer:
     @property
     def progress(self) -> float:
         """Share of the training that is done, 0 to 1."""
-        return self.budget.progress(self.step, self.clock.elapsed, self.evals.reserved_s)
+        return self.budget.progress(self.step, self.clock.elapsed, self.ending.reserved_s)
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until the process ends; in a run of steps until the last step, None before the first."""
+        if self.budget.seconds is not None:
+            return max(0.0, self.budget.left_s(self.clock.elapsed))
+        progress = self.progress
+        return self.clock.elapsed.trained_s * (1 / progress - 1) if progress else None
 
     def _progress_at(self, step: float) -> float:
         """Return the progress at this step and the synchronized time, equal in all processes."""
-        return self.budget.progress(step, self.clock.synced, self.evals.reserved_s)
+        return self.budget.progress(step, self.clock.synced, self._reserved_s)
 
     @property
     def stopping(self) -> bool:
@@ -120,9 +129,11 @@ class Trainer:
     def _events(self) -> Iterator[Event]:
         """Run the loop; yield its events."""
         yield from map(Warned, self.task.warnings())
+        self._plan_time()
         if self.step == 0:
-            yield from map(Warned, self.evaluator.prepare())
+            yield from map(Warned, self.evaluator.prepare(self.clock.synced.prepared_s))
         self.clock.begin_training(self.dist)
+        self._plan_time()
         while not self._sync_clock():
             if self.saves.is_due(self.step, self.clock.synced.trained_s):
                 yield from self._save()
@@ -153,15 +164,18 @@ class Trainer:
         self.learner.optimizer_step(scale)
         self.step += 1
         yield from self._watching.ask(lambda each: each.on_update(self.step, self.model))
+        seconds = time.monotonic() - began
+        self.ending.add_step(seconds)
         yield StepDone(
             step=self.step,
             loss=stats.loss,
             lrs=self.learner.lrs,
             grad_norm=stats.norm,
             tokens=stats.n_tokens,
-            tokens_per_s=stats.n_tokens / (time.monotonic() - began),
+            tokens_per_s=stats.n_tokens / seconds,
             progress=self.progress,
             elapsed_s=self.elapsed_s,
+            left_s=self.left_s,
         )
 
     def _skip_step(self, stats: GradientStats) -> Warned:
@@ -221,9 +235,15 @@ class Trainer:
 
     def _sync_clock(self) -> bool:
         """Agree with all processes on the time; return True to stop. A signal meanwhile counts next time."""
-        if stop := self.clock.sync(self.dist, self.stopping):
+        stop, self._reserved_s = self.clock.sync(self.dist, self.stopping, self.ending.reserved_s)
+        if stop:
             self.request_stop()  # only ever set to True here, or a signal would be lost
-        return stop
+        return bool(stop)
+
+    def _plan_time(self) -> None:
+        """Plan evaluations and end for the time that the preparation has left."""
+        self._sync_clock()
+        self.evals.time_s = self.budget.training_s(self.clock.synced.prepared_s, reserved_s=0)
 
     def _sample(self) -> Iterator[Event]:
         """Generate text with the model, in the main process."""
@@ -255,6 +275,7 @@ class Trainer:
         for event in events:
             yield event
             if isinstance(event, Saved):
+                self.ending.save_s = self.saver.seconds
                 yield from self._watching.ask(lambda each, saved=event: each.on_save(saved))
 
     def _state(self) -> dict[str, Any]:

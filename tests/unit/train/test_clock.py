@@ -24,7 +24,7 @@ def test_preparation_counts_from_the_given_moment(now: list[float]) -> None:
     now[0] = 109.0
     assert clock.elapsed == Elapsed(8.0, 4.0) and clock.elapsed.total_s == 12.0
     assert clock.synced == Elapsed(8.0, 0.0)  # as of the last sync
-    assert not clock.sync(Dist(), stopping=False)
+    assert clock.sync(Dist(), False, 7.5) == [0, 7.5]
     assert clock.synced == Elapsed(8.0, 4.0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
 from glassgpt.train import Budget, Evaluated, StepDone, Warned, eval_plan, resume, start
 from glassgpt.train.clock import Elapsed
+from glassgpt.train.ending import Ending
 from glassgpt.train.eval_plan import TRAINING_SHARE, VERDICT_SHARE, EvalPlan
 
 TEXT = "".join(f"{i} geese, {i * 7 % 31} swans, {i * i % 13} ducks and herons ashore.\n" for i in range(2000))
@@ -52,23 +54,25 @@ def simulate(minutes: float, evals: int, n_tokens: int, token_s: float, wrong: f
     wrong: factor between the time of an evaluation and its first estimate.
     """
     budget = Budget(seconds=60 * minutes)
-    plan = EvalPlan(budget, evals, n_tokens)
+    plan = EvalPlan(60 * minutes, evals, n_tokens)
+    ending = Ending(plan)
     plan.token_s = token_s / wrong
     plan.choose_part(1024)
     now, step, run = 0.0, 0, Simulated([])
     while True:
-        progress = budget.progress(step, Elapsed(0, now), plan.reserved_s)
+        progress = budget.progress(step, Elapsed(0, now), ending.reserved_s)
         if step and plan.is_due(step, progress):
             plan.token_s, plan.seconds = token_s, token_s * n_tokens / plan.stride
             now, plan.measured = now + plan.seconds, step
             run.eval_s += plan.seconds
             run.steps.append(progress)
-            plan.advance(budget.progress(step, Elapsed(0, now), plan.reserved_s))
+            plan.advance(budget.progress(step, Elapsed(0, now), ending.reserved_s))
         if progress >= 1 and step:
             break
         now, step = now + 3 * 1024 * token_s, step + 1
+        ending.add_step(3 * 1024 * token_s)
     run.verdict_s, run.n_steps = plan.verdict_s(), step
-    run.late_s = now + run.verdict_s - 60 * minutes
+    run.late_s = now + run.verdict_s + ending.exit_s - 60 * minutes
     return run
 
 
@@ -93,7 +97,7 @@ def test_share_and_distance(minutes: float, n_tokens: int, tokens_per_s: int, wr
 
 
 def test_grids_that_do_not_divide_the_run_end_without_a_pair() -> None:
-    plan = EvalPlan(Budget(seconds=60), 10, 100_000)
+    plan = EvalPlan(60, 10, 100_000)
     plan.seconds = TRAINING_SHARE * 60 * 0.3  # a gap of 0.3
     points = [0.0]
     while points[-1] < 1:
@@ -105,7 +109,7 @@ def test_grids_that_do_not_divide_the_run_end_without_a_pair() -> None:
 def test_a_run_of_steps_measures_the_same_part_on_any_machine() -> None:
     strides = set()
     for token_s in (1e-6, 1e-3):
-        plan = EvalPlan(Budget(steps=1000), 10, 2_000_000)
+        plan = EvalPlan(math.inf, 10, 2_000_000, n_steps=1000)
         plan.token_s = token_s
         plan.choose_part(1024)
         strides.add(plan.stride)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from glassgpt.train import Session
 
 LENGTHS = {"steps", "minutes", "tokens"}
+MIN_MINUTES = 0.2
+"""Smallest length of a run by the clock; start-up alone takes 3 s on a laptop."""
 PRESETS = {"architecture", "size", "family", "dataset", "task", "run", "default"}
 """First words of the origins of settings that nobody chose."""
 
@@ -79,7 +81,7 @@ def train(
         watch(resumed_config(resume, merge(file, options)), None, resume, json)
         return
     given = [*([Layer(str(config), file)] if config else []), Layer("option", options)]
-    resolve(given)  # errors come before torch is imported
+    _check_length(resolve(given).config)  # errors come before torch is imported
     if dry_run:
         _show_plan(given, json)
     else:
@@ -116,6 +118,16 @@ def watch(config: RunConfig | Sequence[Layer], out: Path | None, resume: Path | 
             print_hint(_stopped(attempt))
         sys.exit(128 + (received[0] if received else SIGTERM))  # else another process has got the signal
     display.end(attempt)
+
+
+def _check_length(config: RunConfig) -> None:
+    """Raise UserError for a number of minutes in which no process can train."""
+    minutes = config.train.minutes
+    if minutes is not None and minutes < MIN_MINUTES:
+        raise UserError(
+            f"`minutes`: {minutes:g} are too few. They count from the start of the program, which takes some "
+            f"seconds before it trains. Give {MIN_MINUTES:g} or more."
+        )
 
 
 def _validated(given: dict[str, Any]) -> RunConfig:
@@ -173,7 +185,9 @@ def resumed_config(path: Path, given: dict[str, Any]) -> RunConfig:
     changes = given.get("train", {})
     if changes.keys() & LENGTHS:
         stored["train"] |= dict.fromkeys(LENGTHS)
-    return _validated(merge(stored, {"train": changes}))
+    config = _validated(merge(stored, {"train": changes}))
+    _check_length(config)
+    return config
 
 
 @contextmanager

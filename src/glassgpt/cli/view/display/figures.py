@@ -38,5 +38,5 @@ def exact_share(event: Evaluated) -> str:
 
 
 def seconds_left(event: StepDone) -> float:
-    """Seconds left, at the mean speed so far."""
-    return event.elapsed_s / max(event.progress, 1e-9) * (1 - event.progress)
+    """Return the seconds until the end of the process, as the trainer plans it."""
+    return event.left_s or 0.0

@@ -1,0 +1,54 @@
+"""Warnings and errors about a run whose `minutes` are short, before its first step."""
+
+from __future__ import annotations
+
+import math
+
+from glassgpt.errors import UserError
+from glassgpt.train.ending import Ending
+from glassgpt.units import count, duration
+
+FEW_STEPS = 100
+"""A run with fewer steps than this gets a warning."""
+LONG_PREPARATION = 0.5
+"""A preparation that takes more than this share of the time gets a warning."""
+
+
+def check_time(ending: Ending, prepared_s: float, step_s: float, step_tokens: int) -> list[str]:
+    """Return warnings about a short time.
+
+    prepared_s: seconds that the preparation took. step_s, step_tokens: of a training step. Raises UserError
+    if no time is left for a step and the end.
+    """
+    left_s = ending.plan.time_s
+    seconds = prepared_s + left_s
+    if left_s < step_s + ending.needed_s:
+        enough = _minutes(prepared_s + ending.needed_s + FEW_STEPS * step_s)
+        raise UserError(
+            f"`minutes`: {seconds / 60:.3g} are too few. The preparation took {duration(prepared_s)}, "
+            f"and the end takes {duration(ending.needed_s)}. Give {enough:g} or more."
+        )
+    warnings = []
+    if prepared_s > LONG_PREPARATION * seconds:
+        warnings.append(
+            f"the preparation took {duration(prepared_s)} of {duration(seconds)}: "
+            f"{duration(left_s)} are left. Give more `minutes`, or less text."
+        )
+    n_steps = max(1, int((left_s - ending.reserved_s) / step_s))
+    if n_steps < FEW_STEPS:
+        warnings.append(
+            f"the time is short: about {n_steps} steps ({count(n_steps * step_tokens)} tokens) fit into "
+            f"{duration(seconds)}. Give more `minutes`, or a smaller `size`."
+        )
+    return warnings
+
+
+def _minutes(seconds: float) -> float:
+    """Return seconds as minutes, rounded up to two digits.
+
+    >>> _minutes(75), _minutes(7), _minutes(3700)
+    (1.3, 0.12, 62.0)
+    """
+    minutes = max(seconds / 60, 1e-3)
+    unit = 10.0 ** (math.floor(math.log10(minutes)) - 1)
+    return round(math.ceil(minutes / unit - 1e-9) * unit, 6)
