@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from glassgpt.config import ModelConfig
+from glassgpt.config import ModelConfig, exportable_as
 from glassgpt.models import Model, build
 
 transformers = pytest.importorskip("transformers")
@@ -27,13 +27,16 @@ def assert_equal_logits(model: Model, theirs: torch.nn.Module) -> None:
         torch.testing.assert_close(model(tokens), theirs(tokens).logits, atol=1e-5, rtol=1e-5)
 
 
-def test_gpt2_equals_gpt2lmheadmodel() -> None:
-    model = ours(preset="gpt2")
+@pytest.mark.parametrize("n_hidden", [None, 80])
+def test_gpt2_equals_gpt2lmheadmodel(n_hidden: int | None) -> None:
+    model = ours(preset="gpt2", n_hidden=n_hidden)
+    assert exportable_as(model.config).formats == ("GPT2LMHeadModel",)
     theirs = transformers.GPT2LMHeadModel(
         transformers.GPT2Config(
             vocab_size=V,
             n_positions=32,
             n_embd=48,
+            n_inner=n_hidden,
             n_layer=3,
             n_head=4,
             attn_pdrop=0,
@@ -56,9 +59,10 @@ def test_gpt2_equals_gpt2lmheadmodel() -> None:
     assert_equal_logits(model, theirs)
 
 
-@pytest.mark.parametrize("n_kv_head", [4, 2, 1])
-def test_modern_equals_qwen3(n_kv_head: int) -> None:
-    model = ours(preset="modern", n_kv_head=n_kv_head)
+@pytest.mark.parametrize(("n_kv_head", "tied"), [(4, False), (2, False), (1, False), (2, True)])
+def test_modern_equals_qwen3(n_kv_head: int, tied: bool) -> None:
+    model = ours(preset="modern", n_kv_head=n_kv_head, tie_embeddings=tied)
+    assert exportable_as(model.config).formats == ("Qwen3ForCausalLM",)
     theirs = transformers.Qwen3ForCausalLM(
         transformers.Qwen3Config(
             vocab_size=V,
@@ -70,14 +74,14 @@ def test_modern_equals_qwen3(n_kv_head: int) -> None:
             head_dim=12,
             max_position_embeddings=32,
             rope_parameters={"rope_type": "default", "rope_theta": model.config.rope_theta},
-            tie_word_embeddings=False,
+            tie_word_embeddings=tied,
         )
     ).eval()
     mine = dict(model.named_parameters())
     state = {
         "model.embed_tokens.weight": mine["wte.weight"],
         "model.norm.weight": mine["norm_f.weight"],
-        "lm_head.weight": mine["lm_head.weight"],
+        "lm_head.weight": model.lm_head.weight,
     }
     for i in range(3):
         here, there = f"blocks.{i}.", f"model.layers.{i}."

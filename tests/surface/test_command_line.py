@@ -111,6 +111,7 @@ def test_data_without_text_is_an_error(tmp_path: Path, content: bytes, says: str
         (["train", "a.txt", "--minutes", "0"], "greater than 0"),
         (["train", "a.txt", "--minutes", "0.05"], "--minutes: 0.05 are too few. They count from the start"),
         (["train", "a.txt", "--tokens", "9", "--minutes", "1"], "give --minutes or --tokens, not both"),
+        (["train", "a.txt", "--exportable", "--preset", "speedrun"], "--ngram-order is 5"),
         (["train", "a.txt", "--device", "abacus"], "abacus"),
         (["train", "a.txt", "--out", "/dev/null/run"], "/dev/null/run cannot be written to"),
         (["train", "a.txt", "--out", "full"], "not empty"),

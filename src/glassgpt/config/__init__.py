@@ -1,6 +1,7 @@
 """Configuration: schema, presets, resolution. Never imports torch: help and errors are instant."""
 
 from glassgpt.config.base import Config, Tables, merge, preset, preset_names
+from glassgpt.config.export import Export, exportable_as
 from glassgpt.config.layers import CORPORA, DATASETS, Layer, combine, is_built_in, origins
 from glassgpt.config.model import ModelConfig
 from glassgpt.config.renamed import check_renamed, check_renamed_flags
@@ -22,6 +23,7 @@ __all__ = [
     "FIXED",
     "Config",
     "DataConfig",
+    "Export",
     "InitFromConfig",
     "Layer",
     "ModelConfig",
@@ -35,6 +37,7 @@ __all__ = [
     "check_renamed",
     "check_renamed_flags",
     "combine",
+    "exportable_as",
     "is_built_in",
     "merge",
     "origins",

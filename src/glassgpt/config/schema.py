@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from pydantic import Field, ModelWrapValidatorHandler, field_serializer, field_validator, model_validator
 
 from glassgpt.config.base import Config
+from glassgpt.config.export import exportable_as
 from glassgpt.config.layers import Layer, combine, preset_layers
 from glassgpt.config.model import ModelConfig
 from glassgpt.config.renamed import check_renamed
@@ -185,6 +186,8 @@ class RunConfig(Config):
 
     task: Annotated[str | None, Parameter(name="--task")] = None
     """Task to learn, such as language, translation or chat; by default found from model family and data."""
+    exportable: Annotated[bool, Parameter(name="--exportable", negative="")] = False
+    """Train a model that other programs can load; a setting that prevents it is an error."""
     data: DataConfig = Field(default_factory=DataConfig)
     tokenizer: TokenizerConfig = Field(default_factory=TokenizerConfig)
     model: ModelConfig = Field(default_factory=lambda: ModelConfig.model_validate({}))
@@ -217,6 +220,15 @@ class RunConfig(Config):
             if isinstance(table, Config):
                 table.model_fields_set.intersection_update(tables.get(name, ()))
         return config
+
+    @model_validator(mode="after")
+    def _check_exportable(self) -> Self:
+        if self.exportable and (reason := exportable_as(self.model).reason):
+            raise ValueError(
+                f"`exportable`: {reason}. Choose `preset=modern` or `preset=gpt2` with its own settings, "
+                "or leave `exportable` out."
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_base(self) -> Self:

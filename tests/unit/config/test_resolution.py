@@ -50,7 +50,9 @@ def test_every_field_has_a_value_and_an_origin() -> None:
     names = [s.name for s in resolve([]).settings()]
     assert len(names) == len(set(names))
     tables = RunConfig.model_validate({}).model_dump()
-    assert set(names) == {"task"} | {f"{t}.{f}" for t, table in tables.items() if table for f in table}
+    assert set(names) == {"task", "exportable"} | {
+        f"{t}.{f}" for t, table in tables.items() if isinstance(table, dict) for f in table
+    }
 
 
 def test_explicit_fields_of_a_configuration_count_as_given() -> None:

@@ -1,0 +1,68 @@
+"""Formats of other programs that a model configuration fits, or the settings that keep it from fitting."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from glassgpt.config.model import ModelConfig
+
+FORMATS: dict[str, dict[str, Any]] = {
+    "Qwen3ForCausalLM": {
+        "position": "rope",
+        "norm": "rms",
+        "mlp": "swiglu",
+        "bias": False,
+        "qk_norm": True,
+        "window": None,
+    },
+    "GPT2LMHeadModel": {
+        "position": "learned",
+        "norm": "layer",
+        "mlp": "gelu",
+        "bias": True,
+        "qk_norm": False,
+        "tie_embeddings": True,
+        "window": None,
+    },
+}
+"""Class of Hugging Face's transformers → the values of our settings that it needs.
+
+Sizes are free. tests/equivalence/test_huggingface.py compares logits with these classes.
+"""
+
+
+class Export(NamedTuple):
+    """The formats that a configuration can leave in; without one, the reason."""
+
+    formats: tuple[str, ...]
+    reason: str = ""
+
+
+def exportable_as(config: ModelConfig) -> Export:
+    """Find the formats of other programs that can hold a model of this configuration.
+
+    >>> exportable_as(ModelConfig.model_validate({"preset": "gpt2"})).formats
+    ('GPT2LMHeadModel',)
+    >>> exportable_as(ModelConfig.model_validate({"preset": "speedrun"})).reason
+    'no other program has n-gram embeddings (`ngram_order` is 5)'
+    """
+    if config.family != "gpt":
+        return Export((), f"no format for the family {config.family} is known (`family`)")
+    if config.ngram_order:
+        return Export((), f"no other program has n-gram embeddings (`ngram_order` is {config.ngram_order})")
+    differing = {name: _differing(config, needed) for name, needed in FORMATS.items()}
+    if config.kv_heads != config.n_head:
+        differing["GPT2LMHeadModel"].append(f"`n_kv_head={config.n_head}`")
+    if formats := tuple(name for name, settings in differing.items() if not settings):
+        return Export(formats)
+    nearest = min(differing, key=lambda name: len(differing[name]))
+    return Export((), f"the nearest format, {nearest}, needs {', '.join(differing[nearest])}")
+
+
+def _differing(config: ModelConfig, needed: dict[str, Any]) -> list[str]:
+    """Return the settings that a format needs and a configuration does not have."""
+    return [
+        f"`{name}` left out" if value is None else f"`{name}={str(value).lower()}`"
+        for name, value in needed.items()
+        if getattr(config, name) != value
+    ]
