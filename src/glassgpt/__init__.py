@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from glassgpt.lens import Trace, ablate, trace
     from glassgpt.models import Model, build
     from glassgpt.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
-    from glassgpt.train import Session, Trainer, import_nanogpt, resume, start
+    from glassgpt.train import Outlook, Session, Trainer, import_nanogpt, outlook, resume, start
 
 _HOMES = {
     "checkpoint": ("Run", "load_run"),
@@ -69,7 +69,7 @@ _HOMES = {
     "models": ("Model", "build"),
     "hooks": ("Recording", "activation_names", "edit", "logit_lens", "record", "zero_heads"),
     "tokenizers": ("Tokenizer", "load_tokenizer", "train_tokenizer"),
-    "train": ("Session", "Trainer", "import_nanogpt", "resume", "start"),
+    "train": ("Outlook", "Session", "Trainer", "import_nanogpt", "outlook", "resume", "start"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -83,6 +83,7 @@ __all__ = [
     "ExampleCorpus",
     "Message",
     "Model",
+    "Outlook",
     "PromptLookup",
     "Recording",
     "Request",
@@ -115,6 +116,7 @@ __all__ = [
     "load_tokenizer",
     "logit_lens",
     "measure_speed",
+    "outlook",
     "read_corpus",
     "record",
     "reply",

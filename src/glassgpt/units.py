@@ -24,3 +24,14 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours}:{m:02}:{s:02}"
     return f"{m}:{s:02}" if m else f"{s} s"
+
+
+def span(minutes: float) -> str:
+    """Return a span of time in words, for a sentence.
+
+    >>> span(0.5), span(1), span(90), span(600)
+    ('30 seconds', '1 minute', '1.5 hours', '10 hours')
+    """
+    n, unit = (60 * minutes, "second") if minutes < 1 else (minutes, "minute")
+    n, unit = (minutes / 60, "hour") if minutes >= 60 else (n, unit)
+    return f"{n:.2g} {unit}{'s' * (f'{n:.2g}' != '1')}"

@@ -21,19 +21,31 @@ def notes(tmp_path: Path) -> Path:
 
 def test_the_table_names_values_and_origins(notes: Path) -> None:
     shown = run(
-        notes, "train", "notes.txt", "--config", "my.toml", "--seed", "9", "--size", "nano", "--dry-run"
+        *(notes, "train", "notes.txt", "--config", "my.toml", "--seed", "9", "--size", "nano", "--dry-run"),
+        "--no-autopilot",
     )
-    rows = {
-        line.split()[0]: line.split(maxsplit=2)[1:]
-        for line in shown.splitlines()
-        if "." in line.split(" ")[0]
-    }
+    rows = settings(shown)
     assert rows["model.n_layer"][0] == "3" and rows["model.n_layer"][1].strip() == "my.toml"
     assert rows["train.seed"][0] == "9" and rows["train.seed"][1].strip() == "option"
     assert rows["model.n_embd"][1].strip() == "size nano"
     assert rows["optim.lr"][0] == "0.02" and rows["optim.lr"][1].strip() == "default"
     assert "Nothing was trained or written" in shown
     assert not (notes / "runs").exists()
+
+
+def settings(shown: str) -> dict[str, list[str]]:
+    """Return value and origin by setting."""
+    rows = [line.split(maxsplit=2) for line in shown.splitlines() if "." in line.split(" ")[0]]
+    return {name: rest for name, *rest in rows}
+
+
+def test_the_autopilot_chooses_what_is_not_given(notes: Path) -> None:
+    rows = settings(run(notes, "train", "notes.txt", "--steps", "300", "--block-size", "48", "--dry-run"))
+    assert rows["model.block_size"] == ["48", "option"]
+    for name in ("tokenizer.kind", "model.preset", "model.n_embd", "train.micro_batch_size", "optim.muon_lr"):
+        assert rows[name][1].strip() == "autopilot"
+    short = settings(run(notes, "train", "notes.txt", "--steps", "3", "--dry-run"))
+    assert short["model.n_embd"][1].strip() == "size micro"  # too short for the autopilot
 
 
 def test_all_settings_as_json(notes: Path) -> None:

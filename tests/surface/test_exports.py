@@ -64,7 +64,8 @@ FLAGS = {
     "train": "--out --config --resume --json --steps --minutes --tokens --tokenizer --vocab-size --model "
     "--preset --size --n-layer --n-head --n-kv-head --n-embd --block-size --dropout --optimizer --lr "
     "--muon-lr --batch-size --grad-accum-steps --evals --seed --device --dtype --threads --compile "
-    "--tensorboard --trackio --column --encoding --from --lora-rank --lora-alpha",
+    "--tensorboard --trackio --column --encoding --from --lora-rank --lora-alpha --no-autopilot",
+    "plan": "--minutes --plot --json --size --exportable",
     "chat": "--system --adapter --max-new-tokens --temperature --top-k --top-p --min-p --seed --json",
     "sample": "--prompt --max-new-tokens --temperature --top-k --top-p --min-p --stop --seed --num-samples",
     "baselines": "--json --column --encoding",

@@ -75,6 +75,11 @@ class Run:
         return self.path / "verdict.json"
 
     @property
+    def forecast_file(self) -> Path:
+        """Forecasts of the final loss, and the outcome."""
+        return self.path / "forecast.json"
+
+    @property
     def baselines_file(self) -> Path:
         """Losses or accuracies of the baselines."""
         return self.path / "baselines.json"

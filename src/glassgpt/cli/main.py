@@ -31,6 +31,7 @@ LESS_MEMORY = "Close other programs, or give less: a shorter text, a smaller bat
 
 COMMANDS = {
     "train": "Train a model on your own text.",
+    "plan": "Forecast the loss of a training, without training.",
     "resume": "Resume a run from its last checkpoint.",
     "sample": "Generate text with a trained model.",
     "chat": "Chat with a model trained on conversations.",

@@ -89,8 +89,11 @@ class LanguageData(TaskData):
         return self.windows.batch(index, B)
 
     def eval_batches(self) -> Iterator[Batch]:
+        return self.eval_part(1)
+
+    def eval_part(self, stride: int) -> Iterator[Batch]:
         T = self.config.model.block_size
-        return eval_batches(self.data, T, max(1, self.eval_tokens // T))
+        return eval_batches(self.data, T, max(1, self.eval_tokens // T), stride)
 
     def probe_batch(self, n: int | None = None) -> Batch:
         return _first(self.probe_batches(n or N_PROBE))

@@ -24,7 +24,7 @@ from glassgpt.diagnose import Score, masked_baselines, n_parts, part_of
 from glassgpt.generate import fill, masked_ids
 from glassgpt.models import MaskedLM, Model
 from glassgpt.objective import token_losses
-from glassgpt.tasks.base import Inputs, Lengths, Prompt, Read, Task, check_context
+from glassgpt.tasks.base import Inputs, Lengths, Prompt, Read, Task, TaskData, check_context
 from glassgpt.tasks.counted import array_hash, kept
 from glassgpt.tasks.language import LanguageData, part_score
 from glassgpt.tokenizers import Tokenizer
@@ -63,6 +63,8 @@ class MaskedData(LanguageData):
         T = self.config.model.block_size
         B = max(1, self.eval_tokens // T)
         return masked_eval_batches(self.data.val, self.hidden, T, B, self.mask_id)
+
+    eval_part = TaskData.eval_part  # by batches
 
     def probe_batches(self, B: int) -> Iterator[Batch]:
         return masked_eval_batches(self.data.val, self.hidden, self.config.model.block_size, B, self.mask_id)

@@ -100,6 +100,19 @@ class BpeTokenizer(TableTokenizer):
         added = number_specials(self._lacking(names), vocab, first=self.n_vocab)
         return BpeTokenizer(self._inner, {**self.specials, **added})
 
+    def first_merges(self, vocab_size: int) -> BpeTokenizer:
+        """Return the tokenizer that training with a smaller vocabulary would have made.
+
+        >>> tokenizer = BpeTokenizer.train(["low lower slow"] * 9, vocab_size=261)
+        >>> tokenizer.first_merges(258).decode([257])
+        'lo'
+        """
+        spec = self.spec()
+        model, kept = spec["model"], vocab_size - len(self.specials)
+        model["vocab"] = {token: id for token, id in model["vocab"].items() if id < kept}
+        model["merges"] = model["merges"][: max(0, kept - 256)]
+        return BpeTokenizer.from_spec({**spec, "added_tokens": []}).with_specials(self.specials)
+
     def encode_array(self, text: str) -> np.ndarray:
         """Return the token ids of a text as an array."""
         pieces, parts = _pieces(text), [np.empty(0, self.dtype)]

@@ -1,27 +1,39 @@
 """Training, from sources to a verdict."""
 
+from glassgpt.train.autopilot import Choice, Decision, Forecast, Forecaster, Recipe
+from glassgpt.train.clock import Clock
 from glassgpt.train.events import Evaluated, Event, Forecasted, Sampled, Saved, Stage, StepDone, Warned
 from glassgpt.train.importing import import_nanogpt
 from glassgpt.train.learner import Learner, make_learner
 from glassgpt.train.observers import Observer
 from glassgpt.train.optim import Muon, make_optimizers, orthogonalize, set_lr, state_tensors
+from glassgpt.train.outlooks import Outlook, PlannedRun, outlook
 from glassgpt.train.parallel import Dist, parallelize
+from glassgpt.train.run_plan import Plan, plan
 from glassgpt.train.saver import AsyncSaver
 from glassgpt.train.schedule import Budget, lr_scale
-from glassgpt.train.session import Plan, Session, plan, resume, start
+from glassgpt.train.session import Session, resume, start
 from glassgpt.train.trainer import Trainer
 
 __all__ = [
     "AsyncSaver",
     "Budget",
+    "Choice",
+    "Clock",
+    "Decision",
     "Dist",
     "Evaluated",
     "Event",
+    "Forecast",
     "Forecasted",
+    "Forecaster",
     "Learner",
     "Muon",
     "Observer",
+    "Outlook",
     "Plan",
+    "PlannedRun",
+    "Recipe",
     "Sampled",
     "Saved",
     "Session",
@@ -34,6 +46,7 @@ __all__ = [
     "make_learner",
     "make_optimizers",
     "orthogonalize",
+    "outlook",
     "parallelize",
     "plan",
     "resume",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 from filelock import FileLock
 
@@ -23,28 +22,26 @@ from glassgpt.checkpoint import (
     write_json,
 )
 from glassgpt.config import Layer, Resolved, RunConfig, resolve
-from glassgpt.data import check_dataset
 from glassgpt.device import choose_device
 from glassgpt.diagnose import Score, Verdict
 from glassgpt.errors import UserError
 from glassgpt.interrupts import run_in_thread
-from glassgpt.tasks import Task, TaskData, detect_task, task_of
+from glassgpt.tasks import Task, TaskData, task_of
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
+from glassgpt.train.autopilot import Decision, Forecaster
 from glassgpt.train.clock import Clock
 from glassgpt.train.eval_plan import STAGE_S
 from glassgpt.train.events import Event, Stage
 from glassgpt.train.final import final_verdict
-from glassgpt.train.finetune import base_layer, initial_weights, new_tokens_layer
+from glassgpt.train.finetune import initial_weights
 from glassgpt.train.learner import make_learner
 from glassgpt.train.memory import check_memory, named_out_of_memory
 from glassgpt.train.metrics import check_trackers
 from glassgpt.train.observers import Observer
 from glassgpt.train.parallel import Dist
 from glassgpt.train.schedule import Budget
+from glassgpt.train.run_plan import OnStage, Plan, plan
 from glassgpt.train.trainer import Trainer
-
-OnStage = Callable[[str], None]
-"""Called with a few words at the start of each stage of preparation."""
 
 
 @dataclass
@@ -55,6 +52,10 @@ class Session:
     trainer: Trainer
     notes: tuple[str, ...]
     resolved: Resolved | None = None
+    decision: Decision | None = None
+    """The autopilot's choice, in the first attempt of a run for which it made one."""
+    forecaster: Forecaster | None = None
+    """Forecasts of the run's final loss, if it has an autopilot."""
     _made: Sequence[Path] = field(default=(), repr=False)
     _lock: FileLock | None = field(default=None, repr=False)
     _verdict: Verdict | None = field(default=None, repr=False)
@@ -111,56 +112,14 @@ class Session:
         verdict = trainer.stop.unless_stopped(self.verdict)
         if verdict is not None:
             write_json(self.folder.verdict_file, verdict.to_dict())
+            if self.forecaster and isinstance(verdict.model, Score):
+                self.forecaster.end(verdict.model.nats_per_char)
 
     def verdict(self) -> Verdict:
         """Compare the model's best step with the baselines; see `final_verdict`."""
         if self._verdict is None:
             self._verdict = final_verdict(self.folder, self.trainer)
         return self._verdict
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything known before a run has a folder: its configuration, its task and its corpus."""
-
-    resolved: Resolved
-    task: Task
-    corpus: Any
-    clock: Clock = field(default_factory=Clock)
-    """Counts the seconds since the start: `Budget.training_s` says how many are left for steps."""
-
-    @property
-    def config(self) -> RunConfig:
-        """The complete configuration."""
-        return self.resolved.config
-
-
-def plan(
-    config: RunConfig | Sequence[Layer], stage: OnStage = lambda _: None, clock: Clock | None = None
-) -> Plan:
-    """Resolve the configuration of a new run and read its sources. Writes nothing.
-
-    config: a configuration, whose explicitly set fields count as given; or layers of settings, weakest first.
-    clock: that of the run; one that begins now by default. Raises UserError for settings and sources that
-    cannot be used.
-    """
-    clock = clock or Clock()
-    resolved = resolve(config)
-    base = [base_layer(resolved)] if resolved.config.init_from.run is not None else []
-    named = [_task_layer(task_of(resolved.config))] if resolved.config.task is not None else []
-    resolved = resolve(resolved.given, [*named, *base])
-    stage("reading " + ", ".join(resolved.config.data.sources))
-    check_dataset(resolved.config)
-    task = detect_task(resolved.config)
-    corpus = task.read(resolved.config)
-    facts = [Layer("data", task.facts(resolved, corpus)), Layer(f"task {task.name}", {"task": task.name})]
-    facts += [new_tokens_layer(resolved.config, task.specials)]
-    return Plan(resolve(resolved.given, [*named, *base, *facts]), task, corpus, clock)
-
-
-def _task_layer(task: Task) -> Layer:
-    """A task that the user names chooses the model family."""
-    return Layer(f"task {task.name}", {"model": {"family": task.families[0]}})
 
 
 def start(
@@ -170,12 +129,14 @@ def start(
     *,
     observers: Sequence[Observer] = (),
     began: float | None = None,
+    autopilot: bool = False,
 ) -> Session:
     """Read the sources, compute the baselines, and create a run at `out` (by default below `runs/`).
 
     config: as in `plan`. observers: called during training. began: the moment from which `minutes` count, on
-    `time.monotonic`; this call by default. Time between this call and `Session.run` does not count. Raises
-    UserError for settings, sources and folders that cannot be used.
+    `time.monotonic`; this call by default. Time between this call and `Session.run` does not count.
+    autopilot: choose the settings that are not given, see `plan`. Raises UserError for settings, sources and
+    folders that cannot be used.
     """
     clock = Clock(began)
     dist = Dist.from_env()
@@ -186,9 +147,9 @@ def start(
     check_trackers(given.config)
     compiler = Thread(target=import_module, args=("torch._dynamo",), daemon=True)
     compiler.start()  # torch's optimizers import it, for over a second: overlap that with counting
-    planned = plan(config, stage, clock)
-    path = Path(out) if out else new_path(planned.config)
-    Run.check_free(path)  # before a lock is left in somebody's folder
+    path = Path(out) if out else new_path(given.config)
+    Run.check_free(path)  # before any work is done, and before a lock is left in somebody's folder
+    planned = plan(config, stage, clock, autopilot=autopilot)
     made = [folder for folder in (path, path.parent) if not folder.exists()]
     with ExitStack() as undo:
         lock = acquire_lock(path)
@@ -196,13 +157,21 @@ def start(
         undo.callback(lock.release, force=True)
         run, data, notes = _create(path, planned, stage)
         compiler.join()
+        forecaster = _forecaster(planned.decision, data, run)
+        seen = [*observers, *([forecaster] if forecaster else [])]
         with named_out_of_memory(planned.config, data.tokenizer.n_vocab, device):
-            trainer = _first_trainer(run, planned.config, data, dist, observers, clock)
-        session = Session(run, trainer, notes, planned.resolved, made, lock)
+            trainer = _first_trainer(run, planned.config, data, dist, seen, clock)
+        session = Session(run, trainer, notes, planned.resolved, planned.decision, forecaster, made, lock)
         undo.pop_all()
     dist.broadcast_str(str(path))
     clock.pause()
     return session
+
+
+def _forecaster(decision: Decision | None, data: TaskData, run: Run) -> Forecaster | None:
+    if decision is None:
+        return None
+    return Forecaster.start(decision.choice.forecast, decision.about, data.tokens_per_char, run)
 
 
 def _join(dist: Dist, observers: Sequence[Observer], clock: Clock) -> Session:
@@ -295,7 +264,9 @@ def resume(
         data = _open(merged, run)
         assert data.baselines is not None  # a damaged file is an error before training, not after it
         learner = make_learner(merged, data.tokenizer.n_vocab, dist)
-        trainer = Trainer(run, merged, data, learner, observers, clock)
+        forecaster = Forecaster.open(run)
+        seen = [*observers, *([forecaster] if forecaster else [])]
+        trainer = Trainer(run, merged, data, learner, seen, clock)
         notes = trainer.resume()
         same_length = trainer.budget == Budget.of(run.config())
         if run.verdict_file.is_file() and (same_length or trainer.progress >= 1):
@@ -303,7 +274,7 @@ def resume(
             raise UserError(
                 f"{path} is finished ({done}). `steps`, `tokens` or `minutes` is the total length: give more."
             )
-        session = Session(run, trainer, tuple(notes), _lock=lock)
+        session = Session(run, trainer, tuple(notes), forecaster=forecaster, _lock=lock)
         if config is not None and dist.is_main:  # only now that everything else has succeeded
             run.write_config(config)
         undo.pop_all()

@@ -51,8 +51,8 @@ def stale_files(run: Run) -> list[str]:
 
 
 def check_small_files(run: Run, resumable: bool) -> None:
-    """Raise UserError unless verdict and baselines are JSON. Only a resume needs the baselines."""
-    for file in (run.verdict_file, run.baselines_file):
+    """Raise UserError unless verdict, forecast and baselines are JSON. Only a resume needs the baselines."""
+    for file in (run.verdict_file, run.forecast_file, run.baselines_file):
         if file.exists() or (resumable and file == run.baselines_file):
             read_json(file)
 

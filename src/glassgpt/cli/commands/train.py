@@ -36,6 +36,7 @@ def train(
     out: Path | None = None,
     config: Path | None = None,
     resume: Path | None = None,
+    autopilot: bool = True,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
@@ -63,6 +64,9 @@ def train(
     resume
         Continue this run from its last checkpoint; --steps, --tokens or --minutes is then its total
         length.
+    autopilot
+        Choose the settings that are not given for this text, this machine and this length, and forecast the
+        loss; for running text, from 20 seconds or 100 steps on. `glassgpt plan` shows the same, untrained.
     dry_run
         Read the sources and show every setting, its value and its origin. Trains and writes nothing.
     json
@@ -83,19 +87,25 @@ def train(
     given = [*([Layer(str(config), file)] if config else []), Layer("option", options)]
     _check_length(resolve(given).config)  # errors come before torch is imported
     if dry_run:
-        _show_plan(given, json)
+        _show_plan(given, json, autopilot)
     else:
-        watch(given, out, None, json)
+        watch(given, out, None, json, autopilot)
 
 
-def _show_plan(given: Sequence[Layer], json: bool) -> None:
+def _show_plan(given: Sequence[Layer], json: bool, autopilot: bool) -> None:
     from glassgpt.cli.view.plan import print_plan
-    from glassgpt.train import plan
+    from glassgpt.train import Clock, plan
 
-    print_plan(plan(given), json)
+    print_plan(plan(given, clock=Clock(began()), autopilot=autopilot), json)
 
 
-def watch(config: RunConfig | Sequence[Layer], out: Path | None, resume: Path | None, json: bool) -> None:
+def watch(
+    config: RunConfig | Sequence[Layer],
+    out: Path | None,
+    resume: Path | None,
+    json: bool,
+    autopilot: bool = False,
+) -> None:
     """Train a new run at `out`, or resume one, and show its events."""
     from glassgpt.cli.view.display import make_display  # the config is right, so it is worth importing torch
     from glassgpt.train import Dist, start
@@ -108,7 +118,7 @@ def watch(config: RunConfig | Sequence[Layer], out: Path | None, resume: Path | 
             assert isinstance(config, RunConfig)
             attempt = resume_run(resume, config, began=began())
         else:
-            attempt = start(config, out, display.stage, began=began())
+            attempt = start(config, out, display.stage, began=began(), autopilot=autopilot)
         with _stop_on_signal(attempt.trainer) as received:
             display.begin(attempt)
             for event in attempt.run():

@@ -45,22 +45,25 @@ class TrainWindows:
         return offset + self.T * rng.permutation(self.per_epoch)
 
 
-def eval_batches(data: TokenData, block_size: int, B: int) -> Iterator[Batch]:
-    """Yield the whole validation split in windows without overlap.
+def eval_batches(data: TokenData, block_size: int, B: int, stride: int = 1) -> Iterator[Batch]:
+    """Yield the validation split in windows without overlap.
 
     The first window begins with the last training token. Each validation token is a target exactly once, so
-    the sum of the losses is the cost of the split.
+    the sum of the losses is the cost of the split. stride: take each `stride`-th window only, a part that is
+    spread over the whole split.
     """
-    val = data.val.ids
-    for start in range(0, len(val), B * block_size):
-        targets = val[start : start + B * block_size].astype(np.int64)
-        before = val[start - 1] if start else data.train.ids[-1]
-        tokens = np.concatenate(([before], targets[:-1]))
-        padding = -len(targets) % block_size if len(targets) > block_size else 0
-        tokens = np.pad(tokens, (0, padding))
-        targets = np.pad(targets, (0, padding), constant_values=IGNORE)
-        T = min(block_size, len(tokens))
-        yield Batch(torch.from_numpy(tokens).view(-1, T), torch.from_numpy(targets).view(-1, T))  # (B, T)
+    val, T = data.val.ids, min(block_size, len(data.val))
+    starts = np.arange(0, len(val), T)
+    starts = starts[min(stride // 2, len(starts) - 1) :: stride]
+    for i in range(0, len(starts), B):
+        places = starts[i : i + B, None] + np.arange(T)  # (B, T)
+        if len(places) == 1:
+            places = places[:, : len(val) - places[0, 0]]  # a short last window needs no padding
+        inside, last = places < len(val), len(val) - 1
+        before = np.where(places > 0, val[np.clip(places - 1, 0, last)], data.train.ids[-1]).astype(np.int64)
+        targets = val[np.minimum(places, last)].astype(np.int64)
+        tokens = torch.from_numpy(np.where(inside, before, 0))
+        yield Batch(tokens, torch.from_numpy(np.where(inside, targets, IGNORE)))
 
 
 def sliding_batches(

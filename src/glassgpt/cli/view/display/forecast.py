@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from glassgpt.cli.view.autopilot import decimals, in_words
 from glassgpt.diagnose import Score, Verdict
 from glassgpt.train import Event, Forecasted
 
 CHANGE = 0.01
 """Relative change of a forecast that is worth another line in a log."""
-NARROW = 0.03
-"""An interval narrower than this, in nats, needs a third decimal."""
 
 
 class Forecasts:
@@ -29,7 +28,7 @@ class Forecasts:
             return ""
         loss, begin = verdict.model.nats_per_char, f"forecast {in_words(self.first)}"
         outside = "" if self.first.low <= loss <= self.first.high else ", outside the interval"
-        return f"{begin} at {self.first.progress:.0%}, outcome {loss:.{_decimals(self.first)}f}{outside}"
+        return f"{begin} at {self.first.progress:.0%}, outcome {loss:.{decimals(self.first)}f}{outside}"
 
 
 def is_news(event: Forecasted, printed: Forecasted | None) -> bool:
@@ -37,17 +36,3 @@ def is_news(event: Forecasted, printed: Forecasted | None) -> bool:
     return (
         printed is None or abs(event.nats_per_char - printed.nats_per_char) >= CHANGE * printed.nats_per_char
     )
-
-
-def in_words(event: Forecasted) -> str:
-    """Return a forecast with its interval.
-
-    >>> in_words(Forecasted(step=90, nats_per_char=1.312, low=1.279, high=1.3481, progress=0.08))
-    '1.31 (1.28 to 1.35)'
-    """
-    n = _decimals(event)
-    return f"{event.nats_per_char:.{n}f} ({event.low:.{n}f} to {event.high:.{n}f})"
-
-
-def _decimals(event: Forecasted) -> int:
-    return 2 if event.high - event.low >= NARROW else 3

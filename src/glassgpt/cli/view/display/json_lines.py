@@ -22,7 +22,8 @@ class JsonDisplay(Display):
     def begin(self, session: Session) -> None:
         """Print the configuration, the data and the run."""
         config = session.trainer.config.model_dump(mode="json")
-        self._print("begin", run=session.folder.path, config=config, notes=session.notes)
+        plan = session.decision and session.decision.to_dict()
+        self._print("begin", run=session.folder.path, config=config, notes=session.notes, plan=plan)
 
     def show(self, event: Event) -> None:
         """Print one event."""

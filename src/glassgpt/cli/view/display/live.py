@@ -12,9 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from glassgpt.cli.flags import with_flags
+from glassgpt.cli.view.autopilot import in_words, print_choice
 from glassgpt.cli.view.display.base import Display
 from glassgpt.cli.view.display.figures import Speedometer, exact_share, seconds_left
-from glassgpt.cli.view.display.forecast import Forecasts, in_words
+from glassgpt.cli.view.display.forecast import Forecasts
 from glassgpt.cli.view.render import INTERVAL_STYLE, chart
 from glassgpt.cli.view.summary import about, panel, print_end
 from glassgpt.cli.view.terminal import Terminal
@@ -53,6 +54,8 @@ class LiveDisplay(Display):
         """Print the configuration, the data and the run."""
         for line in about(session):
             self.console.print(with_flags(line), markup=False, highlight=False)
+        if session.decision is not None:
+            print_choice(self.console, session.decision)
         self.doing, self.session = "", session
         self._nats_to_chars = session.data.tokens_per_char
 

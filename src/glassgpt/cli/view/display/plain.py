@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 
 from glassgpt.cli.flags import with_flags
+from glassgpt.cli.view.autopilot import in_words, print_choice
 from glassgpt.cli.view.display.base import Display
 from glassgpt.cli.view.display.figures import Speedometer, exact_share, seconds_left
-from glassgpt.cli.view.display.forecast import Forecasts, in_words, is_news
+from glassgpt.cli.view.display.forecast import Forecasts, is_news
 from glassgpt.cli.view.summary import about, print_end
 from glassgpt.cli.view.terminal import Terminal
 from glassgpt.safe_io import MAX_JSON, read_capped
@@ -39,6 +40,8 @@ class PlainDisplay(Display):
         self.unit, self.nats_to_chars = session.data.unit, session.data.tokens_per_char
         for line in about(session):
             self._say(with_flags(line))
+        if session.decision is not None:
+            print_choice(self.console, session.decision)
 
     def show(self, event: Event) -> None:
         """Print one event."""

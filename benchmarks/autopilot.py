@@ -1,0 +1,143 @@
+"""Trainings with nothing chosen but a text and minutes: does it end on time, and was the forecast right?
+
+    python benchmarks/law/texts.py TEXTS
+    python benchmarks/autopilot.py TEXTS --shakespeare FILE [--minutes 1 3 10] [--texts linux cs]
+
+Six texts, two lengths each, in turn from the given minutes: twelve trainings, half of them next to a busy
+process. The law was not fitted to any of these texts; chat.txt is made here. Prints each training and the
+figures of all: the whole process against its minutes, the forecast before a tenth of the training and at half
+of it against the verdict, and how often the 80 % interval holds the verdict's loss.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import multiprocessing
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from report import write_report
+
+LATE, EARLY, SLACK_S = 0.02, 0.05, 3.0
+"""A process may end this share of its minutes late or early, or this many seconds."""
+
+
+@contextmanager
+def busy(is_busy: bool):
+    """Run a process that uses one core, if `is_busy`."""
+    if not is_busy:
+        yield
+        return
+    process = multiprocessing.Process(target=_spin, daemon=True)
+    process.start()
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _spin() -> None:
+    while True:
+        pass
+
+
+def write_chat(path: Path) -> None:
+    """Write a chat of two people about everyday things, about 200 kB: short lines with names."""
+    draw = random.Random(0)
+    things = ["tea", "the train", "the garden", "a book", "dinner", "the rain", "music", "the old bridge"]
+    asks = ["Do you like {}?", "What about {}?", "Did you see {} today?", "Shall we talk about {}?"]
+    says = [
+        "I like {}.",
+        "{} is fine with me.",
+        "Not today, {} can wait.",
+        "Yes, {} was good.",
+        "Tell me about {}.",
+    ]
+    lines = []
+    for _ in range(3_000):
+        thing = draw.choice(things)
+        lines += [f"Ann: {draw.choice(asks).format(thing)}", f"Ben: {draw.choice(says).format(thing)}"]
+    path.write_text("\n".join(lines), "utf-8")
+
+
+def run(text: str, minutes: float, is_busy: bool) -> dict[str, Any]:
+    """Train once; return the times and the forecasts against the outcome."""
+    command = [sys.executable, "-m", "glassgpt", "train", text, "--minutes", str(minutes), "--json"]
+    with tempfile.TemporaryDirectory() as folder, busy(is_busy):
+        began = time.monotonic()
+        done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+        took_s = time.monotonic() - began
+        events = [json.loads(line) for line in done.stdout.splitlines()]
+        config = next(event for event in events if event["event"] == "begin")["config"]
+        stored = json.loads(next(Path(folder).glob("runs/*/forecast.json")).read_text("utf-8"))
+    forecasts, verdict = stored["forecasts"], events[-1]
+    loss = verdict["model"]["nats_per_char"]
+    early = [each for each in forecasts if each["progress"] < 0.1][-1]
+    half = min(forecasts, key=lambda each: abs(each["progress"] - 0.5))
+    counted = min(row["nats_per_char"] for row in verdict["baselines"] if row["kind"] == "ngram")
+    return {
+        "minutes": minutes,
+        "busy": is_busy,
+        "late_s": round(took_s - 60 * minutes, 1),
+        "on_time": _on_time(took_s, 60 * minutes),
+        "loss": round(loss, 4),
+        "best_counted": round(counted, 4),
+        "plan_error": round(math.log(forecasts[0]["nats_per_char"] / loss), 4),
+        "early_error": round(math.log(early["nats_per_char"] / loss), 4),
+        "half_error": round(math.log(half["nats_per_char"] / loss), 4),
+        "covered": early["low"] <= loss <= early["high"],
+        "tokenizer": config["tokenizer"],
+        "model": {name: config["model"][name] for name in ("preset", "n_layer", "n_embd", "block_size")},
+        "n_steps": sum(event["event"] == "step" for event in events),
+    }
+
+
+def _on_time(took_s: float, asked_s: float) -> bool:
+    return -max(EARLY * asked_s, SLACK_S) <= took_s - asked_s <= max(LATE * asked_s, SLACK_S)
+
+
+def main() -> None:
+    """Run all cases and print their figures."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--shakespeare", type=Path)
+    parser.add_argument("--minutes", type=float, nargs="+", default=[1, 3, 10])
+    parser.add_argument(
+        "--texts", nargs="+", default=["shakespeare", "python", "manual-zh", "library", "chat", "linux"]
+    )
+    given = parser.parse_args()
+    write_chat(given.folder / "chat.txt")
+    sources = {name: str(given.folder / f"{name}.txt") for name in given.texts}
+    sources |= {"python": "python"} if "python" in sources else {}
+    if given.shakespeare:
+        sources["shakespeare"] = str(given.shakespeare)
+    rows = []
+    for i, (name, source) in enumerate(sources.items()):
+        for j in range(2):  # two lengths a text
+            at = (i + j) % len(given.minutes)
+            row = {"text": name, **run(source, given.minutes[at], (i + j) % 2 == 1)}
+            rows.append(row)
+            print(json.dumps(row), flush=True)
+    figures = {
+        "on_time": f"{sum(row['on_time'] for row in rows)} of {len(rows)}",
+        "early_error_median": median(abs(row["early_error"]) for row in rows),
+        "early_error_p90": sorted(abs(row["early_error"]) for row in rows)[math.ceil(0.9 * len(rows)) - 1],
+        "half_error_median": median(abs(row["half_error"]) for row in rows),
+        "covered": f"{sum(row['covered'] for row in rows)} of {len(rows)}",
+    }
+    print(json.dumps(figures, indent=1))
+    write_report("autopilot", {**figures, "runs": rows})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,253 @@
+"""Fit the law to the grid, and print its errors on texts that a fit has not seen.
+
+    python benchmarks/law/fit.py [--write]
+
+Reads benchmarks/law/grid.jsonl (made by grid.py). Each text is left out once: the law that is fitted to the
+others forecasts it. These errors give the 80 % intervals (split conformal: a quantile of the errors,
+corrected for their number). `--write` replaces src/glassgpt/train/autopilot/law.json.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares, nnls
+
+from glassgpt.train.autopilot import Recipe, TextFacts, TokenCount, inputs, refinement_inputs
+from glassgpt.train.autopilot.law import FILE, TERMS
+from glassgpt.train.autopilot.speed import PRICES, work
+
+Floats = NDArray[np.float64]
+HERE = Path(__file__).parent
+ASYMPTOTES = (0.6, 0.8)
+SCALE = 0.03
+"""Errors of ln(loss) beyond this count less and less: a robust loss."""
+RIDGE = 0.2
+"""Strength of the prior, per weight, next to errors of `SCALE`."""
+PRIOR = {
+    "capacity": {"one": -2.0, "params": -0.3},
+    "training": {"counted": 1.0, "steps": -0.3, "rate2": 0.1, "batch2": 0.05},
+    "overfitting": {"one": -4.0, "epochs": 1.0, "params": 0.3, "ngram": 1.0},
+}
+"""Weights without data; 0 for all others."""
+CURVE = 40
+"""Means of the training loss in a row of the grid."""
+
+
+class Grid(NamedTuple):
+    """Rows of the grid as arrays of n rows."""
+
+    rows: list[dict[str, Any]]
+    x: list[dict[str, float]]
+    """Inputs of the law."""
+    loss: Floats
+    unigram: Floats
+    best: Floats
+    texts: NDArray[np.str_]
+
+
+def read_grid(path: Path) -> Grid:
+    """Read the rows of a grid."""
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    rows = [row for row in rows if row["loss"] < row["baselines"]["unigram"]]  # else nothing was learned
+    texts = [facts(row) for row in rows]
+    return Grid(
+        rows,
+        [inputs(text, recipe(row), row["steps"]) for text, row in zip(texts, rows, strict=True)],
+        np.array([row["loss"] for row in rows]),
+        np.array([text.unigram for text in texts]),
+        np.array([text.best for text in texts]),
+        np.array([row["text"] for row in rows]),
+    )
+
+
+def recipe(row: dict[str, Any]) -> Recipe:
+    """Return the recipe of a row."""
+    config = row["config"]
+    model, tokenizer, optim = config["model"], config["tokenizer"], config["optim"]
+    return Recipe(
+        tokenizer["kind"],
+        tokenizer.get("vocab_size", 0),
+        model["preset"],
+        model["n_layer"],
+        model["n_head"],
+        model["n_embd"],
+        model["block_size"],
+        config["train"]["micro_batch_size"],
+        optim["lr"] / 0.02,
+        optim["weight_decay"],
+        model["dropout"],
+        model.get("ngram_rows", 0),
+        model.get("ngram_dropout", 0.0),
+    )
+
+
+def facts(row: dict[str, Any]) -> TextFacts:
+    """Return the facts about the text of a row."""
+    scores, used = row["baselines"], recipe(row)
+    counted = {name: loss for name, loss in scores.items() if name.endswith("gram")}
+    best = min(counted, key=lambda name: counted[name])
+    return TextFacts(
+        row["n_train_chars"],
+        0,
+        row["n_val_chars"],
+        max(scores.values()),
+        scores["unigram"],
+        counted[best],
+        best,
+        tuple((int(n), loss) for n, loss in row["counted"]),
+        {(used.tokenizer, used.vocab_size): TokenCount(row["n_vocab"], row["tokens_per_char"])},
+    )
+
+
+class Fit(NamedTuple):
+    """A fitted law: all weights in one array, and the asymptote."""
+
+    weights: Floats
+    asymptote: float
+
+    def losses(self, grid: Grid) -> Floats:
+        """Return the forecasts of all rows."""
+        h, start = np.zeros(len(grid.rows)), 0
+        for names in TERMS.values():
+            x = np.array([[row[name] for name in names] for row in grid.x])
+            h += np.exp(np.minimum(8.0, x @ self.weights[start : start + len(names)]))
+            start += len(names)
+        lowest = self.asymptote * grid.best
+        return lowest + (grid.unigram - lowest) * h / (1 + h)
+
+    def tables(self) -> dict[str, dict[str, float]]:
+        """Return the weights by term and input."""
+        values = iter(self.weights.tolist())
+        return {term: {name: round(next(values), 4) for name in names} for term, names in TERMS.items()}
+
+
+def fit(grid: Grid, asymptote: float) -> Fit:
+    """Fit all weights to ln(loss), with a robust loss and a prior."""
+    prior = np.array([PRIOR[term].get(name, 0.0) for term, names in TERMS.items() for name in names])
+
+    def residuals(weights: Floats) -> Floats:
+        errors = np.log(Fit(weights, asymptote).losses(grid) / grid.loss)
+        return np.concatenate([errors / SCALE, RIDGE / SCALE * (weights - prior)])
+
+    return Fit(least_squares(residuals, prior, loss="soft_l1").x, asymptote)
+
+
+def part(grid: Grid, chosen: NDArray[np.bool_]) -> Grid:
+    """Return some rows of a grid."""
+    at = np.flatnonzero(chosen)
+    picked = [[each[i] for i in at] for each in (grid.rows, grid.x)]
+    return Grid(*picked, *(each[at] for each in grid[2:]))  # pyright: ignore[reportArgumentType]
+
+
+def left_out(grid: Grid, forecast: Callable[[Grid, Grid], Floats]) -> Floats:
+    """Return the forecasts of each text by a fit to the others. forecast: (others, text) -> (n,)."""
+    found = np.zeros(len(grid.rows))
+    for text in sorted(set(grid.texts.tolist())):
+        chosen = grid.texts == text
+        found[chosen] = forecast(part(grid, ~chosen), part(grid, chosen))
+    return found
+
+
+def quantile80(errors: Floats) -> float:
+    """Return the 80 % quantile of the absolute errors, as split-conformal prediction corrects it."""
+    n = len(errors)
+    return float(np.quantile(np.abs(errors), min(1.0, math.ceil(0.8 * (n + 1)) / n)))
+
+
+def summary(errors: Floats) -> str:
+    """Return median and 90 % quantile of absolute errors in percent."""
+    return f"median {np.median(np.abs(errors)):.1%}, p90 {np.quantile(np.abs(errors), 0.9):.1%}"
+
+
+def ridge(x: Floats, y: Floats, prior: Floats, strength: float = 0.3) -> Floats:
+    """Return the weights of a regression through the origin, shrunk towards the prior."""
+    return prior + np.linalg.solve(x.T @ x + strength * np.eye(x.shape[1]), x.T @ (y - x @ prior))
+
+
+def refinements(grid: Grid, laws: Floats) -> list[dict[str, Any]]:
+    """Fit how losses during a run move the forecast, for several points of progress.
+
+    laws: the law's forecasts for each text by a fit to the others, (n,), so that the refinement knows its
+    errors.
+    """
+    found = []
+    for progress, with_vals in ((0.075, False), *((i / 10, True) for i in range(1, 11))):
+        x = [
+            _curve_inputs(row, law, progress, with_vals, about)
+            for row, law, about in zip(grid.rows, laws, grid.x, strict=True)
+        ]
+        names = [*x[0]]
+        matrix, y = np.array([[*each.values()] for each in x]), np.log(grid.loss / laws)
+        prior = np.array([float(name == "best") for name in names])  # the best loss so far stays the best
+        errors = y - _leave_out(grid.texts, matrix, y, prior)
+        print(f"  at {progress:.1%}: {summary(errors)}, 80 % within {quantile80(errors):.2%}")
+        weights = dict(zip(names, ridge(matrix, y, prior).round(4).tolist(), strict=True))
+        found.append({"progress": progress, "weights": weights, "spread": round(quantile80(errors), 4)})
+    return found
+
+
+def _leave_out(texts: NDArray[np.str_], x: Floats, y: Floats, prior: Floats) -> Floats:
+    """Return the predictions for each text by a regression on the others."""
+    predictions = np.zeros(len(y))
+    for text in sorted(set(texts.tolist())):
+        chosen = texts == text
+        predictions[chosen] = x[chosen] @ ridge(x[~chosen], y[~chosen], prior)
+    return predictions
+
+
+def _curve_inputs(
+    row: dict[str, Any], law: float, progress: float, with_vals: bool, about: dict[str, float]
+) -> dict[str, float]:
+    """Return the inputs of a refinement from the curve of a row."""
+    n = round(progress * len(row["curve"]))
+    train = float(np.mean(row["curve"][max(0, n - 2) : n]))
+    until = (progress + 0.02) * row["steps"]
+    vals = [loss for step, loss in row["evals"] if step <= until] if with_vals else []
+    return refinement_inputs(law, train, vals, about)
+
+
+def prices(grid: Grid) -> dict[str, float]:
+    """Fit the prices of work to the seconds of a step, relative errors."""
+    work_done = [work(recipe(row), row["n_vocab"]) for row in grid.rows]
+    seconds = np.array([row["step_s"] for row in grid.rows])
+    x = np.array([[each[name] for name in PRICES] for each in work_done])
+    found, _ = nnls(x / seconds[:, None] / x.mean(0), np.ones(len(seconds)))
+    found = found / x.mean(0)
+    errors = np.log(x @ found / seconds)
+    print(f"seconds of a step: {summary(errors - np.median(errors))}")
+    return dict(zip(PRICES, found.tolist(), strict=True))
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Fit, print and perhaps write the law."""
+    grid = read_grid(HERE / "grid.jsonl")
+    print(f"{len(grid.rows)} trainings on {len(set(grid.texts.tolist()))} texts")
+    by_asymptote = {
+        a: left_out(grid, lambda others, text, a=a: fit(others, a).losses(text)) for a in ASYMPTOTES
+    }
+    error = {a: float(np.median(np.abs(np.log(laws / grid.loss)))) for a, laws in by_asymptote.items()}
+    asymptote = min(error, key=lambda a: error[a])
+    laws, whole = by_asymptote[asymptote], fit(grid, asymptote)
+    errors = np.log(laws / grid.loss)
+    print(f"law, asymptote {asymptote}: fitted {summary(np.log(whole.losses(grid) / grid.loss))}")
+    print(f"  each text by the others: {summary(errors)}, 80 % within {quantile80(errors):.2%}")
+    for text in sorted(set(grid.texts.tolist())):
+        own = errors[grid.texts == text]
+        print(f"    {text}: {summary(own)}, bias {np.median(own):+.1%}")
+    refined = refinements(grid, laws)
+    print({name: float(f"{price:.3g}") for name, price in prices(grid).items()})
+    if "--write" in arguments:
+        law = {"weights": whole.tables(), "asymptote": asymptote, "spread": round(quantile80(errors), 4)}
+        FILE.write_text(json.dumps({**law, "refinements": refined}, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,183 @@
+"""Run the grid that the law is fitted to: short trainings of random settings on many texts.
+
+    python benchmarks/law/texts.py TEXTS
+    python benchmarks/law/grid.py TEXTS OUT.jsonl --first 0 --step 2    # every second run; in two shells
+
+Each line of OUT is one training: its settings, the counted baselines of its text, and its losses. Losses
+depend on the number of steps and not on the speed of the machine, so a busy machine does no harm. Runs that
+are in OUT already are left out. `--held-out` trains on the texts that the law is not fitted to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+import glassgpt as gg
+from glassgpt.config import DataConfig, RunConfig
+from glassgpt.diagnose import Score
+from glassgpt.tasks import LanguageData
+from glassgpt.tasks.counted import text_scores
+from glassgpt.train import Evaluated, Session, StepDone
+from glassgpt.train.autopilot import Chooser, Length, Recipe, TextFacts, the_law
+from glassgpt.train.autopilot.candidates import Candidates
+from glassgpt.train.autopilot.speed import MachineSpeed, prior_seconds
+from texts import GRID, HELD_OUT
+
+SHAPES = [(2, 64), (2, 96), (2, 128), (4, 128), (3, 192), (4, 256), (6, 384)]
+FEWEST, MOST = 200, 4_000
+"""Steps of a training."""
+CHEAPEST_S, DEAREST_S = 6, 150
+"""Seconds of a training by the estimate for the grid's machine, on one core."""
+CURVE = 40
+"""Number of means that a training loss is kept as."""
+
+
+def design(index: int, held_out: bool = False) -> dict[str, Any]:
+    """Return the settings of run number `index`: the same on every machine."""
+    draw = random.Random(f"{held_out} {index}")
+    names = [*(HELD_OUT if held_out else GRID)]
+    dearest = 2 * CHEAPEST_S * (DEAREST_S / CHEAPEST_S / 2) ** draw.random()
+    while True:
+        recipe, steps = _draw(draw), round(FEWEST * (MOST / FEWEST) ** draw.random())
+        if dearest / 2 <= steps * prior_seconds(recipe, recipe.vocab_size or 400) <= dearest:
+            config = recipe.tables()
+            config["train"] |= {"seed": draw.randrange(1_000_000), "sample_tokens": 0, "threads": 1}
+            return {"text": names[index % len(names)], "steps": steps, "config": config}
+
+
+def _draw(draw: random.Random) -> Recipe:
+    n_layer, n_embd = draw.choice(SHAPES)
+    T, step_tokens = draw.choice([64, 64, 128, 128, 256]), draw.choice([512, 1024, 1024, 2048, 4096])
+    size = draw.choice([0, 0, 512, 1024, 1024, 2048, 4096])
+    rows = draw.choice([0, 0, 1 << 15, 1 << 16, 1 << 17])
+    return Recipe(
+        tokenizer="bpe" if size else "char",
+        vocab_size=size,
+        preset="speedrun" if rows else "modern",
+        n_layer=n_layer,
+        n_head=n_embd // 32,
+        n_embd=n_embd,
+        block_size=T,
+        batch=step_tokens // T,
+        rate=draw.choice([0.35, 0.5, 0.7, 1.0, 1.0, 1.4]),
+        weight_decay=draw.choice([0.1, 0.1, 0.3, 1.0]),
+        dropout=draw.choice([0.0, 0.0, 0.1, 0.2]),
+        ngram_rows=rows,
+        ngram_dropout=draw.choice([0.0, 0.25, 0.5]) if rows else 0.0,
+    )
+
+
+def design_near_best(index: int, held_out: bool, texts: dict[str, TextFacts]) -> dict[str, Any]:
+    """Return the settings of run number `index`, near those that the present law finds best.
+
+    They differ from its choice along two axes. So the law learns most where it decides.
+    """
+    draw = random.Random(f"near {held_out} {index}")
+    text = [*texts][index % len(texts)]
+    seconds = CHEAPEST_S * (2 * DEAREST_S / CHEAPEST_S) ** draw.random()
+    found = Candidates(texts[text], {}, exportable=draw.random() < 0.3)
+    recipe = Chooser(texts[text], found, the_law(), MachineSpeed()).choose(Length(seconds=seconds)).recipe
+    for axis in draw.sample([*found.neighbors(recipe)], 2):
+        recipe = draw.choice([*axis])
+    steps = round(seconds / prior_seconds(recipe, texts[text].count(recipe).n_vocab))
+    config = recipe.tables()
+    config["train"] |= {"seed": draw.randrange(1_000_000), "sample_tokens": 0, "threads": 1}
+    return {"text": text, "steps": min(MOST, max(FEWEST, steps)), "config": config}
+
+
+def measure_texts(folder: Path, names: Iterable[str]) -> dict[str, TextFacts]:
+    """Return the facts about the texts of the grid."""
+    found = {}
+    for name in names:
+        corpus = gg.read_corpus(DataConfig(sources=(str(folder / f"{name}.txt"),)))
+        found[name] = TextFacts.of(corpus, text_scores(corpus))
+    return found
+
+
+def run(plan: dict[str, Any], texts: Path) -> dict[str, Any]:
+    """Train one run; return what the law needs."""
+    source = str(texts / f"{plan['text']}.txt")
+    with tempfile.TemporaryDirectory() as folder:
+        session = _start(plan, source, Path(folder) / "run")
+        losses, evals, times = [], [], []
+        for event in session.run():
+            if isinstance(event, StepDone):
+                losses.append(event.loss * session.data.tokens_per_char)
+                times.append(event.tokens / event.tokens_per_s)
+            if isinstance(event, Evaluated):
+                evals.append((event.step, event.nats_per_char))
+        return _figures(session, losses, evals) | {"step_s": median(times)}
+
+
+def _start(plan: dict[str, Any], source: str, out: Path) -> Session:
+    config = plan["config"] | {"data": {"sources": [source]}}
+    config["train"] = config["train"] | {"steps": plan["steps"]}
+    return gg.start(RunConfig.model_validate(config), out)
+
+
+def _figures(session: Session, losses: list[float], evals: list[tuple[int, float]]) -> dict[str, Any]:
+    data, verdict = session.data, session.verdict()
+    assert isinstance(data, LanguageData) and isinstance(verdict.model, Score)
+    size = -(-len(losses) // CURVE)
+    means = [sum(losses[i : i + size]) / len(losses[i : i + size]) for i in range(0, len(losses), size)]
+    table = sum(p.numel() for name, p in session.trainer.model.named_parameters() if "ngram" in name)
+    return {
+        "loss": verdict.model.nats_per_char,
+        "baselines": {score.name: score.nats_per_char for score in verdict.scores if score.kind != "other"},
+        "n_train_chars": data.data.train.n_chars,
+        "n_train_tokens": data.n_train_tokens,
+        "tokens_per_char": data.tokens_per_char,
+        "n_val_chars": data.val.n_chars,
+        "n_vocab": data.tokenizer.n_vocab,
+        "n_params": session.trainer.model.n_params,
+        "n_table": table,
+        "curve": [round(mean, 4) for mean in means],
+        "evals": [(step, round(loss, 4)) for step, loss in evals],
+    }
+
+
+def main() -> None:
+    """Run the grid until it is interrupted."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("texts", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--step", type=int, default=1)
+    parser.add_argument("--last", type=int, default=1_000)
+    parser.add_argument("--held-out", action="store_true")
+    parser.add_argument("--near-best", action="store_true")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    done = {json.loads(line)["index"] for line in given.out.open()} if given.out.exists() else set()
+    texts = measure_texts(given.texts, HELD_OUT if given.held_out else GRID) if given.near_best else {}
+    for index in range(given.first, given.last, given.step):
+        if index in done:
+            continue
+        began = time.monotonic()
+        plan = (
+            design_near_best(index, given.held_out, texts)
+            if given.near_best
+            else design(index, given.held_out)
+        )
+        found = run(plan, given.texts)
+        row = {"index": index, **plan, **found}
+        if not math.isfinite(found["loss"]):
+            continue
+        with given.out.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(f"{index} {plan['text']}: {found['loss']:.3f}, {time.monotonic() - began:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

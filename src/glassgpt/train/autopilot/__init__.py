@@ -1,0 +1,27 @@
+"""The autopilot: it chooses the settings of a training and forecasts its held-out loss."""
+
+from glassgpt.train.autopilot.choice import Choice, Chooser, Length
+from glassgpt.train.autopilot.facts import TextFacts, TokenCount
+from glassgpt.train.autopilot.forecast import Forecast, Forecaster, refinement_inputs
+from glassgpt.train.autopilot.law import Law, inputs, the_law
+from glassgpt.train.autopilot.pilot import ORIGIN, Decision, decide, decides
+from glassgpt.train.autopilot.recipe import Recipe
+
+__all__ = [
+    "ORIGIN",
+    "Choice",
+    "Chooser",
+    "Decision",
+    "Forecast",
+    "Forecaster",
+    "Law",
+    "Length",
+    "Recipe",
+    "TextFacts",
+    "TokenCount",
+    "decide",
+    "decides",
+    "inputs",
+    "refinement_inputs",
+    "the_law",
+]

@@ -1,0 +1,101 @@
+"""Recipes that the autopilot compares, under the settings that the user gave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from glassgpt.config import Resolved
+from glassgpt.train.autopilot.facts import TextFacts
+from glassgpt.train.autopilot.recipe import Recipe
+
+SHAPES = ((2, 64), (2, 96), (2, 128), (4, 128), (3, 192), (4, 256), (6, 384))
+"""Blocks and width."""
+HEAD_WIDTH = 32
+FIELDS = {
+    "tokenizer": ("tokenizer.kind",),
+    "vocab_size": ("tokenizer.vocab_size",),
+    "preset": ("model.preset",),
+    "n_layer": ("model.n_layer", "model.size"),
+    "n_head": ("model.n_head", "model.size"),
+    "n_embd": ("model.n_embd", "model.size"),
+    "block_size": ("model.block_size", "model.size"),
+    "batch": ("train.micro_batch_size", "train.grad_accum_steps"),
+    "rate": ("optim.muon_lr", "optim.lr"),
+    "weight_decay": ("optim.weight_decay",),
+    "dropout": ("model.dropout",),
+    "ngram_rows": ("model.ngram_rows", "model.ngram_order"),
+    "ngram_dropout": ("model.ngram_dropout",),
+}
+"""Settings of the user that fix a field of a recipe."""
+
+
+def fixed_fields(resolved: Resolved) -> dict[str, Any]:
+    """Return the fields of a recipe that the user's settings decide."""
+    given = Recipe.of(resolved.config)
+    return {
+        field: getattr(given, field)
+        for field, settings in FIELDS.items()
+        if any(resolved.is_given(name) for name in settings)
+    }
+
+
+class Candidates:
+    """The recipes for a text that keep some fixed fields.
+
+    exportable: leave out what other programs cannot load (n-gram embeddings).
+    """
+
+    def __init__(self, text: TextFacts, fixed: Mapping[str, Any], exportable: bool = False) -> None:
+        self.fixed = dict(fixed)
+        tokenizers = [{"tokenizer": kind, "vocab_size": n} for kind, n in text.tokens if kind != "byte"]
+        self.axes: list[list[dict[str, Any]]] = [
+            tokenizers,
+            [{"n_layer": n, "n_embd": d, "n_head": d // HEAD_WIDTH} for n, d in SHAPES],
+            _values("block_size", 64, 128, 256),
+            [{"step_tokens": n} for n in (512, 1024, 2048, 4096)],
+            _values("rate", 0.35, 0.5, 0.7, 1.0),
+            _values("dropout", 0.0, 0.1, 0.2),
+            _values("weight_decay", 0.1, 0.3, 1.0),
+        ]
+        self.tables = [{"preset": "modern", "ngram_rows": 0, "ngram_dropout": 0.0}]
+        if not exportable:
+            self.tables += [
+                {"preset": "speedrun", "ngram_rows": rows, "ngram_dropout": p}
+                for rows in (1 << 16, 1 << 17)
+                for p in (0.0, 0.25, 0.5)
+            ]
+
+    def smallest(self) -> Recipe:
+        """Return the recipe with the cheapest step."""
+        first = Recipe(n_layer=SHAPES[0][0], n_embd=SHAPES[0][1], n_head=SHAPES[0][1] // HEAD_WIDTH)
+        return self._change(first, self.axes[0][0] | self.tables[-1])
+
+    def starts(self) -> Iterator[Recipe]:
+        """Yield one recipe for each tokenizer and each kind of n-gram table."""
+        for tokenizer in self.axes[0]:
+            for table in self.tables:
+                yield self._change(Recipe(), tokenizer | table)
+
+    def neighbors(self, recipe: Recipe) -> Iterator[Iterator[Recipe]]:
+        """Yield, for each axis, the recipes that differ from this one along it only."""
+        for axis in [*self.axes, self.tables]:
+            yield (self._change(recipe, values) for values in axis)
+
+    def _change(self, recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+        """Return the recipe with these values and the fixed fields; a step keeps its number of tokens."""
+        step_tokens = values.get("step_tokens", recipe.step_tokens)
+        values = {name: value for name, value in values.items() if name != "step_tokens"} | self.fixed
+        changed = replace(recipe, **values)
+        if changed.tokenizer != "bpe":
+            changed = replace(changed, vocab_size=0)
+        if changed.preset != "speedrun":
+            changed = replace(changed, ngram_rows=0, ngram_dropout=0.0)
+        if "batch" not in self.fixed:
+            changed = replace(changed, batch=max(1, step_tokens // changed.block_size))
+        return changed
+
+
+def _values(field: str, *values: Any) -> list[dict[str, Any]]:
+    return [{field: value} for value in values]

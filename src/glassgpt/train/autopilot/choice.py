@@ -1,0 +1,114 @@
+"""The choice of a recipe for a text, a machine and a length, with a forecast."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from glassgpt.train.autopilot.candidates import Candidates
+from glassgpt.train.autopilot.facts import TextFacts
+from glassgpt.train.autopilot.forecast import Forecast
+from glassgpt.train.autopilot.law import Law
+from glassgpt.train.autopilot.recipe import Recipe
+from glassgpt.train.autopilot.speed import MachineSpeed
+
+FEWEST, MOST = 200, 4_000
+"""Steps of the trainings that the law was fitted to. A recipe with fewer steps is the last choice."""
+ROUNDS = 4
+"""Rounds over all axes; the search ends earlier if nothing changes."""
+
+
+@dataclass(frozen=True)
+class Length:
+    """The length of the training itself; exactly one is set."""
+
+    seconds: float | None = None
+    steps: int | None = None
+    tokens: int | None = None
+
+    def n_steps(self, recipe: Recipe, step_s: float) -> int:
+        """Return the number of steps, at so many seconds each.
+
+        >>> Length(tokens=5000).n_steps(Recipe(), 0.1), Length(seconds=60).n_steps(Recipe(), 0.1)
+        (5, 600)
+        """
+        if self.steps is not None:
+            return self.steps
+        if self.tokens is not None:
+            return -(-self.tokens // recipe.step_tokens)
+        assert self.seconds is not None
+        return max(1, round(self.seconds / step_s))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A recipe with its length and the forecast of its loss."""
+
+    recipe: Recipe
+    n_steps: int
+    step_s: float
+    """Seconds of a step on this machine."""
+    epochs: float
+    """Passes over the training text."""
+    forecast: Forecast
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return settings and figures, ready for JSON."""
+        return {
+            "settings": self.recipe.tables(),
+            "n_steps": self.n_steps,
+            "step_s": self.step_s,
+            "epochs": self.epochs,
+            "forecast": self.forecast.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """Finds the recipe with the lowest forecast on a text, at this speed."""
+
+    text: TextFacts
+    candidates: Candidates
+    law: Law
+    speed: MachineSpeed
+
+    def choose(self, length: Length) -> Choice:
+        """Return the best recipe for this length: a descent along one axis after the other."""
+        found = {self._descend(start, length) for start in self.candidates.starts()}
+        return min((self.judge(recipe, length) for recipe in found), key=_rank)
+
+    def judge(self, recipe: Recipe, length: Length) -> Choice:
+        """Return a recipe with its length and forecast."""
+        step_s = self.speed.step_s(recipe, self.text.count(recipe).n_vocab)
+        n_steps = length.n_steps(recipe, step_s)
+        loss = self.law.loss(self.text, recipe, n_steps)
+        n_chars = n_steps * recipe.step_tokens / self.text.count(recipe).per_char
+        spread = self.law.spread * (1 + max(0.0, math.log(n_steps / MOST)))  # beyond the grid: less sure
+        return Choice(recipe, n_steps, step_s, n_chars / self.text.n_chars, Forecast.of(loss, spread))
+
+    def alternatives(self, choice: Choice, length: Length) -> list[list[Choice]]:
+        """Return the other values along each axis, best first; none for what the user has fixed."""
+        found = list[list[Choice]]()
+        for along in self.candidates.neighbors(choice.recipe):
+            others = {recipe for recipe in along if recipe != choice.recipe}
+            found.append(sorted((self.judge(recipe, length) for recipe in others), key=_rank))
+        return found
+
+    def _descend(self, recipe: Recipe, length: Length) -> Recipe:
+        for _ in range(ROUNDS):
+            before = recipe
+            for along in self.candidates.neighbors(recipe):
+                recipe = min((self.judge(each, length) for each in (recipe, *along)), key=_rank).recipe
+            if recipe == before:
+                break
+        return recipe
+
+    def at(self, speed: MachineSpeed) -> Chooser:
+        """Return the same chooser at another speed."""
+        return replace(self, speed=speed)
+
+
+def _rank(choice: Choice) -> tuple[float, float]:
+    """Return a key to sort by: steps that lack, then the forecast."""
+    return max(0.0, math.log(FEWEST / choice.n_steps)), choice.forecast.nats_per_char

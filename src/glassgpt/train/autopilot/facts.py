@@ -1,0 +1,136 @@
+"""Facts about a text that decide which recipe suits it: its size, its counted losses, its tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Self
+
+import numpy as np
+
+from glassgpt.data import Corpus, Text
+from glassgpt.diagnose import NGram, Score
+from glassgpt.tokenizers import BpeTokenizer, CharTokenizer
+from glassgpt.train.autopilot.recipe import Recipe
+
+VOCAB_SIZES = (512, 1024, 2048, 4096)
+"""Vocabulary sizes of the BPE tokenizers that are proposed."""
+ORDER = 5
+PART_CHARS = (32_000, 128_000, 512_000)
+HELD_OUT_CHARS = 40_000
+"""Held-out text that the counts are measured on."""
+MAX_READ = 1 << 24
+"""Bytes of a text that are looked at."""
+SAMPLE_BYTES = 1 << 19
+"""Text that the trial tokenizer learns from, and counts."""
+
+
+@dataclass(frozen=True)
+class TokenCount:
+    """Size of a vocabulary, and tokens per character of the text."""
+
+    n_vocab: int
+    per_char: float
+
+
+@dataclass(frozen=True)
+class TextFacts:
+    """A text as the law sees it. Losses are in nats per held-out character."""
+
+    n_chars: int
+    """Characters of the training split."""
+    n_bytes: int
+    n_val_chars: int
+    uniform: float
+    unigram: float
+    best: float
+    """Loss of the best counted n-gram."""
+    best_name: str
+    counted: tuple[tuple[int, float], ...]
+    """(characters, loss): 5-grams counted on so many characters, spread over the text, ascending."""
+    tokens: Mapping[tuple[str, int], TokenCount]
+    """By tokenizer and vocabulary size (0 for characters and bytes)."""
+
+    @classmethod
+    def of(cls, corpus: Corpus, scores: Sequence[Score], vocab_sizes: Sequence[int] = VOCAB_SIZES) -> Self:
+        """Measure a corpus. scores: its counted baselines. vocab_sizes: of BPE tokenizers to try."""
+        counted = [score for score in scores if score.kind == "ngram"]
+        nats = {score.name: score.nats_per_char for score in scores}
+        best = min(counted, key=lambda score: score.nats_per_char)
+        return cls(
+            corpus.train.n_chars,
+            corpus.train.n_bytes,
+            corpus.val.n_chars,
+            nats["uniform"],
+            nats["unigram"],
+            best.nats_per_char,
+            best.name,
+            count_parts(corpus),
+            count_tokens(corpus, vocab_sizes),
+        )
+
+    def counted_at(self, n_chars: float) -> float:
+        """Return the loss of 5-grams counted on so many characters of this text: its learning curve.
+
+        Between the counts it is interpolated in the logarithm of the characters; beyond the text, it is
+        `best`.
+        """
+        sizes, losses = zip(*self.counted, (self.n_chars, self.best), strict=True)
+        return float(np.interp(np.log(n_chars), np.log(sizes), losses))
+
+    def count(self, recipe: Recipe) -> TokenCount:
+        """Return the tokens of this text with the tokenizer of a recipe."""
+        return self.tokens[recipe.tokenizer, recipe.vocab_size]
+
+
+def count_parts(corpus: Corpus) -> tuple[tuple[int, float], ...]:
+    """Count 5-grams on `PART_CHARS` characters of the training text, where it is longer."""
+    train, val = _beginning(corpus.train), _beginning(corpus.val)
+    tokenizer = CharTokenizer.train([train])
+    held_out = tokenizer.encode_array(spread(val, HELD_OUT_CHARS))
+    found = []
+    for n in PART_CHARS:
+        if 2 * n <= len(train):
+            part = tokenizer.encode_array(spread(train, n))
+            p = NGram(part, tokenizer.n_vocab, {ORDER}).probabilities(
+                np.concatenate([part[-ORDER:], held_out]), ORDER
+            )
+            found.append((n, float(-np.log(p[ORDER]).mean())))
+    return tuple(found)
+
+
+def spread(text: str, n_chars: int, piece: int = 2_000) -> str:
+    """Return pieces from all over a text, about n characters in all; a short text whole.
+
+    >>> len(spread("abc" * 9_000, 4_000)), spread("abc", 4_000)
+    (4000, 'abc')
+    """
+    if len(text) <= n_chars:
+        return text
+    starts = np.linspace(0, len(text) - piece, n_chars // piece).astype(int)
+    return "".join(text[start : start + piece] for start in starts)
+
+
+def _beginning(text: Text) -> str:
+    """Return the first `MAX_READ` bytes of a text, about."""
+    return "".join(islice(text.chunks(), MAX_READ >> 20))
+
+
+def count_tokens(corpus: Corpus, vocab_sizes: Sequence[int]) -> dict[tuple[str, int], TokenCount]:
+    """Count the tokens of a sample of the training text, for each tokenizer that is proposed.
+
+    One BPE tokenizer is trained, with the largest vocabulary; the smaller ones are its first merges.
+    """
+    text, n_bytes = "", corpus.train.n_bytes / max(1, corpus.train.n_chars)
+    for chunk in corpus.train.chunks(SAMPLE_BYTES):
+        text = chunk
+        break
+    chars = CharTokenizer.train([*corpus.train.chunks()])
+    counts = {("char", 0): TokenCount(chars.n_vocab, 1.0), ("byte", 0): TokenCount(256, n_bytes)}
+    largest = BpeTokenizer.train([text], max(vocab_sizes))
+    for size in vocab_sizes:
+        if size <= largest.n_vocab:
+            n = len(largest.first_merges(size).encode_array(text))
+            counts["bpe", size] = TokenCount(size, n / max(1, len(text)))
+    return counts

@@ -1,0 +1,135 @@
+"""The law: the held-out loss that a recipe reaches on a text in a number of steps.
+
+    L = E + (L0 − E) · h / (1 + h),   h = capacity + training + overfitting
+
+L0 is the loss of the unigram table, the best guess without context, and E a share of the best counted
+n-gram's. Each of the three terms is exp(w · x), where x holds logarithms of sizes. The form is bounded: it
+never leaves [E, L0].
+Source of the form: arXiv 2605.09189. The weights were fitted to trainings of this program: benchmarks/law.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+from glassgpt.train.autopilot.facts import TextFacts
+from glassgpt.train.autopilot.recipe import Recipe
+
+FILE = Path(__file__).with_name("law.json")
+
+TERMS: dict[str, tuple[str, ...]] = {
+    "capacity": ("one", "params", "ngram", "bpe", "vocab", "block", "counted", "best"),
+    "training": (
+        *(
+            "one",
+            "chars",
+            "steps",
+            "params",
+            "depth",
+            "ngram",
+            "ngram_params",
+            "bpe",
+            "vocab",
+            "rate",
+            "rate2",
+        ),
+        *("rate_params", "block", "batch2", "dropout", "ngram_dropout", "counted", "best", "decay"),
+    ),
+    "overfitting": (
+        *(
+            "one",
+            "epochs",
+            "params",
+            "text_chars",
+            "ngram",
+            "ngram_dropout",
+            "ngram_rows",
+            "dropout",
+            "decay",
+        ),
+        *("rate", "bpe", "vocab", "best"),
+    ),
+}
+"""Inputs of each term."""
+
+
+def inputs(text: TextFacts, recipe: Recipe, n_steps: float) -> dict[str, float]:
+    """Return the inputs of the law: logarithms of sizes, near 0 for usual ones, and switches."""
+    tokens = text.count(recipe)
+    n_tokens = n_steps * recipe.step_tokens
+    n_chars = n_tokens / tokens.per_char
+    params = math.log(recipe.block_params / 500_000)
+    ngram, rate = float(recipe.ngram_rows > 0), math.log(recipe.rate)
+    bpe = -math.log(min(1.0, tokens.per_char))
+    return {
+        "one": 1.0,
+        "chars": math.log(n_chars / 1e6),
+        "steps": math.log(n_steps / 1000),
+        "params": params,
+        "depth": math.log(recipe.n_layer / 4),
+        "ngram": ngram,
+        "ngram_params": ngram * params,
+        "ngram_rows": ngram * math.log(max(1, recipe.ngram_rows) / 65_536),
+        "ngram_dropout": ngram * recipe.ngram_dropout,
+        "bpe": bpe,
+        "vocab": math.log(tokens.n_vocab / 1000),
+        "block": math.log(recipe.block_size / 128),
+        "batch2": math.log(recipe.step_tokens / 1024) ** 2,
+        "rate": rate,
+        "rate2": rate * rate,
+        "rate_params": rate * params,
+        "dropout": recipe.dropout,
+        "decay": math.log(recipe.weight_decay / 0.1 + 0.1),
+        "epochs": math.log(n_chars / text.n_chars),
+        "text_chars": math.log(text.n_chars / 1e6),
+        "counted": _odds(text, text.counted_at(min(n_chars, text.n_chars))),
+        "best": _odds(text, text.best),
+    }
+
+
+@dataclass(frozen=True)
+class Law:
+    """The law with its weights, and the spread of its errors on texts that it was not fitted to."""
+
+    weights: Mapping[str, Mapping[str, float]]
+    """By term and input."""
+    asymptote: float
+    """E as a share of the best counted n-gram's loss."""
+    spread: float
+    """Half-width of the 80 % interval of ln(loss / forecast)."""
+    refinements: tuple[Mapping[str, Any], ...] = ()
+    """How a run's own curve refines the forecast, by progress; see forecast.py."""
+
+    @classmethod
+    def load(cls, path: Path = FILE) -> Self:
+        """Read the law that comes with the package."""
+        return cls(**json.loads(path.read_text("utf-8")))
+
+    def loss(self, text: TextFacts, recipe: Recipe, n_steps: float) -> float:
+        """Return the forecast of the held-out loss after so many steps, in nats per character."""
+        x = inputs(text, recipe, n_steps)
+        h = sum(math.exp(min(8.0, _dot(weights, x))) for weights in self.weights.values())
+        lowest = self.asymptote * text.best
+        return lowest + (text.unigram - lowest) * h / (1 + h)
+
+
+@cache
+def the_law() -> Law:
+    """Return the law that comes with the package, read once."""
+    return Law.load()
+
+
+def _odds(text: TextFacts, loss: float) -> float:
+    """Return ln h for a loss on a text: its place between the unigram table and half of the best count."""
+    lowest = text.best / 2
+    return math.log(max(0.01, loss - lowest) / max(0.01, text.unigram - loss))
+
+
+def _dot(weights: Mapping[str, float], x: Mapping[str, float]) -> float:
+    return sum(weight * x[name] for name, weight in weights.items())

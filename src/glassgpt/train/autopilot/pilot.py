@@ -1,0 +1,128 @@
+"""The autopilot: it looks at the text, times a few steps on this machine, and chooses a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from glassgpt.config import Layer, Resolved, resolve
+from glassgpt.data import Corpus
+from glassgpt.diagnose import Score
+from glassgpt.tasks import Task
+from glassgpt.tasks.counted import text_scores
+from glassgpt.train.autopilot.candidates import Candidates, fixed_fields
+from glassgpt.train.autopilot.choice import Choice, Chooser, Length
+from glassgpt.train.autopilot.facts import VOCAB_SIZES, TextFacts
+from glassgpt.train.autopilot.law import inputs, the_law
+from glassgpt.train.autopilot.recipe import Recipe
+from glassgpt.train.autopilot.speed import MachineSpeed, prior_seconds, time_step
+from glassgpt.train.clock import Clock
+from glassgpt.train.schedule import Budget
+
+ORIGIN = "autopilot"
+MIN_STEPS = 100
+"""A run of fewer steps keeps the defaults: the law was not fitted to so short ones."""
+MIN_SECONDS = 20.0
+"""A run of fewer seconds keeps the defaults: timing would take too much of it."""
+PREPARATION_S = 2.0
+"""Preparation that follows the choice: the tokenizer, and the text as tokens."""
+TIMINGS = 4
+"""Largest number of recipes that are timed."""
+TIMING_SHARE, TIMING_S = 0.04, 6.0
+"""Time for all timings: a share of the run, and at most so many seconds."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the autopilot chose, for which length, and what it compared."""
+
+    choice: Choice
+    length: Length
+    chooser: Chooser
+    scores: tuple[Score, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the choice, ready for JSON."""
+        return self.choice.to_dict()
+
+    @property
+    def about(self) -> dict[str, float]:
+        """Inputs of the law for the choice, at its end."""
+        return inputs(self.chooser.text, self.choice.recipe, self.choice.n_steps)
+
+    @property
+    def layer(self) -> Layer:
+        """The choice as settings, for `resolve`."""
+        return Layer(ORIGIN, self.choice.recipe.tables())
+
+
+def decides(resolved: Resolved, task: Task) -> bool:
+    """Return True if the autopilot can choose for this run: running text, random weights, long enough."""
+    config = resolved.config
+    train = config.train
+    if task.name != "language" or config.model.family != "gpt" or config.init_from.run is not None:
+        return False
+    if train.steps is not None:
+        return train.steps >= MIN_STEPS
+    return train.tokens is not None or 60 * (train.minutes or 5) >= MIN_SECONDS
+
+
+def make_chooser(resolved: Resolved, text: TextFacts) -> Chooser:
+    """Return the chooser for a text under the user's settings."""
+    fixed = fixed_fields(resolved)
+    if resolved.config.train.minutes is None:  # without a clock, the largest model would always win
+        given = Recipe.of(resolved.config)
+        for name in ("n_layer", "n_head", "n_embd", *(["batch"] if resolved.config.train.steps else [])):
+            fixed.setdefault(name, getattr(given, name))
+    return Chooser(text, Candidates(text, fixed, resolved.config.exportable), the_law(), MachineSpeed())
+
+
+def decide(resolved: Resolved, corpus: Corpus, clock: Clock, stage: Callable[[str], None]) -> Decision:
+    """Choose a recipe for running text.
+
+    clock: that of the run, which tells how many seconds are left. stage: called before work that takes time.
+    """
+    train = resolved.config.train
+    stage("counting what there is to beat")
+    scores = text_scores(corpus, train.minutes)
+    stage("trying tokenizers")
+    chooser = make_chooser(resolved, TextFacts.of(corpus, scores, vocab_sizes(resolved)))
+    if train.steps is not None or train.tokens is not None:
+        length = Length(steps=train.steps, tokens=train.tokens)
+        return Decision(chooser.choose(length), length, chooser, tuple(scores))
+    stage("timing steps on this machine")
+    budget = Budget.of(resolved.config)
+    chooser = measured(chooser, resolved, lambda: length_left(budget, clock))
+    length = length_left(budget, clock)
+    return Decision(chooser.choose(length), length, chooser, tuple(scores))
+
+
+def length_left(budget: Budget, clock: Clock) -> Length:
+    """Return the seconds that are left for steps, the preparation still to come included in the guess."""
+    return Length(seconds=max(1.0, budget.training_s(clock.elapsed.prepared_s + PREPARATION_S)))
+
+
+def measured(chooser: Chooser, resolved: Resolved, left: Callable[[], Length]) -> Chooser:
+    """Return the chooser at the measured speed of this machine.
+
+    The smallest model is timed first, then the choice at the speed known so far, until the choice was timed.
+    """
+    length = left()
+    assert length.seconds is not None
+    seconds = min(TIMING_S, TIMING_SHARE * length.seconds) / TIMINGS
+    recipe, times = chooser.candidates.smallest(), dict[Recipe, tuple[float, float]]()
+    while len(times) < TIMINGS and recipe not in times:
+        n_vocab = chooser.text.count(recipe).n_vocab
+        config = resolve(resolved.given, [Layer(ORIGIN, recipe.tables())]).config
+        times[recipe] = (prior_seconds(recipe, n_vocab), time_step(config, n_vocab, seconds))
+        chooser = chooser.at(MachineSpeed.fit([*times.values()]))
+        recipe = chooser.choose(left()).recipe
+    return chooser
+
+
+def vocab_sizes(resolved: Resolved) -> tuple[int, ...]:
+    """Return the sizes of BPE vocabularies to try: the user's, if there is one."""
+    if resolved.is_given("tokenizer.vocab_size"):
+        return (resolved.config.tokenizer.vocab_size,)
+    return VOCAB_SIZES

@@ -1,0 +1,95 @@
+"""A recipe: the settings that the autopilot chooses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from glassgpt.config import RunConfig, Tables
+
+NGRAM_ORDER = 5
+"""Longest n-gram of the speedrun architecture."""
+BASE_RATES = {"lr": 0.02, "muon_lr": 0.03}
+"""Peak learning rates that `rate` multiplies."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of a training, as far as its speed and its loss follow from them."""
+
+    tokenizer: str = "char"
+    vocab_size: int = 0
+    """Tokens of a BPE tokenizer; 0 for the others."""
+    preset: str = "modern"
+    n_layer: int = 4
+    n_head: int = 4
+    n_embd: int = 128
+    block_size: int = 64
+    batch: int = 16
+    """Sequences per step."""
+    rate: float = 1.0
+    """Peak learning rates, as a multiple of `BASE_RATES`."""
+    weight_decay: float = 0.1
+    dropout: float = 0.0
+    ngram_rows: int = 0
+    """Rows of the n-gram table; 0 for a model without."""
+    ngram_dropout: float = 0.0
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Self:
+        """Return the recipe of a complete configuration."""
+        model, train = config.model, config.train
+        return cls(
+            config.tokenizer.kind,
+            config.tokenizer.vocab_size if config.tokenizer.kind == "bpe" else 0,
+            model.preset,
+            model.n_layer,
+            model.n_head,
+            model.n_embd,
+            model.block_size,
+            train.micro_batch_size * train.grad_accum_steps,
+            round(config.optim.muon_lr / BASE_RATES["muon_lr"], 6),
+            config.optim.weight_decay,
+            model.dropout,
+            model.ngram_rows if model.ngram_order else 0,
+            model.ngram_dropout,
+        )
+
+    @property
+    def step_tokens(self) -> int:
+        """Tokens of a training step."""
+        return self.batch * self.block_size
+
+    @property
+    def block_params(self) -> int:
+        """Weights of all blocks: 4 d² of attention and about 8 d² of the MLP in each.
+
+        >>> Recipe().block_params
+        786432
+        """
+        return 12 * self.n_layer * self.n_embd**2
+
+    def tables(self) -> Tables:
+        """Return the settings as tables of a configuration.
+
+        >>> Recipe(tokenizer="bpe", vocab_size=1024).tables()["tokenizer"]
+        {'kind': 'bpe', 'vocab_size': 1024}
+        """
+        tokenizer: dict[str, Any] = {"kind": self.tokenizer}
+        if self.vocab_size:
+            tokenizer["vocab_size"] = self.vocab_size
+        shape = ("preset", "n_layer", "n_head", "n_embd", "block_size", "dropout")
+        model = {name: getattr(self, name) for name in shape}
+        if self.ngram_rows:
+            model |= {
+                "ngram_order": NGRAM_ORDER,
+                "ngram_rows": self.ngram_rows,
+                "ngram_dropout": self.ngram_dropout,
+            }
+        rates = {name: round(base * self.rate, 6) for name, base in BASE_RATES.items()}
+        return {
+            "tokenizer": tokenizer,
+            "model": model,
+            "optim": {**rates, "weight_decay": self.weight_decay},
+            "train": {"micro_batch_size": self.batch},
+        }

@@ -1,0 +1,142 @@
+"""The outlook for a text on this machine: the best recipe and its forecast for several lengths of time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from glassgpt.config import Layer, Resolved, RunConfig, resolve
+from glassgpt.device import choose_device
+from glassgpt.diagnose import Score
+from glassgpt.errors import UserError
+from glassgpt.train.autopilot import ORIGIN, Choice, Decision, Length, decide, decides
+from glassgpt.train.clock import Clock
+from glassgpt.train.memory import needed
+from glassgpt.train.run_plan import OnStage, plan
+from glassgpt.train.schedule import Budget
+from glassgpt.units import span
+
+MINUTES = (1.0, 3.0, 10.0, 60.0, 600.0)
+"""Lengths that a plan shows."""
+MIN_MINUTES = 0.5
+"""Shortest length of a plan."""
+CURVE = (0.5, 1, 1.5, 2, 3, 4, 6, 8, 10, 15, 20, 30, 45, 60, 120, 240, 600)
+"""Minutes at which the curve of forecasts is computed."""
+FASTER = (4.0, 16.0)
+"""Larger machines, as multiples of this one's speed."""
+GAIN = 0.01
+"""Twice the time must gain this share of the loss, or more time does not help."""
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """The choice for one length on one machine."""
+
+    minutes: float
+    choice: Choice
+    memory_bytes: int
+    """RAM or GPU memory that the training needs, at least."""
+    speed: float = 1.0
+    """MachineSpeed of the machine, as a multiple of this one's."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures, ready for JSON."""
+        place = {"minutes": self.minutes, "speed": self.speed, "memory_bytes": self.memory_bytes}
+        return place | self.choice.to_dict()
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Plans for several lengths, and the forecast by minutes."""
+
+    runs: tuple[PlannedRun, ...]
+    faster: tuple[PlannedRun, ...]
+    """The middle length on larger machines."""
+    curve: tuple[tuple[float, Choice], ...]
+    """(minutes, best choice)."""
+    scores: tuple[Score, ...]
+    """Counted baselines, on the same held-out text."""
+
+    def minutes_to_pass(self, score: Score) -> float | None:
+        """Return the minutes after which the forecast passes a baseline; None if it never does."""
+        below = (m for m, choice in self.curve if choice.forecast.nats_per_char < score.nats_per_char)
+        return next(below, None)
+
+    @property
+    def enough_minutes(self) -> float | None:
+        """Minutes after which more time gains less than `GAIN` per doubling; None if it always helps."""
+        for i, (minutes, choice) in enumerate(self.curve):
+            later = [each for m, each in self.curve[i + 1 :] if m >= 2 * minutes]
+            lowest = (1 - GAIN) * choice.forecast.nats_per_char
+            if later and later[0].forecast.nats_per_char > lowest:
+                return minutes
+        return None
+
+    def sentences(self) -> list[str]:
+        """Return the outlook in words: when it passes counting, and when more time stops helping."""
+        counted = [score for score in self.scores if score.kind == "ngram"]
+        best = min(counted, key=lambda score: score.nats_per_char)
+        name = f"the best counted table ({best.name}, {best.nats_per_char:.3f})"
+        minutes = self.minutes_to_pass(best)
+        found = [
+            f"On this machine, a model does not pass {name} within {span(self.curve[-1][0])}."
+            if minutes is None
+            else f"A model passes {name} after about {span(minutes)}."
+        ]
+        if (enough := self.enough_minutes) is not None:
+            found.append(f"More than {span(enough)} hardly helps: the text is too small. More text would.")
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan, ready for JSON."""
+        return {
+            "runs": [run.to_dict() for run in self.runs],
+            "faster": [run.to_dict() for run in self.faster],
+            "curve": [{"minutes": m, **choice.forecast.to_dict()} for m, choice in self.curve],
+            "baselines": {score.name: score.nats_per_char for score in self.scores},
+            "sentences": self.sentences(),
+        }
+
+
+def outlook(
+    config: RunConfig | Sequence[Layer],
+    minutes: Sequence[float] = MINUTES,
+    stage: OnStage = lambda _: None,
+) -> Outlook:
+    """Plan trainings of several lengths on this machine, without training.
+
+    config: the settings that are fixed, as in `start`. Reads and counts the text, and times a few steps.
+    Raises UserError for settings and sources that cannot be used, and for other tasks than running text.
+    """
+    given = resolve(config)
+    if not minutes or min(minutes) < MIN_MINUTES:
+        raise UserError(
+            f"`minutes`: {list(minutes)} has none or too short ones; the minimum is {MIN_MINUTES}."
+        )
+    clock = Clock()
+    longest = Layer("plan", {"train": {"minutes": max(minutes), "steps": None, "tokens": None}})
+    planned = plan([*given.given, longest], stage, clock)
+    if not decides(planned.resolved, planned.task):
+        raise UserError(
+            f"a plan is for running text and a gpt with random weights; this is {planned.task.name}. Train "
+            "without a plan."
+        )
+    decision = decide(planned.resolved, planned.corpus, clock, stage)
+    return _outlook(decision, planned.resolved, minutes, clock.elapsed.prepared_s)
+
+
+def _outlook(decision: Decision, resolved: Resolved, minutes: Sequence[float], prepared_s: float) -> Outlook:
+    chooser = decision.chooser
+
+    def planned(length: float, speed: float = 1.0) -> PlannedRun:
+        seconds = max(1.0, Budget(seconds=60 * length).training_s(prepared_s))
+        choice = chooser.choose(Length(seconds=seconds * speed))
+        config = resolve(resolved.given, [Layer(ORIGIN, choice.recipe.tables())]).config
+        memory = needed(config, chooser.text.count(choice.recipe).n_vocab, choose_device(config.train.device))
+        return PlannedRun(length, choice, memory.state + memory.activations, speed)
+
+    runs = tuple(planned(length) for length in minutes)
+    middle = minutes[len(minutes) // 2]
+    curve = tuple((m, planned(m).choice) for m in CURVE if m <= max(minutes))
+    return Outlook(runs, tuple(planned(middle, speed) for speed in FASTER), curve, decision.scores)

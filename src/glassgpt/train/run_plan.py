@@ -1,0 +1,73 @@
+"""The plan of a run: its resolved configuration, its task and its corpus, before it has a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from glassgpt.config import Layer, Resolved, RunConfig, resolve
+from glassgpt.data import check_dataset
+from glassgpt.tasks import Task, detect_task, task_of
+from glassgpt.train.autopilot import Decision, decide, decides
+from glassgpt.train.clock import Clock
+from glassgpt.train.finetune import base_layer, new_tokens_layer
+
+OnStage = Callable[[str], None]
+"""Called with a few words at the start of each stage of preparation."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything known before a run has a folder: its configuration, its task and its corpus."""
+
+    resolved: Resolved
+    task: Task
+    corpus: Any
+    clock: Clock = field(default_factory=Clock)
+    """Counts the seconds since the start: `Budget.training_s` says how many are left for steps."""
+    decision: Decision | None = None
+    """The autopilot's choice, if it made one."""
+
+    @property
+    def config(self) -> RunConfig:
+        """The complete configuration."""
+        return self.resolved.config
+
+
+def plan(
+    config: RunConfig | Sequence[Layer],
+    stage: OnStage = lambda _: None,
+    clock: Clock | None = None,
+    *,
+    autopilot: bool = False,
+) -> Plan:
+    """Resolve the configuration of a new run and read its sources. Writes nothing.
+
+    config: a configuration, whose explicitly set fields count as given; or layers of settings, weakest first.
+    clock: that of the run; one that begins now by default. autopilot: choose the settings that are not given
+    for this text, this machine and this length, where it can (`decides`). Raises UserError for settings and
+    sources that cannot be used.
+    """
+    clock = clock or Clock()
+    resolved = resolve(config)
+    base = [base_layer(resolved)] if resolved.config.init_from.run is not None else []
+    named = [_task_layer(task_of(resolved.config))] if resolved.config.task is not None else []
+    resolved = resolve(resolved.given, [*named, *base])
+    stage("reading " + ", ".join(resolved.config.data.sources))
+    check_dataset(resolved.config)
+    task = detect_task(resolved.config)
+    corpus = task.read(resolved.config)
+    facts = [Layer("data", task.facts(resolved, corpus)), Layer(f"task {task.name}", {"task": task.name})]
+    facts += [new_tokens_layer(resolved.config, task.specials)]
+    facts = [*named, *base, *facts]
+    resolved = resolve(resolved.given, facts)
+    if not (autopilot and decides(resolved, task)):
+        return Plan(resolved, task, corpus, clock)
+    decision = decide(resolved, corpus, clock, stage)
+    return Plan(resolve(resolved.given, [*facts, decision.layer]), task, corpus, clock, decision)
+
+
+def _task_layer(task: Task) -> Layer:
+    """A task that the user names chooses the model family."""
+    return Layer(f"task {task.name}", {"model": {"family": task.families[0]}})

@@ -1,0 +1,86 @@
+"""The search for a recipe: what the user fixed stays, and nothing on the grid is forecast to be better."""
+
+from __future__ import annotations
+
+import pytest
+
+from glassgpt.config import Layer, resolve
+from glassgpt.train.autopilot import Chooser, Length, Recipe, TextFacts, TokenCount, the_law
+from glassgpt.train.autopilot.candidates import Candidates, fixed_fields
+from glassgpt.train.autopilot.choice import FEWEST
+from glassgpt.train.autopilot.speed import MachineSpeed, prior_seconds
+
+COUNTED = ((32_000, 2.0), (128_000, 1.8))
+TOKENS = {("char", 0): TokenCount(350, 1.0), ("bpe", 1024): TokenCount(1024, 0.42)}
+
+
+def text(n_chars: int = 1_000_000) -> TextFacts:
+    return TextFacts(n_chars, n_chars, n_chars // 10, 4.5, 3.3, 1.5, "7-gram", COUNTED, TOKENS)
+
+
+def chooser(fixed: dict[str, object] | None = None, exportable: bool = False) -> Chooser:
+    return Chooser(text(), Candidates(text(), fixed or {}, exportable), the_law(), MachineSpeed())
+
+
+def test_no_neighbor_of_the_choice_has_a_lower_forecast() -> None:
+    length = Length(seconds=60)
+    choice = chooser().choose(length)
+    others = [each for along in chooser().alternatives(choice, length) for each in along]
+    long_enough = [each.forecast.nats_per_char for each in others if each.n_steps >= FEWEST]
+    assert len(long_enough) > 20
+    assert choice.forecast.nats_per_char <= min(long_enough)
+
+
+@pytest.mark.parametrize(
+    "fixed",
+    [{"tokenizer": "char"}, {"block_size": 48}, {"n_layer": 5, "n_embd": 160, "n_head": 5}, {"rate": 0.5}],
+)
+def test_fixed_fields_stay(fixed: dict[str, object]) -> None:
+    recipe = chooser(fixed).choose(Length(seconds=30)).recipe
+    assert {name: getattr(recipe, name) for name in fixed} == fixed
+
+
+def test_an_exportable_model_has_no_ngram_table() -> None:
+    assert chooser(exportable=True).choose(Length(seconds=30)).recipe.ngram_rows == 0
+
+
+def test_settings_of_the_user_fix_the_fields_that_follow_from_them() -> None:
+    resolved = resolve([Layer("option", {"model": {"size": "nano"}, "optim": {"muon_lr": 0.015}})])
+    assert fixed_fields(resolved) == {
+        "n_layer": 2,
+        "n_head": 4,
+        "n_embd": 64,
+        "block_size": 64,
+        "rate": 0.5,
+    }
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(),
+        Recipe("bpe", 1024, "speedrun", 2, 3, 96, 128, 8, 0.7, 0.3, 0.1, 1 << 17, 0.5),
+        Recipe("byte", batch=7, rate=0.35),
+    ],
+)
+def test_a_recipe_survives_its_configuration(recipe: Recipe) -> None:
+    assert Recipe.of(resolve([Layer("autopilot", recipe.tables())]).config) == recipe
+
+
+def test_speed_is_found_from_few_timings() -> None:
+    small, large = Recipe(n_layer=2, n_embd=64), Recipe(n_layer=6, n_embd=384, n_head=12)
+    measured = [(prior_seconds(each, 350), 3 * prior_seconds(each, 350)) for each in (small, large)]
+    assert MachineSpeed.fit(measured).step_s(Recipe(), 350) == pytest.approx(3 * prior_seconds(Recipe(), 350))
+    assert MachineSpeed.fit([]).step_s(small, 350) == pytest.approx(prior_seconds(small, 350))
+
+
+def test_speed_follows_a_machine_whose_large_steps_are_slower() -> None:
+    small, large = Recipe(n_layer=2, n_embd=64), Recipe(n_layer=6, n_embd=384, n_head=12)
+    speed = MachineSpeed.fit(
+        [
+            (prior_seconds(small, 350), prior_seconds(small, 350)),
+            (prior_seconds(large, 350), 2 * prior_seconds(large, 350)),
+        ]
+    )
+    assert speed.step_s(small, 350) < 1.2 * prior_seconds(small, 350)
+    assert speed.step_s(large, 350) > 1.7 * prior_seconds(large, 350)
