@@ -35,7 +35,7 @@ def test_the_table_names_values_and_origins(notes: Path) -> None:
 
 def settings(shown: str) -> dict[str, list[str]]:
     """Return value and origin by setting."""
-    rows = [line.split(maxsplit=2) for line in shown.splitlines() if "." in line.split(" ")[0]]
+    rows = [line.rstrip().split(maxsplit=2) for line in shown.splitlines() if "." in line.split(" ")[0]]
     return {name: rest for name, *rest in rows}
 
 

@@ -39,8 +39,8 @@ from glassgpt.train.memory import check_memory, named_out_of_memory
 from glassgpt.train.metrics import check_trackers
 from glassgpt.train.observers import Observer
 from glassgpt.train.parallel import Dist
-from glassgpt.train.schedule import Budget
 from glassgpt.train.run_plan import OnStage, Plan, plan
+from glassgpt.train.schedule import Budget
 from glassgpt.train.trainer import Trainer
 
 

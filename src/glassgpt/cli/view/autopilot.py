@@ -29,7 +29,7 @@ def _architecture(recipe: Recipe) -> str:
     if not recipe.ngram_rows:
         return recipe.preset
     dropped = f", {recipe.ngram_dropout:.0%} dropped" if recipe.ngram_dropout else ""
-    return f"{recipe.preset}, {count(recipe.ngram_rows)} n-gram rows{dropped}"
+    return f"{recipe.preset} ({count(recipe.ngram_rows)} rows{dropped})"
 
 
 def in_words(event: Forecasted | Forecast) -> str:

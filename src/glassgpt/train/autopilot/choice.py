@@ -14,7 +14,9 @@ from glassgpt.train.autopilot.recipe import Recipe
 from glassgpt.train.autopilot.speed import MachineSpeed
 
 FEWEST, MOST = 200, 4_000
-"""Steps of the trainings that the law was fitted to. A recipe with fewer steps is the last choice."""
+"""Steps of the trainings that the law was fitted to."""
+CAUTION = 0.1
+"""Rise of the forecast, when recipes are compared, per e-fold of steps below `FEWEST`: a share."""
 ROUNDS = 4
 """Rounds over all axes; the search ends earlier if nothing changes."""
 
@@ -109,6 +111,7 @@ class Chooser:
         return replace(self, speed=speed)
 
 
-def _rank(choice: Choice) -> tuple[float, float]:
-    """Return a key to sort by: steps that lack, then the forecast."""
-    return max(0.0, math.log(FEWEST / choice.n_steps)), choice.forecast.nats_per_char
+def _rank(choice: Choice) -> float:
+    """Return the forecast, raised for a recipe with fewer steps than the law has seen."""
+    lacking = max(0.0, math.log(FEWEST / choice.n_steps))
+    return choice.forecast.nats_per_char * (1 + CAUTION * lacking)
