@@ -1,0 +1,182 @@
+"""The answer of a comparison in words: a real difference, or none that would have been seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glassgpt.diagnose.finding import Finding
+from glassgpt.diagnose.paired import MIN_PAIRS, Paired, holm, paired, sign_flip_p
+
+UNIT = "nats per character"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Losses of two arms in pairs, what they say, and that in one sentence."""
+
+    names: tuple[str, str]
+    losses: tuple[tuple[float, float], ...]
+    """Losses of a pair, in nats per character of the same held-out text."""
+    paired: Paired
+    """About the differences: loss of the first minus loss of the second."""
+    sentence: str
+    finding: Finding
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, ready for JSON."""
+        return {
+            "names": list(self.names),
+            "losses": [list(pair) for pair in self.losses],
+            **self.paired.to_dict(),
+            "sentence": self.sentence,
+            "finding": self.finding.to_dict(),
+        }
+
+
+def compare_pairs(
+    losses: Sequence[tuple[float, float]], planned: int, names: tuple[str, str] = ("A", "B")
+) -> Comparison:
+    """Compare two arms by their losses in pairs (one or more), of a plan of `planned`.
+
+    >>> pairs = [(1.52, 1.5), (1.51, 1.49), (1.53, 1.5), (1.5, 1.48), (1.52, 1.49), (1.51, 1.49)]
+    >>> compare_pairs(pairs, planned=8).sentence
+    'B is better by 0.023 ± 0.007 nats per character (95 %), 1.5 % of the loss of A.'
+    """
+    a, b = np.asarray(losses, float).T
+    found = paired((a - b).tolist(), planned)
+    finding = Finding(
+        name=f"loss of {names[0]} minus loss of {names[1]}, {UNIT}",
+        observed=found.mean,
+        expected=0.0,
+        outcome="ok" if found.is_real else "unclear",
+        within=found.within,
+    )
+    pairs = tuple((x, y) for x, y in zip(a.tolist(), b.tolist(), strict=True))
+    return Comparison(names, pairs, found, _sentence(found, float(a.mean()), names), finding)
+
+
+def _sentence(found: Paired, loss: float, names: tuple[str, str]) -> str:
+    n, (first, second) = len(found.differences), names
+    if not any(found.differences) and n > 1:
+        return f"{first} and {second} do not differ: the losses of all {n} pairs are equal."
+    if found.within is None:
+        return (
+            f"Too few pairs to tell: with {n} of {found.planned}, even differences of one sign are chance. "
+            f"Train {MIN_PAIRS} pairs or more (`pairs`)."
+        )
+    if found.is_real:
+        better, worse = (second, first) if found.mean > 0 else (first, second)
+        size = _with_error(abs(found.mean), found.within)
+        share = f"{100 * abs(found.mean) / loss:.1f} % of the loss of {first}"
+        return f"{better} is better by {size} {UNIT} (95 %), {share}."
+    if found.excludes_zero:
+        return f"No claim: signs and bootstrap disagree on a difference of {figure(found.mean)} {UNIT}."
+    seen = f"one of {figure(found.detectable or 0.0)} {UNIT} or more would have been seen"
+    return f"No real difference; {seen} (in 8 of 10 such comparisons)."
+
+
+@dataclass(frozen=True)
+class Swept:
+    """One value of a sweep against the baseline: its comparison, and its p-value corrected for them all."""
+
+    comparison: Comparison
+    p: float
+    """Two-sided sign-flip p-value, corrected by Holm's procedure."""
+    is_real: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, ready for JSON."""
+        return self.comparison.to_dict() | {"p": self.p, "is_real": self.is_real}
+
+
+def compare_all(losses: dict[str, Sequence[float]], alpha: float = 0.05) -> tuple[list[Swept], str]:
+    """Compare each arm of a sweep with the first one; return the comparisons and the answer in words.
+
+    losses: by the name of the arm, one for each seed, in the same order of seeds.
+    """
+    names = list(losses)
+    others, baseline = names[1:], names[0]
+    found = []
+    for name in others:
+        pairs = list(zip(losses[baseline], losses[name], strict=True))
+        found.append(compare_pairs(pairs, len(pairs), (baseline, name)))
+    corrected = holm([sign_flip_p(np.asarray(each.paired.differences)) for each in found])
+    swept = [
+        Swept(each, p, p <= alpha and bool(each.paired.bca) and _excludes_zero(each))
+        for each, p in zip(found, corrected, strict=True)
+    ]
+    return swept, _answer(swept, losses, baseline, alpha)
+
+
+def _excludes_zero(found: Comparison) -> bool:
+    low, high = found.paired.bca or (0.0, 0.0)
+    return low > 0 or high < 0
+
+
+def pairs_needed(n_comparisons: int, alpha: float = 0.05) -> int:
+    """Return the pairs without which no difference can pass the correction for so many comparisons.
+
+    >>> pairs_needed(1), pairs_needed(3), pairs_needed(6)
+    (6, 7, 8)
+    """
+    return math.ceil(1 + math.log2(n_comparisons / alpha))
+
+
+def _answer(swept: list[Swept], losses: dict[str, Sequence[float]], baseline: str, alpha: float) -> str:
+    n, needed = len(losses[baseline]), pairs_needed(len(swept), alpha)
+    means = {name: float(np.mean(values)) for name, values in losses.items()}
+    best = min(means, key=lambda name: means[name])
+    if n < needed:
+        return (
+            f"{best} has the lowest mean loss. Too few pairs to tell more: {len(swept)} comparisons with "
+            f"{baseline} need {needed} or more (`pairs`)."
+        )
+    real = [each for each in swept if each.is_real]
+    better = sorted((each for each in real if each.comparison.paired.mean > 0), key=_gain, reverse=True)
+    worse = [each.comparison.names[1] for each in real if each.comparison.paired.mean < 0]
+    parts = []
+    if better:
+        parts.append("; ".join(f"{each.comparison.names[1]} is better than {baseline} by {_size(each)}" for each in better))
+    if worse:
+        parts.append(f"{_listed(worse)} {'is' if len(worse) == 1 else 'are'} worse than {baseline}")
+    if same := [each.comparison.names[1] for each in swept if not each.is_real]:
+        parts.append(f"no real difference between {baseline} and {_listed(same)}")
+    answer = "; ".join(parts)
+    return f"{answer[:1].upper()}{answer[1:]}." if not answer.startswith(tuple(losses)) else f"{answer}."
+
+
+def _gain(each: Swept) -> float:
+    return each.comparison.paired.mean
+
+
+def _size(each: Swept) -> str:
+    found = each.comparison.paired
+    return f"{_with_error(abs(found.mean), found.within or 0.0)} {UNIT}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _decimals(size: float) -> int:
+    """Return the decimals that show two digits of a small number, and three for any."""
+    return 3 if size >= 0.01 or size <= 0 else min(9, 1 - math.floor(math.log10(size)))
+
+
+def figure(value: float) -> str:
+    """Return a loss or a difference with three decimals, or two digits if it is small.
+
+    >>> figure(0.0213), figure(-0.000123), figure(0.0)
+    ('0.021', '−0.00012', '0.000')
+    """
+    return f"{value:.{_decimals(abs(value))}f}".replace("-", "−")
+
+
+def _with_error(value: float, error: float) -> str:
+    decimals = _decimals(value)
+    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
