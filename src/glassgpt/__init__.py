@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from glassgpt.checkpoint import Run, load_run
     from glassgpt.config import RunConfig
     from glassgpt.data import Corpus, Example, ExampleCorpus, Message, read_corpus
-    from glassgpt.diagnose import Accuracy, Score, Verdict, baselines, judge
+    from glassgpt.diagnose import Accuracy, Comparison, Score, Sweep, Verdict, baselines, judge
     from glassgpt.errors import UserError
     from glassgpt.explain import Chapter, chapter
     from glassgpt.generate import (
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from glassgpt.lens import Trace, ablate, trace
     from glassgpt.models import Model, build
     from glassgpt.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
-    from glassgpt.train import Outlook, Session, Trainer, import_nanogpt, outlook, resume, start
+    from glassgpt.train import Outlook, Session, Trainer, compare, import_nanogpt, outlook, resume, start, sweep
 
 _HOMES = {
     "checkpoint": ("Run", "load_run"),
     "config": ("RunConfig",),
     "data": ("Corpus", "Example", "ExampleCorpus", "Message", "read_corpus"),
-    "diagnose": ("Accuracy", "Score", "Verdict", "baselines", "judge"),
+    "diagnose": ("Accuracy", "Comparison", "Score", "Sweep", "Verdict", "baselines", "judge"),
     "errors": ("UserError",),
     "generate": (
         "Completion",
@@ -69,13 +69,14 @@ _HOMES = {
     "models": ("Model", "build"),
     "hooks": ("Recording", "activation_names", "edit", "logit_lens", "record", "zero_heads"),
     "tokenizers": ("Tokenizer", "load_tokenizer", "train_tokenizer"),
-    "train": ("Outlook", "Session", "Trainer", "import_nanogpt", "outlook", "resume", "start"),
+    "train": ("Outlook", "Session", "Trainer", "compare", "import_nanogpt", "outlook", "resume", "start", "sweep"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Accuracy",
     "Chapter",
+    "Comparison",
     "Completion",
     "Corpus",
     "Engine",
@@ -93,6 +94,7 @@ __all__ = [
     "SamplingParams",
     "Score",
     "Session",
+    "Sweep",
     "Token",
     "Tokenizer",
     "Trace",
@@ -107,6 +109,7 @@ __all__ = [
     "build",
     "chapter",
     "classify",
+    "compare",
     "complete",
     "edit",
     "fill",
@@ -123,6 +126,7 @@ __all__ = [
     "resume",
     "sample_text",
     "start",
+    "sweep",
     "trace",
     "train_tokenizer",
     "translate",

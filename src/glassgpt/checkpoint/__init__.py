@@ -2,6 +2,7 @@
 
 from glassgpt.checkpoint.abandoned import clear, discard, is_abandoned
 from glassgpt.checkpoint.adapter import load_with_adapter, save_adapter
+from glassgpt.checkpoint.chosen import chosen_settings
 from glassgpt.checkpoint.lock import LOCK, OWNER, acquire_lock, is_locked
 from glassgpt.checkpoint.run import Run, load_run, load_weights, weights
 from glassgpt.checkpoint.run_data import run_examples, run_tokens
@@ -40,6 +41,7 @@ __all__ = [
     "acquire_lock",
     "check_data",
     "check_step",
+    "chosen_settings",
     "clear",
     "discard",
     "fingerprint",

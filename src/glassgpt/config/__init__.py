@@ -15,6 +15,8 @@ from glassgpt.config.schema import (
     TokenizerConfig,
     TrainConfig,
 )
+from glassgpt.config.toml import read_toml
+from glassgpt.config.words import settings_in_words
 
 __all__ = [
     "CORPORA",
@@ -43,5 +45,7 @@ __all__ = [
     "origins",
     "preset",
     "preset_names",
+    "read_toml",
     "resolve",
+    "settings_in_words",
 ]

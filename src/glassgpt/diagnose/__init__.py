@@ -10,39 +10,50 @@ from glassgpt.diagnose.answer_baselines import (
 )
 from glassgpt.diagnose.bidirectional_ngram import BidirectionalNGram
 from glassgpt.diagnose.chat_baselines import Utterance, reply_baselines, row_parts
+from glassgpt.diagnose.comparison import Comparison, Sweep, Swept, compare_all, compare_pairs, pairs_needed
 from glassgpt.diagnose.curve import Curve, Trend, trend
 from glassgpt.diagnose.finding import Finding, Outcome
 from glassgpt.diagnose.gap_baselines import masked_baselines, masked_parts
 from glassgpt.diagnose.initial_loss import expected_initial_loss, initial_loss_noise
 from glassgpt.diagnose.interval import MIN_PARTS, PartSums, loss_interval, n_parts, part_of
 from glassgpt.diagnose.ngram import NGram
+from glassgpt.diagnose.paired import MAX_PAIRS, MIN_PAIRS, Paired, is_decided, paired
 from glassgpt.diagnose.score import Kind, Score, round_parts
 from glassgpt.diagnose.text_baselines import FULL, baselines, limits
 from glassgpt.diagnose.verdict import Verdict, judge
 
 __all__ = [
     "FULL",
+    "MAX_PAIRS",
+    "MIN_PAIRS",
     "MIN_PARTS",
     "RARE",
     "Accuracy",
     "BidirectionalNGram",
+    "Comparison",
     "Curve",
     "Finding",
     "Kind",
     "NGram",
     "Outcome",
+    "Paired",
     "PartSums",
     "Score",
+    "Sweep",
+    "Swept",
     "Trend",
     "Utterance",
     "Verdict",
     "baselines",
     "bleu",
     "bleu_signature",
+    "compare_all",
+    "compare_pairs",
     "copy_source",
     "exact_answers",
     "expected_initial_loss",
     "initial_loss_noise",
+    "is_decided",
     "judge",
     "limits",
     "loss_interval",
@@ -52,6 +63,8 @@ __all__ = [
     "most_frequent_per_question",
     "n_parts",
     "ngram_classifier",
+    "paired",
+    "pairs_needed",
     "part_of",
     "reply_baselines",
     "round_parts",

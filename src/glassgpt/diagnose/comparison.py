@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from glassgpt.diagnose.finding import Finding
-from glassgpt.diagnose.paired import MIN_PAIRS, Paired, holm, paired, sign_flip_p
+from glassgpt.diagnose.paired import ALPHA, MIN_PAIRS, Paired, holm, paired, sign_flip_p
 
 UNIT = "nats per character"
 
@@ -70,7 +70,7 @@ def _sentence(found: Paired, loss: float, names: tuple[str, str]) -> str:
             f"Train {MIN_PAIRS} pairs or more (`pairs`)."
         )
     if found.is_real:
-        better, worse = (second, first) if found.mean > 0 else (first, second)
+        better = second if found.mean > 0 else first
         size = _with_error(abs(found.mean), found.within)
         share = f"{100 * abs(found.mean) / loss:.1f} % of the loss of {first}"
         return f"{better} is better by {size} {UNIT} (95 %), {share}."
@@ -82,7 +82,7 @@ def _sentence(found: Paired, loss: float, names: tuple[str, str]) -> str:
 
 @dataclass(frozen=True)
 class Swept:
-    """One value of a sweep against the baseline: its comparison, and its p-value corrected for them all."""
+    """One value of a sweep against the reference: its comparison, and its p-value corrected for them all."""
 
     comparison: Comparison
     p: float
@@ -94,23 +94,46 @@ class Swept:
         return self.comparison.to_dict() | {"p": self.p, "is_real": self.is_real}
 
 
-def compare_all(losses: dict[str, Sequence[float]], alpha: float = 0.05) -> tuple[list[Swept], str]:
-    """Compare each arm of a sweep with the first one; return the comparisons and the answer in words.
+@dataclass(frozen=True)
+class Sweep:
+    """All arms of a sweep: their losses, each one's comparison with the first, and the answer in words."""
 
-    losses: by the name of the arm, one for each seed, in the same order of seeds.
+    losses: dict[str, tuple[float, ...]]
+    """By arm, one for each seed; the first arm is the reference."""
+    comparisons: tuple[Swept, ...]
+    sentence: str
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Mean loss of each arm."""
+        return {name: float(np.mean(losses)) for name, losses in self.losses.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, ready for JSON."""
+        return {
+            "losses": {name: list(losses) for name, losses in self.losses.items()},
+            "comparisons": [each.to_dict() for each in self.comparisons],
+            "sentence": self.sentence,
+        }
+
+
+def compare_all(losses: Mapping[str, Sequence[float]], alpha: float = ALPHA) -> Sweep:
+    """Compare each arm of a sweep with the first one.
+
+    losses: by the name of the arm, one for each seed, in the same order of seeds. All arms have as many.
     """
     names = list(losses)
-    others, baseline = names[1:], names[0]
+    others, reference = names[1:], names[0]
     found = []
     for name in others:
-        pairs = list(zip(losses[baseline], losses[name], strict=True))
-        found.append(compare_pairs(pairs, len(pairs), (baseline, name)))
+        pairs = list(zip(losses[reference], losses[name], strict=True))
+        found.append(compare_pairs(pairs, len(pairs), (reference, name)))
     corrected = holm([sign_flip_p(np.asarray(each.paired.differences)) for each in found])
     swept = [
-        Swept(each, p, p <= alpha and bool(each.paired.bca) and _excludes_zero(each))
-        for each, p in zip(found, corrected, strict=True)
+        Swept(each, p, p <= alpha and _excludes_zero(each)) for each, p in zip(found, corrected, strict=True)
     ]
-    return swept, _answer(swept, losses, baseline, alpha)
+    rows = {name: tuple(map(float, values)) for name, values in losses.items()}
+    return Sweep(rows, tuple(swept), _answer(swept, rows, alpha))
 
 
 def _excludes_zero(found: Comparison) -> bool:
@@ -118,7 +141,7 @@ def _excludes_zero(found: Comparison) -> bool:
     return low > 0 or high < 0
 
 
-def pairs_needed(n_comparisons: int, alpha: float = 0.05) -> int:
+def pairs_needed(n_comparisons: int, alpha: float = ALPHA) -> int:
     """Return the pairs without which no difference can pass the correction for so many comparisons.
 
     >>> pairs_needed(1), pairs_needed(3), pairs_needed(6)
@@ -127,27 +150,23 @@ def pairs_needed(n_comparisons: int, alpha: float = 0.05) -> int:
     return math.ceil(1 + math.log2(n_comparisons / alpha))
 
 
-def _answer(swept: list[Swept], losses: dict[str, Sequence[float]], baseline: str, alpha: float) -> str:
-    n, needed = len(losses[baseline]), pairs_needed(len(swept), alpha)
-    means = {name: float(np.mean(values)) for name, values in losses.items()}
-    best = min(means, key=lambda name: means[name])
-    if n < needed:
+def _answer(swept: Sequence[Swept], losses: Mapping[str, Sequence[float]], alpha: float) -> str:
+    reference, n = next(iter(losses)), len(next(iter(losses.values())))
+    if n < (needed := pairs_needed(len(swept), alpha)):
+        best = min(losses, key=lambda name: float(np.mean(losses[name])))
         return (
-            f"{best} has the lowest mean loss. Too few pairs to tell more: {len(swept)} comparisons with "
-            f"{baseline} need {needed} or more (`pairs`)."
+            f"{best} has the lowest mean loss. Too few pairs to tell more: with {len(swept)} comparisons it "
+            f"takes {needed} pairs or more (`pairs`)."
         )
-    real = [each for each in swept if each.is_real]
-    better = sorted((each for each in real if each.comparison.paired.mean > 0), key=_gain, reverse=True)
-    worse = [each.comparison.names[1] for each in real if each.comparison.paired.mean < 0]
-    parts = []
-    if better:
-        parts.append("; ".join(f"{each.comparison.names[1]} is better than {baseline} by {_size(each)}" for each in better))
+    better = sorted((each for each in swept if each.is_real and _gain(each) > 0), key=_gain, reverse=True)
+    worse = [each.comparison.names[1] for each in swept if each.is_real and _gain(each) < 0]
+    same = [each.comparison.names[1] for each in swept if not each.is_real]
+    parts = [f"{each.comparison.names[1]} is better than {reference} by {_size(each)}" for each in better]
     if worse:
-        parts.append(f"{_listed(worse)} {'is' if len(worse) == 1 else 'are'} worse than {baseline}")
-    if same := [each.comparison.names[1] for each in swept if not each.is_real]:
-        parts.append(f"no real difference between {baseline} and {_listed(same)}")
-    answer = "; ".join(parts)
-    return f"{answer[:1].upper()}{answer[1:]}." if not answer.startswith(tuple(losses)) else f"{answer}."
+        parts.append(f"{_listed(worse)} {'is' if len(worse) == 1 else 'are'} worse than {reference}")
+    if same:
+        parts.append(f"{_listed(same)} and {reference} show no real difference")
+    return "; ".join(parts) + "."
 
 
 def _gain(each: Swept) -> float:

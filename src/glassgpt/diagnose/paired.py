@@ -90,6 +90,20 @@ def paired(differences: Sequence[float], planned: int) -> Paired:
     )
 
 
+def is_decided(differences: Sequence[float], planned: int) -> bool:
+    """True if further pairs are not needed: a difference is real, or the arms do exactly the same.
+
+    May be asked after every pair (see `paired`).
+    """
+    d = np.asarray(differences, float)
+    if not d.any():
+        return len(d) > 1
+    if first_rejection(d, planned) is None:
+        return False
+    bca = bca_interval(d)
+    return bca is not None and (bca[0] > 0 or bca[1] < 0)
+
+
 def spent(n: int, planned: int) -> float:
     """Return the probability of a false claim that may be used up after n of the planned pairs.
 

@@ -2,6 +2,7 @@
 
 from glassgpt.train.autopilot import Choice, Decision, Forecast, Forecaster, Recipe
 from glassgpt.train.clock import Clock
+from glassgpt.train.comparison import Experiment, compare, sweep
 from glassgpt.train.events import Evaluated, Event, Forecasted, Sampled, Saved, Stage, StepDone, Warned
 from glassgpt.train.importing import import_nanogpt
 from glassgpt.train.learner import Learner, make_learner
@@ -24,6 +25,7 @@ __all__ = [
     "Dist",
     "Evaluated",
     "Event",
+    "Experiment",
     "Forecast",
     "Forecasted",
     "Forecaster",
@@ -41,6 +43,7 @@ __all__ = [
     "StepDone",
     "Trainer",
     "Warned",
+    "compare",
     "import_nanogpt",
     "lr_scale",
     "make_learner",
@@ -53,4 +56,5 @@ __all__ = [
     "set_lr",
     "start",
     "state_tensors",
+    "sweep",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ from pydantic import ValidationError
 from glassgpt.cli.arguments import Source
 from glassgpt.cli.process_start import began
 from glassgpt.cli.view.terminal import print_hint
-from glassgpt.config import FIXED, Layer, RunConfig, check_renamed, merge, resolve
+from glassgpt.config import FIXED, Layer, RunConfig, Tables, merge, read_toml, resolve
 from glassgpt.errors import UserError, command_line
 from glassgpt.interrupts import end_at_once, on_signals
 
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 LENGTHS = {"steps", "minutes", "tokens"}
 MIN_MINUTES = 0.2
 """Smallest length of a run by the clock; start-up alone takes 3 s on a laptop."""
-PRESETS = {"architecture", "size", "family", "dataset", "task", "run", "default"}
-"""First words of the origins of settings that nobody chose."""
 
 
 def train(
@@ -75,10 +72,9 @@ def train(
     options = settings.given() if settings else {}
     if sources:
         options = merge(options, {"data": {"sources": sources}})
-    file = _read_settings(config)
+    file = read_settings(config)
     if options.get("train", {}).keys() & LENGTHS:  # a length given as an option replaces that of the file
         file["train"] = {key: value for key, value in file.get("train", {}).items() if key not in LENGTHS}
-    check_renamed(file)
     if resume is not None and dry_run:
         raise UserError("--dry-run shows the settings of a new run. Leave --resume out.")
     if resume is not None:
@@ -147,37 +143,19 @@ def _validated(given: dict[str, Any]) -> RunConfig:
         raise UserError("these settings cannot be used") from error
 
 
-def _read_settings(path: Path | None) -> dict[str, Any]:
+def read_settings(path: Path | None) -> Tables:
     """Read tables of settings from a TOML file, or from the config.json of a run."""
     if path is None:
         return {}
-    if path.suffix == ".json":
-        return _settings_of_run(path)
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UserError(f"--config {path} cannot be read: {error}") from error
-
-
-def _settings_of_run(path: Path) -> dict[str, Any]:
-    """Read the settings that somebody chose from a run's config.json, by their recorded origins.
-
-    Everything else is found again, from the presets and the data.
-    """
-    from glassgpt.checkpoint import Run
+    if path.suffix != ".json":
+        return read_toml(path)
+    from glassgpt.checkpoint import Run, chosen_settings
 
     if path.name != "config.json":
         raise UserError(
             f"--config {path}: not a settings file. Give a TOML file, or the config.json of a run."
         )
-    run = Run.open(path.parent)
-    origins, tables = run.origins(), run.config().model_dump(mode="json")
-    chosen: dict[str, Any] = {}
-    for name, origin in origins.items():
-        table, _, field = name.partition(".")
-        if field and origin != "data" and origin.split()[0] not in PRESETS:
-            chosen.setdefault(table, {})[field] = tables[table][field]
-    return chosen
+    return chosen_settings(Run.open(path.parent))
 
 
 def resumed_config(path: Path, given: dict[str, Any]) -> RunConfig:

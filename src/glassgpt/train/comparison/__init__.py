@@ -1,0 +1,19 @@
+"""Fair comparisons: settings trained in pairs that share their seeds."""
+
+from glassgpt.train.comparison.answers import compare, compared, plan_comparison, plan_sweep, sweep, swept
+from glassgpt.train.comparison.arms import Spec, settings_of
+from glassgpt.train.comparison.experiment import Experiment, TrialBegan, TrialMeasured
+
+__all__ = [
+    "Experiment",
+    "Spec",
+    "TrialBegan",
+    "TrialMeasured",
+    "compare",
+    "compared",
+    "plan_comparison",
+    "plan_sweep",
+    "settings_of",
+    "sweep",
+    "swept",
+]
