@@ -7,7 +7,7 @@
 distribution and each true difference, with the early end of the command. It counts how often the interval
 holds the true difference, and how often a difference is claimed where there is none.
 
-`real` trains. Every trial is one call of `glassgpt.compare` on a tiny model (one block of width 32, 30 steps).
+`real` trains. Every trial is one call of `glassgpt.compare` on a tiny model (a block of width 32, 30 steps).
 A/A: B takes the batch of A in two halves, which changes nothing but the draws of dropout. Planted: B has a
 lower learning rate, with the effect that the report names. The losses are kept in the report; `resampled`
 draws 2,000 more comparisons from the A/A differences, which shows what more trials would.
@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from glassgpt.diagnose.paired import first_rejection, is_decided, paired
+from glassgpt.diagnose.sign_flips import first_rejection, is_decided, paired
 from report import write_report
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]

@@ -2,8 +2,8 @@
 
     python benchmarks/mini.py --nanogpt CHECKOUT
 
-Work is counted as 6 N + 12 · layers · width · T a token, N without the embedding, the optimizer not counted;
-the peak is that of a product of two matrices of 2,048² in float32, measured after each step. Memory is the
+Work is counted by `glassgpt.train.flops`, the optimizer not counted (1 to 2 % more than 6 N + 12 · layers ·
+width · T a token, N without the embedding: the backward pass of attention computes its scores again); the peak is that of a product of two matrices of 2,048² in float32, measured after each step. Memory is the
 largest resident set of a process that does nothing else (Linux). The start is from a process's birth to the
 beginning and the end of its first step, ours with corpus and baselines; `modern micro` is the default size
 and batch, the other rows are `mini` with 32 rows unless they say otherwise.
@@ -53,6 +53,7 @@ def glassgpt(preset: str, folder: Path, size: str = "mini", rows: int = B) -> tu
     """A step of a real trainer, and its floating point operations."""
     from glassgpt.config import RunConfig
     from glassgpt.train import start
+    from glassgpt.train.flops import step_flops
 
     config = RunConfig.model_validate(
         {
@@ -62,12 +63,8 @@ def glassgpt(preset: str, folder: Path, size: str = "mini", rows: int = B) -> tu
         }
     )
     session = start(config, folder / f"{preset}-{rows}")
-    model, c = session.trainer.model, config.model
-    n = sum(p.numel() for name, p in model.named_parameters() if not name.startswith(("wte", "wpe")))
-    if c.tie_embeddings:
-        n += model.n_vocab * c.n_embd  # as the head
+    flops = step_flops(session.trainer)
     session.close()
-    flops = (6 * n + 12 * c.n_layer * c.n_embd * c.block_size) * rows * c.block_size
     return lambda: list(session.trainer.train_step()), flops
 
 
@@ -82,12 +79,15 @@ def peak_gflops() -> float:
 
 def shares(checkout: Path, folder: Path, blocks: int) -> dict[str, Any]:
     """Share of the peak, interleaved."""
+    from glassgpt.train.flops import count_flops
+
     steps: dict[str, tuple[Callable[[], Any], int]] = {
         name: glassgpt(name, folder) for name in ("modern", "gpt2")
     }
     for rows in (16, 8):  # 16 is the default
         steps[f"modern, {rows} rows"] = glassgpt("modern", folder, rows=rows)
-    steps["nanoGPT"] = nanogpt(checkout), (6 * 10_646_784 + 12 * 6 * 384 * T) * B * T
+    peer = nanogpt(checkout)
+    steps["nanoGPT"] = peer, count_flops(peer)
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     found: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(blocks + 1):

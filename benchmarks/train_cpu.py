@@ -28,12 +28,12 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 import peers
 from glassgpt.config import RunConfig
 from glassgpt.data import read_corpus
 from glassgpt.train import Evaluated, start
+from glassgpt.train.flops import count_flops
 from mini import peak_gflops
 from report import RESULTS, write_report
 
@@ -164,9 +164,7 @@ def within(seconds: float, text: Path, folder: Path) -> dict[str, Any]:
 
 def gflops_of_step(peer: peers.Peer) -> float:
     """Billions of floating point operations of the matrix products of one more step, the optimizer's too."""
-    with FlopCounterMode(display=False) as counter:
-        peer.step()
-    return counter.get_total_flops() / 1e9
+    return count_flops(peer.step) / 1e9
 
 
 def void(_: object) -> None:

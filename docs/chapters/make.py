@@ -39,7 +39,7 @@ TRY = {
     "graph": f"{TEXT}{TOKENS}edges(demo.model, torch.cat([tokens, tokens.flip(1)]))",
     "mask": f"{TEXT}{TOKENS}widest_head(demo.model, tokens).weights",
     "cross": f"import numpy as np\n{DATES}ablate_memory(demo, np.arange(50))",
-    "qkv": "compare(torch.randn(6, 768), torch.randn(2304, 768), None, [768, 768, 768]).whole.shape",
+    "qkv": "compare_fused(torch.randn(6, 768), torch.randn(2304, 768), None, [768, 768, 768]).whole.shape",
     "buffers": f'{TEXT}fates(demo.model, ["rope.cos", "lm_head.weight"], optimized=set())',
     "ladder": f"{TEXT}train, val = texts(demo)\n"
     'climb("one head", rungs(demo.tokenizer.n_vocab)["head"], train, val, seconds=1.0, seed=0)',

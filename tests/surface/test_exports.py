@@ -69,6 +69,8 @@ FLAGS = {
     "chat": "--system --adapter --max-new-tokens --temperature --top-k --top-p --min-p --seed --json",
     "sample": "--prompt --max-new-tokens --temperature --top-k --top-p --min-p --stop --seed --num-samples",
     "baselines": "--json --column --encoding",
+    "compare": "--pairs --minutes --steps --tokens --flops --held-out --config --out --keep --plot --json",
+    "sweep": "--vary --pairs --minutes --steps --tokens --flops --held-out --out --keep --plot --json",
     "import": "--text --tokenizer --out --device",
 }
 

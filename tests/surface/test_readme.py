@@ -85,6 +85,9 @@ def shell(folder: Path, line: str) -> str:
     piped, _, line = line.rpartition(" | ")
     words = shlex.split(line, comments=True)
     head = [sys.executable, *MODULES[words[0]]]
+    if {"compare", "sweep"} & set(words):
+        words[words.index("--minutes") : words.index("--minutes") + 2] = ["--steps", "2", "--evals", "1"]
+        words += ["--pairs", "1"]
     if {"train", "resume"} & set(words):
         for length in ("--minutes", "--steps"):
             if length in words:

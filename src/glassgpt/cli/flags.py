@@ -18,12 +18,14 @@ OPTIONS = (
         "best_of",
         "candidates",
         "draft",
+        "flops",
         "head",
+        "held_out",
         "hide",
         "image",
         "kind",
     ),
-    *("layer", "max_new_tokens", "min_p", "num_samples", "out", "plot", "precision", "prompt"),
+    *("layer", "max_new_tokens", "min_p", "num_samples", "out", "pairs", "plot", "precision", "prompt"),
     *(
         "repetition_penalty",
         "seconds",
@@ -36,7 +38,7 @@ OPTIONS = (
         "top_k",
         "top_p",
     ),
-    "view",
+    *("vary", "view"),
 )
 """Options of commands that are no configuration fields. Their flags follow from their names."""
 

@@ -42,6 +42,8 @@ COMMANDS = {
     "look": "Look inside a trained model.",
     "explain": "Measure facts about transformers, live.",
     "baselines": "Measure n-grams and xz on a text, without training.",
+    "compare": "Compare two sets of settings, fairly.",
+    "sweep": "Compare several values of a setting, fairly.",
     "runs": "List runs and compare them with their baselines.",
     "import": "Import a nanoGPT checkpoint as a run.",
     "adapter": "Save the LoRA adapters of a run as one small file.",

@@ -17,28 +17,34 @@ from glassgpt.cli.synonyms import advice
 from glassgpt.errors import UserError
 
 HYPHEN = "\0"
-"""Stands for a lone hyphen while cyclopts parses, which takes a hyphen for an option. No argument of a
-process can hold this character, so it is no word of the user's."""
+"""Stands for the first hyphen of a word that is no option while cyclopts parses: a lone hyphen, or options in
+quotes ("--lr 0.01"). No argument of a process can hold this character, so it is no word of the user's."""
 
 
 def parse(app: App, words: Sequence[str], console: Console) -> Callable[[], Any]:
     """Return the command with its arguments. Raises CycloptsError for a command line that cannot be used.
 
-    A lone hyphen means itself. Commands that read standard input for it say so.
+    A lone hyphen means itself. Commands that read standard input for it say so. Options in quotes are one
+    argument, for commands that take settings.
     """
-    tokens = [HYPHEN if word == "-" else word for word in words]
+    tokens = [HYPHEN + word[1:] if word == "-" or _is_quoted(word) else word for word in words]
     command, bound, _ = app.parse_args(tokens, console=console, exit_on_error=False, print_error=False)
     bound.arguments.update({name: _with_hyphens(value) for name, value in bound.arguments.items()})
     return partial(command, *bound.args, **bound.kwargs)
 
 
+def _is_quoted(word: str) -> bool:
+    """True for options in quotes: no name of an option holds a space."""
+    return word.startswith("--") and " " in word.partition("=")[0]
+
+
 def _with_hyphens(value: Any) -> Any:
     """Put hyphens back into a parsed value."""
     match value:
-        case str() if value == HYPHEN:
-            return "-"
-        case Path() if str(value) == HYPHEN:
-            return Path("-")
+        case str() if value.startswith(HYPHEN):
+            return "-" + value[1:]
+        case Path() if str(value).startswith(HYPHEN):
+            return Path("-" + str(value)[1:])
         case list() | tuple():
             return type(value)(_with_hyphens(item) for item in value)
     if hasattr(value, "model_fields_set"):  # a table of settings; --help imports no pydantic

@@ -14,9 +14,10 @@ from glassgpt.config.base import Config, Kind, Tables, merge, preset_names
 from glassgpt.config.schema import RunConfig
 from glassgpt.errors import UserError
 
-Place = tuple[str, ...]
-"""Table and field of a setting, or its field alone outside of the tables."""
-PRESET_FIELDS: dict[Kind, str] = {"architecture": "preset", "size": "size", "family": "family"}
+Place = tuple[str, str]
+"""Table and field of a setting; the table is "" outside of the tables."""
+PRESETS: tuple[tuple[Kind, str], ...] = (("architecture", "preset"), ("size", "size"), ("family", "family"))
+"""Presets that a word may name, and the field that chooses each."""
 
 
 def settings_in_words(words: str | Sequence[str]) -> Tables:
@@ -29,12 +30,18 @@ def settings_in_words(words: str | Sequence[str]) -> Tables:
     {'size': 'nano', 'block_size': 128}
     """
     tables: Tables = {}
-    for place, value in _settings(shlex.split(words) if isinstance(words, str) else list(words)):
-        before = tables.get("data", {}).get("sources", ())
-        if place == ("data", "sources"):
-            value = (*before, value)
-        tables = merge(tables, {place[0]: {place[1]: value}} if len(place) > 1 else {place[0]: value})
+    for (table, field), value in _settings(_split(words) if isinstance(words, str) else list(words)):
+        if (table, field) == ("data", "sources"):
+            value = (*tables.get("data", {}).get("sources", ()), value)
+        tables = merge(tables, {table: {field: value}} if table else {field: value})
     return tables
+
+
+def _split(words: str) -> list[str]:
+    try:
+        return shlex.split(words)
+    except ValueError as error:
+        raise UserError(f"{words}: cannot be read ({error}). Close every quote.") from error
 
 
 def _settings(words: list[str]) -> Iterator[tuple[Place, Any]]:
@@ -42,29 +49,26 @@ def _settings(words: list[str]) -> Iterator[tuple[Place, Any]]:
         word = words.pop(0)
         name, has_value, value = word.partition("=")
         if word.startswith("--") and not has_value:
-            if word.startswith("--no-") and (place := places().get(_name(word[5:]))):
+            if word.startswith("--no-") and (place := setting_places().get(_name(word[5:]))):
                 yield place, False
                 continue
             value = words.pop(0) if words and not words[0].startswith("--") else "true"
             yield _place(word), _value(value)
-        elif has_value and (name.startswith("--") or _name(name) in places()):
+        elif has_value:
             yield _place(name), _value(value)
-        elif has_value and name.replace("_", "").replace("-", "").isalnum():
-            yield _place(name), None  # raises
         else:
-            kinds = (kind for kind in PRESET_FIELDS if word in preset_names(kind))
-            kind = next(kinds, None)
-            yield (("model", PRESET_FIELDS[kind]) if kind else ("data", "sources")), word
+            named = (("model", field) for kind, field in PRESETS if word in preset_names(kind))
+            yield next(named, ("data", "sources")), word
 
 
 @cache
-def places() -> dict[str, Place]:
+def setting_places() -> dict[str, Place]:
     """Return the place of each setting by its names: field, flag and `table.field`."""
     found: dict[str, Place] = {}
     for table, about in RunConfig.model_fields.items():
         config = about.annotation
         if not (isinstance(config, type) and issubclass(config, Config)):
-            found[table] = (table,)
+            found[table] = ("", table)
             continue
         for field, setting in config.model_fields.items():
             found[f"{table}.{field}"] = (table, field)
@@ -77,7 +81,7 @@ def places() -> dict[str, Place]:
 
 
 def _place(word: str) -> Place:
-    if (place := places().get(_name(word))) is None:
+    if (place := setting_places().get(_name(word))) is None:
         raise UserError(f"{word}: no such setting. `glassgpt train --help` lists all settings.")
     return place
 

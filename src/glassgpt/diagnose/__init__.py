@@ -10,15 +10,23 @@ from glassgpt.diagnose.answer_baselines import (
 )
 from glassgpt.diagnose.bidirectional_ngram import BidirectionalNGram
 from glassgpt.diagnose.chat_baselines import Utterance, reply_baselines, row_parts
-from glassgpt.diagnose.comparison import Comparison, Sweep, Swept, compare_all, compare_pairs, pairs_needed
+from glassgpt.diagnose.comparison import (
+    Comparison,
+    Sweep,
+    Swept,
+    compare_all,
+    compare_pairs,
+    nats_figure,
+    pairs_needed,
+)
 from glassgpt.diagnose.curve import Curve, Trend, trend
 from glassgpt.diagnose.finding import Finding, Outcome
 from glassgpt.diagnose.gap_baselines import masked_baselines, masked_parts
 from glassgpt.diagnose.initial_loss import expected_initial_loss, initial_loss_noise
 from glassgpt.diagnose.interval import MIN_PARTS, PartSums, loss_interval, n_parts, part_of
 from glassgpt.diagnose.ngram import NGram
-from glassgpt.diagnose.paired import MAX_PAIRS, MIN_PAIRS, Paired, is_decided, paired
 from glassgpt.diagnose.score import Kind, Score, round_parts
+from glassgpt.diagnose.sign_flips import MAX_PAIRS, MIN_PAIRS, Paired, is_decided, paired
 from glassgpt.diagnose.text_baselines import FULL, baselines, limits
 from glassgpt.diagnose.verdict import Verdict, judge
 
@@ -62,6 +70,7 @@ __all__ = [
     "most_frequent",
     "most_frequent_per_question",
     "n_parts",
+    "nats_figure",
     "ngram_classifier",
     "paired",
     "pairs_needed",

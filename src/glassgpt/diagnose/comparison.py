@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from glassgpt.diagnose.finding import Finding
-from glassgpt.diagnose.paired import ALPHA, MIN_PAIRS, Paired, holm, paired, sign_flip_p
+from glassgpt.diagnose.sign_flips import MIN_PAIRS, Paired, holm, paired, sign_flip_p
 
 UNIT = "nats per character"
+LEVEL = 0.05
+"""Corrected p-value below which a difference of a sweep is called real."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def compare_pairs(
 
     >>> pairs = [(1.52, 1.5), (1.51, 1.49), (1.53, 1.5), (1.5, 1.48), (1.52, 1.49), (1.51, 1.49)]
     >>> compare_pairs(pairs, planned=8).sentence
-    'B is better by 0.023 ± 0.007 nats per character (95 %), 1.5 % of the loss of A.'
+    'B is better by 0.023 nats per character (95 %: 0.020 to 0.030), 1.5 % of the loss of A.'
     """
     a, b = np.asarray(losses, float).T
     found = paired((a - b).tolist(), planned)
@@ -64,19 +66,18 @@ def _sentence(found: Paired, loss: float, names: tuple[str, str]) -> str:
     n, (first, second) = len(found.differences), names
     if not any(found.differences) and n > 1:
         return f"{first} and {second} do not differ: the losses of all {n} pairs are equal."
-    if found.within is None:
+    if found.low is None or found.high is None:
         return (
             f"Too few pairs to tell: with {n} of {found.planned}, even differences of one sign are chance. "
             f"Train {MIN_PAIRS} pairs or more (`pairs`)."
         )
     if found.is_real:
         better = second if found.mean > 0 else first
-        size = _with_error(abs(found.mean), found.within)
         share = f"{100 * abs(found.mean) / loss:.1f} % of the loss of {first}"
-        return f"{better} is better by {size} {UNIT} (95 %), {share}."
+        return f"{better} is better by {_with_limits(found)}, {share}."
     if found.excludes_zero:
-        return f"No claim: signs and bootstrap disagree on a difference of {figure(found.mean)} {UNIT}."
-    seen = f"one of {figure(found.detectable or 0.0)} {UNIT} or more would have been seen"
+        return f"No claim: signs and bootstrap disagree on a difference of {nats_figure(found.mean)} {UNIT}."
+    seen = f"one of {nats_figure(found.detectable or 0.0)} {UNIT} or more would have been seen"
     return f"No real difference; {seen} (in 8 of 10 such comparisons)."
 
 
@@ -88,6 +89,16 @@ class Swept:
     p: float
     """Two-sided sign-flip p-value, corrected by Holm's procedure."""
     is_real: bool
+
+    @property
+    def name(self) -> str:
+        """Name of the arm that is compared with the reference."""
+        return self.comparison.names[1]
+
+    @property
+    def paired(self) -> Paired:
+        """The differences: loss of the reference minus loss of this arm."""
+        return self.comparison.paired
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, ready for JSON."""
@@ -117,7 +128,7 @@ class Sweep:
         }
 
 
-def compare_all(losses: Mapping[str, Sequence[float]], alpha: float = ALPHA) -> Sweep:
+def compare_all(losses: Mapping[str, Sequence[float]], alpha: float = LEVEL) -> Sweep:
     """Compare each arm of a sweep with the first one.
 
     losses: by the name of the arm, one for each seed, in the same order of seeds. All arms have as many.
@@ -141,7 +152,7 @@ def _excludes_zero(found: Comparison) -> bool:
     return low > 0 or high < 0
 
 
-def pairs_needed(n_comparisons: int, alpha: float = ALPHA) -> int:
+def pairs_needed(n_comparisons: int, alpha: float = LEVEL) -> int:
     """Return the pairs without which no difference can pass the correction for so many comparisons.
 
     >>> pairs_needed(1), pairs_needed(3), pairs_needed(6)
@@ -161,7 +172,10 @@ def _answer(swept: Sequence[Swept], losses: Mapping[str, Sequence[float]], alpha
     better = sorted((each for each in swept if each.is_real and _gain(each) > 0), key=_gain, reverse=True)
     worse = [each.comparison.names[1] for each in swept if each.is_real and _gain(each) < 0]
     same = [each.comparison.names[1] for each in swept if not each.is_real]
-    parts = [f"{each.comparison.names[1]} is better than {reference} by {_size(each)}" for each in better]
+    parts = [
+        f"{each.comparison.names[1]} is better than {reference} by {_with_limits(each.comparison.paired)}"
+        for each in better
+    ]
     if worse:
         parts.append(f"{_listed(worse)} {'is' if len(worse) == 1 else 'are'} worse than {reference}")
     if same:
@@ -170,12 +184,7 @@ def _answer(swept: Sequence[Swept], losses: Mapping[str, Sequence[float]], alpha
 
 
 def _gain(each: Swept) -> float:
-    return each.comparison.paired.mean
-
-
-def _size(each: Swept) -> str:
-    found = each.comparison.paired
-    return f"{_with_error(abs(found.mean), found.within or 0.0)} {UNIT}"
+    return each.paired.mean
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -187,15 +196,18 @@ def _decimals(size: float) -> int:
     return 3 if size >= 0.01 or size <= 0 else min(9, 1 - math.floor(math.log10(size)))
 
 
-def figure(value: float) -> str:
+def nats_figure(value: float) -> str:
     """Return a loss or a difference with three decimals, or two digits if it is small.
 
-    >>> figure(0.0213), figure(-0.000123), figure(0.0)
+    >>> nats_figure(0.0213), nats_figure(-0.000123), nats_figure(0.0)
     ('0.021', '−0.00012', '0.000')
     """
     return f"{value:.{_decimals(abs(value))}f}".replace("-", "−")
 
 
-def _with_error(value: float, error: float) -> str:
-    decimals = _decimals(value)
-    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
+def _with_limits(found: Paired) -> str:
+    """Return the size of a difference and its interval, whichever arm is the better one."""
+    limits = sorted((abs(found.low or 0.0), abs(found.high or 0.0)))
+    decimals = _decimals(abs(found.mean))
+    low, mean, high = (f"{value:.{decimals}f}" for value in (limits[0], abs(found.mean), limits[1]))
+    return f"{mean} {UNIT} (95 %: {low} to {high})"

@@ -12,6 +12,7 @@ except ModuleNotFoundError as _missing:
 
 from glassgpt.plots.alignment import alignment_map, heaviest
 from glassgpt.plots.charts import bars, lines, panels
+from glassgpt.plots.comparisons import plot_comparison, plot_sweep
 from glassgpt.plots.graph import attention_graph, bipartite_graph
 from glassgpt.plots.heat import head_grid, heat_map
 from glassgpt.plots.image import over_image
@@ -41,10 +42,12 @@ __all__ = [
     "over_image",
     "panels",
     "plot_alignment",
+    "plot_comparison",
     "plot_graph",
     "plot_head",
     "plot_heads",
     "plot_image",
     "plot_logit_lens",
+    "plot_sweep",
     "save",
 ]

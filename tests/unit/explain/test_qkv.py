@@ -21,14 +21,14 @@ def test_every_finding_holds(seed: int) -> None:
 
 def test_the_error_is_measured_in_what_rounding_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     x, weight = torch.randn(6, 32), torch.randn(96, 32)
-    assert qkv.compare(x, weight, torch.randn(96), [32, 32, 32]).error <= 1
+    assert qkv.compare_fused(x, weight, torch.randn(96), [32, 32, 32]).error <= 1
     bent = torch.nn.functional.linear
 
     def wrong(x: torch.Tensor, w: torch.Tensor, b: torch.Tensor | None = None) -> torch.Tensor:
         return bent(x, w, b) * (1 if len(w) == 96 else 1 + 1e-4)
 
     monkeypatch.setattr(qkv.F, "linear", wrong)
-    assert qkv.compare(x, weight, None, [32, 32, 32]).error > 1
+    assert qkv.compare_fused(x, weight, None, [32, 32, 32]).error > 1
 
 
 def test_a_product_cut_in_the_wrong_places_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ class Fused:
     """Largest difference between the two, in units of the rounding bound: at most 1."""
 
 
-def compare(x: Tensor, weight: Tensor, bias: Tensor | None, widths: Sequence[int]) -> Fused:
+def compare_fused(x: Tensor, weight: Tensor, bias: Tensor | None, widths: Sequence[int]) -> Fused:
     """Multiply x (T, C) by all rows of weight (rows, C) at once, and by each group of rows.
 
     A sum of n products is off by at most n·u·Σ|x||w|, u half of ε, whatever its order: so two of them
@@ -84,7 +84,7 @@ def first_attention(model: Model, tokens: Tensor) -> Seen:
     with record(model, ["blocks.0.resid_pre", "blocks.0.attn.v"]) as seen:
         model.trunk(tokens)
     x = block.get_submodule("norm_1")(seen["blocks.0.resid_pre"])[0]  # (T, C)
-    fused = compare(x, attention.qkv.weight, attention.qkv.bias, widths(attention))
+    fused = compare_fused(x, attention.qkv.weight, attention.qkv.bias, widths(attention))
     v = seen["blocks.0.attn.v"][0].transpose(0, 1).flatten(1)  # (H_kv, T, D) -> (T, H_kv · D)
     return Seen(x, fused, (fused.whole[:, -v.shape[1] :] - v).abs().max().item())
 
@@ -118,7 +118,7 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     """Measure and write the chapter."""
     generator = context.generator()
     x, weight = torch.randn(T, C, generator=generator), torch.randn(3 * C, C, generator=generator) * C**-0.5
-    small = compare(x, weight, None, [C, C, C])
+    small = compare_fused(x, weight, None, [C, C, C])
     decoder, pair = context.demo("gpt"), context.demo("seq2seq")
     seen = first_attention(decoder.model, held_out(decoder, 1, T, generator))
     own: Attention = decoder.model.get_submodule("blocks.0.attn")  # pyright: ignore[reportAssignmentType]

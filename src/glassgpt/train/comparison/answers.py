@@ -9,7 +9,7 @@ from typing import Any
 from glassgpt.config import Tables, merge, settings_in_words
 from glassgpt.diagnose import Comparison, Sweep, compare_all, compare_pairs, is_decided
 from glassgpt.errors import UserError
-from glassgpt.train.comparison.arms import Spec, settings_of
+from glassgpt.train.comparison.arms import Spec, settings_of, split_base
 from glassgpt.train.comparison.experiment import Experiment
 from glassgpt.train.events import Event
 
@@ -22,11 +22,17 @@ def plan_comparison(a: Spec, b: Spec, base: Spec | None = None, **options: Any) 
 
     options: fields of `Experiment`.
     """
-    arms = {"A": settings_of(a), "B": settings_of(b)}
-    experiment = Experiment(arms, {} if base is None else settings_of(base), **options)
+    experiment = _plan({"A": settings_of(a), "B": settings_of(b)}, base, options)
     planned = experiment.pairs
     experiment.enough = lambda losses: is_decided([x - y for x, y in losses], planned)
     return experiment
+
+
+def _plan(arms: dict[str, Tables], base: Spec | None, options: dict[str, Any]) -> Experiment:
+    shared = split_base({} if base is None else settings_of(base), arms, options.pop("length", {}))
+    if shared.seed is not None:
+        options.setdefault("seed", shared.seed)
+    return Experiment(arms, shared.base, shared.length, **options)
 
 
 def compare(
@@ -41,7 +47,7 @@ def compare(
 
     a, b: settings: a configuration, tables, a TOML file, a run's folder or words (`size=nano lr=0.01`). base:
     settings of both. on_event: called with every event of every training. options: fields of `Experiment`:
-    `length` ({"minutes": 1}), `pairs`, `seed`, `held_out`, `keep`, `out`. After a kill, the same call goes on.
+    `length` ({"minutes": 1}), `pairs`, `seed`, `held_out`, `keep`, `out`. The same call goes on after a kill.
     Raises UserError for settings that cannot be used.
     """
     experiment = plan_comparison(a, b, base, **options)
@@ -74,7 +80,7 @@ def plan_sweep(vary: Mapping[str, Sequence[Any]], base: Spec | None = None, **op
         for word in words:
             tables = merge(tables, settings_in_words([word]))
         arms[" ".join(words)] = tables
-    return Experiment(arms, {} if base is None else settings_of(base), **options)
+    return _plan(arms, base, options)
 
 
 def sweep(

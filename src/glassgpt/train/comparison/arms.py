@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from glassgpt.checkpoint import Run, chosen_settings
 from glassgpt.config import Layer, RunConfig, Tables, merge, read_toml, settings_in_words
@@ -14,9 +14,19 @@ Spec = RunConfig | Mapping[str, Any] | Path | str
 """A configuration, tables, a TOML file, a run's folder, or words (`size=nano lr=0.01`)."""
 
 LENGTHS = ("steps", "minutes", "tokens")
-"""Settings of `TrainConfig` of which one gives the length of a run."""
+"""Settings of `TrainConfig` that give the length of a run; one of them at a time."""
+MINUTES = 1.0
+"""Length of each training if none is given."""
 UNWATCHED: Tables = {"train": {"sample_tokens": 0, "tensorboard": False, "trackio": False}}
 """Settings of every training of a comparison: nobody reads its samples."""
+
+
+class Shared(NamedTuple):
+    """What all arms share: settings, length and first seed."""
+
+    base: Tables
+    length: dict[str, float]
+    seed: int | None
 
 
 def settings_of(spec: Spec) -> Tables:
@@ -41,6 +51,21 @@ def without_length(tables: Tables) -> Tables:
     """Return settings without the length of the run."""
     train = {name: value for name, value in tables.get("train", {}).items() if name not in LENGTHS}
     return {**tables, "train": train} if "train" in tables else tables
+
+
+def split_base(base: Tables, arms: Mapping[str, Tables], length: Mapping[str, float]) -> Shared:
+    """Take length and seed out of the settings that all arms share.
+
+    length: the caller's own. Without any, not even an arm's own, each training gets `MINUTES`. Raises
+    UserError for two lengths.
+    """
+    train = dict(base.get("train", {}))
+    found = {name: train.pop(name) for name in LENGTHS if name in train}
+    seed = train.pop("seed", None)
+    chosen = {name: amount for name, amount in {**found, **length}.items() if amount is not None}
+    if not chosen and not any(arm.get("train", {}).keys() & set(LENGTHS) for arm in arms.values()):
+        chosen = {"minutes": MINUTES}
+    return Shared({**base, "train": train} if "train" in base else base, chosen, seed)
 
 
 def layers(base: Tables, arm: Tables, length: Tables, seed: int) -> list[Layer]:

@@ -76,15 +76,16 @@ class Experiment:
     enough: Callable[[Sequence[tuple[float, ...]]], bool] = enough_never
     session: Session | None = field(default=None, init=False)
     """The training that runs now."""
+    training: str = field(default="", init=False)
+    """The arm that is trained now."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.pairs <= MAX_PAIRS:
             raise UserError(f"`pairs`: {self.pairs} is out of range. Give 1 to {MAX_PAIRS}; 8 is usual.")
-        given = [name for name, amount in self.length.items() if amount]
-        if len(given) > 1 or (given and self.length[given[0]] <= 0):
-            raise UserError(
-                f"length: got {self.length}. Give one positive number of {', '.join(LENGTH_UNITS)}."
-            )
+        wrong = self.length.keys() - set(LENGTH_UNITS)
+        if wrong or len(self.length) > 1 or any(amount <= 0 for amount in self.length.values()):
+            got = ", ".join(f"{name}={amount}" for name, amount in self.length.items())
+            raise UserError(f"length: got {got}. Give one positive number of {', '.join(LENGTH_UNITS)}.")
         if self.held_out is not None and not self.held_out.is_file():
             raise UserError(f"{self.held_out}: no such file. `held_out` is a text to measure all arms on.")
         self.record = Record(self.asked)
@@ -134,13 +135,15 @@ class Experiment:
     def notes(self) -> list[str]:
         """Remarks for the reader of the result: what the arms share, and notes about their data."""
         arms = [self.record.arms[name] for name in self.names if name in self.record.arms]
-        found = dict.fromkeys(note for arm in arms for note in arm.notes)
+        common = [note for note in arms[0].notes if all(note in arm.notes for arm in arms)] if arms else []
+        found = list(common)
         for name, arm in zip(self.names, arms, strict=False):
+            found += [f"{name}: {note}" for note in arm.notes if note not in common]
             if arm.shared < 1:
-                found[f"{name} begins with {100 * arm.shared:.0f} % of the weights of {self.names[0]}"] = None
+                found.append(f"{name} begins with {100 * arm.shared:.0f} % of the weights of {self.names[0]}")
         if len({_order(arm) for arm in arms}) > 1:
-            found["the arms read the text in different order: their tokens, blocks or sources differ"] = None
-        return list(found)
+            found.append("the arms read the text in different order: their tokens, blocks or sources differ")
+        return found
 
     def run(self) -> Iterator[Event]:
         """Train what is missing; yield events. A stop of `session` ends it; the same call goes on later.
@@ -176,8 +179,9 @@ class Experiment:
                 self._layers(name, self.seed, rehearsal=True),
                 folder,
                 lambda _: None,
-                self.record.arms.get(self.names[0]),
-                "flops" in self.length,
+                first=self.record.arms.get(self.names[0]),
+                held_out=self.held_out,
+                count_flops="flops" in self.length,
             )
         texts = {arm.text for arm in self.record.arms.values()}
         if len(texts) > 1 and self.held_out is None:
@@ -192,6 +196,7 @@ class Experiment:
         if seed in self.record.losses.get(name, {}):
             return
         path, began = self.folder / f"{_slug(name)}-{seed}", time.monotonic()
+        self.training = name
         yield TrialBegan(name, pair, seed)
         first = None if name == self.names[0] else self.record.arms[self.names[0]]
         self.session = begin(path, self._layers(name, seed), first)

@@ -6,14 +6,14 @@ import hashlib
 import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+import numpy as np
 import torch
 
 from glassgpt.checkpoint import Run, is_abandoned, steps, weights
 from glassgpt.config import DataConfig, Layer, RunConfig
-from glassgpt.data import Corpus, read_corpus, write_tokens
+from glassgpt.data import Corpus, read_corpus
 from glassgpt.device import choose_device
 from glassgpt.errors import UserError
 from glassgpt.models import Model, build
@@ -56,12 +56,19 @@ class Rehearsal:
 
 
 def rehearse(
-    layers: list[Layer], folder: Path, stage: OnStage, first: Rehearsal | None, count_flops: bool
+    layers: list[Layer],
+    folder: Path,
+    stage: OnStage,
+    *,
+    first: Rehearsal | None = None,
+    held_out: Path | None = None,
+    count_flops: bool = False,
 ) -> Rehearsal:
     """Start a run, look at it and discard it: errors come before any training, and the text is counted once.
 
-    first: the rehearsal of the first arm, if this is another one.
+    first: the rehearsal of the first arm, if this is another one. held_out: the text to measure on.
     """
+    content = None if held_out is None else _read(held_out)
     session = start(layers, folder, stage)
     try:
         trainer = session.trainer
@@ -77,7 +84,7 @@ def rehearse(
             text=_identity(session.data),
             step_flops=step_flops(trainer) if count_flops else None,
             shared=shared,
-            notes=session.notes,
+            notes=(*session.notes, *(_copies(session.data, content) if content else ())),
         )
     finally:
         session.close()
@@ -88,7 +95,7 @@ def _config(rehearsal: Rehearsal) -> RunConfig:
 
 
 def _identity(data: TaskData) -> str:
-    """Return a hash of the held-out text, whatever its tokens; of other data, the lengths."""
+    """Return a hash of the held-out text, independent of its tokens; of other data, the lengths."""
     if isinstance(data, LanguageData):
         return hashlib.sha256(data.tokenizer.token_bytes(data.data.val.ids)).hexdigest()
     return f"{data.val.n_chars} characters, {data.val.n_bytes} bytes"
@@ -160,12 +167,27 @@ def _loss(model: Model, data: TaskData) -> float:
 
 def _on_text(data: TaskData, text: Path) -> LanguageData:
     """Return a run's data with another held-out text."""
-    if type(data) is not LanguageData:
-        raise UserError("`held_out` is for running text. Leave it out: both arms are measured on their own.")
-    whole = read_corpus(DataConfig(sources=(str(text),), split="end", val_fraction=0.5))
-    content = whole.train.read() + whole.val.read()
-    with TemporaryDirectory() as folder:
-        corpus = Corpus.from_text(content, val_fraction=1 - 1 / len(content))
-        tokens = write_tokens(corpus, data.tokenizer, Path(folder))
-        val = replace(tokens.val, ids=tokens.val.ids.copy())
+    data, content = _running_text(data), _read(text)
+    ids = np.array(data.tokenizer.encode(content))  # (n_tokens,)
+    val = replace(data.data.val, ids=ids, n_chars=len(content), n_bytes=len(content.encode()))
     return LanguageData(data.config, data.tokenizer, replace(data.data, val=val), lambda: [])
+
+
+def _running_text(data: TaskData) -> LanguageData:
+    if type(data) is not LanguageData:
+        raise UserError("`held_out` is for running text. Leave it out: all arms are measured on their own.")
+    return data
+
+
+def _read(text: Path) -> str:
+    corpus = read_corpus(DataConfig(sources=(str(text),), split="end", val_fraction=0.5))
+    return corpus.train.read() + corpus.val.read()
+
+
+def _copies(data: TaskData, held_out: str) -> list[str]:
+    """Return a note if a run's training text holds parts of the held-out text."""
+    data = _running_text(data)
+    train = data.tokenizer.token_bytes(data.data.train.ids).decode("utf-8", "replace")
+    share = len(held_out) / (len(train) + len(held_out))
+    note = Corpus.from_text(train + held_out, val_fraction=share).leak_note
+    return [note] if note else []

@@ -1,0 +1,157 @@
+"""A comparison on the terminal: what is shared, a row for each pair, and the answer."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+
+from rich.table import Table
+from rich.text import Text
+
+from glassgpt.cli.flags import with_flags
+from glassgpt.cli.view.terminal import Terminal, print_hint, print_json, working
+from glassgpt.diagnose import Comparison, Sweep, nats_figure
+from glassgpt.interrupts import Stopped, on_signals
+from glassgpt.train import Event, Experiment, Stage, StepDone
+from glassgpt.train.comparison import TrialBegan, TrialMeasured
+from glassgpt.units import count, duration
+
+
+def watch(experiment: Experiment, words: Mapping[str, str], as_json: bool) -> None:
+    """Train what is missing, and show it. Exits with 128 + n after signal n; the trainings are saved.
+
+    words: the settings of each arm as the user gave them, by its name.
+    """
+    received: list[int] = []
+
+    def handle(number: int) -> None:
+        received.append(number)
+        if experiment.session is None or len(received) > 1:
+            raise Stopped(number)
+        experiment.session.trainer.stop.interrupt()
+
+    console = Terminal()
+    if not as_json:
+        _print_head(console, experiment, words)
+    with on_signals(handle), working("preparing") as status:
+        rows = _Rows(experiment)
+        last = time.monotonic()
+        for event in experiment.run():
+            if isinstance(event, StepDone) and time.monotonic() - last < 0.2:
+                continue
+            last = time.monotonic()
+            status.update(_doing(event, experiment) or status.status)
+            if isinstance(event, TrialMeasured) and not as_json and (line := rows.new()):
+                console.say(line)
+        if not as_json and (line := rows.new()):  # finished by an earlier call
+            console.say(line)
+    if experiment.session is not None:
+        print_hint("\nstopped; everything is saved. Give the same command to go on.")
+        sys.exit(128 + (received[0] if received else 15))
+
+
+def _print_head(console: Terminal, experiment: Experiment, words: Mapping[str, str]) -> None:
+    for name, text in words.items():
+        console.say(f"{name}      {text}")
+    seeds = f"seeds {experiment.seeds[0]} to {experiment.seeds[-1]}"
+    console.say(f"equal  {_length(experiment)} each; up to {experiment.pairs} pairs, {seeds}", "dim")
+    console.say(f"kept   {experiment.folder}\n", "dim")
+
+
+def _length(experiment: Experiment) -> str:
+    for unit, amount in experiment.length.items():
+        if unit == "minutes":
+            return f"{duration(60 * amount)} of time"
+        return f"{count(amount)} {'operations' if unit == 'flops' else unit}"
+    return "the length of its own settings"
+
+
+def _doing(event: Event, experiment: Experiment) -> str | None:
+    """Return a few words for the line that shows what goes on; None to keep it."""
+    match event:
+        case Stage():
+            return f"{event.doing} …"
+        case TrialBegan():
+            return f"pair {event.pair} of {experiment.pairs}, {event.arm} …"
+        case StepDone():
+            done = f"{100 * event.progress:.0f} %, {event.loss:.3f} nats per token"
+            return f"pair {len(experiment.losses) + 1} of {experiment.pairs}, {experiment.training}: {done}"
+    return None
+
+
+class _Rows:
+    """Lines of a table that grows by a row for each finished pair."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment, self.shown = experiment, 0
+        self.widths = [max(8, len(name)) for name in experiment.names]
+
+    def new(self) -> str:
+        """Return the rows that were not shown yet, the first ones with their head."""
+        losses = self.experiment.losses
+        lines = [self._row(i, losses[i]) for i in range(self.shown, len(losses))]
+        if lines and not self.shown:
+            names = [
+                f"{name:>{width}}" for name, width in zip(self.experiment.names, self.widths, strict=True)
+            ]
+            lines.insert(0, "  ".join(["pair", *names, *(["   A − B"] if self._is_pair else [])]))
+        self.shown = len(losses)
+        return "\n".join(lines)
+
+    @property
+    def _is_pair(self) -> bool:
+        return self.experiment.names == ["A", "B"]
+
+    def _row(self, at: int, losses: tuple[float, ...]) -> str:
+        cells = [f"{loss:>{width}.4f}" for loss, width in zip(losses, self.widths, strict=True)]
+        difference = [f"{losses[0] - losses[1]:>+8.4f}".replace("-", "−")] if self._is_pair else []
+        return "  ".join([f"{at + 1:>4}", *cells, *difference])
+
+
+def print_comparison(experiment: Experiment, found: Comparison, as_json: bool) -> None:
+    """Print the answer, its interval, and remarks."""
+    if as_json:
+        print_json({**_about(experiment), **found.to_dict()}, indent=1)
+        return
+    console = Terminal()
+    console.print(f"\n{with_flags(found.sentence)}")
+    paired = found.paired
+    if paired.low is not None and paired.high is not None and paired.bca is not None:
+        console.say(
+            f"95 % of A − B: {nats_figure(paired.low)} to {nats_figure(paired.high)} by signs, "
+            f"{nats_figure(paired.bca[0])} to {nats_figure(paired.bca[1])} by bootstrap",
+            "dim",
+        )
+    if paired.detectable is not None and any(paired.differences):
+        console.say(f"detectable in 8 of 10: {nats_figure(paired.detectable)} nats per character", "dim")
+    console.notes(experiment.notes)
+
+
+def print_sweep(experiment: Experiment, found: Sweep, as_json: bool) -> None:
+    """Print a table of the values, the answer, and remarks."""
+    if as_json:
+        print_json({**_about(experiment), **found.to_dict()}, indent=1)
+        return
+    console = Terminal()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("", "mean loss", "better by", "95 %", "p (Holm)", "detectable"):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    means, reference = found.means, experiment.names[0]
+    table.add_row(Text(reference), f"{means[reference]:.4f}", "reference", "", "", "")
+    for each in found.comparisons:
+        paired, name = each.paired, each.name
+        low, high = paired.low, paired.high
+        limits = "" if low is None or high is None else f"{nats_figure(low)} to {nats_figure(high)}"
+        seen = "" if paired.detectable is None else nats_figure(paired.detectable)
+        table.add_row(
+            Text(name), f"{means[name]:.4f}", nats_figure(paired.mean), limits, f"{each.p:.3f}", seen
+        )
+    console.print()
+    console.table(table)
+    console.print(f"\n{with_flags(found.sentence)}")
+    console.notes(experiment.notes)
+
+
+def _about(experiment: Experiment) -> dict[str, object]:
+    return {"folder": str(experiment.folder), **experiment.asked, "notes": experiment.notes}
