@@ -2,10 +2,12 @@
 
     python benchmarks/mini.py --nanogpt CHECKOUT
 
-Work is counted by `glassgpt.train.flops`, the optimizer not counted (1 to 2 % more than 6 N + 12 · layers ·
-width · T a token, N without the embedding: the backward pass of attention computes its scores again); the peak is that of a product of two matrices of 2,048² in float32, measured after each step. Memory is the
-largest resident set of a process that does nothing else (Linux). The start is from a process's birth to the
-beginning and the end of its first step, ours with corpus and baselines; `modern micro` is the default size
+Work is counted by `glassgpt.train.flops`, the optimizer not counted: 1 to 2 % more than 6 N + 12 · layers · width
+· T a token (N without the embedding), by which the stored results were counted, because the backward pass of
+attention computes its scores again. The peak is that of a product of two matrices of 2,048² in float32,
+measured after each step. Memory is the largest resident set of a process that does nothing else (Linux). The
+start is from a process's birth to the beginning and the end of its first step, ours with corpus and
+baselines; `modern micro` is the default size
 and batch, the other rows are `mini` with 32 rows unless they say otherwise.
 """
 
