@@ -2,8 +2,8 @@
 
     python benchmarks/mini.py --nanogpt CHECKOUT
 
-Work is counted by `glassgpt.train.flops`, the optimizer not counted: 1 to 2 % more than 6 N + 12 · layers · width
-· T a token (N without the embedding), by which the stored results were counted, because the backward pass of
+Work is counted by `glassgpt.train.flops`, the optimizer not counted: 1 to 2 % more than 6 N + 12 · layers ·
+width · T a token (N without the embedding), as the stored results count, because the backward pass of
 attention computes its scores again. The peak is that of a product of two matrices of 2,048² in float32,
 measured after each step. Memory is the largest resident set of a process that does nothing else (Linux). The
 start is from a process's birth to the beginning and the end of its first step, ours with corpus and

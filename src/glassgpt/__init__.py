@@ -38,7 +38,17 @@ if TYPE_CHECKING:
     from glassgpt.lens import Trace, ablate, trace
     from glassgpt.models import Model, build
     from glassgpt.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
-    from glassgpt.train import Outlook, Session, Trainer, compare, import_nanogpt, outlook, resume, start, sweep
+    from glassgpt.train import (
+        Outlook,
+        Session,
+        Trainer,
+        compare,
+        import_nanogpt,
+        outlook,
+        resume,
+        start,
+        sweep,
+    )
 
 _HOMES = {
     "checkpoint": ("Run", "load_run"),
@@ -69,7 +79,17 @@ _HOMES = {
     "models": ("Model", "build"),
     "hooks": ("Recording", "activation_names", "edit", "logit_lens", "record", "zero_heads"),
     "tokenizers": ("Tokenizer", "load_tokenizer", "train_tokenizer"),
-    "train": ("Outlook", "Session", "Trainer", "compare", "import_nanogpt", "outlook", "resume", "start", "sweep"),
+    "train": (
+        "Outlook",
+        "Session",
+        "Trainer",
+        "compare",
+        "import_nanogpt",
+        "outlook",
+        "resume",
+        "start",
+        "sweep",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
