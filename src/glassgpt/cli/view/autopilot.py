@@ -136,23 +136,24 @@ def _model(recipe: Recipe) -> str:
 
 
 def save_plot(outlook: Outlook, path: Path) -> None:
-    """Draw the forecast by minutes with its interval, and the counted baselines as level lines."""
+    """Draw the forecast by minutes with its interval, and baselines as level lines with their names."""
     from glassgpt.plots import lines, save
 
     minutes = [m for m, _ in outlook.curve]
     forecasts = [choice.forecast for _, choice in outlook.curve]
-    levels = {
-        score.name: ([1.0], [score.nats_per_char])
-        for score in outlook.scores
-        if score.kind in ("ngram", "compressor") and score.name != "unigram"
-    }
-    name = "forecast, 80 % interval"
+    shown = [score for score in outlook.scores if score.kind in ("ngram", "compressor")]
+    levels = {score.name: score.nats_per_char for score in shown if score.name not in ("unigram", "bigram")}
     plot = lines(
-        {name: (minutes, [each.nats_per_char for each in forecasts])},
-        bands={name: ([each.low for each in forecasts], [each.high for each in forecasts])},
-        expected=levels,
+        {"forecast": (minutes, [each.nats_per_char for each in forecasts])},
+        bands={"forecast": ([each.low for each in forecasts], [each.high for each in forecasts])},
+        expected={name: ([1.0], [loss]) for name, loss in levels.items()},
         x_title="minutes on this machine",
         y_title="nats per held-out character",
+        title="Forecast, with its 80 % interval",
         log_x=True,
     )
+    (axes,) = plot.axes
+    axes.get_legend().remove()  # pyright: ignore[reportOptionalMemberAccess]
+    for name, loss in levels.items():
+        axes.text(minutes[0], loss, f"{name} {loss:.2f}", ha="left", va="bottom", fontsize=11)
     save(plot, path)
