@@ -9,6 +9,7 @@ from glassgpt.diagnose.accuracy import RARE, Accuracy, bleu_interval, percent, s
 from glassgpt.diagnose.advice import Judgment, judged
 from glassgpt.diagnose.curve import Trend
 from glassgpt.diagnose.finding import Finding
+from glassgpt.diagnose.margin import Margin
 
 EXAMPLES = "examples"
 
@@ -77,6 +78,13 @@ def compare_answers(
     return rows, f"{scale.opening(model, asked)}{judgment.sentence}", finding
 
 
+def answer_margin(baselines: Sequence[Accuracy], model: Accuracy) -> Margin:
+    """Return the lead of a model over the best baseline, in the figure that ranks them."""
+    scale = scale_of([*baselines, model], model)
+    best = max(baselines, key=scale.value)
+    return Margin(best.name, scale.value(model) - scale.value(best), scale.interval(model, best), scale.name)
+
+
 def _compare(
     scale: Scale, baselines: Sequence[Accuracy], best: Accuracy, model: Accuracy, trend: Trend | None
 ) -> Judgment:
@@ -93,7 +101,8 @@ def _compare(
     if best in beaten:
         return judged(f"; {would_get(best)}", "ok", trend, more=EXAMPLES)
     if lead(best) >= -chance:
-        statement = f", and {would_get(best)}: differences up to {scale.interval_text(chance)} are chance"
+        limit = scale.interval_text(chance)
+        statement = f", and {would_get(best)}: too close to tell, as differences up to {limit} are chance"
         return judged(statement, "unclear", trend, more=EXAMPLES)
     if beaten:
         next_best = max(beaten, key=scale.value)

@@ -76,19 +76,37 @@ class PartSums:
         self.start += int(np.sum(lengths))
 
 
+SHORT = 6_000
+"""Characters of a short text, whose own parts do not tell how much its passages differ.
+
+Measured between n-grams on texts of 500 to 6,000 characters, drawn from two corpora in blocks of 200: the
+interval holds 82 to 100 % of the true differences, at least 90 % in 17 of 20 cases; without `TYPICAL_NOISE`
+as its least, 81 to 93 %. A text unlike the rest of its corpus is not covered: no interval of its own can be.
+"""
+
+
 def loss_interval(one: Score, other: Score) -> float:
     """Return the half-width of the 95 % interval of a loss difference, in nats per character.
 
     Of a predictor without parts (a file compressor, a score of an older run), the other one's own variation
-    counts: too wide rather than too narrow, as both find the same passages hard.
+    counts: too wide rather than too narrow, as both find the same passages hard. On a text of up to `SHORT`
+    characters the interval is at least the typical one; beyond, this limit fades.
     """
+    n_chars = min(one.n_chars, other.n_chars)
+    typical = 2 * TYPICAL_NOISE / math.sqrt(n_chars)
+    own = _own_interval(one, other)
+    return typical if own is None else max(own, typical * min(1, SHORT / n_chars))
+
+
+def _own_interval(one: Score, other: Score) -> float | None:
+    """Return the interval that follows from the parts of the scores; None without parts."""
     measured = ([part for part in score.parts if part is not None] for score in (one, other))
     parts = [np.array(each) for each in measured if len(each) >= MIN_PARTS]
     if len(parts) == 2 and len(parts[0]) == len(parts[1]):
         return sum_interval(parts[0] - parts[1]) / one.n_chars
     if parts:
         return sum_interval(parts[0]) / one.n_chars
-    return 2 * TYPICAL_NOISE / math.sqrt(min(one.n_chars, other.n_chars))
+    return None
 
 
 def sum_interval(parts: Sequence[float] | NDArray[np.float64]) -> float:

@@ -9,6 +9,7 @@ from glassgpt.diagnose.advice import Judgment, judged
 from glassgpt.diagnose.curve import Trend
 from glassgpt.diagnose.finding import Finding
 from glassgpt.diagnose.interval import TYPICAL_NOISE, loss_interval
+from glassgpt.diagnose.margin import Margin
 from glassgpt.diagnose.score import Score
 from glassgpt.errors import UserError
 
@@ -44,6 +45,13 @@ def compare_losses(
     name = "validation loss, nats per character"
     finding = Finding(name, _loss(model), _loss(best), judgment.outcome, judgment.advice)
     return rows, judgment.sentence, finding
+
+
+def loss_margin(model: Score, best: Score) -> Margin | None:
+    """Return the lead of a model over the best baseline; None if the text is too short for a ranking."""
+    if best.n_chars < MIN_CHARS:
+        return None
+    return Margin(best.name, _loss(best) - _loss(model), loss_interval(model, best), "nats per character")
 
 
 def _too_short(best: Score) -> Judgment:
@@ -87,8 +95,8 @@ def _compare(rows: Sequence[Score], model: Score, trend: Trend | None, family: s
         return judged(statement, "ok", trend, family)
     if lead >= -chance:
         statement = (
-            f"The model is as good as {_phrase(best)}, the best baseline: {versus}, where "
-            f"differences up to {chance:.3f} are chance"
+            f"It is too close to tell whether the model is better than {_phrase(best)}, the best baseline: "
+            f"{versus}, where differences up to {chance:.3f} are chance"
         )
         return judged(statement, "unclear", trend, family)
     if beaten:

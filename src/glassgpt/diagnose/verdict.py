@@ -1,8 +1,8 @@
 """Verdict: a model ranked among its baselines, and one sentence about the result.
 
 `judge` compares losses (rows are `Score`, loss_verdict.py) or correct answers (rows are `Accuracy`,
-answer_verdict.py). Differences within their 95 % interval are called chance. The course of the run decides
-the advice (curve.py, advice.py).
+answer_verdict.py). Differences within their 95 % interval are too close to tell (interval.py, margin.py). The
+course of the run decides the advice (curve.py, advice.py).
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Self, overload
 
 from glassgpt.diagnose.accuracy import Accuracy
-from glassgpt.diagnose.answer_verdict import compare_answers, ranked, scale_of
+from glassgpt.diagnose.answer_verdict import answer_margin, compare_answers, ranked, scale_of
 from glassgpt.diagnose.curve import Trend
 from glassgpt.diagnose.finding import Finding
-from glassgpt.diagnose.loss_verdict import compare_losses
+from glassgpt.diagnose.loss_verdict import compare_losses, loss_margin
+from glassgpt.diagnose.margin import Margin
 from glassgpt.diagnose.old_verdicts import upgrade
 from glassgpt.diagnose.score import Score
 from glassgpt.errors import UserError
@@ -67,6 +68,16 @@ class Verdict:
         model = self.model if isinstance(self.model, Accuracy) else None
         return ranked(rows, scale_of(rows, model))
 
+    @property
+    def margin(self) -> Margin | None:
+        """Lead of the model over the best baseline, with its interval; None if there is nothing to rank."""
+        if isinstance(self.model, Score):
+            best = min((row for row in self.baselines if isinstance(row, Score)), key=_loss)
+            return loss_margin(self.model, best)
+        if self.model is None:
+            return None
+        return answer_margin([row for row in self.accuracies if row is not self.model], self.model)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the stored form, ready for JSON."""
         return {
@@ -78,6 +89,7 @@ class Verdict:
             "asked": self.asked,
             "sentence": self.sentence,
             "finding": self.finding.to_dict() if self.finding else None,
+            "margin": self.margin.to_dict() if self.margin else None,
             "trend": self.trend.to_dict() if self.trend else None,
             "notes": list(self.notes),
         }
@@ -163,6 +175,10 @@ def judge(
         raise UserError("there are no baselines of the model's kind. Use the baselines.json of the same run.")
     rows, sentence, finding = compare_answers(answers, model, without_source, asked, trend)
     return Verdict(model, rows, sentence, finding, without_source, asked, tuple(losses), trend, tuple(notes))
+
+
+def _loss(score: Score) -> float:
+    return score.nats_per_char
 
 
 def _row_to_dict(row: Score | Accuracy | None) -> dict[str, Any] | None:

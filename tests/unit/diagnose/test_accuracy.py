@@ -39,7 +39,15 @@ GUESS = Accuracy("the most frequent answer", 930, N)
             "ok",
             ["The model answers 97.2 % of 3,000 unseen questions exactly", "question alone", "70.0 %"],
         ),
-        (2140, "unclear", ["71.3 %", "differences up to 2.4 percentage points are chance", "more examples"]),
+        (
+            2140,
+            "unclear",
+            [
+                "71.3 %",
+                "too close to tell, as differences up to 2.4 percentage points are chance",
+                "more examples",
+            ],
+        ),
         (2060, "unclear", ["are chance"]),
         (1500, "warn", ["more than the most frequent answer alone would get (31.0 %)", "question (70.0 %)"]),
         (940, "fail", ["no better than the worst baseline: the most frequent answer alone", "train longer"]),

@@ -93,7 +93,7 @@ def test_advice_follows_from_the_curve(curve: Curve, best: float, says: list[str
 
 def test_a_bigram_table_at_its_ceiling_is_not_told_to_grow() -> None:
     sentence = verdict(CEILING, 2.4805, counted=2.48, family="bigram").sentence
-    assert "as good as" in sentence and "train a gpt" in sentence and "larger" not in sentence
+    assert "too close to tell" in sentence and "train a gpt" in sentence and "larger" not in sentence
 
 
 def test_a_worst_result_that_still_falls_is_not_blamed_on_the_rate() -> None:

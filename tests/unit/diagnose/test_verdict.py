@@ -40,7 +40,7 @@ def test_units() -> None:
             "ok",
             ["beats every baseline", "0.12 ± 0.01 better than a table of counted 7-grams", "4.1 characters"],
         ),
-        (1.525, "unclear", ["as good as a table of counted 7-grams", "chance"]),
+        (1.525, "unclear", ["too close to tell", "better than a table of counted 7-grams", "chance"]),
         (
             1.88,
             "warn",
@@ -62,6 +62,24 @@ def test_what_is_said_of_a_model(loss: float, outcome: str, says: list[str]) -> 
     assert found.sentence.endswith(".") and found.sentence.count(". ") == 0
 
 
+@pytest.mark.parametrize(
+    ("loss", "outcome"),
+    [(1.40, "better"), (1.525, "too close to tell"), (1.515, "too close to tell"), (4.2, "worse")],
+)
+def test_the_margin_says_how_sure_it_is(loss: float, outcome: str) -> None:
+    stored = judge(baselines(), score("this model", loss)).to_dict()["margin"]
+    assert stored["outcome"] == outcome and stored["over"] == "7-gram"
+    assert stored["lead"] == pytest.approx(1.52 - loss)
+    assert stored["low"] < stored["lead"] < stored["high"]
+    assert (stored["low"] > 0, stored["high"] < 0) == (outcome == "better", outcome == "worse")
+
+
+def test_a_lead_on_a_short_text_may_be_chance() -> None:
+    """0.1 nats are better on 100,000 characters, and too close to tell on 1,000."""
+    found = [judge(baselines(n), score("this model", 1.42, n)).margin for n in (1_000, N)]
+    assert [margin.outcome for margin in found if margin] == ["too close to tell", "better"]
+
+
 def test_ranked_best_first() -> None:
     names = [s.name for s in judge(baselines(), score("this model", 1.6)).scores]
     assert names == ["7-gram", "this model", "xz", "trigram", "bigram", "unigram", "uniform"]
@@ -79,6 +97,7 @@ def test_too_little_text_is_not_ranked_in_words(model: Score | None) -> None:
     found = judge(baselines(300), model)
     assert "too short for a ranking" in found.sentence
     assert found.finding is None or found.finding.outcome == "unclear"
+    assert found.margin is None and found.to_dict()["margin"] is None
 
 
 def test_through_json_and_back() -> None:
