@@ -99,7 +99,7 @@ def largest_error(got: Tensor, expected: Tensor, allowed: Tensor) -> float:
 def rounding(a: Tensor, b: Tensor) -> Tensor:
     """Bound the rounding between two computations of a @ b: (..., n, m) @ (..., m, k).
 
-    A sum of m products is off by at most m·u·Σ|a||b| whatever its order, u half of ε, and one more operation
+    A sum of m products is off by at most m·u·Σ|a||b| in any order, u half of ε, and one more operation
     (a division by √m, say) by u of the result. Source: Higham 2002, section 3.1.
     """
     return (a.shape[-1] + 2) * torch.finfo(a.dtype).eps * (a.abs() @ b.abs())

@@ -48,7 +48,7 @@ class Fused:
 def compare_fused(x: Tensor, weight: Tensor, bias: Tensor | None, widths: Sequence[int]) -> Fused:
     """Multiply x (T, C) by all rows of weight (rows, C) at once, and by each group of rows.
 
-    A sum of n products is off by at most n·u·Σ|x||w|, u half of ε, whatever its order: so two of them
+    A sum of n products is off by at most n·u·Σ|x||w| in any order, u half of ε: so two of them
     differ by at most twice as much. Source: Higham 2002, section 3.1.
     """
     whole = F.linear(x, weight, bias)
