@@ -117,7 +117,7 @@ class TrainConfig(Config):
     steps: int | None = Field(default=None, ge=1)
     """Length of the run in optimizer steps."""
     minutes: float | None = Field(default=None, gt=0)
-    """Length of the training in minutes, with evaluations and verdict; 5 if no other length is given."""
+    """Length of the run in minutes, from start to exit of the process; 5 if no other length is given."""
     tokens: int | None = Field(default=None, ge=1)
     """Length of the run in training tokens, rounded up to whole steps of full batches."""
     micro_batch_size: Annotated[int, Parameter(name=["--micro-batch-size", "--batch-size"])] = Field(

@@ -27,7 +27,7 @@ from glassgpt.diagnose.interval import MIN_PARTS, PartSums, loss_interval, n_par
 from glassgpt.diagnose.ngram import NGram
 from glassgpt.diagnose.score import Kind, Score, round_parts
 from glassgpt.diagnose.sign_flips import MAX_PAIRS, MIN_PAIRS, Paired, is_decided, paired
-from glassgpt.diagnose.text_baselines import FULL, baselines, limits
+from glassgpt.diagnose.text_baselines import FULL, Limits, baselines, limits
 from glassgpt.diagnose.verdict import Verdict, judge
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "Curve",
     "Finding",
     "Kind",
+    "Limits",
     "NGram",
     "Outcome",
     "Paired",

@@ -13,6 +13,8 @@ MARGIN = 1.2
 """Time kept for the last evaluation and its save, as a multiple of their estimate."""
 EXIT_S = 0.5
 """Seconds to load the best step, to print, and to end the process; twice that on a loaded machine."""
+FIRST_SAVE_S = 0.25
+"""Seconds of a save before one was measured."""
 MAX_SLOWDOWN = 3.0
 """Largest factor by which slower steps raise the estimates."""
 MAX_SHARE = 0.5
@@ -28,17 +30,17 @@ class Ending:
     >>> plan = EvalPlan(time_s=60, evals=10, n_tokens=50_000)
     >>> plan.token_s, plan.seconds = 1 / 100_000, 0.5
     >>> ending = Ending(plan)
-    >>> round(ending.reserved_s, 2)  # 0.6 to evaluate, 1.0 for the verdict, 0.5 to exit
-    2.1
+    >>> round(ending.reserved_s, 2)  # 0.9 to evaluate and save, 1.0 for the verdict, 0.5 to exit
+    2.4
     >>> for seconds in [0.1] * 9 + [0.2] * 9:
     ...     ending.add_step(seconds)
     >>> round(ending.slowdown, 2), round(ending.reserved_s, 2)  # and half a step
-    (2.0, 4.3)
+    (2.0, 4.9)
     """
 
     def __init__(self, plan: EvalPlan) -> None:
         self.plan = plan
-        self.save_s = 0.0
+        self.save_s = FIRST_SAVE_S
         """Seconds that the last save took."""
         self._steps: deque[float] = deque(maxlen=RECENT)
         self._usual_s = 0.0  # of a step when the evaluation was measured

@@ -13,6 +13,8 @@ from glassgpt.train.learner import Learner
 from glassgpt.train.schedule import Budget
 from glassgpt.train.shortage import check_time
 
+SHORT_SAMPLE = 5
+"""A sample this many times shorter tells how long one will take."""
 WARM_S = 0.5
 """A first forward pass under this is timed again: it includes the start of threads and caches."""
 
@@ -44,6 +46,7 @@ class Evaluator:
             return []
         self.plan.token_s, step_tokens = self._time_forward()
         self.plan.choose_part(step_tokens)
+        (self.plan.seconds,) = self.dist.all_reduce_max(self.plan.seconds + self._time_sample())
         step_s = STEP_PASSES * self.plan.token_s * step_tokens
         return check_time(self.ending, prepared_s, step_s, step_tokens)
 
@@ -63,6 +66,18 @@ class Evaluator:
         """Agree with all processes on the time of an evaluation."""
         self.plan.seconds, self.plan.token_s = self.dist.all_reduce_max(seconds, self.plan.token_s)
         self.ending.evaluated()
+
+    def _time_sample(self) -> float:
+        """Return the seconds that a sample is expected to take, from a short one."""
+        n_tokens = self.learner.config.train.sample_tokens
+        if not n_tokens or not self.dist.is_main:
+            return 0.0
+        n_short = n_tokens if self.task.has_answers else -(-n_tokens // SHORT_SAMPLE)
+        began, model = time.monotonic(), self.learner.model
+        model.eval()
+        self.stop.unless_stopped(lambda: self.task.sample(model, n_short, seed=0))
+        model.train()
+        return (time.monotonic() - began) * n_tokens / n_short
 
     def _time_forward(self) -> tuple[float, int]:
         """Return the seconds per target of a forward pass, and the targets of a training step."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,17 @@ def test_a_short_run_counts_less_of_a_large_text_and_says_so() -> None:
     rows = baselines(CORPUS, short._replace(ngram_bytes=4096, xz_bytes=4096))
     assert "counted on the last 0.00391 MiB" in rows[1].detail and "its last 0.00391 MiB" in rows[-1].detail
     assert rows[1].total_nats != baselines(CORPUS)[1].total_nats
+
+
+def test_a_crowded_machine_counts_less(monkeypatch: pytest.MonkeyPatch, calls: list[object]) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(counted, "limits", lambda seconds, n_val: asked.append(seconds) or FULL)
+    monkeypatch.setattr(counted, "crowding", lambda: 4.5)
+    text_scores(CORPUS, minutes=1)
+    assert asked == [6.0, 1.5]
+
+
+def test_crowding_is_wall_time_over_cpu_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = time.monotonic()
+    monkeypatch.setattr(counted.time, "monotonic", lambda: 3 * (started + counted.time.thread_time()))
+    assert counted.crowding(0.01) == pytest.approx(3, rel=0.01)
