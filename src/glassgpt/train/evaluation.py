@@ -35,20 +35,26 @@ class Evaluator:
             passes=task.verdict_passes,
         )
         self.ending = Ending(self.plan)
+        self._step_tokens = 0
 
-    def prepare(self, prepared_s: float) -> list[str]:
-        """Choose the part to measure, once in a run; return warnings about the time.
-
-        prepared_s: seconds until now. Raises UserError if no time is left to train.
-        """
+    def prepare(self) -> None:
+        """Choose the part to measure, once in a run."""
         if not self.plan.by_clock:
             self.plan.choose_part(self.learner.config.step_tokens)
-            return []
-        self.plan.token_s, step_tokens = self._time_forward()
-        self.plan.choose_part(step_tokens)
+            return
+        self.plan.token_s, self._step_tokens = self._time_forward()
+        self.plan.choose_part(self._step_tokens)
         (self.plan.seconds,) = self.dist.all_reduce_max(self.plan.seconds + self._time_sample())
-        step_s = STEP_PASSES * self.plan.token_s * step_tokens
-        return check_time(self.ending, prepared_s, step_s, step_tokens)
+
+    def check_time(self, prepared_s: float) -> list[str]:
+        """Return warnings about a short time, after `prepare`. Raises UserError if none is left to train.
+
+        prepared_s: seconds of the preparation.
+        """
+        if not self.plan.by_clock:
+            return []
+        step_s = STEP_PASSES * self.plan.token_s * self._step_tokens
+        return check_time(self.ending, prepared_s, step_s, self._step_tokens)
 
     def measure(self, step: int) -> Measured | None:
         """Measure the loss on the part; None if a stop was requested meanwhile in this process.
@@ -70,14 +76,18 @@ class Evaluator:
     def _time_sample(self) -> float:
         """Return the seconds that a sample is expected to take, from a short one."""
         n_tokens = self.learner.config.train.sample_tokens
-        if not n_tokens or not self.dist.is_main:
+        if not n_tokens or not self.dist.is_main or self.task.has_answers:  # answers are short after training
             return 0.0
-        n_short = n_tokens if self.task.has_answers else -(-n_tokens // SHORT_SAMPLE)
-        began, model = time.monotonic(), self.learner.model
+        n_short = -(-n_tokens // SHORT_SAMPLE)
+        model = self.learner.model
         model.eval()
-        self.stop.unless_stopped(lambda: self.task.sample(model, n_short, seed=0))
+        seconds = 0.0
+        for n in (1, n_short):  # the first one prepares what each process needs once
+            began = time.monotonic()
+            self.stop.unless_stopped(lambda n=n: self.task.sample(model, n, seed=0))
+            seconds = time.monotonic() - began
         model.train()
-        return (time.monotonic() - began) * n_tokens / n_short
+        return seconds * n_tokens / n_short
 
     def _time_forward(self) -> tuple[float, int]:
         """Return the seconds per target of a forward pass, and the targets of a training step."""

@@ -20,19 +20,23 @@ def check_time(ending: Ending, prepared_s: float, step_s: float, step_tokens: in
     prepared_s: seconds that the preparation took. step_s, step_tokens: of a training step. Raises UserError
     if no time is left for a step and the end.
     """
-    left_s = ending.plan.time_s
-    seconds = prepared_s + left_s
-    if left_s < step_s + ending.needed_s:
-        enough = _minutes(prepared_s + ending.needed_s + FEW_STEPS * step_s)
+    left_s, end_s = ending.plan.time_s, ending.needed_s
+    seconds, enough = prepared_s + left_s, _minutes(prepared_s + end_s + FEW_STEPS * step_s)
+    if left_s < step_s + end_s / 2:  # estimates before the first step may be too long by half
         raise UserError(
             f"`minutes`: {seconds / 60:.3g} are too few. The preparation took {duration(prepared_s)}, "
-            f"and the end takes {duration(ending.needed_s)}. Give {enough:g} or more."
+            f"and the end takes {duration(end_s)}. Give {enough:g} or more."
         )
     warnings = []
     if prepared_s > LONG_PREPARATION * seconds:
         warnings.append(
             f"the preparation took {duration(prepared_s)} of {duration(seconds)}: "
             f"{duration(left_s)} are left. Give more `minutes`, or less text."
+        )
+    if left_s < step_s + end_s:
+        warnings.append(
+            f"the end may take {duration(end_s)} of the {duration(left_s)} that are left, so the run may end "
+            f"late. Give {enough:g} `minutes` or more."
         )
     n_steps = max(1, int((left_s - ending.reserved_s) / step_s))
     if n_steps < FEW_STEPS:

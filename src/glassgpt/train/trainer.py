@@ -131,9 +131,11 @@ class Trainer:
         yield from map(Warned, self.task.warnings())
         self._plan_time()
         if self.step == 0:
-            yield from map(Warned, self.evaluator.prepare(self.clock.synced.prepared_s))
+            self.evaluator.prepare()
         self.clock.begin_training(self.dist)
         self._plan_time()
+        if self.step == 0:
+            yield from map(Warned, self.evaluator.check_time(self.clock.synced.prepared_s))
         while not self._sync_clock():
             if self.saves.is_due(self.step, self.clock.synced.trained_s):
                 yield from self._save()

@@ -157,7 +157,7 @@ def test_a_verdict_on_a_part_says_so(
 
 
 def test_a_short_time_is_said_before_training(tmp_path: Path) -> None:
-    settings = config(tmp_path / "a.txt", {"minutes": 0.02, "micro_batch_size": 256})
+    settings = config(tmp_path / "a.txt", {"minutes": 0.1, "micro_batch_size": 256})
     session = start(settings, tmp_path / "run")
     events = list(session.run())
     assert isinstance(events[0], Warned) and "the time is short: about" in events[0].message
