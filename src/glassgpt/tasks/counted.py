@@ -38,15 +38,28 @@ def text_scores(corpus: Corpus, minutes: float | None = None) -> list[Score]:
     minutes: length of the run, which bounds the counting; None for as much text as is ever counted. A count
     of more text is preferred where the cache has one.
     """
-    seconds, n_val = 60 * COUNTING_SHARE * (minutes or 0), corpus.val.n_bytes
-    names = [_limits_name(each, corpus) for each in (FULL, limits(seconds, n_val) if minutes else FULL)]
-    for name in names:
-        if (scores := _read(_file(corpus, name), corpus)) is not None:
+    return _counted(corpus, minutes) if minutes else _counted_within(corpus, FULL)
+
+
+def _counted(corpus: Corpus, minutes: float) -> list[Score]:
+    """Return the baselines as far as a run of so many minutes allows on the machine as it is now."""
+    seconds, n_val = 60 * COUNTING_SHARE * minutes, corpus.val.n_bytes
+    for bounds in (FULL, limits(seconds, n_val), *_latest_bounds[-1:]):
+        if (scores := _read(_limits_file(corpus, bounds), corpus)) is not None:
             return scores
-    bounded = limits(seconds / 2 ** halvings(crowding()), n_val) if minutes else FULL
-    name = _limits_name(bounded, corpus)
-    scores = _read(_file(corpus, name), corpus)
-    return scores or _keep(_file(corpus, name), run_in_thread(baselines, corpus, bounded))
+    _latest_bounds[:] = [limits(seconds / 2 ** halvings(crowding()), n_val)]
+    return _counted_within(corpus, _latest_bounds[0])
+
+
+_latest_bounds: list[Limits] = []
+"""Limits of this process's latest count: the same run asks again, when the machine may be less crowded."""
+
+
+def _counted_within(corpus: Corpus, bounds: Limits) -> list[Score]:
+    """Return the baselines within these limits, from the cache or counted."""
+    file = _limits_file(corpus, bounds)
+    scores = _read(file, corpus)
+    return scores if scores is not None else _keep(file, run_in_thread(baselines, corpus, bounds))
 
 
 def crowding(seconds: float = 0.1) -> float:
@@ -70,9 +83,9 @@ def halvings(crowding: float) -> int:
     return int(math.log2(max(1.0, crowding)))
 
 
-def _limits_name(bounded: Limits, corpus: Corpus) -> list[str]:
-    """Return the part of a cache file's name for these limits."""
-    return [f"{min(n, corpus.train.n_bytes)}" for n in bounded]
+def _limits_file(corpus: Corpus, bounds: Limits) -> Path:
+    """Return the file of the cache for a count within these limits."""
+    return _file(corpus, [f"{min(n, corpus.train.n_bytes)}" for n in bounds])
 
 
 def kept(corpus: Corpus, name: Sequence[str], count: Callable[[], list[Score]]) -> list[Score]:
