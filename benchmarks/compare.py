@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from glassgpt.diagnose.sign_flips import first_rejection, is_decided, paired
+from glassgpt.diagnose.sign_flips import DETECTABLE, MIN_PAIRS, first_rejection, is_decided, paired
 from report import write_report
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
@@ -76,9 +76,7 @@ def simulate(draw: Draw, effect: float, trials: int, rng: np.random.Generator) -
 
 def power_at_detectable(trials: int, rng: np.random.Generator) -> float:
     """Return the share of comparisons that find a difference of the printed detectable size."""
-    from scipy.special import stdtrit
-
-    effect = float((stdtrit(PLANNED - 1, 0.975) + stdtrit(PLANNED - 1, 0.8)) / np.sqrt(PLANNED))
+    effect = DETECTABLE[PLANNED - MIN_PAIRS]
     found = [first_rejection(effect + rng.normal(size=PLANNED), PLANNED) for _ in range(trials)]
     return sum(each is not None for each in found) / trials
 

@@ -196,13 +196,15 @@ def _decimals(size: float) -> int:
     return 3 if size >= 0.01 or size <= 0 else min(9, 1 - math.floor(math.log10(size)))
 
 
-def nats_figure(value: float) -> str:
+def nats_figure(value: float, like: float | None = None) -> str:
     """Return a loss or a difference with three decimals, or two digits if it is small.
+
+    like: a number that decides the decimals instead.
 
     >>> nats_figure(0.0213), nats_figure(-0.000123), nats_figure(0.0)
     ('0.021', '−0.00012', '0.000')
     """
-    return f"{value:.{_decimals(abs(value))}f}".replace("-", "−")
+    return f"{value:.{_decimals(abs(value if like is None else like))}f}".replace("-", "−")
 
 
 def _with_limits(found: Paired) -> str:

@@ -101,7 +101,7 @@ def test_sentences() -> None:
     worse = compare_pairs([(1.5, 1.5 + d) for d in REAL], 8)
     assert worse.sentence == f"A is better by {size}, 1.4 % of the loss of A."
     none = compare_pairs([(1.5, 1.5 + d) for d in (0.02, -0.02, 0.01, -0.01, 0.015, -0.015, 0.01, -0.01)], 8)
-    assert none.sentence.startswith("No real difference; one of 0.018 nats per character or more")
+    assert none.sentence.startswith("No real difference; one of 0.022 nats per character or more")
     assert none.finding.outcome == "unclear"
     few = compare_pairs([(1.5, 1.4)] * 3, 3)
     assert few.sentence.startswith("Too few pairs to tell: with 3 of 3")

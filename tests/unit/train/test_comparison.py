@@ -170,7 +170,7 @@ def test_different_tokenizers_are_measured_on_the_same_text(base: dict[str, Any]
     )
     list(experiment.run())
     assert any("in different order" in note for note in experiment.notes)
-    assert any("of the weights of A" in note for note in experiment.notes)
+    assert any("of the weights of B begin as in A" in note for note in experiment.notes)
 
 
 def test_a_sweep_trains_every_combination_with_every_seed(base: dict[str, Any], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from glassgpt.config import RunConfig, Tables, merge, read_toml
 def compare(
     a: str,
     b: str,
+    /,
     *sources: Source,
     settings: Annotated[RunConfig | None, Parameter(name="*")] = None,
     pairs: int = 8,

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from glassgpt.cli.flags import with_flags
 from glassgpt.cli.view.terminal import Terminal, print_hint, print_json, working
-from glassgpt.diagnose import Comparison, Sweep, nats_figure
+from glassgpt.diagnose import Comparison, Paired, Sweep, nats_figure
 from glassgpt.interrupts import Stopped, on_signals
 from glassgpt.train import Event, Experiment, Stage, StepDone
 from glassgpt.train.comparison import TrialBegan, TrialMeasured
@@ -34,7 +34,9 @@ def watch(experiment: Experiment, words: Mapping[str, str], as_json: bool) -> No
     console = Terminal()
     if not as_json:
         _print_head(console, experiment, words)
-    with on_signals(handle), working("preparing") as status:
+    # one console for rows and status, where there is a terminal: rows appear above the status
+    live = console.is_terminal and not as_json
+    with on_signals(handle), console.status("preparing …") if live else working("preparing") as status:
         rows = _Rows(experiment)
         last = time.monotonic()
         for event in experiment.run():
@@ -52,8 +54,8 @@ def watch(experiment: Experiment, words: Mapping[str, str], as_json: bool) -> No
 
 
 def _print_head(console: Terminal, experiment: Experiment, words: Mapping[str, str]) -> None:
-    for name, text in words.items():
-        console.say(f"{name}      {text}")
+    for name, text in (words or {str(i): arm for i, arm in enumerate(experiment.names, 1)}).items():
+        console.say(f"{name:<6} {text}")
     seeds = f"seeds {experiment.seeds[0]} to {experiment.seeds[-1]}"
     console.say(f"equal  {_length(experiment)} each; up to {experiment.pairs} pairs, {seeds}", "dim")
     console.say(f"kept   {experiment.folder}\n", "dim")
@@ -85,28 +87,25 @@ class _Rows:
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment, self.shown = experiment, 0
-        self.widths = [max(8, len(name)) for name in experiment.names]
+        names = experiment.names
+        self.is_pair = names == ["A", "B"]
+        self.heads = names if self.is_pair else [str(i) for i in range(1, len(names) + 1)]
 
     def new(self) -> str:
         """Return the rows that were not shown yet, the first ones with their head."""
         losses = self.experiment.losses
         lines = [self._row(i, losses[i]) for i in range(self.shown, len(losses))]
         if lines and not self.shown:
-            names = [
-                f"{name:>{width}}" for name, width in zip(self.experiment.names, self.widths, strict=True)
-            ]
-            lines.insert(0, "  ".join(["pair", *names, *(["   A − B"] if self._is_pair else [])]))
+            heads = [*self.heads, *(["A − B"] if self.is_pair else [])]
+            lines.insert(0, "  ".join(["pair", *(head.rjust(7) for head in heads)]))
         self.shown = len(losses)
         return "\n".join(lines)
 
-    @property
-    def _is_pair(self) -> bool:
-        return self.experiment.names == ["A", "B"]
-
     def _row(self, at: int, losses: tuple[float, ...]) -> str:
-        cells = [f"{loss:>{width}.4f}" for loss, width in zip(losses, self.widths, strict=True)]
-        difference = [f"{losses[0] - losses[1]:>+8.4f}".replace("-", "−")] if self._is_pair else []
-        return "  ".join([f"{at + 1:>4}", *cells, *difference])
+        cells = [f"{loss:.4f}" for loss in losses]
+        if self.is_pair:
+            cells.append(f"{losses[0] - losses[1]:+.4f}".replace("-", "−"))
+        return "  ".join([f"{at + 1:>4}", *(cell.rjust(7) for cell in cells)])
 
 
 def print_comparison(experiment: Experiment, found: Comparison, as_json: bool) -> None:
@@ -119,8 +118,8 @@ def print_comparison(experiment: Experiment, found: Comparison, as_json: bool) -
     paired = found.paired
     if paired.low is not None and paired.high is not None and paired.bca is not None:
         console.say(
-            f"95 % of A − B: {nats_figure(paired.low)} to {nats_figure(paired.high)} by signs, "
-            f"{nats_figure(paired.bca[0])} to {nats_figure(paired.bca[1])} by bootstrap",
+            f"95 % of A − B: {_span(paired.low, paired.high, paired)} by signs, "
+            f"{_span(*paired.bca, paired)} by bootstrap",
             "dim",
         )
     if paired.detectable is not None and any(paired.differences):
@@ -142,7 +141,7 @@ def print_sweep(experiment: Experiment, found: Sweep, as_json: bool) -> None:
     for each in found.comparisons:
         paired, name = each.paired, each.name
         low, high = paired.low, paired.high
-        limits = "" if low is None or high is None else f"{nats_figure(low)} to {nats_figure(high)}"
+        limits = "" if low is None or high is None else _span(low, high, paired)
         seen = "" if paired.detectable is None else nats_figure(paired.detectable)
         table.add_row(
             Text(name), f"{means[name]:.4f}", nats_figure(paired.mean), limits, f"{each.p:.3f}", seen
@@ -151,6 +150,11 @@ def print_sweep(experiment: Experiment, found: Sweep, as_json: bool) -> None:
     console.table(table)
     console.print(f"\n{with_flags(found.sentence)}")
     console.notes(experiment.notes)
+
+
+def _span(low: float, high: float, paired: Paired) -> str:
+    """Return an interval with the decimals of its mean."""
+    return f"{nats_figure(low, paired.mean)} to {nats_figure(high, paired.mean)}"
 
 
 def _about(experiment: Experiment) -> dict[str, object]:

@@ -140,7 +140,7 @@ class Experiment:
         for name, arm in zip(self.names, arms, strict=False):
             found += [f"{name}: {note}" for note in arm.notes if note not in common]
             if arm.shared < 1:
-                found.append(f"{name} begins with {100 * arm.shared:.0f} % of the weights of {self.names[0]}")
+                found.append(f"{100 * arm.shared:.0f} % of the weights of {name} begin as in {self.names[0]}")
         if len({_order(arm) for arm in arms}) > 1:
             found.append("the arms read the text in different order: their tokens, blocks or sources differ")
         return found
