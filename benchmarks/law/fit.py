@@ -26,7 +26,7 @@ from glassgpt.train.autopilot.speed import PRICES, work
 
 Floats = NDArray[np.float64]
 HERE = Path(__file__).parent
-ASYMPTOTES = (0.6, 0.8)
+ASYMPTOTES = (0.5, 0.6, 0.8)
 SCALE = 0.03
 """Errors of ln(loss) beyond this count less and less: a robust loss."""
 RIDGE = 0.2
