@@ -104,7 +104,7 @@ class BpeTokenizer(TableTokenizer):
         """Return the tokenizer that training with a smaller vocabulary would have made.
 
         >>> tokenizer = BpeTokenizer.train(["low lower slow"] * 9, vocab_size=261)
-        >>> tokenizer.first_merges(258).decode([257])
+        >>> tokenizer.first_merges(257).decode([256])
         'lo'
         """
         spec = self.spec()

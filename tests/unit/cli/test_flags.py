@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from glassgpt.cli.flags import OPTIONS, field_flags, with_flags
-from glassgpt.config import RunConfig, check_renamed, check_renamed_flags
+from glassgpt.config import Config, RunConfig, check_renamed, check_renamed_flags
 from glassgpt.errors import UserError
 from helpers.commands import run
 
@@ -56,7 +56,7 @@ def _fields() -> dict[str, list[str]]:
     return {
         table: [name for name in config.model_fields if f"{table}.{name}" in field_flags()]
         for table, config in tables.items()
-        if isinstance(config, type)
+        if isinstance(config, type) and issubclass(config, Config)
     }
 
 

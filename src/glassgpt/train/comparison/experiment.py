@@ -72,7 +72,7 @@ class Experiment:
     seed: int = 1337
     held_out: Path | None = None
     keep: bool = False
-    out: Path | None = None
+    out: Path | str | None = None
     enough: Callable[[Sequence[tuple[float, ...]]], bool] = enough_never
     session: Session | None = field(default=None, init=False)
     """The training that runs now."""
@@ -80,6 +80,7 @@ class Experiment:
     """The arm that is trained now."""
 
     def __post_init__(self) -> None:
+        self.held_out = self.held_out and Path(self.held_out)  # a string is fine, too
         if not 1 <= self.pairs <= MAX_PAIRS:
             raise UserError(f"`pairs`: {self.pairs} is out of range. Give 1 to {MAX_PAIRS}; 8 is usual.")
         wrong = self.length.keys() - set(LENGTH_UNITS)
@@ -106,7 +107,7 @@ class Experiment:
     def folder(self) -> Path:
         """Folder of the record: `out`, or below `comparisons/` by a hash of what was asked."""
         if self.out is not None:
-            return self.out
+            return Path(self.out)
         text = json.dumps(self.asked, sort_keys=True, default=str)
         return Path("comparisons") / hashlib.sha256(text.encode()).hexdigest()[:8]
 
