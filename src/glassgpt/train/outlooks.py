@@ -10,7 +10,7 @@ from glassgpt.config import Layer, Resolved, RunConfig, resolve
 from glassgpt.device import choose_device
 from glassgpt.diagnose import Score
 from glassgpt.errors import UserError
-from glassgpt.train.autopilot import ORIGIN, Choice, Decision, Length, decide, decides
+from glassgpt.train.autopilot import Choice, Decision, Length, chosen_layer, decide, decides
 from glassgpt.train.clock import Clock
 from glassgpt.train.memory import needed
 from glassgpt.train.run_plan import OnStage, plan
@@ -132,7 +132,7 @@ def _outlook(decision: Decision, resolved: Resolved, minutes: Sequence[float], p
     def planned(length: float, speed: float = 1.0) -> PlannedRun:
         seconds = max(1.0, Budget(seconds=60 * length).training_s(prepared_s))
         choice = chooser.choose(Length(seconds=seconds * speed))
-        config = resolve(resolved.given, [Layer(ORIGIN, choice.recipe.tables())]).config
+        config = resolve(resolved.given, [chosen_layer(chooser, choice.recipe)]).config
         memory = needed(config, chooser.text.count(choice.recipe).n_vocab, choose_device(config.train.device))
         return PlannedRun(length, choice, memory.state + memory.activations, speed)
 

@@ -4,7 +4,7 @@ from glassgpt.train.autopilot.choice import Choice, Chooser, Length
 from glassgpt.train.autopilot.facts import TextFacts, TokenCount
 from glassgpt.train.autopilot.forecast import Forecast, Forecaster, refinement_inputs
 from glassgpt.train.autopilot.law import Law, inputs, the_law
-from glassgpt.train.autopilot.pilot import ORIGIN, Decision, decide, decides
+from glassgpt.train.autopilot.pilot import ORIGIN, Decision, chosen_layer, decide, decides
 from glassgpt.train.autopilot.recipe import Recipe
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Recipe",
     "TextFacts",
     "TokenCount",
+    "chosen_layer",
     "decide",
     "decides",
     "inputs",

@@ -13,22 +13,24 @@ from glassgpt.train.autopilot.recipe import Recipe
 SHAPES = ((2, 64), (2, 96), (2, 128), (4, 128), (3, 192), (4, 256), (6, 384))
 """Blocks and width."""
 HEAD_WIDTH = 32
+ROWS = (1 << 16, 1 << 17)
+"""Rows of the n-gram table."""
 FIELDS = {
-    "tokenizer": ("tokenizer.kind",),
+    "tokenizer": ("tokenizer.kind", "tokenizer.byte_fallback"),
     "vocab_size": ("tokenizer.vocab_size",),
     "preset": ("model.preset",),
     "n_layer": ("model.n_layer", "model.size"),
-    "n_head": ("model.n_head", "model.size"),
-    "n_embd": ("model.n_embd", "model.size"),
+    "n_head": ("model.n_head", "model.n_kv_head", "model.n_embd", "model.size"),
+    "n_embd": ("model.n_embd", "model.n_head", "model.n_kv_head", "model.size"),
     "block_size": ("model.block_size", "model.size"),
     "batch": ("train.micro_batch_size", "train.grad_accum_steps"),
-    "rate": ("optim.muon_lr", "optim.lr"),
+    "rate": ("optim.muon_lr", "optim.lr", "optim.optimizer"),
     "weight_decay": ("optim.weight_decay",),
     "dropout": ("model.dropout",),
     "ngram_rows": ("model.ngram_rows", "model.ngram_order"),
     "ngram_dropout": ("model.ngram_dropout",),
 }
-"""Settings of the user that fix a field of a recipe."""
+"""Settings of the user that fix a field of a recipe. Heads must divide the width, so they fix it, too."""
 
 
 def fixed_fields(resolved: Resolved) -> dict[str, Any]:
@@ -49,6 +51,7 @@ class Candidates:
 
     def __init__(self, text: TextFacts, fixed: Mapping[str, Any], exportable: bool = False) -> None:
         self.fixed = dict(fixed)
+        self.vocab_sizes = [n for kind, n in text.tokens if kind == "bpe"]
         tokenizers = [{"tokenizer": kind, "vocab_size": n} for kind, n in text.tokens if kind != "byte"]
         self.axes: list[list[dict[str, Any]]] = [
             tokenizers,
@@ -60,10 +63,10 @@ class Candidates:
             _values("weight_decay", 0.1, 0.3, 1.0),
         ]
         self.tables = [{"preset": "modern", "ngram_rows": 0, "ngram_dropout": 0.0}]
-        if not exportable:
+        if not exportable and fixed.get("preset") in (None, "speedrun"):
             self.tables += [
                 {"preset": "speedrun", "ngram_rows": rows, "ngram_dropout": p}
-                for rows in (1 << 16, 1 << 17)
+                for rows in ROWS
                 for p in (0.0, 0.25, 0.5)
             ]
 
@@ -90,11 +93,20 @@ class Candidates:
         changed = replace(recipe, **values)
         if changed.tokenizer != "bpe":
             changed = replace(changed, vocab_size=0)
-        if changed.preset != "speedrun":
-            changed = replace(changed, ngram_rows=0, ngram_dropout=0.0)
+        elif not changed.vocab_size:
+            changed = replace(changed, vocab_size=self.vocab_sizes[0])
+        if "ngram_rows" not in self.fixed:
+            changed = self._with_table(changed)
         if "batch" not in self.fixed:
             changed = replace(changed, batch=max(1, step_tokens // changed.block_size))
         return changed
+
+    @staticmethod
+    def _with_table(recipe: Recipe) -> Recipe:
+        """Return the recipe with an n-gram table if, and only if, its architecture has one."""
+        if recipe.preset != "speedrun":
+            return replace(recipe, ngram_rows=0, ngram_dropout=0.0)
+        return replace(recipe, ngram_rows=recipe.ngram_rows or ROWS[0])
 
 
 def _values(field: str, *values: Any) -> list[dict[str, Any]]:

@@ -129,8 +129,9 @@ def count_tokens(corpus: Corpus, vocab_sizes: Sequence[int]) -> dict[tuple[str, 
     chars = CharTokenizer.train([*corpus.train.chunks()])
     counts = {("char", 0): TokenCount(chars.n_vocab, 1.0), ("byte", 0): TokenCount(256, n_bytes)}
     largest = BpeTokenizer.train([text], max(vocab_sizes))
-    for size in vocab_sizes:
-        if size <= largest.n_vocab:
-            n = len(largest.first_merges(size).encode_array(text))
-            counts["bpe", size] = TokenCount(size, n / max(1, len(text)))
+    # A text without enough pairs to merge gets a smaller vocabulary than was asked for.
+    for size in [n for n in vocab_sizes if n <= largest.n_vocab] or [min(vocab_sizes)]:
+        n_vocab = min(size, largest.n_vocab)
+        n = len(largest.first_merges(n_vocab).encode_array(text))
+        counts["bpe", size] = TokenCount(n_vocab, n / max(1, len(text)))
     return counts

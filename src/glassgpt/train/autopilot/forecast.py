@@ -19,6 +19,8 @@ from glassgpt.train.autopilot.law import the_law
 from glassgpt.train.events import Evaluated, Event, Forecasted, StepDone
 from glassgpt.train.observers import Answer, Observer
 
+TINY = 1e-3
+"""Smallest loss whose logarithm is taken: of a text that repeats itself."""
 N_BINS = 40
 """Parts of a run; a refinement looks at the mean training loss of the newest part."""
 
@@ -58,9 +60,11 @@ def refinement_inputs(
     inputs of the law at the end of the run.
     """
     found = {name: about[name] for name in ("one", "epochs", "block", "ngram", "ngram_dropout", "dropout")}
-    found |= {"repeated": max(0.0, found["epochs"]), "train": math.log(train / law)}
+    law = max(law, TINY)
+    found |= {"repeated": max(0.0, found["epochs"]), "train": math.log(max(train, TINY) / law)}
     if vals:
-        found |= {"val": math.log(vals[-1] / law), "best": math.log(min(vals) / law)}
+        shown = {"val": vals[-1], "best": min(vals)}
+        found |= {name: math.log(max(loss, TINY) / law) for name, loss in shown.items()}
     return found
 
 

@@ -54,7 +54,7 @@ class Decision:
     @property
     def layer(self) -> Layer:
         """The choice as settings, for `resolve`."""
-        return Layer(ORIGIN, self.choice.recipe.tables())
+        return chosen_layer(self.chooser, self.choice.recipe)
 
 
 def decides(resolved: Resolved, task: Task) -> bool:
@@ -71,11 +71,17 @@ def decides(resolved: Resolved, task: Task) -> bool:
 def make_chooser(resolved: Resolved, text: TextFacts) -> Chooser:
     """Return the chooser for a text under the user's settings."""
     fixed = fixed_fields(resolved)
-    if resolved.config.train.minutes is None:  # without a clock, the largest model would always win
+    train = resolved.config.train
+    if train.steps is not None or train.tokens is not None:  # without a clock, the largest always wins
         given = Recipe.of(resolved.config)
-        for name in ("n_layer", "n_head", "n_embd", *(["batch"] if resolved.config.train.steps else [])):
+        for name in ("n_layer", "n_head", "n_embd", *(["batch"] if train.steps else [])):
             fixed.setdefault(name, getattr(given, name))
     return Chooser(text, Candidates(text, fixed, resolved.config.exportable), the_law(), MachineSpeed())
+
+
+def chosen_layer(chooser: Chooser, recipe: Recipe) -> Layer:
+    """Return what was chosen as settings; what the user's settings decide is left out."""
+    return Layer(ORIGIN, recipe.tables(without=chooser.candidates.fixed))
 
 
 def decide(resolved: Resolved, corpus: Corpus, clock: Clock, stage: Callable[[str], None]) -> Decision:
@@ -114,7 +120,7 @@ def measured(chooser: Chooser, resolved: Resolved, left: Callable[[], Length]) -
     recipe, times = chooser.candidates.smallest(), dict[Recipe, tuple[float, float]]()
     while len(times) < TIMINGS and recipe not in times:
         n_vocab = chooser.text.count(recipe).n_vocab
-        config = resolve(resolved.given, [Layer(ORIGIN, recipe.tables())]).config
+        config = resolve(resolved.given, [chosen_layer(chooser, recipe)]).config
         times[recipe] = (prior_seconds(recipe, n_vocab), time_step(config, n_vocab, seconds))
         chooser = chooser.at(MachineSpeed.fit([*times.values()]))
         recipe = chooser.choose(left()).recipe

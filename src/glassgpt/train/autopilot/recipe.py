@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -69,27 +70,34 @@ class Recipe:
         """
         return 12 * self.n_layer * self.n_embd**2
 
-    def tables(self) -> Tables:
+    def tables(self, without: Collection[str] = ()) -> Tables:
         """Return the settings as tables of a configuration.
+
+        without: fields to leave out, because the user's settings decide them.
 
         >>> Recipe(tokenizer="bpe", vocab_size=1024).tables()["tokenizer"]
         {'kind': 'bpe', 'vocab_size': 1024}
         """
-        tokenizer: dict[str, Any] = {"kind": self.tokenizer}
-        if self.vocab_size:
-            tokenizer["vocab_size"] = self.vocab_size
-        shape = ("preset", "n_layer", "n_head", "n_embd", "block_size", "dropout")
-        model = {name: getattr(self, name) for name in shape}
-        if self.ngram_rows:
-            model |= {
-                "ngram_order": NGRAM_ORDER,
-                "ngram_rows": self.ngram_rows,
-                "ngram_dropout": self.ngram_dropout,
-            }
-        rates = {name: round(base * self.rate, 6) for name, base in BASE_RATES.items()}
-        return {
-            "tokenizer": tokenizer,
-            "model": model,
-            "optim": {**rates, "weight_decay": self.weight_decay},
-            "train": {"micro_batch_size": self.batch},
+        tables: Tables = {}
+        for field, settings in self._settings().items():
+            for name, value in settings.items() if field not in without else ():
+                table, _, setting = name.partition(".")
+                tables.setdefault(table, {})[setting] = value
+        return tables
+
+    def _settings(self) -> dict[str, dict[str, Any]]:
+        """Return the settings by field, each under its dotted name."""
+        found = {
+            "tokenizer": {"tokenizer.kind": self.tokenizer},
+            "rate": {f"optim.{name}": round(base * self.rate, 6) for name, base in BASE_RATES.items()},
+            "weight_decay": {"optim.weight_decay": self.weight_decay},
+            "batch": {"train.micro_batch_size": self.batch},
         }
+        for name in ("preset", "n_layer", "n_head", "n_embd", "block_size", "dropout"):
+            found[name] = {f"model.{name}": getattr(self, name)}
+        if self.vocab_size:
+            found["vocab_size"] = {"tokenizer.vocab_size": self.vocab_size}
+        if self.ngram_rows:
+            found["ngram_rows"] = {"model.ngram_order": NGRAM_ORDER, "model.ngram_rows": self.ngram_rows}
+            found["ngram_dropout"] = {"model.ngram_dropout": self.ngram_dropout}
+        return found
