@@ -111,9 +111,7 @@ def outlook(
     """
     given = resolve(config)
     if not minutes or min(minutes) < MIN_MINUTES:
-        raise UserError(
-            f"`minutes`: {list(minutes)} has none or too short ones; the minimum is {MIN_MINUTES}."
-        )
+        raise UserError(f"`minutes`: got {list(minutes)}. Give lengths from {MIN_MINUTES} on.")
     clock = Clock()
     longest = Layer("plan", {"train": {"minutes": max(minutes), "steps": None, "tokens": None}})
     planned = plan([*given.given, longest], stage, clock)
