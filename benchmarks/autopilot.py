@@ -75,9 +75,13 @@ def run(text: str, minutes: float, is_busy: bool) -> dict[str, Any]:
     command = [sys.executable, "-m", "glassgpt", "train", text, "--minutes", str(minutes), "--json"]
     with tempfile.TemporaryDirectory() as folder, busy(is_busy):
         began = time.monotonic()
-        done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+        with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            timed = [(time.monotonic() - began, json.loads(line)) for line in process.stdout]
         took_s = time.monotonic() - began
-        events = [json.loads(line) for line in done.stdout.splitlines()]
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, command)
+        events = [event for _, event in timed]
         config = next(event for event in events if event["event"] == "begin")["config"]
         stored = json.loads(next(Path(folder).glob("runs/*/forecast.json")).read_text("utf-8"))
     forecasts, verdict = stored["forecasts"], events[-1]
@@ -98,8 +102,16 @@ def run(text: str, minutes: float, is_busy: bool) -> dict[str, Any]:
         "covered": early["low"] <= loss <= early["high"],
         "tokenizer": config["tokenizer"],
         "model": {name: config["model"][name] for name in ("preset", "n_layer", "n_embd", "block_size")},
+        "planning_s": _planning_s(timed),
         "n_steps": sum(event["event"] == "step" for event in events),
     }
+
+
+def _planning_s(timed: list[tuple[float, dict[str, Any]]]) -> float:
+    """Return the seconds from the first trial of a tokenizer to the end of the timings."""
+    stages = [(at, event["doing"]) for at, event in timed if event["event"] == "stage"]
+    first = next(i for i, (_, doing) in enumerate(stages) if doing.startswith("trying"))
+    return round(stages[first + 2][0] - stages[first][0], 2)
 
 
 def _on_time(took_s: float, asked_s: float) -> bool:
@@ -133,6 +145,7 @@ def main() -> None:
         "early_error_median": median(abs(row["early_error"]) for row in rows),
         "early_error_p90": sorted(abs(row["early_error"]) for row in rows)[math.ceil(0.9 * len(rows)) - 1],
         "half_error_median": median(abs(row["half_error"]) for row in rows),
+        "planning_share_max": max(row["planning_s"] / 60 / row["minutes"] for row in rows),
         "covered": f"{sum(row['covered'] for row in rows)} of {len(rows)}",
     }
     print(json.dumps(figures, indent=1))
