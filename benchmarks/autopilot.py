@@ -4,7 +4,7 @@
     python benchmarks/autopilot.py TEXTS --shakespeare FILE [--minutes 1 3 10] [--texts linux cs]
 
 Six texts, two lengths each, in turn from the given minutes: twelve trainings, half of them next to a busy
-process. The law was not fitted to any of these texts; chat.txt is made here. Prints each training and the
+process. The law was not fitted to any of these texts. `--add` keeps the stored rows of other texts. Prints each training and the
 figures of all: the whole process against its minutes, the forecast before a tenth of the training and at half
 of it against the verdict, and how often the 80 % interval holds the verdict's loss.
 """
@@ -15,7 +15,6 @@ import argparse
 import json
 import math
 import multiprocessing
-import random
 import subprocess
 import sys
 import tempfile
@@ -25,7 +24,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from report import write_report
+from report import RESULTS, write_report
 
 LATE, EARLY, SLACK_S = 0.02, 0.05, 3.0
 """A process may end this share of its minutes late or early, or this many seconds."""
@@ -49,25 +48,6 @@ def busy(is_busy: bool):
 def _spin() -> None:
     while True:
         pass
-
-
-def write_chat(path: Path) -> None:
-    """Write a chat of two people about everyday things, about 200 kB: short lines with names."""
-    draw = random.Random(0)
-    things = ["tea", "the train", "the garden", "a book", "dinner", "the rain", "music", "the old bridge"]
-    asks = ["Do you like {}?", "What about {}?", "Did you see {} today?", "Shall we talk about {}?"]
-    says = [
-        "I like {}.",
-        "{} is fine with me.",
-        "Not today, {} can wait.",
-        "Yes, {} was good.",
-        "Tell me about {}.",
-    ]
-    lines = []
-    for _ in range(3_000):
-        thing = draw.choice(things)
-        lines += [f"Ann: {draw.choice(asks).format(thing)}", f"Ben: {draw.choice(says).format(thing)}"]
-    path.write_text("\n".join(lines), "utf-8")
 
 
 def run(text: str, minutes: float, is_busy: bool) -> dict[str, Any]:
@@ -118,6 +98,13 @@ def _on_time(took_s: float, asked_s: float) -> bool:
     return -max(EARLY * asked_s, SLACK_S) <= took_s - asked_s <= max(LATE * asked_s, SLACK_S)
 
 
+def stored(without: list[str]) -> list[dict[str, Any]]:
+    """Return the rows of earlier runs, without some texts."""
+    file = RESULTS / "autopilot.json"
+    rows = json.loads(file.read_text("utf-8"))["runs"] if file.exists() else []
+    return [row for row in rows if row["text"] not in without]
+
+
 def main() -> None:
     """Run all cases and print their figures."""
     parser = argparse.ArgumentParser()
@@ -127,13 +114,13 @@ def main() -> None:
     parser.add_argument(
         "--texts", nargs="+", default=["shakespeare", "python", "manual-zh", "library", "chat", "linux"]
     )
+    parser.add_argument("--add", action="store_true")
     given = parser.parse_args()
-    write_chat(given.folder / "chat.txt")
     sources = {name: str(given.folder / f"{name}.txt") for name in given.texts}
     sources |= {"python": "python"} if "python" in sources else {}
     if given.shakespeare:
         sources["shakespeare"] = str(given.shakespeare)
-    rows = []
+    rows = stored(without=given.texts) if given.add else []
     for i, (name, source) in enumerate(sources.items()):
         for j in range(2):  # two lengths a text
             at = (i + j) % len(given.minutes)
@@ -145,7 +132,9 @@ def main() -> None:
         "early_error_median": median(abs(row["early_error"]) for row in rows),
         "early_error_p90": sorted(abs(row["early_error"]) for row in rows)[math.ceil(0.9 * len(rows)) - 1],
         "half_error_median": median(abs(row["half_error"]) for row in rows),
-        "planning_share_max": max(row["planning_s"] / 60 / row["minutes"] for row in rows),
+        "planning_share_max": max(
+            row["planning_s"] / 60 / row["minutes"] for row in rows if "planning_s" in row
+        ),
         "covered": f"{sum(row['covered'] for row in rows)} of {len(rows)}",
     }
     print(json.dumps(figures, indent=1))

@@ -37,6 +37,7 @@ GRID = {
 """Texts that the law is fitted to."""
 HELD_OUT = {
     "linux": [f"{FORTUNES}/linux"],
+    "chat": [f"{FORTUNES}/knghtbrd"],
     "cs": [f"{FORTUNES}/cs/*"],
     "manual-zh": ["/usr/share/man/zh_CN/man[1-3]/*.gz"],
     "library": [f"{LIBRARY}/*.py"],
