@@ -4,9 +4,9 @@
     python benchmarks/autopilot.py TEXTS --shakespeare FILE [--minutes 1 3 10] [--texts linux cs]
 
 Six texts, two lengths each, in turn from the given minutes: twelve trainings, half of them next to a busy
-process. The law was not fitted to any of these texts. `--add` keeps the stored rows of other texts. Prints each training and the
-figures of all: the whole process against its minutes, the forecast before a tenth of the training and at half
-of it against the verdict, and how often the 80 % interval holds the verdict's loss.
+process. The law was not fitted to any of these texts. `--add` keeps the stored rows of other texts. Prints
+each training and the figures of all: the whole process against its minutes, the forecast before a tenth of
+the training and at half of it against the verdict, and how often the 80 % interval holds the verdict's loss.
 """
 
 from __future__ import annotations
