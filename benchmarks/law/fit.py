@@ -33,8 +33,11 @@ RIDGE = 0.2
 """Strength of the prior, per weight, next to errors of `SCALE`."""
 PRIOR = {
     "capacity": {"one": -2.0, "params": -0.3},
-    "training": {"counted": 1.0, "steps": -0.3, "rate2": 0.1, "batch2": 0.05},
-    "overfitting": {"one": -4.0, "epochs": 1.0, "params": 0.3, "ngram": 1.0},
+    "training": {"counted": 1.0, "steps": -0.3, "rate2": 0.1},
+    "overfitting": {
+        **{"one": -5.5, "epochs": 1.6, "params": 0.3, "ngram": 1.2},
+        **{"dropout": -4.0, "ngram_dropout": -1.0, "decay": -0.3},
+    },
 }
 """Weights without data; 0 for all others."""
 CURVE = 40
@@ -179,9 +182,9 @@ def refinements(grid: Grid, laws: Floats) -> list[dict[str, Any]]:
     errors.
     """
     found = []
-    for progress, with_vals in ((0.075, False), *((i / 10, True) for i in range(1, 11))):
+    for progress in (i / 10 for i in range(1, 11)):
         x = [
-            _curve_inputs(row, law, progress, with_vals, about)
+            _curve_inputs(row, law, progress, about)
             for row, law, about in zip(grid.rows, laws, grid.x, strict=True)
         ]
         names = [*x[0]]
@@ -204,13 +207,13 @@ def _leave_out(texts: NDArray[np.str_], x: Floats, y: Floats, prior: Floats) -> 
 
 
 def _curve_inputs(
-    row: dict[str, Any], law: float, progress: float, with_vals: bool, about: dict[str, float]
+    row: dict[str, Any], law: float, progress: float, about: dict[str, float]
 ) -> dict[str, float]:
     """Return the inputs of a refinement from the curve of a row."""
     n = round(progress * len(row["curve"]))
     train = float(np.mean(row["curve"][max(0, n - 2) : n]))
     until = (progress + 0.02) * row["steps"]
-    vals = [loss for step, loss in row["evals"] if step <= until] if with_vals else []
+    vals = [loss for step, loss in row["evals"] if step <= until]
     return refinement_inputs(law, train, vals, about)
 
 

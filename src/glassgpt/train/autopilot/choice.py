@@ -13,8 +13,8 @@ from glassgpt.train.autopilot.law import Law
 from glassgpt.train.autopilot.recipe import Recipe
 from glassgpt.train.autopilot.speed import MachineSpeed
 
-FEWEST, MOST = 200, 4_000
-"""Steps of the trainings that the law was fitted to."""
+FEWEST, MOST = 600, 4_000
+"""Steps that good recipes have at least, and the most that the law was fitted to."""
 CAUTION = 0.1
 """Rise of the forecast, when recipes are compared, per e-fold of steps below `FEWEST`: a share."""
 GAIN = 0.006

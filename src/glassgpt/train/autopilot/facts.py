@@ -22,6 +22,8 @@ HELD_OUT_CHARS = 40_000
 """Held-out text that the counts are measured on."""
 MAX_READ = 1 << 24
 """Bytes of a text that are looked at."""
+CHARS_PER_TOKEN = 500
+"""Characters of text for each token of a vocabulary, at least: rare tokens are learned by heart."""
 SAMPLE_BYTES = 1 << 19
 """Text that the trial tokenizer learns from, and counts."""
 
@@ -130,7 +132,8 @@ def count_tokens(corpus: Corpus, vocab_sizes: Sequence[int]) -> dict[tuple[str, 
     counts = {("char", 0): TokenCount(chars.n_vocab, 1.0), ("byte", 0): TokenCount(256, n_bytes)}
     largest = BpeTokenizer.train([text], max(vocab_sizes))
     # A text without enough pairs to merge gets a smaller vocabulary than was asked for.
-    for size in [n for n in vocab_sizes if n <= largest.n_vocab] or [min(vocab_sizes)]:
+    limit = min(largest.n_vocab, corpus.train.n_chars // CHARS_PER_TOKEN)
+    for size in [n for n in vocab_sizes if n <= limit] or [min(vocab_sizes)]:
         n_vocab = min(size, largest.n_vocab)
         n = len(largest.first_merges(n_vocab).encode_array(text))
         counts["bpe", size] = TokenCount(n_vocab, n / max(1, len(text)))

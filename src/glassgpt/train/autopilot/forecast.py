@@ -61,33 +61,25 @@ def refinement_inputs(
     """
     found = {name: about[name] for name in ("one", "epochs", "block", "ngram", "ngram_dropout", "dropout")}
     law = max(law, TINY)
-    found |= {"repeated": max(0.0, found["epochs"]), "train": math.log(max(train, TINY) / law)}
-    if vals:
-        shown = {"val": vals[-1], "best": min(vals)}
-        found |= {name: math.log(max(loss, TINY) / law) for name, loss in shown.items()}
-    return found
+    shown = {"train": train, "val": vals[-1], "best": min(vals)}
+    found |= {name: math.log(max(loss, TINY) / law) for name, loss in shown.items()}
+    return found | {"repeated": max(0.0, found["epochs"])}
 
 
 def refine(
     law: float, progress: float, inputs: Mapping[str, float], refinements: Sequence[Mapping[str, Any]]
-) -> Forecast | None:
-    """Return the refined forecast at the nearest progress that has one for these inputs, or None."""
-    fitting = [each for each in refinements if each["weights"].keys() == inputs.keys()]
-    if not fitting:
-        return None
-    nearest = min(fitting, key=lambda each: abs(each["progress"] - progress))
+) -> Forecast:
+    """Return the refined forecast, by the refinement for the nearest progress."""
+    nearest = min(refinements, key=lambda each: abs(each["progress"] - progress))
     shift = sum(weight * inputs[name] for name, weight in nearest["weights"].items())
     return Forecast.of(law * math.exp(shift), nearest["spread"], progress)
 
 
 class Forecaster(Observer):
-    """Refines the forecast of a run at its first tenth and at each evaluation; yields `Forecasted`.
+    """Refines the forecast of a run at each evaluation; yields `Forecasted`, first the one that it has.
 
     The run's forecast.json holds all forecasts, and the outcome in the end.
     """
-
-    FIRST = 0.075
-    """Progress of the first refinement, before any evaluation."""
 
     def __init__(self, record: Mapping[str, Any], file: Path) -> None:
         """Take the forecasts of a run, as `start` makes them or as they were stored."""
@@ -125,19 +117,14 @@ class Forecaster(Observer):
         """The forecast at present."""
         return self.forecasts[-1]
 
-    @property
-    def early(self) -> Forecast:
-        """The last forecast before a tenth of the training was done."""
-        return [each for each in self.forecasts if each.progress < 0.1][-1]
-
     def on_event(self, event: Event) -> Answer:
         """See losses; answer with a forecast when it is due."""
         match event:
             case StepDone():
                 self._step = event.step
                 self._losses.append((event.progress, event.loss * self.tokens_per_char))
-                if event.progress >= self.FIRST and len(self.forecasts) == 1:
-                    return self._refined()
+                if len(self._losses) == 1:
+                    return [self._event()]
             case Evaluated() if self._losses:
                 self._vals.append(event.nats_per_char)
                 return self._refined()
@@ -166,8 +153,10 @@ class Forecaster(Observer):
         law = self.forecasts[0].nats_per_char
         x = refinement_inputs(law, sum(recent) / len(recent), self._vals, self.about)
         found = refine(law, progress, x, the_law().refinements)
-        if found is None:
-            return None
         self.forecasts.append(found)
         self.save()
-        return [Forecasted(self._step, found.nats_per_char, found.low, found.high, progress)]
+        return [self._event()]
+
+    def _event(self) -> Forecasted:
+        now = self.newest
+        return Forecasted(self._step, now.nats_per_char, now.low, now.high, now.progress)

@@ -39,7 +39,7 @@ TERMS: dict[str, tuple[str, ...]] = {
             "rate",
             "rate2",
         ),
-        *("rate_params", "block", "batch2", "dropout", "ngram_dropout", "counted", "best", "decay"),
+        *("rate_params", "block", "dropout", "ngram_dropout", "counted", "best", "decay"),
     ),
     "overfitting": (
         *(
@@ -80,7 +80,6 @@ def inputs(text: TextFacts, recipe: Recipe, n_steps: float) -> dict[str, float]:
         "bpe": bpe,
         "vocab": math.log(tokens.n_vocab / 1000),
         "block": math.log(recipe.block_size / 128),
-        "batch2": math.log(recipe.step_tokens / 1024) ** 2,
         "rate": rate,
         "rate2": rate * rate,
         "rate_params": rate * params,
