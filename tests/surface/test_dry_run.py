@@ -42,7 +42,7 @@ def settings(shown: str) -> dict[str, list[str]]:
 def test_the_autopilot_chooses_what_is_not_given(notes: Path) -> None:
     rows = settings(run(notes, "train", "notes.txt", "--steps", "300", "--block-size", "48", "--dry-run"))
     assert rows["model.block_size"] == ["48", "option"]
-    for name in ("tokenizer.kind", "model.preset", "model.n_embd", "train.micro_batch_size", "optim.muon_lr"):
+    for name in ("tokenizer.kind", "model.preset", "model.dropout", "optim.muon_lr"):
         assert rows[name][1].strip() == "autopilot"
     short = settings(run(notes, "train", "notes.txt", "--steps", "3", "--dry-run"))
     assert short["model.n_embd"][1].strip() == "size micro"  # too short for the autopilot

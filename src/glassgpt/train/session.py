@@ -268,8 +268,9 @@ def resume(
         seen = [*observers, *([forecaster] if forecaster else [])]
         trainer = Trainer(run, merged, data, learner, seen, clock)
         notes = trainer.resume()
-        same_length = trainer.budget == Budget.of(run.config())
-        if run.verdict_file.is_file() and (same_length or trainer.progress >= 1):
+        # A run by the clock ends before its time is up; one of steps may have lost its last step to damage.
+        by_clock = trainer.budget.seconds is not None and trainer.budget == Budget.of(run.config())
+        if run.verdict_file.is_file() and (by_clock or trainer.progress >= 1):
             done = f"{trainer.step} steps in {trainer.elapsed_s / 60:.2f} minutes"
             raise UserError(
                 f"{path} is finished ({done}). `steps`, `tokens` or `minutes` is the total length: give more."
