@@ -103,7 +103,7 @@ class Law:
     spread: float
     """Half-width of the 80 % interval of ln(loss / forecast)."""
     refinements: tuple[Mapping[str, Any], ...] = ()
-    """How a run's own curve refines the forecast, by progress; see forecast.py."""
+    """Regressions that refine the forecast by the run's own curve, by progress; see forecast.py."""
 
     @classmethod
     def load(cls, path: Path = FILE) -> Self:

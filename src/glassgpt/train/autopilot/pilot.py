@@ -35,7 +35,7 @@ TIMING_SHARE, TIMING_S = 0.04, 6.0
 
 @dataclass(frozen=True)
 class Decision:
-    """What the autopilot chose, for which length, and what it compared."""
+    """The autopilot's choice, its length, and the recipes that it compared."""
 
     choice: Choice
     length: Length

@@ -22,7 +22,7 @@ UNWATCHED: Tables = {"train": {"sample_tokens": 0, "tensorboard": False, "tracki
 
 
 class Shared(NamedTuple):
-    """What all arms share: settings, length and first seed."""
+    """Settings, length and first seed that all arms share."""
 
     base: Tables
     length: dict[str, float]

@@ -93,7 +93,7 @@ class Experiment:
 
     @property
     def asked(self) -> dict[str, Any]:
-        """What was asked for: the same experiment has the same folder, and goes on there."""
+        """The request: the same experiment has the same folder, and continues there."""
         return {
             "arms": self.arms,
             "settings": self.base,

@@ -22,7 +22,7 @@ FILE = "comparison.json"
 
 @dataclass
 class Record:
-    """What was asked, what is known of each arm, and the losses so far: by arm, then by seed."""
+    """The request, the facts about each arm, and the losses so far: by arm, then by seed."""
 
     asked: dict[str, Any]
     arms: dict[str, Rehearsal] = field(default_factory=dict)

@@ -31,7 +31,7 @@ ALIKE = 0.1
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What is known of an arm before its first training."""
+    """Facts about an arm before its first training."""
 
     config: dict[str, Any]
     """The complete configuration."""
