@@ -65,9 +65,12 @@ class Chapter:
         """True if no finding contradicts its theory."""
         return all(finding.is_healthy for finding in self.findings)
 
-    def plot(self) -> Plot:
-        """Draw the plot of the chapter. Raises UserError without matplotlib."""
-        return self.draw()
+    def plot(self, theme: str = "light") -> Plot:
+        """Draw the plot of the chapter, `light` or `dark`. Raises UserError without matplotlib."""
+        from glassgpt import plots
+
+        with plots.theme(theme):
+            return self.draw()
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the plot, ready for JSON."""

@@ -12,6 +12,7 @@ except ModuleNotFoundError as _missing:
 
 from glassgpt.plots.alignment import alignment_map, heaviest
 from glassgpt.plots.charts import bars, lines, panels
+from glassgpt.plots.colors import theme
 from glassgpt.plots.comparisons import plot_comparison, plot_sweep
 from glassgpt.plots.graph import attention_graph, bipartite_graph
 from glassgpt.plots.heat import head_grid, heat_map
@@ -50,4 +51,5 @@ __all__ = [
     "plot_logit_lens",
     "plot_sweep",
     "save",
+    "theme",
 ]

@@ -14,7 +14,7 @@ from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from glassgpt.plots.colors import FAINT, HATCH, LINE, MARK, MASKED, ink
+from glassgpt.plots.colors import current, ink
 from glassgpt.plots.fonts import POINTS
 from glassgpt.plots.fonts import width as ems
 from glassgpt.plots.style import plot_of
@@ -53,12 +53,12 @@ def draw_cells(axes: Axes, values: Values, colors: Colormap, norm: Normalize, ce
         np.ma.masked_invalid(values),
         cmap=colors,
         norm=norm,
-        edgecolors=LINE,
+        edgecolors=current().line,
         linewidth=min(0.6, 1.5 * cell),
         antialiased=True,
     )
     axes.set(xlim=(0, columns), ylim=(rows, 0))
-    axes.spines[:].set(visible=True, color=FAINT, linewidth=0.8)
+    axes.spines[:].set(visible=True, color=current().faint, linewidth=0.8)
     axes.tick_params(length=0)
 
 
@@ -67,11 +67,11 @@ def _hatch(axes: Axes, rows: int, columns: int, step: float) -> None:
 
     Matplotlib's hatches are a pattern, black in some viewers.
     """
-    axes.patch.set_facecolor(MASKED)
+    axes.patch.set_facecolor(current().masked)
     starts = np.arange(0, rows + columns, step)
     ends = [[(at - y, y) for y in (max(0.0, at - columns), min(at, rows))] for at in starts]
     lines = Path([point for pair in ends for point in pair], [Path.MOVETO, Path.LINETO] * len(ends))
-    axes.add_patch(PathPatch(lines, fill=False, edgecolor=HATCH, linewidth=0.6, zorder=0.5))
+    axes.add_patch(PathPatch(lines, fill=False, edgecolor=current().hatch, linewidth=0.6, zorder=0.5))
 
 
 def name_rows(axes: Axes, names: Sequence[str], font: float) -> None:
@@ -118,7 +118,9 @@ def outline(axes: Axes, marked: NDArray[np.bool_], cell: float) -> None:
     """Draw a thick frame around each marked cell."""
     for row, column in np.argwhere(marked):
         width = float(np.clip(6 * cell, 0.8, 2.5))
-        frame = Rectangle((column, row), 1, 1, fill=False, edgecolor=MARK, linewidth=width, zorder=3)
+        frame = Rectangle(
+            (column, row), 1, 1, fill=False, edgecolor=current().mark, linewidth=width, zorder=3
+        )
         axes.add_patch(frame)
 
 
@@ -135,6 +137,6 @@ def color_bar(axes: Axes | list[Axes], colors: Colormap, norm: Normalize, title:
         pad=0.02,
         ticks=MaxNLocator(6),
     )
-    bar.outline.set(linewidth=0.5, edgecolor=FAINT)  # pyright: ignore[reportCallIssue]
+    bar.outline.set(linewidth=0.5, edgecolor=current().faint)  # pyright: ignore[reportCallIssue]
     bar.ax.tick_params(labelsize=10)
     bar.set_label(title)

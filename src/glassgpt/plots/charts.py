@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from glassgpt.errors import UserError
 from glassgpt.plots.cells import Values, inches, inches_across
-from glassgpt.plots.colors import FAINT, LINE, PALETTE, TEXT, color
+from glassgpt.plots.colors import color, current
 from glassgpt.plots.numbers import Numbers, array
 from glassgpt.plots.style import Plot, drawing, plot_of
 from glassgpt.plots.ticks import log_axes
@@ -20,7 +20,7 @@ from glassgpt.plots.ticks import log_axes
 SIZE = (6.4, 4.2)  # inches
 # The eighth curve has the color of the first, but another style.
 STYLES = ("-", (0, (6, 1.5)), (0, (4, 1.2, 1, 1.2)), (0, (1.5, 1)))
-EXPECTED: dict[str, Any] = {"color": TEXT, "linestyle": (0, (3, 1.5)), "linewidth": 2, "label": "_"}
+EXPECTED: dict[str, Any] = {"linestyle": (0, (3, 1.5)), "linewidth": 2, "label": "_"}
 WITH_NUMBERS = 12  # bars with numbers on them, at most
 
 Curve = tuple[Numbers, Numbers]
@@ -69,7 +69,7 @@ def lines(
     log_axes(axes, [*curves.values()], log_x, log_y)
     for at, (name, (x, y)) in enumerate(curves.items()):
         few = np.isfinite(y).sum() <= 20
-        style = STYLES[at // len(PALETTE) % len(STYLES)]
+        style = STYLES[at // len(current().palette) % len(STYLES)]
         axes.plot(x, y, label=name, color=color(at), linewidth=2.2, linestyle=style, **_dots(few))
     for name, edges in (bands or {}).items():
         if name not in curves:
@@ -119,16 +119,16 @@ def bars(
         lengths = _heights(name, groups, errors[name]) if name in errors else None
         key = name if len(heights) > 1 else "_"  # matplotlib leaves "_" out of the legend
         drawn = axes.bar(
-            x, one, 0.92 * width, color=color(at), label=key, yerr=lengths, capsize=4, ecolor=TEXT
+            x, one, 0.92 * width, color=color(at), label=key, yerr=lengths, capsize=4, ecolor=current().text
         )
         if numbers if numbers is not None else count <= WITH_NUMBERS:
             axes.bar_label(drawn, [_figure(value) for value in one], padding=3, fontsize=11)
         if name in expected:
             _levels(axes, x, _heights(name, groups, expected[name]), width)
     if expected:
-        axes.plot([], [], **{**EXPECTED, "label": expected_title or "_"})
+        axes.plot([], [], **{**EXPECTED, "color": current().text, "label": expected_title or "_"})
     _name_groups(axes, groups)
-    axes.axhline(0, color=FAINT, linewidth=0.8)
+    axes.axhline(0, color=current().faint, linewidth=0.8)
     axes.margins(y=0.1)
     return _finish(axes, "", y_title, title, grid="y")
 
@@ -153,7 +153,7 @@ def _dots(few: bool) -> dict[str, Any]:
 
 def _dashed(axes: Axes, name: str, curve: tuple[Values, Values], names: list[str]) -> None:
     """Draw a dashed curve; without a legend entry if a series has its name."""
-    tint = color(names.index(name)) if name in names else FAINT
+    tint = color(names.index(name)) if name in names else current().faint
     style: dict[str, Any] = {"color": tint, "linewidth": 1.8, "linestyle": (0, (5, 3)), "zorder": 1.9}
     style["label"] = "_" if name in names else name
     if len(curve[0]) == 1:
@@ -164,7 +164,7 @@ def _dashed(axes: Axes, name: str, curve: tuple[Values, Values], names: list[str
 
 def _levels(axes: Axes, x: NDArray[np.floating], y: Values, width: float) -> None:
     for middle, level in zip(x, y, strict=True):
-        axes.plot([middle - width / 2, middle + width / 2], [level, level], **EXPECTED)
+        axes.plot([middle - width / 2, middle + width / 2], [level, level], color=current().text, **EXPECTED)
 
 
 def _figure(value: float) -> str:
@@ -180,7 +180,7 @@ def _name_groups(axes: Axes, groups: Sequence[str]) -> None:
 
 def _finish(axes: Axes, x_title: str, y_title: str, title: str, grid: Literal["both", "y"]) -> Plot:
     axes.set(xlabel=x_title, ylabel=y_title, title=title)
-    axes.grid(axis=grid, color=LINE, linewidth=0.6)
+    axes.grid(axis=grid, color=current().line, linewidth=0.6)
     axes.set_axisbelow(True)
     if any(not name.startswith("_") for name in axes.get_legend_handles_labels()[1]):
         axes.legend()

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from glassgpt.diagnose import Comparison, Sweep
 from glassgpt.plots.charts import panels
-from glassgpt.plots.colors import FAINT, LINE, color
+from glassgpt.plots.colors import color, current
 from glassgpt.plots.style import Plot, drawing
 
 LOSS = "loss, nats per character"
@@ -25,14 +25,16 @@ def plot_comparison(found: Comparison) -> Plot:
     losses = np.asarray(found.losses)  # (n, 2)
     for pair in losses:
         left.plot([0, 1], pair, color=color(0), alpha=0.45, linewidth=1.6, marker="o", markersize=5)
-    left.plot([0, 1], losses.mean(0), color="black", linewidth=2.4, marker="D", markersize=6, label="mean")
+    left.plot(
+        [0, 1], losses.mean(0), color=current().text, linewidth=2.4, marker="D", markersize=6, label="mean"
+    )
     left.set_xlim(-0.3, 1.3)
     left.set_xticks([0, 1], found.names)
     left.set_ylabel(LOSS)
     left.legend()
     _differences(right, found)
     for axes in (left, right):
-        axes.grid(axis="y", color=LINE, linewidth=0.6)
+        axes.grid(axis="y", color=current().line, linewidth=0.6)
         axes.set_axisbelow(True)
     return plot
 
@@ -40,10 +42,10 @@ def plot_comparison(found: Comparison) -> Plot:
 def _differences(axes: Axes, found: Comparison) -> None:
     paired = found.paired
     pairs = np.arange(1, len(paired.differences) + 1)
-    axes.axhline(0, color=FAINT, linewidth=1.2)
+    axes.axhline(0, color=current().faint, linewidth=1.2)
     if paired.low is not None and paired.high is not None:
         axes.axhspan(paired.low, paired.high, color=color(0), alpha=0.16, linewidth=0, label="95 % interval")
-    axes.axhline(paired.mean, color="black", linewidth=2, label="mean")
+    axes.axhline(paired.mean, color=current().text, linewidth=2, label="mean")
     axes.plot(pairs, paired.differences, "o", color=color(0), markersize=7)
     axes.set_xticks(pairs)
     axes.set_xlabel("pair")
@@ -61,7 +63,7 @@ def plot_sweep(found: Sweep) -> Plot:
     x = np.arange(len(names))
     for seed in losses.T:
         axes.plot(x, seed, color=color(0), alpha=0.4, linewidth=1.2, marker="o", markersize=4)
-    axes.plot(x, losses.mean(1), color="black", linewidth=2.2, marker="D", markersize=6, label="mean")
+    axes.plot(x, losses.mean(1), color=current().text, linewidth=2.2, marker="D", markersize=6, label="mean")
     marked = [names.index(each.name) for each in found.comparisons if each.is_real]
     if marked:
         axes.plot(
@@ -70,7 +72,7 @@ def plot_sweep(found: Sweep) -> Plot:
             "o",
             markersize=13,
             fillstyle="none",
-            color="black",
+            color=current().text,
             label=f"differs from {names[0]}",
         )
     labels = [name if len(name) <= SHORT else name[: SHORT - 1] + "…" for name in names]
@@ -78,7 +80,7 @@ def plot_sweep(found: Sweep) -> Plot:
     axes.set_xticks(x, labels, **(slanted if len(names) > 3 else {}))
     axes.set_xlim(-0.4, len(names) - 0.6)
     axes.set_ylabel(LOSS)
-    axes.grid(axis="y", color=LINE, linewidth=0.6)
+    axes.grid(axis="y", color=current().line, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.legend()
     return plot

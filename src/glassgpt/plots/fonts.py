@@ -8,14 +8,14 @@ from __future__ import annotations
 import unicodedata
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 
 from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font, LoadFlags
 
-# One for each writing system is enough. DejaVu Sans comes with matplotlib: Latin, Greek, signs of labels.
-WANTED = (
-    "DejaVu Sans",
+# Chinese, Japanese and Korean.
+CJK = (
     "Noto Sans CJK SC",
     "Noto Sans SC",
     "Source Han Sans SC",
@@ -38,6 +38,11 @@ WANTED = (
     "Apple SD Gothic Neo",
     "Malgun Gothic",
     "NanumGothic",
+)
+# One for each writing system is enough. DejaVu Sans comes with matplotlib: Latin, Greek, signs of labels.
+WANTED = (
+    "DejaVu Sans",
+    *CJK,
     "Noto Sans Arabic",
     "Noto Naskh Arabic",
     "Geeza Pro",
@@ -68,9 +73,26 @@ REMEDY = (
 
 @cache
 def families() -> list[str]:
-    """Return the fonts of WANTED on this machine, in that order."""
-    installed = {font.name for font in font_manager.fontManager.ttflist}
-    return [name for name in WANTED if name in installed]
+    """Return the fonts of WANTED on this machine, in that order.
+
+    Matplotlib keeps a list of fonts in a file. Fonts that were installed later are added if the list has none
+    for Chinese, Japanese and Korean.
+    """
+    if not _installed().intersection(CJK):
+        _add_new_fonts()
+    return [name for name in WANTED if name in _installed()]
+
+
+def _installed() -> set[str]:
+    return {font.name for font in font_manager.fontManager.ttflist}
+
+
+def _add_new_fonts() -> None:
+    """Add the fonts on this machine that matplotlib's list lacks, for this process."""
+    known = {font.fname for font in font_manager.fontManager.ttflist}
+    for path in sorted(set(font_manager.findSystemFonts()) - known):
+        with suppress(Exception):  # a bitmap font, a broken file: matplotlib leaves them out as well
+            font_manager.fontManager.addfont(path)
 
 
 def without_glyph(texts: Iterable[str]) -> str:

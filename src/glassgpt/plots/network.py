@@ -12,7 +12,7 @@ from matplotlib.path import Path
 
 from glassgpt.errors import UserError
 from glassgpt.plots.cells import Values, inches, inches_across, inches_down
-from glassgpt.plots.colors import LINE, TEXT, color
+from glassgpt.plots.colors import color, current
 from glassgpt.plots.style import Plot, plot_of
 
 Edge = tuple[int, int, float]  # gatherer, source, weight
@@ -75,7 +75,7 @@ def arrow(axes: Axes, path: Path, weight: float, to: int, focus: int | None, shr
             path=path,
             arrowstyle=f"-|>,head_length={3 * shrink + width},head_width={1.5 * shrink + 0.6 * width}",
             linewidth=width,
-            color=LINE if faint else color(to),
+            color=current().line if faint else color(to),
             alpha=1.0 if faint else 0.3 + 0.7 * strength**0.7,
             capstyle="butt",
             joinstyle="miter",
@@ -89,14 +89,14 @@ def arrow(axes: Axes, path: Path, weight: float, to: int, focus: int | None, shr
 def draw_nodes(axes: Axes, nodes: list[Node], y: float, focus: int | None, shrink: float) -> None:
     """Draw nodes with colored frames: all of them, or the one in focus; -1 for none."""
     for at, node in enumerate(nodes):
-        frame = {"boxstyle": "round,pad=0.25", "facecolor": "white", "linewidth": 1.6 * shrink}
-        edge = color(at) if focus in (None, at) else "#999999"
+        frame = {"boxstyle": "round,pad=0.25", "facecolor": current().ground, "linewidth": 1.6 * shrink}
+        edge = color(at) if focus in (None, at) else current().faint
         axes.text(
             node.x,
             y,
             node.name,
             fontsize=FONT * shrink,
-            color=TEXT,
+            color=current().text,
             ha="center",
             va="center_baseline",
             bbox={**frame, "edgecolor": edge},

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from glassgpt.errors import UserError
-from glassgpt.plots.colors import FAINT, TEXT
+from glassgpt.plots.colors import Theme, current
 from glassgpt.plots.fonts import families, warn_without_glyph, without_glyph
 
 FORMATS = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
@@ -44,13 +44,6 @@ SETTINGS = {
     "ytick.labelsize": 11,
     "legend.fontsize": 11,
     "legend.frameon": False,
-    "text.color": TEXT,
-    "axes.labelcolor": TEXT,
-    "axes.edgecolor": FAINT,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "xtick.labelcolor": TEXT,
-    "ytick.labelcolor": TEXT,
 }
 DEFAULTS: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.12, "dpi": 200}
 P = ParamSpec("P")
@@ -58,12 +51,25 @@ R = TypeVar("R")
 _one_at_a_time = threading.RLock()
 
 
+def _colored(theme: Theme) -> dict[str, str]:
+    """Return the settings for the colors of a theme."""
+    texts = ("text.color", "axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor")
+    lines = ("axes.edgecolor", "xtick.color", "ytick.color")
+    grounds = ("figure.facecolor", "axes.facecolor", "savefig.facecolor")
+    colors = {theme.text: texts, theme.faint: lines, theme.ground: grounds}
+    return {name: color for color, names in colors.items() for name in names}
+
+
 @contextmanager
-def settings() -> Iterator[None]:
-    """Use matplotlib's defaults and SETTINGS, not the user's; other threads wait."""
+def settings(theme: Theme | None = None) -> Iterator[None]:
+    """Use matplotlib's defaults and SETTINGS, not the user's; other threads wait.
+
+    theme: by default the current one.
+    """
     with _one_at_a_time:
         every: Any = {k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith("backend")}
-        with matplotlib.rc_context(every | SETTINGS | {"font.family": families()}):
+        ours = SETTINGS | _colored(theme or current()) | {"font.family": families()}
+        with matplotlib.rc_context(every | ours):
             yield
 
 
@@ -89,12 +95,13 @@ class Plot(Figure):
         with settings():
             super().__init__(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(self)
+        self.theme = current()
         self.settled = False  # True if the layout is final
         self._warned = ""  # characters that a warning has named
 
     def savefig(self, fname: Any, **options: Any) -> None:
         """Save like matplotlib, with `settings` and one warning for all missing characters."""
-        with settings():
+        with settings(self.theme):
             missing = "".join(char for char in self._without_glyph() if char not in self._warned)
             with warnings.catch_warnings():
                 # Matplotlib warns for every character in every size.

@@ -13,17 +13,25 @@ from glassgpt.plots.image import over_image
 from glassgpt.plots.logit_lens import logit_lens_table
 from glassgpt.plots.style import Plot
 
+KINDS = {"attn": "self-attention", "cross": "cross-attention", "encoder": "attention in the encoder"}
+
 
 def plot_heads(trace: Trace, layer: int | None = None, kind: str | None = None) -> Plot:
     """Draw all heads of one kind of attention: a row of heat maps for each layer."""
     path = trace.attention(layer or 0, kind)
-    kind = next(name for name, paths in trace.kinds.items() if path in paths)
+    kind, _ = _place(trace, path)
     paths = trace.kinds[kind] if layer is None else [path]
     grids = torch.stack([trace.tensors[f"{each}.weights"].float() for each in paths])  # (L, H, T, S)
-    names = [f"{each} · {head}" for each in paths for head in range(grids.shape[1])]
+    layers = [_place(trace, each)[1] for each in paths]
+    names = [f"layer {each}, head {head}" for each in layers for head in range(grids.shape[1])]
     rows, columns = trace.labels(path)
     return head_grid(
-        grids if layer is None else grids[0], rows, columns, titles=names, hidden=_hidden(trace, path)
+        grids if layer is None else grids[0],
+        rows,
+        columns,
+        titles=names,
+        title=f"{KINDS[kind]}: query (row), key (column)",
+        hidden=_hidden(trace, path),
     )
 
 
@@ -32,14 +40,14 @@ def plot_head(trace: Trace, layer: int, head: int, kind: str | None = None) -> P
     path = trace.attention(layer, kind)
     rows, columns = trace.labels(path)
     weights = trace.weights(layer, head, kind)
-    return heat_map(weights, rows, columns, title=f"{path} · {head}", hidden=_hidden(trace, path))
+    return heat_map(weights, rows, columns, title=_title(trace, path, head), hidden=_hidden(trace, path))
 
 
 def plot_graph(trace: Trace, layer: int, head: int, kind: str | None = None) -> Plot:
     """Draw one head as a directed graph; cross-attention has two lines of tokens."""
     path = trace.attention(layer, kind)
     rows, columns = trace.labels(path)
-    weights, title = trace.weights(layer, head, kind), f"{path} · {head}"
+    weights, title = trace.weights(layer, head, kind), _title(trace, path, head)
     if path.endswith(".cross_attn"):
         return bipartite_graph(weights, rows, columns, title=title)
     return attention_graph(weights, rows, title=title)
@@ -52,7 +60,7 @@ def plot_alignment(trace: Trace, layer: int | None = None, head: int | None = No
     """
     layer, head = _cross_head(trace, layer, head)
     rows, columns = trace.labels(trace.attention(layer, "cross"))
-    title = f"{trace.attention(layer, 'cross')} · {head}"
+    title = _title(trace, trace.attention(layer, "cross"), head)
     return alignment_map(trace.weights(layer, head, "cross"), columns, rows, title=title)
 
 
@@ -63,7 +71,7 @@ def plot_image(trace: Trace, layer: int | None = None, head: int | None = None) 
     layer, head = _cross_head(trace, layer, head)
     start = max(trace.n_prompt - 1, 0)  # the last prompt token generates the first answer token
     weights = trace.weights(layer, head, "cross")[start:]
-    title = f"{trace.attention(layer, 'cross')} · {head}"
+    title = _title(trace, trace.attention(layer, "cross"), head)
     return over_image(trace.image, weights, titles=list(trace.next_tokens[start:]), title=title)
 
 
@@ -75,10 +83,27 @@ def plot_logit_lens(trace: Trace) -> Plot:
             "there is no logit lens in this trace. Record the residual stream of a model with an output head."
         )
     # The first state is the input of the blocks, each other one the output of a block.
-    rows = [
-        state.removesuffix(".resid_post").replace("blocks.0.resid_pre", "→ blocks") for state in lens.states
-    ]
-    return logit_lens_table(lens.tokens, torch.tensor(lens.probabilities), trace.tokens, rows)
+    rows = ["embedding", *(f"layer {number}" for number in range(len(lens.states) - 1))]
+    return logit_lens_table(
+        lens.tokens,
+        torch.tensor(lens.probabilities),
+        trace.tokens,
+        rows,
+        title="logit lens: the prediction after each layer",
+        column_title="token",
+        bar_title="probability",
+    )
+
+
+def _place(trace: Trace, path: str) -> tuple[str, int]:
+    """Return the kind and the layer of an attention module."""
+    return next((kind, paths.index(path)) for kind, paths in trace.kinds.items() if path in paths)
+
+
+def _title(trace: Trace, path: str, head: int) -> str:
+    """Return the title of a head; layers and heads count from 0, as the flags of `look` do."""
+    kind, layer = _place(trace, path)
+    return f"layer {layer}, head {head}, {KINDS[kind]}"
 
 
 def _hidden(trace: Trace, path: str) -> torch.Tensor | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import subprocess
@@ -520,6 +521,28 @@ def test_chinese_is_drawn_not_boxed() -> None:
     drawn = [pixels(plots.bars([char], {"n": [1.0]}, title=char)).tobytes() for char in "床前明月"]
     assert len(set(drawn)) == 4  # boxes would look the same
     assert set(POEM) <= in_svg(plots.heat_map(causal(11), POEM, POEM))
+
+
+def test_fonts_newer_than_matplotlibs_list_are_found(tmp_path: Path) -> None:
+    """Matplotlib reads a list of fonts from a file that it wrote before they were installed."""
+    ask = "from glassgpt.plots import fonts; print(*fonts.families(), sep='\\n')"
+    environment = os.environ | {"MPLCONFIGDIR": str(tmp_path)}
+
+    def found() -> list[str]:
+        told = subprocess.run(
+            [sys.executable, "-c", ask], env=environment, capture_output=True, check=True, text=True
+        )
+        return told.stdout.splitlines()
+
+    now = found()
+    if not set(now).intersection(fonts.CJK):
+        pytest.skip("no Chinese font is installed: apt-get install fonts-noto-cjk")
+    (written,) = tmp_path.glob("fontlist-*.json")
+    stale = json.loads(written.read_text("utf-8"))
+    files = {font["fname"] for font in stale["ttflist"] if font["name"] in fonts.CJK}
+    stale["ttflist"] = [font for font in stale["ttflist"] if font["fname"] not in files]
+    written.write_text(json.dumps(stale), "utf-8")
+    assert found() == now
 
 
 def test_where_matplotlib_is_missing_the_remedy_is_named() -> None:

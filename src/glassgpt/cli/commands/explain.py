@@ -25,6 +25,7 @@ def explain(
     *,
     run: Path | None = None,
     plot: Path | None = None,
+    dark: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
     lang: Literal["en", "zh"] | None = None,
     seed: int = 0,
@@ -41,6 +42,8 @@ def explain(
         Folder of a run to measure. A built-in run takes its place if the run cannot show the fact.
     plot
         Write the plot to this file, too: png, svg or pdf (needs matplotlib).
+    dark
+        Draw the plot on a dark ground.
     json
         Print text, tables and findings as JSON.
     lang
@@ -55,6 +58,8 @@ def explain(
             raise UserError("--plot and --run: no chapter. Name one, as in `glassgpt explain loss`.")
         _list(lang, json)
         return
+    if dark and plot is None:
+        raise UserError("--dark: there is no file for the plot. Add --plot.")
     if plot is not None:
         from glassgpt.plots import check_suffix
 
@@ -67,13 +72,13 @@ def explain(
         console.width = min(console.width, WIDTH)
         console.print(_page(read, console.width))
     if plot is not None:
-        _save(read, plot, quiet=json)
+        _save(read, plot, "dark" if dark else "light", quiet=json)
 
 
-def _save(read: Chapter, plot: Path, quiet: bool) -> None:
+def _save(read: Chapter, plot: Path, theme: str, quiet: bool) -> None:
     from glassgpt.plots import save
 
-    save(read.plot(), plot)
+    save(read.plot(theme), plot)
     _ = read.gettext
     if not quiet:
         print_line(_("plot: {path}").format(path=plot))

@@ -42,6 +42,7 @@ def look(
     kind: Kind | None = None,
     view: View | None = None,
     out: Path | None = None,
+    dark: Annotated[bool, Parameter(negative="")] = False,
     trace: Path | None = None,
     precision: Literal["float16", "float32"] = "float16",
     ablate: Annotated[bool, Parameter(negative="")] = False,
@@ -77,6 +78,8 @@ def look(
         (logit-lens). A plot of one head shows the head with the largest weights unless you name one.
     out
         Write the plot to this file: png, svg or pdf (needs matplotlib).
+    dark
+        Draw the plot on a dark ground.
     trace
         Write all recorded activations to this safetensors file.
     precision
@@ -89,6 +92,8 @@ def look(
         `cpu`, `cuda`, `mps` or `auto`.
     """
     _check_options(text, image, layer, head, view, out, trace, ablate)
+    if dark and out is None:
+        raise UserError("--dark: there is no file for the plot. Add --out.")
     opened = Run.open(run)
     model, tokenizer = opened.model(choose_device(device)), opened.tokenizer()
     if ablate:
@@ -97,7 +102,7 @@ def look(
     pixels = None if image is None else read_image(image, model.config.image_size, model.config.channels)
     seen = trace_model(model, tokenizer, text, image=pixels, target=target, hide=hide)
     chosen = _choose(seen, view, layer, head, kind)  # before any output: the head may not exist
-    plot = chosen.draw(seen) if out is not None else None
+    plot = chosen.draw(seen, "dark" if dark else "light") if out is not None else None
     if json:
         print_json(_as_json(seen, kind), indent=1)
     else:
@@ -162,8 +167,14 @@ class Chosen:
             return self.view
         return f"{self.view} of {self.kind}, layer {self.layer}, head {self.head}"
 
-    def draw(self, seen: Trace) -> Plot:
-        """Draw a trace."""
+    def draw(self, seen: Trace, theme: str) -> Plot:
+        """Draw a trace in a theme, `light` or `dark`."""
+        from glassgpt import plots
+
+        with plots.theme(theme):
+            return self._drawn(seen)
+
+    def _drawn(self, seen: Trace) -> Plot:
         from glassgpt import plots
 
         layer, head, kind = self.layer, self.head, self.kind
