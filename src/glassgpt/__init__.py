@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from glassgpt.checkpoint import Run, load_run
+    from glassgpt.checkpoint import Run, RunsTable, load_run, runs
     from glassgpt.config import RunConfig
     from glassgpt.data import Corpus, Example, ExampleCorpus, Message, read_corpus
     from glassgpt.diagnose import Accuracy, Comparison, Score, Sweep, Verdict, baselines, judge
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "checkpoint": ("Run", "load_run"),
+    "checkpoint": ("Run", "RunsTable", "load_run", "runs"),
     "config": ("RunConfig",),
     "data": ("Corpus", "Example", "ExampleCorpus", "Message", "read_corpus"),
     "diagnose": ("Accuracy", "Comparison", "Score", "Sweep", "Verdict", "baselines", "judge"),
@@ -111,6 +111,7 @@ __all__ = [
     "RequestError",
     "Run",
     "RunConfig",
+    "RunsTable",
     "SamplingParams",
     "Score",
     "Session",
@@ -144,6 +145,7 @@ __all__ = [
     "record",
     "reply",
     "resume",
+    "runs",
     "sample_text",
     "start",
     "sweep",

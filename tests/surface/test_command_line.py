@@ -38,7 +38,7 @@ def test_train_sample_and_runs(tmp_path: Path) -> None:
     greedy = ["sample", "runs/my-notes", "--temperature", "0", "--max-new-tokens", "10"]
     assert run(tmp_path, *greedy) == run(tmp_path, *greedy)
     listed = run(tmp_path, "runs")
-    assert "runs/my-notes" in listed and "finished" in listed
+    assert "my-notes" in listed and "done" in listed
     run(tmp_path, "train", "my notes.txt", *QUICK)
     assert (tmp_path / "runs" / "my-notes-2" / "verdict.json").is_file()
 

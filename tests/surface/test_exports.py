@@ -65,6 +65,7 @@ FLAGS = {
     "--preset --size --n-layer --n-head --n-kv-head --n-embd --block-size --dropout --optimizer --lr "
     "--muon-lr --batch-size --grad-accum-steps --evals --seed --device --dtype --threads --compile "
     "--tensorboard --trackio --column --encoding --from --lora-rank --lora-alpha --no-autopilot",
+    "runs": "--sort --task --wide --json --csv --markdown --latex",
     "plan": "--minutes --plot --json --size --exportable",
     "chat": "--system --adapter --max-new-tokens --temperature --top-k --top-p --min-p --seed --json",
     "sample": "--prompt --max-new-tokens --temperature --top-k --top-p --min-p --stop --seed --num-samples",

@@ -80,10 +80,10 @@ def test_names_do_not_steer_the_terminal(folder: Path) -> None:
 
 def test_runs_shows_health(folder: Path) -> None:
     said = command(folder, "runs")
-    assert "finished ✓" in said and "damaged" not in said
+    assert "done" in said and "damaged" not in said
     add_damaged_step(folder)
     said = command(folder, "runs")
-    assert "finished ✗ 1 of 2 damaged" in said and "glassgpt verify runs/notes" in said
+    assert "note: runs/notes: 1 of 2 damaged" in said and "glassgpt verify runs/notes" in said
 
 
 def test_runs_shows_strangers_runs(folder: Path) -> None:
@@ -103,11 +103,11 @@ def test_runs_shows_strangers_runs(folder: Path) -> None:
     (folder / "runs/d/config.json").write_text(json.dumps(tables))
     said = command(folder, "runs")
     lines = {line.split()[0]: line for line in said.splitlines() if line.strip()}
-    assert "✗ unreadable" in lines["a"] and "✗ unreadable" in lines["c"]
-    assert "stopped ✓" in lines["runs/b"] and "finished ✓" in lines["runs/notes"]
-    assert "\x1b" not in said and "[bold]x" in lines["runs/d"]
+    assert "damaged" in lines["a"] and "damaged" in lines["c"]
+    assert "stopped" in lines["b"] and "done" in lines["notes"]
+    assert "\x1b" not in said and "[bold]x" in lines["d"]
 
 
 def test_runs_reads_no_weights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("glassgpt.checkpoint.store.manifest.fingerprint", lambda path: pytest.fail("hashed"))
-    assert "finished ✓" in command(folder, "runs")
+    assert "done" in command(folder, "runs")

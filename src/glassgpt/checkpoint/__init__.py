@@ -6,6 +6,7 @@ from glassgpt.checkpoint.chosen import chosen_settings
 from glassgpt.checkpoint.lock import LOCK, OWNER, acquire_lock, is_locked
 from glassgpt.checkpoint.run import Run, load_run, load_weights, weights
 from glassgpt.checkpoint.run_data import run_examples, run_tokens
+from glassgpt.checkpoint.runs_table import NUMBERS, RunsTable, runs
 from glassgpt.checkpoint.store import (
     CorruptCheckpoint,
     fingerprint,
@@ -27,16 +28,18 @@ from glassgpt.checkpoint.store import (
     write_json,
     write_pointer,
 )
-from glassgpt.checkpoint.summary import RunSummary, summarize
+from glassgpt.checkpoint.summary import RunSummary, loss_unit, summarize
 from glassgpt.checkpoint.verify import RunHealth, StepHealth, check_data, check_step, quick_check, verify_run
 
 __all__ = [
     "LOCK",
+    "NUMBERS",
     "OWNER",
     "CorruptCheckpoint",
     "Run",
     "RunHealth",
     "RunSummary",
+    "RunsTable",
     "StepHealth",
     "acquire_lock",
     "check_data",
@@ -50,6 +53,7 @@ __all__ = [
     "load_run",
     "load_weights",
     "load_with_adapter",
+    "loss_unit",
     "make_folder",
     "newest_valid",
     "planned_layout",
@@ -64,6 +68,7 @@ __all__ = [
     "remove_partial_steps",
     "run_examples",
     "run_tokens",
+    "runs",
     "save_adapter",
     "save_step",
     "step_folder",

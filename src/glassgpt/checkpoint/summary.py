@@ -5,21 +5,25 @@ A summary reads names, sizes and small files, never tensors.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from glassgpt.checkpoint.chosen import chosen_settings
 from glassgpt.checkpoint.lock import is_locked
 from glassgpt.checkpoint.run import Run
 from glassgpt.checkpoint.store import steps
 from glassgpt.checkpoint.verify import quick_check
-from glassgpt.config import ModelConfig
+from glassgpt.config import ModelConfig, RunConfig, fields, flat_name
 from glassgpt.data import LEAK_NOTE
 from glassgpt.diagnose import Accuracy, Score, Verdict
 from glassgpt.errors import UserError
 from glassgpt.safe_io import read_json
 
-State = Literal["finished", "trains now", "stopped", "no checkpoints", "weights only", "unreadable"]
+State = Literal["done", "training", "stopped", "no checkpoints", "weights only", "unreadable"]
+SHOWN = ("steps", "minutes", "tokens", "seed")
+"""Settings of training that have columns of their own."""
 LARGEST = 1e15
 """Figures beyond this in metrics.jsonl are ignored: glassgpt does not write them."""
 
@@ -34,13 +38,32 @@ class RunSummary:
     """The reason, if config.json is unreadable."""
     sources: tuple[str, ...] = ()
     """Names of the data's files, without folders."""
+    task: str = ""
+    """Name of the task, such as `language`."""
     model: str = ""
     """Preset, blocks and width, such as `modern 6×384`; other families come first."""
+    seed: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Settings that somebody chose, by their names, without data, length and seed."""
     n_steps: int = 0
+    minutes: float | None = None
+    """Time of training so far."""
+    progress: float | None = None
+    """Share of the training that is done, 0 to 1."""
     nats_per_char: float | None = None
-    """Lowest validation loss so far."""
-    comparison: str = ""
-    """Result of the model compared with the best baseline, from the verdict."""
+    """Held-out loss: that of the verdict, else of the best evaluation so far."""
+    unit: str = "nats/char"
+    """Unit of the losses."""
+    exact: float | None = None
+    """Share of exact answers in the verdict, for tasks with answers."""
+    baseline: str = ""
+    """Name of the best baseline; compressors are left out."""
+    baseline_loss: float | None = None
+    """Its loss."""
+    baseline_exact: float | None = None
+    """Its share of exact answers."""
+    changed: float = 0.0
+    """Time of the last change of the run's metrics or configuration, in seconds since 1970."""
     leak: str = ""
     """Note of the verdict about held-out text that the model has learned from."""
     health: str = ""
@@ -52,6 +75,15 @@ class RunSummary:
     def damaged(self) -> bool:
         """True if `verify_run` would find damage by names and sizes alone."""
         return self.health not in ("ok", "no steps")
+
+    @property
+    def comparison(self) -> str:
+        """Result next to the best baseline: `-0.312 (trigram)`, or `81.0% exact, tables 12.5%`."""
+        if self.exact is not None and self.baseline_exact is not None:
+            return f"{self.exact:.1%} exact, tables {self.baseline_exact:.1%}"
+        if self.state != "done" or self.nats_per_char is None or self.baseline_loss is None:
+            return ""
+        return f"{self.nats_per_char - self.baseline_loss:+.3f} ({self.baseline})"
 
 
 def summarize(run: Run) -> RunSummary:
@@ -65,33 +97,56 @@ def summarize(run: Run) -> RunSummary:
         return RunSummary(run.path, "unreadable", str(error).splitlines()[0], health="unreadable")
     rows = run.metrics()
     saved = [int(step.name.removeprefix("step-")) for step in steps(run.checkpoints)]
-    evals = _figures(rows, "eval", "nats_per_char")
-    comparison, leak = _result(run)
+    done = [row for row in rows if row.get("event") == "step"]
+    verdict = _verdict(run)
     resumable = run.is_resumable() and not is_locked(run.path)
-    return RunSummary(
+    found = RunSummary(
         path=run.path,
-        state=_state(run, comparison),
+        state=_state(run, verdict),
         sources=tuple(Path(source).name for source in config.data.sources),
+        task=config.task or "",
         model=_describe(config.model),
-        n_steps=int(
-            max(_figures(rows, "step", "step") or saved, default=0)
-        ),  # an imported run has no such rows
-        nats_per_char=min(evals, default=None),
-        comparison=comparison,
-        leak=leak,
+        seed=config.train.seed,
+        options=_options(run),
+        # an imported run has no rows of steps
+        n_steps=int(max(_figures(done, "step", "step") or saved, default=0)),
+        minutes=max((s / 60 for s in _figures(done, "step", "elapsed_s")), default=None),
+        progress=next(iter(_figures(done[-1:], "step", "progress")), None),
+        nats_per_char=min(_figures(rows, "eval", "nats_per_char"), default=None),
+        unit=loss_unit(config),
+        changed=max(f.stat().st_mtime for f in (run.config_file, run.metrics_file) if f.exists()),
         health=quick_check(run),
         resumable=resumable and not run.verdict_file.is_file(),
     )
+    return found if verdict is None else replace(found, **_result(verdict))
 
 
-def _state(run: Run, comparison: str) -> State:
+def loss_unit(config: RunConfig) -> str:
+    """Return the unit of a run's losses: of a classifier, a class counts as one character."""
+    return "nats/class" if config.model.labels else "nats/char"
+
+
+def _options(run: Run) -> dict[str, Any]:
+    """Return chosen settings by flat names, without those that have columns of their own."""
+    tables = chosen_settings(run)
+    train = {name: value for name, value in tables.get("train", {}).items() if name not in SHOWN}
+    named = {**tables, "data": {}, "train": train}
+    origins = run.origins()
+    return {
+        flat_name(name).rstrip("_"): value
+        for name, value in fields(named)
+        if origins.get(name) != "autopilot"
+    }
+
+
+def _state(run: Run, verdict: Verdict | None) -> State:
     """Return the state of a readable run."""
     if is_locked(run.path):
-        return "trains now"
+        return "training"
     if not steps(run.checkpoints):
         return "no checkpoints"
-    if comparison:
-        return "finished"
+    if verdict is not None and verdict.model is not None:
+        return "done"
     return "stopped" if run.is_resumable() else "weights only"
 
 
@@ -107,24 +162,28 @@ def _figures(rows: list[dict[str, Any]], event: str, name: str) -> list[float]:
     return [value for value in values if isinstance(value, int | float) and abs(value) < LARGEST]
 
 
-def _result(run: Run) -> tuple[str, str]:
-    """Return the comparison of the verdict, and its note about a leak; empty without a readable verdict."""
+def _verdict(run: Run) -> Verdict | None:
+    """Return the verdict of a run; None if there is none, or none that can be read."""
     try:
         verdict = Verdict.from_dict(read_json(run.verdict_file))
-        leaks = (note for note in verdict.notes if note.startswith(LEAK_NOTE))
-        return _compare(verdict), next(leaks, "")
+        _result(verdict)  # figures of a stranger may not fit together
+        return verdict
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
-        return "", ""
+        return None
 
 
-def _compare(verdict: Verdict) -> str:
-    """Return `-0.312 (trigram)`, the difference in nats per character, or `81.0% exact, tables 12.5%`."""
+def _result(verdict: Verdict) -> dict[str, Any]:
+    """Return the fields that follow from a verdict."""
+    leak = next((note for note in verdict.notes if note.startswith(LEAK_NOTE)), "")
     model, baselines = verdict.model, verdict.baselines
-    if model is None:
-        return ""
     if isinstance(model, Accuracy):
-        best_share = max(row.share for row in baselines if isinstance(row, Accuracy))
-        return f"{model.share:.1%} exact, tables {best_share:.1%}"
-    scores = [row for row in baselines if isinstance(row, Score) and row.kind != "compressor"]
-    best = min(scores, key=lambda score: score.total_nats)
-    return f"{model.nats_per_char - best.nats_per_char:+.3f} ({best.name})"
+        best = max((row for row in baselines if isinstance(row, Accuracy)), key=lambda row: row.share)
+        found = {"exact": model.share, "baseline": best.name, "baseline_exact": best.share}
+    elif isinstance(model, Score):
+        scores = [row for row in baselines if isinstance(row, Score) and row.kind != "compressor"]
+        counted = min(scores, key=lambda score: score.total_nats)
+        found = {"baseline": counted.name, "baseline_loss": counted.nats_per_char}
+        found["nats_per_char"] = model.nats_per_char
+    else:
+        found = {}
+    return {**found, "leak": leak}

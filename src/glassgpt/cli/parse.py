@@ -13,7 +13,7 @@ from cyclopts.exceptions import CycloptsError, UnknownOptionError
 from rich.console import Console
 
 from glassgpt.cli.flags import field_flags
-from glassgpt.cli.synonyms import advice
+from glassgpt.config.synonyms import advice
 from glassgpt.errors import UserError
 
 HYPHEN = "\0"

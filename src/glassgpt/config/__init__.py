@@ -2,7 +2,8 @@
 
 from glassgpt.config.base import Config, Tables, merge, preset, preset_names
 from glassgpt.config.export import Export, exportable_as
-from glassgpt.config.layers import CORPORA, DATASETS, Layer, combine, is_built_in, origins
+from glassgpt.config.flat import flat_fields, flat_name, flat_settings, takes_settings
+from glassgpt.config.layers import CORPORA, DATASETS, Layer, combine, fields, is_built_in, origins
 from glassgpt.config.model import ModelConfig
 from glassgpt.config.renamed import check_renamed, check_renamed_flags
 from glassgpt.config.resolution import DEFAULT, Resolved, Setting, resolve
@@ -40,6 +41,10 @@ __all__ = [
     "check_renamed_flags",
     "combine",
     "exportable_as",
+    "fields",
+    "flat_fields",
+    "flat_name",
+    "flat_settings",
     "is_built_in",
     "merge",
     "origins",
@@ -48,4 +53,5 @@ __all__ = [
     "read_toml",
     "resolve",
     "settings_in_words",
+    "takes_settings",
 ]

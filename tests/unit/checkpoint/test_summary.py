@@ -10,6 +10,7 @@ import pytest
 
 from glassgpt.checkpoint import Run, RunSummary, acquire_lock, steps, summarize
 from glassgpt.checkpoint.store.migrate import FORMAT
+from glassgpt.diagnose import Score, Verdict
 from glassgpt.explain.context import BUILTIN
 
 GOLDEN = Path(__file__).parents[2] / "golden" / f"format-{FORMAT}" / "run"
@@ -22,10 +23,13 @@ def run(tmp_path: Path) -> Path:
 
 def test_a_finished_run(run: Path) -> None:
     found = summarize(Run(run))
-    assert (found.state, found.health, found.n_steps, found.model) == ("finished", "ok", 6, "modern 1×8")
+    assert (found.state, found.health, found.n_steps, found.model) == ("done", "ok", 6, "modern 1×8")
     assert found.sources == ("text.txt",) and not found.resumable and not found.damaged
     losses = [row["nats_per_char"] for row in Run(run).metrics() if row["event"] == "eval"]
-    assert found.nats_per_char == min(losses)
+    verdict = Verdict.from_dict(json.loads((run / "verdict.json").read_text()))
+    assert isinstance(verdict.model, Score) and found.nats_per_char == verdict.model.nats_per_char
+    (run / "verdict.json").unlink()
+    assert summarize(Run(run)).nats_per_char == min(losses)
     assert found.comparison[0] in "+-" and found.comparison.endswith(")") and "xz" not in found.comparison
 
 
@@ -53,7 +57,7 @@ def test_a_run_that_trains_now(run: Path) -> None:
     lock = acquire_lock(run)
     found = summarize(Run(run))
     lock.release()
-    assert found.state == "trains now" and not found.resumable
+    assert found.state == "training" and not found.resumable
     assert summarize(Run(run)).state == "stopped"
 
 
@@ -81,6 +85,7 @@ def test_a_run_without_steps(run: Path) -> None:
 def test_figures_of_a_stranger_are_ignored(run: Path, number: str) -> None:
     lines = [f'{{"event": "step", "step": {number}}}', f'{{"event": "eval", "nats_per_char": {number}}}']
     (run / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    (run / "verdict.json").unlink()
     found = summarize(Run(run))
     assert found.n_steps == 6 and found.nats_per_char is None
 

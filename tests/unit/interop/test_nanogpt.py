@@ -47,7 +47,7 @@ def test_round_trip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command(tmp_path, "look", "runs/out-char", "9 green")
     command(tmp_path, "explain", "query-key", "--run", "runs/out-char")
     listed = command(tmp_path, "runs")
-    assert "finished ✓" in listed and " 50 " in listed and "resume" not in listed
+    assert "done" in listed and " 50 " in listed and "resume" not in listed
     assert "U+72D0" in command(tmp_path, "sample", "runs/out-char", "--prompt", "狐", code=2)
 
 
@@ -243,7 +243,7 @@ def test_a_padded_vocabulary_is_cut_to_its_tokenizer(tmp_path: Path) -> None:
     assert not run.verdict_file.exists() and load_tokenizer(run.tokenizer_file).n_vocab == 280
     command(tmp_path, "sample", "run", "--max-new-tokens", "5")
     listed = command(tmp_path, "runs", ".")
-    assert "weights" in listed and "go on with" not in listed
+    assert "imported" in listed and "go on with" not in listed
     assert "training cannot resume" in command(tmp_path, "verify", "run")
     with pytest.raises(UserError, match="it was imported"):
         resume(tmp_path / "run")

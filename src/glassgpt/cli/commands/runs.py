@@ -3,59 +3,69 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
 
-from rich.table import Table
+from cyclopts import Parameter
 
-from glassgpt.checkpoint import Run, RunSummary, summarize
-from glassgpt.cli.view.terminal import Terminal
-from glassgpt.errors import UserError, command_line
+from glassgpt.checkpoint import RunsTable
+from glassgpt.checkpoint import runs as list_runs
+from glassgpt.cli.view.runs import print_runs
+from glassgpt.cli.view.terminal import print_text
+from glassgpt.errors import UserError
+
+Switch = Annotated[bool, Parameter(negative="")]
 
 
-def runs(folder: Path = Path("runs")) -> None:
+def runs(
+    folder: Path = Path("runs"),
+    *,
+    sort: Literal["name", "loss", "date"] = "name",
+    task: str | None = None,
+    wide: Switch = False,
+    json: Switch = False,
+    csv: Switch = False,
+    markdown: Switch = False,
+    latex: Switch = False,
+) -> None:
     """List the runs in a folder and compare each with its best baseline.
+
+    A row for each run: the settings in which the runs differ, the held-out loss (the verdict's, or else the
+    best so far), and the state. On a narrow terminal the less important columns are left out.
 
     Parameters
     ----------
     folder
         Folder with the runs.
+    sort
+        Order: by name, loss (best first) or date (newest first).
+    task
+        Only runs of this task: language, translation, …
+    wide
+        Show all columns, however wide the terminal is.
+    json
+        Print a list of objects, with all figures.
+    csv
+        Print a table for a spreadsheet, with all figures.
+    markdown
+        Print a table for a README.
+    latex
+        Print a table for a paper; needs the package booktabs.
     """
-    found = [summarize(Run(path.parent)) for path in sorted(folder.glob("*/config.json"))]
-    if not found:
-        raise UserError(f"{folder} has no runs. Make one with `glassgpt train`, or name another folder.")
-    console = Terminal()
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("run", "text", "model", "steps", "nats/char", "against baselines", ""):
-        justify = "right" if name in ("steps", "nats/char") else "left"
-        table.add_column(name, justify=justify, overflow="fold", no_wrap=name in ("nats/char", ""))
-    for run in found:
-        table.add_row(*_row(run))
-    console.table(table)
-    console.notes(f"{run.path}: {run.leak}" for run in found if run.leak)
-    _print_commands(console, "damaged; check with:", "verify", [run.path for run in found if run.damaged])
-    _print_commands(
-        console, "not finished; resume with:", "resume", [run.path for run in found if run.resumable]
-    )
+    formats = {"--json": json, "--csv": csv, "--markdown": markdown, "--latex": latex}
+    chosen = [name for name, is_on in formats.items() if is_on]
+    if len(chosen) > 1:
+        raise UserError(f"{' and '.join(chosen)}: two formats at once. Give one of them.")
+    found = list_runs(folder, sort=sort, task=task)
+    if chosen:
+        print_text(_formatted(found, chosen[0]).rstrip("\n") + "\n")
+    else:
+        print_runs(found, wide)
 
 
-def _row(run: RunSummary) -> list[str]:
-    if run.state == "unreadable":
-        return [run.path.name, "", "", "", "", run.problem, "✗ unreadable"]
-    loss = "" if run.nats_per_char is None else f"{run.nats_per_char:.3f}"
-    health = {"ok": " ✓", "no steps": ""}.get(run.health, f" ✗ {run.health}")
-    return [
-        str(run.path),
-        ", ".join(run.sources),
-        run.model,
-        str(run.n_steps),
-        loss,
-        run.comparison + ", leaked text" * bool(run.leak),
-        run.state + health,
-    ]
-
-
-def _print_commands(console: Terminal, title: str, command: str, paths: list[Path]) -> None:
-    """Print one command line for each run that needs it."""
-    if paths:
-        console.print(f"\n{title}", style="dim")
-    for path in paths:
-        console.say(f"  {command_line(command, path)}")
+def _formatted(found: RunsTable, flag: str) -> str:
+    return {
+        "--json": found.to_json,
+        "--csv": found.to_csv,
+        "--markdown": found.to_markdown,
+        "--latex": found.to_latex,
+    }[flag]()
