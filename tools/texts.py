@@ -15,18 +15,26 @@ from babel.messages.extract import extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from glassgpt.explain.lesson import LESSONS, load_lesson
+
 SOURCE = Path(__file__).parent.parent / "src" / "glassgpt"
 LOCALE = SOURCE / "explain" / "locale"
-FILES = [*sorted((SOURCE / "explain").rglob("*.py")), SOURCE / "cli" / "commands" / "explain.py"]
+FILES = [
+    *sorted((SOURCE / "explain").rglob("*.py")),
+    SOURCE / "cli" / "commands" / "explain.py",
+    SOURCE / "cli" / "view" / "chapter.py",
+]
 LANGUAGES = ("zh",)
 
 
 def extracted() -> dict[str, list[str]]:
-    """Return every text inside `_(…)`, and every title, with its files."""
+    """Return every text inside `_(…)`, every title, and every text of a lesson, with its files."""
     found: dict[str, list[str]] = {}
     for path in FILES:
         name = path.relative_to(SOURCE).as_posix()
         texts = [str(text) for _, text, *_ in extract_from_file("python", path, keywords={"_": None})]
+        if path.parent == LESSONS:
+            texts += load_lesson(path.stem).texts
         for text in [*_titles(path), *texts]:
             if name not in found.setdefault(text, []):
                 found[text].append(name)

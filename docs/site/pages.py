@@ -31,6 +31,7 @@ ABOUT = {
         "Chapters",
         "One fact a chapter, each as code that ran. They are notebooks: take one and change it.",
     ),
+    "chapters/zh": ("章节", "每章讲一件事，都有运行过的代码。它们是笔记本：拿一本来改，再运行一遍。"),
     "decisions": ("Decisions", ""),
 }
 Nav = list[Any]
@@ -55,7 +56,7 @@ def gather(root: Path, out: Path) -> Nav:
         titles[name] = title(text, source.stem)
         write(out / name, text)
     home: Nav = [{"Home": "index.md"}]
-    folders = [_folder(out, folder, titles) for folder in ("guide", "chapters")]
+    folders = [_folder(out, folder, titles) for folder in ("guide", "chapters", "chapters/zh")]
     api = api_pages(root / "src", "glassgpt")
     for name, text in api.items():
         write(out / name, text)
@@ -69,7 +70,7 @@ def gather(root: Path, out: Path) -> Nav:
 
 def _folder(out: Path, folder: str, titles: dict[str, str]) -> dict[str, Nav] | None:
     """The navigation of one folder, and its index with a list of its pages; None where it has none."""
-    inside = [n for n in titles if n.startswith(f"{folder}/")]
+    inside = [n for n in titles if Path(n).parent.as_posix() == folder]
     names = sorted((n for n in inside if n != f"{folder}/index.md"), key=_rank)
     if not names:
         return None

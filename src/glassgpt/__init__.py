@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from glassgpt.data import Corpus, Example, ExampleCorpus, Message, read_corpus
     from glassgpt.diagnose import Accuracy, Comparison, Score, Sweep, Verdict, baselines, judge
     from glassgpt.errors import UserError
-    from glassgpt.explain import Chapter, chapter
+    from glassgpt.explain import Chapter, chapter, check
     from glassgpt.generate import (
         Completion,
         Engine,
@@ -74,7 +74,7 @@ _HOMES = {
         "sample_text",
         "translate",
     ),
-    "explain": ("Chapter", "chapter"),
+    "explain": ("Chapter", "chapter", "check"),
     "lens": ("Trace", "ablate", "trace"),
     "models": ("Model", "build"),
     "hooks": ("Recording", "activation_names", "edit", "logit_lens", "record", "zero_heads"),
@@ -129,6 +129,7 @@ __all__ = [
     "beam_search",
     "build",
     "chapter",
+    "check",
     "classify",
     "compare",
     "complete",

@@ -13,6 +13,7 @@ from glassgpt.checkpoint import Run
 from glassgpt.data import open_examples, write_image
 from glassgpt.explain import NAMES
 from glassgpt.explain.context import BUILTIN
+from glassgpt.explain.lesson import has_lesson
 from glassgpt.lens import Trace
 from helpers.commands import run
 
@@ -116,6 +117,8 @@ def test_every_chapter_is_read_and_drawn(tmp_path: Path, name: str) -> None:
     assert (tmp_path / "a.png").stat().st_size > 5_000
     found = json.loads(run(tmp_path, "explain", name, "--lang", "en", "--json", *words))
     assert found["name"] == name and found["text"] and found["findings"]
+    if has_lesson(name):
+        assert found["exercises"] and any(cell.get("output") for cell in found["cells"])
 
 
 def test_chapters_are_listed(tmp_path: Path) -> None:
@@ -140,10 +143,46 @@ def test_a_chapter_looks_at_the_run_that_is_given_or_says_why_not(tmp_path: Path
         (["loss", "--lang", "de"], "lang"),
         (["loss", "--plot", "a.gif"], "svg"),
         (["--plot", "a.svg"], "Name one"),
+        (["--code"], "Name one"),
+        (["loss", "--code", "--json"], "Choose one"),
     ],
 )
 def test_what_cannot_be_explained_is_said(tmp_path: Path, arguments: list[str], message: str) -> None:
     assert message in run(tmp_path, "explain", *arguments, code=2)
+
+
+def test_the_code_of_a_chapter_runs_by_itself(tmp_path: Path) -> None:
+    code = run(tmp_path, "explain", "loss", "--code", "--lang", "en")
+    assert code.startswith("# %% [markdown]\n# # The cost of a guess") and "F.cross_entropy" in code
+    assert code == run(tmp_path, "explain", "loss", "--code", "--lang", "en", "--run", TEXT).replace(
+        f"RUN = {TEXT!r}", 'RUN = BUILTIN / "text"'
+    )
+    out = run(tmp_path, "explain", "loss", "--lang", "en")
+    assert "→ A uniform guess over 65 tokens costs 4.17 nats: ln 65." in out
+    assert "logits = torch.zeros(1, V)" in out and "print(" not in out
+
+
+def test_a_notebook_is_written_once(tmp_path: Path) -> None:
+    assert "book.ipynb" in run(tmp_path, "explain", "loss", "--notebook", "a/book.ipynb", "--lang", "zh")
+    book = json.loads((tmp_path / "a" / "book.ipynb").read_text("utf-8"))
+    assert book["nbformat"] == 4 and "猜一次的代价" in book["cells"][0]["source"][0]
+    assert "exists" in run(tmp_path, "explain", "loss", "--notebook", "a/book.ipynb", code=2)
+    assert ".ipynb" in run(tmp_path, "explain", "loss", "--notebook", "book.txt", code=2)
+
+
+def test_answers_are_checked(tmp_path: Path) -> None:
+    assert "Right: 0.1054" in run(tmp_path, "explain", "loss", "--answer", "1", "0.105", "--lang", "en")
+    assert "in bits" in run(tmp_path, "explain", "loss", "--answer", "1", "0.152", "--lang", "en", code=1)
+    assert "no exercise 9" in run(tmp_path, "explain", "loss", "--answer", "9", "1", code=2)
+    (tmp_path / "mine.py").write_text(
+        "import torch.nn.functional as F\ndef cross_entropy(z, y):\n    return F.cross_entropy(z, y)\n"
+    )
+    assert "Right" in run(tmp_path, "explain", "loss", "--answer", "2", "mine.py", "--lang", "en")
+    (tmp_path / "none.py").write_text("x = 1\n")
+    assert "no function" in run(tmp_path, "explain", "loss", "--answer", "2", "none.py", code=2)
+    (tmp_path / "bad.py").write_text("1 / 0\n")
+    assert "ZeroDivisionError" in run(tmp_path, "explain", "loss", "--answer", "2", "bad.py", code=2)
+    assert "no.py" in run(tmp_path, "explain", "loss", "--answer", "2", "no.py", code=2)
 
 
 def test_without_matplotlib_numbers_still_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,20 @@ from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from glassgpt.errors import UserError
 from glassgpt.explain.content import MARKS, Chapter, Grid, expectation, figure
 from glassgpt.explain.context import BUILTIN, ChapterContext, Demo
-from glassgpt.explain.translations import LANGUAGES, translator
+from glassgpt.explain.exercise import Checked, load_exercises
+from glassgpt.explain.influence import held_out_text
+from glassgpt.explain.lesson import Lesson, has_lesson, load_lesson
+from glassgpt.explain.notebook import make_notebook
+from glassgpt.explain.translations import LANGUAGES, preferred, translator
+from glassgpt.explain.wrap import wrapped
+
+if TYPE_CHECKING:
+    from glassgpt.plots import Plot
 
 __all__ = [
     "BUILTIN",
@@ -19,13 +28,21 @@ __all__ = [
     "MARKS",
     "Chapter",
     "ChapterContext",
+    "Checked",
     "Demo",
     "Grid",
+    "Lesson",
     "chapter",
+    "check",
     "expectation",
     "figure",
+    "held_out_text",
+    "load_lesson",
+    "make_notebook",
     "titles",
     "translator",
+    "unmeasured_chapter",
+    "wrapped",
 ]
 
 NAMES = (
@@ -59,10 +76,7 @@ def chapter(
     language: `en` or `zh`; by default that of the environment. seconds: training time of each rung in the
     chapter `ladder`, by default 0.3. Raises UserError for an unknown chapter.
     """
-    if name not in NAMES:
-        near = get_close_matches(name, NAMES, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise UserError(f"there is no chapter {name!r}{hint}. Choose one of {', '.join(NAMES)}.")
+    _check_name(name)
     _ = translator(language)
     context = ChapterContext(None if run is None else Path(run), seed, gettext=_)
     if seconds is not None:
@@ -72,7 +86,7 @@ def chapter(
                 "3,600"
             )
         context = replace(context, seconds=seconds)
-    read = _module(name).make_chapter(context, _)
+    read = _with_lesson(_module(name).make_chapter(context, _), context, language or preferred())
     if context.own is None or context.own_was_shown:
         return read
     note = _("{run} is a {family} and cannot show this. A built-in run is shown instead.")
@@ -80,10 +94,58 @@ def chapter(
     return replace(read, body=(note, *read.body))
 
 
+def unmeasured_chapter(name: str, language: str | None = None) -> Chapter:
+    """Return a chapter without measuring it: title, lesson and exercises only."""
+    _check_name(name)
+    _ = translator(language)
+    empty = Chapter(name, _(_module(name).TITLE), (), (), _no_plot, _)
+    return _with_lesson(empty, ChapterContext(gettext=_), language or preferred())
+
+
 def titles(language: str | None = None) -> dict[str, str]:
     """Return the title of each chapter by its name, without measuring."""
     _ = translator(language)
     return {name: _(_module(name).TITLE) for name in NAMES}
+
+
+def check(name: str, exercise: int, answer: object, *, language: str | None = None) -> Checked:
+    """Check an answer to an exercise of a chapter.
+
+    exercise: its number in the chapter, from 1. answer: a number, or a function where the exercise asks for
+    one. The result is true if the answer is right, and holds a hint if not. Raises UserError for an unknown
+    chapter or exercise.
+
+    >>> check("loss", 1, 0.152, language="en")
+    ✗ Not yet: that is in bits. In nats, take the natural logarithm.
+    """
+    _check_name(name)
+    _ = translator(language)
+    found = load_exercises(name, _)
+    if not 1 <= exercise <= len(found):
+        raise UserError(f"the chapter {name!r} has no exercise {exercise}. Choose 1 to {len(found)}.")
+    return found[exercise - 1].check(answer, _)
+
+
+def _no_plot() -> Plot:
+    raise UserError("a chapter that is not measured has no plot. Measure the chapter with `chapter`.")
+
+
+def _check_name(name: str) -> None:
+    if name not in NAMES:
+        near = get_close_matches(name, NAMES, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise UserError(f"there is no chapter {name!r}{hint}. Choose one of {', '.join(NAMES)}.")
+
+
+def _with_lesson(read: Chapter, context: ChapterContext, language: str) -> Chapter:
+    """Add the lesson, on the user's run if the chapter shows it, and the exercises."""
+    _ = read.gettext
+    run = str(context.run) if context.own_was_shown else None
+    if not has_lesson(read.name):
+        return read
+    code = load_lesson(read.name).translated(_)
+    code = code if run is None else code.with_values(RUN=run)
+    return replace(read, lesson=code, exercises=load_exercises(read.name, _), language=language, run=run)
 
 
 def _module(name: str) -> ModuleType:

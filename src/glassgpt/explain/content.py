@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from glassgpt.diagnose import Finding, Outcome
+from glassgpt.explain.exercise import Exercise
+from glassgpt.explain.lesson import Lesson
+from glassgpt.explain.translations import Translate
 
 if TYPE_CHECKING:
     from glassgpt.plots import Plot
-
-Translate = Callable[[str], str]
-"""Function from an English text to its translation."""
-
 
 MARKS: dict[Outcome, str] = {"ok": "✓", "warn": "!", "fail": "✗", "unclear": "?"}
 """Sign of each outcome."""
@@ -59,6 +58,18 @@ class Chapter:
     draw: Callable[[], Plot]
     gettext: Translate
     """Translation of the words around the findings."""
+    lesson: Lesson | None = None
+    """The fact as code, in cells that run by themselves."""
+    exercises: tuple[Exercise, ...] = ()
+    language: str = "en"
+    run: str | None = None
+    """Folder of the user's run, if the chapter shows it."""
+
+    @property
+    def code(self) -> str:
+        """The lesson as a script in percent format, with the title as its first cell."""
+        assert self.lesson is not None
+        return f"# %% [markdown]\n# # {self.title}\n\n{self.lesson.code}"
 
     @property
     def is_confirmed(self) -> bool:
@@ -80,6 +91,8 @@ class Chapter:
             "text": [part for part in self.body if isinstance(part, str)],
             "tables": [vars(part) for part in self.body if isinstance(part, Grid)],
             "findings": [finding.to_dict() for finding in self.findings],
+            "cells": self.lesson.to_dict() if self.lesson else [],
+            "exercises": [exercise.question for exercise in self.exercises],
         }
 
     def _repr_markdown_(self) -> str:

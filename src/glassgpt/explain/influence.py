@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
-from glassgpt.explain.context import Demo
+from glassgpt.explain.context import ChapterContext, Demo
 from glassgpt.hooks import record
 from glassgpt.models import Encoder, Model, Seq2Seq
 
@@ -29,6 +31,17 @@ def held_out(demo: Demo, n: int, length: int, generator: torch.Generator) -> Ten
         starts = torch.randint(len(ids) - length + 1, (n,), generator=generator).tolist()
         pieces = [ids[start : start + length] for start in starts]
     return torch.stack([torch.from_numpy(piece.astype("int64")) for piece in pieces])
+
+
+def held_out_text(run: Path | str, length: int = 48, seed: int = 0) -> str:
+    """Return a piece of a run's held-out text, of at most `length` tokens.
+
+    Of a translator it is a text to translate, of a captioner a question.
+    """
+    demo = ChapterContext(Path(run), seed).own
+    assert demo is not None
+    ids = held_out(demo, 1, length, torch.Generator().manual_seed(seed))[0]
+    return demo.tokenizer.decode(ids.tolist())
 
 
 def influence(model: Model, tokens: Tensor, generator: torch.Generator) -> Tensor:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gettext
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from glassgpt.errors import UserError
-from glassgpt.explain.content import Translate
 
+Translate = Callable[[str], str]
+"""Function from an English text to its translation."""
 LOCALE = Path(__file__).parent / "locale"
 DOMAIN = "chapters"
 LANGUAGES = ("en", "zh")
@@ -19,7 +21,7 @@ def translator(language: str | None = None) -> Translate:
 
     Raises UserError for a language without a catalog.
     """
-    language = language or _preferred()
+    language = language or preferred()
     if language not in LANGUAGES:
         raise UserError(f"there are no chapters in {language!r}. Choose one of {', '.join(LANGUAGES)}.")
     if language == "en":
@@ -27,7 +29,7 @@ def translator(language: str | None = None) -> Translate:
     return gettext.translation(DOMAIN, LOCALE, [language]).gettext
 
 
-def _preferred() -> str:
+def preferred() -> str:
     """Return the language of LANGUAGE, LC_ALL, LC_MESSAGES or LANG, or English without a catalog."""
     names = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
     wanted = next(filter(None, (os.environ.get(name) for name in names)), "en")

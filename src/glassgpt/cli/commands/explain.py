@@ -1,23 +1,26 @@
-"""`glassgpt explain`: a chapter of the notes, measured live."""
+"""`glassgpt explain`: a fact about transformers as code, measured live, with exercises."""
 
 from __future__ import annotations
 
+import os
+import runpy
+import sys
+from json import dumps
 from pathlib import Path
+from types import FunctionType
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from glassgpt.cli.view.numbers import numbers_table
-from glassgpt.cli.view.render import wrapped
-from glassgpt.cli.view.terminal import Terminal, print_json, print_line, printable
+from glassgpt.atomic_write import replacing
+from glassgpt.cli.view.chapter import WIDTH, chapter_page, highlighted
+from glassgpt.cli.view.terminal import Terminal, print_json, print_line, print_text
 from glassgpt.errors import UserError
-from glassgpt.explain import MARKS, Chapter, Grid, chapter, expectation, figure, titles
+from glassgpt.explain import Chapter, chapter, check, make_notebook, titles, unmeasured_chapter
 
-WIDTH = 96
+ONE_OUTPUT = "--code, --json and --answer each print something else. Choose one."
 
 
 def explain(
@@ -26,12 +29,15 @@ def explain(
     run: Path | None = None,
     plot: Path | None = None,
     dark: Annotated[bool, Parameter(negative="")] = False,
+    code: Annotated[bool, Parameter(negative="")] = False,
+    notebook: Path | None = None,
+    answer: tuple[int, str] | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
     lang: Literal["en", "zh"] | None = None,
     seed: int = 0,
     seconds: float | None = None,
 ) -> None:
-    """Measure a fact about transformers. Without a name, list the chapters.
+    """Show a fact about transformers as code, and measure it. Without a name, list the chapters.
 
     Parameters
     ----------
@@ -44,8 +50,15 @@ def explain(
         Write the plot to this file, too: png, svg or pdf (needs matplotlib).
     dark
         Draw the plot on a dark ground.
+    code
+        Print the code alone, as a Python script that runs by itself.
+    notebook
+        Write the chapter to this file as a Jupyter notebook.
+    answer
+        Check an answer to an exercise: its number, then your number, or a Python file with your function. The
+        exit code is 1 for a wrong answer.
     json
-        Print text, tables and findings as JSON.
+        Print text, code, results, tables and findings as JSON.
     lang
         Language, en or zh; by default that of the environment.
     seconds
@@ -54,25 +67,100 @@ def explain(
         Random seed. It changes the figures, but should not change the findings.
     """
     if name is None:
-        if plot is not None or run is not None:
-            raise UserError("--plot and --run: no chapter. Name one, as in `glassgpt explain loss`.")
+        if plot is not None or run is not None or code or notebook is not None or answer is not None:
+            raise UserError("there is no chapter. Name one, as in `glassgpt explain loss`.")
         _list(lang, json)
         return
     if dark and plot is None:
         raise UserError("--dark: there is no file for the plot. Add --plot.")
+    if code + json + (answer is not None) > 1:
+        raise UserError(ONE_OUTPUT)
+    if answer is not None:
+        _answer(name, *answer, lang)
+        return
     if plot is not None:
         from glassgpt.plots import check_suffix
 
         check_suffix(plot)  # before any work
-    read = chapter(name, run, seed=seed, language=lang, seconds=seconds)
-    if json:
+    if notebook is not None:
+        _check_notebook(notebook)
+    if code and run is None and plot is None:
+        read = unmeasured_chapter(name, lang)  # nothing to measure
+    else:
+        read = chapter(name, run, seed=seed, language=lang, seconds=seconds)
+    quiet = code or json
+    if code:
+        _print_code(read.code)
+    elif json:
         print_json(read.to_dict(), indent=1)
     else:
-        console = Terminal()
-        console.width = min(console.width, WIDTH)
-        console.print(_page(read, console.width))
+        _print_page(read)
     if plot is not None:
-        _save(read, plot, "dark" if dark else "light", quiet=json)
+        _save(read, plot, "dark" if dark else "light", quiet)
+    if notebook is not None:
+        _write_notebook(read, notebook, quiet)
+
+
+def _print_page(read: Chapter) -> None:
+    """Print a chapter. On a terminal, a pager shows it from its top; `PAGER=cat` turns that off."""
+    console = Terminal()
+    console.width = min(console.width, WIDTH)
+    page = chapter_page(read, console.width)
+    if not console.is_terminal or not sys.stdin.isatty():
+        console.print(page)
+        return
+    os.environ.setdefault("LESS", "FRX")  # quit if it fits one screen, keep colors, leave the text there
+    with console.pager(styles=True):
+        console.print(page)
+
+
+def _print_code(code: str) -> None:
+    console = Terminal()
+    if console.is_terminal:
+        console.print(highlighted(code))
+    else:
+        print_text(code)
+
+
+def _answer(name: str, exercise: int, answer: str, lang: str | None) -> None:
+    """Check an answer and print the result. Exit with 1 if it is wrong."""
+    value = _function_of(Path(answer)) if answer.endswith(".py") else answer
+    checked = check(name, exercise, value, language=lang)
+    Terminal().print(str(checked), style="green" if checked else "yellow")
+    if not checked:
+        sys.exit(1)
+
+
+def _function_of(file: Path) -> object:
+    """Run a Python file of the user and return the last function that it defines."""
+    try:
+        names = runpy.run_path(str(file))
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror}). Check the path.") from error
+    except Exception as error:
+        raise UserError(f"{file}: it raises {type(error).__name__} ({error}). Correct the file.") from error
+    functions = [value for value in names.values() if isinstance(value, FunctionType)]
+    own = [function for function in functions if function.__code__.co_filename == str(file)]
+    if not own:
+        raise UserError(f"{file}: it defines no function. Define the one that the exercise asks for.")
+    return own[-1]
+
+
+def _check_notebook(path: Path) -> None:
+    """Raise UserError if a notebook cannot be written there: before any work."""
+    if path.suffix != ".ipynb":
+        raise UserError(f"{path}: a notebook ends in .ipynb. Choose such a name.")
+    if path.exists():
+        raise UserError(f"{path}: the file exists, and may hold your answers. Choose another name.")
+
+
+def _write_notebook(read: Chapter, path: Path, quiet: bool) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_text(dumps(make_notebook(read), ensure_ascii=False, indent=1) + "\n", "utf-8")
+    _ = read.gettext
+    if not quiet:
+        print_line(_("notebook: {path}").format(path=path))
 
 
 def _save(read: Chapter, plot: Path, theme: str, quiet: bool) -> None:
@@ -94,31 +182,5 @@ def _list(lang: str | None, as_json: bool) -> None:
         table.add_row(Text(name, "bold"), title)
     console = Terminal()
     console.table(table)
-    how = "\nglassgpt explain NAME [--run runs/…] [--plot plot.svg]"
+    how = "\nglassgpt explain NAME [--run runs/…] [--plot plot.svg] [--notebook notes.ipynb]"
     console.print(how, style="dim")
-
-
-def _page(read: Chapter, width: int) -> RenderableType:
-    parts: list[RenderableType] = [Text(read.title, "bold cyan"), Text()]
-    for part in read.body:
-        parts += [Text(wrapped(printable(part), width)) if isinstance(part, str) else _grid(part), Text()]
-    return Group(*parts, _findings(read))
-
-
-def _grid(grid: Grid) -> RenderableType:
-    table = numbers_table(grid.title, grid.rows, grid.columns, grid.values, grid.decimals, grid.shade)
-    return Padding(table, (0, 0, 0, 2))
-
-
-def _findings(read: Chapter) -> Table:
-    _ = read.gettext
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("")
-    table.add_column(_("measured"), justify="right")
-    table.add_column(_("expected"), justify="right")
-    table.add_column("")
-    for finding in read.findings:
-        style = {"ok": "green", "fail": "red"}.get(finding.outcome, "yellow")
-        mark = Text(f"{MARKS[finding.outcome]} {finding.advice}", style)
-        table.add_row(Text(finding.name), figure(finding.observed), expectation(finding), mark)
-    return table

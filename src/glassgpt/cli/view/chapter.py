@@ -1,0 +1,116 @@
+"""A chapter as the terminal shows it: the lesson's cells with their results, then what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from glassgpt.cli.view.numbers import numbers_table
+from glassgpt.cli.view.terminal import printable
+from glassgpt.explain import MARKS, Chapter, Grid, expectation, figure, wrapped
+
+WIDTH = 96
+THEME = "ansi_dark"
+"""Colors of the terminal's own palette, so that they fit its background."""
+
+
+def chapter_page(read: Chapter, width: int) -> RenderableType:
+    """Build the page of a chapter, at most `width` columns wide."""
+    _ = read.gettext
+    parts: list[RenderableType] = [_heading(read.title), Text(), *_lesson(read, width)]
+    parts += [_heading(_("Measured")), Text()]
+    for part in read.body:
+        parts += [_paragraph(part, width) if isinstance(part, str) else _grid(part), Text()]
+    return Group(*parts, _findings(read), Text(), *_exercises(read, width), *_ways_out(read))
+
+
+def highlighted(code: str) -> Text:
+    """Color Python code, on the background of the terminal."""
+    text = Syntax("", "python", theme=THEME, background_color="default").highlight(code)
+    text.rstrip()
+    return text
+
+
+def _lesson(read: Chapter, width: int) -> Iterator[RenderableType]:
+    """Yield each cell: its text, or its code with the result below."""
+    if read.lesson is None:
+        return
+    for cell, output in zip(read.lesson.cells, read.lesson.run(), strict=True):
+        if cell.is_code:
+            yield _indented(highlighted(cell.shown))
+            yield _result(output, width)
+            yield Text()
+            continue
+        for paragraph in cell.source.split("\n\n"):
+            title = paragraph.removeprefix("## ")
+            yield _paragraph(paragraph, width) if title == paragraph else _heading(title)
+            yield Text()
+
+
+def _exercises(read: Chapter, width: int) -> Iterator[RenderableType]:
+    _ = read.gettext
+    yield _heading(_("Exercises"))
+    yield Text()
+    for number, exercise in enumerate(read.exercises, 1):
+        yield _paragraph(f"{number}. {exercise.question}", width)
+        answer = _("NUMBER") if exercise.answer_name == "answer" else f"{exercise.answer_name}.py"
+        yield Text(f"   glassgpt explain {read.name} --answer {number} {answer}", "dim")
+        yield Text()
+
+
+def _ways_out(read: Chapter) -> Iterator[RenderableType]:
+    _ = read.gettext
+    yield Text(
+        _("As a notebook: {command}").format(
+            command=f"glassgpt explain {read.name} --notebook {read.name}.ipynb"
+        ),
+        "dim",
+    )
+    yield Text(
+        _("The code alone: {command}").format(
+            command=f"glassgpt explain {read.name} --code > {read.name}.py"
+        ),
+        "dim",
+    )
+
+
+def _indented(code: Text) -> Text:
+    return Text("\n").join(Text("    ") + line if line else line for line in code.split("\n"))
+
+
+def _result(output: str, width: int) -> Text:
+    """Build the printed lines of a cell, the first with an arrow."""
+    lines = [wrapped(printable(line), width - 4) for line in output.splitlines()]
+    return Text("  → " + "\n".join(lines).replace("\n", "\n    "), "green")
+
+
+def _heading(text: str) -> Text:
+    return Text(text, "bold cyan")
+
+
+def _paragraph(text: str, width: int) -> Text:
+    return Text(wrapped(printable(text), width))
+
+
+def _grid(grid: Grid) -> RenderableType:
+    table = numbers_table(grid.title, grid.rows, grid.columns, grid.values, grid.decimals, grid.shade)
+    return Padding(table, (0, 0, 0, 2))
+
+
+def _findings(read: Chapter) -> Table:
+    _ = read.gettext
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("")
+    table.add_column(_("measured"), justify="right")
+    table.add_column(_("expected"), justify="right")
+    table.add_column("")
+    for finding in read.findings:
+        style = {"ok": "green", "fail": "red"}.get(finding.outcome, "yellow")
+        mark = Text(f"{MARKS[finding.outcome]} {finding.advice}", style)
+        table.add_row(Text(finding.name), figure(finding.observed), expectation(finding), mark)
+    return table

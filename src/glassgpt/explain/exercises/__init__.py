@@ -1,0 +1,1 @@
+"""Exercises of the chapters, one module each with a function `make_exercises`."""

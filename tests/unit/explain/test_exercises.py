@@ -1,0 +1,111 @@
+"""The exercises: right answers, near misses, common mistakes and wrong types are told apart."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import glassgpt as gg
+from glassgpt.explain import NAMES, unmeasured_chapter
+from glassgpt.explain.exercise import Exercise, FunctionExercise, NumberExercise
+
+SOLUTIONS: dict[str, list[Any]] = {
+    "loss": [0.10536, lambda z, y: (z.exp().sum(1).log() - z[range(len(y)), y]).mean()],
+}
+"""Answers found without the code of the exercises."""
+ALL = [(name, i) for name in NAMES for i in range(len(unmeasured_chapter(name).exercises))]
+
+
+def exercise_of(name: str, i: int) -> Exercise:
+    return unmeasured_chapter(name, "en").exercises[i]
+
+
+def test_each_chapter_has_one_or_more() -> None:
+    assert {name for name, _ in ALL} == set(SOLUTIONS) <= set(NAMES)
+    assert all(len(SOLUTIONS[name]) == len(unmeasured_chapter(name).exercises) for name in SOLUTIONS)
+
+
+@pytest.mark.parametrize(("name", "i"), ALL)
+def test_the_right_answer_is_right(name: str, i: int) -> None:
+    checked = gg.check(name, i + 1, SOLUTIONS[name][i], language="en")
+    assert checked and "Right" in str(checked), checked
+    assert gg.check(name, i + 1, SOLUTIONS[name][i], language="zh").message.startswith("答对了")
+
+
+@pytest.mark.parametrize(("name", "i"), ALL)
+def test_each_common_mistake_has_its_hint(name: str, i: int) -> None:
+    exercise = exercise_of(name, i)
+    for hint, mistake in exercise.mistakes.items():
+        answer = mistake() if isinstance(exercise, NumberExercise) else mistake
+        checked = exercise.check(answer, str)
+        assert not checked and hint in checked.message, (hint, checked)
+
+
+@pytest.mark.parametrize(("name", "i"), ALL)
+def test_a_near_miss_is_a_miss(name: str, i: int) -> None:
+    exercise = exercise_of(name, i)
+    if isinstance(exercise, NumberExercise):
+        right = exercise.right()
+        assert exercise.check(right + 0.5 * exercise.tolerance * abs(right), str)
+        assert not exercise.check(right + 2 * exercise.tolerance * max(abs(right), 1), str)
+    else:
+        off = lambda *a: torch.as_tensor(exercise.right(*a)) * 1.01 + 0.001  # noqa: E731
+        assert not exercise.check(off, str)
+
+
+@pytest.mark.parametrize(("name", "i"), ALL)
+def test_the_cell_to_fill_in_says_what_is_missing(name: str, i: int) -> None:
+    exercise = exercise_of(name, i)
+    names: dict[str, Any] = {}
+    exec(exercise.start, names)
+    checked = exercise.check(names[exercise.answer_name], str)
+    assert not checked and ("no answer" in checked.message or "returns nothing" in checked.message)
+
+
+@pytest.mark.parametrize("answer", [0.10536, "0.10536", torch.tensor(0.10536), np.float64(0.10536)])
+def test_numbers_of_several_kinds_are_taken(answer: object) -> None:
+    assert gg.check("loss", 1, answer)
+
+
+@pytest.mark.parametrize("answer", ["abc", [0.1], True, {}, math.nan, print, torch.zeros(2)])
+def test_what_is_no_number_is_said(answer: object) -> None:
+    checked = gg.check("loss", 1, answer, language="en")
+    assert not checked and "is no number" in checked.message
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (3, "3 is no function. This exercise asks for `def cross_entropy(z, y)`"),
+        (lambda z: z, "raises TypeError"),
+        (lambda z, y: z, "the result has the shape (8, 65); it should have ()"),
+        (lambda z, y: "x", "the function returns 'x'; it should return a tensor"),
+        (lambda z, y: z.mean() / 0 * 0, "each loss is ln"),
+        (lambda z, y: z.logsumexp(-1).mean(), "The largest difference is"),
+    ],
+)
+def test_a_wrong_function_is_told_why(answer: object, message: str) -> None:
+    checked = gg.check("loss", 2, answer, language="en")
+    assert not checked and message in checked.message, checked
+
+
+def test_a_function_that_changes_its_input_harms_nothing() -> None:
+    def cross_entropy(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return -z.sub_(z.logsumexp(-1, keepdim=True))[range(len(y)), y].mean()
+
+    assert gg.check("loss", 2, cross_entropy)
+
+
+def test_unknown_exercises_are_refused() -> None:
+    with pytest.raises(gg.UserError, match=r"no exercise 3\. Choose 1 to 2"):
+        gg.check("loss", 3, 1)
+    with pytest.raises(gg.UserError, match="did you mean loss"):
+        gg.check("los", 1, 1)
+
+
+def test_every_exercise_is_of_a_known_kind() -> None:
+    assert all(isinstance(exercise_of(*each), NumberExercise | FunctionExercise) for each in ALL)
