@@ -59,9 +59,12 @@ def test_gpt2_equals_gpt2lmheadmodel(n_hidden: int | None) -> None:
     assert_equal_logits(model, theirs)
 
 
+@pytest.mark.parametrize("head_size", [12, 20])
 @pytest.mark.parametrize(("n_kv_head", "tied"), [(4, False), (2, False), (1, False), (2, True)])
-def test_modern_equals_qwen3(n_kv_head: int, tied: bool) -> None:
-    model = ours(preset="modern", n_kv_head=n_kv_head, tie_embeddings=tied)
+def test_modern_equals_qwen3(n_kv_head: int, tied: bool, head_size: int) -> None:
+    model = ours(
+        preset="modern", n_kv_head=n_kv_head, tie_embeddings=tied, head_size=head_size, norm_eps=1e-4
+    )
     assert exportable_as(model.config).formats == ("Qwen3ForCausalLM",)
     theirs = transformers.Qwen3ForCausalLM(
         transformers.Qwen3Config(
@@ -71,7 +74,8 @@ def test_modern_equals_qwen3(n_kv_head: int, tied: bool) -> None:
             num_hidden_layers=3,
             num_attention_heads=4,
             num_key_value_heads=n_kv_head,
-            head_dim=12,
+            head_dim=head_size,
+            rms_norm_eps=1e-4,
             max_position_embeddings=32,
             rope_parameters={"rope_type": "default", "rope_theta": model.config.rope_theta},
             tie_word_embeddings=tied,
@@ -85,7 +89,9 @@ def test_modern_equals_qwen3(n_kv_head: int, tied: bool) -> None:
     }
     for i in range(3):
         here, there = f"blocks.{i}.", f"model.layers.{i}."
-        q, k, v = mine[here + "attn.qkv.weight"].split([48, 12 * n_kv_head, 12 * n_kv_head])
+        q, k, v = mine[here + "attn.qkv.weight"].split(
+            [4 * head_size, n_kv_head * head_size, n_kv_head * head_size]
+        )
         gate, up = mine[here + "mlp.fc.weight"].chunk(2)
         state |= {there + f"self_attn.{n}_proj.weight": w for n, w in (("q", q), ("k", k), ("v", v))}
         state |= {there + f"mlp.{n}_proj.weight": w for n, w in (("gate", gate), ("up", up))}

@@ -37,6 +37,8 @@ MIXED = {
     "gpt2-qk-norm-swiglu": dict(preset="gpt2", qk_norm=True, mlp="swiglu", n_hidden=40, **NANO),
     "modern-gelu-bias": dict(preset="modern", norm="layer", mlp="gelu", bias=True, **NANO),
     "odd-width": dict(preset="modern", position="sinusoidal", n_embd=63, n_head=3, **NANO),
+    "gpt2-narrow-heads": dict(preset="gpt2", head_size=5, norm_eps=0.01, **NANO),
+    "seq2seq-wide-heads": dict(family="seq2seq", head_size=24, norm_eps=1e-3, **NANO),
     "encoder-gqa-tied": dict(family="encoder", n_kv_head=2, tie_embeddings=True, **NANO),
     "classifier-window": dict(preset="modern", window=2, **LABELED),
     "seq2seq-gqa-window": dict(family="seq2seq", n_kv_head=2, window=3, n_encoder_layer=3, **NANO),

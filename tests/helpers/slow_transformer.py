@@ -138,9 +138,9 @@ def sinusoid(T: int, C: int) -> Array:
     return out
 
 
-def rms_norm(x: Array, gain: Array) -> Array:
+def rms_norm(x: Array, gain: Array, eps: float | None) -> Array:
     """RMSNorm over the last dimension."""
-    return x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6) * gain
+    return x / np.sqrt((x**2).mean(-1, keepdims=True) + (eps or 1e-6)) * gain
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ class Stack:
         v = np.stack([head(of_memory, H + H_kv + i) for i in range(H_kv)], axis=1)
         if self.config.qk_norm:
             q, k = (
-                rms_norm(y, self.weights[f"{self.prefix}{at}.{name}_norm.weight"])
+                rms_norm(y, self.weights[f"{self.prefix}{at}.{name}_norm.weight"], self.config.norm_eps)
                 for name, y in dict(q=q, k=k).items()
             )
         if turned and self.config.position == "rope":
@@ -236,9 +236,10 @@ class Stack:
         """Over the last dimension: mean square 1, or mean 0 and variance 1."""
         gain = self.weights[f"{self.prefix}{name}.weight"]
         if self.config.norm == "rms":
-            return rms_norm(x, gain)
+            return rms_norm(x, gain, self.config.norm_eps)
         centered = x - x.mean(-1, keepdims=True)
-        y = centered / np.sqrt((centered**2).mean(-1, keepdims=True) + 1e-5) * gain
+        variance = (centered**2).mean(-1, keepdims=True)
+        y = centered / np.sqrt(variance + (self.config.norm_eps or 1e-5)) * gain
         return y + self.weights[f"{self.prefix}{name}.bias"] if self.config.bias else y
 
     def read_out(self, states: Array, tokens: Array) -> Array:

@@ -22,6 +22,7 @@ MODELS = {
     "modern": dict(preset="modern", **NANO),
     "modern-gqa": dict(preset="modern", n_kv_head=2, **NANO),
     "modern-tied": dict(preset="modern", tie_embeddings=True, **NANO),
+    "modern-wide-heads": dict(preset="modern", head_size=24, n_kv_head=2, norm_eps=1e-3, **NANO),
     "speedrun": dict(preset="speedrun", ngram_rows=512, **NANO),
     "modern-window": dict(preset="modern", window=4, **NANO),
     "sinusoidal": dict(preset="gpt2", position="sinusoidal", **NANO),

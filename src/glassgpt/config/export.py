@@ -15,6 +15,14 @@ FORMATS: dict[str, dict[str, Any]] = {
         "qk_norm": True,
         "window": None,
     },
+    "LlamaForCausalLM": {
+        "position": "rope",
+        "norm": "rms",
+        "mlp": "swiglu",
+        "bias": False,
+        "qk_norm": False,
+        "window": None,
+    },
     "GPT2LMHeadModel": {
         "position": "learned",
         "norm": "layer",
@@ -53,6 +61,8 @@ def exportable_as(config: ModelConfig) -> Export:
     differing = {name: _differing(config, needed) for name, needed in FORMATS.items()}
     if config.kv_heads != config.n_head:
         differing["GPT2LMHeadModel"].append(f"`n_kv_head={config.n_head}`")
+    if config.n_head * config.head_dim != config.n_embd:
+        differing["GPT2LMHeadModel"].append("`head_size` left out")
     if formats := tuple(name for name, settings in differing.items() if not settings):
         return Export(formats)
     nearest = min(differing, key=lambda name: len(differing[name]))

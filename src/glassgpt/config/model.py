@@ -36,6 +36,8 @@ class ModelConfig(Config):
     """Number of attention heads."""
     n_kv_head: int | None = Field(default=None, ge=1)
     """Number of key and value heads; fewer than n_head means grouped-query attention."""
+    head_size: int | None = Field(default=None, ge=1, le=65_536)
+    """Width of one attention head; by default n_embd / n_head."""
     n_embd: int = Field(ge=1, le=65_536)
     """Width of the residual stream."""
     n_hidden: int | None = Field(default=None, ge=1)
@@ -50,6 +52,8 @@ class ModelConfig(Config):
     """Position encoding."""
     norm: Literal["layer", "rms"]
     """Normalization: LayerNorm or RMSNorm."""
+    norm_eps: float | None = Field(default=None, gt=0, lt=1)
+    """Added to the variance in norms, against division by zero; by default 1e-5, or 1e-6 in RMSNorm."""
     mlp: Literal["gelu", "gelu_erf", "swiglu"]
     """MLP: GELU in GPT-2's tanh approximation, exact GELU (nanoGPT), or SwiGLU."""
     bias: bool
@@ -101,14 +105,14 @@ class ModelConfig(Config):
 
     @model_validator(mode="after")
     def _check_heads(self) -> Self:
-        if self.n_embd % self.n_head:
+        if self.head_size is None and self.n_embd % self.n_head:
             raise ValueError(f"`n_embd` ({self.n_embd}) must be a multiple of `n_head` ({self.n_head})")
         if self.n_head % self.kv_heads:
             raise ValueError(f"`n_head` ({self.n_head}) must be a multiple of `n_kv_head` ({self.n_kv_head})")
         if self.position == "rope" and self.head_dim % 2:
             raise ValueError(
-                f"`position` rope needs an even `n_embd` / `n_head`, got {self.head_dim}. "
-                "Change `n_head` or `position`."
+                f"`position` rope needs heads of an even width, got {self.head_dim}. "
+                "Change `n_head`, `head_size` or `position`."
             )
         return self
 
@@ -157,8 +161,13 @@ class ModelConfig(Config):
 
     @property
     def head_dim(self) -> int:
-        """Width of one attention head."""
-        return self.n_embd // self.n_head
+        """Width of one attention head, resolved."""
+        return self.head_size or self.n_embd // self.n_head
+
+    @property
+    def eps(self) -> float:
+        """Epsilon of a block's norms, resolved."""
+        return self.norm_eps or (1e-6 if self.norm == "rms" else 1e-5)
 
     @property
     def kv_heads(self) -> int:

@@ -45,7 +45,9 @@ class Resolved:
         model, optim = self.config.model, self.config.optim
         return {
             "model.n_kv_head": model.kv_heads,
+            "model.head_size": model.head_dim,
             "model.n_hidden": model.hidden,
+            "model.norm_eps": model.eps,
             "model.n_encoder_layer": model.encoder_layers,
             "optim.lr": optim.peak_lrs["lr"],
         }

@@ -5,9 +5,6 @@ from torch import Tensor, nn
 from glassgpt.config import ModelConfig
 from glassgpt.nn import cpu
 
-RMS_EPS = 1e-6
-"""As in Qwen3, whose weights must be ours to the last bit."""
-
 
 class RMSNorm(nn.RMSNorm):
     """Unit mean square over the last dimension.
@@ -15,16 +12,17 @@ class RMSNorm(nn.RMSNorm):
     The gain takes the input's dtype, as under autocast.
     """
 
-    def __init__(self, width: int) -> None:
-        super().__init__(width, eps=RMS_EPS)
+    def __init__(self, width: int, eps: float | None = None) -> None:
+        super().__init__(width, eps=eps or 1e-6)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., width) -> (..., width)."""
-        return cpu.rms_norm(x, self.weight.to(x.dtype), RMS_EPS)
+        assert self.eps is not None
+        return cpu.rms_norm(x, self.weight.to(x.dtype), self.eps)
 
 
 def make_norm(config: ModelConfig) -> nn.Module:
     """Build LayerNorm (zero mean, unit variance) or RMSNorm, over the last dimension C."""
     if config.norm == "rms":
-        return RMSNorm(config.n_embd)
-    return nn.LayerNorm(config.n_embd, eps=1e-5, bias=config.bias)
+        return RMSNorm(config.n_embd, config.eps)
+    return nn.LayerNorm(config.n_embd, eps=config.eps, bias=config.bias)

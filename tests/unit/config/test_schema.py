@@ -38,7 +38,10 @@ def test_every_preset_is_valid(size: str, architecture: str) -> None:
     [
         ({"n_embd": 130}, "multiple of `n_head`"),
         ({"n_kv_head": 3}, "multiple of `n_kv_head`"),
-        ({"n_embd": 12, "n_head": 4}, "`position` rope needs an even"),
+        ({"n_embd": 12, "n_head": 4}, "`position` rope needs heads of an even width"),
+        ({"head_size": 15}, "heads of an even width, got 15"),
+        ({"head_size": 0}, "greater than or equal to 1"),
+        ({"norm_eps": 0}, "greater than 0"),
         ({"size": "huge"}, "'nano', 'micro', 'mini' or 'small'"),
         ({"layers": 3}, "Extra inputs"),
         ({"n_layer": 0}, "greater than or equal to 1"),
@@ -48,6 +51,20 @@ def test_what_cannot_be_is_refused(given: dict, message: str) -> None:
     with pytest.raises(ValidationError, match=message) as caught:
         ModelConfig.model_validate(given)
     assert caught.value.error_count() == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "head_dim", "eps"),
+    [
+        ({}, 32, 1e-6),
+        ({"preset": "gpt2"}, 32, 1e-5),
+        ({"head_size": 128, "norm_eps": 1e-4}, 128, 1e-4),
+        ({"head_size": 6, "n_head": 7}, 6, 1e-6),  # the heads need not divide the width then
+    ],
+)
+def test_heads_and_epsilon_follow_unless_given(given: dict, head_dim: int, eps: float) -> None:
+    config = ModelConfig.model_validate(given)
+    assert (config.head_dim, config.eps) == (head_dim, eps)
 
 
 @pytest.mark.parametrize(

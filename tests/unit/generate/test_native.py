@@ -24,6 +24,8 @@ SHAPES = {
     "narrow heads": dict(n_embd=24, n_head=4, position="none"),  # 6 numbers: fewer than a register's
     "odd heads": dict(n_embd=210, n_head=3),  # 70: a multiple of nothing
     "wide heads": dict(n_embd=256, n_head=2),
+    "heads wider than the stream": dict(n_embd=64, n_head=4, head_size=48, norm_eps=1e-3),
+    "heads narrower than the stream": dict(n_embd=64, n_head=3, head_size=8),
     "exact gelu": dict(preset="gpt2", mlp="gelu_erf", n_hidden=300),
     "layer norm without bias": dict(preset="gpt2", bias=False),
 }

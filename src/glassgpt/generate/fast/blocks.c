@@ -388,13 +388,15 @@ void multiply(const Matrix *W, int R, const float *x, float *y, int threads)
 
 /* Embedded tokens x (R, C) -> states after the last norm, in place; fills the KV cache. Row r is for position[r]
    of slot[r]; memories[r]: a memory for each layer, or memories is NULL. room: the longest text or memory, in
-   tokens. work: R × (C + wide + hidden + H · room) numbers; wide is the larger output of `qkv` and `fc`. */
+   tokens. work: R × (most + wide + hidden + H · room) numbers; most is the larger of C and H · D, wide the larger
+   output of `qkv` and `fc`. */
 void run_blocks(const GPT *g, int R, const int32_t *slot, const int32_t *position, const Memory *const *memories,
                 int room, float *x, float *work, int threads)
 {
     const int C = g->n_embd, n_qkv = (g->n_head + 2 * g->n_kv_head) * g->head_dim;
     const int n_fc = g->mlp == SWIGLU ? 2 * g->hidden : g->hidden, wide = n_qkv > n_fc ? n_qkv : n_fc;
-    float *h = work, *between = h + R * C, *active = between + R * wide, *weights = active + R * g->hidden;
+    const int n_heads = g->n_head * g->head_dim, most = C > n_heads ? C : n_heads;
+    float *h = work, *between = h + R * most, *active = between + R * wide, *weights = active + R * g->hidden;
 #pragma omp parallel num_threads(threads)
     {
         for (int l = 0; l < g->n_layer; l++) {

@@ -35,8 +35,8 @@ from glassgpt.nn import (
 
 SUPPORTED = frozenset(
     {
-        *("family", "n_layer", "n_head", "n_kv_head", "n_embd", "n_hidden", "block_size", "window"),
-        *("position", "rope_theta", "norm", "mlp", "bias", "qk_norm", "tie_embeddings"),
+        *("family", "n_layer", "n_head", "n_kv_head", "head_size", "n_embd", "n_hidden", "block_size"),
+        *("window", "position", "rope_theta", "norm", "norm_eps", "mlp", "bias", "qk_norm", "tie_embeddings"),
         *("ngram_order", "ngram_rows"),
     }
 )

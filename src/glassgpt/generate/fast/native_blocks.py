@@ -92,7 +92,9 @@ class NativeBlocks:
             window=c.window or 0,
         )
         wide = max(blocks[0].attn.qkv.out_features, blocks[0].mlp.fc.out_features)
-        self.n_work = c.n_embd + wide + c.hidden  # numbers per row, without its attention weights
+        self.n_work = (
+            max(c.n_embd, c.n_head * c.head_dim) + wide + c.hidden
+        )  # numbers per row, without its attention weights
         self.work = torch.empty(0)
         self.memories = WeakKeyDictionary[SlotMemory, ctypes.Array[MemoryStruct]]()
 
