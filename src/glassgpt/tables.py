@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
 
 Cells = Sequence[str]
@@ -38,7 +38,7 @@ def as_csv(head: Cells, rows: Sequence[Cells]) -> str:
     return out.getvalue()
 
 
-def as_markdown(head: Cells, rows: Sequence[Cells], right: Collection[int] = ()) -> str:
+def as_markdown(head: Cells, rows: Iterable[Cells], right: Collection[int] = ()) -> str:
     """Return a table as Markdown. right: columns of numbers.
 
     >>> print(as_markdown(["run", "loss"], [["a|b", "1.5"]], right={1}))
@@ -46,13 +46,44 @@ def as_markdown(head: Cells, rows: Sequence[Cells], right: Collection[int] = ())
     |---|---:|
     | a\\|b | 1.5 |
     """
+    return markdown_table([*map(plain_markdown, head)], (map(plain_markdown, cells) for cells in rows), right)
+
+
+def markdown_table(head: Cells, rows: Iterable[Iterable[str]], right: Collection[int] = ()) -> str:
+    """Return a table whose cells are Markdown. right: columns of numbers.
+
+    >>> print(markdown_table(["*name*"], [["`a|b`"]]))
+    | *name* |
+    |---|
+    | `a\\|b` |
+    """
     rule = "".join("---:|" if i in right else "---|" for i in range(len(head)))
-    lines = [f"| {' | '.join(map(_markdown, cells))} |" for cells in [head, *rows]]
-    return "\n".join([lines[0], "|" + rule, *lines[1:]])
+    first, *others = [f"| {' | '.join(map(_in_a_cell, cells))} |" for cells in [head, *rows]]
+    return "\n".join([first, "|" + rule, *others])
 
 
-def _markdown(text: str) -> str:
-    return escape(re.sub(r"([\\|`*_\[\]])", r"\\\1", text), quote=False).replace("\n", " ")
+def _in_a_cell(markdown: str) -> str:
+    return re.sub(r"(?<!\\)\|", r"\|", markdown).replace("\n", " ")
+
+
+def plain_markdown(text: str) -> str:
+    """Return Markdown that shows a text as it is.
+
+    >>> print(plain_markdown("|q · k| < *2* $"))
+    \\|q · k\\| &lt; \\*2\\* &#36;
+    """
+    escaped = escape(re.sub(r"([\\|`*_\[\]#])", r"\\\1", text), quote=False)
+    return escaped.replace("$", "&#36;").replace("~", "&#126;")  # no escapes of all Markdown
+
+
+def prose_markdown(text: str) -> str:
+    """Return Markdown that shows a text as it is, except code in backticks.
+
+    >>> print(prose_markdown("`W @ x` weighs *all* tokens"))
+    `W @ x` weighs \\*all\\* tokens
+    """
+    parts = re.split(r"(`[^`\n]+`)", text)
+    return "".join(part if i % 2 else plain_markdown(part) for i, part in enumerate(parts))
 
 
 def as_latex(head: Cells, rows: Sequence[Cells], right: Collection[int] = ()) -> str:

@@ -78,5 +78,5 @@ FLAGS = {
 
 @pytest.mark.parametrize("command", FLAGS)
 def test_flags_stay(command: str) -> None:
-    text = run("-m", "glassgpt", command, "--help").stdout
+    text = run("-m", "glassgpt", command, "--help-all").stdout
     assert not [flag for flag in FLAGS[command].split() if flag not in text]

@@ -1,4 +1,4 @@
-"""Every block of the README and of the guide runs: Python unchanged, commands with few steps."""
+"""Every block of README and guide and every example of --help runs: Python unchanged, commands shortened."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from glassgpt.cli.examples import EXAMPLES
 from glassgpt.data import write_image
 from glassgpt.tokenizers import train_tokenizer
 from helpers import conversations, nanogpt
@@ -128,6 +129,8 @@ COMMANDS = [
     for line in block.splitlines()
     if line.startswith((*MODULES, "echo"))
 ]
+IN_PAGES = {line.partition("  #")[0].rstrip() for line in COMMANDS}
+COMMANDS += sorted({line for lines in EXAMPLES.values() for line in lines} - IN_PAGES)
 
 
 def test_there_are_blocks() -> None:

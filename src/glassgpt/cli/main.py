@@ -15,7 +15,7 @@ from contextlib import suppress
 from keyword import iskeyword
 from typing import NoReturn
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from glassgpt.cli.parse import explain, explain_usage, parse
 from glassgpt.cli.process_start import command_began, process_start
@@ -65,6 +65,7 @@ app = App(
     version=_version,
     help_format="plaintext",
     help_on_error=False,
+    default_parameter=Parameter(negative_iterable=()),  # no --empty-stop
 )
 _groups = {"bench": App(name="bench", help=COMMANDS["bench"], help_format="plaintext", version_flags=[])}
 _groups["bench"].command(
@@ -72,11 +73,11 @@ _groups["bench"].command(
 )
 for _group in _groups.values():
     app.command(_group)
-for _name, _help in COMMANDS.items():
+for _order, (_name, _help) in enumerate(COMMANDS.items()):
     if _name in _groups:
         continue
     _python = _name + "_" * iskeyword(_name)  # `import` cannot be the name of a module
-    app.command(f"glassgpt.cli.commands.{_python}:{_python}", name=_name, help=_help)
+    app.command(f"glassgpt.cli.commands.{_python}:{_python}", name=_name, help=_help, sort_key=_order)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -20,6 +20,8 @@ HYPHEN = "\0"
 """Stands for the first hyphen of a word that is no option while cyclopts parses: a lone hyphen, or options in
 quotes ("--lr 0.01"). No argument of a process can hold this character, so it is no word of the user's."""
 
+TOPIC = re.compile(r"--help-([a-z]+)")
+
 
 def parse(app: App, words: Sequence[str], console: Console) -> Callable[[], Any]:
     """Return the command with its arguments. Raises CycloptsError for a command line that cannot be used.
@@ -27,10 +29,27 @@ def parse(app: App, words: Sequence[str], console: Console) -> Callable[[], Any]
     A lone hyphen means itself. Commands that read standard input for it say so. Options in quotes are one
     argument, for commands that take settings.
     """
+    topic, words = help_topic(words)
     tokens = [HYPHEN + word[1:] if word == "-" or _is_quoted(word) else word for word in words]
     command, bound, _ = app.parse_args(tokens, console=console, exit_on_error=False, print_error=False)
+    if command == app.help_print:
+        from glassgpt.cli.help import print_help  # what no other command line needs
+
+        return partial(print_help, app, bound.args[0], topic, console)
     bound.arguments.update({name: _with_hyphens(value) for name, value in bound.arguments.items()})
     return partial(command, *bound.args, **bound.kwargs)
+
+
+def help_topic(words: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the topic that `--help-TOPIC` names, or "", and the words with `--help` in its place.
+
+    >>> help_topic(["train", "--help-model"])
+    ('model', ['train', '--help'])
+    """
+    end = words.index("--") if "--" in words else len(words)
+    topics = [found[1] for word in words[:end] if (found := TOPIC.fullmatch(word))]
+    plain = ["--help" if TOPIC.fullmatch(word) else word for word in words[:end]]
+    return (topics[0] if topics else "", [*plain, *words[end:]])
 
 
 def _is_quoted(word: str) -> bool:
@@ -110,4 +129,4 @@ def _unknown_setting(path: Sequence[str]) -> str:
     remedy = advice("--" + name.replace("_", "-"), set(places), set(places), "train")
     for flag, field in places.items():
         remedy = re.sub(rf"{flag}\b(?!-)", "[{}] {}".format(*field.split(".")), remedy)
-    return f"{place}: no such setting. {remedy or '`glassgpt train --help` lists all settings.'}"
+    return f"{place}: no such setting. {remedy or '`glassgpt train --help-all` lists all settings.'}"

@@ -9,6 +9,7 @@ from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
 from glassgpt.config.base import Config, preset_names
 from glassgpt.config.layers import combine, preset_layers
+from glassgpt.option_groups import KIND, MODEL
 
 Architecture = Literal["modern", "gpt2", "speedrun"]
 Size = Literal["nano", "micro", "mini", "small"]
@@ -18,18 +19,17 @@ else:  # the presets of config/presets/family, so that a new family is a file
     Family = Literal[preset_names("family")]
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=MODEL)
 class ModelConfig(Config):
     """Architecture and size of a model; fields not given come from the presets."""
 
-    family: Annotated[Family, Parameter(name="--model")] = "gpt"
-    """gpt (text), bigram (table), encoder (masks, classes), seq2seq (translation) or captioner (images)."""
-    preset: Architecture = "modern"
-    """Architecture: modern (RoPE, RMSNorm, SwiGLU, QK-norm), gpt2, or speedrun (modern with hashed n-gram
-    embeddings): several times faster on a small text, but no other program can load it."""
-    size: Size = "micro"
+    family: Annotated[Family, Parameter(name="--model", group=KIND)] = "gpt"
+    """gpt (text), bigram (table), encoder (gaps, classes), seq2seq (translation) or captioner (images)."""
+    preset: Annotated[Architecture, Parameter(group=KIND)] = "modern"
+    """modern (as Qwen3), gpt2, or speedrun: faster on a small text, but no other program can load it."""
+    size: Annotated[Size, Parameter(group=KIND)] = "micro"
     """Blocks × width: nano 2 × 64, micro 4 × 128, mini 6 × 384, small 12 × 768. Their blocks have 0.1, 0.8,
-    11 and 85 M parameters; the vocabulary adds its size times the width, speedrun 65,536 times the width."""
+    11 and 85 M parameters; the vocabulary adds to it."""
     n_layer: int = Field(ge=1, le=200)
     """Number of blocks."""
     n_head: int = Field(ge=1, le=256)

@@ -16,9 +16,10 @@ from glassgpt.config.export import exportable_as
 from glassgpt.config.layers import Layer, combine, preset_layers
 from glassgpt.config.model import ModelConfig
 from glassgpt.config.renamed import check_renamed
+from glassgpt.option_groups import BASICS, DATA, KIND, MACHINE, MODEL, OPTIMIZER, OUTPUT, SAVING
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=DATA)
 class DataConfig(Config):
     """Training data and its validation split."""
 
@@ -55,12 +56,12 @@ class DataConfig(Config):
         return (given,) if isinstance(given, str) else given
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=DATA)
 class TokenizerConfig(Config):
     """Tokenizer: from text to token ids."""
 
-    kind: Annotated[Literal["char", "byte", "bpe"], Parameter(name="--tokenizer")] = "char"
-    """Characters (bytes for unseen ones), bytes, or byte-level BPE (default of seq2seq and classifiers)."""
+    kind: Annotated[Literal["char", "byte", "bpe"], Parameter(name="--tokenizer", group=KIND)] = "char"
+    """char (with bytes for unseen characters), byte, or bpe (default of seq2seq and classifiers)."""
     vocab_size: int = Field(default=4096, ge=257, le=1_000_000)
     """Vocabulary size of BPE; the other tokenizers derive theirs from the text."""
     byte_fallback: bool = True
@@ -74,7 +75,7 @@ class TokenizerConfig(Config):
         return self
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=OPTIMIZER)
 class OptimConfig(Config):
     """Optimizer, learning rates and gradient clipping."""
 
@@ -110,16 +111,16 @@ class OptimConfig(Config):
         return {"lr": lr, "muon_lr": self.muon_lr, "ngram_lr": self.ngram_lr}
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=OPTIMIZER)
 class TrainConfig(Config):
     """Length, batches, device, checkpoints and tracking of a training run."""
 
-    steps: int | None = Field(default=None, ge=1)
+    minutes: Annotated[float | None, Parameter(group=BASICS)] = Field(default=None, gt=0)
+    """Length of the run in minutes, of the whole process."""
+    steps: Annotated[int | None, Parameter(group=BASICS)] = Field(default=None, ge=1)
     """Length of the run in optimizer steps."""
-    minutes: float | None = Field(default=None, gt=0)
-    """Length of the run in minutes, from start to exit of the process; 5 if no other length is given."""
-    tokens: int | None = Field(default=None, ge=1)
-    """Length of the run in training tokens, rounded up to whole steps of full batches."""
+    tokens: Annotated[int | None, Parameter(group=BASICS)] = Field(default=None, ge=1)
+    """Length of the run in training tokens, in whole steps."""
     micro_batch_size: Annotated[int, Parameter(name=["--micro-batch-size", "--batch-size"])] = Field(
         default=16, ge=1
     )
@@ -130,29 +131,29 @@ class TrainConfig(Config):
     """Label smoothing: share of the target probability spread over all tokens, in training only."""
     mask_fraction: float = Field(default=0.3, gt=0, lt=1)
     """Share of masked tokens in an encoder's training; evaluation always masks 15 %."""
-    evals: int = Field(default=10, ge=1)
+    evals: Annotated[int, Parameter(group=OUTPUT)] = Field(default=10, ge=1)
     """Evaluations on a fixed part of the validation split; fewer if they would take over 3 % of the time."""
-    save_minutes: float = Field(default=5.0, gt=0)
+    save_minutes: Annotated[float, Parameter(group=SAVING)] = Field(default=5.0, gt=0)
     """Minutes between checkpoints; each new best and the end are saved, too."""
-    on_nan: Literal["stop", "skip", "rollback"] = "stop"
+    on_nan: Annotated[Literal["stop", "skip", "rollback"], Parameter(group=SAVING)] = "stop"
     """Reaction to a gradient with NaN or infinity: stop, skip the step, or roll back to a checkpoint."""
-    on_save_error: Literal["continue", "stop"] = "continue"
+    on_save_error: Annotated[Literal["continue", "stop"], Parameter(group=SAVING)] = "continue"
     """Reaction to a failed checkpoint; a run always stops if its last one fails."""
-    sample_tokens: int = Field(default=200, ge=0)
+    sample_tokens: Annotated[int, Parameter(group=OUTPUT)] = Field(default=200, ge=0)
     """Tokens to sample at each evaluation."""
-    seed: int = Field(default=1337, ge=0, lt=2**63)
-    """Random seed of initial weights, data order, dropout and samples."""
-    device: str = "auto"
+    seed: Annotated[int, Parameter(group=BASICS)] = Field(default=1337, ge=0, lt=2**63)
+    """Seed of weights, order, dropout, samples."""
+    device: Annotated[str, Parameter(group=MACHINE)] = "auto"
     """Device: `auto` (cuda, else mps, else cpu) or a torch device such as `cuda:1`."""
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    dtype: Annotated[Literal["auto", "float32", "bfloat16"], Parameter(group=MACHINE)] = "auto"
     """Precision of the forward pass; `auto` is bfloat16 on a GPU with support for it, else float32."""
-    threads: int | None = Field(default=None, ge=1)
+    threads: Annotated[int | None, Parameter(group=MACHINE)] = Field(default=None, ge=1)
     """Threads on a CPU; by default one per core, fewer in a run with `minutes` while the cores are busy."""
-    compile: bool = False
+    compile: Annotated[bool, Parameter(group=MACHINE)] = False
     """Compile the model with torch.compile."""
-    tensorboard: bool = False
+    tensorboard: Annotated[bool, Parameter(group=OUTPUT)] = False
     """Write TensorBoard events into the run's folder, too."""
-    trackio: bool = False
+    trackio: Annotated[bool, Parameter(group=OUTPUT)] = False
     """Log to trackio, too."""
 
     @model_validator(mode="after")
@@ -163,7 +164,7 @@ class TrainConfig(Config):
         return self
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=SAVING)
 class InitFromConfig(Config):
     """Run to initialize the weights from; random weights if not set."""
 
@@ -184,9 +185,9 @@ class RunConfig(Config):
     'seq2seq'
     """
 
-    task: Annotated[str | None, Parameter(name="--task")] = None
+    task: Annotated[str | None, Parameter(name="--task", group=MODEL)] = None
     """Task to learn, such as language, translation or chat; by default found from model family and data."""
-    exportable: Annotated[bool, Parameter(name="--exportable", negative="")] = False
+    exportable: Annotated[bool, Parameter(name="--exportable", negative="", group=MODEL)] = False
     """Train a model that other programs can load; a setting that prevents it is an error."""
     data: DataConfig = Field(default_factory=DataConfig)
     tokenizer: TokenizerConfig = Field(default_factory=TokenizerConfig)

@@ -82,7 +82,7 @@ def setting_places() -> dict[str, Place]:
 
 def _place(word: str) -> Place:
     if (place := setting_places().get(_name(word))) is None:
-        raise UserError(f"{word}: no such setting. `glassgpt train --help` lists all settings.")
+        raise UserError(f"{word}: no such setting. `glassgpt train --help-all` lists all settings.")
     return place
 
 

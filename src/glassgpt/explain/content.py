@@ -15,6 +15,8 @@ from glassgpt.diagnose import Finding, Outcome
 from glassgpt.explain.exercise import Exercise
 from glassgpt.explain.lesson import Lesson
 from glassgpt.explain.translations import Translate
+from glassgpt.lens import visible_label
+from glassgpt.tables import as_markdown, prose_markdown
 
 if TYPE_CHECKING:
     from glassgpt.plots import Plot
@@ -97,31 +99,31 @@ class Chapter:
 
     def _repr_markdown_(self) -> str:
         """Return Markdown for Jupyter."""
-        parts = [part if isinstance(part, str) else markdown_table(part) for part in self.body]
+        parts = [prose_markdown(part) if isinstance(part, str) else grid_markdown(part) for part in self.body]
         return "\n\n".join([*parts, self._findings_markdown()])
 
     def _findings_markdown(self) -> str:
         _ = self.gettext
-        lines = [f"| | {_('measured')} | {_('expected')} | |", "|---|---:|---:|---|"]
-        for finding in self.findings:
-            mark = f"{MARKS[finding.outcome]} {finding.advice}".strip()
-            lines.append(f"| {finding.name} | {figure(finding.observed)} | {expectation(finding)} | {mark} |")
-        return "\n".join(lines)
+        rows = [
+            (
+                finding.name,
+                figure(finding.observed),
+                expectation(finding),
+                f"{MARKS[finding.outcome]} {finding.advice}".strip(),
+            )
+            for finding in self.findings
+        ]
+        return as_markdown(["", _("measured"), _("expected"), ""], rows, right=(1, 2))
 
 
-def markdown_table(grid: Grid) -> str:
-    """Return a grid as a Markdown table."""
-
-    def cell(text: str) -> str:
-        return text.replace("|", "\\|").replace("\n", "⏎")
-
-    head = "| " + " | ".join(map(cell, [grid.title, *grid.columns])) + " |"
-    rule = "|---|" + "---:|" * len(grid.columns)
+def grid_markdown(grid: Grid) -> str:
+    """Return a grid as a Markdown table, with the labels of the terminal."""
+    head = [grid.title, *map(visible_label, grid.columns)]
     rows = [
-        f"| {cell(name)} | " + " | ".join("" if v != v else f"{v:.{grid.decimals}f}" for v in values) + " |"
+        [visible_label(name), *("" if v != v else f"{v:.{grid.decimals}f}" for v in values)]
         for name, values in zip(grid.rows, grid.values, strict=True)
     ]
-    return "\n".join([head, rule, *rows])
+    return as_markdown(head, rows, right=range(1, len(head)))
 
 
 def figure(value: float | str) -> str:

@@ -46,7 +46,7 @@ def test_everything_else_stays(text: str) -> None:
 
 
 def test_every_flag_of_a_field_exists(tmp_path: Path) -> None:
-    told = run(tmp_path, "train", "--help")
+    told = run(tmp_path, "train", "--help-all")
     flags = {field_flags()[f"{table}.{name}"] for table, fields in _fields().items() for name in fields}
     assert not [flag for flag in flags if not re.search(rf"{flag}\b", told)]
 

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from glassgpt.cli.arguments import Json, Source
 from glassgpt.cli.commands.train import LENGTHS
 from glassgpt.config import RunConfig, Tables, merge, read_toml
+from glassgpt.option_groups import BASICS, DATA, OUTPUT, SAVING
 
 
 def compare(
@@ -18,13 +19,13 @@ def compare(
     /,
     *sources: Source,
     settings: Annotated[RunConfig | None, Parameter(name="*")] = None,
-    pairs: int = 8,
-    flops: float | None = None,
-    held_out: Path | None = None,
-    config: Path | None = None,
-    out: Path | None = None,
-    keep: Annotated[bool, Parameter(negative="")] = False,
-    plot: Path | None = None,
+    pairs: Annotated[int, Parameter(group=BASICS)] = 8,
+    flops: Annotated[float | None, Parameter(group=BASICS)] = None,
+    held_out: Annotated[Path | None, Parameter(group=DATA)] = None,
+    config: Annotated[Path | None, Parameter(group=BASICS)] = None,
+    out: Annotated[Path | None, Parameter(group=BASICS)] = None,
+    keep: Annotated[bool, Parameter(negative="", group=SAVING)] = False,
+    plot: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     json: Json = False,
 ) -> None:
     """Compare two sets of settings, fairly.

@@ -7,16 +7,17 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from glassgpt.cli.arguments import Source
+from glassgpt.cli.arguments import Json, Source
 from glassgpt.cli.view.terminal import working
 from glassgpt.config import Layer, RunConfig, merge, resolve
+from glassgpt.option_groups import OUTPUT
 
 
 def plan(
     *sources: Source,
     settings: Annotated[RunConfig | None, Parameter(name="*")] = None,
-    plot: Path | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    plot: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
+    json: Json = False,
 ) -> None:
     """Show the best settings and a forecast of the loss for several lengths, without training.
 
@@ -26,7 +27,7 @@ def plan(
     Parameters
     ----------
     sources
-        As for `glassgpt train`: files, folders, globs, `-`, or a corpus: python (the default), shakespeare.
+        Files, folders, globs, `-` for standard input, or a corpus: python (the default), shakespeare.
     plot
         Draw the forecast by minutes into this file (png, svg, pdf; needs the extra `plot`).
     json

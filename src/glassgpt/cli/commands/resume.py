@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from glassgpt.cli.arguments import Json
 from glassgpt.cli.commands.train import resumed_config, watch
 from glassgpt.config import TrainConfig
 
@@ -15,13 +16,12 @@ def resume(
     run: Path,
     *,
     settings: Annotated[TrainConfig | None, Parameter(name="*")] = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
 ) -> None:
     """Resume a run from its last checkpoint.
 
-    The final weights equal those of an uninterrupted run. Length, evaluation and device may change (--steps,
-    --tokens, --minutes, --evals, --save-minutes, --sample-tokens, --on-nan, --on-save-error, --device,
-    --dtype, --compile); settings that decide the weights may not.
+    The final weights equal those of an uninterrupted run. Length, evaluation and device may change;
+    settings that decide the weights may not.
 
     Parameters
     ----------

@@ -25,6 +25,7 @@ from glassgpt.generate import (
     complete,
     stream_text,
 )
+from glassgpt.option_groups import BASICS, MACHINE, SAMPLING
 
 DRAFTS = ("none", "prompt", "text")
 
@@ -32,19 +33,19 @@ DRAFTS = ("none", "prompt", "text")
 def sample(
     run: RunFolder,
     *,
-    prompt: str | None = None,
-    prompt_file: Path | None = None,
-    max_new_tokens: int = 500,
+    prompt: Annotated[str | None, Parameter(group=BASICS)] = None,
+    prompt_file: Annotated[Path | None, Parameter(group=BASICS)] = None,
+    max_new_tokens: Annotated[int, Parameter(group=BASICS)] = 500,
     temperature: Temperature = 0.8,
     top_k: TopK = None,
     top_p: TopP = None,
     min_p: MinP = None,
-    repetition_penalty: float = 1.0,
-    stop: Annotated[list[str] | None, Parameter(negative="")] = None,
-    seed: int | None = None,
-    num_samples: int = 1,
-    best_of: int | None = None,
-    precision: Precision = "float32",
+    repetition_penalty: Annotated[float, Parameter(group=SAMPLING)] = 1.0,
+    stop: Annotated[list[str] | None, Parameter(negative="", group=BASICS)] = None,
+    seed: Annotated[int | None, Parameter(group=BASICS)] = None,
+    num_samples: Annotated[int, Parameter(group=BASICS)] = 1,
+    best_of: Annotated[int | None, Parameter(group=SAMPLING)] = None,
+    precision: Annotated[Precision, Parameter(group=MACHINE)] = "float32",
     draft: Draft = "none",
     json: Json = False,
     device: Device = "cpu",

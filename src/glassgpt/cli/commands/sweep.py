@@ -11,19 +11,20 @@ from glassgpt.cli.arguments import Json, Source
 from glassgpt.cli.commands.compare import base_settings, check_plot, experiment_options
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
+from glassgpt.option_groups import BASICS, DATA, OUTPUT, SAVING
 
 
 def sweep(
     *sources: Source,
-    vary: list[str],
+    vary: Annotated[list[str], Parameter(negative="", group=BASICS)],
     settings: Annotated[RunConfig | None, Parameter(name="*")] = None,
-    pairs: int = 8,
-    flops: float | None = None,
-    held_out: Path | None = None,
-    config: Path | None = None,
-    out: Path | None = None,
-    keep: Annotated[bool, Parameter(negative="")] = False,
-    plot: Path | None = None,
+    pairs: Annotated[int, Parameter(group=BASICS)] = 8,
+    flops: Annotated[float | None, Parameter(group=BASICS)] = None,
+    held_out: Annotated[Path | None, Parameter(group=DATA)] = None,
+    config: Annotated[Path | None, Parameter(group=BASICS)] = None,
+    out: Annotated[Path | None, Parameter(group=BASICS)] = None,
+    keep: Annotated[bool, Parameter(negative="", group=SAVING)] = False,
+    plot: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     json: Json = False,
 ) -> None:
     """Compare several values of a setting, fairly.

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from pydantic import ValidationError
 
-from glassgpt.cli.arguments import Source
+from glassgpt.cli.arguments import Json, Source
 from glassgpt.cli.process_start import began
 from glassgpt.cli.view.terminal import print_hint
 from glassgpt.config import FIXED, Layer, RunConfig, Tables, merge, read_toml, resolve
 from glassgpt.errors import UserError, command_line
 from glassgpt.interrupts import end_at_once, on_signals
+from glassgpt.option_groups import BASICS, OUTPUT, SAVING
 
 if TYPE_CHECKING:
     from glassgpt.train import Session
@@ -30,40 +31,32 @@ MIN_MINUTES = 0.2
 def train(
     *sources: Source,
     settings: Annotated[RunConfig | None, Parameter(name="*")] = None,
-    out: Path | None = None,
-    config: Path | None = None,
-    resume: Path | None = None,
-    autopilot: bool = True,
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    out: Annotated[Path | None, Parameter(group=BASICS)] = None,
+    config: Annotated[Path | None, Parameter(group=BASICS)] = None,
+    resume: Annotated[Path | None, Parameter(group=SAVING)] = None,
+    autopilot: Annotated[bool, Parameter(group=BASICS)] = True,
+    dry_run: Annotated[bool, Parameter(negative="", group=OUTPUT)] = False,
+    json: Json = False,
 ) -> None:
     """Train a model on your own text, pairs of texts, labeled texts or images.
 
-    Reads the sources, holds out a part, trains a tokenizer, measures the baselines, trains a model and
-    compares it with them. Without a source it learns the documentation of Python. --from RUN starts from the
-    weights of another run.
+    Measures baselines, trains a model and compares it with them. Without a source it learns the documentation
+    of Python; without a length it takes 5 minutes.
 
     Parameters
     ----------
     sources
-        Files, folders, globs, `-` for standard input, a corpus: python (the default), shakespeare; or
-        a dataset: dates, scenes, scenes-3x3, multi30k-en-de. These names always mean what is built in; for a
-        file or folder of the same name, give ./python. With --model seq2seq pairs of texts (tsv, csv,
-        jsonl, or two files with the same number of lines), with --model captioner a folder of images with
-        captions.csv, with --model encoder text, or a table with a column of labels. A jsonl of `messages`
-        (system, user, assistant), or a chat exported from WhatsApp, Telegram or Discord with --me NAME, makes
-        a model to talk to, with `glassgpt chat`.
+        Files, folders, globs, `-` for standard input; a corpus: python, shakespeare; or a dataset: dates,
+        scenes, scenes-3x3, multi30k-en-de.
     out
-        Folder of the run; by default below runs/, named after the first source.
+        Folder of the run; by default named after the source.
     config
-        TOML file with the tables data, tokenizer, model, optim, train and init_from, or the config.json of a
-        run, to use its settings again; options win over it.
+        Settings from a TOML file or the config.json of a run; options win over it.
     resume
         Continue this run from its last checkpoint; --steps, --tokens or --minutes is then its total
         length.
     autopilot
-        Choose the settings that are not given for this text, this machine and this length, and forecast the
-        loss; for running text, from 20 seconds or 100 steps on. `glassgpt plan` shows the same, untrained.
+        Choose what is not given for this text, machine and length, and forecast the loss.
     dry_run
         Read the sources and show every setting, its value and its origin. Trains and writes nothing.
     json
