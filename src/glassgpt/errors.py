@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
 __all__ = ["UserError", "cannot_write", "check_name", "command_line", "missing_extra", "shell_word"]
+
+
+MAX_NAME = 255
+"""Bytes of the name of a file or folder, at most, on most file systems."""
 
 
 class UserError(ValueError):
@@ -36,7 +41,9 @@ def cannot_write(path: Path, error: OSError) -> UserError:
 
 
 def check_name(path: Path) -> None:
-    """Raise UserError if the name of a run's folder is not UTF-8: safetensors opens no such file."""
+    """Raise UserError if the name of a run's folder is too long, or no UTF-8, which safetensors needs."""
+    if any(len(os.fsencode(part)) > MAX_NAME for part in path.parts):
+        raise UserError(f"{str(path)[:60]}…: the name of this folder is too long. Give a shorter one.")
     try:
         str(path).encode()
     except UnicodeEncodeError as error:

@@ -62,7 +62,7 @@ def test_a_sweep_and_its_plot(folder: Path) -> None:
     ("arguments", "message"),
     [
         (("compare", "no_such=1", "nano"), "no_such: no such setting"),
-        (("compare", "nano", "none.toml"), "none.toml: cannot be read"),
+        (("compare", "nano", "none.toml"), "none.toml: no such file"),
         (("compare", "nano", "micro", "--pairs", "99"), "--pairs: 99 is out of range"),
         (("compare", "nano", "micro", "--flops", "1e9", "--held-out", "none.txt"), "none.txt: no such file"),
         (("compare", "nano", "micro", "--flops", "1e9", "--steps", "3"), "Give one"),

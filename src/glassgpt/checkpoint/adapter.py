@@ -20,6 +20,7 @@ from glassgpt.checkpoint.store import Spec, layout, read_header, read_manifest, 
 from glassgpt.config import ModelConfig
 from glassgpt.errors import UserError
 from glassgpt.models import ADAPTERS, Model, build, merge_adapters
+from glassgpt.paths import check_file
 from glassgpt.safe_io import parse_json, quoted
 from glassgpt.tokenizers import Tokenizer
 
@@ -70,6 +71,7 @@ def load_with_adapter(
     Raises UserError for a file that is no adapter, or an adapter of other weights.
     """
     base_run, file = Run.open(run), Path(file)
+    check_file(file)
     about = _about(file)
     sha256 = read_manifest(base_run.best_checkpoint())["files"]["model.safetensors"]["sha256"]
     if about["sha256"] != sha256:

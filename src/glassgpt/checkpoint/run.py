@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from glassgpt.checkpoint.abandoned import clear, is_abandoned
 from glassgpt.checkpoint.lock import METRICS
+from glassgpt.checkpoint.not_a_run import not_a_run
 from glassgpt.checkpoint.store import (
     FORMAT,
     PLAIN_NAME,
@@ -120,6 +121,8 @@ class Run:
         """Raise UserError if the folder holds anything but a lock or a run without a step."""
         check_name(path)
         try:
+            if path.is_file():
+                raise UserError(f"{path} is a file. Choose another `out`.")
             if path.exists() and not is_abandoned(path):
                 raise UserError(
                     f"{path} is not empty. Choose another `out`, or continue the run: "
@@ -134,7 +137,7 @@ class Run:
         run = cls(Path(path))
         check_name(run.path)
         if not run.config_file.is_file():
-            raise UserError(f"{path} is not a run (it has no config.json). List the runs: glassgpt runs")
+            raise not_a_run(run.path)
         check_entries(run.path)
         return run
 

@@ -34,6 +34,7 @@ from glassgpt.errors import UserError
 from glassgpt.interop import Checkpoint, read_nanogpt
 from glassgpt.models import Model
 from glassgpt.objective import evaluate
+from glassgpt.paths import check_file
 from glassgpt.tasks import LanguageData
 from glassgpt.tokenizers import CharTokenizer, Tokenizer, load_tokenizer
 from glassgpt.train.events import Evaluated
@@ -62,6 +63,8 @@ def import_nanogpt(
     behind, if a file cannot be used or the files do not belong together. Warns about changes.
     """
     choose_device(device)  # fail before any work is done
+    for file in filter(None, (path, text, tokenizer)):
+        check_file(file)
     if text is None and tokenizer is None:
         raise UserError(
             "a checkpoint does not name its tokens. Give the input.txt of its characters (`text`), or the "

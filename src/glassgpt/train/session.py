@@ -288,10 +288,14 @@ def _with_task(config: RunConfig, stored: RunConfig) -> RunConfig:
     return config if config.task else config.model_copy(update={"task": stored.task})
 
 
+LONGEST = 60
+"""Characters of the name of a new run, at most."""
+
+
 def new_path(config: RunConfig, parent: Path = Path("runs")) -> Path:
     """Return a free path below `parent`, named after the first source: runs/notes, runs/notes-2, …"""
     stem = Path(config.data.sources[0]).stem if config.data.sources[0] != "-" else "stdin"
-    stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in stem).strip("-") or "run"
+    stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in stem).strip("-")[:LONGEST] or "run"
     names = (stem if i == 1 else f"{stem}-{i}" for i in range(1, 10_000))
     return next(parent / name for name in names if _is_free(parent / name))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import permutations
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 
 from glassgpt.errors import UserError
 from glassgpt.explain import ChapterContext
-from glassgpt.explain.chapters import sampling
+from glassgpt.explain.chapters import sampling, temperature
 from glassgpt.explain.draws import FEWEST, Fit, cells
 from glassgpt.explain.predictions import Places
 from glassgpt.generate.sampling import multinomial
@@ -107,3 +108,13 @@ def test_a_users_run(tmp_path: Path, family: str) -> None:
 def test_the_picture() -> None:
     pytest.importorskip("matplotlib")
     assert len(sampling.make_chapter(ChapterContext(), str).plot().axes) == 2
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_least_certain_text_is_that_of_the_chapter_temperature(seed: int) -> None:
+    quoted = []
+    for chapter in (sampling, temperature):
+        body = chapter.make_chapter(ChapterContext(seed=seed), str).body
+        found = re.search("least certain after this one.*?“(.*?)”", "\n".join(map(str, body)))
+        quoted.append(found and found[1])
+    assert quoted[0] is not None and quoted[0] == quoted[1]

@@ -216,7 +216,9 @@ def test_the_text_must_have_the_characters_of_the_vocabulary(tmp_path: Path, tex
 def test_wrong_use(tmp_path: Path) -> None:
     nanogpt.save(tmp_path, nanogpt.checkpoint())
     assert "--text" in command(tmp_path, "import", "ckpt.pt", code=2)
-    assert "is no file" in command(tmp_path, "import", "nowhere.pt", "--text", "input.txt", code=2)
+    assert "nowhere.pt: no such file" in command(
+        tmp_path, "import", "nowhere.pt", "--text", "input.txt", code=2
+    )
     assert "nowhere.txt" in command(tmp_path, "import", "ckpt.pt", "--text", "nowhere.txt", code=2)
     assert "nowhere.json" in command(tmp_path, "import", "ckpt.pt", "--tokenizer", "nowhere.json", code=2)
     assert "abacus" in command(

@@ -142,6 +142,8 @@ def _check_options(
         raise UserError(f"--head {head}: the layer is missing. Add --layer.")
     if view is not None and out is None:
         raise UserError(f"--view {view}: there is no file for the plot. Add --out.")
+    if trace is not None and trace.is_dir():
+        raise UserError(f"--trace {trace}: this is a folder. Give the name of a file.")
     if out is not None:
         from glassgpt.plots import check_suffix
 

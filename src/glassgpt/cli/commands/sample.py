@@ -26,6 +26,7 @@ from glassgpt.generate import (
     stream_text,
 )
 from glassgpt.option_groups import BASICS, MACHINE, SAMPLING
+from glassgpt.paths import check_file
 
 DRAFTS = ("none", "prompt", "text")
 
@@ -136,6 +137,7 @@ def _read_prompt(path: Path) -> str:
     if str(path) == "-":
         text = read_text("-")
     else:
+        check_file(path, "--prompt-file")
         try:
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:

@@ -19,6 +19,7 @@ from glassgpt.config import FIXED, Layer, RunConfig, Tables, merge, read_toml, r
 from glassgpt.errors import UserError, command_line
 from glassgpt.interrupts import end_at_once, on_signals
 from glassgpt.option_groups import BASICS, OUTPUT, SAVING
+from glassgpt.paths import check_file
 
 if TYPE_CHECKING:
     from glassgpt.train import Session
@@ -142,6 +143,7 @@ def read_settings(path: Path | None) -> Tables:
         return {}
     if path.suffix != ".json":
         return read_toml(path)
+    check_file(path, "--config")
     from glassgpt.checkpoint import Run, chosen_settings
 
     if path.name != "config.json":

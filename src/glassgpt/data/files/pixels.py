@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from glassgpt.errors import UserError, missing_extra
+from glassgpt.paths import check_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -55,6 +56,7 @@ def check_pillow() -> None:
 def read_pixels(path: Path, image_size: int) -> np.ndarray:
     """Read an image with 1 channel if all pixels are gray, else with 3; see `read_image`."""
     check_pillow()
+    check_file(path)
     from PIL import Image, ImageOps
 
     too_large = UserError(

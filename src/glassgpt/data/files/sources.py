@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import glob
 import os
 import sys
@@ -13,12 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from glassgpt.config import is_built_in
+from glassgpt.config import DATASETS, is_built_in
 from glassgpt.data.files.archives import gunzip, is_gzip, open_member, open_zip, seekable_copy, text_members
 from glassgpt.data.files.budget import UnpackBudget
 from glassgpt.data.files.corpora import NAMED
 from glassgpt.data.files.unreadable import NotText, reading
 from glassgpt.errors import UserError
+from glassgpt.paths import did_you_mean
 
 NEVER_TEXT = frozenset({"__pycache__", "node_modules", "site-packages"})
 
@@ -66,6 +66,8 @@ def _resolve_one(given: str, follow_links: bool) -> Iterator[tuple[str, Source]]
     elif given in NAMED:
         name, opener = NAMED[given]
         yield given, Source(name, opener)
+    elif given in DATASETS:
+        raise UserError(f"{given!r} is a dataset, not running text. Use `glassgpt train {given}`.")
     elif given and _exists(path):
         if path.is_dir():
             yield from _found(_walk(path, follow_links), path, follow_links)
@@ -82,7 +84,9 @@ def _resolve_one(given: str, follow_links: bool) -> Iterator[tuple[str, Source]]
             elif not recursive:
                 yield from _found(_walk(match, follow_links), _fixed_folder(path), follow_links)
     else:
-        raise UserError(f"{given!r}: no such file, folder or corpus. {_suggestion(path)}")
+        names = [*NAMED, *DATASETS]
+        remedy = did_you_mean(path, names) or f"Check the path, or give a built-in name: {', '.join(names)}."
+        raise UserError(f"{given!r}: no such file, folder or corpus. {remedy}")
 
 
 def _found(paths: Iterable[Path], folder: Path, follow_links: bool) -> Iterator[tuple[str, Source]]:
@@ -140,17 +144,6 @@ def _exists(path: Path) -> bool:
     except (OSError, ValueError):  # also impossible names: too long, or with a zero character
         return False
     return True
-
-
-def _suggestion(path: Path) -> str:
-    try:
-        names = {each.name: str(each) for each in path.parent.iterdir()}
-    except (OSError, ValueError):
-        names = {}
-    close = difflib.get_close_matches(path.name, names | dict.fromkeys(NAMED, ""), n=3, cutoff=0.6)
-    if not close:
-        return f"Check the path, or name a corpus: {', '.join(NAMED)}."
-    return f"Did you mean {' or '.join(repr(names.get(each) or each) for each in close)}?"
 
 
 def _open(path: Path) -> BinaryIO:

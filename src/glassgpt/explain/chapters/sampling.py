@@ -127,7 +127,7 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     generator = context.generator()
     draws = draw(generator)
     demo = context.demo("gpt", "bigram")
-    seen = next_token(demo, N, generator)
+    seen = next_token(demo, N, context.generator())  # the text of the chapter `temperature`
     again = sum(p * p for p in P)
     body: list[str | Grid] = [
         _(

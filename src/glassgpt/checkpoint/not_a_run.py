@@ -1,0 +1,32 @@
+"""The error for a path that is no run."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from glassgpt.errors import UserError, shell_word
+from glassgpt.paths import exists, is_folder
+
+RUNS = Path("runs")
+"""Folder of new runs."""
+
+
+def not_a_run(path: Path) -> UserError:
+    """Return the error for a path that is no run; it names the run that was meant, if one is like it.
+
+    >>> print(not_a_run(Path("nowhere/notes")))
+    nowhere/notes is not a run (there is no such folder). List the runs: glassgpt runs
+    """
+    reason = "it has no config.json" if is_folder(path) else "it is a file"
+    if not exists(path):
+        reason = "there is no such folder"
+    return UserError(f"{path} is not a run ({reason}). {_did_you_mean(path)}List the runs: glassgpt runs")
+
+
+def _did_you_mean(path: Path) -> str:
+    """Return a question with the runs that have a name like the path's, here, next to it and in runs/."""
+    folders = dict.fromkeys([path.parent, RUNS, Path()])
+    runs = {file.parent.name: file.parent for folder in folders for file in folder.glob("*/config.json")}
+    close = difflib.get_close_matches(path.name, runs, n=3, cutoff=0.6)
+    return f"Did you mean {' or '.join(shell_word(runs[name]) for name in close)}? " if close else ""

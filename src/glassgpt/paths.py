@@ -1,0 +1,55 @@
+"""Paths that a user gives: a missing file, a folder in place of a file, and the name that was meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+from glassgpt.errors import UserError
+
+
+def check_file(path: Path | str, what: str = "") -> None:
+    """Raise UserError unless a path leads to a file.
+
+    what: words before the path in the message, such as an option.
+
+    >>> check_file("nowhere/notes.txt", "`config`")
+    Traceback (most recent call last):
+    glassgpt.errors.UserError: `config` nowhere/notes.txt: no such file. Check the path.
+    """
+    path = Path(path)
+    shown = f"{what} {path}".lstrip()
+    if is_folder(path):
+        raise UserError(f"{shown}: this is a folder. Give a file.")
+    if not exists(path):
+        raise UserError(f"{shown}: no such file. {did_you_mean(path) or 'Check the path.'}")
+
+
+def did_you_mean(path: Path, others: Iterable[str] = ()) -> str:
+    """Return a question with up to three names like the path's, from its folder or `others`, or ""."""
+    try:
+        names = {each.name: str(each) for each in path.parent.iterdir()}
+    except (OSError, ValueError):
+        names = {}
+    close = difflib.get_close_matches(path.name, [*names, *others], n=3, cutoff=0.6)
+    return f"Did you mean {' or '.join(repr(names.get(each) or each) for each in close)}?" if close else ""
+
+
+def exists(path: Path) -> bool:
+    """True if there is something at a path, also where it cannot be read; False for an impossible name."""
+    try:
+        path.stat()
+    except PermissionError:
+        return True
+    except (OSError, ValueError):  # too long, or with a zero character
+        return False
+    return True
+
+
+def is_folder(path: Path) -> bool:
+    """True for a folder; False for an impossible name."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
