@@ -21,7 +21,6 @@ from glassgpt.tokenizers import Tokenizer
 BUILTIN = Path(__file__).parent / "runs"
 BUILTIN_FOR = {"gpt": "text", "seq2seq": "dates", "captioner": "scenes"}
 """Built-in run by model family."""
-SECONDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,6 @@ class ChapterContext:
 
     run: Path | None = None
     seed: int = 0
-    seconds: float = SECONDS
-    """Training time of each rung of the ladder."""
     gettext: Translate = str
     """Translation of the name of a built-in run."""
     own_was_shown: bool = field(default=False, init=False)

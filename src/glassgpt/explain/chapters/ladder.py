@@ -1,14 +1,15 @@
-"""Chapter `ladder`: from a bigram table to a GPT, on the same text for the same time.
+"""Chapter `ladder`: from a bigram table to a GPT, on the same text for the same steps.
 
-The chapter trains each rung from random weights. The losses depend on the machine and the seconds; the limit
-of the bigram does not.
+The chapter trains each rung from random weights, with three seeds. The steps are fixed, so the losses are the
+same on every machine, up to rounding.
 """
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,84 +32,103 @@ if TYPE_CHECKING:
     from glassgpt.plots import Plot
 
 TITLE = "The ladder: from a bigram table to a GPT"
-T, B = 32, 16
+T, B, STEPS, SEEDS = 8, 32, 120, 3
+N_HEAD, N_EMBD, WARMUP = 8, 64, 10
+MARKS = (0, 15, 30, 60, STEPS)
+"""Steps after which a rung is measured."""
 N_MEASURED = 2048
 """Number of held-out tokens to measure every rung on."""
-ALIKE = 20
-"""Number of steps after which all rungs are compared: the same text for each."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Climb:
-    """Training of one rung: losses in nats per held-out token."""
+    """Training of one rung: losses in nats per held-out token, one row a seed."""
 
     name: str
     n_params: int
-    seconds: list[float]
-    losses: list[float]
-    """Losses at these seconds, the first before any step."""
-    alike: float = math.nan
-    """Loss after ALIKE steps."""
-    steps: int = 0
+    losses: Tensor
+    """(SEEDS, marks)."""
+
+    @property
+    def last(self) -> Tensor:
+        """(SEEDS,): the losses after the last step."""
+        return self.losses[:, -1]
 
 
 class Rung(nn.Module):
-    """Model with an embedding, positions, one layer and a head."""
+    """Model with an embedding, positions, layers and a head; with a norm before the head from two layers on."""
 
-    def __init__(self, config: ModelConfig, n_vocab: int, layer: Attention | Block) -> None:
+    def __init__(self, config: ModelConfig, n_vocab: int, layer: type[Attention | Block], n: int = 1) -> None:
         super().__init__()
         self.wte = nn.Embedding(n_vocab, config.n_embd)
         self.wpe = nn.Embedding(config.block_size, config.n_embd)
-        self.layer = layer
+        nn.init.normal_(self.wte.weight, std=0.6)
+        nn.init.normal_(self.wpe.weight, std=0.05)
+        self.layers = nn.ModuleList(layer(config) for _ in range(n))
+        for block in self.layers:
+            for linear in block.residual_projections() if isinstance(block, Block) else ():
+                nn.init.zeros_(linear.weight)  # a block begins as the identity
+        self.norm_f = nn.LayerNorm(config.n_embd) if n > 1 else nn.Identity()
         self.lm_head = nn.Linear(config.n_embd, n_vocab, bias=False)
-        for table in (self.wte, self.wpe):
-            nn.init.normal_(table.weight, std=0.5)
-        nn.init.zeros_(self.lm_head.weight)
+        nn.init.zeros_(self.lm_head.weight)  # each logit begins at 0, the loss at ln V
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T) -> (B, T, V)."""
-        places = torch.arange(tokens.shape[1], device=tokens.device)
-        x = self.wte(tokens) + self.wpe(places)  # (B, T, C)
-        return self.lm_head(self.layer(x, mask=AttnMask.causal(tokens.shape[1])))
+        n = tokens.shape[1]
+        x = self.wte(tokens) + self.wpe(torch.arange(n, device=tokens.device))  # (B, T, C)
+        for layer in self.layers:
+            x = layer(x, mask=AttnMask.causal(n))
+        return self.lm_head(self.norm_f(x))
 
 
-def rungs(n_vocab: int) -> dict[str, nn.Module]:
-    """Build a bigram, one head, four heads, a block, and a GPT with two blocks."""
-    shape = dict(preset="gpt2", size="nano", block_size=T)
-    one, four = ModelConfig.model_validate({**shape, "n_head": 1}), ModelConfig.model_validate(shape)
+def rungs(n_vocab: int) -> dict[str, Callable[[], nn.Module]]:
+    """Return a function that builds each rung: bigram, one head, several heads, a block, a GPT of two."""
+    shape = dict(preset="gpt2", size="nano", block_size=T, n_embd=N_EMBD)
+    one, eight = (ModelConfig.model_validate({**shape, "n_head": n}) for n in (1, N_HEAD))
+    table = ModelConfig.model_validate(dict(family="bigram"))
     return {
-        "bigram": build(ModelConfig.model_validate(dict(family="bigram")), n_vocab),
-        "head": Rung(one, n_vocab, Attention(one)),
-        "heads": Rung(four, n_vocab, Attention(four)),
-        "block": Rung(four, n_vocab, Block(four)),
-        "gpt": build(four, n_vocab),
+        "bigram": lambda: build(table, n_vocab),
+        "head": lambda: Rung(one, n_vocab, Attention),
+        "heads": lambda: Rung(eight, n_vocab, Attention),
+        "block": lambda: Rung(eight, n_vocab, Block),
+        "gpt": lambda: Rung(eight, n_vocab, Block, 2),
     }
 
 
-def climb(name: str, model: nn.Module, train: Tensor, val: Tensor, seconds: float, seed: int) -> Climb:
-    """Train a rung for some seconds and measure it five times.
+def climb(model: nn.Module, train: Tensor, val: Tensor, seed: int) -> list[float]:
+    """Train a rung for STEPS steps and return its losses at MARKS.
 
-    The learning rate falls to zero. The first ALIKE steps use the full rate, to compare all rungs after them.
-    train and val: (n,) token ids. The time of measuring does not count.
+    The learning rate falls to zero. The seed draws the text, so that all rungs read the same.
+    train and val: (n,) token ids.
     """
     generator = torch.Generator().manual_seed(seed)
-    optimizers = make_optimizers(
-        model, OptimConfig(lr=0.1 if isinstance(model, Bigram) else 0.02, muon_lr=0.05)
-    )
-    found = Climb(name, sum(p.numel() for p in model.parameters()), [0.0], [loss_on(model, val)])
-    spent, marks = 0.0, [seconds * share for share in (0.1, 0.25, 0.5, 0.75, 1.0)]
-    while marks or found.steps < ALIKE:
-        start = time.perf_counter()
-        set_lr(optimizers, max(0.0, 1 - spent / seconds) if found.steps >= ALIKE else 1.0)
-        _step(model, optimizers, _draw_tokens(train, generator))
-        spent, found.steps = spent + time.perf_counter() - start, found.steps + 1
-        if found.steps == ALIKE:
-            found.alike = loss_on(model, val)
-        if marks and spent >= marks[0]:
-            marks = [mark for mark in marks if mark > spent]
-            found.seconds.append(spent)
-            found.losses.append(loss_on(model, val))
-    return found
+    rate = 0.1 if isinstance(model, Bigram) else 0.03
+    optimizers, losses = make_optimizers(model, OptimConfig(lr=rate, muon_lr=0.05)), []
+    for step in range(STEPS + 1):
+        if step in MARKS:
+            losses.append(loss_on(model, val))
+        if step < STEPS:
+            set_lr(optimizers, min((step + 1) / WARMUP, 1 - step / STEPS))
+            _step(model, optimizers, _draw_tokens(train, generator))
+    return losses
+
+
+def climb_all(n_vocab: int, train: Tensor, val: Tensor, seed: int) -> dict[str, tuple[int, Tensor]]:
+    """Train every rung with SEEDS seeds: its number of parameters, its losses (SEEDS, marks).
+
+    One thread a model: such small models gain nothing from a second one. So several learn at once.
+    """
+    seeds, models = [SEEDS * seed + i for i in range(SEEDS)], []
+    makers = rungs(n_vocab)
+    for make in reversed(makers.values()):  # the longest first
+        for each in seeds:
+            torch.manual_seed(each)
+            models.append((make(), each))
+    with one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = torch.tensor([*pool.map(lambda each: climb(each[0], train, val, each[1]), models)])
+    found = found.view(len(makers), SEEDS, len(MARKS)).flip(0)  # (rungs · SEEDS, marks) -> by rung
+    sizes = [sum(p.numel() for p in model.parameters()) for model, _ in models[::SEEDS]][::-1]
+    return dict(zip(makers, zip(sizes, found, strict=True), strict=True))
 
 
 def _draw_tokens(train: Tensor, generator: torch.Generator) -> Tensor:
@@ -128,7 +148,7 @@ def _step(model: nn.Module, optimizers: dict[str, Optimizer], tokens: Tensor) ->
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Use one thread: such small models gain nothing from a second one."""
+    """Use one thread for each computation."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -165,97 +185,127 @@ def texts(demo: Demo) -> tuple[Tensor, Tensor]:
     return train, torch.from_numpy(np.asarray(data.val.ids[: N_MEASURED + 1], np.int64))
 
 
+def noise_of(climbs: Sequence[Climb]) -> float:
+    """Return the standard error of the mean difference of two rungs, from all seeds and pairs together.
+
+    Both rungs of a pair begin with the same embeddings and read the same text with each seed, so their
+    differences vary less than their losses.
+    """
+    pairs = zip(climbs[:-1], climbs[1:], strict=True)
+    spread = torch.stack([(lower.last - upper.last).var() for lower, upper in pairs]).mean()  # nats²
+    return math.sqrt(spread / SEEDS)
+
+
 def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     """Measure and write the chapter."""
     demo = context.demo("gpt", "bigram", "encoder")
     train, val = texts(demo)
     V = demo.tokenizer.n_vocab
-    torch.manual_seed(context.seed)
     names = {
         "bigram": _("bigram table"),
         "head": _("one attention head"),
-        "heads": _("four heads"),
+        "heads": _("eight heads"),
         "block": _("a block"),
         "gpt": _("a GPT of two blocks"),
     }
-    seconds, seed = context.seconds, context.seed
-    with one_thread():
-        climbs = [climb(names[key], model, train, val, seconds, seed) for key, model in rungs(V).items()]
+    found = climb_all(V, train, val, context.seed)
+    climbs = [Climb(names[key], *each) for key, each in found.items()]
     least = pair_entropy(val, V)
     return Chapter(
         "ladder",
         _(TITLE),
-        (*_text(_, demo, climbs, least, seconds), _table(_, climbs, seconds)),
+        (*_text(_, demo, climbs, least), _table(_, climbs)),
         _findings(_, climbs, least, V),
-        lambda: _draw(_, climbs, least),
+        lambda: _draw(_, climbs),
         _,
     )
 
 
-def _text(_: Translate, demo: Demo, climbs: Sequence[Climb], least: float, seconds: float) -> list[str]:
+def _text(_: Translate, demo: Demo, climbs: Sequence[Climb], least: float) -> list[str]:
     return [
         _(
-            "Five models learn the same text ({name}), each for {seconds:g} seconds, from random weights. "
-            "Each rung adds one part to the previous one."
-        ).format(name=demo.name, seconds=seconds),
+            "Five models learn the same text ({name}) from random weights, each for {steps} steps of {n} "
+            "tokens, three times with different seeds. Each rung adds one part to the previous one. The "
+            "same rungs are classes of one file of plain torch, examples/lecture_gpt.py."
+        ).format(name=demo.name, steps=STEPS, n=B * T),
         _(
-            "The bigram is a table: it predicts the next token from the current one alone. On the {n:,} "
+            "`Bigram` is a table: it predicts the next token from the current one alone. On the {n:,} "
             "held-out tokens no such table can cost less than {least:.2f} nats, however long it learns: the "
             "pairs of this text leave this much open. A lower loss needs more context."
         ).format(n=N_MEASURED, least=least),
         _(
-            "One head lets each token gather from earlier tokens, with weights that depend on both. Four "
-            "heads gather from four places at once, each in a quarter of the width. A block adds the "
-            "residual stream, so that a token keeps its information, and an MLP, which processes the "
-            "gathered information. A GPT is a stack of blocks, with a norm before the head."
-        ),
+            "`Head` adds vectors for token and position, and attention: each token gathers from earlier "
+            "tokens, with weights that depend on both. `MultiHead` gathers from {heads} places at once, each "
+            "in a part of the width. `Block` adds the residual stream, so that a token keeps its "
+            "information, norms, and `FeedForward`, the MLP that processes the gathered information. `blocks` "
+            "stacks them and adds a norm before the head: a GPT."
+        ).format(heads=N_HEAD),
         _(
-            "After the same {alike} steps on the same text, the table has learned least: each row learns "
-            "only from its own token, while the other models share what they learn. But more parts take "
-            "more time: the GPT made {fewest:,} steps, the table {most:,}. After {seconds:g} seconds {best} "
-            "is ahead. With little time the simple rungs lead. With more time (--seconds 10, for each rung) "
-            "they stop improving, and the table even gets worse: it memorizes rare pairs."
-        ).format(
-            alike=ALIKE,
-            fewest=climbs[-1].steps,
-            most=climbs[0].steps,
-            seconds=seconds,
-            best=min(climbs, key=lambda climb: climb.losses[-1]).name,
-        ),
+            "After the same steps the table has learned least: each row learns only from its own token, "
+            "while the other models share what they learn. Is each rung better than the one below, or is it "
+            "chance? The mean of three differences has a standard error of {noise:.3f} nats. With more steps "
+            "the lower rungs stop improving and the distances grow."
+        ).format(noise=noise_of(climbs)),
     ]
 
 
-def _table(_: Translate, climbs: Sequence[Climb], seconds: float) -> Grid:
-    rows = [(c.losses[0], c.alike, c.losses[-1]) for c in climbs]
-    columns = (_("before"), _("after {n} steps").format(n=ALIKE), _("after {s:g} seconds").format(s=seconds))
-    name = _("{name} ({params:.0f} k weights, {steps:,} steps)")
-    names = [name.format(name=c.name, params=c.n_params / 1000, steps=c.steps) for c in climbs]
-    return Grid(_("nats per held-out token"), names, columns, rows, decimals=2, shade=False)
+def _table(_: Translate, climbs: Sequence[Climb]) -> Grid:
+    rows = [
+        (c.losses[:, 0].mean().item(), c.last.mean().item(), c.last.std().item(), *c.last.tolist())
+        for c in climbs
+    ]
+    seeds = [_("seed {n}").format(n=i + 1) for i in range(SEEDS)]
+    columns = (_("before"), _("after"), "±", *seeds)
+    names = [_("{name} ({params:.0f} k)").format(name=c.name, params=c.n_params / 1000) for c in climbs]
+    return Grid(_("nats per held-out token"), names, columns, rows, decimals=3, shade=False)
 
 
 def _findings(_: Translate, climbs: Sequence[Climb], least: float, V: int) -> tuple[Finding, ...]:
-    """Compare with ln V and the limit of a table, both exact, and the losses after ALIKE steps."""
-    bigram, heads, gpt = climbs[0], climbs[2], climbs[-1]
-    behind = max(c.alike for c in climbs[1:]) - bigram.alike
-    last = Finding.at_most(_("the GPT: below any table of pairs, nats"), gpt.losses[-1], least)
-    if last.outcome != "ok":  # no theory says how soon
-        advice = _("only {n} steps in that time. Give more with --seconds.").format(n=gpt.steps)
-        last = Finding(last.name, last.observed, last.expected, "unclear", advice)
+    """Compare with ln V and the limit of a table, both exact, and each rung with the one below."""
+    bigram, noise = climbs[0], noise_of(climbs)
+    steps = [_better(_, upper, lower, noise) for lower, upper in zip(climbs[:-1], climbs[1:], strict=True)]
+    heads = climbs[2].losses[:, 0].mean().item()
     return (
-        Finding.near(_("four heads before any step: ln V, nats"), heads.losses[0], math.log(V), within=1e-3),
-        Finding.at_least(_("the bigram: not below what pairs leave open, nats"), bigram.losses[-1], least),
-        Finding.at_most(_("other rungs minus the bigram after the same steps, nats"), behind, 0.0),
-        last,
+        Finding.near(_("heads before any step: ln V, nats"), heads, math.log(V), within=1e-3),
+        Finding.at_least(
+            _("the bigram: not below what pairs leave open, nats"), bigram.last.min().item(), least
+        ),
+        *steps,
     )
 
 
-def _draw(_: Translate, climbs: Sequence[Climb], least: float) -> Plot:
-    from glassgpt.plots import lines
+def _better(_: Translate, upper: Climb, lower: Climb, noise: float) -> Finding:
+    """Check that a rung is better than the one below by more than the noise; no theory says how soon."""
+    gain = (lower.last - upper.last).mean().item()
+    name = _("{upper}: below the previous rung, nats").format(upper=upper.name)
+    found = Finding.at_least(name, gain, noise)
+    if found.outcome == "ok":
+        return found
+    advice = _("too close to tell after so few steps")
+    return Finding(name, found.observed, found.expected, "unclear", advice)
 
-    end = max(c.seconds[-1] for c in climbs)
-    return lines(
-        {c.name: (c.seconds, c.losses) for c in climbs},
-        x_title=_("seconds of training"),
+
+def _draw(_: Translate, climbs: Sequence[Climb]) -> Plot:
+    from glassgpt.plots import bars, lines, panels
+
+    plot, axes = panels(2, size=(6.4, 4.8))
+    steps = MARKS[1:]
+    lines(
+        {c.name: (steps, c.losses[:, 1:].mean(0)) for c in climbs},
+        bands={c.name: (c.losses[:, 1:].amin(0), c.losses[:, 1:].amax(0)) for c in climbs},
+        x_title=_("steps"),
         y_title=_("nats per held-out token"),
-        expected={_("least for any table of pairs"): ([0.0, end], [least, least])},
+        title=_("three seeds: mean and range"),
+        axes=axes[0],
     )
+    gains = [(a.last - b.last).mean().item() for a, b in zip(climbs[:-1], climbs[1:], strict=True)]
+    noise = [noise_of(climbs)] * len(gains)
+    bars(
+        [c.name for c in climbs[1:]],
+        {"": gains},
+        errors={"": noise},
+        y_title=_("nats below the previous rung"),
+        title=_("what each rung adds, and the noise"),
+        axes=axes[1],
+    )
+    return plot
