@@ -111,11 +111,10 @@ def test_what_cannot_be_looked_at_is_said_and_nothing_written(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_chapter_is_read_and_drawn(tmp_path: Path, name: str) -> None:
-    words = ["--seconds", "0.01"] if name == "ladder" else []
-    out = run(tmp_path, "explain", name, "--lang", "en", "--plot", "a.png", *words)
+    out = run(tmp_path, "explain", name, "--lang", "en", "--plot", "a.png")
     assert "measured" in out and "✓" in out and "✗" not in out
     assert (tmp_path / "a.png").stat().st_size > 5_000
-    found = json.loads(run(tmp_path, "explain", name, "--lang", "en", "--json", *words))
+    found = json.loads(run(tmp_path, "explain", name, "--lang", "en", "--json"))
     assert found["name"] == name and found["text"] and found["findings"]
     if has_lesson(name):
         assert found["exercises"] and any(cell.get("output") for cell in found["cells"])
@@ -139,7 +138,6 @@ def test_a_chapter_looks_at_the_run_that_is_given_or_says_why_not(tmp_path: Path
     [
         (["los"], "did you mean loss?"),
         (["loss", "--run", "nowhere"], "is not a run"),
-        (["loss", "--seconds", "3"], "only `ladder`"),
         (["loss", "--lang", "de"], "lang"),
         (["loss", "--plot", "a.gif"], "svg"),
         (["--plot", "a.svg"], "Name one"),

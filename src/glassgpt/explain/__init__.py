@@ -68,24 +68,15 @@ def chapter(
     *,
     seed: int = 0,
     language: str | None = None,
-    seconds: float | None = None,
 ) -> Chapter:
     """Measure and write a chapter of the notes.
 
     run: folder of a run. The chapter shows its model if it can, and a small built-in one otherwise.
-    language: `en` or `zh`; by default that of the environment. seconds: training time of each rung in the
-    chapter `ladder`, by default 0.3. Raises UserError for an unknown chapter.
+    language: `en` or `zh`; by default that of the environment. Raises UserError for an unknown chapter.
     """
     _check_name(name)
     _ = translator(language)
     context = ChapterContext(None if run is None else Path(run), seed, gettext=_)
-    if seconds is not None:
-        if name != "ladder" or not 0 < seconds <= 3600:
-            raise UserError(
-                f"seconds is {seconds:g} for the chapter {name!r}: only `ladder` takes it, above 0 and up to "
-                "3,600"
-            )
-        context = replace(context, seconds=seconds)
     read = _with_lesson(_module(name).make_chapter(context, _), context, language or preferred())
     if context.own is None or context.own_was_shown:
         return read

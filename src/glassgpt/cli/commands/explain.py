@@ -35,7 +35,6 @@ def explain(
     json: Annotated[bool, Parameter(negative="")] = False,
     lang: Literal["en", "zh"] | None = None,
     seed: int = 0,
-    seconds: float | None = None,
 ) -> None:
     """Show a fact about transformers as code, and measure it. Without a name, list the chapters.
 
@@ -61,8 +60,6 @@ def explain(
         Print text, code, results, tables and findings as JSON.
     lang
         Language, en or zh; by default that of the environment.
-    seconds
-        Training time of each of the five rungs of the chapter ladder; 0.3 by default.
     seed
         Random seed. It changes the figures, but should not change the findings.
     """
@@ -87,7 +84,7 @@ def explain(
     if code and run is None and plot is None:
         read = unmeasured_chapter(name, lang)  # nothing to measure
     else:
-        read = chapter(name, run, seed=seed, language=lang, seconds=seconds)
+        read = chapter(name, run, seed=seed, language=lang)
     quiet = code or json
     if code:
         _print_code(read.code)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,7 +57,7 @@ class Climb:
 
 
 class Rung(nn.Module):
-    """Model with an embedding, positions, layers and a head; with a norm before the head from two layers on."""
+    """Model with an embedding, positions, layers and a head; a norm stands before the head of two layers."""
 
     def __init__(self, config: ModelConfig, n_vocab: int, layer: type[Attention | Block], n: int = 1) -> None:
         super().__init__()
@@ -191,8 +192,8 @@ def noise_of(climbs: Sequence[Climb]) -> float:
     Both rungs of a pair begin with the same embeddings and read the same text with each seed, so their
     differences vary less than their losses.
     """
-    pairs = zip(climbs[:-1], climbs[1:], strict=True)
-    spread = torch.stack([(lower.last - upper.last).var() for lower, upper in pairs]).mean()  # nats²
+    gains = [lower.last - upper.last for lower, upper in pairwise(climbs)]
+    spread = torch.stack(gains).var(dim=1).mean()  # nats², of one difference
     return math.sqrt(spread / SEEDS)
 
 
@@ -237,8 +238,8 @@ def _text(_: Translate, demo: Demo, climbs: Sequence[Climb], least: float) -> li
             "`Head` adds vectors for token and position, and attention: each token gathers from earlier "
             "tokens, with weights that depend on both. `MultiHead` gathers from {heads} places at once, each "
             "in a part of the width. `Block` adds the residual stream, so that a token keeps its "
-            "information, norms, and `FeedForward`, the MLP that processes the gathered information. `blocks` "
-            "stacks them and adds a norm before the head: a GPT."
+            "information, norms, and `FeedForward`, the MLP that processes the gathered information. "
+            "`blocks` stacks them and adds a norm before the head: a GPT."
         ).format(heads=N_HEAD),
         _(
             "After the same steps the table has learned least: each row learns only from its own token, "
@@ -256,14 +257,14 @@ def _table(_: Translate, climbs: Sequence[Climb]) -> Grid:
     ]
     seeds = [_("seed {n}").format(n=i + 1) for i in range(SEEDS)]
     columns = (_("before"), _("after"), "±", *seeds)
-    names = [_("{name} ({params:.0f} k)").format(name=c.name, params=c.n_params / 1000) for c in climbs]
-    return Grid(_("nats per held-out token"), names, columns, rows, decimals=3, shade=False)
+    names = [_("{name} ({params:,})").format(name=c.name, params=c.n_params) for c in climbs]
+    return Grid(_("nats per held-out token (weights)"), names, columns, rows, decimals=3, shade=False)
 
 
 def _findings(_: Translate, climbs: Sequence[Climb], least: float, V: int) -> tuple[Finding, ...]:
     """Compare with ln V and the limit of a table, both exact, and each rung with the one below."""
     bigram, noise = climbs[0], noise_of(climbs)
-    steps = [_better(_, upper, lower, noise) for lower, upper in zip(climbs[:-1], climbs[1:], strict=True)]
+    steps = [_better(_, upper, lower, noise) for lower, upper in pairwise(climbs)]
     heads = climbs[2].losses[:, 0].mean().item()
     return (
         Finding.near(_("heads before any step: ln V, nats"), heads, math.log(V), within=1e-3),
@@ -298,7 +299,7 @@ def _draw(_: Translate, climbs: Sequence[Climb]) -> Plot:
         title=_("three seeds: mean and range"),
         axes=axes[0],
     )
-    gains = [(a.last - b.last).mean().item() for a, b in zip(climbs[:-1], climbs[1:], strict=True)]
+    gains = [(a.last - b.last).mean().item() for a, b in pairwise(climbs)]
     noise = [noise_of(climbs)] * len(gains)
     bars(
         [c.name for c in climbs[1:]],
