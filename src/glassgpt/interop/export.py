@@ -1,0 +1,117 @@
+"""Export of a run: write, load in a foreign program, compare, and only then keep the files."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from glassgpt.checkpoint import Run, make_folder
+from glassgpt.errors import UserError, cannot_write
+from glassgpt.interop.certify import Certificate, Limits, Runtime, certify, write_certificate
+from glassgpt.interop.source import Source
+
+FORMATS = ("hf", "gguf", "onnx", "safetensors")
+"""Names of the formats; each is a module of this package with a `FORMAT`."""
+MODULES = {"hf": "huggingface"}
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of another program: how to write it, and how to load it there."""
+
+    name: str
+    title: str
+    """Name for people, such as `Hugging Face`."""
+    limits: Mapping[str, Limits]
+    """Largest differences that are allowed, by dtype; the first dtype is the default."""
+    obstacle: Callable[[Source], str]
+    """Returns the reason why this format cannot hold a run; empty if it can."""
+    write: Callable[[Source, Path, str], None]
+    """Writes a source into an empty folder with a dtype."""
+    open: Callable[[Path], Runtime]
+    """Loads a written folder in the foreign program. Raises UserError if its package is not installed."""
+
+
+def find_format(name: str) -> Format:
+    """Return a format by its name. Raises UserError for an unknown name."""
+    if name not in FORMATS:
+        raise UserError(f"there is no format {name!r}. Choose one of {', '.join(FORMATS)}.")
+    return import_module(f"glassgpt.interop.{MODULES.get(name, name)}").FORMAT
+
+
+def export(
+    run: Path | str,
+    to: str,
+    out: Path | str | None = None,
+    *,
+    dtype: str | None = None,
+    stage: Callable[[str], None] = lambda _: None,
+) -> tuple[Path, Certificate]:
+    """Export a run's best model; return the folder and its certificate.
+
+    to: `hf`, `gguf`, `onnx` or `safetensors`. out: a new folder, by default `RUN-FORMAT` next to the run. The
+    files are loaded by the foreign program and compared with the run's model on its held-out text. Raises
+    UserError, and leaves nothing behind, if the format cannot hold the model or a comparison fails.
+    """
+    format, opened = find_format(to), Run.open(run)
+    dtype = _dtype(format, dtype)
+    target = Path(out) if out else opened.path.with_name(f"{opened.path.name}-{to}")
+    source = Source.open(opened)
+    if reason := format.obstacle(source):
+        raise UserError(f"{opened.path} cannot be exported to {format.title}: {reason}.")
+    with _whole_folder(target) as folder:
+        stage(f"writing {format.title}")
+        format.write(source, folder, dtype)
+        stage("loading it in the other program and comparing")
+        certificate = certify(source, format.open(folder), f"{to} {dtype}", format.limits[dtype])
+        if not certificate.is_confirmed:
+            raise UserError(
+                f"{opened.path}: {certificate.runtime} does not compute what the run does "
+                f"({'; '.join(certificate.failures)}). Nothing was exported."
+            )
+        write_certificate(folder, certificate, about(source))
+    return target, certificate
+
+
+def about(source: Source) -> dict[str, Any]:
+    """Return the origin of an export, ready for JSON."""
+    step = source.run.best_checkpoint()
+    return {"glassgpt": version("glassgpt"), "run": source.run.path.name, "step": step.name}
+
+
+def _dtype(format: Format, dtype: str | None) -> str:
+    """Return the dtype, or the default one. Raises UserError for one that the format does not have."""
+    if dtype is not None and dtype not in format.limits:
+        known = ", ".join(format.limits)
+        raise UserError(f"`dtype` is {dtype}: {format.title} has {known} here. Choose one of them.")
+    return dtype or next(iter(format.limits))
+
+
+@contextmanager
+def _whole_folder(target: Path) -> Iterator[Path]:
+    """Yield a temporary folder that becomes `target` at the end; after an error nothing is left of it.
+
+    Raises UserError if `target` exists or cannot be written.
+    """
+    if target.exists():
+        raise UserError(f"{target} exists already. Give another folder with `out`, or remove it first.")
+    try:
+        make_folder(target.parent)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        temporary.rename(target)
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

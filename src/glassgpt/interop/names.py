@@ -1,0 +1,123 @@
+"""Names of weights in other programs, as data: one table per architecture, read in both directions.
+
+A rule says under which names another program stores one of our tensors, and how: in rows or transposed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from glassgpt.config import ModelConfig
+
+
+class Rule(NamedTuple):
+    """One tensor of ours, and its place in another program."""
+
+    ours: str
+    theirs: tuple[str, ...]
+    """Several names: each holds some rows of ours, in this order."""
+    transposed: bool = False
+    """True for a matrix stored as (inputs, outputs), as in GPT-2's Conv1D."""
+
+
+def _with_bias(ours: str, theirs: str, *, transposed: bool = False) -> tuple[Rule, Rule]:
+    return (
+        Rule(f"{ours}.weight", (f"{theirs}.weight",), transposed),
+        Rule(f"{ours}.bias", (f"{theirs}.bias",)),
+    )
+
+
+def _weight(ours: str, *theirs: str) -> Rule:
+    return Rule(f"{ours}.weight", tuple(f"{each}.weight" for each in theirs))
+
+
+GPT2 = (
+    _weight("wte", "transformer.wte"),
+    _weight("wpe", "transformer.wpe"),
+    *_with_bias("blocks.{i}.norm_1", "transformer.h.{i}.ln_1"),
+    *_with_bias("blocks.{i}.attn.qkv", "transformer.h.{i}.attn.c_attn", transposed=True),
+    *_with_bias("blocks.{i}.attn.proj", "transformer.h.{i}.attn.c_proj", transposed=True),
+    *_with_bias("blocks.{i}.norm_2", "transformer.h.{i}.ln_2"),
+    *_with_bias("blocks.{i}.mlp.fc", "transformer.h.{i}.mlp.c_fc", transposed=True),
+    *_with_bias("blocks.{i}.mlp.proj", "transformer.h.{i}.mlp.c_proj", transposed=True),
+    *_with_bias("norm_f", "transformer.ln_f"),
+)
+LLAMA = (
+    _weight("wte", "model.embed_tokens"),
+    _weight("blocks.{i}.norm_1", "model.layers.{i}.input_layernorm"),
+    _weight(
+        "blocks.{i}.attn.qkv",
+        "model.layers.{i}.self_attn.q_proj",
+        "model.layers.{i}.self_attn.k_proj",
+        "model.layers.{i}.self_attn.v_proj",
+    ),
+    _weight("blocks.{i}.attn.proj", "model.layers.{i}.self_attn.o_proj"),
+    _weight("blocks.{i}.norm_2", "model.layers.{i}.post_attention_layernorm"),
+    _weight("blocks.{i}.mlp.fc", "model.layers.{i}.mlp.gate_proj", "model.layers.{i}.mlp.up_proj"),
+    _weight("blocks.{i}.mlp.proj", "model.layers.{i}.mlp.down_proj"),
+    _weight("norm_f", "model.norm"),
+    _weight("lm_head", "lm_head"),
+)
+QWEN3 = (
+    *LLAMA,
+    _weight("blocks.{i}.attn.q_norm", "model.layers.{i}.self_attn.q_norm"),
+    _weight("blocks.{i}.attn.k_norm", "model.layers.{i}.self_attn.k_norm"),
+)
+RULES: dict[str, tuple[Rule, ...]] = {
+    "GPT2LMHeadModel": GPT2,
+    "LlamaForCausalLM": LLAMA,
+    "Qwen3ForCausalLM": QWEN3,
+}
+"""By class of Hugging Face's transformers. A tied output head has no entry of its own."""
+
+
+def rules(table: tuple[Rule, ...], config: ModelConfig) -> Iterator[Rule]:
+    """Yield the rules of a table for each block; without the output head if it is tied.
+
+    >>> config = ModelConfig.model_validate({"preset": "gpt2", "n_layer": 2})
+    >>> [rule.theirs for rule in rules(GPT2, config) if rule.ours.endswith("proj.weight")][0]
+    ('transformer.h.0.attn.c_proj.weight',)
+    """
+    for rule in table:
+        if rule.ours.startswith("lm_head") and config.tie_embeddings:
+            continue
+        for i in range(config.n_layer if "{i}" in rule.ours else 1):
+            theirs = tuple(name.replace("{i}", str(i)) for name in rule.theirs)
+            yield Rule(rule.ours.replace("{i}", str(i)), theirs, rule.transposed)
+
+
+def to_theirs(
+    tensors: Mapping[str, Tensor], table: tuple[Rule, ...], config: ModelConfig
+) -> dict[str, Tensor]:
+    """Return our tensors under the names and in the shapes of another program."""
+    found = {}
+    for rule in rules(table, config):
+        tensor = tensors[rule.ours].T if rule.transposed else tensors[rule.ours]
+        rows = _rows(len(rule.theirs), tensor, config)
+        for name, part in zip(rule.theirs, tensor.split(rows), strict=True):
+            found[name] = part.contiguous()
+    return found
+
+
+def to_ours(tensors: Mapping[str, Tensor], table: tuple[Rule, ...], config: ModelConfig) -> dict[str, Tensor]:
+    """Return tensors of another program under our names and in our shapes, the inverse of `to_theirs`.
+
+    Raises KeyError for a name that is missing.
+    """
+    found = {}
+    for rule in rules(table, config):
+        parts = [tensors[name] for name in rule.theirs]
+        tensor = parts[0] if len(parts) == 1 else torch.cat(parts)
+        found[rule.ours] = (tensor.T if rule.transposed else tensor).contiguous()
+    return found
+
+
+def _rows(n_parts: int, tensor: Tensor, config: ModelConfig) -> list[int]:
+    """Return the rows of each part: of queries, keys and values (3), of gate and up (2)."""
+    if n_parts == 3:
+        return [heads * config.head_dim for heads in (config.n_head, config.kv_heads, config.kv_heads)]
+    return [len(tensor) // n_parts] * n_parts

@@ -1,0 +1,97 @@
+"""Source of an export: a run's model, tokenizer and held-out text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from glassgpt.checkpoint import Run, run_tokens, weights
+from glassgpt.config import ModelConfig, RunConfig
+from glassgpt.errors import UserError
+from glassgpt.models import Model
+from glassgpt.safe_io import read_json
+from glassgpt.tokenizers import Tokenizer
+
+TEXT_TOKENS = 400_000
+"""Held-out tokens that a certificate encodes again, at most."""
+N_WINDOWS = 8
+"""Windows of held-out text that a certificate predicts."""
+WITHOUT_TEXT = (
+    "It was the best of times, it was the worst of times. 你好，世界！ Ça va? Zwölf Boxkämpfer: 3 × 4 = 12.\n"
+    "\tdef add(a, b):  return a + b  # 🙂\n"
+)
+"""Text for a run without held-out text, such as an imported one."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A run's best model, with LoRA merged, and all that an export says about it."""
+
+    run: Run
+    config: RunConfig
+    model: Model
+    tokenizer: Tokenizer
+
+    @classmethod
+    def open(cls, run: Run) -> Source:
+        """Load a run. Raises UserError if it has no usable checkpoint."""
+        return cls(run, run.config(), run.model(), run.tokenizer())
+
+    @property
+    def shape(self) -> ModelConfig:
+        """Configuration of the merged model."""
+        return self.model.config
+
+    @property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Weights by our names, shared ones once."""
+        return weights(self.model)
+
+    @cached_property
+    def verdict(self) -> dict[str, Any] | None:
+        """The stored verdict; None without one."""
+        try:
+            return read_json(self.run.verdict_file)
+        except (UserError, OSError):
+            return None
+
+    @cached_property
+    def has_text(self) -> bool:
+        """True if the run holds held-out text."""
+        return len(self._held_out) > 1
+
+    @cached_property
+    def _held_out(self) -> np.ndarray:
+        """Ids of the validation split, (N,); empty without data."""
+        try:
+            return run_tokens(self.run, self.tokenizer.n_vocab).val.ids
+        except UserError:
+            return np.zeros(0, np.int64)
+
+    @cached_property
+    def text(self) -> str:
+        """Held-out text, at most `TEXT_TOKENS` tokens of it; a fixed text without any."""
+        if self.has_text:
+            return self.tokenizer.decode(self._held_out[:TEXT_TOKENS].astype(np.int64))
+        return "".join(filter(self._is_known, WITHOUT_TEXT))
+
+    @cached_property
+    def windows(self) -> Tensor:
+        """Windows of held-out tokens, spread over the split: (n, T) of int64, n ≤ `N_WINDOWS`."""
+        ids = self._held_out if self.has_text else np.array(self.tokenizer.encode(self.text))
+        T = min(self.shape.block_size, len(ids))
+        starts = np.unique(np.linspace(0, len(ids) - T, N_WINDOWS).astype(int))
+        return torch.from_numpy(ids[starts[:, None] + np.arange(T)].astype(np.int64))
+
+    def _is_known(self, char: str) -> bool:
+        """True if the tokenizer encodes a character: one without byte tokens does not encode all."""
+        try:
+            return bool(self.tokenizer.encode(char))
+        except UserError:
+            return False
