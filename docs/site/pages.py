@@ -22,7 +22,7 @@ CHAPTERS = (
 """Reading order of the chapters; others follow."""
 GUIDE = (
     *("tasks", "chat", "options", "writing", "runs", "seeing-inside"),
-    *("evaluation", "comparing", "speed", "extending"),
+    *("evaluation", "comparing", "sharing", "speed", "extending"),
 )
 """Reading order of the guide; others follow."""
 ABOUT = {

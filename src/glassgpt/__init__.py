@@ -35,6 +35,8 @@ if TYPE_CHECKING:
         translate,
     )
     from glassgpt.hooks import Recording, activation_names, edit, logit_lens, record, zero_heads
+    from glassgpt.interop.certify import Certificate
+    from glassgpt.interop.export import export
     from glassgpt.lens import Trace, ablate, trace
     from glassgpt.models import Model, build
     from glassgpt.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
@@ -78,6 +80,8 @@ _HOMES = {
     "lens": ("Trace", "ablate", "trace"),
     "models": ("Model", "build"),
     "hooks": ("Recording", "activation_names", "edit", "logit_lens", "record", "zero_heads"),
+    "interop.certify": ("Certificate",),
+    "interop.export": ("export",),
     "tokenizers": ("Tokenizer", "load_tokenizer", "train_tokenizer"),
     "train": (
         "Outlook",
@@ -95,6 +99,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Accuracy",
+    "Certificate",
     "Chapter",
     "Comparison",
     "Completion",
@@ -134,6 +139,7 @@ __all__ = [
     "compare",
     "complete",
     "edit",
+    "export",
     "fill",
     "import_nanogpt",
     "judge",

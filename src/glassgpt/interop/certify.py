@@ -161,8 +161,8 @@ def compare_predictions(source: Source, runtime: Runtime, limits: Limits) -> Ite
     largest = kl = ours_nats = theirs_nats = 0.0
     n = 0
     for row in source.windows:
-        ours = source.model(row[None])[0].float().log_softmax(-1)  # (T, V)
-        theirs = runtime.logits(row.tolist()).float().log_softmax(-1)
+        ours = source.model(row[None])[0].double().log_softmax(-1)  # (T, V)
+        theirs = runtime.logits(row.tolist()).double().log_softmax(-1)
         largest = max(largest, (ours - theirs).abs().max().item())
         kl += F.kl_div(theirs, ours, log_target=True, reduction="sum").item()
         ours_nats += F.nll_loss(ours[:-1], row[1:], reduction="sum").item()

@@ -4,46 +4,20 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib import import_module
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from glassgpt.checkpoint import Run, make_folder
 from glassgpt.errors import UserError, cannot_write
-from glassgpt.interop.certify import Certificate, Limits, Runtime, certify, write_certificate
+from glassgpt.interop.card import card
+from glassgpt.interop.certify import Certificate, certify, write_certificate
+from glassgpt.interop.format import Format, find_format
 from glassgpt.interop.source import Source
-
-FORMATS = ("hf", "gguf", "onnx", "safetensors")
-"""Names of the formats; each is a module of this package with a `FORMAT`."""
-MODULES = {"hf": "huggingface"}
-
-
-@dataclass(frozen=True)
-class Format:
-    """A format of another program: how to write it, and how to load it there."""
-
-    name: str
-    title: str
-    """Name for people, such as `Hugging Face`."""
-    limits: Mapping[str, Limits]
-    """Largest differences that are allowed, by dtype; the first dtype is the default."""
-    obstacle: Callable[[Source], str]
-    """Returns the reason why this format cannot hold a run; empty if it can."""
-    write: Callable[[Source, Path, str], None]
-    """Writes a source into an empty folder with a dtype."""
-    open: Callable[[Path], Runtime]
-    """Loads a written folder in the foreign program. Raises UserError if its package is not installed."""
-
-
-def find_format(name: str) -> Format:
-    """Return a format by its name. Raises UserError for an unknown name."""
-    if name not in FORMATS:
-        raise UserError(f"there is no format {name!r}. Choose one of {', '.join(FORMATS)}.")
-    return import_module(f"glassgpt.interop.{MODULES.get(name, name)}").FORMAT
+from glassgpt.safe_io import quoted
 
 
 def export(
@@ -52,13 +26,15 @@ def export(
     out: Path | str | None = None,
     *,
     dtype: str | None = None,
+    license: str = "",
     stage: Callable[[str], None] = lambda _: None,
 ) -> tuple[Path, Certificate]:
     """Export a run's best model; return the folder and its certificate.
 
-    to: `hf`, `gguf`, `onnx` or `safetensors`. out: a new folder, by default `RUN-FORMAT` next to the run. The
-    files are loaded by the foreign program and compared with the run's model on its held-out text. Raises
-    UserError, and leaves nothing behind, if the format cannot hold the model or a comparison fails.
+    to: `hf`, `gguf`, `onnx` or `safetensors`. out: a new folder, by default `RUN-FORMAT` next to the run.
+    dtype: of the weights, by default float32. license: its name, for the model card. The files are loaded by
+    the foreign program and compared with the run's model on its held-out text. Raises UserError, and leaves
+    nothing behind, if the format cannot hold the model or a comparison fails.
     """
     format, opened = find_format(to), Run.open(run)
     dtype = _dtype(format, dtype)
@@ -70,14 +46,32 @@ def export(
         stage(f"writing {format.title}")
         format.write(source, folder, dtype)
         stage("loading it in the other program and comparing")
-        certificate = certify(source, format.open(folder), f"{to} {dtype}", format.limits[dtype])
+        certificate = certify_folder(source, folder, format, dtype)
         if not certificate.is_confirmed:
             raise UserError(
                 f"{opened.path}: {certificate.runtime} does not compute what the run does "
                 f"({'; '.join(certificate.failures)}). Nothing was exported."
             )
+        (folder / "README.md").write_text(card(source, format, certificate, license), "utf-8")
         write_certificate(folder, certificate, about(source))
+        for path in folder.rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)  # the libraries differ
     return target, certificate
+
+
+def certify_folder(source: Source, folder: Path, format: Format, dtype: str) -> Certificate:
+    """Load a written folder in the foreign program and compare it with its source.
+
+    Raises UserError if the program cannot load it.
+    """
+    try:
+        found = certify(source, format.open(folder), f"{format.name} {dtype}", format.limits[dtype])
+        return replace(found, findings=(*found.findings, *format.checks(source, folder)))
+    except UserError:
+        raise
+    except Exception as error:  # a foreign program fails with any exception
+        reason = quoted(f"{type(error).__name__}: {error}".splitlines()[0], 200)
+        raise UserError(f"{format.title}: the other program cannot use the files ({reason}).") from error
 
 
 def about(source: Source) -> dict[str, Any]:

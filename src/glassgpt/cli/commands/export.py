@@ -1,0 +1,67 @@
+"""`glassgpt export`: a run in a format of other programs, compared there before it counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from glassgpt.cli.view.terminal import Terminal, print_json
+from glassgpt.errors import command_line
+
+
+def export(
+    run: Path,
+    *,
+    to: Literal["hf", "gguf", "onnx", "safetensors"],
+    out: Path | None = None,
+    dtype: str | None = None,
+    license: str = "",
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Export a run's best model to a format of other programs.
+
+    The other program loads the files and is compared with the run: token ids, predictions, generated tokens
+    and the loss on held-out text. If they differ, nothing is kept.
+
+    Parameters
+    ----------
+    run
+        Folder of a run.
+    to
+        hf (transformers, vLLM), gguf (llama.cpp, Ollama, LM Studio), onnx (onnxruntime) or safetensors.
+    out
+        A new folder; by default next to the run, such as runs/notes-hf.
+    dtype
+        Type of the weights: float32, or float16, bfloat16 or q8_0 where the format has it.
+    license
+        License for the model card, such as mit or cc-by-4.0.
+    json
+        Print the certificate as JSON.
+    """
+    from glassgpt.cli.view.findings import findings_table
+    from glassgpt.interop.export import export as export_run
+
+    console = Terminal()
+    target, certificate = export_run(
+        run,
+        to,
+        out,
+        dtype=dtype,
+        license=license,
+        stage=lambda doing: None if json else console.say(f"{doing} …", "dim"),
+    )
+    if json:
+        print_json({"folder": str(target), **certificate.to_dict()}, indent=1)
+        return
+    console.table(findings_table(certificate.findings))
+    console.say(f"\n{certificate.runtime} computes the same as the run.")
+    console.say(f"{target}: {_size(target)}, with README.md (model card) and certificate.json")
+    if to == "hf":
+        console.say(f"Import it again   {command_line('import', target)}", "dim")
+
+
+def _size(folder: Path) -> str:
+    n_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return f"{n_bytes / 1e6:,.1f} MB"

@@ -1,0 +1,28 @@
+"""Findings as a table: observed next to expected, with the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from glassgpt.diagnose import Finding
+from glassgpt.explain import MARKS, expectation, figure
+
+STYLES = {"ok": "green", "fail": "red"}
+
+
+def findings_table(
+    findings: Sequence[Finding], measured: str = "measured", expected: str = "expected"
+) -> Table:
+    """Return a table of findings. measured, expected: titles of the columns."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("")
+    table.add_column(measured, justify="right")
+    table.add_column(expected, justify="right")
+    table.add_column("")
+    for finding in findings:
+        mark = Text(f"{MARKS[finding.outcome]} {finding.advice}", STYLES.get(finding.outcome, "yellow"))
+        table.add_row(Text(finding.name), figure(finding.observed), expectation(finding), mark)
+    return table

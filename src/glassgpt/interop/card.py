@@ -1,0 +1,90 @@
+"""Model card of an export: README.md with data, verdict, limits, license and proof, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from glassgpt.diagnose import Accuracy, Score, Verdict
+from glassgpt.interop.certify import FILE, Certificate
+from glassgpt.interop.format import Format
+from glassgpt.interop.source import Source
+from glassgpt.units import count
+
+HEAD = """\
+---
+license: {license}
+library_name: {library}
+pipeline_tag: text-generation
+tags:
+- glassgpt
+- trained-from-scratch
+---
+"""
+
+
+def card(source: Source, format: Format, certificate: Certificate, license: str = "") -> str:
+    """Return the model card in Markdown, with the front matter that the hub reads."""
+    library = {"hf": "transformers", "onnx": "onnxruntime", "gguf": "llama.cpp"}.get(format.name, "pytorch")
+    head = HEAD.format(license=license or "other", library=library)
+    parts = [f"# {source.run.path.name}", _about(source), *_verdict(source), "## Use", format.usage(source)]
+    parts += ["## Limits", *_limits(source, license), "## Proof", *_proof(certificate)]
+    return head + "\n" + "\n\n".join(parts) + "\n"
+
+
+def _about(source: Source) -> str:
+    shape, config = source.shape, source.config
+    names = ", ".join(f"`{Path(each).name}`" for each in config.data.sources) or "text that is not recorded"
+    n_params = sum(tensor.numel() for tensor in source.tensors.values())
+    return (
+        f"A model of {count(n_params)} parameters ({shape.n_layer} blocks of width {shape.n_embd}, context "
+        f"{shape.block_size:,} tokens), trained from random weights by GlassGPT on {names}. Tokenizer: "
+        f"{source.tokenizer.describe()}."
+    )
+
+
+def _verdict(source: Source) -> Iterator[str]:
+    """Yield the verdict: the model next to counting, on the same held-out text."""
+    if source.verdict is None:
+        yield "It was not measured on held-out text."
+        return
+    verdict = Verdict.from_dict(source.verdict)
+    yield "## Verdict"
+    yield "Measured on held-out data, next to predictors that only count. The best row comes first."
+    yield "\n".join(_table(verdict))
+    yield verdict.sentence
+
+
+def _table(verdict: Verdict) -> Iterator[str]:
+    yield "| | loss, nats per character | bits per byte |" if verdict.scores else "| | correct | of |"
+    yield "|---|---:|---:|"
+    for row in verdict.rows:
+        match row:
+            case Score():
+                yield f"| {row.name} | {row.nats_per_char:.3f} | {row.bits_per_byte:.3f} |"
+            case Accuracy():
+                yield f"| {row.name} | {row.n_correct:,} | {row.n:,} |"
+
+
+def _limits(source: Source, license: str) -> Iterator[str]:
+    yield (
+        "It knows its training text and nothing else. What it writes may repeat that text word for word, be "
+        "wrong or be offensive: it was not aligned, and nothing filters it."
+    )
+    if not license:
+        yield "No license was given. The rights in the training text may limit the use of this model."
+
+
+def _proof(certificate: Certificate) -> Iterator[str]:
+    yield (
+        f"After writing, {certificate.runtime} loaded these files and was compared with the model that was "
+        f"trained (`{FILE}`, with the hash of each file):"
+    )
+    yield "\n".join(
+        f"- {each.name}: {_number(each.observed)} (expected {_number(each.expected)})"
+        for each in certificate.findings
+    )
+
+
+def _number(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.4g}"

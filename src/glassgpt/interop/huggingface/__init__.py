@@ -1,0 +1,31 @@
+"""Export to a Hugging Face folder: `GPT2LMHeadModel` or `Qwen3ForCausalLM`, as transformers loads them."""
+
+from __future__ import annotations
+
+from glassgpt.config import exportable_as
+from glassgpt.interop.certify import Limits
+from glassgpt.interop.format import Format
+from glassgpt.interop.huggingface.chat import check_chat
+from glassgpt.interop.huggingface.runtime import Transformers
+from glassgpt.interop.huggingface.write import usage, write
+from glassgpt.interop.source import Source
+
+FORMAT = Format(
+    name="hf",
+    title="Hugging Face",
+    limits={
+        "float32": Limits(logit=1e-4, kl=1e-8),
+        "float16": Limits(logit=0.1, kl=1e-4, same_tokens=False),
+        "bfloat16": Limits(logit=1.0, kl=1e-2, same_tokens=False),
+    },
+    obstacle=lambda source: _obstacle(source),
+    write=write,
+    open=Transformers,
+    usage=usage,
+    checks=check_chat,
+)
+
+
+def _obstacle(source: Source) -> str:
+    found = exportable_as(source.shape)
+    return "" if found.formats else found.reason

@@ -1,0 +1,50 @@
+"""Chat template in Jinja, and its check against the template of training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from glassgpt.data import CHAT_SPECIALS, ChatTemplate, Message
+from glassgpt.diagnose import Finding
+from glassgpt.interop.source import Source
+
+END = CHAT_SPECIALS[-1]
+"""Special token that ends a message."""
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{% if message['role'] not in ('system', 'user', 'assistant') %}"
+    "{{ raise_exception('This model knows the roles system, user and assistant.') }}"
+    "{% endif %}"
+    "{{ '<' + message['role'] + '>' + message['content'] + '<end>' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<assistant>' }}{% endif %}"
+)
+"""The same tokens as `ChatTemplate.prompt`."""
+CONVERSATION = (
+    Message("system", "Be brief."),
+    Message("user", "  你好 🙂\n1 + 1 = ?"),
+    Message("assistant", "2"),
+    Message("user", "{{ 1 }} and again? "),
+)
+"""A conversation with spaces at both ends, a line break and braces."""
+
+
+def is_chat(source: Source) -> bool:
+    """True if the tokenizer has the special tokens of conversations."""
+    return all(name in source.tokenizer.specials for name in CHAT_SPECIALS)
+
+
+def check_chat(source: Source, folder: Path) -> Iterator[Finding]:
+    """Check that the written chat template gives the tokens of training."""
+    if not is_chat(source):
+        return
+    from transformers import AutoTokenizer
+
+    theirs = AutoTokenizer.from_pretrained(folder).apply_chat_template(
+        [{"role": each.role, "content": each.content} for each in CONVERSATION],
+        add_generation_prompt=True,
+        return_dict=False,
+    )
+    ours = ChatTemplate(source.tokenizer).prompt(CONVERSATION)
+    yield Finding.at_most("conversations with other token ids", int(ours != theirs), 0)

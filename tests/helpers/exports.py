@@ -1,0 +1,41 @@
+"""Models with random weights as sources of an export, without a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from glassgpt.checkpoint import Run
+from glassgpt.config import RunConfig
+from glassgpt.data import CHAT_SPECIALS
+from glassgpt.interop.source import Source
+from glassgpt.models import build
+from glassgpt.tokenizers import Tokenizer, train_tokenizer
+
+TEXT = (
+    "The moon sees 7 green boats, and no bird sings.\n\tЁлка «ёжик»  中文，你好。 🙂👍🏽 naïve café\r\n"
+    "def f(x): return x * 2  # ok\n"
+)
+
+
+def tokenizer(kind: str) -> Tokenizer:
+    """Return a tokenizer of a kind: char, byte, bpe, or chat (bpe with the tokens of conversations)."""
+    if kind == "chat":
+        return train_tokenizer("bpe", [TEXT] * 20, vocab_size=300, specials=CHAT_SPECIALS)
+    return train_tokenizer(kind, [TEXT] * 20, vocab_size=300)
+
+
+def random_source(folder: Path, kind: str = "char", seed: int = 0, **model: Any) -> Source:
+    """Return a source with random weights, large enough that every tensor matters. model: its settings."""
+    fields: Mapping[str, object] = {"n_layer": 2, "n_head": 4, "n_embd": 32, "block_size": 64} | model
+    config = RunConfig.model_validate({"data": {"sources": ["text.txt"]}, "model": fields})
+    known = tokenizer(kind)
+    torch.manual_seed(seed)
+    built = build(config.model, known.n_vocab).eval()
+    with torch.no_grad():
+        for p in built.parameters():
+            p.normal_(mean=float(p.ndim == 1), std=0.2)  # gains around 1, biases and matrices too
+    return Source(Run(folder), config, built, known)
