@@ -35,8 +35,7 @@ if TYPE_CHECKING:
         translate,
     )
     from glassgpt.hooks import Recording, activation_names, edit, logit_lens, record, zero_heads
-    from glassgpt.interop.certify import Certificate
-    from glassgpt.interop.export import export
+    from glassgpt.interop import Certificate, export
     from glassgpt.lens import Trace, ablate, trace
     from glassgpt.models import Model, build
     from glassgpt.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
@@ -80,8 +79,7 @@ _HOMES = {
     "lens": ("Trace", "ablate", "trace"),
     "models": ("Model", "build"),
     "hooks": ("Recording", "activation_names", "edit", "logit_lens", "record", "zero_heads"),
-    "interop.certify": ("Certificate",),
-    "interop.export": ("export",),
+    "interop": ("Certificate", "export"),
     "tokenizers": ("Tokenizer", "load_tokenizer", "train_tokenizer"),
     "train": (
         "Outlook",

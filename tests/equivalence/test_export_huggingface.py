@@ -12,22 +12,23 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from glassgpt.errors import UserError
-from glassgpt.interop.certify import Limits, compare_greedy, compare_ids, strange_strings
-from glassgpt.interop.export import certify_folder, export
+from glassgpt.interop.certify import Tolerance, compare_greedy, compare_ids, strange_strings
+from glassgpt.interop.exporter import certify_folder, export
 from glassgpt.interop.format import find_format
 from glassgpt.interop.huggingface.runtime import Transformers
-from glassgpt.interop.source import Source
+from glassgpt.interop.source import ExportSource
 from helpers.exports import TEXT, random_source
 
 pytest.importorskip("transformers")
 HF = find_format("hf")
-GPT2, QWEN3 = {"preset": "gpt2"}, {"preset": "modern"}
+GPT2: dict[str, Any] = {"preset": "gpt2"}
+QWEN3: dict[str, Any] = {"preset": "modern"}
 SHAPES = [GPT2, QWEN3, {**QWEN3, "n_kv_head": 2}, {**QWEN3, "tie_embeddings": True, "n_kv_head": 1}]
 
 
 def written(
-    tmp_path: Path, kind: str = "char", dtype: str = "float32", **model: object
-) -> tuple[Source, Path]:
+    tmp_path: Path, kind: str = "char", dtype: str = "float32", **model: Any
+) -> tuple[ExportSource, Path]:
     source, folder = random_source(tmp_path / "run", kind, **model), tmp_path / "out"
     folder.mkdir()
     HF.write(source, folder, dtype)
@@ -57,7 +58,7 @@ def test_rounded_weights_stay_near(tmp_path: Path, dtype: str, shape: Any) -> No
     source, folder = written(tmp_path, dtype=dtype, **shape)
     assert {str(t.dtype) for t in load_file(folder / "model.safetensors").values()} == {f"torch.{dtype}"}
     # These random weights are ten times those of a trained model, and so is their rounding.
-    limits = Limits(logit=2.0, kl=0.05, same_tokens=False)
+    limits = Tolerance(logit=2.0, kl=0.05, same_tokens=False)
     strict = certify_folder(source, folder, HF, "float32")
     assert not strict.is_confirmed, "float32's limits must see the rounding"
     kl = next(each for each in strict.findings if each.name.startswith("KL"))

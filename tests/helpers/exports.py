@@ -11,7 +11,7 @@ import torch
 from glassgpt.checkpoint import Run
 from glassgpt.config import RunConfig
 from glassgpt.data import CHAT_SPECIALS
-from glassgpt.interop.source import Source
+from glassgpt.interop.source import ExportSource
 from glassgpt.models import build
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
 
@@ -28,7 +28,7 @@ def tokenizer(kind: str) -> Tokenizer:
     return train_tokenizer(kind, [TEXT] * 20, vocab_size=300)
 
 
-def random_source(folder: Path, kind: str = "char", seed: int = 0, **model: Any) -> Source:
+def random_source(folder: Path, kind: str = "char", seed: int = 0, **model: Any) -> ExportSource:
     """Return a source with random weights, large enough that every tensor matters. model: its settings."""
     fields: Mapping[str, object] = {"n_layer": 2, "n_head": 4, "n_embd": 32, "block_size": 64} | model
     config = RunConfig.model_validate({"data": {"sources": ["text.txt"]}, "model": fields})
@@ -38,4 +38,4 @@ def random_source(folder: Path, kind: str = "char", seed: int = 0, **model: Any)
     with torch.no_grad():
         for p in built.parameters():
             p.normal_(mean=float(p.ndim == 1), std=0.2)  # gains around 1, biases and matrices too
-    return Source(Run(folder), config, built, known)
+    return ExportSource(Run(folder), config, built, known)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from glassgpt.diagnose import Accuracy, Score, Verdict
 from glassgpt.interop.certify import FILE, Certificate
-from glassgpt.interop.format import Format
-from glassgpt.interop.source import Source
+from glassgpt.interop.format import ExportFormat
+from glassgpt.interop.source import ExportSource
 from glassgpt.units import count
 
 HEAD = """\
@@ -23,16 +23,16 @@ tags:
 """
 
 
-def card(source: Source, format: Format, certificate: Certificate, license: str = "") -> str:
+def card(source: ExportSource, format: ExportFormat, certificate: Certificate, license: str = "") -> str:
     """Return the model card in Markdown, with the front matter that the hub reads."""
     library = {"hf": "transformers", "onnx": "onnxruntime", "gguf": "llama.cpp"}.get(format.name, "pytorch")
     head = HEAD.format(license=license or "other", library=library)
     parts = [f"# {source.run.path.name}", _about(source), *_verdict(source), "## Use", format.usage(source)]
-    parts += ["## Limits", *_limits(source, license), "## Proof", *_proof(certificate)]
+    parts += ["## Tolerance", *_limits(source, license), "## Proof", *_proof(certificate)]
     return head + "\n" + "\n\n".join(parts) + "\n"
 
 
-def _about(source: Source) -> str:
+def _about(source: ExportSource) -> str:
     shape, config = source.shape, source.config
     names = ", ".join(f"`{Path(each).name}`" for each in config.data.sources) or "text that is not recorded"
     n_params = sum(tensor.numel() for tensor in source.tensors.values())
@@ -43,7 +43,7 @@ def _about(source: Source) -> str:
     )
 
 
-def _verdict(source: Source) -> Iterator[str]:
+def _verdict(source: ExportSource) -> Iterator[str]:
     """Yield the verdict: the model next to counting, on the same held-out text."""
     if source.verdict is None:
         yield "It was not measured on held-out text."
@@ -66,7 +66,7 @@ def _table(verdict: Verdict) -> Iterator[str]:
                 yield f"| {row.name} | {row.n_correct:,} | {row.n:,} |"
 
 
-def _limits(source: Source, license: str) -> Iterator[str]:
+def _limits(source: ExportSource, license: str) -> Iterator[str]:
     yield (
         "It knows its training text and nothing else. What it writes may repeat that text word for word, be "
         "wrong or be offensive: it was not aligned, and nothing filters it."

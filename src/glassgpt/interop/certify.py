@@ -19,7 +19,7 @@ from torch import Tensor
 from glassgpt.checkpoint import fingerprint, write_json
 from glassgpt.diagnose import Finding
 from glassgpt.errors import UserError
-from glassgpt.interop.source import Source
+from glassgpt.interop.source import ExportSource
 from glassgpt.models import Model
 from glassgpt.tokenizers import Tokenizer
 
@@ -59,7 +59,7 @@ class Runtime(Protocol):
         ...
 
 
-class Limits(NamedTuple):
+class Tolerance(NamedTuple):
     """Largest differences from our model that a certificate allows."""
 
     logit: float
@@ -97,7 +97,7 @@ class Certificate:
         return asdict(self)
 
 
-def certify(source: Source, runtime: Runtime, format: str, limits: Limits) -> Certificate:
+def certify(source: ExportSource, runtime: Runtime, format: str, limits: Tolerance) -> Certificate:
     """Compare a loaded export with the model that it was made of."""
     return Certificate(
         format,
@@ -156,7 +156,7 @@ def _any_char(draw: random.Random) -> str:
 
 
 @torch.inference_mode()
-def compare_predictions(source: Source, runtime: Runtime, limits: Limits) -> Iterator[Finding]:
+def compare_predictions(source: ExportSource, runtime: Runtime, limits: Tolerance) -> Iterator[Finding]:
     """Yield findings about the predictions on held-out windows: log-probabilities, KL and the loss."""
     largest = kl = ours_nats = theirs_nats = 0.0
     n = 0
@@ -179,7 +179,7 @@ def compare_predictions(source: Source, runtime: Runtime, limits: Limits) -> Ite
     )
 
 
-def compare_greedy(source: Source, runtime: Runtime, limits: Limits) -> Finding:
+def compare_greedy(source: ExportSource, runtime: Runtime, limits: Tolerance) -> Finding:
     """Compare the most probable tokens after the beginning of held-out text."""
     prompt = source.windows[0][: max(1, source.shape.block_size // 8)].tolist()
     n = min(N_GREEDY, source.shape.block_size - len(prompt))

@@ -9,35 +9,35 @@ from pathlib import Path
 
 from glassgpt.diagnose import Finding
 from glassgpt.errors import UserError
-from glassgpt.interop.certify import Limits, Runtime
-from glassgpt.interop.source import Source
+from glassgpt.interop.certify import Runtime, Tolerance
+from glassgpt.interop.source import ExportSource
 
 MODULES = {"hf": "huggingface", "gguf": "gguf", "onnx": "onnx", "safetensors": "plain"}
 """Module of each format in this package; it has a `FORMAT`."""
 
 
 @dataclass(frozen=True)
-class Format:
+class ExportFormat:
     """A format of another program."""
 
     name: str
     title: str
     """Name for people, such as `Hugging Face`."""
-    limits: Mapping[str, Limits]
+    limits: Mapping[str, Tolerance]
     """Largest differences that are allowed, by dtype; the first dtype is the default."""
-    obstacle: Callable[[Source], str]
+    obstacle: Callable[[ExportSource], str]
     """Returns the reason why this format cannot hold a run; empty if it can."""
-    write: Callable[[Source, Path, str], None]
+    write: Callable[[ExportSource, Path, str], None]
     """Writes a source into an empty folder, with a dtype."""
     open: Callable[[Path], Runtime]
     """Loads a written folder in the foreign program. Raises UserError if its package is not installed."""
-    usage: Callable[[Source], str]
+    usage: Callable[[ExportSource], str]
     """Returns the part of the model card that says how to use the files, in Markdown."""
-    checks: Callable[[Source, Path], Iterator[Finding]] = lambda source, folder: iter(())
+    checks: Callable[[ExportSource, Path], Iterator[Finding]] = lambda source, folder: iter(())
     """Yields more findings about a written folder."""
 
 
-def find_format(name: str) -> Format:
+def find_format(name: str) -> ExportFormat:
     """Return a format by its name. Raises UserError for an unknown name."""
     if name not in MODULES:
         raise UserError(f"there is no format {name!r}. Choose one of {', '.join(MODULES)}.")

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from glassgpt.checkpoint import load_weights, write_json
 from glassgpt.config import ModelConfig
-from glassgpt.interop.certify import Limits, greedy
-from glassgpt.interop.format import Format
-from glassgpt.interop.source import Source
+from glassgpt.interop.certify import Tolerance, greedy
+from glassgpt.interop.format import ExportFormat
+from glassgpt.interop.source import ExportSource
 from glassgpt.models import build
 from glassgpt.safe_io import read_json
 from glassgpt.tokenizers import load_tokenizer
@@ -56,7 +56,7 @@ class Reloaded:
         return greedy(self.model, ids, n)
 
 
-def _write(source: Source, folder: Path, dtype: str) -> None:
+def _write(source: ExportSource, folder: Path, dtype: str) -> None:
     save_file(
         {name: tensor.to(getattr(torch, dtype)).contiguous() for name, tensor in source.tensors.items()},
         folder / "model.safetensors",
@@ -66,17 +66,17 @@ def _write(source: Source, folder: Path, dtype: str) -> None:
     source.tokenizer.save(folder / "tokenizer.json")
 
 
-def _obstacle(source: Source) -> str:
+def _obstacle(source: ExportSource) -> str:
     family = source.shape.family
     return "" if family in ("gpt", "bigram") else f"{family} is not compared yet (`family`)"
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="safetensors",
     title="plain safetensors",
     limits={
-        "float32": Limits(logit=1e-6, kl=1e-12),
-        "bfloat16": Limits(logit=1.0, kl=1e-2, same_tokens=False),
+        "float32": Tolerance(logit=1e-6, kl=1e-12),
+        "bfloat16": Tolerance(logit=1.0, kl=1e-2, same_tokens=False),
     },
     obstacle=_obstacle,
     write=_write,

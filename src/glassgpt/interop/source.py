@@ -30,7 +30,7 @@ WITHOUT_TEXT = (
 
 
 @dataclass(frozen=True)
-class Source:
+class ExportSource:
     """A run's best model, with LoRA merged, and all that an export says about it."""
 
     run: Run
@@ -39,7 +39,7 @@ class Source:
     tokenizer: Tokenizer
 
     @classmethod
-    def open(cls, run: Run) -> Source:
+    def open(cls, run: Run) -> ExportSource:
         """Load a run. Raises UserError if it has no usable checkpoint."""
         return cls(run, run.config(), run.model(), run.tokenizer())
 

@@ -41,7 +41,7 @@ def export(
         Print the certificate as JSON.
     """
     from glassgpt.cli.view.findings import findings_table
-    from glassgpt.interop.export import export as export_run
+    from glassgpt.interop import export as export_run
 
     console = Terminal()
     target, certificate = export_run(

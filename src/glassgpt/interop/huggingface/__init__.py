@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from glassgpt.config import exportable_as
-from glassgpt.interop.certify import Limits
-from glassgpt.interop.format import Format
+from glassgpt.interop.certify import Tolerance
+from glassgpt.interop.format import ExportFormat
 from glassgpt.interop.huggingface.chat import check_chat
+from glassgpt.interop.huggingface.folder import usage, write
 from glassgpt.interop.huggingface.runtime import Transformers
-from glassgpt.interop.huggingface.write import usage, write
-from glassgpt.interop.source import Source
+from glassgpt.interop.source import ExportSource
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="hf",
     title="Hugging Face",
     limits={
-        "float32": Limits(logit=1e-4, kl=1e-8),
-        "float16": Limits(logit=0.1, kl=1e-4, same_tokens=False),
-        "bfloat16": Limits(logit=1.0, kl=1e-2, same_tokens=False),
+        "float32": Tolerance(logit=1e-4, kl=1e-8),
+        "float16": Tolerance(logit=0.1, kl=1e-4, same_tokens=False),
+        "bfloat16": Tolerance(logit=1.0, kl=1e-2, same_tokens=False),
     },
     obstacle=lambda source: _obstacle(source),
     write=write,
@@ -26,6 +26,6 @@ FORMAT = Format(
 )
 
 
-def _obstacle(source: Source) -> str:
+def _obstacle(source: ExportSource) -> str:
     found = exportable_as(source.shape)
     return "" if found.formats else found.reason

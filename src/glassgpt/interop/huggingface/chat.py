@@ -7,7 +7,7 @@ from pathlib import Path
 
 from glassgpt.data import CHAT_SPECIALS, ChatTemplate, Message
 from glassgpt.diagnose import Finding
-from glassgpt.interop.source import Source
+from glassgpt.interop.source import ExportSource
 
 END = CHAT_SPECIALS[-1]
 """Special token that ends a message."""
@@ -30,14 +30,14 @@ CONVERSATION = (
 """A conversation with spaces at both ends, a line break and braces."""
 
 
-def is_chat(source: Source) -> bool:
+def knows_chat(source: ExportSource) -> bool:
     """True if the tokenizer has the special tokens of conversations."""
     return all(name in source.tokenizer.specials for name in CHAT_SPECIALS)
 
 
-def check_chat(source: Source, folder: Path) -> Iterator[Finding]:
+def check_chat(source: ExportSource, folder: Path) -> Iterator[Finding]:
     """Check that the written chat template gives the tokens of training."""
-    if not is_chat(source):
+    if not knows_chat(source):
         return
     from transformers import AutoTokenizer
 

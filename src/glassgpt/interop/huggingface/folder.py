@@ -9,13 +9,13 @@ import torch
 from safetensors.torch import save_file
 
 from glassgpt.checkpoint import write_json
-from glassgpt.interop.huggingface.chat import CHAT_TEMPLATE, END, is_chat
+from glassgpt.interop.huggingface.chat import CHAT_TEMPLATE, END, knows_chat
 from glassgpt.interop.huggingface.config import class_of, generation_config, model_config
 from glassgpt.interop.names import RULES, to_theirs
-from glassgpt.interop.source import Source
+from glassgpt.interop.source import ExportSource
 
 
-def write(source: Source, folder: Path, dtype: str) -> None:
+def write(source: ExportSource, folder: Path, dtype: str) -> None:
     """Write a run's model as transformers loads it. dtype: of the weights, such as `float32`."""
     end = source.tokenizer.specials.get(END)
     tensors = to_theirs(source.tensors, RULES[class_of(source.shape)], source.shape)
@@ -29,14 +29,14 @@ def write(source: Source, folder: Path, dtype: str) -> None:
     write_json(folder / "tokenizer_config.json", _tokenizer_config(source))
 
 
-def _tokenizer_config(source: Source) -> dict[str, Any]:
+def _tokenizer_config(source: ExportSource) -> dict[str, Any]:
     """Return the content of tokenizer_config.json: nothing is added to a text or cleaned up in it."""
     found: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": source.shape.block_size,
         "clean_up_tokenization_spaces": False,
     }
-    if is_chat(source):
+    if knows_chat(source):
         found |= {"eos_token": END, "pad_token": END, "chat_template": CHAT_TEMPLATE}
     return found
 
@@ -63,10 +63,10 @@ inputs = tokenizer.apply_chat_template(
 out = model.generate(**inputs, max_new_tokens=%d)"""
 
 
-def usage(source: Source) -> str:
+def usage(source: ExportSource) -> str:
     """Return the code that loads the folder with transformers, in Markdown."""
     n = min(200, source.shape.block_size // 2)
     prompt = source.shape.prompt
-    call = CHAT_CALL % n if is_chat(source) else PLAIN_CALL.format(prompt=prompt, n=n)
+    call = CHAT_CALL % n if knows_chat(source) else PLAIN_CALL.format(prompt=prompt, n=n)
     name = f"{source.run.path.name}-hf"
     return USAGE.format(folder=name, call=call, block_size=source.shape.block_size)

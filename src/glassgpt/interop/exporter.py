@@ -15,8 +15,8 @@ from glassgpt.checkpoint import Run, make_folder
 from glassgpt.errors import UserError, cannot_write
 from glassgpt.interop.card import card
 from glassgpt.interop.certify import Certificate, certify, write_certificate
-from glassgpt.interop.format import Format, find_format
-from glassgpt.interop.source import Source
+from glassgpt.interop.format import ExportFormat, find_format
+from glassgpt.interop.source import ExportSource
 from glassgpt.safe_io import quoted
 
 
@@ -39,7 +39,7 @@ def export(
     format, opened = find_format(to), Run.open(run)
     dtype = _dtype(format, dtype)
     target = Path(out) if out else opened.path.with_name(f"{opened.path.name}-{to}")
-    source = Source.open(opened)
+    source = ExportSource.open(opened)
     if reason := format.obstacle(source):
         raise UserError(f"{opened.path} cannot be exported to {format.title}: {reason}.")
     with _whole_folder(target) as folder:
@@ -53,13 +53,13 @@ def export(
                 f"({'; '.join(certificate.failures)}). Nothing was exported."
             )
         (folder / "README.md").write_text(card(source, format, certificate, license), "utf-8")
-        write_certificate(folder, certificate, about(source))
+        write_certificate(folder, certificate, origin(source))
         for path in folder.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)  # the libraries differ
     return target, certificate
 
 
-def certify_folder(source: Source, folder: Path, format: Format, dtype: str) -> Certificate:
+def certify_folder(source: ExportSource, folder: Path, format: ExportFormat, dtype: str) -> Certificate:
     """Load a written folder in the foreign program and compare it with its source.
 
     Raises UserError if the program cannot load it.
@@ -74,13 +74,13 @@ def certify_folder(source: Source, folder: Path, format: Format, dtype: str) -> 
         raise UserError(f"{format.title}: the other program cannot use the files ({reason}).") from error
 
 
-def about(source: Source) -> dict[str, Any]:
+def origin(source: ExportSource) -> dict[str, Any]:
     """Return the origin of an export, ready for JSON."""
     step = source.run.best_checkpoint()
     return {"glassgpt": version("glassgpt"), "run": source.run.path.name, "step": step.name}
 
 
-def _dtype(format: Format, dtype: str | None) -> str:
+def _dtype(format: ExportFormat, dtype: str | None) -> str:
     """Return the dtype, or the default one. Raises UserError for one that the format does not have."""
     if dtype is not None and dtype not in format.limits:
         known = ", ".join(format.limits)
