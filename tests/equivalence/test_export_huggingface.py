@@ -23,7 +23,15 @@ pytest.importorskip("transformers")
 HF = find_format("hf")
 GPT2: dict[str, Any] = {"preset": "gpt2"}
 QWEN3: dict[str, Any] = {"preset": "modern"}
-SHAPES = [GPT2, QWEN3, {**QWEN3, "n_kv_head": 2}, {**QWEN3, "tie_embeddings": True, "n_kv_head": 1}]
+SHAPES = [
+    GPT2,
+    {**GPT2, "bias": False, "mlp": "gelu_erf", "tie_embeddings": False},
+    {**QWEN3, "qk_norm": False, "norm_eps": 1e-5, "n_kv_head": 2},
+    {**QWEN3, "head_size": 16},
+    QWEN3,
+    {**QWEN3, "n_kv_head": 2},
+    {**QWEN3, "tie_embeddings": True, "n_kv_head": 1},
+]
 
 
 def written(
@@ -35,8 +43,15 @@ def written(
     return source, folder
 
 
-@pytest.mark.parametrize("kind", ["char", "byte", "bpe", "chat"])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [
+        *(("char", shape) for shape in SHAPES),
+        *((kind, QWEN3) for kind in ("byte", "bpe", "chat")),
+        ("bpe", GPT2),
+    ],
+    ids=str,
+)
 def test_transformers_computes_the_same(tmp_path: Path, kind: str, shape: Any) -> None:
     source, folder = written(tmp_path, kind, **shape)
     certificate = certify_folder(source, folder, HF, "float32")

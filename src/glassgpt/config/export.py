@@ -26,16 +26,14 @@ FORMATS: dict[str, dict[str, Any]] = {
     "GPT2LMHeadModel": {
         "position": "learned",
         "norm": "layer",
-        "mlp": "gelu",
-        "bias": True,
+        "mlp": ("gelu", "gelu_erf"),
         "qk_norm": False,
-        "tie_embeddings": True,
         "window": None,
     },
 }
-"""Class of Hugging Face's transformers → the values of our settings that it needs.
+"""Class of Hugging Face's transformers → the values of our settings that it needs, a tuple for several.
 
-Sizes are free. tests/equivalence/test_huggingface.py compares logits with these classes.
+Sizes are free, and GPT-2 may lack biases (they are written as zeros). tests/equivalence/test_huggingface.py compares logits with these classes.
 """
 
 
@@ -72,7 +70,11 @@ def exportable_as(config: ModelConfig) -> Export:
 def _differing(config: ModelConfig, needed: dict[str, Any]) -> list[str]:
     """Return the settings that a format needs and a configuration does not have."""
     return [
-        f"`{name}` left out" if value is None else f"`{name}={str(value).lower()}`"
-        for name, value in needed.items()
-        if getattr(config, name) != value
+        "`window` left out" if name == "window" else f"`{name}={str(_allowed(values)[0]).lower()}`"
+        for name, values in needed.items()
+        if getattr(config, name) not in _allowed(values)
     ]
+
+
+def _allowed(values: Any) -> tuple[Any, ...]:
+    return values if isinstance(values, tuple) else (values,)

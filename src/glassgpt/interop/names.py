@@ -45,6 +45,7 @@ GPT2 = (
     *_with_bias("blocks.{i}.mlp.fc", "transformer.h.{i}.mlp.c_fc", transposed=True),
     *_with_bias("blocks.{i}.mlp.proj", "transformer.h.{i}.mlp.c_proj", transposed=True),
     *_with_bias("norm_f", "transformer.ln_f"),
+    _weight("lm_head", "lm_head"),
 )
 LLAMA = (
     _weight("wte", "model.embed_tokens"),
@@ -93,10 +94,16 @@ def rules(table: tuple[Rule, ...], config: ModelConfig) -> Iterator[Rule]:
 def to_theirs(
     tensors: Mapping[str, Tensor], table: tuple[Rule, ...], config: ModelConfig
 ) -> dict[str, Tensor]:
-    """Return our tensors under the names and in the shapes of another program."""
+    """Return our tensors under the names and in the shapes of another program.
+
+    A bias that the model does not have is written as zeros.
+    """
     found = {}
     for rule in rules(table, config):
-        tensor = tensors[rule.ours].T if rule.transposed else tensors[rule.ours]
+        tensor = tensors.get(rule.ours)
+        if tensor is None:
+            tensor = torch.zeros(len(tensors[rule.ours.replace(".bias", ".weight")]))
+        tensor = tensor.T if rule.transposed else tensor
         rows = _rows(len(rule.theirs), tensor, config)
         for name, part in zip(rule.theirs, tensor.split(rows), strict=True):
             found[name] = part.contiguous()

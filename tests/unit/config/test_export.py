@@ -17,7 +17,7 @@ from glassgpt.config import ModelConfig, RunConfig, exportable_as
         ({"window": 8}, "Qwen3ForCausalLM, needs `window` left out"),
         ({"preset": "gpt2", "n_kv_head": 2}, "GPT2LMHeadModel, needs `n_kv_head=4`"),
         ({"preset": "gpt2", "head_size": 8}, "GPT2LMHeadModel, needs `head_size` left out"),
-        ({"preset": "gpt2", "mlp": "gelu_erf", "bias": False}, "needs `mlp=gelu`, `bias=true`"),
+        ({"preset": "gpt2", "mlp": "swiglu", "window": 8}, "needs `mlp=gelu`, `window` left out"),
     ],
 )
 def test_a_model_that_no_other_program_holds(given: dict, reason: str) -> None:
@@ -34,6 +34,7 @@ def test_a_model_that_no_other_program_holds(given: dict, reason: str) -> None:
         ({"head_size": 40, "norm_eps": 1e-5}, "Qwen3ForCausalLM"),
         ({"head_size": 40, "qk_norm": False, "norm_eps": 1e-5}, "LlamaForCausalLM"),
         ({"preset": "gpt2", "norm_eps": 1e-6}, "GPT2LMHeadModel"),
+        ({"preset": "gpt2", "mlp": "gelu_erf", "bias": False, "tie_embeddings": False}, "GPT2LMHeadModel"),
     ],
 )
 def test_the_class_that_holds_a_model(given: dict, name: str) -> None:

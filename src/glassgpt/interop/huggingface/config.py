@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from glassgpt.config import ModelConfig, exportable_as
-from glassgpt.nn.norm import LAYER_NORM_EPS, RMS_EPS
 
 
 def class_of(shape: ModelConfig) -> str:
@@ -16,7 +15,7 @@ def class_of(shape: ModelConfig) -> str:
 def model_config(shape: ModelConfig, n_vocab: int, dtype: str, end: int | None) -> dict[str, Any]:
     """Return the content of config.json. end: id of the token that ends a text; None without one."""
     name = class_of(shape)
-    fields = _gpt2(shape) if name == "GPT2LMHeadModel" else _qwen3(shape)
+    fields = {"GPT2LMHeadModel": _gpt2, "LlamaForCausalLM": _llama, "Qwen3ForCausalLM": _qwen3}[name](shape)
     return {
         "architectures": [name],
         **fields,
@@ -39,8 +38,8 @@ def _gpt2(shape: ModelConfig) -> dict[str, Any]:
         "n_layer": shape.n_layer,
         "n_head": shape.n_head,
         "n_inner": shape.hidden,
-        "activation_function": "gelu_new",
-        "layer_norm_epsilon": LAYER_NORM_EPS,
+        "activation_function": "gelu" if shape.mlp == "gelu_erf" else "gelu_new",
+        "layer_norm_epsilon": shape.eps,
         "attn_pdrop": 0.0,  # ours is on embeddings and on the outputs of attention and MLP
         "embd_pdrop": shape.dropout,
         "resid_pdrop": shape.dropout,
@@ -48,8 +47,12 @@ def _gpt2(shape: ModelConfig) -> dict[str, Any]:
 
 
 def _qwen3(shape: ModelConfig) -> dict[str, Any]:
+    return {**_llama(shape), "model_type": "qwen3", "use_sliding_window": False}
+
+
+def _llama(shape: ModelConfig) -> dict[str, Any]:
     return {
-        "model_type": "qwen3",
+        "model_type": "llama",
         "max_position_embeddings": shape.block_size,
         "hidden_size": shape.n_embd,
         "intermediate_size": shape.hidden,
@@ -58,12 +61,11 @@ def _qwen3(shape: ModelConfig) -> dict[str, Any]:
         "num_key_value_heads": shape.kv_heads,
         "head_dim": shape.head_dim,
         "hidden_act": "silu",
-        "rms_norm_eps": RMS_EPS,
+        "rms_norm_eps": shape.eps,
         "attention_bias": False,
         "attention_dropout": 0.0,
         "rope_theta": shape.rope_theta,  # transformers 4
         "rope_parameters": {"rope_type": "default", "rope_theta": shape.rope_theta},
-        "use_sliding_window": False,
     }
 
 
