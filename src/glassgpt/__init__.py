@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from glassgpt.hooks import Recording, activation_names, edit, logit_lens, record, zero_heads
     from glassgpt.interop import Certificate, export
+    from glassgpt.language import set_language
     from glassgpt.lens import Trace, ablate, trace
     from glassgpt.models import Model, build
     from glassgpt.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
@@ -76,6 +77,7 @@ _HOMES = {
         "translate",
     ),
     "explain": ("Chapter", "chapter", "check"),
+    "language": ("set_language",),
     "lens": ("Trace", "ablate", "trace"),
     "models": ("Model", "build"),
     "hooks": ("Recording", "activation_names", "edit", "logit_lens", "record", "zero_heads"),
@@ -152,6 +154,7 @@ __all__ = [
     "resume",
     "runs",
     "sample_text",
+    "set_language",
     "start",
     "sweep",
     "trace",

@@ -27,7 +27,9 @@ def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
         reason = str(error).splitlines()[0]
         if len(reason) > 200:  # torch lists all that it was built with
             reason = f"this torch has no {name.partition(':')[0]}"
-        raise UserError(f"`device` {name!r} cannot be used here ({reason}). Use 'auto' or 'cpu'.") from error
+        raise UserError(
+            "`device` {name!r} cannot be used here ({reason}). Use 'auto' or 'cpu'.", name=name, reason=reason
+        ) from error
     return device
 
 

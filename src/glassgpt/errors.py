@@ -6,6 +6,8 @@ import os
 import shlex
 from pathlib import Path
 
+from glassgpt.language import _
+
 __all__ = ["UserError", "cannot_write", "check_name", "command_line", "missing_extra", "shell_word"]
 
 
@@ -16,8 +18,20 @@ MAX_NAME = 255
 class UserError(ValueError):
     """Unusable input. The message names the value, the limit and the remedy.
 
-    The command line prints the message without a traceback and exits with 2. Any other exception is a bug.
+    `message` has its values as fields in braces, so that the catalogs hold whole sentences; `str` gives it in
+    the language of the process. The command line prints it without a traceback and exits with 2. Any other
+    exception is a bug.
+
+    >>> str(UserError("`steps`: {n} is too few.", n=0))
+    '`steps`: 0 is too few.'
     """
+
+    def __init__(self, message: str = "", /, **values: object) -> None:
+        super().__init__(message)
+        self.values = values
+
+    def __str__(self) -> str:
+        return _(self.args[0], **self.values)
 
 
 def missing_extra(extra: str, module: str) -> UserError:
@@ -26,7 +40,11 @@ def missing_extra(extra: str, module: str) -> UserError:
     >>> print(missing_extra("plot", "matplotlib"))
     matplotlib is not installed: pip install 'glassgpt[plot]' (in a clone: '.[plot]')
     """
-    return UserError(f"{module} is not installed: pip install 'glassgpt[{extra}]' (in a clone: '.[{extra}]')")
+    return UserError(
+        "{module} is not installed: pip install 'glassgpt[{extra}]' (in a clone: '.[{extra}]')",
+        module=module,
+        extra=extra,
+    )
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:
@@ -36,20 +54,24 @@ def cannot_write(path: Path, error: OSError) -> UserError:
     notes cannot be written to (Permission denied). Choose a folder of your own with `out`.
     """
     return UserError(
-        f"{path} cannot be written to ({error.strerror or error}). Choose a folder of your own with `out`."
+        "{path} cannot be written to ({reason}). Choose a folder of your own with `out`.",
+        path=path,
+        reason=error.strerror or error,
     )
 
 
 def check_name(path: Path) -> None:
     """Raise UserError if the name of a run's folder is too long, or no UTF-8, which safetensors needs."""
     if any(len(os.fsencode(part)) > MAX_NAME for part in path.parts):
-        raise UserError(f"{str(path)[:60]}…: the name of this folder is too long. Give a shorter one.")
+        raise UserError(
+            "{path}…: the name of this folder is too long. Give a shorter one.", path=str(path)[:60]
+        )
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
         shown = str(path).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         raise UserError(
-            f"{shown}: the name of this folder is not UTF-8. Rename it, or enter it first."
+            "{shown}: the name of this folder is not UTF-8. Rename it, or enter it first.", shown=shown
         ) from error
 
 

@@ -21,9 +21,13 @@ def check_file(path: Path | str, what: str = "") -> None:
     path = Path(path)
     shown = f"{what} {path}".lstrip()
     if is_folder(path):
-        raise UserError(f"{shown}: this is a folder. Give a file.")
+        raise UserError("{shown}: this is a folder. Give a file.", shown=shown)
     if not exists(path):
-        raise UserError(f"{shown}: no such file. {did_you_mean(path) or 'Check the path.'}")
+        raise UserError(
+            "{shown}: no such file. {did_you_mean}",
+            shown=shown,
+            did_you_mean=did_you_mean(path) or "Check the path.",
+        )
 
 
 def did_you_mean(path: Path, others: Iterable[str] = ()) -> str:

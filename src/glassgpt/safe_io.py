@@ -42,13 +42,17 @@ def quoted(name: object, limit: int = 80) -> str:
 
 def damaged(file: object, problem: str) -> UserError:
     """Return the error for a file that is not as glassgpt wrote it."""
-    return UserError(f"{file}: {problem}. The file is damaged. Restore a copy of it.")
+    return UserError(
+        "{file}: {problem}. The file is damaged. Restore a copy of it.", file=file, problem=problem
+    )
 
 
 def unreadable(path: Path, error: OSError) -> UserError:
     """Return the error for a file that the system cannot read."""
     return UserError(
-        f"{path} cannot be read ({error.strerror or error}). Check the path and its permissions."
+        "{path} cannot be read ({reason}). Check the path and its permissions.",
+        path=path,
+        reason=error.strerror or error,
     )
 
 
@@ -63,11 +67,14 @@ def file_size(path: Path) -> int:
         raise unreadable(path, error) from error
     if stat.S_ISLNK(found.st_mode):
         raise UserError(
-            f"{path} is a link, and a run holds its own files. Replace the link by a copy of its target, "
-            "if you trust the target."
+            "{path} is a link, and a run holds its own files. Replace the link by a copy of its target, if "
+            "you trust the target.",
+            path=path,
         )
     if not stat.S_ISREG(found.st_mode):
-        raise UserError(f"{path} is a {_kind(found.st_mode)}, not a regular file. Remove it.")
+        raise UserError(
+            "{path} is a {kind}, not a regular file. Remove it.", path=path, kind=_kind(found.st_mode)
+        )
     return found.st_size
 
 
@@ -75,7 +82,12 @@ def read_capped(path: Path, limit: int) -> bytes:
     """Read a regular file of at most `limit` bytes. Raises UserError for a larger one."""
     size = file_size(path)
     if size > limit:
-        raise UserError(f"{path} has {size:,} bytes, the limit is {limit:,}. Do not use the file.")
+        raise UserError(
+            "{path} has {size:,} bytes, the limit is {limit:,}. Do not use the file.",
+            path=path,
+            size=size,
+            limit=limit,
+        )
     try:
         with path.open("rb") as file:
             return file.read(limit)  # the file may have grown since
@@ -150,8 +162,9 @@ def refuse_hard_links(*paths: Path) -> None:
     for path in paths:
         if path.exists() and path.lstat().st_nlink > 1:
             raise UserError(
-                f"{quoted(str(path), 300)} has a second name (a hard link), and training would change both. "
-                "Copy the run: cp -r RUN COPY"
+                "{path} has a second name (a hard link), and training would change both. Copy the run: cp "
+                "-r RUN COPY",
+                path=quoted(str(path), 300),
             )
 
 
@@ -159,12 +172,13 @@ def _check_entry(path: Path) -> None:
     mode, shown = path.lstat().st_mode, quoted(str(path), 300)
     if stat.S_ISLNK(mode):
         raise UserError(
-            f"{shown} is a link, and a run holds its own files; writing through the link would change "
-            "another file. If you trust the run, copy it with its links resolved: cp -rL RUN COPY"
+            "{shown} is a link, and a run holds its own files; writing through the link would change "
+            "another file. If you trust the run, copy it with its links resolved: cp -rL RUN COPY",
+            shown=shown,
         )
     is_file_name = path.suffix in FILE_ENDINGS or path.name in POINTERS
     if not (stat.S_ISREG(mode) or (stat.S_ISDIR(mode) and not is_file_name)):
-        raise UserError(f"{shown} is a {_kind(mode)}, not a regular file. Remove it.")
+        raise UserError("{shown} is a {kind}, not a regular file. Remove it.", shown=shown, kind=_kind(mode))
 
 
 def _check_depth(data: bytes, origin: object) -> None:
@@ -177,7 +191,9 @@ def _check_depth(data: bytes, origin: object) -> None:
 
 
 def _foreign(origin: object, problem: str) -> UserError:
-    return UserError(f"{origin}: {problem}. glassgpt did not write it. Do not use the file.")
+    return UserError(
+        "{origin}: {problem}. glassgpt did not write it. Do not use the file.", origin=origin, problem=problem
+    )
 
 
 def _kind(mode: int) -> str:

@@ -38,9 +38,11 @@ def save_adapter(run: Path | str, file: Path | str) -> Path:
     trained, file = Run.open(run), Path(file)
     config, shape = trained.config(), trained.config().model
     if not shape.lora_rank:
-        raise UserError(f"{trained.path} has no adapters. Fine-tune a run with a `lora_rank` such as 8.")
+        raise UserError(
+            "{path} has no adapters. Fine-tune a run with a `lora_rank` such as 8.", path=trained.path
+        )
     if file.exists():
-        raise UserError(f"{file} exists already. Give another name, or remove it first.")
+        raise UserError("{file} exists already. Give another name, or remove it first.", file=file)
     tensors = read_tensors(trained.best_checkpoint(), "model")
     kept = {name: t for name, t in tensors.items() if _kind(name) in ADAPTERS[:2]}
     for name in [name for name in tensors if _kind(name) == ADAPTERS[2]]:
@@ -59,7 +61,9 @@ def save_adapter(run: Path | str, file: Path | str) -> Path:
     try:
         save_file(kept, file, {"about": json.dumps(about, ensure_ascii=False)})
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{file} cannot be written ({error}). Choose another folder.") from error
+        raise UserError(
+            "{file} cannot be written ({error}). Choose another folder.", file=file, error=error
+        ) from error
     return file
 
 
@@ -76,8 +80,11 @@ def load_with_adapter(
     sha256 = read_manifest(base_run.best_checkpoint())["files"]["model.safetensors"]["sha256"]
     if about["sha256"] != sha256:
         raise UserError(
-            f"{file} belongs to other weights than the best ones of {base_run.path}. Give its base run "
-            f"({quoted(str(about.get('base')), 200)}), unchanged since the fine-tuning."
+            "{file} belongs to other weights than the best ones of {path}. Give its base run ({about}), "
+            "unchanged since the fine-tuning.",
+            file=file,
+            path=base_run.path,
+            about=quoted(str(about.get("base")), 200),
         )
     base = base_run.model()
     tokenizer = base_run.tokenizer().with_specials(about["specials"])
@@ -109,7 +116,7 @@ def _about(file: Path) -> dict[str, Any]:
         raise
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError):
         pass
-    raise UserError(f"{file} is no adapter of glassgpt. Make one: glassgpt adapter RUN FILE")
+    raise UserError("{file} is no adapter of glassgpt. Make one: glassgpt adapter RUN FILE", file=file)
 
 
 def _read(file: Path, shape: ModelConfig, n_old: int, n_vocab: int) -> dict[str, Tensor]:
@@ -120,8 +127,9 @@ def _read(file: Path, shape: ModelConfig, n_old: int, n_vocab: int) -> dict[str,
         wanted |= {name + ROWS: (n_vocab - n_old, shape.n_embd) for name in rows}
     if read_header(file) != {name: Spec("F32", each) for name, each in wanted.items()}:
         raise UserError(
-            f"{file} does not fit the model: its tensors are not those of the model's adapters. "
-            "Give the base run and its own adapter file."
+            "{file} does not fit the model: its tensors are not those of the model's adapters. Give the "
+            "base run and its own adapter file.",
+            file=file,
         )
     with safe_open(file, "pt") as opened:
         return {name: opened.get_tensor(name) for name in wanted}

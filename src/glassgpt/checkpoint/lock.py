@@ -35,7 +35,9 @@ def acquire_lock(path: Path) -> FileLock:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise UserError(
-            f"{path} is being trained by {_owner(path)}. Wait for it, or choose another `out`."
+            "{path} is being trained by {owner}. Wait for it, or choose another `out`.",
+            path=path,
+            owner=_owner(path),
         ) from error
     except OSError as error:
         raise cannot_write(path, error) from error

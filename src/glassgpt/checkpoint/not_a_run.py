@@ -21,7 +21,12 @@ def not_a_run(path: Path) -> UserError:
     reason = "it has no config.json" if is_folder(path) else "it is a file"
     if not exists(path):
         reason = "there is no such folder"
-    return UserError(f"{path} is not a run ({reason}). {_did_you_mean(path)}List the runs: glassgpt runs")
+    return UserError(
+        "{path} is not a run ({reason}). {did_you_mean}List the runs: glassgpt runs",
+        path=path,
+        reason=reason,
+        did_you_mean=_did_you_mean(path),
+    )
 
 
 def _did_you_mean(path: Path) -> str:

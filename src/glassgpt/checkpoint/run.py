@@ -122,11 +122,12 @@ class Run:
         check_name(path)
         try:
             if path.is_file():
-                raise UserError(f"{path} is a file. Choose another `out`.")
+                raise UserError("{path} is a file. Choose another `out`.", path=path)
             if path.exists() and not is_abandoned(path):
                 raise UserError(
-                    f"{path} is not empty. Choose another `out`, or continue the run: "
-                    f"{command_line('resume', path)}"
+                    "{path} is not empty. Choose another `out`, or continue the run: {command}",
+                    path=path,
+                    command=command_line("resume", path),
                 )
         except OSError as error:
             raise cannot_write(path, error) from error
@@ -150,8 +151,10 @@ class Run:
         except ValueError as error:  # pydantic's ValidationError is one
             reason = str(error).splitlines()[0]
             raise UserError(
-                f"{self.config_file} is damaged, or from another version ({reason}). Restore a copy of it, "
-                "or start a new run."
+                "{config_file} is damaged, or from another version ({reason}). Restore a copy of it, or "
+                "start a new run.",
+                config_file=self.config_file,
+                reason=reason,
             ) from None
 
     def write_config(self, config: RunConfig, origins: Mapping[str, str] | None = None) -> None:
@@ -202,8 +205,9 @@ class Run:
             path = self.data / name
             if not path.is_file() or fingerprint(path) != about:
                 raise UserError(
-                    f"{path} changed since the run started (size or SHA-256 differs). The model still "
-                    "works, but training cannot resume. Restore a copy of the file, or start a new run."
+                    "{path} changed since the run started (size or SHA-256 differs). The model still works, "
+                    "but training cannot resume. Restore a copy of the file, or start a new run.",
+                    path=path,
                 )
 
     def sync(self) -> None:
@@ -229,7 +233,7 @@ class Run:
         step, problems = newest_valid(([best] if best else []) + others)
         if step is None:
             reason = " ".join(problems) or "No step was saved yet. Train it first."
-            raise UserError(f"{self.path} has no usable checkpoint. {reason}")
+            raise UserError("{path} has no usable checkpoint. {reason}", path=self.path, reason=reason)
         if best is None and (lost := recorded_best(self.checkpoints)) is not None:
             problems = [f"The best step, {lost.name}, is gone.", *problems]
         if problems:
@@ -274,15 +278,18 @@ def load_weights(model: nn.Module, tensors: dict[str, Tensor]) -> None:
     params = dict(model.named_parameters())
     if differing := sorted(params.keys() ^ tensors.keys()):
         raise CorruptCheckpoint(
-            "the checkpoint does not fit the model: only one of them has "
-            f"{', '.join(map(quoted, differing[:5]))}. Use the checkpoint and config.json of the same run."
+            "the checkpoint does not fit the model: only one of them has {names}. Use the checkpoint and "
+            "config.json of the same run.",
+            names=", ".join(map(quoted, differing[:5])),
         )
     for name, p in params.items():
         if p.shape != tensors[name].shape:
             raise CorruptCheckpoint(
-                f"the checkpoint does not fit the model: {name} is {tuple(tensors[name].shape)} in the "
-                f"checkpoint, {tuple(p.shape)} in the model. Use the checkpoint and config.json of the same "
-                "run."
+                "the checkpoint does not fit the model: {name} is {shape} in the checkpoint, {expected} in "
+                "the model. Use the checkpoint and config.json of the same run.",
+                name=name,
+                shape=tuple(tensors[name].shape),
+                expected=tuple(p.shape),
             )
         p.copy_(tensors[name])
 

@@ -144,9 +144,11 @@ def runs(folder: Path | str = "runs", *, sort: Sort = "name", task: str | None =
     folder = Path(folder)
     found = [summarize(Run(path.parent)) for path in sorted(folder.glob("*/config.json"))]
     if not found:
-        raise UserError(f"{folder} has no runs. Make one with `glassgpt train`, or name another folder.")
+        raise UserError(
+            "{folder} has no runs. Make one with `glassgpt train`, or name another folder.", folder=folder
+        )
     if sort not in ORDERS:
-        raise UserError(f"`sort`: {sort!r} is not known. Give {', '.join(ORDERS)}.")
+        raise UserError("`sort`: {sort!r} is not known. Give {orders}.", sort=sort, orders=", ".join(ORDERS))
     if task is not None:
         found = _of_task(found, task, folder)
     return RunsTable(folder, tuple(sorted(found, key=ORDERS[sort])))
@@ -157,7 +159,12 @@ def _of_task(found: list[RunSummary], task: str, folder: Path) -> list[RunSummar
     if task not in tasks:
         close = "".join(get_close_matches(task, tasks, 1))
         remedy = f"Did you mean {close}?" if close else f"They have {', '.join(tasks)}."
-        raise UserError(f"`task`: no run in {folder} has the task {task}. {remedy}")
+        raise UserError(
+            "`task`: no run in {folder} has the task {task}. {remedy}",
+            folder=folder,
+            task=task,
+            remedy=remedy,
+        )
     return [run for run in found if run.task == task]
 
 

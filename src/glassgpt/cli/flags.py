@@ -24,6 +24,7 @@ OPTIONS = (
         "hide",
         "image",
         "kind",
+        "lang",
     ),
     *("layer", "max_new_tokens", "min_p", "num_samples", "out", "pairs", "plot", "precision", "prompt"),
     *(

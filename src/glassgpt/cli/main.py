@@ -17,11 +17,12 @@ from typing import NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
-from glassgpt.cli.parse import explain, explain_usage, parse
+from glassgpt.cli.parse import explain, explain_usage, parse, take_language
 from glassgpt.cli.process_start import command_began, process_start
 from glassgpt.cli.view.terminal import Terminal, discard_output, prepare_streams, print_error, print_note
 from glassgpt.errors import UserError
 from glassgpt.interrupts import RaiseStopped, Stopped, end_cleanly, on_signals
+from glassgpt.language import using
 from glassgpt.ram import is_out_of_memory
 from glassgpt.threads import set_wait_policy
 
@@ -91,13 +92,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     set_wait_policy()  # torch reads it when it is loaded
     prepare_streams()
     warnings.showwarning = lambda message, *_, **__: print_note(str(message))
-    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        language, words = take_language(sys.argv[1:] if arguments is None else arguments)
+    except UserError as error:
+        _fail(explain(error), 2)
+    with using(language):
+        _run(words)
+        if arguments is None:
+            _end_quickly()
+
+
+def _run(words: Sequence[str]) -> None:
+    """Run a command. Exits with a message if it fails."""
     try:
         with on_signals(RaiseStopped()):
             parse(app, words, Terminal())()
             sys.stdout.flush()
-        if arguments is None:
-            _end_quickly()
     except CycloptsError as error:
         _fail(explain_usage(error, words), 2)
     except UserError as error:

@@ -15,12 +15,35 @@ from rich.console import Console
 from glassgpt.cli.flags import field_flags
 from glassgpt.config.synonyms import advice
 from glassgpt.errors import UserError
+from glassgpt.language import LANGUAGES, preferred
 
 HYPHEN = "\0"
 """Stands for the first hyphen of a word that is no option while cyclopts parses: a lone hyphen, or options in
 quotes ("--lr 0.01"). No argument of a process can hold this character, so it is no word of the user's."""
 
 TOPIC = re.compile(r"--help-([a-z]+)")
+
+
+def take_language(words: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the language of the messages, and the words without `--lang`, wherever it stands before `--`.
+
+    Without `--lang` the environment chooses, except for JSON, which programs read: it is in English.
+    Raises UserError for an option without a language that there is.
+    """
+    rest = list(words)
+    end = rest.index("--") if "--" in rest else len(rest)
+    at = next((i for i, word in enumerate(rest[:end]) if word.partition("=")[0] == "--lang"), None)
+    if at is None:
+        return "en" if "--json" in rest[:end] else preferred(), rest
+    word = rest.pop(at)
+    given = word.partition("=")[2] if "=" in word else rest.pop(at) if at < len(rest) else ""
+    if given not in LANGUAGES:
+        raise UserError(
+            "`lang`: there are no texts in {given!r}. Choose one of {languages}.",
+            given=given,
+            languages=", ".join(LANGUAGES),
+        )
+    return given, rest
 
 
 def parse(app: App, words: Sequence[str], console: Console) -> Callable[[], Any]:

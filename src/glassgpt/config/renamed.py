@@ -32,11 +32,16 @@ def check_renamed(tables: Mapping[str, Any]) -> None:
     """
     for old, new in TABLES.items():
         if old in tables:
-            raise UserError(f"`{old}` is now `{new}`: rename the table.")
+            raise UserError("`{old}` is now `{new}`: rename the table.", old=old, new=new)
     for (table, old), new in FIELDS.items():
         fields = tables.get(table)
         if isinstance(fields, Mapping) and old in fields:
-            raise UserError(f"`[{table}] {old}` is now `[{table}] {new}`: rename the setting.")
+            raise UserError(
+                "`[{table}] {old}` is now `[{table}] {new}`: rename the setting.",
+                table=table,
+                old=old,
+                new=new,
+            )
 
 
 def check_renamed_flags(words: Sequence[str]) -> None:
@@ -49,7 +54,9 @@ def check_renamed_flags(words: Sequence[str]) -> None:
     for at, word in enumerate(words):
         flag, has_value, value = word.partition("=")
         if flag in FLAGS:
-            raise UserError(f"{flag} is now {FLAGS[flag]}: use the new name.")
+            raise UserError("{flag} is now {flags}: use the new name.", flag=flag, flags=FLAGS[flag])
         value = value if has_value else "".join(words[at + 1 : at + 2])
         if new := FLAG_VALUES.get((flag, value)):
-            raise UserError(f"{flag} {value} is now {flag} {new}: use the new name.")
+            raise UserError(
+                "{flag} {value} is now {flag} {new}: use the new name.", flag=flag, value=value, new=new
+            )

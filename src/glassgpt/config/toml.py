@@ -17,6 +17,8 @@ def read_toml(path: Path) -> Tables:
     try:
         tables = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}). Give a TOML file of settings.") from error
+        raise UserError(
+            "{path}: cannot be read ({error}). Give a TOML file of settings.", path=path, error=error
+        ) from error
     check_renamed(tables)
     return tables

@@ -41,7 +41,9 @@ def _split(words: str) -> list[str]:
     try:
         return shlex.split(words)
     except ValueError as error:
-        raise UserError(f"{words}: cannot be read ({error}). Close every quote.") from error
+        raise UserError(
+            "{words}: cannot be read ({error}). Close every quote.", words=words, error=error
+        ) from error
 
 
 def _settings(words: list[str]) -> Iterator[tuple[Place, Any]]:
@@ -82,7 +84,7 @@ def setting_places() -> dict[str, Place]:
 
 def _place(word: str) -> Place:
     if (place := setting_places().get(_name(word))) is None:
-        raise UserError(f"{word}: no such setting. `glassgpt train --help-all` lists all settings.")
+        raise UserError("{word}: no such setting. `glassgpt train --help-all` lists all settings.", word=word)
     return place
 
 

@@ -43,7 +43,7 @@ class Accuracy:
 
     def __post_init__(self) -> None:
         if self.n < 1:
-            raise UserError(f"{self.name}: 0 answers to measure on. Hold out at least one example.")
+            raise UserError("{name}: 0 answers to measure on. Hold out at least one example.", name=self.name)
         if not 0 <= self.n_correct <= self.n:
             raise ValueError(f"{self.n_correct} of {self.n} answers are correct")
 

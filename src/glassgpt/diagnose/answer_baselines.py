@@ -158,7 +158,7 @@ def target_ngram(train_targets: Sequence[str], val_targets: Sequence[str]) -> Sc
     train, val = ("".join(f"{target}\n" for target in targets) for targets in (train_targets, val_targets))
     if not val or not train:
         counts = f"{len(train_targets):,} targets to count and {len(val_targets):,} to measure on"
-        raise UserError(f"baselines: {counts}. Give at least one of both.")
+        raise UserError("baselines: {counts}. Give at least one of both.", counts=counts)
     notes = ["over the targets alone, without the source, each closed by a newline"]
     if len(train) > MAX_TRAIN_BYTES:
         notes.append(f"counted on the last {MAX_TRAIN_BYTES:,} characters of the training targets")

@@ -39,7 +39,7 @@ def reply_baselines(train: Sequence[Utterance], val: Sequence[Utterance]) -> lis
     replies = [[each for each in split if each.is_reply] for split in (train, val)]
     if not all(replies):
         counts = f"{len(replies[0]):,} replies for training and {len(replies[1]):,} held out"
-        raise UserError(f"baselines: {counts}. Give conversations with replies for both.")
+        raise UserError("baselines: {counts}. Give conversations with replies for both.", counts=counts)
     alone, seeing = _ConversationNGram(*replies), _ConversationNGram(train, val)
     n_chars = sum(len(each.text) + 1 for each in replies[1])
     n_bytes = sum(len(each.text.encode("utf-8", "replace")) + 1 for each in replies[1])

@@ -35,8 +35,10 @@ def compare_losses(
         return rows, (_too_short(best) if best.n_chars < MIN_CHARS else _loss_to_beat(best)).sentence, None
     if not math.isfinite(model.total_nats):
         raise UserError(
-            f"{model.name}: the validation loss is {model.total_nats}, so it cannot be ranked: training "
-            "diverged. Train again with a lower learning rate (`lr`, `muon_lr`)."
+            "{name}: the validation loss is {total_nats}, so it cannot be ranked: training diverged. Train "
+            "again with a lower learning rate (`lr`, `muon_lr`).",
+            name=model.name,
+            total_nats=model.total_nats,
         )
     same = [score for row in baselines if (score := row.on_parts_of(model)) is not None]
     rows = tuple(sorted(same, key=_loss))

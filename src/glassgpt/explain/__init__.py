@@ -16,8 +16,10 @@ from glassgpt.explain.exercise import Checked, load_exercises
 from glassgpt.explain.influence import held_out_text
 from glassgpt.explain.lesson import Lesson, has_lesson, load_lesson
 from glassgpt.explain.notebook import make_notebook
-from glassgpt.explain.translations import LANGUAGES, preferred, translator
 from glassgpt.explain.wrap import wrapped
+from glassgpt.language import LANGUAGES, translator, using
+from glassgpt.language import _ as say
+from glassgpt.language import language as chosen
 
 if TYPE_CHECKING:
     from glassgpt.plots import Plot
@@ -72,12 +74,13 @@ def chapter(
     """Measure and write a chapter of the notes.
 
     run: folder of a run. The chapter shows its model if it can, and a small built-in one otherwise.
-    language: `en` or `zh`; by default that of the environment. Raises UserError for an unknown chapter.
+    language: `en` or `zh`; by default that of `gg.set_language`. Raises UserError for an unknown chapter.
     """
     _check_name(name)
-    _ = translator(language)
+    _ = translator(language := language or chosen())
     context = ChapterContext(None if run is None else Path(run), seed, gettext=_)
-    read = _with_lesson(_module(name).make_chapter(context, _), context, language or preferred())
+    with using(language):
+        read = _with_lesson(_module(name).make_chapter(context, _), context, language)
     if context.own is None or context.own_was_shown:
         return read
     note = _("{run} is a {family} and cannot show this. A built-in run is shown instead.")
@@ -88,14 +91,14 @@ def chapter(
 def unmeasured_chapter(name: str, language: str | None = None) -> Chapter:
     """Return a chapter without measuring it: title, lesson and exercises only."""
     _check_name(name)
-    _ = translator(language)
+    _ = translator(language := language or chosen())
     empty = Chapter(name, _(_module(name).TITLE), (), (), _no_plot, _)
-    return _with_lesson(empty, ChapterContext(gettext=_), language or preferred())
+    return _with_lesson(empty, ChapterContext(gettext=_), language)
 
 
 def titles(language: str | None = None) -> dict[str, str]:
     """Return the title of each chapter by its name, without measuring."""
-    _ = translator(language)
+    _ = translator(language := language or chosen())
     return {name: _(_module(name).TITLE) for name in NAMES}
 
 
@@ -110,10 +113,15 @@ def check(name: str, exercise: int, answer: object, *, language: str | None = No
     ✗ Not yet: that is in bits. In nats, take the natural logarithm.
     """
     _check_name(name)
-    _ = translator(language)
+    _ = translator(language := language or chosen())
     found = load_exercises(name, _)
     if not 1 <= exercise <= len(found):
-        raise UserError(f"the chapter {name!r} has no exercise {exercise}. Choose 1 to {len(found)}.")
+        raise UserError(
+            "the chapter {name!r} has no exercise {exercise}. Choose 1 to {n_found}.",
+            name=name,
+            exercise=exercise,
+            n_found=len(found),
+        )
     return found[exercise - 1].check(answer, _)
 
 
@@ -124,8 +132,13 @@ def _no_plot() -> Plot:
 def _check_name(name: str) -> None:
     if name not in NAMES:
         near = get_close_matches(name, NAMES, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise UserError(f"there is no chapter {name!r}{hint}. Choose one of {', '.join(NAMES)}.")
+        hint = say(" (did you mean {near}?)", near=near[0]) if near else ""
+        raise UserError(
+            "there is no chapter {name!r}{hint}. Choose one of {names}.",
+            name=name,
+            hint=hint,
+            names=", ".join(NAMES),
+        )
 
 
 def _with_lesson(read: Chapter, context: ChapterContext, language: str) -> Chapter:

@@ -14,7 +14,7 @@ from torch import Tensor
 from glassgpt.diagnose import Finding, Outcome
 from glassgpt.explain.exercise import Exercise
 from glassgpt.explain.lesson import Lesson
-from glassgpt.explain.translations import Translate
+from glassgpt.language import Translate
 from glassgpt.lens import visible_label
 from glassgpt.tables import as_markdown, prose_markdown
 

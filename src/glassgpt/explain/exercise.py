@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from glassgpt.explain.translations import Translate
+from glassgpt.language import Translate
 
 Function = Callable[..., Any]
 N_TRIALS = 3

@@ -20,8 +20,8 @@ import torch
 from rich.cells import cell_len
 
 from glassgpt.errors import UserError
-from glassgpt.explain.translations import Translate
 from glassgpt.explain.wrap import wrapped
+from glassgpt.language import Translate
 
 LESSONS = Path(__file__).parent / "lessons"
 MARKDOWN = "# %% [markdown]"
@@ -105,7 +105,11 @@ class Lesson:
         for name, value in values.items():
             line = re.compile(rf"^{re.escape(name)} = [^#\n]*?(?=  #|$)", re.MULTILINE)
             if not any(cell.is_code and line.search(cell.source) for cell in cells):
-                raise UserError(f"the lesson {self.name!r} sets no variable {name!r}. See `explain --code`.")
+                raise UserError(
+                    "the lesson {name!r} sets no variable {variable!r}. See `explain --code`.",
+                    name=self.name,
+                    variable=name,
+                )
             new = f"{name} = {value!r}"
             cells = tuple(
                 replace(cell, source=line.sub(lambda _, new=new: new, cell.source)) if cell.is_code else cell

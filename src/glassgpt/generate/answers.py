@@ -89,8 +89,10 @@ def _source(model: Seq2Seq, template: PairTemplate, text: str) -> Sequence[int]:
     ids, block_size = template.source(Example("", text)) if text.strip() else (), model.config.block_size
     if len(ids) > block_size:
         raise UserError(
-            f"the text has {len(ids):,} tokens, and the model sees {block_size:,} at once. "
-            "Split it, for example into sentences, or train a model with a larger `block_size`."
+            "the text has {n_ids:,} tokens, and the model sees {block_size:,} at once. Split it, for "
+            "example into sentences, or train a model with a larger `block_size`.",
+            n_ids=len(ids),
+            block_size=block_size,
         )
     return ids
 
@@ -109,7 +111,7 @@ def _each(texts: Sequence[str], ids: Callable[[str], Sequence[int]]) -> list[Seq
         try:
             found.append(ids(text))
         except UserError as error:
-            raise UserError(f"text {number}: {error}") from error
+            raise UserError("text {number}: {error}", number=number, error=error) from error
     return found
 
 
@@ -132,14 +134,19 @@ def answer(
     wanted = (config.channels, config.image_size, config.image_size)
     if image.shape != wanted or image.dtype != np.uint8:
         raise UserError(
-            f"the image is {image.dtype} of shape {image.shape}, but the model takes uint8 of shape "
-            f"{wanted}. Convert it first."
+            "the image is {dtype} of shape {shape}, but the model takes uint8 of shape {wanted}. Convert it "
+            "first.",
+            dtype=image.dtype,
+            shape=image.shape,
+            wanted=wanted,
         )
     prompt = template.prompt(Example("", question=question))
     if len(prompt) > config.block_size:
         raise UserError(
-            f"the question makes a prompt of {len(prompt):,} tokens, and the model sees "
-            f"{config.block_size:,}. Shorten the question."
+            "the question makes a prompt of {n_prompt:,} tokens, and the model sees {block_size:,}. Shorten "
+            "the question.",
+            n_prompt=len(prompt),
+            block_size=config.block_size,
         )
     with eval_mode(model):
         memory = model.encode(torch.tensor(image[None], device=model.device))

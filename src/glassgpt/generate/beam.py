@@ -92,8 +92,10 @@ def _penalty(length: int, exponent: float) -> float:
 def _check(model: GPT, prompt: Sequence[int], beams: int, max_new_tokens: int) -> None:
     if len(check_prompt(prompt, model.n_vocab)) > model.config.block_size:
         raise UserError(
-            f"the prompt has {len(prompt):,} tokens, but must have 1 to {model.config.block_size:,}, the "
-            "`block_size` of the model. Shorten it."
+            "the prompt has {n_prompt:,} tokens, but must have 1 to {block_size:,}, the `block_size` of the "
+            "model. Shorten it.",
+            n_prompt=len(prompt),
+            block_size=model.config.block_size,
         )
     check_whole("beams", beams, least=1)
     check_whole("max_new_tokens", max_new_tokens, least=1)

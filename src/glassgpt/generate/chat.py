@@ -76,8 +76,11 @@ def chat_prompt(
     if len(ids) > block_size:
         system = " with the system message" if head else ""
         raise UserError(
-            f"the message takes {len(ids):,} tokens{system}, and the model sees {block_size:,} at once. "
-            "Shorten it, or train a model with a larger `block_size`."
+            "the message takes {n_ids:,} tokens{system}, and the model sees {block_size:,} at once. Shorten "
+            "it, or train a model with a larger `block_size`.",
+            n_ids=len(ids),
+            system=system,
+            block_size=block_size,
         )
     return ChatPrompt(ids, n_dropped)
 

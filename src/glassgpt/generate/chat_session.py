@@ -78,7 +78,8 @@ class ChatSession:
                 return self._answer(self.messages[: self._last_user_message() + 1])
             case _ if word.startswith("/") and not word.startswith("//"):
                 raise UserError(
-                    f"{word} is no command. /help lists the commands; start a message with // to send a /."
+                    "{word} is no command. /help lists the commands; start a message with // to send a /.",
+                    word=word,
                 )
         return self._answer([*self.messages, Message("user", text.removeprefix("/"))])
 

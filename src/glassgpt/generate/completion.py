@@ -100,7 +100,9 @@ def complete(
     many = n if best_of is None else best_of
     if n < 1 or many < n:
         raise UserError(
-            f"`best_of` is {many} and `n` is {n}. Give an `n` of at least 1, and a `best_of` of at least `n`."
+            "`best_of` is {many} and `n` is {n}. Give an `n` of at least 1, and a `best_of` of at least `n`.",
+            many=many,
+            n=n,
         )
     if isinstance(model, Engine):
         engine = model

@@ -67,9 +67,14 @@ def _needed(model: Model, max_batch: int, max_len: int | None) -> int:
 def _too_large(model: Model, max_batch: int, max_len: int | None, limit: str) -> UserError:
     needed, cache = _needed(model, max_batch, max_len), model.cache_bytes(max_batch, max_len)
     return UserError(
-        f"generating {max_batch:,} texts at once needs {needed / 1e9:,.1f} GB ({cache / 1e9:,.1f} GB of it "
-        f"for the keys and values of {max_len or model.config.block_size:,} tokens each), and {limit}. "
-        "Generate fewer at once (lower `max_batch` or `best_of`), or use a model with a smaller `block_size`."
+        "generating {max_batch:,} texts at once needs {needed:,.1f} GB ({cache:,.1f} GB of it for the keys "
+        "and values of {max_len:,} tokens each), and {limit}. Generate fewer at once (lower `max_batch` or "
+        "`best_of`), or use a model with a smaller `block_size`.",
+        max_batch=max_batch,
+        needed=needed / 1e9,
+        cache=cache / 1e9,
+        max_len=max_len or model.config.block_size,
+        limit=limit,
     )
 
 

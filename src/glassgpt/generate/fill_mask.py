@@ -39,7 +39,7 @@ def fill(model: MaskedLM, tokenizer: Tokenizer, text: str, *, n: int = 5) -> Fil
     Raises UserError for a text without a mask, and if masks lie too far apart.
     """
     if n < 1:
-        raise UserError(f"`n`, the candidates to list for each mask, is {n}. It must be at least 1.")
+        raise UserError("`n`, the candidates to list for each mask, is {n}. It must be at least 1.", n=n)
     legible, spaced = _fillable(tokenizer)
     ids, allowed = _with_masks(tokenizer, text, legible, spaced)
     mask = tokenizer.specials[MASK]
@@ -84,7 +84,9 @@ def _with_masks(
     """Encode a text with masks, and return for each mask the allowed tokens (V,)."""
     before, *rest = MARK.split(text)
     if not rest:
-        raise UserError(f"there is no mask in {text[:60]!r}. Write [?] for one missing token, [??] for two.")
+        raise UserError(
+            "there is no mask in {text!r}. Write [?] for one missing token, [??] for two.", text=text[:60]
+        )
     ids: list[int] = []
     allowed: list[Tensor] = []
     for marks, after in zip(rest[::2], rest[1::2], strict=True):
@@ -101,8 +103,10 @@ def _around(positions: Sequence[int], n: int, block_size: int) -> slice:
     span = positions[-1] - positions[0] + 1
     if span > block_size:
         raise UserError(
-            f"the masks are spread over {span:,} tokens, and the model sees {block_size:,} at once. "
-            "Split the text, so that masks in one part lie near each other."
+            "the masks are spread over {span:,} tokens, and the model sees {block_size:,} at once. Split "
+            "the text, so that masks in one part lie near each other.",
+            span=span,
+            block_size=block_size,
         )
     start = min(max(0, (positions[0] + positions[-1] + 1 - block_size) // 2), max(0, n - block_size))
     return slice(start, start + block_size)

@@ -76,10 +76,10 @@ def check_request(request: Request, model: Model) -> Request:
     """
     n_vocab, eos_id, bias = model.n_vocab, request.eos_id, request.logit_bias
     if not isinstance(request.params, SamplingParams):
-        raise UserError(f"`params` is {request.params!r}. Give `SamplingParams`.")
+        raise UserError("`params` is {params!r}. Give `SamplingParams`.", params=request.params)
     if bias is not None:
         if not isinstance(bias, Mapping):
-            raise UserError(f"`logit_bias` is {bias!r}. Give a mapping from ids to numbers.")
+            raise UserError("`logit_bias` is {bias!r}. Give a mapping from ids to numbers.", bias=bias)
         bias = dict(bias)
         if bool((bias_tensor(bias, n_vocab) == -math.inf).all()):
             raise UserError("`logit_bias` is -inf for every id. Allow at least one.")
@@ -101,10 +101,13 @@ def check_prompt(prompt: Sequence[int], n_vocab: int) -> tuple[int, ...]:
     if not ids:
         raise UserError("the prompt is empty. Give at least one token.")
     if wrong := [id for id in ids if not is_whole(id)]:
-        raise UserError(f"the prompt has {wrong[0]!r} among its ids. Encode a text with the tokenizer first.")
+        raise UserError(
+            "the prompt has {wrong!r} among its ids. Encode a text with the tokenizer first.", wrong=wrong[0]
+        )
     if not 0 <= min(ids) <= max(ids) < n_vocab:
         raise UserError(
-            f"the prompt has ids outside 0 … {n_vocab - 1}. Use the tokenizer of the model's run."
+            "the prompt has ids outside 0 … {n_vocab}. Use the tokenizer of the model's run.",
+            n_vocab=n_vocab - 1,
         )
     return tuple(map(int, ids))
 
@@ -122,8 +125,9 @@ def _check_memory(memory: Memory | None, model: Model) -> None:
         raise UserError("`memory` must hold one encoded source, (1, S, C). Select one with `memory.select`.")
     if memory.states.shape[-1] != model.config.n_embd:
         raise UserError(
-            f"`memory` has {memory.states.shape[-1]} channels, the model {model.config.n_embd}. Encode the "
-            "source with the same model."
+            "`memory` has {shape} channels, the model {n_embd}. Encode the source with the same model.",
+            shape=memory.states.shape[-1],
+            n_embd=model.config.n_embd,
         )
     if not memory.states.isfinite().all():
         raise UserError("`memory` holds NaN or inf. Check the source and the model.")

@@ -64,17 +64,19 @@ def is_whole(value: object) -> bool:
 def check_whole(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
     """Return a whole number as int. Raises UserError for other things, and out of range."""
     if not is_whole(value):
-        raise UserError(f"`{name}` is {value!r}. It must be a whole number.")
+        raise UserError("`{name}` is {value!r}. It must be a whole number.", name=name, value=value)
     if least is not None and value < least:
-        raise UserError(f"`{name}` is {value}. It must be at least {least}.")
+        raise UserError(
+            "`{name}` is {value}. It must be at least {least}.", name=name, value=value, least=least
+        )
     if most is not None and value > most:
-        raise UserError(f"`{name}` is {value}. It must be at most {most}.")
+        raise UserError("`{name}` is {value}. It must be at most {most}.", name=name, value=value, most=most)
     return int(value)
 
 
 def _check(good: bool, name: str, value: object, limit: str) -> None:
     if not good:  # NaN fails every comparison, so it is refused, too
-        raise UserError(f"`{name}` is {value}. It must be {limit}.")
+        raise UserError("`{name}` is {value}. It must be {limit}.", name=name, value=value, limit=limit)
 
 
 def repetition_penalty(logits: Tensor, past: Tensor | Sequence[int], penalty: float) -> Tensor:

@@ -18,7 +18,7 @@ class TextStream:
 
     def __init__(self, tokenizer: Tokenizer, stop: Sequence[str] = ()) -> None:
         if isinstance(stop, str) or not all(isinstance(each, str) for each in stop):
-            raise UserError(f"`stop` is {stop!r}. Give a list of strings.")
+            raise UserError("`stop` is {stop!r}. Give a list of strings.", stop=stop)
         if "" in stop:
             raise UserError(
                 "a `stop` string is empty, and every text contains it. Give at least one character."

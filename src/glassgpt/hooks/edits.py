@@ -17,7 +17,11 @@ def zero_heads(*heads: int) -> Edit:
     def change(value: Tensor) -> Tensor:
         H = value.shape[1]
         if unknown := [head for head in heads if not 0 <= head < H]:
-            raise UserError(f"head {unknown[0]}: not in this layer. Heads are numbered from 0 to {H - 1}.")
+            raise UserError(
+                "head {unknown}: not in this layer. Heads are numbered from 0 to {h}.",
+                unknown=unknown[0],
+                h=H - 1,
+            )
         edited = value.clone()
         edited[:, list(heads)] = 0
         return edited

@@ -159,9 +159,10 @@ def _at_kernel(sdpa: nn.Module, prefix: str) -> HookPoint:
         kernel = KernelHook(prefix, hook)
         if kernel.needs_reference and not has_reference(sdpa):
             raise UserError(
-                f"{prefix}weights: {type(sdpa).__name__} computes attention in a way that cannot be "
-                "recorded. "
-                "Define `scores` or `weights` in the class that defines its `forward`."
+                "{prefix}weights: {name} computes attention in a way that cannot be recorded. Define "
+                "`scores` or `weights` in the class that defines its `forward`.",
+                prefix=prefix,
+                name=type(sdpa).__name__,
             )
 
         def before(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -244,9 +245,10 @@ class KernelHook:
         scores = reference.scores(q, k)
         if self.replaces_scores and not _is_softmax(scores, q, k, mask, reference):
             raise UserError(
-                f"{self.prefix}scores: cannot be edited, since {type(reference).__name__} does not take a "
-                "plain "
-                "softmax of its scores. Edit `weights` instead."
+                "{prefix}scores: cannot be edited, since {name} does not take a plain softmax of its "
+                "scores. Edit `weights` instead.",
+                prefix=self.prefix,
+                name=type(reference).__name__,
             )
         scores = self._observe("scores", scores)
         masked = self._observe("masked_scores", masked_scores(scores, mask))

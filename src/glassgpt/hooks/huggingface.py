@@ -56,8 +56,9 @@ def huggingface_hook_points(model: nn.Module) -> HookPoints:
             trunk, head = model, None
         case _:
             raise UserError(
-                f"cannot look into a {type(model).__name__} of transformers: its hook points are unknown. "
-                "Pass a GPT-2 or a Qwen3."
+                "cannot look into a {name} of transformers: its hook points are unknown. Pass a GPT-2 or a "
+                "Qwen3.",
+                name=type(model).__name__,
             )
     is_gpt2 = isinstance(trunk, GPT2Model)
     norm: nn.Module = trunk.ln_f if is_gpt2 else trunk.norm
@@ -88,7 +89,8 @@ def _layer(block: nn.Module) -> _Layer:
             mlp = block.mlp
             return _Layer(block.self_attn, block.post_attention_layernorm, mlp, mlp.down_proj)
     raise UserError(
-        f"cannot look into a {type(block).__name__}: its modules are unknown. Pass a GPT-2 or a Qwen3."
+        "cannot look into a {name}: its modules are unknown. Pass a GPT-2 or a Qwen3.",
+        name=type(block).__name__,
     )
 
 
@@ -113,7 +115,8 @@ def _at_kernel(attention: GPT2Attention | Qwen3Attention, prefix: str) -> HookPo
         kind = named.removeprefix(PREFIX)  # all layers share one configuration: it may be ours already
         if kind not in KINDS:
             raise UserError(
-                f"attention {kind!r}: cannot be recorded. Load the model with attn_implementation='sdpa'."
+                "attention {kind!r}: cannot be recorded. Load the model with attn_implementation='sdpa'.",
+                kind=kind,
             )
         _register(kind)
         _kernels[attention] = KernelHook(prefix, hook)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from glassgpt.errors import UserError
 from glassgpt.hooks.hook_points import HookPoints, model_hook_points
+from glassgpt.language import _
 from glassgpt.models import Model
 
 Edit = Callable[[Tensor], Tensor]
@@ -111,9 +112,9 @@ def find_hook_points(model: nn.Module) -> HookPoints:
 
         return huggingface_hook_points(original)
     raise UserError(
-        f"cannot look into a {type(original).__name__}: its hook points are unknown. Pass a model of "
-        "GlassGPT, or a "
-        "GPT-2 or Qwen3 of transformers."
+        "cannot look into a {name}: its hook points are unknown. Pass a model of GlassGPT, or a GPT-2 or "
+        "Qwen3 of transformers.",
+        name=type(original).__name__,
     )
 
 
@@ -173,8 +174,11 @@ def _edited(name: str, value: Tensor, change: Edit) -> Tensor:
     edited = change(value)
     if edited.shape != value.shape:
         raise UserError(
-            f"the edit of {name}: returns shape {tuple(edited.shape)}, expected {tuple(value.shape)}. "
-            "Return a tensor of the same shape."
+            "the edit of {name}: returns shape {shape}, expected {expected}. Return a tensor of the same "
+            "shape.",
+            name=name,
+            shape=tuple(edited.shape),
+            expected=tuple(value.shape),
         )
     return edited.to(value)
 
@@ -188,6 +192,6 @@ def _matching(pattern: str, names: Sequence[str]) -> list[str]:
 
 def _unknown(name: str, names: Sequence[str]) -> str:
     near = get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f" Did you mean {', '.join(near)}?" if near else ""
-    known = "`activation_names(model)` lists all names."
-    return f"{name!r}: no activation of this model has this name.{hint} {known}"
+    hint = _(" Did you mean {names}?", names=", ".join(near)) if near else ""
+    known = _("`activation_names(model)` lists all names.")
+    return _("{name!r}: no activation of this model has this name.", name=name) + f"{hint} {known}"

@@ -41,7 +41,12 @@ def export(
     target = Path(out) if out else opened.path.with_name(f"{opened.path.name}-{to}")
     source = ExportSource.open(opened)
     if reason := format.obstacle(source):
-        raise UserError(f"{opened.path} cannot be exported to {format.title}: {reason}.")
+        raise UserError(
+            "{path} cannot be exported to {title}: {reason}.",
+            path=opened.path,
+            title=format.title,
+            reason=reason,
+        )
     with _whole_folder(target) as folder:
         stage(f"writing {format.title}")
         format.write(source, folder, dtype)
@@ -49,8 +54,10 @@ def export(
         certificate = certify_folder(source, folder, format, dtype)
         if not certificate.is_confirmed:
             raise UserError(
-                f"{opened.path}: {certificate.runtime} does not compute what the run does "
-                f"({'; '.join(certificate.failures)}). Nothing was exported."
+                "{path}: {runtime} does not compute what the run does ({failures}). Nothing was exported.",
+                path=opened.path,
+                runtime=certificate.runtime,
+                failures="; ".join(certificate.failures),
             )
         (folder / "README.md").write_text(card(source, format, certificate, license), "utf-8")
         write_certificate(folder, certificate, origin(source))
@@ -71,7 +78,9 @@ def certify_folder(source: ExportSource, folder: Path, format: ExportFormat, dty
         raise
     except Exception as error:  # a foreign program fails with any exception
         reason = quoted(f"{type(error).__name__}: {error}".splitlines()[0], 200)
-        raise UserError(f"{format.title}: the other program cannot use the files ({reason}).") from error
+        raise UserError(
+            "{title}: the other program cannot use the files ({reason}).", title=format.title, reason=reason
+        ) from error
 
 
 def origin(source: ExportSource) -> dict[str, Any]:
@@ -84,7 +93,12 @@ def _dtype(format: ExportFormat, dtype: str | None) -> str:
     """Return the dtype, or the default one. Raises UserError for one that the format does not have."""
     if dtype is not None and dtype not in format.limits:
         known = ", ".join(format.limits)
-        raise UserError(f"`dtype` is {dtype}: {format.title} has {known} here. Choose one of them.")
+        raise UserError(
+            "`dtype` is {dtype}: {title} has {known} here. Choose one of them.",
+            dtype=dtype,
+            title=format.title,
+            known=known,
+        )
     return dtype or next(iter(format.limits))
 
 
@@ -95,7 +109,9 @@ def _whole_folder(target: Path) -> Iterator[Path]:
     Raises UserError if `target` exists or cannot be written.
     """
     if target.exists():
-        raise UserError(f"{target} exists already. Give another folder with `out`, or remove it first.")
+        raise UserError(
+            "{target} exists already. Give another folder with `out`, or remove it first.", target=target
+        )
     try:
         make_folder(target.parent)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))

@@ -40,5 +40,7 @@ class ExportFormat:
 def find_format(name: str) -> ExportFormat:
     """Return a format by its name. Raises UserError for an unknown name."""
     if name not in MODULES:
-        raise UserError(f"there is no format {name!r}. Choose one of {', '.join(MODULES)}.")
+        raise UserError(
+            "there is no format {name!r}. Choose one of {modules}.", name=name, modules=", ".join(MODULES)
+        )
     return import_module(f"glassgpt.interop.{MODULES[name]}").FORMAT

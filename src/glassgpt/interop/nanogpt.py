@@ -105,8 +105,11 @@ def read_nanogpt(path: Path) -> Checkpoint:
         case found:
             what = f"has {quoted(sorted(map(str, found)))}" if isinstance(found, dict) else "is no dictionary"
             raise UserError(
-                f"{path} is no checkpoint of nanoGPT: it {what}, and model, model_args and iter_num are "
-                f"needed. {REMEDY}"
+                "{path} is no checkpoint of nanoGPT: it {what}, and model, model_args and iter_num are "
+                "needed. {remedy}",
+                path=path,
+                what=what,
+                remedy=REMEDY,
             )
     config, n_vocab = _config(args, path)
     named = dict(_named(state, path))
@@ -136,11 +139,11 @@ def places(config: ModelConfig, n_vocab: int) -> dict[str, Place]:
 def _load(path: Path) -> object:
     """Load a file of torch.save with only tensors, numbers and containers."""
     if not path.is_file():
-        raise UserError(f"{path} is no file. {REMEDY}")
+        raise UserError("{path} is no file. {remedy}", path=path, remedy=REMEDY)
     try:
         path.open("rb").close()  # for the system's reason; torch's error may hide it
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror})") from error
+        raise UserError("{path} cannot be read ({strerror})", path=path, strerror=error.strerror) from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns about files, then refuses them
@@ -160,13 +163,19 @@ def _check_records(path: Path) -> None:
         for record in file.infolist():
             if record.compress_type != zipfile.ZIP_STORED:
                 raise UserError(
-                    f"{path}: {quoted(record.filename)} is compressed, and torch.save compresses nothing. "
-                    f"{REMEDY}"
+                    "{path}: {filename} is compressed, and torch.save compresses nothing. {remedy}",
+                    path=path,
+                    filename=quoted(record.filename),
+                    remedy=REMEDY,
                 )
             if record.filename.endswith(".pkl") and record.file_size > MAX_PICKLE:
                 raise UserError(
-                    f"{path}: {quoted(record.filename)} has {record.file_size:,} bytes; the limit is "
-                    f"{MAX_PICKLE:,}. {REMEDY}"
+                    "{path}: {filename} has {file_size:,} bytes; the limit is {max_pickle:,}. {remedy}",
+                    path=path,
+                    filename=quoted(record.filename),
+                    file_size=record.file_size,
+                    max_pickle=MAX_PICKLE,
+                    remedy=REMEDY,
                 )
 
 
@@ -197,7 +206,14 @@ def _config(args: Mapping[Any, Any], path: Path) -> tuple[ModelConfig, int]:
         problem = (
             first["msg"].removeprefix("Value error, ").replace("`", "")
         )  # these are fields of the file, not options of a command
-        raise UserError(f"{path}: {quoted(name)}: {problem}{value}. {REMEDY}") from None
+        raise UserError(
+            "{path}: {name}: {problem}{value}. {remedy}",
+            path=path,
+            name=quoted(name),
+            problem=problem,
+            value=value,
+            remedy=REMEDY,
+        ) from None
     return config, given.vocab_size
 
 
@@ -208,7 +224,9 @@ def _named(state: Mapping[Any, Any], path: Path) -> Iterator[tuple[str, Tensor]]
         name = str(key).removeprefix(COMPILED)
         if not _is_plain(tensor) or name in seen:
             what = "twice" if name in seen else f"as a {type(tensor).__name__}, not as an ordinary tensor"
-            raise UserError(f"{path} holds {quoted(name)} {what}. {REMEDY}")
+            raise UserError(
+                "{path} holds {name} {what}. {remedy}", path=path, name=quoted(name), what=what, remedy=REMEDY
+            )
         seen.add(name)
         if not MASK.fullmatch(name):
             yield name, tensor.detach()
@@ -219,22 +237,44 @@ def _tensors(named: dict[str, Tensor], places: Mapping[str, Place], path: Path) 
     if differing := sorted(named.keys() ^ {*places, HEAD}):
         side = "nanoGPT's model has not" if differing[0] in named else "the file lacks"
         raise UserError(
-            f"{path} does not hold the model that its model_args describe: {len(differing)} tensors are on "
-            f"one side only, such as {quoted(differing[0])}, which {side}. {REMEDY}"
+            "{path} does not hold the model that its model_args describe: {n_differing} tensors are on one "
+            "side only, such as {differing}, which {side}. {remedy}",
+            path=path,
+            n_differing=len(differing),
+            differing=quoted(differing[0]),
+            side=side,
+            remedy=REMEDY,
         )
     head, types = named.pop(HEAD), {t.dtype for t in named.values()}
     for name, place in places.items():
         if (shape := tuple(named[name].shape)) != place.shape:
             raise UserError(
-                f"{path}: {quoted(name)} is {quoted(shape)}, and {quoted(place.shape)} in the model that its "
-                f"model_args describe. {REMEDY}"
+                "{path}: {name} is {shape}, and {expected} in the model that its model_args describe. "
+                "{remedy}",
+                path=path,
+                name=quoted(name),
+                shape=quoted(shape),
+                expected=quoted(place.shape),
+                remedy=REMEDY,
             )
     if len(types) > 1 or not types <= FLOATS.keys():
         kinds = ", ".join(sorted(str(each).removeprefix("torch.") for each in types))
-        raise UserError(f"{path} holds {kinds}; weights are all {', all '.join(FLOATS.values())}. {REMEDY}")
+        raise UserError(
+            "{path} holds {kinds}; weights are all {floats}. {remedy}",
+            path=path,
+            kinds=kinds,
+            floats=", all ".join(FLOATS.values()),
+            remedy=REMEDY,
+        )
     _check_claims(named, path)
     if not torch.equal(head, named[WTE]):
-        raise UserError(f"{path}: {HEAD} is not {WTE}, and nanoGPT shares the two. {REMEDY}")
+        raise UserError(
+            "{path}: {head} is not {wte}, and nanoGPT shares the two. {remedy}",
+            path=path,
+            head=HEAD,
+            wte=WTE,
+            remedy=REMEDY,
+        )
     return {place.ours: named[name].float() for name, place in places.items()}
 
 
@@ -246,14 +286,21 @@ def _check_claims(named: Mapping[str, Tensor], path: Path) -> None:
     n_bytes, size = sum(t.nbytes for t in named.values()), path.stat().st_size
     if n_bytes > size:
         raise UserError(
-            f"{path} has {size:,} bytes, and its tensors would take {n_bytes:,}: it is damaged. Do not use "
-            "it."
+            "{path} has {size:,} bytes, and its tensors would take {n_bytes:,}: it is damaged. Do not use "
+            "it.",
+            path=path,
+            size=size,
+            n_bytes=n_bytes,
         )
     for name, t in named.items():
         if not (finite := torch.isfinite(t)).all():
             raise UserError(
-                f"{path}: {int((~finite).sum()):,} of the {t.numel():,} numbers of {quoted(name)} are NaN or "
-                "infinite: its training diverged. Use an earlier checkpoint."
+                "{path}: {n_bad:,} of the {n:,} numbers of {name} are NaN or infinite: its training "
+                "diverged. Use an earlier checkpoint.",
+                path=path,
+                n_bad=int((~finite).sum()),
+                n=t.numel(),
+                name=quoted(name),
             )
 
 

@@ -97,7 +97,12 @@ class Trace:
         paths = kinds.get(kind, [])
         if not -len(paths) <= layer < len(paths):
             there = ", ".join(f"{name} with layers 0 to {len(found) - 1}" for name, found in kinds.items())
-            raise UserError(f"no {kind} in layer {layer}. Recorded: {there or 'no attention at all'}.")
+            raise UserError(
+                "no {kind} in layer {layer}. Recorded: {there}.",
+                kind=kind,
+                layer=layer,
+                there=there or "no attention at all",
+            )
         return paths[layer]
 
     @cached_property
@@ -119,7 +124,12 @@ class Trace:
         if head is None:
             return weights
         if not 0 <= head < len(weights):
-            raise UserError(f"no head {head} in {path}. Heads are numbered from 0 to {len(weights) - 1}.")
+            raise UserError(
+                "no head {head} in {path}. Heads are numbered from 0 to {n_weights}.",
+                head=head,
+                path=path,
+                n_weights=len(weights) - 1,
+            )
         return weights[head]
 
     def labels(self, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -169,7 +179,11 @@ class Trace:
             temporary.replace(path)
         except OSError as error:
             temporary.unlink(missing_ok=True)
-            raise UserError(f"{path}: cannot be written ({error.strerror}). Choose another path.") from error
+            raise UserError(
+                "{path}: cannot be written ({strerror}). Choose another path.",
+                path=path,
+                strerror=error.strerror,
+            ) from error
         return path
 
     @classmethod
@@ -182,7 +196,9 @@ class Trace:
             tensors = {migrate_name(name, header["version"]): t for name, t in load(data).items()}
             return _from_header(header, tensors)
         except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"these bytes: no trace ({error}). Record the trace again.") from error
+            raise UserError(
+                "these bytes: no trace ({error}). Record the trace again.", error=error
+            ) from error
 
     @classmethod
     def load(cls, path: Path | str, pattern: str | Sequence[str] = "*", head: int | None = None) -> Trace:
@@ -196,14 +212,19 @@ class Trace:
                 names = {migrate_name(name, header["version"]): name for name in file.keys()}
                 found = {name: stored for name, stored in names.items() if _matches(name, pattern)}
                 if not found:
-                    raise UserError(f"nothing in {path} fits {pattern!r}. It holds: {', '.join(names)}.")
+                    raise UserError(
+                        "nothing in {path} fits {pattern!r}. It holds: {names}.",
+                        path=path,
+                        pattern=pattern,
+                        names=", ".join(names),
+                    )
                 tensors = {name: _read(file, stored, name, head) for name, stored in found.items()}
             return _from_header(header, tensors)
         except UserError:
             raise
         except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
-                f"{path}: no trace that can be read ({error}). Record the trace again."
+                "{path}: no trace that can be read ({error}). Record the trace again.", path=path, error=error
             ) from error
 
 
@@ -221,7 +242,9 @@ def _read(file: Any, stored: str, name: str, head: int | None) -> Tensor:
     if head is None or not name.endswith(KERNEL_ENDINGS):
         return file.get_tensor(stored)
     if not 0 <= head < (n := file.get_slice(stored).get_shape()[0]):
-        raise UserError(f"{name}: no head {head}. Heads are numbered from 0 to {n - 1}.")
+        raise UserError(
+            "{name}: no head {head}. Heads are numbered from 0 to {n}.", name=name, head=head, n=n - 1
+        )
     return file.get_slice(stored)[head : head + 1]
 
 

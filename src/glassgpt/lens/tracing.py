@@ -81,13 +81,20 @@ def _check_prompt(model: Model, task: Task, **parts: object) -> None:
     """Raise UserError for a part of the prompt that the model's task does not take."""
     for name, part in parts.items():
         if part is not None and name not in task.takes:
-            raise UserError(f"`{name}`: a {model.config.family} {NOT_TAKEN[name]}. Leave it out.")
+            raise UserError(
+                "`{name}`: a {family} {not_taken}. Leave it out.",
+                name=name,
+                family=model.config.family,
+                not_taken=NOT_TAKEN[name],
+            )
 
 
 def _hide_edits(model: Model, tokenizer: Tokenizer, text: str, hide: str) -> dict[str, Edit]:
     """Return edits that mask a part of the source in every cross-attention."""
     if not hide or hide not in text:
-        raise UserError(f"`hide`: {hide!r} does not occur in {text!r}. Give a part of the text.")
+        raise UserError(
+            "`hide`: {hide!r} does not occur in {text!r}. Give a part of the text.", hide=hide, text=text
+        )
     stops = np.cumsum([len(tokenizer.token_bytes([id])) for id in tokenizer.encode(text)])  # (S,) in bytes
     starts = np.concatenate([[0], stops[:-1]])
     hidden = torch.zeros(len(stops), dtype=torch.bool, device=model.device)  # (S,)
@@ -95,7 +102,7 @@ def _hide_edits(model: Model, tokenizer: Tokenizer, text: str, hide: str) -> dic
         begin, end = (len(text[:place].encode()) for place in match.span())
         hidden |= torch.from_numpy((starts < end) & (stops > begin)).to(model.device)
     if hidden.all():
-        raise UserError(f"`hide`: {hide!r} is the whole text. Leave at least one token visible.")
+        raise UserError("`hide`: {hide!r} is the whole text. Leave at least one token visible.", hide=hide)
     return {"blocks.*.cross_attn.masked_scores": lambda scores: scores.masked_fill(hidden, -torch.inf)}
 
 

@@ -35,7 +35,9 @@ def panels(
     across: panels side by side, by default up to three. size: of each panel, in inches.
     """
     if count < 1 or (across is not None and across < 1):
-        raise UserError(f"{count} panels, {across} across: too few. Pass at least one.")
+        raise UserError(
+            "{count} panels, {across} across: too few. Pass at least one.", count=count, across=across
+        )
     across = min(across or 3, count)
     down = math.ceil(count / across)
     plot = Plot(across * size[0], down * size[1] + (0.4 if title else 0.0))
@@ -73,7 +75,11 @@ def lines(
         axes.plot(x, y, label=name, color=color(at), linewidth=2.2, linestyle=style, **_dots(few))
     for name, edges in (bands or {}).items():
         if name not in curves:
-            raise UserError(f'band "{name}": no series has this name. There are {", ".join(curves)}.')
+            raise UserError(
+                'band "{name}": no series has this name. There are {curves}.',
+                name=name,
+                curves=", ".join(curves),
+            )
         low, high = (_curve(name, curves[name][0], edge)[1] for edge in edges)
         tint = color([*curves].index(name))
         axes.fill_between(curves[name][0], low, high, color=tint, alpha=0.18, linewidth=0)
@@ -106,7 +112,11 @@ def bars(
     errors, expected = errors or {}, expected or {}
     for name in [*errors, *expected]:
         if name not in heights:
-            raise UserError(f'"{name}": no bars have this name. There are {", ".join(heights)}.')
+            raise UserError(
+                '"{name}": no bars have this name. There are {heights}.',
+                name=name,
+                heights=", ".join(heights),
+            )
     if not heights or not groups:
         raise UserError(
             "no bars: groups or values are empty. Pass at least one group and one name with its values."
@@ -136,14 +146,21 @@ def bars(
 def _curve(name: str, x: Numbers, y: Numbers) -> tuple[Values, Values]:
     xs, ys = array(x, (1,), f'the x of "{name}"'), array(y, (1,), f'the y of "{name}"')
     if len(xs) != len(ys):
-        raise UserError(f'"{name}": {len(xs)} x and {len(ys)} y. Pass as many of both.')
+        raise UserError(
+            '"{name}": {n_xs} x and {n_ys} y. Pass as many of both.', name=name, n_xs=len(xs), n_ys=len(ys)
+        )
     return xs, ys
 
 
 def _heights(name: str, groups: Sequence[str], given: Numbers) -> Values:
     heights = array(given, (1,), f'the values of "{name}"')
     if len(heights) != len(groups):
-        raise UserError(f'"{name}": {len(heights)} values for {len(groups)} groups. Pass one for each.')
+        raise UserError(
+            '"{name}": {n_heights} values for {n_groups} groups. Pass one for each.',
+            name=name,
+            n_heights=len(heights),
+            n_groups=len(groups),
+        )
     return heights
 
 

@@ -101,7 +101,11 @@ def theme(name: str) -> Iterator[None]:
     A plot keeps the theme that it was made with. Raises UserError for another name.
     """
     if name not in THEMES:
-        raise UserError(f"the theme {name!r} of a plot: does not exist. Choose one of {', '.join(THEMES)}.")
+        raise UserError(
+            "the theme {name!r} of a plot: does not exist. Choose one of {themes}.",
+            name=name,
+            themes=", ".join(THEMES),
+        )
     token = _theme.set(THEMES[name])
     try:
         yield

@@ -52,7 +52,8 @@ def attention_graph(
     values = array(weights, (2,), "weights")
     if values.shape[0] != values.shape[1]:
         raise UserError(
-            f"weights: shape {values.shape} is not square, as of self-attention. Use bipartite_graph."
+            "weights: shape {shape} is not square, as of self-attention. Use bipartite_graph.",
+            shape=values.shape,
         )
     nodes = line(visible_labels(tokens, len(values), "tokens"))
     found = visible_edges(values, threshold, focus)

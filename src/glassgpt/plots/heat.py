@@ -107,7 +107,9 @@ def head_grid(
     values = values.reshape(-1, *values.shape[-2:])  # ([L,] H, T, S) -> (L·H, T, S)
     if titles is not None and len(titles) != len(values):
         raise UserError(
-            f"{len(titles)} titles for {len(values)} heads: the numbers differ. Pass one for each."
+            "{n_titles} titles for {n_values} heads: the numbers differ. Pass one for each.",
+            n_titles=len(titles),
+            n_values=len(values),
         )
     row_names = visible_labels(rows, values.shape[1], "rows")
     column_names = visible_labels(columns, values.shape[2], "columns")

@@ -44,7 +44,8 @@ def over_image(
     grid = math.isqrt(values.shape[1])
     if grid * grid != values.shape[1]:
         raise UserError(
-            f"{values.shape[1]} patches: no square grid. Pass the weights of all patches, and only those."
+            "{shape} patches: no square grid. Pass the weights of all patches, and only those.",
+            shape=values.shape[1],
         )
     names = visible_labels(titles, len(values), "query tokens")
     first = image_title is not None
@@ -72,8 +73,11 @@ def _pixels(image: Numbers) -> NDArray[np.float64]:
     pixels = array(torch.as_tensor(image), (3,), "image") / 255
     if len(pixels) not in (1, 3) or pixels.min() < 0 or pixels.max() > 1:
         raise UserError(
-            f"image: has shape {pixels.shape} and values {255 * pixels.min():g} to {255 * pixels.max():g}. "
-            "Pass (channels, height, width) with one channel or three, values 0 to 255."
+            "image: has shape {shape} and values {lowest:g} to {highest:g}. Pass (channels, height, width) "
+            "with one channel or three, values 0 to 255.",
+            shape=pixels.shape,
+            lowest=255 * pixels.min(),
+            highest=255 * pixels.max(),
         )
     return np.broadcast_to(pixels, (3, *pixels.shape[1:])).transpose(1, 2, 0)  # (3, H, W) -> (H, W, 3)
 

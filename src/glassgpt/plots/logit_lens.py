@@ -56,7 +56,8 @@ def logit_lens_table(
     values = array(probabilities, (2,), "probabilities")
     if [len(row) for row in tokens] != [values.shape[1]] * len(values):
         raise UserError(
-            f"tokens: the shape differs from that of probabilities, {values.shape}. Pass one string for each."
+            "tokens: the shape differs from that of probabilities, {shape}. Pass one string for each.",
+            shape=values.shape,
         )
     row_names = visible_labels(rows, len(values), "rows")
     column_names = visible_labels(columns, values.shape[1], "columns")

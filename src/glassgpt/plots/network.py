@@ -59,7 +59,9 @@ def centered(nodes: list[Node], width: float) -> list[Node]:
 def visible_edges(values: Values, threshold: float, focus: int | None) -> list[Edge]:
     """Return edges of at least `threshold`: the largest and those in focus last, to be drawn on top."""
     if focus is not None and not 0 <= focus < len(values):
-        raise UserError(f"focus {focus}: no such position. Pass 0 to {len(values) - 1}.")
+        raise UserError(
+            "focus {focus}: no such position. Pass 0 to {n_values}.", focus=focus, n_values=len(values) - 1
+        )
     with np.errstate(invalid="ignore"):
         found = [(int(j), int(i), float(values[j, i])) for j, i in np.argwhere(values >= threshold)]
     return sorted(found, key=lambda edge: (edge[0] == focus, edge[2], edge[:2]))

@@ -27,10 +27,17 @@ def array(numbers: Numbers, dims: tuple[int, ...], what: str) -> NDArray[np.floa
     try:
         found = np.asarray(numbers, dtype=np.float64)
     except (TypeError, ValueError) as problem:
-        raise UserError(f"{what}: no array of numbers ({problem}). Pass rows of equal length.") from problem
+        raise UserError(
+            "{what}: no array of numbers ({problem}). Pass rows of equal length.", what=what, problem=problem
+        ) from problem
     if found.ndim not in dims or not found.size:
         wanted = " or ".join(map(str, dims))
-        raise UserError(f"{what}: shape {found.shape}. Pass {wanted} dimensions, none empty.")
+        raise UserError(
+            "{what}: shape {shape}. Pass {wanted} dimensions, none empty.",
+            what=what,
+            shape=found.shape,
+            wanted=wanted,
+        )
     return found
 
 
@@ -46,5 +53,8 @@ def mask(given: Numbers | None, shape: tuple[int, ...], what: str) -> NDArray[np
         return np.broadcast_to(found.astype(bool), shape)
     except ValueError:
         raise UserError(
-            f"{what}: shape {found.shape}, the weights have {shape}. Pass the same shape."
+            "{what}: shape {shape}, the weights have {expected}. Pass the same shape.",
+            what=what,
+            shape=found.shape,
+            expected=shape,
         ) from None

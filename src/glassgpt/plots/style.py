@@ -145,7 +145,7 @@ def plot_of(axes: Axes) -> Plot:
     figure = axes.get_figure(root=True)
     if not isinstance(figure, Plot):
         raise UserError(
-            f"axes: belong to a {type(figure).__name__}, not to a Plot. Make them with panels(…)."
+            "axes: belong to a {name}, not to a Plot. Make them with panels(…).", name=type(figure).__name__
         )
     figure.settled = False
     return figure
@@ -164,7 +164,11 @@ def save(plot: Plot, path: str | os.PathLike[str], dpi: int = 200) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, content)
     except OSError as problem:
-        raise UserError(f"{path}: cannot be written ({problem.strerror}). Choose another path.") from problem
+        raise UserError(
+            "{path}: cannot be written ({strerror}). Choose another path.",
+            path=path,
+            strerror=problem.strerror,
+        ) from problem
     return path
 
 
@@ -175,7 +179,11 @@ def check_suffix(path: Path) -> str:
     """
     form = FORMATS.get(path.suffix.lower())
     if form is None:
-        raise UserError(f"{path}: unknown format of a plot. End the name in {', '.join(FORMATS)}.")
+        raise UserError(
+            "{path}: unknown format of a plot. End the name in {formats}.",
+            path=path,
+            formats=", ".join(FORMATS),
+        )
     return form
 
 

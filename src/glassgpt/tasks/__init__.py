@@ -46,7 +46,11 @@ def task_of(config: RunConfig) -> Task:
     """Return the task named by a configuration. Raises UserError for an unknown name."""
     if config.task in TASKS:
         return TASKS[config.task]
-    raise UserError(f"`task`: {config.task!r} is unknown. The tasks are {', '.join(sorted(TASKS))}.")
+    raise UserError(
+        "`task`: {task!r} is unknown. The tasks are {tasks}.",
+        task=config.task,
+        tasks=", ".join(sorted(TASKS)),
+    )
 
 
 def detect_task(config: RunConfig) -> Task:
@@ -60,8 +64,10 @@ def detect_task(config: RunConfig) -> Task:
     task = task_of(config)
     if config.model.family not in task.families:
         raise UserError(
-            f"`task`: {task.name} needs `family` {' or '.join(task.families)}, got {config.model.family}. "
-            "Leave one of them out."
+            "`task`: {name} needs `family` {families}, got {family}. Leave one of them out.",
+            name=task.name,
+            families=" or ".join(task.families),
+            family=config.model.family,
         )
     return task
 

@@ -199,7 +199,11 @@ def stored_baselines(run: Run) -> Verdict:
     try:
         return Verdict.from_dict(read_json(run.baselines_file))
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
-        raise UserError(f"{run.baselines_file} is damaged ({error}). Train the run again.") from error
+        raise UserError(
+            "{baselines_file} is damaged ({error}). Train the run again.",
+            baselines_file=run.baselines_file,
+            error=error,
+        ) from error
 
 
 def measuring_notes(trend: Trend | None, n: int, n_all: int, what: str) -> list[str]:
@@ -217,4 +221,9 @@ def check_context(model: Model, n: int, what: str) -> None:
     """Raise UserError if n tokens are more than the model sees at once."""
     limit = model.config.block_size
     if n > limit and model.config.family != "bigram":
-        raise UserError(f"{what} has {n:,} tokens: the model sees {limit:,} at once. Give a shorter one.")
+        raise UserError(
+            "{what} has {n:,} tokens: the model sees {limit:,} at once. Give a shorter one.",
+            what=what,
+            n=n,
+            limit=limit,
+        )

@@ -75,8 +75,10 @@ def _read(config: RunConfig) -> ExampleCorpus:
     sources = config.data.sources
     if len(sources) != 1 or not Path(sources[0]).is_dir():
         raise UserError(
-            f"{' '.join(sources)}: a captioner needs one folder with images and captions.csv or "
-            f"captions.jsonl. Give such a folder, or a dataset: {', '.join(datasets_for('captioner'))}."
+            "{sources}: a captioner needs one folder with images and captions.csv or captions.jsonl. Give "
+            "such a folder, or a dataset: {datasets_for}.",
+            sources=" ".join(sources),
+            datasets_for=", ".join(datasets_for("captioner")),
         )
     return read_captioned(config.data, config.model.image_size)
 

@@ -44,7 +44,7 @@ def train_tokenizer(
         case "bpe":
             return BpeTokenizer.train(pieces, vocab_size, specials)
         case _:
-            raise UserError(f"unknown tokenizer {kind!r}. Choose char, byte or bpe.")
+            raise UserError("unknown tokenizer {kind!r}. Choose char, byte or bpe.", kind=kind)
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
@@ -57,8 +57,10 @@ def load_tokenizer(path: Path) -> Tokenizer:
         return _from_spec(spec)
     except UserError as error:
         raise UserError(
-            f"cannot use {path} as a tokenizer: {error}. Give the tokenizer.json of a run, or one of a "
-            "byte-level BPE such as GPT-2's."
+            "cannot use {path} as a tokenizer: {error}. Give the tokenizer.json of a run, or one of a "
+            "byte-level BPE such as GPT-2's.",
+            path=path,
+            error=error,
         ) from error
 
 
@@ -77,4 +79,6 @@ def _from_spec(spec: Any) -> Tokenizer:
     except UserError:
         raise
     except Exception as error:  # a damaged file fails anywhere, and `tokenizers` raises plain Exception
-        raise UserError(f"it is damaged or not a tokenizer ({type(error).__name__}: {error})") from error
+        raise UserError(
+            "it is damaged or not a tokenizer ({name}: {error})", name=type(error).__name__, error=error
+        ) from error

@@ -114,8 +114,10 @@ class TableTokenizer(ABC):
         unknown = ids[(ids < 0) | (ids >= self.n_vocab)]
         if len(unknown):
             raise UserError(
-                f"token id {unknown[0]}: the last id of this vocabulary is {self.n_vocab - 1}. "
-                "Use the tokenizer that encoded the text."
+                "token id {unknown}: the last id of this vocabulary is {n_vocab}. Use the tokenizer that "
+                "encoded the text.",
+                unknown=unknown[0],
+                n_vocab=self.n_vocab - 1,
             )
         length = self._length[ids]
         stop = np.cumsum(length)
@@ -130,7 +132,9 @@ class TableTokenizer(ABC):
             with replacing(Path(path)) as temporary:
                 temporary.write_text(text, "utf-8", newline="\n")
         except OSError as error:
-            raise UserError(f"cannot write {path}: {error.strerror}. Choose another folder.") from error
+            raise UserError(
+                "cannot write {path}: {strerror}. Choose another folder.", path=path, strerror=error.strerror
+            ) from error
 
 
 def encoded(text: str, codec: str = "utf-8") -> bytes:
@@ -140,9 +144,10 @@ def encoded(text: str, codec: str = "utf-8") -> bytes:
     except UnicodeEncodeError as error:
         near = text[max(0, error.start - 20) : error.start + 20]
         raise UserError(
-            f"the text has U+{ord(text[error.start]):04X} near {near!a}: half of a surrogate pair, which "
-            "UTF-8 cannot encode. Repair it with "
-            "text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')."
+            "the text has U+{code:04X} near {near!a}: half of a surrogate pair, which UTF-8 cannot encode. "
+            "Repair it with text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace').",
+            code=ord(text[error.start]),
+            near=near,
         ) from None
 
 
@@ -158,8 +163,9 @@ def number_specials(names: Iterable[str], vocab: Container[str], first: int) -> 
     for name in names:
         if not name or name in vocab or name in specials:
             raise UserError(
-                f"special token {name!r}: the name is empty, repeated or already in the vocabulary. "
-                "Choose another name, such as '<pad>'."
+                "special token {name!r}: the name is empty, repeated or already in the vocabulary. Choose "
+                "another name, such as '<pad>'.",
+                name=name,
             )
         encoded(name)
         specials[name] = first + len(specials)

@@ -57,8 +57,11 @@ class BpeTokenizer(TableTokenizer):
         names = list(specials)
         if vocab_size < 257 + len(names):
             raise UserError(
-                f"`vocab_size` is {vocab_size}, but 256 bytes, {len(names)} special tokens and one merge "
-                f"need {257 + len(names)}. Raise it, or use the byte tokenizer."
+                "`vocab_size` is {vocab_size}, but 256 bytes, {n_names} special tokens and one merge need "
+                "{least}. Raise it, or use the byte tokenizer.",
+                vocab_size=vocab_size,
+                n_names=len(names),
+                least=257 + len(names),
             )
         byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)
         # Training time is quadratic in the length of a word, and a file of DNA or base64 is one word.

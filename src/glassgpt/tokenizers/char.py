@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from glassgpt.errors import UserError
+from glassgpt.language import _
 from glassgpt.tokenizers.base import TableTokenizer, encoded, number_specials
 from glassgpt.tokenizers.format import symbols_spec
 
@@ -97,9 +98,12 @@ class CharTokenizer(TableTokenizer):
 
 
 def _not_there(char: str, n_chars: int) -> str:
-    return (
-        f"the text has {char!a} (U+{ord(char):04X}): it is not among the {n_chars} characters of this "
-        "vocabulary without byte tokens. Leave the character out, or train with `byte_fallback`."
+    return _(
+        "the text has {char!a} (U+{code:04X}): it is not among the {n_chars} characters of this vocabulary "
+        "without byte tokens. Leave the character out, or train with `byte_fallback`.",
+        char=char,
+        code=ord(char),
+        n_chars=n_chars,
     )
 
 

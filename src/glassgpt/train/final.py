@@ -23,7 +23,7 @@ def final_verdict(run: Run, trainer: Trainer) -> Verdict:
     step.
     """
     if not trainer.step or not math.isfinite(trainer.best):
-        raise UserError(f"{run.path}: no step was evaluated, so there is no verdict. Train longer.")
+        raise UserError("{path}: no step was evaluated, so there is no verdict. Train longer.", path=run.path)
     data, plan = trainer.task, trainer.evals
     model = run.model(trainer.learner.device)
     course = trend(Curve.of(run.metrics(), data.tokens_per_char, data.n_train_tokens))

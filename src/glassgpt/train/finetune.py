@@ -31,7 +31,9 @@ def base_layer(resolved: Resolved) -> Layer:
     base = Run.open(config.init_from.run)
     theirs, step = base.config(), base.best_checkpoint()
     if theirs.model.family != "gpt":
-        raise UserError(f"{base.path} is a {theirs.model.family}. Only a gpt can be fine-tuned.")
+        raise UserError(
+            "{path} is a {family}. Only a gpt can be fine-tuned.", path=base.path, family=theirs.model.family
+        )
     may_change = MAY_CHANGE - ({"block_size"} if theirs.model.position == "learned" else set())
     _check_contradictions(base, "model", given, theirs.model, may_change)
     _check_contradictions(base, "tokenizer", given, theirs.tokenizer, set())
@@ -67,7 +69,7 @@ def initial_weights(config: RunConfig, n_vocab: int) -> dict[str, Tensor]:
     base = Run.open(config.init_from.run)
     if base.best_checkpoint().name != config.init_from.step:
         raise UserError(
-            f"{base.path} has a new best step. Wait until its training has ended, and start again."
+            "{path} has a new best step. Wait until its training has ended, and start again.", path=base.path
         )
     return resize_embeddings(weights(base.model()), n_vocab, config.train.seed)
 
@@ -97,8 +99,13 @@ def _check_contradictions(base: Run, table: str, given: Tables, theirs: Config, 
         value, other = given[table][name], getattr(theirs, name)
         if value != other:
             raise UserError(
-                f"`{table}.{name}` {value} contradicts {base.path}, where it is {other}. A run keeps the "
-                "shape and the tokenizer of its base run: leave it out."
+                "`{table}.{name}` {value} contradicts {path}, where it is {other}. A run keeps the shape "
+                "and the tokenizer of its base run: leave it out.",
+                table=table,
+                name=name,
+                value=value,
+                path=base.path,
+                other=other,
             )
 
 

@@ -108,8 +108,11 @@ def _characters(corpus: Corpus, found: Checkpoint, path: Path) -> CharTokenizer:
     known = CharTokenizer.train(chunks, fallback=False)
     if known.n_vocab != found.n_vocab:
         raise UserError(
-            f"the text has {known.n_vocab:,} different characters, and {path} a vocabulary of "
-            f"{found.n_vocab:,}. Give the whole text of its training, or its tokenizer.json (`tokenizer`)."
+            "the text has {n_vocab:,} different characters, and {path} a vocabulary of {expected:,}. Give "
+            "the whole text of its training, or its tokenizer.json (`tokenizer`).",
+            n_vocab=known.n_vocab,
+            path=path,
+            expected=found.n_vocab,
         )
     return known
 
@@ -119,8 +122,12 @@ def _without_padding(found: Checkpoint, known: Tokenizer, path: Path) -> tuple[C
     surplus = found.n_vocab - known.n_vocab
     if not 0 <= surplus <= MAX_PADDING:
         raise UserError(
-            f"the tokenizer has {known.n_vocab:,} tokens, and {path} a vocabulary of {found.n_vocab:,}; "
-            f"padding explains up to {MAX_PADDING} more. Give the tokenizer of its training."
+            "the tokenizer has {n_vocab:,} tokens, and {path} a vocabulary of {expected:,}; padding "
+            "explains up to {max_padding} more. Give the tokenizer of its training.",
+            n_vocab=known.n_vocab,
+            path=path,
+            expected=found.n_vocab,
+            max_padding=MAX_PADDING,
         )
     if not surplus:
         return found, []
@@ -189,7 +196,9 @@ def _measure(run: Run, data: LanguageData, model: Model, step: int) -> Score:
     nats = measured.nats
     score = Score("this model", nats, val.n_chars, val.n_bytes)
     if not math.isfinite(nats):
-        raise UserError(f"the model's loss is {nats}: its weights are finite, but what it computes is not")
+        raise UserError(
+            "the model's loss is {nats}: its weights are finite, but what it computes is not", nats=nats
+        )
     tracker = JsonLines(run)
     tracker.on_event(Evaluated.of(measured, val, step=step, best=math.inf, seconds=time.monotonic() - began))
     tracker.close()

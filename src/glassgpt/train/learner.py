@@ -172,8 +172,10 @@ class Learner:
         rows = self.dist.shard(len(batch.tokens))
         if rows.start == rows.stop:
             raise UserError(
-                f"a batch of {len(batch.tokens)} rows: too small for {self.dist.world_size} processes. "
-                "Raise `micro_batch_size`, or start fewer processes."
+                "a batch of {n_tokens} rows: too small for {world_size} processes. Raise "
+                "`micro_batch_size`, or start fewer processes.",
+                n_tokens=len(batch.tokens),
+                world_size=self.dist.world_size,
             )
         return batch.rows(rows)
 

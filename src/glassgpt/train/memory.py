@@ -57,7 +57,12 @@ def check_memory(config: RunConfig, n_vocab: int, device: torch.device) -> None:
     """Raise UserError for a training that cannot fit into the memory of its device."""
     estimate, limit = needed(config, n_vocab, device), memory_of(device)
     if estimate.state + estimate.activations > limit:
-        raise UserError(f"training needs {estimate}, and {_available(device)}. {REMEDY}.")
+        raise UserError(
+            "training needs {estimate}, and {available}. {remedy}.",
+            estimate=estimate,
+            available=_available(device),
+            remedy=REMEDY,
+        )
 
 
 @contextmanager
@@ -70,8 +75,11 @@ def named_out_of_memory(config: RunConfig, n_vocab: int, device: torch.device) -
             raise
         estimate = needed(config, n_vocab, device)
         raise UserError(
-            f"the memory is full: training needs {estimate}, and {_available(device)}, other programs "
-            f"included. {REMEDY}, or close other programs."
+            "the memory is full: training needs {estimate}, and {available}, other programs included. "
+            "{remedy}, or close other programs.",
+            estimate=estimate,
+            available=_available(device),
+            remedy=REMEDY,
         ) from error
 
 

@@ -27,6 +27,6 @@ def stop_if_asked(stats: GradientStats, step: int, config: TrainConfig, skipped:
     too_many = step not in skipped and len(skipped) >= MAX_BAD_STEPS
     if config.on_nan == "stop" or too_many:
         raise UserError(
-            f"{problem(stats, step, config)}. Lower `lr` and `muon_lr`, raise `warmup`, or skip such steps "
-            "with `on_nan` skip."
+            "{problem}. Lower `lr` and `muon_lr`, raise `warmup`, or skip such steps with `on_nan` skip.",
+            problem=problem(stats, step, config),
         )

@@ -294,7 +294,8 @@ def load_state_tensors(
         fits = p is not None and owners.get(p) == kind and state.keys() == keys[kind]
         if p is None or not fits or any(t.shape not in (p.shape, ()) for t in state.values()):
             raise UserError(
-                f"the optimizer state of {quoted(name)} does not fit the optimizer of config.json. Use the "
-                "checkpoint and config.json of the same run."
+                "the optimizer state of {name} does not fit the optimizer of config.json. Use the "
+                "checkpoint and config.json of the same run.",
+                name=quoted(name),
             )
         optimizers[kind].state[p] = {key: value.to(p.device) for key, value in state.items()}

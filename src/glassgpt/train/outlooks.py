@@ -111,14 +111,18 @@ def outlook(
     """
     given = resolve(config)
     if not minutes or min(minutes) < MIN_MINUTES:
-        raise UserError(f"`minutes`: got {list(minutes)}. Give lengths from {MIN_MINUTES} on.")
+        raise UserError(
+            "`minutes`: got {minutes}. Give lengths from {min_minutes} on.",
+            minutes=list(minutes),
+            min_minutes=MIN_MINUTES,
+        )
     clock = Clock()
     longest = Layer("plan", {"train": {"minutes": max(minutes), "steps": None, "tokens": None}})
     planned = plan([*given.given, longest], stage, clock)
     if not decides(planned.resolved, planned.task):
         raise UserError(
-            f"a plan is for running text and a gpt with random weights; this is {planned.task.name}. Train "
-            "without a plan."
+            "a plan is for running text and a gpt with random weights; this is {name}. Train without a plan.",
+            name=planned.task.name,
         )
     decision = decide(planned.resolved, planned.corpus, clock, stage)
     return _outlook(decision, planned.resolved, minutes, clock.elapsed.prepared_s)

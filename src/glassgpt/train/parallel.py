@@ -117,8 +117,11 @@ class Dist:
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise UserError(
-                f"process {self.rank + 1} of {self.world_size}: another process has ended or cannot be "
-                f"reached ({reason}). Saved checkpoints are complete: start all processes again to resume."
+                "process {rank} of {world_size}: another process has ended or cannot be reached ({reason}). "
+                "Saved checkpoints are complete: start all processes again to resume.",
+                rank=self.rank + 1,
+                world_size=self.world_size,
+                reason=reason,
             ) from error
 
 

@@ -83,8 +83,10 @@ class AsyncSaver:
         except OSError as error:  # the pointer and the removal of older steps need a working disk, too
             reason = error.strerror or error
             raise UserError(
-                f"step {step}: cannot write {error.filename or self.checkpoints} ({reason}). Earlier steps "
-                "are unchanged; check the disk."
+                "step {step}: cannot write {file} ({reason}). Earlier steps are unchanged; check the disk.",
+                step=step,
+                file=error.filename or self.checkpoints,
+                reason=reason,
             ) from error
         self.seconds = time.monotonic() - began
         return Saved(step, path)
@@ -143,8 +145,11 @@ def check_disk_space(folder: Path, n_bytes: int) -> None:
     needed, free = n_bytes + SPARE_BYTES, shutil.disk_usage(folder).free
     if free < needed:
         raise UserError(
-            f"a checkpoint needs {needed / 1e6:,.0f} MB and {folder} has {free / 1e6:,.0f} MB free. Earlier "
-            "steps are unchanged; free some space, or move the run to a larger disk."
+            "a checkpoint needs {needed:,.0f} MB and {folder} has {free:,.0f} MB free. Earlier steps are "
+            "unchanged; free some space, or move the run to a larger disk.",
+            needed=needed / 1e6,
+            folder=folder,
+            free=free / 1e6,
         )
 
 

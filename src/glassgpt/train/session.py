@@ -250,13 +250,15 @@ def resume(
             undo.callback(lock.release, force=True)
         if not steps(run.checkpoints):
             raise UserError(
-                f"{path} cannot be resumed: it ended before its first step was saved. Give the command that "
-                "started it again: a new run replaces it."
+                "{path} cannot be resumed: it ended before its first step was saved. Give the command that "
+                "started it again: a new run replaces it.",
+                path=path,
             )
         if not run.is_resumable():
             raise UserError(
-                f"{path} has no optimizer state (it was imported), so training cannot be resumed. Use it as "
-                "it is, or start a new run from its weights (`init_from.run`)."
+                "{path} has no optimizer state (it was imported), so training cannot be resumed. Use it as "
+                "it is, or start a new run from its weights (`init_from.run`).",
+                path=path,
             )
         merged = _with_task(config, run.config()) if config else run.config()
         run.layout(merged)  # before memory is allocated for the model of config.json
@@ -273,7 +275,9 @@ def resume(
         if run.verdict_file.is_file() and (by_clock or trainer.progress >= 1):
             done = f"{trainer.step} steps in {trainer.elapsed_s / 60:.2f} minutes"
             raise UserError(
-                f"{path} is finished ({done}). `steps`, `tokens` or `minutes` is the total length: give more."
+                "{path} is finished ({done}). `steps`, `tokens` or `minutes` is the total length: give more.",
+                path=path,
+                done=done,
             )
         session = Session(run, trainer, tuple(notes), forecaster=forecaster, _lock=lock)
         if config is not None and dist.is_main:  # only now that everything else has succeeded

@@ -24,8 +24,12 @@ def check_time(ending: Ending, prepared_s: float, step_s: float, step_tokens: in
     seconds, enough = prepared_s + left_s, _minutes(prepared_s + end_s + FEW_STEPS * step_s)
     if left_s < step_s + end_s / 2:  # estimates before the first step may be too long by half
         raise UserError(
-            f"`minutes`: {seconds / 60:.3g} are too few. The preparation took {duration(prepared_s)}, "
-            f"and the end takes {duration(end_s)}. Give {enough:g} or more."
+            "`minutes`: {seconds:.3g} are too few. The preparation took {prepared_s}, and the end takes "
+            "{end_s}. Give {enough:g} or more.",
+            seconds=seconds / 60,
+            prepared_s=duration(prepared_s),
+            end_s=duration(end_s),
+            enough=enough,
         )
     warnings = []
     if prepared_s > LONG_PREPARATION * seconds:

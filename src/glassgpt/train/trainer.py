@@ -304,7 +304,11 @@ class Trainer:
         name = self.dist.broadcast_str(step.name if step else "")
         if not name:
             reason = "; ".join(problems) or "none was saved yet"
-            raise UserError(f"{self.folder.path}: no checkpoint to resume from ({reason}). Start a new run.")
+            raise UserError(
+                "{path}: no checkpoint to resume from ({reason}). Start a new run.",
+                path=self.folder.path,
+                reason=reason,
+            )
         state = self._load(self.folder.checkpoints / name)
         prepared_s = state.get("prepared_s", 0.0)  # older runs did not count it
         self.clock.add(Elapsed(prepared_s, max(0.0, state["elapsed_s"] - prepared_s)))

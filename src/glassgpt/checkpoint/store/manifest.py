@@ -34,7 +34,9 @@ def read_manifest(step: Path) -> dict[str, Any]:
     """Read and check `{"format": n, "files": {name: {"bytes": n, "sha256": hex}}}`."""
     path = step / MANIFEST
     if step.is_symlink() or not step.is_dir():
-        raise UserError(f"{step} is no folder of its own, and a run holds its own steps. Remove it.")
+        raise UserError(
+            "{step} is no folder of its own, and a run holds its own steps. Remove it.", step=step
+        )
     manifest = read_json(path)
     version, files = manifest.get("format"), manifest.get("files")
     if type(version) is not int:
@@ -42,7 +44,7 @@ def read_manifest(step: Path) -> dict[str, Any]:
     try:
         path_from(version)
     except UserError as error:
-        raise UserError(f"{step}: {error}") from None
+        raise UserError("{step}: {error}", step=step, error=error) from None
     if (
         not isinstance(files, dict)
         or not 0 < len(files) <= MAX_FILES
@@ -63,7 +65,11 @@ def check_sizes(step: Path) -> dict[str, Any]:
     present = {path.name for path in step.iterdir() if not SYSTEM_FILES.fullmatch(path.name)}
     if extra := sorted(present - files.keys() - {MANIFEST}):
         names = ", ".join(map(quoted, extra[:5]))
-        raise UserError(f"{step} holds {names}, which its manifest does not name. Move it out of the folder.")
+        raise UserError(
+            "{step} holds {names}, which its manifest does not name. Move it out of the folder.",
+            step=step,
+            names=names,
+        )
     for name, about in files.items():
         if (size := file_size(step / name)) != about["bytes"]:
             raise damaged(step / name, f"{size:,} bytes, not {about['bytes']:,}")
@@ -81,8 +87,10 @@ def _check_entry(path: Path, name: str, about: Any) -> None:
     """Raise UserError unless an entry has a plain name, a size and a SHA-256."""
     if not PLAIN_NAME.fullmatch(name) or name == MANIFEST:
         raise UserError(
-            f"{path}: {quoted(name)} is not the name of a file in that folder. glassgpt did not write it. "
-            "Do not use the step."
+            "{path}: {name} is not the name of a file in that folder. glassgpt did not write it. Do not use "
+            "the step.",
+            path=path,
+            name=quoted(name),
         )
     match about:
         case {"bytes": int(size), "sha256": str(digest), **rest} if (

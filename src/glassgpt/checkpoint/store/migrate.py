@@ -95,13 +95,16 @@ def path_from(version: int) -> list[Migration]:
     """Return the migrations from a format to today's. Raises UserError for an unknown one."""
     if version > FORMAT:
         raise UserError(
-            f"format {quoted(version)} is newer than {FORMAT}, the newest that this version reads. "
-            "Update glassgpt: pip install --upgrade glassgpt"
+            "format {version} is newer than {format}, the newest that this version reads. Update glassgpt: "
+            "pip install --upgrade glassgpt",
+            version=quoted(version),
+            format=FORMAT,
         )
     if version < 1 or any(number not in MIGRATIONS for number in range(version, FORMAT)):
         raise UserError(
-            f"format {quoted(version)} is not known; formats 1 to {FORMAT} are. Use the glassgpt that wrote "
-            "it."
+            "format {version} is not known; formats 1 to {format} are. Use the glassgpt that wrote it.",
+            version=quoted(version),
+            format=FORMAT,
         )
     return [MIGRATIONS[number] for number in range(version, FORMAT)]
 
@@ -134,7 +137,9 @@ def migrate_names(stem: str, named: Mapping[str, T], version: int) -> dict[str, 
         renamed = {migration.name(stem, name): value for name, value in renamed.items()}
     if len(renamed) < len(named):
         raise UserError(
-            f"the {stem} file mixes names of format {version} and of a newer one. Two tensors have the same "
-            "name today. Do not use the file."
+            "the {stem} file mixes names of format {version} and of a newer one. Two tensors have the same "
+            "name today. Do not use the file.",
+            stem=stem,
+            version=version,
         )
     return renamed

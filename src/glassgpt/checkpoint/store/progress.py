@@ -43,7 +43,11 @@ def read_progress(step: Path) -> dict[str, Any]:
         first = error.errors()[0]
         name, problem = ".".join(map(str, first["loc"])), first["msg"]
         raise CorruptCheckpoint(
-            f"{step / 'state.json'}: {quoted(name)} is {quoted(first['input'])} ({problem}). Training cannot "
-            "resume from this step. Restore a copy of it."
+            "{step}: {name} is {first} ({problem}). Training cannot resume from this step. Restore a copy "
+            "of it.",
+            step=step / "state.json",
+            name=quoted(name),
+            first=quoted(first["input"]),
+            problem=problem,
         ) from None
     return state

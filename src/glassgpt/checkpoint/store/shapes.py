@@ -63,7 +63,7 @@ def planned_layout(config: ModelConfig, n_vocab: int) -> Layout:
     except (RuntimeError, OverflowError, TypeError) as error:  # sizes that no number in torch can hold
         reason = str(error).splitlines()[0]
         raise UserError(
-            f"config.json asks for a model beyond torch's bounds ({reason}). Do not use it."
+            "config.json asks for a model beyond torch's bounds ({reason}). Do not use it.", reason=reason
         ) from error
 
 
@@ -73,9 +73,12 @@ def layout(config: ModelConfig, n_vocab: int) -> Layout:
     if planned.n_bytes > (limit := memory_bytes()):
         size, tables, ram = (f"{n / 1e9:,.1f} GB" for n in (planned.n_bytes, planned.table_bytes, limit))
         raise UserError(
-            f"config.json asks for a model of {size} ({tables} of it tables of positions), and this process "
-            f"may use {ram} of RAM. Use a larger machine or container; if you do not trust the run, do not "
-            "use it."
+            "config.json asks for a model of {size} ({tables} of it tables of positions), and this process "
+            "may use {ram} of RAM. Use a larger machine or container; if you do not trust the run, do not "
+            "use it.",
+            size=size,
+            tables=tables,
+            ram=ram,
         )
     return planned
 
@@ -87,20 +90,32 @@ def check_weights(specs: Mapping[str, Spec], planned: Layout, where: object) -> 
     if differing := sorted(shapes.keys() ^ planned.shapes.keys()):
         side = "the file" if differing[0] in shapes else "the model of config.json"
         raise UserError(
-            f"{where} does not fit config.json: {len(differing)} tensors are on one side only, such as "
-            f"{quoted(differing[0])}, which only {side} has. {remedy}"
+            "{where} does not fit config.json: {n_differing} tensors are on one side only, such as "
+            "{differing}, which only {side} has. {remedy}",
+            where=where,
+            n_differing=len(differing),
+            differing=quoted(differing[0]),
+            side=side,
+            remedy=remedy,
         )
     for name, shape in shapes.items():
         if shape != planned.shapes[name]:
             raise UserError(
-                f"{where} does not fit config.json: {quoted(name)} is {quoted(shape)} in the file, and "
-                f"{quoted(planned.shapes[name])} in the model. {remedy}"
+                "{where} does not fit config.json: {name} is {shape} in the file, and {shapes} in the "
+                "model. {remedy}",
+                where=where,
+                name=quoted(name),
+                shape=quoted(shape),
+                shapes=quoted(planned.shapes[name]),
+                remedy=remedy,
             )
     types = sorted({spec.dtype for spec in specs.values()})
     if len(types) > 1 or not set(types) <= set(WEIGHTS):
         raise UserError(
-            f"{where} holds {', '.join(types)}; weights are all {', all '.join(WEIGHTS)}. Do not use the "
-            "file."
+            "{where} holds {types}; weights are all {weights}. Do not use the file.",
+            where=where,
+            types=", ".join(types),
+            weights=", all ".join(WEIGHTS),
         )
 
 

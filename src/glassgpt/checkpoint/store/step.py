@@ -66,8 +66,11 @@ def save_step(checkpoints: Path, step: int, tensors: dict[str, dict[str, Tensor]
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise UserError(
-            f"{checkpoints}: step {step} could not be saved ({_reason(error, checkpoints, tensors)}). "
-            "Earlier steps are unchanged. Free some space, or choose another `out`."
+            "{checkpoints}: step {step} could not be saved ({reason}). Earlier steps are unchanged. Free "
+            "some space, or choose another `out`.",
+            checkpoints=checkpoints,
+            step=step,
+            reason=_reason(error, checkpoints, tensors),
         ) from error
     return target
 
@@ -160,8 +163,9 @@ def read_state(step: Path) -> dict[str, Any]:
         state = migrate.migrate_state(read_json(step / "state.json"), read_manifest(step)["format"])
     if type(state.get("step")) is not int or step_folder(step.parent, state["step"]).name != step.name:
         raise CorruptCheckpoint(
-            f"{step / 'state.json'} is of step {quoted(state.get('step'))}, not of this one. The file is "
-            "damaged. Restore a copy of it."
+            "{step} is of step {state}, not of this one. The file is damaged. Restore a copy of it.",
+            step=step / "state.json",
+            state=quoted(state.get("step")),
         )
     return state
 

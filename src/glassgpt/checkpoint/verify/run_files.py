@@ -30,8 +30,8 @@ def check_metrics(run: Run) -> None:
         return
     if file_size(run.metrics_file) and not run.metrics():
         raise UserError(
-            f"{run.metrics_file} has no line of figures. Restore a copy, or delete it: training does not "
-            "need it."
+            "{metrics_file} has no line of figures. Restore a copy, or delete it: training does not need it.",
+            metrics_file=run.metrics_file,
         )
 
 
@@ -62,7 +62,11 @@ def check_best_pointer(run: Run) -> None:
     pointer = run.checkpoints / "best"
     if pointer.exists() and read_pointer(run.checkpoints, "best") is None:
         named = read_capped(pointer, 100).decode("utf-8", "replace").strip()
-        raise UserError(f"{pointer} names {quoted(named)}, which is no step of this run. It may be deleted.")
+        raise UserError(
+            "{pointer} names {named}, which is no step of this run. It may be deleted.",
+            pointer=pointer,
+            named=quoted(named),
+        )
 
 
 def failures(checks: Iterable[Callable[[], object]]) -> list[str]:

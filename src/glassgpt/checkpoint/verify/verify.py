@@ -120,8 +120,11 @@ def _check_finite(step: Path, stem: str) -> None:
     """Read every number of a file's tensors. Raises CorruptCheckpoint for NaN and infinity."""
     for name, tensor in read_tensors(step, stem).items():
         if not (finite := torch.isfinite(tensor)).all():
-            n = int((~finite).sum())
             raise CorruptCheckpoint(
-                f"{step / stem}.safetensors: {n:,} of the {tensor.numel():,} numbers of {quoted(name)} are "
-                "NaN or infinite. Use an earlier step."
+                "{step}.safetensors: {n_bad:,} of the {n:,} numbers of {name} are NaN or infinite. Use an "
+                "earlier step.",
+                step=step / stem,
+                n_bad=int((~finite).sum()),
+                n=tensor.numel(),
+                name=quoted(name),
             )

@@ -57,7 +57,7 @@ def generate(
     """
     for name, value in (("tokens", tokens), ("rounds", rounds), *(("batch", b) for b in batch or ())):
         if value < 1:
-            raise UserError(f"--{name} must be at least 1, got {value}")
+            raise UserError("--{name} must be at least 1, got {value}", name=name, value=value)
     if tokens < 2:
         raise UserError("--tokens must be at least 2: the first is timed by itself")
     model, _ = open_for("sample", run, device)

@@ -53,7 +53,9 @@ def chat(
         Print a JSON object per message, with `user` and `assistant`, or `user` and `problem`.
     """
     if max_new_tokens < 1:
-        raise UserError(f"--max-new-tokens: must be at least 1, got {max_new_tokens}.")
+        raise UserError(
+            "--max-new-tokens: must be at least 1, got {max_new_tokens}.", max_new_tokens=max_new_tokens
+        )
     params = SamplingParams(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
     model, tokenizer = open_chat(run, device, adapter)
     session = ChatSession(model, tokenizer, params, max_new_tokens, seed)

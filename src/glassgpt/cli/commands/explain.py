@@ -8,7 +8,7 @@ import sys
 from json import dumps
 from pathlib import Path
 from types import FunctionType
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 from rich.table import Table
@@ -19,8 +19,9 @@ from glassgpt.cli.view.chapter import WIDTH, chapter_page, highlighted
 from glassgpt.cli.view.terminal import Terminal, print_json, print_line, print_text
 from glassgpt.errors import UserError
 from glassgpt.explain import Chapter, chapter, check, make_notebook, titles, unmeasured_chapter
+from glassgpt.language import N_
 
-ONE_OUTPUT = "--code, --json and --answer each print something else. Choose one."
+ONE_OUTPUT = N_("--code, --json and --answer each print something else. Choose one.")
 
 
 def explain(
@@ -33,7 +34,6 @@ def explain(
     notebook: Path | None = None,
     answer: tuple[int, str] | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
-    lang: Literal["en", "zh"] | None = None,
     seed: int = 0,
 ) -> None:
     """Show a fact about transformers as code, and measure it. Without a name, list the chapters.
@@ -58,22 +58,20 @@ def explain(
         exit code is 1 for a wrong answer.
     json
         Print text, code, results, tables and findings as JSON.
-    lang
-        Language, en or zh; by default that of the environment.
     seed
         Random seed. It changes the figures, but should not change the findings.
     """
     if name is None:
         if plot is not None or run is not None or code or notebook is not None or answer is not None:
             raise UserError("there is no chapter. Name one, as in `glassgpt explain loss`.")
-        _list(lang, json)
+        _list(json)
         return
     if dark and plot is None:
         raise UserError("--dark: there is no file for the plot. Add --plot.")
     if code + json + (answer is not None) > 1:
         raise UserError(ONE_OUTPUT)
     if answer is not None:
-        _answer(name, *answer, lang)
+        _answer(name, *answer)
         return
     if plot is not None:
         from glassgpt.plots import check_suffix
@@ -82,9 +80,9 @@ def explain(
     if notebook is not None:
         _check_notebook(notebook)
     if code and run is None and plot is None:
-        read = unmeasured_chapter(name, lang)  # nothing to measure
+        read = unmeasured_chapter(name)  # nothing to measure
     else:
-        read = chapter(name, run, seed=seed, language=lang)
+        read = chapter(name, run, seed=seed)
     quiet = code or json
     if code:
         _print_code(read.code)
@@ -119,10 +117,10 @@ def _print_code(code: str) -> None:
         print_text(code)
 
 
-def _answer(name: str, exercise: int, answer: str, lang: str | None) -> None:
+def _answer(name: str, exercise: int, answer: str) -> None:
     """Check an answer and print the result. Exit with 1 if it is wrong."""
     value = _function_of(Path(answer)) if answer.endswith(".py") else answer
-    checked = check(name, exercise, value, language=lang)
+    checked = check(name, exercise, value)
     Terminal().print(str(checked), style="green" if checked else "yellow")
     if not checked:
         sys.exit(1)
@@ -133,22 +131,31 @@ def _function_of(file: Path) -> object:
     try:
         names = runpy.run_path(str(file))
     except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror}). Check the path.") from error
+        raise UserError(
+            "{file}: cannot be read ({strerror}). Check the path.", file=file, strerror=error.strerror
+        ) from error
     except Exception as error:
-        raise UserError(f"{file}: it raises {type(error).__name__} ({error}). Correct the file.") from error
+        raise UserError(
+            "{file}: it raises {name} ({error}). Correct the file.",
+            file=file,
+            name=type(error).__name__,
+            error=error,
+        ) from error
     functions = [value for value in names.values() if isinstance(value, FunctionType)]
     own = [function for function in functions if function.__code__.co_filename == str(file)]
     if not own:
-        raise UserError(f"{file}: it defines no function. Define the one that the exercise asks for.")
+        raise UserError(
+            "{file}: it defines no function. Define the one that the exercise asks for.", file=file
+        )
     return own[-1]
 
 
 def _check_notebook(path: Path) -> None:
     """Raise UserError if a notebook cannot be written there: before any work."""
     if path.suffix != ".ipynb":
-        raise UserError(f"{path}: a notebook ends in .ipynb. Choose such a name.")
+        raise UserError("{path}: a notebook ends in .ipynb. Choose such a name.", path=path)
     if path.exists():
-        raise UserError(f"{path}: the file exists, and may hold your answers. Choose another name.")
+        raise UserError("{path}: the file exists, and may hold your answers. Choose another name.", path=path)
 
 
 def _write_notebook(read: Chapter, path: Path, quiet: bool) -> None:
@@ -169,8 +176,8 @@ def _save(read: Chapter, plot: Path, theme: str, quiet: bool) -> None:
         print_line(_("plot: {path}").format(path=plot))
 
 
-def _list(lang: str | None, as_json: bool) -> None:
-    found = titles(lang)
+def _list(as_json: bool) -> None:
+    found = titles()
     if as_json:
         print_json(found, indent=1)
         return

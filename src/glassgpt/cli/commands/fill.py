@@ -36,7 +36,7 @@ def fill(
         Print the text and the candidates as JSON.
     """
     if candidates < 1:
-        raise UserError(f"--candidates: must be at least 1, got {candidates}.")
+        raise UserError("--candidates: must be at least 1, got {candidates}.", candidates=candidates)
     model, tokenizer = open_for("fill", run, device)
     assert isinstance(model, MaskedLM)
     filled = fill_gaps(model, tokenizer, read_text(text), n=candidates)

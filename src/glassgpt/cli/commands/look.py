@@ -139,11 +139,11 @@ def _check_options(
             "Leave them out."
         )
     if head is not None and layer is None:
-        raise UserError(f"--head {head}: the layer is missing. Add --layer.")
+        raise UserError("--head {head}: the layer is missing. Add --layer.", head=head)
     if view is not None and out is None:
-        raise UserError(f"--view {view}: there is no file for the plot. Add --out.")
+        raise UserError("--view {view}: there is no file for the plot. Add --out.", view=view)
     if trace is not None and trace.is_dir():
-        raise UserError(f"--trace {trace}: this is a folder. Give the name of a file.")
+        raise UserError("--trace {trace}: this is a folder. Give the name of a file.", trace=trace)
     if out is not None:
         from glassgpt.plots import check_suffix
 
@@ -207,7 +207,7 @@ def _choose(seen: Trace, view: View | None, layer: int | None, head: int | None,
         seen.weights(layer, head, kind)
     if not seen.attentions:
         if view not in (None, "heads"):
-            raise UserError(f"--view {view}: a bigram has no attention to draw. Use --view heads.")
+            raise UserError("--view {view}: a bigram has no attention to draw. Use --view heads.", view=view)
         return Chosen("heads", layer, head, kind)
     usual: Kind = "cross" if "cross" in seen.kinds else "attn" if "attn" in seen.kinds else "encoder"
     if view is None:
@@ -223,7 +223,9 @@ def _choose(seen: Trace, view: View | None, layer: int | None, head: int | None,
         return Chosen(view, layer, head, kind)
     if view in ("alignment", "image"):
         if usual != "cross":
-            raise UserError(f"--view {view}: there is no cross-attention in this model. Use --view head.")
+            raise UserError(
+                "--view {view}: there is no cross-attention in this model. Use --view head.", view=view
+            )
         if view == "image" and seen.image is None:
             raise UserError("--view image: there is no image. Ask a captioner about one.")
         kind = "cross"

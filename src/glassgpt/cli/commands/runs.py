@@ -54,7 +54,7 @@ def runs(
     formats = {"--json": json, "--csv": csv, "--markdown": markdown, "--latex": latex}
     chosen = [name for name, is_on in formats.items() if is_on]
     if len(chosen) > 1:
-        raise UserError(f"{' and '.join(chosen)}: two formats at once. Give one of them.")
+        raise UserError("{chosen}: two formats at once. Give one of them.", chosen=" and ".join(chosen))
     found = list_runs(folder, sort=sort, task=task)
     if chosen:
         print_text(_formatted(found, chosen[0]).rstrip("\n") + "\n")

@@ -83,7 +83,7 @@ def sample(
     """
     for name, value in (("max-new-tokens", max_new_tokens), ("num-samples", num_samples)):
         if value < 1:
-            raise UserError(f"--{name}: must be at least 1, got {value}.")
+            raise UserError("--{name}: must be at least 1, got {value}.", name=name, value=value)
     params = SamplingParams(
         temperature=temperature,
         top_k=top_k,
@@ -141,9 +141,11 @@ def _read_prompt(path: Path) -> str:
         try:
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"--prompt-file {path}: cannot be read ({error}). Give a UTF-8 file.") from error
+            raise UserError(
+                "--prompt-file {path}: cannot be read ({error}). Give a UTF-8 file.", path=path, error=error
+            ) from error
     if not text.removesuffix("\n"):
-        raise UserError(f"--prompt-file {path}: it is empty. Write the text to continue into it.")
+        raise UserError("--prompt-file {path}: it is empty. Write the text to continue into it.", path=path)
     return text.removesuffix("\n")
 
 
@@ -158,7 +160,9 @@ def _fields(completion: Completion) -> dict[str, object]:
 def make_draft(name: str, run: Path, n_vocab: int) -> PromptLookup | None:
     """Return the drafter with this name. Raises UserError if DRAFTS does not have the name."""
     if name not in DRAFTS:
-        raise UserError(f"--draft: must be one of {', '.join(DRAFTS)}, got {name!r}.")
+        raise UserError(
+            "--draft: must be one of {drafts}, got {name!r}.", drafts=", ".join(DRAFTS), name=name
+        )
     if name == "none":
         return None
     return PromptLookup(text=run_tokens(Run.open(run), n_vocab).train.ids if name == "text" else None)

@@ -78,5 +78,7 @@ def _values(word: str) -> tuple[str, list[str]]:
     """Split `lr=0.01,0.02` into a setting and its values."""
     name, _, values = word.partition("=")
     if not name or not values:
-        raise UserError(f"--vary {word}: no values. Give a setting and its values, as in lr=0.01,0.02.")
+        raise UserError(
+            "--vary {word}: no values. Give a setting and its values, as in lr=0.01,0.02.", word=word
+        )
     return name, [value.strip() for value in values.split(",")]

@@ -125,8 +125,10 @@ def _check_length(config: RunConfig) -> None:
     minutes = config.train.minutes
     if minutes is not None and minutes < MIN_MINUTES:
         raise UserError(
-            f"`minutes`: {minutes:g} are too few. They count from the start of the program, which takes some "
-            f"seconds before it trains. Give {MIN_MINUTES:g} or more."
+            "`minutes`: {minutes:g} are too few. They count from the start of the program, which takes some "
+            "seconds before it trains. Give {min_minutes:g} or more.",
+            minutes=minutes,
+            min_minutes=MIN_MINUTES,
         )
 
 
@@ -148,7 +150,7 @@ def read_settings(path: Path | None) -> Tables:
 
     if path.name != "config.json":
         raise UserError(
-            f"--config {path}: not a settings file. Give a TOML file, or the config.json of a run."
+            "--config {path}: not a settings file. Give a TOML file, or the config.json of a run.", path=path
         )
     return chosen_settings(Run.open(path.parent))
 
@@ -159,11 +161,14 @@ def resumed_config(path: Path, given: dict[str, Any]) -> RunConfig:
 
     if fixed := sorted(given.keys() - {"train"}):
         raise UserError(
-            f"a resumed run keeps its {', '.join(fixed)}: leave these options out, or start a new run"
+            "a resumed run keeps its {fixed}: leave these options out, or start a new run",
+            fixed=", ".join(fixed),
         )
     if fixed := sorted(given.get("train", {}).keys() & FIXED.keys()):
         names = ", ".join(f"--{name.replace('_', '-')} ({FIXED[name]})" for name in fixed)
-        raise UserError(f"{names} cannot change in a resumed run: leave it out, or start a new run")
+        raise UserError(
+            "{names} cannot change in a resumed run: leave it out, or start a new run", names=names
+        )
     stored = Run.open(path).config().model_dump(mode="json")
     changes = given.get("train", {})
     if changes.keys() & LENGTHS:

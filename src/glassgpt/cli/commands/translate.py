@@ -37,7 +37,7 @@ def translate(
         Print a JSON object per line, with `source` and `target`, or `source` and `problem`.
     """
     if not 1 <= beams <= 64:
-        raise UserError(f"--beams: must be from 1 to 64, got {beams}.")
+        raise UserError("--beams: must be from 1 to 64, got {beams}.", beams=beams)
     model, tokenizer = open_for("translate", run, device)
     assert isinstance(model, Seq2Seq)
 

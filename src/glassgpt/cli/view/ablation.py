@@ -30,7 +30,9 @@ def show_ablation(run: Run, model: Model, tokenizer: Tokenizer, as_json: bool) -
         whole, found = measure(), ablate(model, lambda: without(next(heads)))
     if not found:
         raise UserError(
-            f"{run.path}: a {model.config.family} has no heads to switch off. Use a model with attention."
+            "{path}: a {family} has no heads to switch off. Use a model with attention.",
+            path=run.path,
+            family=model.config.family,
         )
     if as_json:
         rows = [{"attention": a.attention, "head": a.head, **a.figures} for a in found]

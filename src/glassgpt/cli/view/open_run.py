@@ -20,8 +20,12 @@ def open_for(command: str, run: Path, device: str) -> tuple[Model, Tokenizer]:
     if command not in task.commands:
         wanted = next(other.ability for other in TASKS.values() if command == other.commands[0])
         raise UserError(
-            f"{run} is a {model.config.family}, which can {task.ability}, not {wanted}: "
-            f"use `{command_line(task.commands[0], run)}`"
+            "{run} is a {family}, which can {ability}, not {wanted}: use `{command}`",
+            run=run,
+            family=model.config.family,
+            ability=task.ability,
+            wanted=wanted,
+            command=command_line(task.commands[0], run),
         )
     return model, tokenizer
 
@@ -37,4 +41,4 @@ def open_chat(run: Path, device: str, adapter: Path | None = None) -> tuple[Mode
     use = f"`{command_line(task_of_model(model.config).commands[0], run)}` uses it"
     if model.config.family == "gpt":
         use += f", and `{command_line('train', 'chat.jsonl', '--from', run)}` teaches it to chat"
-    raise UserError(f"{run} was not trained on conversations: {use}")
+    raise UserError("{run} was not trained on conversations: {use}", run=run, use=use)

@@ -32,7 +32,9 @@ def check_bytes(text: str) -> None:
     if escaped is not None:
         encoding = (getattr(sys.stdin, "encoding", None) or "utf-8").upper()
         raise UserError(
-            f"byte 0x{ord(escaped) - 0xDC00:02X} is not valid {encoding}. Convert the input to {encoding}."
+            "byte 0x{byte:02X} is not valid {encoding}. Convert the input to {encoding}.",
+            byte=ord(escaped) - 0xDC00,
+            encoding=encoding,
         )
 
 
@@ -45,7 +47,9 @@ def read_text(given: str) -> str:
         try:
             check_bytes(line.text)
         except UserError as problem:
-            raise UserError(f"standard input, line {line.number}: {problem}") from problem
+            raise UserError(
+                "standard input, line {number}: {problem}", number=line.number, problem=problem
+            ) from problem
     return "\n".join(line.text for line in lines)
 
 

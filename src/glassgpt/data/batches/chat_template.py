@@ -83,8 +83,9 @@ class ChatTemplate:
         """Raises UserError if the tokenizer lacks the special tokens of a chat."""
         if missing := [name for name in CHAT_SPECIALS if name not in tokenizer.specials]:
             raise UserError(
-                f"the tokenizer has no {' '.join(missing)}: its model was not trained on conversations. "
-                "Train a model on .jsonl conversations, or fine-tune this one (`init_from.run`)."
+                "the tokenizer has no {missing}: its model was not trained on conversations. Train a model "
+                "on .jsonl conversations, or fine-tune this one (`init_from.run`).",
+                missing=" ".join(missing),
             )
         self.tokenizer = tokenizer
         names = {role: tokenizer.specials[f"<{role}>"] for role in ("system", "user", "assistant")}
@@ -174,8 +175,10 @@ def write_chat(
         spans = [s for c in conversations for s in template.spans(c.messages, block_size + 1, truncation)]
         if not spans:
             raise UserError(
-                f"the {name} split: no reply fits into the context ({block_size:,} tokens) after its "
-                "question. Raise `block_size`."
+                "the {name} split: no reply fits into the context ({block_size:,} tokens) after its "
+                "question. Raise `block_size`.",
+                name=name,
+                block_size=block_size,
             )
         write_split(_split_of(spans, template), folder / f"{name}.safetensors")
     return open_examples(folder), truncation

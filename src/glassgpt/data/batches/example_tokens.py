@@ -180,7 +180,9 @@ def open_examples(folder: Path) -> ExampleData:
     except UserError:
         raise
     except (OSError, KeyError, ValueError, TypeError, IndexError, SafetensorError) as error:
-        raise UserError(f"{folder}: cannot read the examples ({error}). Train a new run.") from error
+        raise UserError(
+            "{folder}: cannot read the examples ({error}). Train a new run.", folder=folder, error=error
+        ) from error
 
 
 def _encode(examples: Sequence[Example], template: Template, images: np.ndarray | None) -> ExampleSplit:

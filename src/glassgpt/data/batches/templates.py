@@ -105,10 +105,15 @@ def check_length(config: ModelConfig, template: Template, example: Example) -> N
     for side, length in sides.items():
         if length > config.block_size:
             raise UserError(
-                f"{example.where or 'an example'}: {side} has {length:,} tokens, but `block_size` is "
-                f"{config.block_size:,}. Raise `block_size`, shorten the text, or set `skip_invalid`."
+                "{where}: {side} has {length:,} tokens, but `block_size` is {block_size:,}. Raise "
+                "`block_size`, shorten the text, or set `skip_invalid`.",
+                where=example.where or "an example",
+                side=side,
+                length=length,
+                block_size=config.block_size,
             )
     if example.image < 0 and not sides["the source"]:
         raise UserError(
-            f"{example.where or 'an example'}: the source is empty. Add a text, or remove the example."
+            "{where}: the source is empty. Add a text, or remove the example.",
+            where=example.where or "an example",
         )

@@ -155,17 +155,25 @@ def _split(
 
 def _check_length(config: DataConfig, n_chars: int, skipped: Sequence[str]) -> None:
     if not n_chars:
-        reasons = "\n  ".join(skipped)
-        where = ", ".join(config.sources)
-        raise UserError(f"{where}: no text found. Give at least one file with text.\n  {reasons}".rstrip())
+        raise UserError(
+            "{sources}: no text found. Give at least one file with text.{reasons}",
+            sources=", ".join(config.sources),
+            reasons="".join(f"\n  {reason}" for reason in skipped),
+        )
     if n_chars < MIN_CHARS:
         raise UserError(
-            f"{', '.join(config.sources)}: {n_chars:,} characters are too few to train and validate on; the "
-            f"minimum is {MIN_CHARS:,}. Add more text."
+            "{sources}: {n_chars:,} characters are too few to train and validate on; the minimum is "
+            "{min_chars:,}. Add more text.",
+            sources=", ".join(config.sources),
+            n_chars=n_chars,
+            min_chars=MIN_CHARS,
         )
     n_val = n_chars - int(n_chars * (1 - config.val_fraction))
     if n_val < MIN_VAL_CHARS:
         raise UserError(
-            f"the validation split has {n_val} characters; the minimum is {MIN_VAL_CHARS}. Raise "
-            f"`val_fraction` ({config.val_fraction}), or add text."
+            "the validation split has {n_val} characters; the minimum is {min_val_chars}. Raise "
+            "`val_fraction` ({val_fraction}), or add text.",
+            n_val=n_val,
+            min_val_chars=MIN_VAL_CHARS,
+            val_fraction=config.val_fraction,
         )

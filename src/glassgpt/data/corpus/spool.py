@@ -221,6 +221,8 @@ class Spool:
 
     def _refused(self, error: OSError) -> UserError:
         return UserError(
-            f"cannot write the text to {self.path.parent}: {error.strerror}. "
-            "Free some space, or choose another folder with write permission."
+            "cannot write the text to {parent}: {strerror}. Free some space, or choose another folder with "
+            "write permission.",
+            parent=self.path.parent,
+            strerror=error.strerror,
         )

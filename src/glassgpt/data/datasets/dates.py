@@ -89,7 +89,10 @@ def written_date(day: date, locale: str, style: Style, native_digits: bool = Fal
     """
     if not FIRST <= day <= LAST:
         raise UserError(
-            f"{day}: the range is {FIRST} to {LAST}, so that two digits identify a year. Choose a day inside."
+            "{day}: the range is {first} to {last}, so that two digits identify a year. Choose a day inside.",
+            day=day,
+            first=FIRST,
+            last=LAST,
         )
     fields, end = _pattern(locale, style, native_digits)
     parts = _parts(day)
@@ -149,13 +152,20 @@ def _split_days() -> tuple[list[date], list[date], list[date]]:
 def _pattern(locale: str, style: Style, native_digits: bool) -> Pattern:
     """Return CLDR's pattern with the texts of all values of each field, after the locale's tag."""
     if locale not in LOCALES:
-        raise UserError(f"no dates for the locale {locale!r}. Choose one of {', '.join(LOCALES)}.")
+        raise UserError(
+            "no dates for the locale {locale!r}. Choose one of {locales}.",
+            locale=locale,
+            locales=", ".join(LOCALES),
+        )
     if style not in STYLES:
-        raise UserError(f"no style {style!r} for dates. Choose one of {', '.join(STYLES)}.")
+        raise UserError(
+            "no style {style!r} for dates. Choose one of {styles}.", style=style, styles=", ".join(STYLES)
+        )
     if native_digits and locale not in NATIVE_DIGITS:
         raise UserError(
-            f"{locale}: it has no native digits. Leave `native_digits` out, or choose one of "
-            f"{', '.join(NATIVE_DIGITS)}."
+            "{locale}: it has no native digits. Leave `native_digits` out, or choose one of {native_digits}.",
+            locale=locale,
+            native_digits=", ".join(NATIVE_DIGITS),
         )
     fields = []
     before = locale.replace("_", "-") + ": "

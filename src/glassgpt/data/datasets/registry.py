@@ -46,11 +46,15 @@ def check_dataset(config: RunConfig) -> str | None:
         return None
     family = BUILT_IN[name].family
     if len(config.data.sources) > 1:
-        raise UserError(f"{name}: a built-in dataset cannot be joined with other sources. Give it alone.")
+        raise UserError(
+            "{name}: a built-in dataset cannot be joined with other sources. Give it alone.", name=name
+        )
     if config.model.family != family:
         raise UserError(
-            f"{name}: this dataset is for the family {family}, but `family` is {config.model.family}. "
-            "Leave `family` out."
+            "{name}: this dataset is for the family {family}, but `family` is {given}. Leave `family` out.",
+            name=name,
+            family=family,
+            given=config.model.family,
         )
     return name
 
@@ -67,8 +71,11 @@ def read_dataset(config: RunConfig) -> ExampleCorpus | None:
     corpus = replace(corpus, notes=(*hidden_files(config.data.sources), *corpus.notes))
     if corpus.images is not None and corpus.images.shape[-1] != config.model.image_size:
         raise UserError(
-            f"{name}: its images are {corpus.images.shape[-1]} pixels wide, but `image_size` is "
-            f"{config.model.image_size}. Leave `image_size` out."
+            "{name}: its images are {shape} pixels wide, but `image_size` is {image_size}. Leave "
+            "`image_size` out.",
+            name=name,
+            shape=corpus.images.shape[-1],
+            image_size=config.model.image_size,
         )
     return corpus
 

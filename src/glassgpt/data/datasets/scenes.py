@@ -96,7 +96,9 @@ def kind_of(question: str) -> Kind:
             if question.startswith(before) and question.endswith(after):
                 return kind
     raise UserError(
-        f"{question!r}: this is not a question about scenes. Ask as in {ENGLISH.what.format('top left')!r}."
+        "{question!r}: this is not a question about scenes. Ask as in {what!r}.",
+        question=question,
+        what=ENGLISH.what.format("top left"),
     )
 
 
@@ -113,7 +115,12 @@ def cell_of(question: str, rows: int = 2) -> tuple[int, int]:
             if question == wording.what.format(place):
                 return divmod(cell, rows)
     example = ENGLISH.what.format("top left")
-    raise UserError(f"{question!r}: it names no place in {rows}×{rows} cells. Ask as in {example!r}.")
+    raise UserError(
+        "{question!r}: it names no place in {rows}×{rows} cells. Ask as in {example!r}.",
+        question=question,
+        rows=rows,
+        example=example,
+    )
 
 
 def make_scenes(
@@ -128,7 +135,7 @@ def make_scenes(
     or 3, and if scikit-learn is missing.
     """
     if rows not in ENGLISH.places:
-        raise UserError(f"{rows} rows of cells: scenes have 2 or 3. Choose one of these.")
+        raise UserError("{rows} rows of cells: scenes have 2 or 3. Choose one of these.", rows=rows)
     pictures, labels = load_digits()
     images: list[np.ndarray] = []
     examples: list[list[Example]] = []

@@ -25,11 +25,15 @@ def tables_among(found: Sequence[Source], report: Report, remedy: str) -> list[S
     for source in found:
         if not is_table(source):
             if source.explicit:
-                raise UserError(f"{source.name}: its suffix is not that of a table. Give {remedy}.")
+                raise UserError(
+                    "{name}: its suffix is not that of a table. Give {remedy}.",
+                    name=source.name,
+                    remedy=remedy,
+                )
             report.note("skipped (not a table)", source.name)
     tables = [source for source in found if is_table(source)]
     if not tables:
-        raise UserError(f"no table among {len(found)} files. Give {remedy}.")
+        raise UserError("no table among {n_found} files. Give {remedy}.", n_found=len(found), remedy=remedy)
     return tables
 
 
@@ -64,7 +68,11 @@ def example_of(
         yield Example(source=source, target=target, where=where)
     else:
         empty = names[1] if source else names[0]
-        on_empty(UserError(f"{where}: no text in {empty!r}. Fill it in, or remove the row."))
+        on_empty(
+            UserError(
+                "{where}: no text in {empty!r}. Fill it in, or remove the row.", where=where, empty=empty
+            )
+        )
 
 
 def _choose(
@@ -85,7 +93,7 @@ def _choose(
     source, target = chosen
     if source in names and target in names and source != target:
         return source, target
-    raise UserError(f"{table}: {_problem(names, given, guessed)}.")
+    raise UserError("{table}: {problem}.", table=table, problem=_problem(names, given, guessed))
 
 
 def _known(names: list[str], wanted: str | None) -> str | None:

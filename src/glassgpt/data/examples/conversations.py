@@ -113,8 +113,9 @@ def _read_text(source: Source, data: DataConfig, report: Report) -> list[Convers
         log = parse_whatsapp(lines_of(pieces, source.name))
     if not log.messages:
         raise UserError(
-            f"{source.name}: this is no conversation. Write conversations as .jsonl, or give the export of a "
-            "chat program."
+            "{name}: this is no conversation. Write conversations as .jsonl, or give the export of a chat "
+            "program.",
+            name=source.name,
         )
     return conversations_of(log, data.me, source.name, report)
 
@@ -150,12 +151,14 @@ def parse_conversation(value: Any, where: str) -> Conversation:
     """
     values = _message_values(value)
     if not isinstance(values, list) or not values:
-        raise UserError(f"{where}: no list of messages. Write {FORM}.")
+        raise UserError("{where}: no list of messages. Write {form}.", where=where, form=FORM)
     messages = tuple(_message(each, number, where) for number, each in enumerate(values, 1))
     if any(message.role == "system" for message in messages[1:]):
-        raise UserError(f"{where}: a system message is not the first message. Put it first, or remove it.")
+        raise UserError(
+            "{where}: a system message is not the first message. Put it first, or remove it.", where=where
+        )
     if all(message.role != "assistant" for message in messages):
-        raise UserError(f"{where}: the assistant says nothing. Add a reply, or remove the row.")
+        raise UserError("{where}: the assistant says nothing. Add a reply, or remove the row.", where=where)
     return Conversation(messages, where)
 
 
@@ -194,12 +197,19 @@ def _message(value: Any, number: int, where: str) -> Message:
     parsed = parse_message(value)
     if parsed.role not in ROLES:
         raise UserError(
-            f"{where}: message {number} has the role {str(parsed.role)[:40]!r}; the roles are "
-            f"{', '.join(ROLES)}. Rename it, or remove the row."
+            "{where}: message {number} has the role {role!r}; the roles are {roles}. Rename it, or remove "
+            "the row.",
+            where=where,
+            number=number,
+            role=str(parsed.role)[:40],
+            roles=", ".join(ROLES),
         )
     content = replace_surrogates(parsed.text).strip()
     if not (content and parsed.is_text):
         raise UserError(
-            f"{where}: message {number}, of the {parsed.role}, has no text. Fill it in, or remove the row."
+            "{where}: message {number}, of the {role}, has no text. Fill it in, or remove the row.",
+            where=where,
+            number=number,
+            role=parsed.role,
         )
     return Message(parsed.role, content)

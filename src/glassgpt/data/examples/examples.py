@@ -61,7 +61,11 @@ def too_few(n: int, items: str, notes: Sequence[str] = ()) -> UserError:
     """
     lines = "".join(f"\n  {note}" for note in notes)
     return UserError(
-        f"{n} {items} are too few to train and validate on; the minimum is {MIN_EXAMPLES}. Add more.{lines}"
+        "{n} {items} are too few to train and validate on; the minimum is {min_examples}. Add more.{lines}",
+        n=n,
+        items=items,
+        min_examples=MIN_EXAMPLES,
+        lines=lines,
     )
 
 
@@ -85,7 +89,9 @@ def split_by_group(
     val = [example for example in examples if group_of(example) in held_out]
     if not train or not val:
         raise UserError(
-            f"{len(examples)} examples have only {len(groups)} different inputs: they cannot be split into "
-            "training and validation. Add more examples."
+            "{n_examples} examples have only {n_groups} different inputs: they cannot be split into "
+            "training and validation. Add more examples.",
+            n_examples=len(examples),
+            n_groups=len(groups),
         )
     return train, val

@@ -47,7 +47,7 @@ def read_captioned(data: DataConfig, image_size: int) -> ExampleCorpus:
             examples.append(_example(row, names, gallery, where))
             used |= dict.fromkeys(filter(None, names))
         except UserError as problem:
-            report.reject(UserError(f"{where}: {problem}"))
+            report.reject(UserError("{where}: {problem}", where=where, problem=problem))
     if len(examples) < MIN_EXAMPLES:
         raise too_few(len(examples), f"usable rows of {table}", report.notes())
     train, val = split_by_group(examples, lambda example: gallery.digests[example.image], data.val_fraction)
@@ -58,14 +58,22 @@ def read_captioned(data: DataConfig, image_size: int) -> ExampleCorpus:
 def _table(folder: Path, follow_links: bool) -> Path:
     found = [path for name in CAPTION_FILES if (path := folder / name).is_file()]
     if len(found) > 1:
-        raise UserError(f"{folder}: it has {' and '.join(path.name for path in found)}. Keep one of them.")
+        raise UserError(
+            "{folder}: it has {found}. Keep one of them.",
+            folder=folder,
+            found=" and ".join(path.name for path in found),
+        )
     if not found:
         raise UserError(
-            f"{folder}: it has none of {', '.join(CAPTION_FILES)}. Write one like this, with or without "
-            "questions:\n  image,question,answer\n  photos/tom.jpg,what is this?,a cat"
+            "{folder}: it has none of {caption_files}. Write one like this, with or without questions:\n  "
+            "image,question,answer\n  photos/tom.jpg,what is this?,a cat",
+            folder=folder,
+            caption_files=", ".join(CAPTION_FILES),
         )
     if not (follow_links or found[0].resolve().is_relative_to(folder.resolve())):
-        raise UserError(f"{found[0]}: this is a link out of the folder. Set `follow_links` to read it.")
+        raise UserError(
+            "{found}: this is a link out of the folder. Set `follow_links` to read it.", found=found[0]
+        )
     return found[0]
 
 
@@ -84,14 +92,19 @@ def _column(row: dict[str, str], wanted: str | None, usual: tuple[str, ...], fie
     found = (find_column(row, name) for name in names)
     if name := next(filter(None, found), None):
         return name
-    raise UserError(f"no column {' or '.join(names)}. Set `{field}` to one of: {', '.join(row)}.")
+    raise UserError(
+        "no column {names}. Set `{field}` to one of: {row}.",
+        names=" or ".join(names),
+        field=field,
+        row=", ".join(row),
+    )
 
 
 def _example(row: dict[str, str], names: tuple[str, str, str], gallery: _Gallery, where: str) -> Example:
     image, question, target = names
     answer = row[target].strip()
     if not answer:
-        raise UserError(f"the column {target!r} is empty. Write the answer, or remove the row.")
+        raise UserError("the column {target!r} is empty. Write the answer, or remove the row.", target=target)
     index = gallery.index(row[image].strip())
     return Example(answer, question=row[question].strip() if question else "", image=index, where=where)
 
@@ -126,9 +139,17 @@ class _Gallery:
             path, exists = self.folder, False
         named_outside = Path(name).is_absolute() or ".." in Path(name).parts
         if named_outside or not (self.follow_links or path.is_relative_to(self.folder)):
-            raise UserError(f"{name!r} is outside of {self.folder}. Copy the image into that folder.")
+            raise UserError(
+                "{name!r} is outside of {folder}. Copy the image into that folder.",
+                name=name,
+                folder=self.folder,
+            )
         if not exists:
-            raise UserError(f"no image {name!r} in {self.folder}. Write names relative to that folder.")
+            raise UserError(
+                "no image {name!r} in {folder}. Write names relative to that folder.",
+                name=name,
+                folder=self.folder,
+            )
         self.pixels.append(read_pixels(path, self.image_size))
         with path.open("rb") as file:
             self.digests.append(hashlib.file_digest(file, "sha256").hexdigest())

@@ -49,9 +49,14 @@ def read_labeled(data: DataConfig) -> ExampleCorpus:
     if len(examples) >= MIN_EXAMPLES and not 2 <= len(counts) <= MAX_LABELS:
         names = ", ".join(repr(label[:40]) for label in list(counts)[:3])
         raise UserError(
-            f"{', '.join(data.sources)}: {len(examples):,} texts have {len(counts):,} different labels "
-            f"({names}…); the range is 2 to {MAX_LABELS:,}. Set `target_column` to the column of the "
-            "labels, or `task` to masked to fill gaps."
+            "{sources}: {n_examples:,} texts have {n_counts:,} different labels ({names}…); the range is 2 "
+            "to {max_labels:,}. Set `target_column` to the column of the labels, or `task` to masked to "
+            "fill gaps.",
+            sources=", ".join(data.sources),
+            n_examples=len(examples),
+            n_counts=len(counts),
+            names=names,
+            max_labels=MAX_LABELS,
         )
     for label, count in counts.most_common():
         report.note(f"{len(counts):,} labels", f"{label} {count:,} times")

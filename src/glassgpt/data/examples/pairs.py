@@ -54,8 +54,9 @@ def read_pairs(data: DataConfig) -> ExampleCorpus:
     if len(found) == 2 and not any(is_table(source) or not source.explicit for source in found):
         if chosen:
             raise UserError(
-                f"{found[0].name} and {found[1].name}: plain files have no columns. Leave `column` and "
-                "`target_column` out."
+                "{name} and {other}: plain files have no columns. Leave `column` and `target_column` out.",
+                name=found[0].name,
+                other=found[1].name,
             )
         examples = list(_parallel(found[0], found[1], data.encoding, report))
         return corpus_of(examples, report, data.val_fraction)
@@ -87,8 +88,12 @@ def _parallel(one: Source, other: Source, encoding: str | None, report: Report) 
     n_one, n_other = map(len, texts)
     if n_one != n_other:
         raise UserError(
-            f"unpaired lines: {one.name} has {n_one:,} and {other.name} has {n_other:,}. Line i of one file "
-            "must correspond to line i of the other."
+            "unpaired lines: {name} has {n_one:,} and {other} has {n_other:,}. Line i of one file must "
+            "correspond to line i of the other.",
+            name=one.name,
+            n_one=n_one,
+            other=other.name,
+            n_other=n_other,
         )
     report.note("lines of the first file are sources, of the second targets", f"{one.name}, {other.name}")
     for number, (source, target) in enumerate(zip(*texts, strict=True), 1):

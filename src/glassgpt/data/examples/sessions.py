@@ -108,6 +108,9 @@ def _unknown(me: str | None, counts: Counter[str], log: ChatLog, where: str) -> 
     listed = ", ".join([*names, *(["…"] if len(counts) > NAMES_SHOWN else [])])
     problem = f"nobody is called {me!r} in this {log.kind} chat of" if me else f"this is a {log.kind} chat of"
     return UserError(
-        f"{where}: {problem} {listed or 'nobody'}. Set `me` to the name whose messages are learned, or "
-        "`task` to language to learn it as running text."
+        "{where}: {problem} {listed}. Set `me` to the name whose messages are learned, or `task` to "
+        "language to learn it as running text.",
+        where=where,
+        problem=problem,
+        listed=listed or "nobody",
     )

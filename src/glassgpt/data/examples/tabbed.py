@@ -80,4 +80,10 @@ def text_columns(row: dict[str, str]) -> tuple[str | None, str | None]:
 def _miscounted(where: str, n_fields: int, names: list[str]) -> UserError:
     expected = "one between source and target" if len(names) == 2 else f"{len(names) - 1}, as in most lines"
     remedy = "Keep two columns, or name the columns in the first line (source, target)"
-    return UserError(f"{where}: {n_fields - 1} tabs, expected {expected}. {remedy}.")
+    return UserError(
+        "{where}: {n_fields} tabs, expected {expected}. {remedy}.",
+        where=where,
+        n_fields=n_fields - 1,
+        expected=expected,
+        remedy=remedy,
+    )

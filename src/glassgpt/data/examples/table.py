@@ -59,7 +59,7 @@ def rows_of(source: Source, encoding: str | None, report: Report) -> Iterator[Ro
     """Yield the rows of a resolved source, see `read_rows`."""
     if not is_table(source) and Path(source.name).name != FLICKR_CAPTIONS:
         raise UserError(
-            f"{source.name}: its suffix is not that of a table. Give a .csv, .tsv or .jsonl file."
+            "{name}: its suffix is not that of a table. Give a .csv, .tsv or .jsonl file.", name=source.name
         )
     with open_text(source, encoding, report) as pieces:
         if suffix_of(source.name) in JSON_LINES | TABLES_IF_NAMED:
@@ -87,9 +87,16 @@ def _named_fields(pieces: Iterator[str], name: str, report: Report) -> Iterator[
     first, header = next(rows, (1, []))
     names = [each.strip() for each in header]
     if not any(names):
-        raise UserError(f"{name}: it is empty. Name the columns in its first line, and add one row per line.")
+        raise UserError(
+            "{name}: it is empty. Name the columns in its first line, and add one row per line.", name=name
+        )
     if twice := [each for each, count in Counter(filter(None, names)).items() if count > 1]:
-        raise UserError(f"{name}:{first}: several columns have the name {twice[0]!r}. Rename all but one.")
+        raise UserError(
+            "{name}:{first}: several columns have the name {twice!r}. Rename all but one.",
+            name=name,
+            first=first,
+            twice=twice[0],
+        )
     for number, row in rows:
         yield number, dict(zip(names, row, strict=True))
 
@@ -103,5 +110,10 @@ def _objects(pieces: Iterator[str], name: str, report: Report) -> Iterator[Row]:
         else:
             kind = type(value).__name__
             report.reject(
-                UserError(f'{name}:{number}: expected an object, got {kind}. Write {{"column": "text"}}.')
+                UserError(
+                    '{name}:{number}: expected an object, got {kind}. Write {{"column": "text"}}.',
+                    name=name,
+                    number=number,
+                    kind=kind,
+                )
             )

@@ -35,17 +35,21 @@ def open_zip(stream: BinaryIO, name: str, budget: UnpackBudget | None = None) ->
         if (kind := certain_kind(stream.read(HEAD))) and kind is not ZIP:
             raise not_text(name, kind) from error
         raise NotText(
-            f"{name}: this is not a readable zip file ({error}). Extract it and pass the folder."
+            "{name}: this is not a readable zip file ({error}). Extract it and pass the folder.",
+            name=name,
+            error=error,
         ) from error
     UnpackBudget.of(stream, name).spend(sum(info.file_size for info in archive.infolist()))
     for info in archive.infolist():
         if info.flag_bits & 1:
-            raise NotText(f"{name}: a password protects it. Extract it and pass the folder.")
+            raise NotText("{name}: a password protects it. Extract it and pass the folder.", name=name)
         if info.compress_type not in METHODS:
             method = OTHERS.get(info.compress_type, f"method {info.compress_type}")
             raise NotText(
-                f"{name}: it is compressed with {method}; only deflate is supported. Extract it and pass the "
-                "folder."
+                "{name}: it is compressed with {method}; only deflate is supported. Extract it and pass the "
+                "folder.",
+                name=name,
+                method=method,
             )
     return archive
 
@@ -65,7 +69,7 @@ def text_members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
 def open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, budget: UnpackBudget) -> BinaryIO:
     """Open one member as a seekable stream, unpacked if it is gzipped."""
     if info.filename.lower().endswith(".zip"):
-        raise NotText(f"{name}: this is an archive within an archive. Extract the outer one.")
+        raise NotText("{name}: this is an archive within an archive. Extract the outer one.", name=name)
     with reading(name):
         with archive.open(info) as member:
             copy = seekable_copy(member, budget)
@@ -76,7 +80,12 @@ def read_member(archive: zipfile.ZipFile, path: str, name: str, budget: UnpackBu
     """Return one member of a document that is an archive. Raises NotText over `limit` bytes."""
     info = archive.getinfo(path)
     if info.file_size > limit:
-        raise NotText(f"{name}: {path} is larger than {limit:,} bytes. Save the document as plain text.")
+        raise NotText(
+            "{name}: {path} is larger than {limit:,} bytes. Save the document as plain text.",
+            name=name,
+            path=path,
+            limit=limit,
+        )
     budget.spend(info.file_size)
     return archive.read(info)
 

@@ -45,9 +45,14 @@ class UnpackBudget:
         self._spent += n_bytes
         if self._spent > self.limit:
             raise NotText(
-                f"{self._name}: its {self._n_bytes:,} bytes expand to more than {self.limit:,}; the limits "
-                f"are {MAX_UNPACKED:,} bytes and {MAX_RATIO} times its size. If you trust it, extract it and "
-                "pass the folder."
+                "{name}: its {n_bytes:,} bytes expand to more than {limit:,}; the limits are "
+                "{max_unpacked:,} bytes and {max_ratio} times its size. If you trust it, extract it and "
+                "pass the folder.",
+                name=self._name,
+                n_bytes=self._n_bytes,
+                limit=self.limit,
+                max_unpacked=MAX_UNPACKED,
+                max_ratio=MAX_RATIO,
             )
 
     def metered(self, pieces: Iterator[str]) -> Iterator[str]:

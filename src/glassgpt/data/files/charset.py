@@ -214,7 +214,8 @@ def check_encoding(stream: BinaryIO, name: str, encoding: str, found: Scan) -> s
         b"x".decode(encoding, "ignore")  # raises for codecs without text, such as hex
     except (LookupError, UnicodeError) as error:
         raise UserError(
-            f"unknown encoding {encoding!r}. Use a codec of Python: utf-8, utf-16, gb18030, latin-1, …"
+            "unknown encoding {encoding!r}. Use a codec of Python: utf-8, utf-16, gb18030, latin-1, …",
+            encoding=encoding,
         ) from error
     stream.seek(0)
     head = stream.read(HEAD)
@@ -232,11 +233,16 @@ def _is_wide(encoding: str) -> bool:
 
 def not_text(name: str, kind: Kind) -> NotText:
     """Return the error for a binary file of a known or unknown format."""
-    return NotText(f"{name}: this is {kind.phrase}, not text. {kind.remedy}")
+    return NotText(
+        "{name}: this is {phrase}, not text. {remedy}", name=name, phrase=kind.phrase, remedy=kind.remedy
+    )
 
 
 def _undecodable(name: str, encoding: str, offset: int) -> UserError:
     return UserError(
-        f"{name}: the bytes at offset {offset:,} are not {encoding}, but all bytes before are. "
-        "Set `encoding` to the right one, repair the file, or set `skip_invalid` to replace such bytes."
+        "{name}: the bytes at offset {offset:,} are not {encoding}, but all bytes before are. Set "
+        "`encoding` to the right one, repair the file, or set `skip_invalid` to replace such bytes.",
+        name=name,
+        offset=offset,
+        encoding=encoding,
     )

@@ -123,7 +123,7 @@ def known_file(name: str, url: str, sha256: str, otherwise: str) -> bytes:
             data = path.read_bytes()
             if hashlib.sha256(data).hexdigest() != sha256:
                 raise UserError(
-                    f"{path}: its SHA-256 differs from that of the original. Remove or replace it."
+                    "{path}: its SHA-256 differs from that of the original. Remove or replace it.", path=path
                 )
             return data
     return _download(name, url, sha256, otherwise).read_bytes()
@@ -138,8 +138,12 @@ def _download(name: str, url: str, sha256: str, otherwise: str) -> Path:
         return Path(pooch.retrieve(url, f"sha256:{sha256}", cache.name, cache.parent))
     except (OSError, ValueError) as error:  # no network (requests raises OSErrors), or another hash
         raise UserError(
-            f"{name}: the download failed ({type(error).__name__}). Put the file from {url} into a folder "
-            f"as {name} and set GLASSGPT_DATA to that folder, or {otherwise}."
+            "{name}: the download failed ({kind}). Put the file from {url} into a folder as {name} and "
+            "set GLASSGPT_DATA to that folder, or {otherwise}.",
+            name=name,
+            kind=type(error).__name__,
+            url=url,
+            otherwise=otherwise,
         ) from error
 
 

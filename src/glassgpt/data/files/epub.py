@@ -42,7 +42,8 @@ def read_epub(stream: BinaryIO, name: str, budget: UnpackBudget) -> Iterator[str
                 seen_any = seen_any or bool(text)
         if not seen_any:
             raise NotText(
-                f"{name}: no page has text; it is a book of pictures, or locked. Convert it to text first."
+                "{name}: no page has text; it is a book of pictures, or locked. Convert it to text first.",
+                name=name,
             )
 
 
@@ -57,7 +58,9 @@ def _xml(book: ZipFile, path: str, name: str, budget: UnpackBudget) -> ET.Elemen
     try:
         return ET.fromstring(read_member(book, path, name, budget, MAX_XML))
     except (KeyError, ET.ParseError) as error:
-        raise NotText(f"{name}: this is not a valid epub ({error}). Convert it to plain text.") from error
+        raise NotText(
+            "{name}: this is not a valid epub ({error}). Convert it to plain text.", name=name, error=error
+        ) from error
 
 
 def _tag(element: ET.Element) -> str:

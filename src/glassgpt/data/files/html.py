@@ -109,10 +109,16 @@ def read_html(pieces: Iterator[str], name: str) -> Iterator[str]:
         n_searches += page.depth * part.count("</")  # an end tag without a start is compared with all
         if n_chars > MAX_PAGE:
             raise UserError(
-                f"{name}: the page has more than {MAX_PAGE:,} characters. Split it, or save it as plain text."
+                "{name}: the page has more than {max_page:,} characters. Split it, or save it as plain text.",
+                name=name,
+                max_page=MAX_PAGE,
             )
         if n_searches > MAX_SEARCHES:
-            raise UserError(f"{name}: the page has {page.depth:,} open elements. Save it as plain text.")
+            raise UserError(
+                "{name}: the page has {depth:,} open elements. Save it as plain text.",
+                name=name,
+                depth=page.depth,
+            )
         parser.feed(part)
     yield _lay_out(parser.close())
 

@@ -126,12 +126,16 @@ def parse_value(text: str, where: str) -> Any:
     """Parse a JSON value. Raises UserError, with `where`, for invalid JSON."""
     if _n_parts(text) > MAX_PARTS:
         raise UserError(
-            f"{where}: this JSON has more than {MAX_PARTS:,} parts. Write one object per line instead."
+            "{where}: this JSON has more than {max_parts:,} parts. Write one object per line instead.",
+            where=where,
+            max_parts=MAX_PARTS,
         )
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: this is not JSON ({error}). Repair or remove it.") from error
+        raise UserError(
+            "{where}: this is not JSON ({error}). Repair or remove it.", where=where, error=error
+        ) from error
 
 
 def _n_parts(text: str) -> int:

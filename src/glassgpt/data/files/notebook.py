@@ -19,12 +19,18 @@ def read_notebook(pieces: Iterator[str], name: str) -> Iterator[str]:
     whole = ""
     for piece in pieces:
         if len(whole := whole + piece) > MAX_PAGE:
-            raise NotText(f"{name}: it has more than {MAX_PAGE:,} characters. Clear its outputs.")
+            raise NotText(
+                "{name}: it has more than {max_page:,} characters. Clear its outputs.",
+                name=name,
+                max_page=MAX_PAGE,
+            )
     match parse_value(whole, name):
         case {"cells": list(cells)} | {"worksheets": [{"cells": list(cells)}, *_]}:
             yield from filter(None, map(_source, cells))
         case _:
-            raise NotText(f"{name}: this is not a notebook: it has no cells. Give it the ending .json.")
+            raise NotText(
+                "{name}: this is not a notebook: it has no cells. Give it the ending .json.", name=name
+            )
 
 
 def _source(cell: Any) -> str:

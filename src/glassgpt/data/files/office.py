@@ -60,12 +60,18 @@ def read_odt(stream: BinaryIO, name: str, budget: UnpackBudget) -> Iterator[str]
 def _read(stream: BinaryIO, name: str, budget: UnpackBudget, form: Format) -> str:
     with open_zip(stream, name, budget) as archive:
         if form.part not in archive.NameToInfo:
-            raise NotText(f"{name}: the archive has no {form.part}. Save it again, or as plain text.")
+            raise NotText(
+                "{name}: the archive has no {part}. Save it again, or as plain text.",
+                name=name,
+                part=form.part,
+            )
         data = read_member(archive, form.part, name, budget, MAX_PAGE)
     try:
         text = cast(str, ET.XML(data, ET.XMLParser(target=_Text(form))))
     except (ET.ParseError, LookupError) as error:
-        raise NotText(f"{name}: {form.part} is damaged ({error}). Save it again.") from error
+        raise NotText(
+            "{name}: {part} is damaged ({error}). Save it again.", name=name, part=form.part, error=error
+        ) from error
     return "\n".join(line.rstrip(" \t") for line in text.split("\n")).strip("\n ")
 
 

@@ -60,7 +60,10 @@ def read_pixels(path: Path, image_size: int) -> np.ndarray:
     from PIL import Image, ImageOps
 
     too_large = UserError(
-        f"{path}: the image has more than {MAX_PIXELS:,} pixels, or {MAX_SIDE:,} on a side. Make it smaller."
+        "{path}: the image has more than {max_pixels:,} pixels, or {max_side:,} on a side. Make it smaller.",
+        path=path,
+        max_pixels=MAX_PIXELS,
+        max_side=MAX_SIDE,
     )
     try:
         with warnings.catch_warnings():
@@ -78,7 +81,9 @@ def read_pixels(path: Path, image_size: int) -> np.ndarray:
         raise too_large from error
     except Exception as error:  # Pillow raises nearly anything for a damaged image
         raise UserError(
-            f"{path}: this is not a readable image ({_reason(error)}). Save it again as png or jpg."
+            "{path}: this is not a readable image ({reason}). Save it again as png or jpg.",
+            path=path,
+            reason=_reason(error),
         ) from error
     pixels = np.asarray(square).transpose(2, 0, 1)  # (H, W, 3) -> (3, H, W)
     gray = (pixels == pixels[0]).all()

@@ -62,7 +62,9 @@ def open_document(
         found = scan(stream)
         if reader := BINARY_READERS.get(suffix):
             if is_gzip(name):
-                raise NotText(f"{name}: this is a gzipped {suffix} file. Unpack it first.")
+                raise NotText(
+                    "{name}: this is a gzipped {suffix} file. Unpack it first.", name=name, suffix=suffix
+                )
             budget = budget or UnpackBudget.of(stream, name)
             pieces = budget.metered(reader(stream, name, budget))
             return OpenDocument(suffix[1:], found.n_bytes, found.sha256, readable(pieces, name))
@@ -98,7 +100,7 @@ def read_pdf(stream: BinaryIO, name: str, budget: UnpackBudget) -> Iterator[str]
     try:
         pdf = pypdf.PdfReader(stream)
         if pdf.is_encrypted and not pdf.decrypt(""):
-            raise NotText(f"{name}: a password protects it. Save a copy without one.")
+            raise NotText("{name}: a password protects it. Save a copy without one.", name=name)
         for page in pdf.pages:
             budget.spend(_content_size(page))  # any number of pages may share one content
             if text := page.extract_text().strip():
@@ -108,11 +110,13 @@ def read_pdf(stream: BinaryIO, name: str, budget: UnpackBudget) -> Iterator[str]
         raise
     except Exception as error:  # pypdf raises nearly anything for a malformed pdf
         raise NotText(
-            f"{name}: this is not a readable pdf ({error}). Save it again, or as plain text."
+            "{name}: this is not a readable pdf ({error}). Save it again, or as plain text.",
+            name=name,
+            error=error,
         ) from error
     if blank:
         raise NotText(
-            f"{name}: it has no text and is probably a scan. Run OCR on it first, as with ocrmypdf."
+            "{name}: it has no text and is probably a scan. Run OCR on it first, as with ocrmypdf.", name=name
         )
 
 

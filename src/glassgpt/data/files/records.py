@@ -57,7 +57,12 @@ def csv_rows(
             except csv.Error as error:
                 literal = tape.since[0].rstrip("\r\n").split(delimiter)
                 number = tape.rewind()
-                problem = UserError(f"{name}:{number}: this is not csv ({error}). Check the quotes.")
+                problem = UserError(
+                    "{name}:{number}: this is not csv ({error}). Check the quotes.",
+                    name=name,
+                    number=number,
+                    error=error,
+                )
                 if delimiter == "\t" and len(literal) == (width or len(literal)):
                     width = len(literal)
                     yield number, literal
@@ -93,7 +98,13 @@ def suffix_of(name: str) -> str:
 
 def _miscounted(where: str, row: list[str], width: int, delimiter: str) -> UserError:
     remedy = "Quote fields that contain {!r}" if len(row) > width else "Write {!r} between fields"
-    return UserError(f"{where}: {len(row)} fields, but the header has {width}. {remedy.format(delimiter)}.")
+    return UserError(
+        "{where}: {n_row} fields, but the header has {width}. {remedy}.",
+        where=where,
+        n_row=len(row),
+        width=width,
+        remedy=remedy.format(delimiter),
+    )
 
 
 def find_column(names: Iterable[str], wanted: str) -> str | None:
@@ -116,7 +127,11 @@ def lines_of(pieces: Iterable[str], name: str) -> Iterator[str]:
         for line in whole:
             yield line + "\n"
         if len(rest) > MAX_VALUE:
-            raise UserError(f"{name}: a line has more than {MAX_VALUE:,} characters. Split it.")
+            raise UserError(
+                "{name}: a line has more than {max_value:,} characters. Split it.",
+                name=name,
+                max_value=MAX_VALUE,
+            )
     if rest:
         yield rest
 

@@ -79,7 +79,12 @@ def _column_index(names: list[str], column: str | None, name: str) -> int:
     if found is not None:
         return names.index(found)
     problem = f"no column {column!r}" if column else f"several columns, but no {TEXT!r}"
-    raise NotText(f"{name}: {problem}. Set `column` to one of: {', '.join(names)}.")
+    raise NotText(
+        "{name}: {problem}. Set `column` to one of: {names}.",
+        name=name,
+        problem=problem,
+        names=", ".join(names),
+    )
 
 
 def _record_text(record: Any, column: str | None, where: str) -> str:
@@ -87,21 +92,30 @@ def _record_text(record: Any, column: str | None, where: str) -> str:
         return record
     if not isinstance(record, dict):
         raise NotText(
-            f"{where}: expected an object, got {type(record).__name__}. Write objects with a field 'text' or "
-            "'messages'."
+            "{where}: expected an object, got {name}. Write objects with a field 'text' or 'messages'.",
+            where=where,
+            name=type(record).__name__,
         )
     if not column and (logs := parse_exports(record)):
         return "\n\n".join(log.text() for log in logs)
     wanted = find_column(record, column or TEXT) or (None if column else _first(record, MESSAGES))
     if wanted is None:
         missing = repr(column) if column else "'text' or 'messages'"
-        raise NotText(f"{where}: no field {missing}. Set `column` to one of: {', '.join(record)}.")
+        raise NotText(
+            "{where}: no field {missing}. Set `column` to one of: {record}.",
+            where=where,
+            missing=missing,
+            record=", ".join(record),
+        )
     value = record[wanted]
     if isinstance(value, list):
         return "\n".join(_message_text(message, where) for message in value)
     if (text := field_text(value)) is None:
         raise NotText(
-            f"{where}: the field {wanted!r} is {type(value).__name__}, not text. Set `column` to another."
+            "{where}: the field {wanted!r} is {name}, not text. Set `column` to another.",
+            where=where,
+            wanted=wanted,
+            name=type(value).__name__,
         )
     return text
 
@@ -117,6 +131,6 @@ def _message_text(message: Any, where: str) -> str:
     'user: Hi.'
     """
     if not has_content(message):
-        raise UserError(f"{where}: a message has no 'content'. Repair or remove the line.")
+        raise UserError("{where}: a message has no 'content'. Repair or remove the line.", where=where)
     parsed = parse_message(message)
     return f"{parsed.role or 'unknown'}: {parsed.text}"

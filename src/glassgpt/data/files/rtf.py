@@ -66,7 +66,11 @@ def read_rtf(stream: BinaryIO, name: str, budget: UnpackBudget) -> Iterator[str]
     if not data.startswith(b"{\\rtf"):
         raise not_text(name, probable_kind(data[:HEAD]))
     if len(data) > MAX_PAGE:
-        raise NotText(f"{name}: it is larger than {MAX_PAGE:,} bytes. Save it as plain text.")
+        raise NotText(
+            "{name}: it is larger than {max_page:,} bytes. Save it as plain text.",
+            name=name,
+            max_page=MAX_PAGE,
+        )
     lines = _Reader().read(data).split("\n")
     yield "\n".join(line.rstrip(" \t") for line in lines).strip("\n")
 

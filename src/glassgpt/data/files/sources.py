@@ -67,7 +67,9 @@ def _resolve_one(given: str, follow_links: bool) -> Iterator[tuple[str, Source]]
         name, opener = NAMED[given]
         yield given, Source(name, opener)
     elif given in DATASETS:
-        raise UserError(f"{given!r} is a dataset, not running text. Use `glassgpt train {given}`.")
+        raise UserError(
+            "{given!r} is a dataset, not running text. Use `glassgpt train {given}`.", given=given
+        )
     elif given and _exists(path):
         if path.is_dir():
             yield from _found(_walk(path, follow_links), path, follow_links)
@@ -76,7 +78,9 @@ def _resolve_one(given: str, follow_links: bool) -> Iterator[tuple[str, Source]]
     elif glob.has_magic(given):
         matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]
         if not matches:
-            raise UserError(f"{given!r}: no file matches the pattern. Check it, or pass the folder itself.")
+            raise UserError(
+                "{given!r}: no file matches the pattern. Check it, or pass the folder itself.", given=given
+            )
         recursive = "**" in given  # glob then lists the contents of folders as well
         for match in matches:
             if not match.is_dir():
@@ -86,7 +90,7 @@ def _resolve_one(given: str, follow_links: bool) -> Iterator[tuple[str, Source]]
     else:
         names = [*NAMED, *DATASETS]
         remedy = did_you_mean(path, names) or f"Check the path, or give a built-in name: {', '.join(names)}."
-        raise UserError(f"{given!r}: no such file, folder or corpus. {remedy}")
+        raise UserError("{given!r}: no such file, folder or corpus. {remedy}", given=given, remedy=remedy)
 
 
 def _found(paths: Iterable[Path], folder: Path, follow_links: bool) -> Iterator[tuple[str, Source]]:
@@ -148,7 +152,7 @@ def _exists(path: Path) -> bool:
 
 def _open(path: Path) -> BinaryIO:
     if path.is_dir():
-        raise NotText(f"cannot read {path}: the folder cannot be listed. Change its permissions.")
+        raise NotText("cannot read {path}: the folder cannot be listed. Change its permissions.", path=path)
     try:
         file = path.open("rb")
     except OSError as error:
@@ -165,13 +169,15 @@ def _open_stdin() -> BinaryIO:
 
 def _refuse(error: OSError) -> NoReturn:
     raise NotText(
-        f"cannot read {error.filename}: {error.strerror}. Change its permissions, or leave it out."
+        "cannot read {filename}: {strerror}. Change its permissions, or leave it out.",
+        filename=error.filename,
+        strerror=error.strerror,
     ) from error
 
 
 def _refuse_link(path: Path) -> NoReturn:
     raise NotText(
-        f"{path}: this is a link out of the folder. Set `follow_links` to read it, if you trust it."
+        "{path}: this is a link out of the folder. Set `follow_links` to read it, if you trust it.", path=path
     )
 
 

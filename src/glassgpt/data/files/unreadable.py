@@ -33,7 +33,9 @@ def reading(name: str) -> Iterator[None]:
         if error.strerror is None:  # raised by a module: the file itself was read
             raise _damaged(name, error) from error
         raise NotText(
-            f"{name}: the file cannot be read ({error.strerror}). Check its permissions and its disk."
+            "{name}: the file cannot be read ({strerror}). Check its permissions and its disk.",
+            name=name,
+            strerror=error.strerror,
         ) from error
     except Exception as error:  # readers of rich formats raise nearly anything for a malformed file
         raise _damaged(name, error) from error
@@ -41,7 +43,9 @@ def reading(name: str) -> Iterator[None]:
 
 def _damaged(name: str, error: Exception) -> NotText:
     reason = str(error).split("\n")[0] or type(error).__name__
-    return NotText(f"{name}: the file is damaged ({reason}). Download or save it again.")
+    return NotText(
+        "{name}: the file is damaged ({reason}). Download or save it again.", name=name, reason=reason
+    )
 
 
 def readable(pieces: Iterator[str], name: str) -> Iterator[str]:

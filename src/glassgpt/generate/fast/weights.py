@@ -44,9 +44,13 @@ def has_fast_kernels(device: torch.device) -> bool:
 def check_precision(precision: str, device: torch.device) -> None:
     """Raise UserError for an unknown precision, and for int8 outside the CPU."""
     if precision not in get_args(Precision):
-        raise UserError(f"`precision` is {precision!r}. Choose {', '.join(get_args(Precision))}.")
+        raise UserError(
+            "`precision` is {precision!r}. Choose {precisions}.",
+            precision=precision,
+            precisions=", ".join(get_args(Precision)),
+        )
     if precision == "int8" and device.type != "cpu":
-        raise UserError(f"int8 weights are for the CPU, not for {device}. Use bfloat16 there.")
+        raise UserError("int8 weights are for the CPU, not for {device}. Use bfloat16 there.", device=device)
 
 
 class Matrix:

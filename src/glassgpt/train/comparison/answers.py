@@ -69,10 +69,18 @@ def plan_sweep(vary: Mapping[str, Sequence[Any]], base: Spec | None = None, **op
     """
     for name, values in vary.items():
         if len(set(map(str, values))) < len(values) or not values:
-            raise UserError(f"`{name}`: got {', '.join(map(str, values))}. Give different values.")
+            raise UserError(
+                "`{name}`: got {values}. Give different values.",
+                name=name,
+                values=", ".join(map(str, values)),
+            )
     combinations = list(product(*([(name, value) for value in values] for name, values in vary.items())))
     if not 2 <= len(combinations) <= MAX_ARMS:
-        raise UserError(f"`vary`: {len(combinations)} combinations. Give 2 to {MAX_ARMS}.")
+        raise UserError(
+            "`vary`: {n_combinations} combinations. Give 2 to {max_arms}.",
+            n_combinations=len(combinations),
+            max_arms=MAX_ARMS,
+        )
     arms: dict[str, Tables] = {}
     for chosen in combinations:
         words = [f"{name}={value}" for name, value in chosen]
@@ -109,5 +117,7 @@ def swept(experiment: Experiment) -> Sweep:
 
 def _finished(experiment: Experiment) -> list[tuple[float, ...]]:
     if not (losses := experiment.losses):
-        raise UserError(f"{experiment.folder}: no pair is finished. Give the same command to go on.")
+        raise UserError(
+            "{folder}: no pair is finished. Give the same command to go on.", folder=experiment.folder
+        )
     return losses

@@ -43,7 +43,7 @@ def settings_of(spec: Spec) -> Tables:
     if path.name == "config.json" and path.is_file():
         return chosen_settings(Run.open(path.parent))
     if isinstance(spec, Path):
-        raise UserError(f"{spec}: no settings. Give a TOML file or the folder of a run.")
+        raise UserError("{spec}: no settings. Give a TOML file or the folder of a run.", spec=spec)
     return settings_in_words(spec)
 
 

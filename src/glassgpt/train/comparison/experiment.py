@@ -82,13 +82,24 @@ class Experiment:
     def __post_init__(self) -> None:
         self.held_out = self.held_out and Path(self.held_out)  # a string is fine, too
         if not 1 <= self.pairs <= MAX_PAIRS:
-            raise UserError(f"`pairs`: {self.pairs} is out of range. Give 1 to {MAX_PAIRS}; 8 is usual.")
+            raise UserError(
+                "`pairs`: {pairs} is out of range. Give 1 to {max_pairs}; 8 is usual.",
+                pairs=self.pairs,
+                max_pairs=MAX_PAIRS,
+            )
         wrong = self.length.keys() - set(LENGTH_UNITS)
         if wrong or len(self.length) > 1 or any(amount <= 0 for amount in self.length.values()):
             got = ", ".join(f"{name}={amount}" for name, amount in self.length.items())
-            raise UserError(f"length: got {got}. Give one positive number of {', '.join(LENGTH_UNITS)}.")
+            raise UserError(
+                "length: got {got}. Give one positive number of {length_units}.",
+                got=got,
+                length_units=", ".join(LENGTH_UNITS),
+            )
         if self.held_out is not None and not self.held_out.is_file():
-            raise UserError(f"{self.held_out}: no such file. `held_out` is a text to measure all arms on.")
+            raise UserError(
+                "{held_out}: no such file. `held_out` is a text to measure all arms on.",
+                held_out=self.held_out,
+            )
         self.record = Record(self.asked)
 
     @property

@@ -38,13 +38,15 @@ class Record:
         file = folder / FILE
         if not file.exists():
             if folder.exists() and any(not each.name.startswith(".lock") for each in folder.iterdir()):
-                raise UserError(f"{folder} is not empty. Choose another `out`.")
+                raise UserError("{folder} is not empty. Choose another `out`.", folder=folder)
             return cls(asked)
         stored = cls.read(folder)
         if stored.asked != asked:
             keys = [key for key in {**stored.asked, **asked} if stored.asked.get(key) != asked.get(key)]
             raise UserError(
-                f"{folder} holds a comparison with other {', '.join(keys)}. Choose another `out`."
+                "{folder} holds a comparison with other {keys}. Choose another `out`.",
+                folder=folder,
+                keys=", ".join(keys),
             )
         return stored
 

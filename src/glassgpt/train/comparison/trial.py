@@ -152,7 +152,11 @@ def held_out_loss(run: Run, text: Path | None = None) -> float:
     model = run.model(choose_device(config.train.device))
     loss = _loss(model, data)
     if not math.isfinite(loss):
-        raise UserError(f"{run.path}: the held-out loss is {loss}. Lower the learning rate of this arm.")
+        raise UserError(
+            "{path}: the held-out loss is {loss}. Lower the learning rate of this arm.",
+            path=run.path,
+            loss=loss,
+        )
     return loss
 
 
