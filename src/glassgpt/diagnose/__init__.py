@@ -24,6 +24,7 @@ from glassgpt.diagnose.finding import Finding, Outcome
 from glassgpt.diagnose.gap_baselines import masked_baselines, masked_parts
 from glassgpt.diagnose.initial_loss import expected_initial_loss, initial_loss_noise
 from glassgpt.diagnose.interval import MIN_PARTS, PartSums, loss_interval, n_parts, part_of
+from glassgpt.diagnose.loss_verdict import is_at_limit
 from glassgpt.diagnose.ngram import NGram
 from glassgpt.diagnose.score import Kind, Score, round_parts
 from glassgpt.diagnose.sign_flips import MAX_PAIRS, MIN_PAIRS, Paired, is_decided, paired
@@ -62,6 +63,7 @@ __all__ = [
     "exact_answers",
     "expected_initial_loss",
     "initial_loss_noise",
+    "is_at_limit",
     "is_decided",
     "judge",
     "limits",

@@ -11,6 +11,10 @@ from glassgpt.diagnose.finding import Outcome
 GAP = 0.8
 """A training loss below this multiple of the held-out loss comes from learning by heart."""
 
+NEAR = 1.02
+"""A bigram table with a loss below this multiple of counted bigrams' has learned what it can."""
+GPT = "train a gpt (`family=gpt`)"
+
 
 class Judgment(NamedTuple):
     """A statement, its outcome, the course of the run, and advice; the last two may be empty."""
@@ -29,25 +33,31 @@ class Judgment(NamedTuple):
 
 
 def judged(
-    statement: str, outcome: Outcome, trend: Trend | None, family: str = "gpt", more: str = "text"
+    statement: str, outcome: Outcome, trend: Trend | None, limit: float | None = None, more: str = "text"
 ) -> Judgment:
     """Add the course of the run to a statement, and advice unless the outcome is ok.
 
-    family: the model's. more: the plural or mass noun for further data, such as "text" or "examples".
+    limit: loss of counted bigrams, which a bigram table approaches, or NaN; None for other models. more: the
+    plural or mass noun for further data, such as "text" or "examples".
     """
     if trend is None or trend.direction == "unknown":
         return Judgment(
             statement, outcome, "", "" if outcome == "ok" else f"train longer, or give more {more}"
         )
-    course, advice = _course(trend, family, more)
+    course, advice = _course(trend, limit, more)
     if outcome != "ok":
         return Judgment(statement, outcome, course, advice)
     return Judgment(statement, outcome, course if trend.direction == "rising" else "")
 
 
-def _course(trend: Trend, family: str, more: str) -> tuple[str, str]:
+def _course(trend: Trend, limit: float | None, more: str) -> tuple[str, str]:
     """Return the course of a run, and the advice that follows from it."""
     read = f"after it read the {more} {_times(trend.epochs)}"
+    if limit is not None and trend.last < NEAR * limit:
+        return f"A bigram table can learn no more than counted bigrams know: {limit:.3f}", GPT
+    if limit is not None and limit > 0 and trend.direction == "falling":
+        course = f"Its held-out loss was still falling at the end, {read}"
+        return f"{course}. A bigram table can get near {limit:.3f}, that of counted bigrams", "train longer"
     if trend.direction == "falling":
         return f"Its held-out loss was still falling at the end, {read}", "train longer"
     if trend.is_unstable:
@@ -57,8 +67,8 @@ def _course(trend: Trend, family: str, more: str) -> tuple[str, str]:
         return _rising(trend, more, read)
     if trend.is_stuck:
         return "Its training loss did not fall", "train longer, or change the learning rate"
-    if family == "bigram":
-        return f"Its held-out loss no longer fell, {read}: a bigram table learns no more", "train a gpt"
+    if limit is not None:
+        return f"Its held-out loss no longer fell, {read}: a bigram table learns no more", GPT
     if trend.train < GAP * trend.last and trend.epochs > 1:
         course = f"Its held-out loss no longer fell, {read}, but its training loss did, to {trend.train:.3f}"
         return f"{course}: it begins to learn by heart", f"give more {more}, or raise `dropout`"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from glassgpt.diagnose.advice import Judgment, judged
+from glassgpt.diagnose.accuracy import Accuracy
+from glassgpt.diagnose.advice import NEAR, Judgment, judged
 from glassgpt.diagnose.curve import Trend
 from glassgpt.diagnose.finding import Finding
 from glassgpt.diagnose.interval import TYPICAL_NOISE, loss_interval
@@ -43,7 +44,8 @@ def compare_losses(
     same = [score for row in baselines if (score := row.on_parts_of(model)) is not None]
     rows = tuple(sorted(same, key=_loss))
     best = rows[0]
-    judgment = _too_short(best) if best.n_chars < MIN_CHARS else _compare(rows, model, trend, family)
+    limit = table_limit(baselines) if family == "bigram" else None
+    judgment = _too_short(best) if best.n_chars < MIN_CHARS else _compare(rows, model, trend, limit)
     name = "validation loss, nats per character"
     finding = Finding(name, _loss(model), _loss(best), judgment.outcome, judgment.advice)
     return rows, judgment.sentence, finding
@@ -73,8 +75,24 @@ def _loss_to_beat(best: Score) -> Judgment:
     return Judgment(statement, "unclear")
 
 
-def _compare(rows: Sequence[Score], model: Score, trend: Trend | None, family: str) -> Judgment:
-    """Judge a model among baselines; rows: best first."""
+def table_limit(baselines: Iterable[Score | Accuracy]) -> float:
+    """Return the loss of counted bigrams in nats per character, which a bigram table approaches; else NaN."""
+    counted = (row for row in baselines if isinstance(row, Score) and row.name == "bigram")
+    return next((row.nats_per_char for row in counted), math.nan)
+
+
+def is_at_limit(model: Score | Accuracy | None, baselines: Iterable[Score | Accuracy]) -> bool:
+    """True for the loss of a bigram table that is about that of counted bigrams.
+
+    >>> counted, table = Score("bigram", 2484.0, 1000, 1000, kind="ngram"), Score("model", 2512.0, 1000, 1000)
+    >>> is_at_limit(table, [counted])
+    True
+    """
+    return isinstance(model, Score) and model.nats_per_char < NEAR * table_limit(baselines)
+
+
+def _compare(rows: Sequence[Score], model: Score, trend: Trend | None, limit: float | None) -> Judgment:
+    """Judge a model among baselines; rows: best first. limit: the lowest loss that the model can reach."""
     best, worst = rows[0], rows[-1]
     lead, chance = _loss(best) - _loss(model), loss_interval(model, best)
     beaten = [score for score in rows if _loss(score) - _loss(model) > loss_interval(model, score)]
@@ -94,21 +112,21 @@ def _compare(rows: Sequence[Score], model: Score, trend: Trend | None, family: s
             f"{_phrase(best)}, choosing in effect among {model.perplexity_per_char:.1f} characters "
             f"instead of {best.perplexity_per_char:.1f}"
         )
-        return judged(statement, "ok", trend, family)
+        return judged(statement, "ok", trend, limit)
     if lead >= -chance:
         statement = (
             f"It is too close to tell whether the model is better than {_phrase(best)}, the best baseline: "
             f"{versus}, where differences up to {chance:.3f} are chance"
         )
-        return judged(statement, "unclear", trend, family)
+        return judged(statement, "unclear", trend, limit)
     if beaten:
         statement = (
             f"The model is worse than {_phrase(best)}, though better than {_phrase(beaten[0])}: "
             f"{versus}, it is {-lead:.2f} ± {chance:.2f} behind"
         )
-        return judged(statement, "warn", trend, family)
+        return judged(statement, "warn", trend, limit)
     statement = f"The model is no better than {_phrase(worst)}, the worst baseline: {_versus(model, worst)}"
-    return judged(statement, "fail", trend, family)
+    return judged(statement, "fail", trend, limit)
 
 
 def _loss(score: Score) -> float:
@@ -125,5 +143,6 @@ def _phrase(score: Score) -> str:
         ngram, comma, rest = score.name.partition(",")
         return f"a table of counted {ngram}s{comma}{rest}"
     if score.kind == "uniform":
-        return "a uniform guess"
+        n = score.perplexity_per_char
+        return f"a uniform guess among {n:.0f} characters" if abs(n - round(n)) < 0.01 else "a uniform guess"
     return f"the file compressor {score.name}" if score.kind == "compressor" else score.name

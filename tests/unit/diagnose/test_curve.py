@@ -96,6 +96,23 @@ def test_a_bigram_table_at_its_ceiling_is_not_told_to_grow() -> None:
     assert "too close to tell" in sentence and "train a gpt" in sentence and "larger" not in sentence
 
 
+@pytest.mark.parametrize(
+    ("loss", "says", "never"),
+    [
+        (2.512, ["counted bigrams know: 2.484", "train a gpt (`family=gpt`)"], ["train longer", "larger"]),
+        (2.9, ["still falling", "near 2.484, that of counted bigrams", "train longer"], ["larger", "gpt"]),
+    ],
+)
+def test_a_falling_bigram_table_is_told_its_limit(loss: float, says: list[str], never: list[str]) -> None:
+    counted = [Score("7-gram", 1517.0, 1000, 1000, kind="ngram"), Score("bigram", 2484.0, 1000, 1000)]
+    falling = trend(Curve(evals=((100, 3.5), (200, 3.2), (300, loss)), epochs=2.0))
+    model = Score("this model", 1000 * loss, 1000, 1000)
+    sentence = judge(counted, model, trend=falling, family="bigram").sentence
+    assert [words for words in says if words not in sentence] == []
+    assert [words for words in never if words in sentence] == []
+    assert "train longer" in judge(counted, model, trend=falling).sentence
+
+
 def test_a_worst_result_that_still_falls_is_not_blamed_on_the_rate() -> None:
     curve = Curve.of(rows({1: 5.4, 2: 5.1}, {1: 5.8, 2: 5.5}), 1.0, 10_000)
     found = verdict(curve, 5.1)

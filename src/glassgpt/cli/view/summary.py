@@ -12,7 +12,7 @@ from glassgpt.cli.flags import with_flags
 from glassgpt.cli.view.render import verdict_table
 from glassgpt.cli.view.terminal import Terminal, printable
 from glassgpt.config import ModelConfig
-from glassgpt.diagnose import Verdict
+from glassgpt.diagnose import Verdict, expected_initial_loss, is_at_limit
 from glassgpt.errors import command_line, shell_word
 from glassgpt.tokenizers import CharTokenizer
 from glassgpt.train import Session
@@ -52,14 +52,19 @@ def about(session: Session) -> list[str]:
 
 
 def _start(session: Session) -> list[str]:
-    """Return the loss of a model before its first step, and why it lies above the uniform guess."""
+    """Return the expected loss of a model before its first step, and why it lies above the uniform guess."""
     tokenizer = session.data.tokenizer
     if session.trainer.config.init_from.run is not None or session.trainer.config.model.labels:
         return []
     V = tokenizer.n_vocab
     line = f"start      a new model guesses among {V:,} tokens: ln {V} = {math.log(V):.2f} nats per token"
+    if variance := session.trainer.model.expected_logit_variance():
+        expected = expected_initial_loss(V, variance)
+        line += f", and {variance / 2:.2f} more for logits that are random: {expected:.2f}"
     n = len(tokenizer.chars) if isinstance(tokenizer, CharTokenizer) else V
-    return [f"{line}; among the {n:,} characters alone, ln {n} = {math.log(n):.2f}" if n < V else line]
+    if n == V:
+        return [line]
+    return [f"{line}. The baseline uniform guesses among the {n:,} characters: ln {n} = {math.log(n):.2f}"]
 
 
 def _base_run(session: Session) -> list[str]:
@@ -87,7 +92,8 @@ def print_end(console: Terminal, session: Session, sample: str, forecast: str = 
     if forecast:
         console.print(f"{forecast}\n")
     console.notes(verdict.notes)
-    more = f"Go on         {command_line('resume', path, *_longer(session))}\n" if _may_go_on(verdict) else ""
+    goes_on = _may_go_on(verdict, session.trainer.config.model.family)
+    more = f"Go on         {command_line('resume', path, *_longer(session))}\n" if goes_on else ""
     console.say(
         f"{session.task.usage.format(run=shell_word(path))}\n"
         f"{more}Compare runs  {command_line('runs', *_parent(path))}",
@@ -95,8 +101,10 @@ def print_end(console: Terminal, session: Session, sample: str, forecast: str = 
     )
 
 
-def _may_go_on(verdict: Verdict) -> bool:
+def _may_go_on(verdict: Verdict, family: str) -> bool:
     """Return False if more steps would not help."""
+    if family == "bigram" and is_at_limit(verdict.model, verdict.baselines):
+        return False
     return verdict.trend is None or verdict.trend.direction in ("falling", "unknown")
 
 

@@ -19,6 +19,7 @@ from glassgpt.cli.view.display.forecast import Forecasts
 from glassgpt.cli.view.render import INTERVAL_STYLE, chart
 from glassgpt.cli.view.summary import about, panel, print_end
 from glassgpt.cli.view.terminal import Terminal
+from glassgpt.diagnose import Score
 from glassgpt.train import Evaluated, Event, Sampled, Session, Stage, StepDone, Warned
 from glassgpt.units import count, duration
 
@@ -119,7 +120,7 @@ class LiveDisplay(Display):
     def _curve(self) -> Text:
         assert self.session is not None
         lines = [
-            (score.name, score.nats_per_char)
+            (_label(score), score.nats_per_char)
             for score in self.session.baselines
             if score.kind != "compressor"
         ]
@@ -132,6 +133,11 @@ class LiveDisplay(Display):
         if forecast:
             picture.append(", ", "dim").append(f"forecast {in_words(forecast)}", INTERVAL_STYLE)
         return picture.append("\n")
+
+
+def _label(score: Score) -> str:
+    """Name a baseline; the uniform guess with its characters, as a model begins among more tokens."""
+    return f"uniform, {score.perplexity_per_char:.0f} chars" if score.kind == "uniform" else score.name
 
 
 def _averaged(points: list[tuple[float, float]], n: int) -> list[tuple[float, float]]:
