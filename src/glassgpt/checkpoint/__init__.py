@@ -28,7 +28,7 @@ from glassgpt.checkpoint.store import (
     write_json,
     write_pointer,
 )
-from glassgpt.checkpoint.summary import RunSummary, loss_unit, summarize
+from glassgpt.checkpoint.summary import RunSummary, loss_unit, read_verdict, summarize
 from glassgpt.checkpoint.verify import RunHealth, StepHealth, check_data, check_step, quick_check, verify_run
 
 __all__ = [
@@ -65,6 +65,7 @@ __all__ = [
     "read_progress",
     "read_state",
     "read_tensors",
+    "read_verdict",
     "remove_partial_steps",
     "run_examples",
     "run_tokens",

@@ -98,7 +98,7 @@ def summarize(run: Run) -> RunSummary:
     rows = run.metrics()
     saved = [int(step.name.removeprefix("step-")) for step in steps(run.checkpoints)]
     done = [row for row in rows if row.get("event") == "step"]
-    verdict = _verdict(run)
+    verdict = read_verdict(run)
     resumable = run.is_resumable() and not is_locked(run.path)
     found = RunSummary(
         path=run.path,
@@ -162,7 +162,7 @@ def _figures(rows: list[dict[str, Any]], event: str, name: str) -> list[float]:
     return [value for value in values if isinstance(value, int | float) and abs(value) < LARGEST]
 
 
-def _verdict(run: Run) -> Verdict | None:
+def read_verdict(run: Run) -> Verdict | None:
     """Return the verdict of a run; None if there is none, or none that can be read."""
     try:
         verdict = Verdict.from_dict(read_json(run.verdict_file))

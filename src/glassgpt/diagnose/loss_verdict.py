@@ -70,7 +70,7 @@ def _too_short(best: Score) -> Judgment:
 def _loss_to_beat(best: Score) -> Judgment:
     statement = (
         f"To be worth its training, a model must get below {_loss(best):.3f} nats per character, where "
-        f"{_phrase(best)} gets by choosing in effect among {best.perplexity_per_char:.1f} characters"
+        f"{phrase(best)} gets by choosing in effect among {best.perplexity_per_char:.1f} characters"
     )
     return Judgment(statement, "unclear")
 
@@ -98,34 +98,34 @@ def _compare(rows: Sequence[Score], model: Score, trend: Trend | None, limit: fl
     beaten = [score for score in rows if _loss(score) - _loss(model) > loss_interval(model, score)]
     versus = _versus(model, best)
     if _loss(best) < NOTHING_LEFT and lead >= -NOTHING_LEFT:
-        statement = f"The held-out text leaves nothing to predict: {_phrase(best)} gets {_loss(best):.3f}"
+        statement = f"The held-out text leaves nothing to predict: {phrase(best)} gets {_loss(best):.3f}"
         return Judgment(statement, "unclear", advice="give a text that varies")
     if lead > chance and _loss(model) < SUSPICIOUS * _loss(best):
         statement = (
-            f"The model is suspiciously good: {versus}, it has less than half the loss of {_phrase(best)}. "
+            f"The model is suspiciously good: {versus}, it has less than half the loss of {phrase(best)}. "
             "It may have seen the held-out text"
         )
         return Judgment(statement, "warn", advice="look for copies of it in the training text")
     if lead > chance:
         statement = (
             f"The model beats every baseline: {versus}, it is {lead:.2f} ± {chance:.2f} better than "
-            f"{_phrase(best)}, choosing in effect among {model.perplexity_per_char:.1f} characters "
+            f"{phrase(best)}, choosing in effect among {model.perplexity_per_char:.1f} characters "
             f"instead of {best.perplexity_per_char:.1f}"
         )
         return judged(statement, "ok", trend, limit)
     if lead >= -chance:
         statement = (
-            f"It is too close to tell whether the model is better than {_phrase(best)}, the best baseline: "
+            f"It is too close to tell whether the model is better than {phrase(best)}, the best baseline: "
             f"{versus}, where differences up to {chance:.3f} are chance"
         )
         return judged(statement, "unclear", trend, limit)
     if beaten:
         statement = (
-            f"The model is worse than {_phrase(best)}, though better than {_phrase(beaten[0])}: "
+            f"The model is worse than {phrase(best)}, though better than {phrase(beaten[0])}: "
             f"{versus}, it is {-lead:.2f} ± {chance:.2f} behind"
         )
         return judged(statement, "warn", trend, limit)
-    statement = f"The model is no better than {_phrase(worst)}, the worst baseline: {_versus(model, worst)}"
+    statement = f"The model is no better than {phrase(worst)}, the worst baseline: {_versus(model, worst)}"
     return judged(statement, "fail", trend, limit)
 
 
@@ -137,7 +137,7 @@ def _versus(model: Score, other: Score) -> str:
     return f"at {_loss(model):.3f} nats per character against {_loss(other):.3f}"
 
 
-def _phrase(score: Score) -> str:
+def phrase(score: Score) -> str:
     """Name a predictor inside a sentence."""
     if score.kind == "ngram":
         ngram, comma, rest = score.name.partition(",")

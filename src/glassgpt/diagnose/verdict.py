@@ -15,7 +15,7 @@ from glassgpt.diagnose.accuracy import Accuracy
 from glassgpt.diagnose.answer_verdict import answer_margin, compare_answers, ranked, scale_of
 from glassgpt.diagnose.curve import Trend
 from glassgpt.diagnose.finding import Finding
-from glassgpt.diagnose.loss_verdict import compare_losses, loss_margin
+from glassgpt.diagnose.loss_verdict import compare_losses, loss_margin, phrase
 from glassgpt.diagnose.margin import Margin
 from glassgpt.diagnose.old_verdicts import upgrade
 from glassgpt.diagnose.score import Score
@@ -67,6 +67,20 @@ class Verdict:
         ]
         model = self.model if isinstance(self.model, Accuracy) else None
         return ranked(rows, scale_of(rows, model))
+
+    @property
+    def guesses(self) -> str:
+        """Why the model's answers are guesses, in a clause; empty if they are not, or if nothing is known.
+
+        An answering model guesses if it is not better than the best baseline; a model with a loss, if it is
+        no better than the worst.
+        """
+        if self.finding is None or self.model is None or self.finding.outcome == "ok":
+            return ""
+        if isinstance(self.model, Score):
+            worst = max(self.baselines, key=_loss)
+            return f"it predicts no better than {phrase(worst)}" if self.finding.outcome == "fail" else ""
+        return f"on unseen {self.asked}, it is no better than {self.margin.over}" if self.margin else ""
 
     @property
     def margin(self) -> Margin | None:

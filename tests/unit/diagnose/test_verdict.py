@@ -226,3 +226,18 @@ def test_losses_and_answers_do_not_mix() -> None:
     stored["baselines"].append(Accuracy("x", 1, 2).to_dict())
     with pytest.raises(ValueError, match="mix losses and correct answers"):
         Verdict.from_dict(stored)
+
+
+def test_a_model_that_is_no_better_than_its_baselines_guesses() -> None:
+    frequent, right = Accuracy("the most frequent answer", 719, 3000), Accuracy("this model", 2981, 3000)
+    chance = Accuracy("this model", 717, 3000)
+    assert judge([frequent], right).guesses == ""
+    assert judge([frequent]).guesses == ""
+    assert (
+        judge([frequent], chance).guesses
+        == "on unseen questions, it is no better than the most frequent answer"
+    )
+    uniform, table = Score("uniform", 4174.4, 1000, 1000, kind="uniform"), Score("bigram", 2484.0, 1000, 1000)
+    assert judge([uniform, table], Score("gpt", 3000.0, 1000, 1000)).guesses == ""
+    guesses = judge([uniform, table], Score("gpt", 5000.0, 1000, 1000)).guesses
+    assert guesses == "it predicts no better than a uniform guess among 65 characters"

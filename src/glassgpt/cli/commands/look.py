@@ -14,6 +14,7 @@ from rich.text import Text
 from glassgpt.checkpoint import Run
 from glassgpt.cli.view.ablation import show_ablation
 from glassgpt.cli.view.numbers import cell, numbers_table
+from glassgpt.cli.view.open_run import note_guesses
 from glassgpt.cli.view.terminal import Terminal, print_json, print_line
 from glassgpt.data import read_image
 from glassgpt.device import choose_device
@@ -107,6 +108,7 @@ def look(
         print_json(_as_json(seen, kind), indent=1)
     else:
         _show(seen, layer, head, kind)
+    note_guesses(run)
     if trace is not None:
         seen.save(trace, precision)
         _say(f"trace    {trace}  ({trace.stat().st_size / 1e6:.1f} MB)", json)

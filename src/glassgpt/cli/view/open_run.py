@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from glassgpt.checkpoint import load_run, load_with_adapter
+from glassgpt.checkpoint import Run, load_run, load_with_adapter, read_verdict
+from glassgpt.cli.view.terminal import print_note
 from glassgpt.data import CHAT_SPECIALS
 from glassgpt.device import choose_device
 from glassgpt.errors import UserError, command_line
@@ -28,6 +29,13 @@ def open_for(command: str, run: Path, device: str) -> tuple[Model, Tokenizer]:
             command=command_line(task.commands[0], run),
         )
     return model, tokenizer
+
+
+def note_guesses(run: Path) -> None:
+    """Print a note if the verdict says that the model guesses."""
+    verdict = read_verdict(Run.open(run))
+    if verdict is not None and verdict.guesses:
+        print_note(f"this model guesses: {verdict.guesses}. Train it longer before you trust its attention.")
 
 
 def open_chat(run: Path, device: str, adapter: Path | None = None) -> tuple[Model, Tokenizer]:
