@@ -18,7 +18,8 @@ from glassgpt.plots.graph import attention_graph, bipartite_graph
 from glassgpt.plots.heat import head_grid, heat_map
 from glassgpt.plots.image import over_image
 from glassgpt.plots.logit_lens import logit_lens_table
-from glassgpt.plots.style import Plot, check_suffix, save
+from glassgpt.plots.slide import Box, Canvas, slide_panels
+from glassgpt.plots.style import Plot, check_suffix, drawing, save
 from glassgpt.plots.traces import (
     plot_alignment,
     plot_graph,
@@ -29,12 +30,15 @@ from glassgpt.plots.traces import (
 )
 
 __all__ = [
+    "Box",
+    "Canvas",
     "Plot",
     "alignment_map",
     "attention_graph",
     "bars",
     "bipartite_graph",
     "check_suffix",
+    "drawing",
     "head_grid",
     "heat_map",
     "heaviest",
@@ -51,5 +55,6 @@ __all__ = [
     "plot_logit_lens",
     "plot_sweep",
     "save",
+    "slide_panels",
     "theme",
 ]

@@ -48,7 +48,8 @@ def draw_cells(axes: Axes, values: Values, colors: Colormap, norm: Normalize, ce
     """
     rows, columns = values.shape
     if not np.isfinite(values).all():
-        _hatch(axes, rows, columns, 0.09 / cell)
+        axes.patch.set_facecolor(current().masked)
+        draw_hatch(axes, 0, 0, columns, rows, 0.09 / cell)
     axes.pcolormesh(
         np.ma.masked_invalid(values),
         cmap=colors,
@@ -62,15 +63,16 @@ def draw_cells(axes: Axes, values: Values, colors: Colormap, norm: Normalize, ce
     axes.tick_params(length=0)
 
 
-def _hatch(axes: Axes, rows: int, columns: int, step: float) -> None:
-    """Draw slanted lines on gray.
+def draw_hatch(axes: Axes, left: float, top: float, width: float, height: float, step: float = 0.09) -> None:
+    """Draw slanted lines over a rectangle.
 
     Matplotlib's hatches are a pattern, black in some viewers.
     """
-    axes.patch.set_facecolor(current().masked)
-    starts = np.arange(0, rows + columns, step)
-    ends = [[(at - y, y) for y in (max(0.0, at - columns), min(at, rows))] for at in starts]
-    lines = Path([point for pair in ends for point in pair], [Path.MOVETO, Path.LINETO] * len(ends))
+    starts = np.arange(0, width + height, step)
+    ends = [[(at - y, y) for y in (max(0.0, at - width), min(at, height))] for at in starts]
+    lines = Path(
+        [(left + x, top + y) for pair in ends for x, y in pair], [Path.MOVETO, Path.LINETO] * len(ends)
+    )
     axes.add_patch(PathPatch(lines, fill=False, edgecolor=current().hatch, linewidth=0.6, zorder=0.5))
 
 

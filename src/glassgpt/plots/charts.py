@@ -21,6 +21,8 @@ SIZE = (6.4, 4.2)  # inches
 # The eighth curve has the color of the first, but another style.
 STYLES = ("-", (0, (6, 1.5)), (0, (4, 1.2, 1, 1.2)), (0, (1.5, 1)))
 EXPECTED: dict[str, Any] = {"linestyle": (0, (3, 1.5)), "linewidth": 2, "label": "_"}
+ACROSS = 0.8  # share of given axes for the bars; the rest is for labels
+DASHES = (0, (5, 3))
 WITH_NUMBERS = 12  # bars with numbers on them, at most
 
 Curve = tuple[Numbers, Numbers]
@@ -55,6 +57,7 @@ def lines(
     log_x: bool = False,
     log_y: bool = False,
     expected: Mapping[str, Curve] | None = None,
+    expected_title: str = "",
     bands: Mapping[str, Curve] | None = None,
     axes: Axes | None = None,
 ) -> Plot:
@@ -62,6 +65,7 @@ def lines(
 
     series: x and y, each (n,); NaN leaves a gap, a single point becomes a dot. expected: dashed curves, in
     the color of the series of the same name, or gray; a single point becomes a level line through the chart.
+    expected_title: name in the legend of dashed curves that share the name of a series.
     bands: the lower and upper edge, each (n,), at the x of the series of the same name. log_x, log_y:
     logarithmic axes. Raises UserError if lengths differ, for a band without a series, and for a logarithmic
     axis without values above zero.
@@ -85,6 +89,8 @@ def lines(
         axes.fill_between(curves[name][0], low, high, color=tint, alpha=0.18, linewidth=0)
     for name, curve in (expected or {}).items():
         _dashed(axes, name, _curve(name, *curve), [*curves])
+    if expected_title:
+        axes.plot([], [], color=current().faint, linestyle=DASHES, linewidth=1.8, label=expected_title)
     return _finish(axes, x_title, y_title, title, grid="both")
 
 
@@ -132,14 +138,17 @@ def bars(
             x, one, 0.92 * width, color=color(at), label=key, yerr=lengths, capsize=4, ecolor=current().text
         )
         if numbers if numbers is not None else count <= WITH_NUMBERS:
-            axes.bar_label(drawn, [_figure(value) for value in one], padding=3, fontsize=11)
+            written = [_figure(value) for value in one]
+            room = inches_across(axes) * ACROSS / len(groups) * width
+            turned = 90 if inches(written, 12) > room else 0
+            axes.bar_label(drawn, written, padding=3, fontsize=12, rotation=turned)
         if name in expected:
             _levels(axes, x, _heights(name, groups, expected[name]), width)
     if expected:
         axes.plot([], [], **{**EXPECTED, "color": current().text, "label": expected_title or "_"})
     _name_groups(axes, groups)
     axes.axhline(0, color=current().faint, linewidth=0.8)
-    axes.margins(y=0.1)
+    axes.margins(y=0.15)
     return _finish(axes, "", y_title, title, grid="y")
 
 
@@ -171,7 +180,7 @@ def _dots(few: bool) -> dict[str, Any]:
 def _dashed(axes: Axes, name: str, curve: tuple[Values, Values], names: list[str]) -> None:
     """Draw a dashed curve; without a legend entry if a series has its name."""
     tint = color(names.index(name)) if name in names else current().faint
-    style: dict[str, Any] = {"color": tint, "linewidth": 1.8, "linestyle": (0, (5, 3)), "zorder": 1.9}
+    style: dict[str, Any] = {"color": tint, "linewidth": 1.8, "linestyle": DASHES, "zorder": 1.9}
     style["label"] = "_" if name in names else name
     if len(curve[0]) == 1:
         axes.axhline(curve[1][0], **style)

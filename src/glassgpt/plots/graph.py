@@ -14,6 +14,7 @@ from matplotlib.path import Path
 
 from glassgpt.errors import UserError
 from glassgpt.plots.cells import inches
+from glassgpt.plots.colors import color
 from glassgpt.plots.labels import visible_labels
 from glassgpt.plots.network import (
     BOX,
@@ -39,6 +40,7 @@ def attention_graph(
     *,
     threshold: float = 0.05,
     focus: int | None = None,
+    by_distance: bool = False,
     title: str = "",
     axes: Axes | None = None,
 ) -> Plot:
@@ -47,7 +49,8 @@ def attention_graph(
     weights: (T, T), row t is the query, column s the key; tokens: T labels. Arrows to a later token pass
     above, to an earlier one below, to the same token in a loop. Width and opacity follow the weight; the
     color is that of the query. Weights below `threshold`, and NaN, have no arrow. focus: position of a token;
-    only its own arrows have color. Raises UserError if shapes do not match.
+    only its own arrows have color. by_distance: the color is that of the distance from key to query,
+    not that of the query. Raises UserError if shapes do not match.
     """
     values = array(weights, (2,), "weights")
     if values.shape[0] != values.shape[1]:
@@ -69,8 +72,8 @@ def attention_graph(
         rise = 0.42 if i == j else _height(abs(j - i))
         foot, pull = side * BOX, side * (BOX + rise * 4 / 3)  # the arc rises to 3/4 of the pull
         arc = Path([(start, foot), (start, pull), (end, pull), (end, foot)], [1, 4, 4, 4])
-        arrow(axes, arc, weight, j, focus, shrink)
-    draw_nodes(axes, nodes, 0.0, focus, shrink)
+        arrow(axes, arc, weight, j, focus, shrink, tint=color(j - i if by_distance else j))
+    draw_nodes(axes, nodes, 0.0, -1 if by_distance else focus, shrink)
     axes.set(xlim=(-0.15, width - 0.15), ylim=(-below - 2 * BOX, above + 2 * BOX))
     return finish(axes, title)
 
@@ -103,7 +106,7 @@ def bipartite_graph(
     axes, shrink = room(axes, width + margin + 0.3, height + 4 * BOX)
     for j, i, weight in visible_edges(values, threshold, focus):
         start, end = (above[i].x, height - BOX), (below[j].x, BOX)
-        arrow(axes, Path([start, end]), weight, j, focus, shrink)
+        arrow(axes, Path([start, end]), weight, j, focus, shrink, tint=color(j))
     draw_nodes(axes, above, height, -1, shrink)
     draw_nodes(axes, below, 0.0, focus, shrink)
     for y, words in ((0.0, row_title), (height, column_title)):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
+from matplotlib.colors import Colormap, Normalize
 from numpy.typing import NDArray
 
 from glassgpt.errors import UserError
@@ -56,16 +56,36 @@ def over_image(
     finite = values[np.isfinite(values)]
     greatest = float(finite.max(initial=0.0)) or 1.0
     norm = Normalize(*(limits or (0.0, greatest)))
-    pale = 0.25 + 0.7 * (pixels @ GRAY)[..., None]  # orange must be visible on black, too
-    gray = np.repeat(pale, 3, axis=2)
     for axes, name, one in zip(panels[first:], names, values, strict=True):
-        squares = np.asarray(norm(one)).reshape(grid, grid)  # (patches,) -> (rows, columns)
-        _show(axes, tint(gray, _spread(squares, gray)))
-        _draw_grid(axes, grid)
+        _show_attention(axes, pixels, np.asarray(norm(one)).reshape(grid, grid))
         axes.set_title(name, fontsize=13)
     color_bar(panels, OVERLAY, norm, bar_title)
     plot.suptitle(title)
     return plot
+
+
+@drawing
+def overlay(axes: Axes, image: Numbers, weights: Numbers | None) -> tuple[Colormap, Normalize]:
+    """Draw an image on axes: in its own colors, or in gray with attention in orange.
+
+    weights: (rows, columns) of patches. image: as in `over_image`. Returns the color scale.
+    """
+    pixels = _pixels(image)
+    if weights is None:
+        _show(axes, pixels)
+        return OVERLAY, Normalize(0.0, 1.0)
+    values = array(weights, (2,), "weights")
+    norm = Normalize(0.0, float(values.max(initial=0.0)) or 1.0)
+    _show_attention(axes, pixels, np.asarray(norm(values)))
+    return OVERLAY, norm
+
+
+def _show_attention(axes: Axes, pixels: NDArray[np.float64], patches: Values) -> None:
+    """Draw patches (grid, grid), 0 to 1, over pixels (H, W, 3)."""
+    pale = 0.25 + 0.7 * (pixels @ GRAY)[..., None]  # orange must be visible on black, too
+    gray = np.repeat(pale, 3, axis=2)
+    _show(axes, tint(gray, _spread(patches, gray)))
+    _draw_grid(axes, len(patches))
 
 
 def _pixels(image: Numbers) -> NDArray[np.float64]:

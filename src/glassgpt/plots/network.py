@@ -67,7 +67,9 @@ def visible_edges(values: Values, threshold: float, focus: int | None) -> list[E
     return sorted(found, key=lambda edge: (edge[0] == focus, edge[2], edge[:2]))
 
 
-def arrow(axes: Axes, path: Path, weight: float, to: int, focus: int | None, shrink: float) -> None:
+def arrow(
+    axes: Axes, path: Path, weight: float, to: int, focus: int | None, shrink: float, tint: str
+) -> None:
     """Draw an arrow along `path` to the token `to`; gray if another token is in focus."""
     faint = focus is not None and to != focus
     strength = float(np.clip(weight, 0.0, 1.0))
@@ -77,7 +79,7 @@ def arrow(axes: Axes, path: Path, weight: float, to: int, focus: int | None, shr
             path=path,
             arrowstyle=f"-|>,head_length={3 * shrink + width},head_width={1.5 * shrink + 0.6 * width}",
             linewidth=width,
-            color=current().line if faint else color(to),
+            color=current().line if faint else tint,
             alpha=1.0 if faint else 0.3 + 0.7 * strength**0.7,
             capstyle="butt",
             joinstyle="miter",

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 from uuid import uuid4
 
 import matplotlib
@@ -34,18 +34,21 @@ SETTINGS = {
     "svg.hashsalt": "glassgpt",  # same input, same bytes
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.titlesize": 14,
+    "axes.titlesize": 15,
     "axes.titlepad": 10,
-    "axes.labelsize": 13,
+    "axes.labelsize": 14,
     "axes.labelpad": 7,
     "figure.titlesize": 15,
     "figure.constrained_layout.h_pad": 0.09,  # inches
-    "xtick.labelsize": 11,
-    "ytick.labelsize": 11,
-    "legend.fontsize": 11,
+    "xtick.labelsize": 12,
+    "ytick.labelsize": 12,
+    "legend.fontsize": 12,
     "legend.frameon": False,
 }
-DEFAULTS: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.12, "dpi": 200}
+DEFAULTS: dict[str, Any] = {"dpi": 200}
+SLIDE_MARGINS = (0.02, 0.03, 0.96, 0.95)
+"""Left, bottom, width and height of what is drawn, in shares of a plot that is not cropped."""
+CROPPED: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.12}
 P = ParamSpec("P")
 R = TypeVar("R")
 _one_at_a_time = threading.RLock()
@@ -87,15 +90,23 @@ def drawing(draw: Callable[P, R]) -> Callable[P, R]:
 class Plot(Figure):
     """Matplotlib figure with its own canvas; a notebook shows it directly."""
 
-    def __init__(self, width: float, height: float) -> None:
+    def __init__(
+        self,
+        width: float,
+        height: float,
+        *,
+        layout: Literal["constrained", "none"] = "constrained",
+        cropped: bool = True,
+    ) -> None:
         """Create a figure of so many inches.
 
-        Saved files are cropped, so their size differs a little.
+        layout: `none` keeps axes where they are put. cropped: crop saved files to what is drawn, so that
+        their size differs a little.
         """
         with settings():
-            super().__init__(figsize=(width, height), layout="constrained")
+            super().__init__(figsize=(width, height), layout=layout)
         FigureCanvasAgg(self)
-        self.theme = current()
+        self.theme, self.layout, self.cropped = current(), layout, cropped
         self.settled = False  # True if the layout is final
         self._warned = ""  # characters that a warning has named
 
@@ -107,15 +118,15 @@ class Plot(Figure):
                 # Matplotlib warns for every character in every size.
                 warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")
                 self._settle()
-                super().savefig(fname, **(DEFAULTS | options))
+                super().savefig(fname, **(DEFAULTS | (CROPPED if self.cropped else {}) | options))
         if missing:
             self._warned += missing
             warn_without_glyph(missing)
 
     def _settle(self) -> None:
         """Compute the layout once: a second time, or for another format, it would move a little."""
-        if not self.settled:
-            self.set_layout_engine("constrained")
+        if not self.settled and self.layout != "none":
+            self.set_layout_engine("constrained", rect=(0, 0, 1, 1) if self.cropped else SLIDE_MARGINS)
             self.draw_without_rendering()
             self.set_layout_engine("none")
             self.settled = True

@@ -120,6 +120,7 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     error = complaint(Masked(registered=False))
     numbers = sum(buffer.numel() for buffer in buffers.values())
     statistics = nn.BatchNorm1d(4)
+    properties = (_("parameter"), _("gradient"), _("optimizer"), _("saved"), _("moves"))
     shown = {
         _("{path}, a weight").format(path=first): found[first],
         **{_("{path}, a buffer").format(path=path): found[path] for path in list(buffers)[:4]},
@@ -151,7 +152,7 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
         Grid(
             _("properties of each tensor"),
             list(shown),
-            (_("parameter"), _("gradient"), _("optimizer"), _("saved"), _("moves")),
+            properties,
             [each.row for each in shown.values()],
             decimals=0,
         ),
@@ -197,24 +198,9 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     )
 
     def draw() -> Plot:
-        from glassgpt.plots import heat_map, panels
+        from glassgpt.explain.pictures.buffers import draw
 
-        tables = [(path, table[:32].mT) for path, table in buffers.items() if table.dim() == 2][:2]
-        plot, axes = panels(len(tables), across=1, size=(10, 3.6))
-        for at, (path, table) in zip(axes, tables, strict=True):
-            rows, columns = ([str(i) for i in range(n)] for n in table.shape)
-            heat_map(
-                table,
-                rows,
-                columns,
-                title=_("{path}: never trained").format(path=path),
-                row_title=_("frequency"),
-                column_title=_("position"),
-                cell_text=False,
-                limits=(-1.0, 1.0),
-                axes=at,
-            )
-        return plot
+        return draw(_, properties, {name: [value > 0 for value in each.row] for name, each in shown.items()})
 
     return Chapter("buffers", _(TITLE), body, findings, draw, _)
 

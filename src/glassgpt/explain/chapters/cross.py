@@ -50,6 +50,12 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
             "states, the memory. It is the same module with the same arithmetic. It has no causal mask: "
             "every query may attend to the whole memory."
         ),
+        _(
+            "The notes have it the other way round, “X → K, others → Q, V”. The sequence that asks, X, gives "
+            "Q. The other one gives both K and V. The shapes leave no choice: below, {T} tokens ask "
+            "{S} source tokens, so the weights Q @ Kᵀ are ({T}, {S}). Weights @ V needs one value for each "
+            "column, so V has {S} rows, as K has, and the result has {T} rows, as Q has."
+        ).format(T=sentence.weights.shape[0], S=sentence.weights.shape[1]),
         *sentence.body,
         *image.body,
         _(
@@ -92,6 +98,8 @@ class Part:
     looks: BestHead | None
     body: tuple[str | Grid, ...]
     findings: tuple[Finding, ...]
+    head: str
+    """Layer and head, in words."""
     title: str
     weights: Tensor
     """(T, S) of the sentence, (patches, patches) of the image."""
@@ -132,7 +140,9 @@ def _sentence(context: ChapterContext, _: Translate) -> Part:
         ),
     )
     findings = (*found, *_memory_findings(_("sentence"), ablated, _))
-    return Part(demo, ablated, looks, (*body, told), findings, target_text, weights, row)
+    return Part(
+        demo, ablated, looks, (*body, told), findings, _place(layer, head, _), target_text, weights, row
+    )
 
 
 def _image(context: ChapterContext, _: Translate) -> Part:
@@ -167,7 +177,11 @@ def _image(context: ChapterContext, _: Translate) -> Part:
         ),
     )
     findings = (*found, *_memory_findings(_("image"), ablated, _))
-    return Part(demo, ablated, looks, (*body, told), findings, asked, weights, row)
+    return Part(demo, ablated, looks, (*body, told), findings, _place(layer, head, _), asked, weights, row)
+
+
+def _place(layer: int, head: int, _: Translate) -> str:
+    return _("layer {layer}, head {head}").format(layer=layer, head=head)
 
 
 def _shown(demo: Demo, rows: np.ndarray, side: int) -> int:
@@ -229,41 +243,21 @@ def _short(split: ExampleSplit, rows: np.ndarray) -> int:
 
 
 def _plot(sentence: Part, image: Part, _: Translate) -> Plot:
-    from glassgpt.plots import heat_map, heaviest, panels
+    from glassgpt.explain.pictures.cross import draw
 
-    tokenizer, (source, target) = (
-        sentence.demo.tokenizer,
-        _sides(sentence.demo.examples.val, sentence.row),
-    )
-    weights, side = sentence.weights.mT.numpy(), len(image.weights)
-    plot, (left, middle, right) = panels(3, size=(5.2, 6.2))
-    heat_map(
-        weights,
-        token_labels(tokenizer, source),
-        token_labels(tokenizer, target),
-        title=sentence.title,
-        row_title=_("source"),
-        column_title=_("answer"),
-        marked=heaviest(weights.T).T,
-        limits=(0.0, 1.0),
-        cell_text=False,
-        bar_title=_("weight"),
-        axes=left,
-    )
     split = image.demo.examples.val
     assert split.images is not None and split.image is not None
-    pixels = split.images[split.image[image.row]].mean(0) / 255  # (H, W)
-    blank, title = [""] * len(pixels), image.title
-    heat_map(pixels, blank, blank, title=title, cell_text=False, bar_title=_("brightness"), axes=middle)
-    heat_map(
+    source, target = _sides(sentence.demo.examples.val, sentence.row)
+    tokenizer = sentence.demo.tokenizer
+    return draw(
+        _,
+        token_labels(tokenizer, source),
+        token_labels(tokenizer, target),
+        sentence.weights,
+        sentence.head,
+        torch.from_numpy(split.images[split.image[image.row]]),
         image.weights,
-        blank[:side],
-        blank[:side],
-        title=_("attention of the question"),
-        marked=asked_cell(image.title, side),
-        limits=(0.0, 1.0),
-        axes=right,
+        image.title,
+        image.demo.tokenizer.decode(split.text[image.row][split.n_prompt[image.row] :]),
+        image.head,
     )
-    for axes in (middle, right):
-        axes.set(xticks=[], yticks=[])
-    return plot

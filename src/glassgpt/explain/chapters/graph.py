@@ -180,7 +180,9 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     )
 
     def draw() -> Plot:
-        return _plot(graph, labels, _)
+        from glassgpt.explain.pictures.graph import draw
+
+        return draw(_, graph.weights, labels)
 
     return Chapter("graph", _(TITLE), body, findings, draw, _)
 
@@ -189,13 +191,3 @@ def _shuffled(ids: Tensor, generator: torch.Generator) -> Tensor:
     """Return a random order of positions (T,) that changes the text."""
     order = torch.randperm(len(ids), generator=generator)
     return order if (ids[order] != ids).any() else torch.arange(len(ids)).flip(0)
-
-
-def _plot(graph: Edges, labels: list[list[str]], _: Translate) -> Plot:
-    from glassgpt.plots import attention_graph, panels
-
-    title = _("one head, two texts: from key to query (layer {layer}, head {head})")
-    plot, axes = panels(2, across=1, size=(8, 3.4), title=title.format(layer=graph.layer, head=graph.head))
-    for at, weights, names in zip(axes, graph.weights, labels, strict=False):
-        attention_graph(weights, names, axes=at)
-    return plot

@@ -287,9 +287,9 @@ def _better(_: Translate, upper: Climb, lower: Climb, noise: float) -> Finding:
 
 
 def _draw(_: Translate, climbs: Sequence[Climb]) -> Plot:
-    from glassgpt.plots import bars, lines, panels
+    from glassgpt.plots import bars, lines, slide_panels
 
-    plot, axes = panels(2, size=(6.4, 4.8))
+    plot, axes = slide_panels(2, title=_(TITLE))
     steps = MARKS[1:]
     lines(
         {c.name: (steps, c.losses[:, 1:].mean(0)) for c in climbs},

@@ -9,7 +9,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,6 +17,7 @@ from glassgpt.diagnose import Finding, expected_initial_loss, initial_loss_noise
 from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext, Demo
 from glassgpt.models import build
+from glassgpt.tokenizers import CharTokenizer
 
 if TYPE_CHECKING:
     from glassgpt.plots import Plot
@@ -116,9 +116,16 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
             above=(losses >= IN_THE_NOTES).float().mean().item(),
         ),
         _(
-            "Now {name}, with new random weights: its vocabulary has {V} tokens, and its first logits have "
-            "the variance {variance:.3g}."
-        ).format(name=demo.name, V=own.n_vocab, variance=own.variance),
+            "Now {name}, with new random weights. Its vocabulary has {V} tokens{parts}, so a uniform guess "
+            "costs ln {V} = {uniform:.2f}. Its first logits have the variance {variance:.3g}."
+        ).format(
+            name=demo.name,
+            V=own.n_vocab,
+            parts=_parts(demo, _),
+            uniform=math.log(own.n_vocab),
+            variance=own.variance,
+        ),
+        *_zero_head(own, _),
         Grid(
             _("the first loss, taken apart"),
             (_("measured"), _("expected")),
@@ -157,26 +164,30 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     return Chapter("loss", _(TITLE), body, findings, lambda: _draw(_, losses, expected, noise), _)
 
 
+def _parts(demo: Demo, _: Translate) -> str:
+    """Return the sizes of the parts of a vocabulary of characters."""
+    tokenizer = demo.tokenizer
+    if not isinstance(tokenizer, CharTokenizer) or not tokenizer.fallback:
+        return ""
+    parts = _(" ({chars} characters of its text + 256 bytes, which spell all others)")
+    return parts.format(chars=len(tokenizer.chars))
+
+
+def _zero_head(own: Initial, _: Translate) -> list[str]:
+    """Return the text about first logits that are all 0, if they are."""
+    if own.variance > 0:
+        return []
+    return [
+        _(
+            "Why 0? The output head of this model starts as zeros, so every first logit is 0 and the first "
+            "guess is exactly uniform. There is no confidence to unlearn: the model saves the σ²/2 that a "
+            "random table pays."
+        )
+    ]
+
+
 def _draw(_: Translate, losses: Tensor, expected: float, noise: float) -> Plot:
     """Draw the distribution of the loss of new tables, with the expected one."""
-    from glassgpt.plots import lines
+    from glassgpt.explain.pictures.loss import draw
 
-    counts, edges = np.histogram(losses.numpy(), bins=24, range=(4.0, 5.4), density=True)
-    centers = (edges[:-1] + edges[1:]) / 2
-    normal = np.exp(-(((centers - expected) / noise) ** 2) / 2) / (noise * math.sqrt(2 * math.pi))
-    top = 1.1 * max(counts.max(), normal.max())
-    batches = _("{n_tables} new tables, a batch of {n} tokens each").format(n_tables=N_TABLES, n=N_TARGETS)
-    marks = {
-        _("a uniform guess: {loss:.2f}"): math.log(V),
-        _("expected for a new table: {loss:.2f}"): expected,
-        _("the batch of the notes: {loss:.2f}"): IN_THE_NOTES,
-    }
-    upright = {name.format(loss=at): ([at, at], [0.0, top]) for name, at in marks.items()}
-    plot = lines(
-        {batches: (centers, counts), **upright},
-        expected={batches: (centers, normal)},
-        x_title=_("loss of the batch, nats"),
-        y_title=_("density"),
-    )
-    plot.axes[0].set_ylim(0.0, 1.75 * top)  # room for the legend
-    return plot
+    return draw(_, losses, N_TARGETS, uniform=math.log(V), notes=IN_THE_NOTES, expected=expected, noise=noise)

@@ -124,6 +124,12 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
         Grid.of(_("scores after the mask"), labels, labels, head.masked),
         Grid.of(_("weights"), labels, labels, head.weights),
         _(
+            "The notes say that a decoder looks at T − 1 tokens. It is one more: position t looks at itself "
+            "and at all positions before it. The diagonal shows it. The gradient of a token for itself is "
+            "{own:.2f} or more here, not 0. A token that could not look at itself would leave the first row "
+            "without any key, and a softmax of −∞ alone has no value. What is hidden is the token to predict."
+        ).format(own=past.diagonal().min().item()),
+        _(
             "Why mask anything? A decoder predicts the next token, and in training the next token is part "
             "of the input. With the mask, position t sees only the tokens up to t, as in generation. So one "
             "pass over {n} tokens gives {n} honest predictions at once, the same as {n} passes over longer "
@@ -154,15 +160,9 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     )
 
     def draw() -> Plot:
-        from glassgpt.plots import heat_map, panels
+        from glassgpt.explain.pictures.mask import draw
 
-        plot, axes = panels(4, across=2, size=(5.4, 4.8))
-        heat_map(both, source_labels, source_labels, title=_("encoder: gradients"), axes=axes[0])
-        heat_map(past, labels, labels, title=_("decoder: gradients"), hidden=past == 0, axes=axes[1])
-        heat_map(head.masked, labels, labels, title=_("decoder: scores after the mask"), axes=axes[2])
-        future = ~torch.ones(n, n).tril().bool()
-        heat_map(head.weights, labels, labels, title=_("decoder: weights"), hidden=future, axes=axes[3])
-        return plot
+        return draw(_, source_labels, both, labels, past, head.masked, head.weights)
 
     return Chapter("mask", _(TITLE), body, findings, draw, _)
 

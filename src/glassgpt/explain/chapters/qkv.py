@@ -144,17 +144,21 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
         _(
             "Nothing else changes. Every column of the result is x times one column of the matrix, "
             "independent of the other columns. So one product, split in three, gives the same numbers as "
-            "three products, up to the order of additions. The largest difference here is {error:.2g} times "
-            "the bound of float32 rounding."
-        ).format(error=small.error),
+            "three products, up to the order of additions. {seen}"
+        ).format(seen=_difference(small, _)),
         _(
             "The reason: the number of multiplications stays the same, but two of three calls, and two of "
-            "three reads of x, are saved. Whether that is faster depends on the machine; here it may not "
-            "be. Medians of {n} calls just now:"
+            "three reads of x, are saved. Medians of {n} calls just now:"
         ).format(n=REPEATS),
         _times(weight, generator, _),
         _(
-            "{name} does the same: its first block has one matrix of {rows} rows. With grouped queries, "
+            "One product can even be slower. For {T} tokens, most of the time goes into reading the weights "
+            "from RAM, {mb:.0f} MB either way; and the library cuts a product of another shape into other "
+            "pieces for caches and threads, which may suit the three better. The saved calls count where "
+            "starting one costs as much as a small product: on a GPU, or in a model with many small layers."
+        ).format(T=T, mb=3 * C * C * 4 / 1e6),
+        _(
+            "So does {name}: its first block has one matrix of {rows} rows. With grouped queries, "
             "several query heads share one key and value head, so the matrix has (H + 2·H_kv)·D rows "
             "instead of 3C. Cross-attention has one matrix, too: its query rows multiply x, its key and "
             "value rows multiply the memory."
@@ -183,24 +187,19 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     )
 
     def draw() -> Plot:
-        from glassgpt.plots import heat_map, panels
+        from glassgpt.explain.pictures.qkv import draw
 
-        parts = torch.tensor(widths(own))
-        centers = (parts.cumsum(0) - parts / 2 - 0.5).tolist()
-        plot, axes = panels(3, across=1, size=(11, 2.6))
-        for at, values, title in (
-            (axes[0], seen.x, _("x: a row for each token")),
-            (axes[1], own.qkv.weight.detach().mT, _("the matrix of queries, keys and values")),
-            (axes[2], seen.fused.whole, _("their product")),
-        ):
-            rows, columns = ([""] * n for n in values.shape)
-            heat_map(values, rows, columns, title=title, cell_text=False, axes=at)
-            at.set(xticks=[], yticks=[])
-        for at in axes[1:]:
-            at.set_xticks(centers, ["Q", "K", "V"], fontsize=12, rotation=0)
-        return plot
+        return draw(_, T, C)
 
     return Chapter("qkv", _(TITLE), body, findings, draw, _)
+
+
+def _difference(found: Fused, _: Translate) -> str:
+    """Return a sentence about the largest difference."""
+    if found.error == 0:
+        return _("Here all {n:,} numbers agree to the last bit.").format(n=found.whole.numel())
+    said = _("The largest difference here is {share:.0%} of what float32 rounding may cause.")
+    return said.format(share=found.error)
 
 
 def _made(n_head: int, n_kv_head: int | None) -> Attention:

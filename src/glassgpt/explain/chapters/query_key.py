@@ -176,39 +176,8 @@ def _findings(shown: HeadExample, q: Tensor, k: Tensor, _: Translate) -> tuple[F
 
 
 def _draw(_: Translate, shown: HeadExample, q: Tensor, k: Tensor) -> Plot:
-    """Draw Q, K, their product and one row of it in parts, with frames around the example."""
-    from glassgpt.plots import heat_map, panels
+    """Draw Q, Kᵀ and their product, with frames around the example."""
+    from glassgpt.explain.pictures.query_key import draw
 
-    row, labels, D = shown.row, shown.labels, q.shape[1]
-    best = int(shown.chosen.weights[shown.head, row].argmax())
-    parts = partial(q[row], k)
-    apart = torch.stack([*parts, q[row] @ k.mT], dim=1)
-    components = [str(i) for i in range(D)] if D <= 16 else [""] * D
-    plot, axes = panels(4, across=2, size=(6.0, 4.4))
-    titles = (
-        _("Q: a query in each row"),
-        "Q @ Kᵀ",
-        _("K: a key in each row, a column of Kᵀ"),
-        _("query {row} · each key, in parts").format(row=row),
-    )
-    heat_map(
-        q, labels, components, title=titles[0], cell_text=False, marked=_frame(q, row), axes=axes[0]
-    )  # fmt: skip
-    product = q @ k.mT
-    heat_map(
-        product, labels, labels, title=titles[1], marked=_frame(product, row, best),
-        row_title=_("query"), column_title=_("key"), axes=axes[1],
-    )  # fmt: skip
-    heat_map(
-        k, labels, components, title=titles[2], cell_text=False, marked=_frame(k, best), axes=axes[2]
-    )  # fmt: skip
-    columns = [*_part_names(D, len(parts)), "q · k"]
-    heat_map(apart, labels, columns, title=titles[3], marked=_frame(apart, best, -1), axes=axes[3])
-    return plot
-
-
-def _frame(like: Tensor, row: int, column: int | None = None) -> Tensor:
-    """Return a mask that is True in a row, or in one cell of it."""
-    marked = torch.zeros_like(like, dtype=torch.bool)
-    marked[row, slice(None) if column is None else column] = True
-    return marked
+    best = int(shown.chosen.weights[shown.head, shown.row].argmax())
+    return draw(_, shown.labels, q, k, shown.row, best)

@@ -231,10 +231,10 @@ def _findings(draws: Draws, seen: Next | None, again: float, _: Translate) -> tu
 
 def _draw(_: Translate, draws: Draws, seen: Next | None) -> Plot:
     """Draw measured shares as bars, and expected shares as dashes over them."""
-    from glassgpt.plots import bars, panels
+    from glassgpt.plots import bars, slide_panels
 
     drawn, expected = _("drawn"), _("expected")
-    plot, axes = panels(1 if seen is None else 2, size=(6.4, 4.2))
+    plot, axes = slide_panels(1 if seen is None else 2, title=_(TITLE))
     names = [" ".join(map(str, order)) for order in orders(P)]
     of = _("three draws without replacement from {p}").format(p=_list(P))
     fits = [(names, draws.orders, of)]

@@ -18,6 +18,7 @@ from glassgpt.explain.context import ChapterContext, Demo
 from glassgpt.explain.heads import FAMILIES, AttentionLayer, attention_stack, record_layers
 from glassgpt.explain.influence import held_out
 from glassgpt.explain.predictions import entropy
+from glassgpt.explain.score_samples import NotesSample, notes_sample, typical_scores
 from glassgpt.models import Model, build
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ TITLE = "Scaling by √d: keeping the softmax soft"
 SIZES = (8, 16, 32, 64, 128, 256)
 NOTES = 16
 """The head size of the notes."""
+EXAMPLE = 64
+"""The head size of the softmax row in the plot."""
 N, S = 512, 16
 """Number of queries, and of keys for each."""
 SIGMAS = 4
@@ -162,15 +165,19 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     notes, last = sizes[SIZES.index(NOTES)], sizes[-1]
     demo = context.demo(*FAMILIES)
     tokens = held_out(demo, 1, LENGTH, generator)
+    sample = notes_sample(NOTES, context.generator())
     trained = all_layers(attention_stack(demo.model), tokens)
     before = all_layers(fresh(demo, context.seed), tokens)
     body = (
         _(
-            "Let all components of q and k be independent, with mean 0 and variance 1. Then Var(q_i k_i) = "
-            "E[q_i²] E[k_i²] = 1 · 1 = 1, and q · k, a sum of d products, has the variance d. For d = {d} "
-            "it was {variance:.1f} just now. After division by √{d} = {root:.0f}, which divides a variance "
-            "by d, it was {scaled:.2f}."
+            "Let all components of q and k be independent, with mean 0 and variance 1. The mean of one "
+            "product is E[q_i k_i] = E[q_i] E[k_i] = 0 · 0 = 0, since q_i and k_i are independent. So its "
+            "variance is the mean of its square, Var(q_i k_i) = E[q_i² k_i²] = E[q_i²] E[k_i²] = 1 · 1 = 1, "
+            "by independence again. q · k is a sum of d such products, and the variances of independent "
+            "terms add: Var(q · k) = d. Division by √d divides a variance by d, which leaves 1. For d = {d}, "
+            "the variance was {variance:.1f} just now, and {scaled:.2f} after division by √{d} = {root:.0f}."
         ).format(d=NOTES, variance=notes.plain.variance, scaled=notes.scaled.variance, root=math.sqrt(NOTES)),
+        sample.text(_),
         _table(_("q · k as it is"), [size.plain for size in sizes], _),
         _table(_("q · k / √d"), [size.scaled for size in sizes], _),
         _(
@@ -188,8 +195,9 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
         ),
         *_of_model(demo, trained, before, _),
     )  # fmt: skip
-    findings = _findings(sizes, trained, before, _)
-    return Chapter("scale", _(TITLE), body, findings, lambda: _draw(_, sizes), _)
+    findings = _findings(sizes, sample, trained, before, _)
+    example = typical_scores(EXAMPLE, S, generator)
+    return Chapter("scale", _(TITLE), body, findings, lambda: _draw(_, sizes, example), _)
 
 
 def _table(title: str, measured: list[Softmax], _: Translate) -> Grid:
@@ -241,7 +249,7 @@ def _of_model(demo: Demo, trained: list[Real], before: list[Real], _: Translate)
 
 
 def _findings(
-    sizes: list[Size], trained: list[Real], before: list[Real], _: Translate
+    sizes: list[Size], sample: NotesSample, trained: list[Real], before: list[Real], _: Translate
 ) -> tuple[Finding, ...]:
     notes, last = sizes[SIZES.index(NOTES)], sizes[-1]
     products, error = last.products, SIGMAS * variance_error(NOTES)
@@ -256,6 +264,7 @@ def _findings(
             _("variance of q · k / √d, d = {d}").format(d=NOTES), notes.scaled.variance, 1.0, error / NOTES
         ),
         Finding.at_most(_("variance of q · k: most standard errors from d"), farthest, SIGMAS),
+        sample.finding(_),
         Finding.at_least(
             _("largest weight, unscaled, d = {d}").format(d=last.d), last.plain.largest, SATURATED
         ),
@@ -273,25 +282,14 @@ def _findings(
     return tuple(found)
 
 
-def _draw(_: Translate, sizes: list[Size]) -> Plot:
-    """Draw variance, largest weight and gradient over the head size, with and without scaling."""
-    from glassgpt.plots import lines, panels
+def _draw(_: Translate, sizes: list[Size], example: Tensor) -> Plot:
+    """Draw variance, largest weight and gradient over the head size, and one softmax row."""
+    from glassgpt.explain.pictures.scale import draw
 
-    plot, axes = panels(3, size=(5.0, 4.2))
-    plain, scaled = "q · k", "q · k / √d"
-    variances = {plain: [s.plain.variance for s in sizes], scaled: [s.scaled.variance for s in sizes]}
-    theory = {plain: (SIZES, SIZES), scaled: (SIZES, [1.0] * len(SIZES))}
-    largest = {plain: [s.plain.largest for s in sizes], scaled: [s.scaled.largest for s in sizes]}
-    gradients = {plain: [s.plain.gradient for s in sizes], scaled: [s.scaled.gradient for s in sizes]}
-    for at, (curves, expected, title) in enumerate(
-        (
-            (variances, theory, _("variance of the scores")),
-            (largest, None, _("largest weight of {S} keys").format(S=S)),
-            (gradients, None, _("gradient at the scores, median")),
-        )
-    ):
-        lines(
-            {name: (SIZES, values) for name, values in curves.items()}, expected=expected,
-            x_title=_("head size d"), title=title, log_x=True, log_y=at != 1, axes=axes[at],
-        )  # fmt: skip
-    return plot
+    curves = {
+        _("variance of the scores"): [(s.plain.variance, s.scaled.variance) for s in sizes],
+        _("largest weight of {S} keys").format(S=S): [(s.plain.largest, s.scaled.largest) for s in sizes],
+        _("gradient at the scores, median"): [(s.plain.gradient, s.scaled.gradient) for s in sizes],
+    }
+    pairs = {title: tuple(zip(*values, strict=True)) for title, values in curves.items()}
+    return draw(_, SIZES, pairs, example, EXAMPLE)

@@ -190,9 +190,9 @@ def _is_most_probable(p: Tensor, ids: Tensor) -> Tensor:
 
 def _draw(_: Translate, demo: Demo, places: Places, losses: Tensor) -> Plot:
     """Draw the logits of the notes, a model's next token, and the means over all positions."""
-    from glassgpt.plots import bars, lines, panels
+    from glassgpt.plots import bars, lines, slide_panels
 
-    plot, axes = panels(3, size=(6.2, 4.4))
+    plot, axes = slide_panels(3, title=_(TITLE))
     z, ids = torch.tensor(LOGITS), _most_probable(places)
     notes = {f"T = {t:g}": heated(z, t) for t in TEMPERATURES}
     bars(["0", "1", "2"], notes, y_title=_("probability"), title=_("the notes' logits"), axes=axes[0])
@@ -211,7 +211,8 @@ def _draw(_: Translate, demo: Demo, places: Places, losses: Tensor) -> Plot:
     lines(
         series,
         x_title="T",
-        y_title=_("nats, mean of {n} positions").format(n=len(places.logits)),
+        y_title=_("nats"),
+        title=_("means over {n} positions").format(n=len(places.logits)),
         axes=axes[2],
     )
     return plot

@@ -31,6 +31,8 @@ from glassgpt.lens import visible_label
 TITLE = "W @ x: each output is a weighted sum of token vectors"
 
 T = 8
+NOTES = (2, 4, 2)
+"""B, T, C of the notes."""
 COLUMNS = 7
 """Components of a vector on a line of a terminal."""
 ROUNDING = 1e-6
@@ -55,6 +57,27 @@ def by_rows(W: Tensor, x: Tensor) -> Tensor:
     W: (T, S), x: (S, D) -> (T, D).
     """
     return torch.stack([terms(w, x).sum(0) for w in W])
+
+
+def mean_of_past(T: int) -> Tensor:
+    """Return the weights (T, T) of a plain mean over each token and those before it.
+
+    >>> mean_of_past(2)
+    tensor([[1.0000, 0.0000],
+            [0.5000, 0.5000]])
+    """
+    ones = torch.ones(T, T).tril()
+    return ones / ones.sum(1, keepdim=True)
+
+
+def notes_sequences() -> Tensor:
+    """Return an example of x (B, T, C) in the shape of the notes: digits."""
+    return torch.randint(10, NOTES, generator=torch.Generator().manual_seed(42)).float()
+
+
+def uniform_attention(T: int) -> Tensor:
+    """Return the softmax of scores that are 0, and −∞ for later tokens: (T, T)."""
+    return torch.zeros(T, T).masked_fill(torch.ones(T, T).triu(1).bool(), -math.inf).softmax(-1)
 
 
 def kernel_error(layers: list[AttentionLayer]) -> float:
@@ -96,6 +119,7 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     heads = sum(len(layer.v) for layer in shown.layers)
     w, label = W[shown.row], visible_label(shown.labels[shown.row])
     body = (
+        *_mean_of_notes(_),
         _(
             "Once a head has the weight of each token for each other token, it multiplies: W @ x. W (T, T) "
             "holds the weights, row t those of token t. x (T, D) holds one vector for each token, its "
@@ -130,9 +154,28 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     )
 
 
+def _mean_of_notes(_: Translate) -> tuple[str | Grid, ...]:
+    """Return text and table about the plain mean, in the shapes of the notes."""
+    B, T, C = NOTES
+    x = notes_sequences()  # (B, T, C)
+    said = _(
+        "Start with the plain mean, in the shapes of the notes: B, T, C = {B}, {T}, {C}. Row t of W has "
+        "1 / (t + 1) up to column t and 0 after it, so each token becomes the mean of itself and the tokens "
+        "before it. One W serves both sequences: ({T}, {T}) @ ({B}, {T}, {C}) → ({B}, {T}, {C}). The softmax "
+        "of a row of zeros, with −∞ for later tokens, is the same mean. Attention replaces the zeros by "
+        "scores."
+    ).format(B=B, T=T, C=C)
+    names = [_("sequence {b}, token {t}").format(b=b, t=t) for b in range(B) for t in range(T)]
+    columns = [f"x[{c}]" for c in range(C)] + [f"W @ x [{c}]" for c in range(C)]
+    table = torch.cat([x, mean_of_past(T) @ x], dim=-1).flatten(0, 1)  # (B · T, 2C)
+    return said, Grid.of(_("x and its means"), names, columns, table)
+
+
 def _findings(shown: HeadExample, W: Tensor, x: Tensor, _: Translate) -> tuple[Finding, ...]:
     apart = largest_error(by_rows(W, x), W @ x, rounding(W, x))
+    same = (uniform_attention(NOTES[1]) - mean_of_past(NOTES[1])).abs().max().item()
     return (
+        Finding.at_most(_("softmax of masked zeros ↔ the plain mean"), same, ROUNDING),
         Finding.near(
             _("sum of a row of weights, farthest from 1"), farthest_sum(shown.layers), 1.0, ROUNDING
         ),
@@ -169,20 +212,7 @@ def _apart(shown: HeadExample, w: Tensor, x: Tensor, _: Translate) -> Grid:
 
 
 def _draw(_: Translate, shown: HeadExample, W: Tensor, x: Tensor) -> Plot:
-    """Draw W, x and their product, with a frame around the example row."""
-    from glassgpt.plots import heat_map, panels
+    """Draw the notes' mean and the head's product, with a frame around the example row."""
+    from glassgpt.explain.pictures.weighted_sum import draw
 
-    n = min(T, x.shape[1])
-    components, some = [str(i) for i in range(n)], x[:, :n]
-    here = torch.zeros(len(W), 1, dtype=torch.bool)
-    here[shown.row] = True
-    reach = some.abs().max().item()
-    limits = (-reach, reach)  # one scale for what goes in and what comes out
-    part = "" if n == x.shape[1] else _(", components 0–{last}").format(last=n - 1)
-    plot, axes = panels(3, size=(4.8, 4.6))
-    heat_map(W, shown.labels, shown.labels, title="W", marked=here.expand_as(W), axes=axes[0])
-    heat_map(some, shown.labels, components, title="x" + part, limits=limits, axes=axes[1])
-    framed = here.expand_as(some)
-    title = "W @ x" + part
-    heat_map(W @ some, shown.labels, components, title=title, limits=limits, marked=framed, axes=axes[2])
-    return plot
+    return draw(_, mean_of_past(NOTES[1]), notes_sequences(), shown.labels, W, x, shown.row)

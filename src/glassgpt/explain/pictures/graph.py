@@ -1,0 +1,44 @@
+"""Slide of `graph`: a batch as separate graphs, and a convolution beside attention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from glassgpt.explain.content import Translate
+from glassgpt.plots import Plot, attention_graph, drawing, slide_panels
+
+KERNEL = (0.25, 0.5, 0.25)
+"""Fixed weights of the left neighbor, the token itself and the right one: an example."""
+
+
+@drawing
+def draw(_: Translate, weights: Tensor, labels: Sequence[Sequence[str]]) -> Plot:
+    """Draw attention weights (B, T, T) of texts as graphs, and a convolution over the same texts."""
+    B, T, _T = weights.shape
+    title = _("A batch is separate graphs: nothing crosses from one text to another")
+    plot, axes = slide_panels(2 * B, down=B, title=title)
+    attention = _("text {n}, attention: weights by content")
+    convolution = _("text {n}, convolution: weights by distance")
+    for at in range(B):
+        names = labels[at]
+        attention_graph(weights[at], names, title=attention.format(n=at + 1), axes=axes[2 * at])
+        attention_graph(
+            band(T), names, by_distance=True, title=convolution.format(n=at + 1), axes=axes[2 * at + 1]
+        )
+    for each in axes:
+        each.set_anchor("N")  # titles side by side are level
+    return plot
+
+
+def band(T: int) -> Tensor:
+    """Return the weights (T, T) of a convolution with three weights.
+
+    >>> band(2)
+    tensor([[0.5000, 0.2500],
+            [0.2500, 0.5000]])
+    """
+    left, here, right = KERNEL
+    return here * torch.eye(T) + left * torch.ones(T - 1).diag(-1) + right * torch.ones(T - 1).diag(1)

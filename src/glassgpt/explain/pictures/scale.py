@@ -1,0 +1,41 @@
+"""Slide of `scale`: variance, largest weight and gradient by head size, and one softmax row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from glassgpt.explain.content import Translate
+from glassgpt.plots import Plot, bars, drawing, lines, slide_panels
+
+PLAIN, SCALED = "q · k", "q · k / √d"
+Pair = tuple[Sequence[float], Sequence[float]]
+"""A figure by head size, without and with scaling."""
+
+
+@drawing
+def draw(_: Translate, sizes: Sequence[int], curves: Mapping[str, Pair], scores: Tensor, d: int) -> Plot:
+    """Draw curves by title, the first with its theory, and the softmax of scores (S,) before and after."""
+    plot, axes = slide_panels(4, down=2, title=_("Divide by √d, and the softmax stays soft at any head size"))
+    theory = {PLAIN: (sizes, sizes), SCALED: (sizes, [1.0] * len(sizes))}
+    for at, (title, (plain, scaled)) in enumerate(curves.items()):
+        lines(
+            {PLAIN: (sizes, plain), SCALED: (sizes, scaled)},
+            expected=theory if at == 0 else None,
+            x_title=_("head size d"),
+            title=title,
+            log_x=True,
+            log_y=at != 1,
+            axes=axes[at],
+        )
+    rows = {PLAIN: scores.softmax(-1), SCALED: (scores * d**-0.5).softmax(-1)}
+    bars(
+        [str(at) for at in range(len(scores))],
+        rows,
+        numbers=False,
+        y_title=_("weight"),
+        title=_("one query with d = {d}, its {S} keys: softmax before and after").format(d=d, S=len(scores)),
+        axes=axes[3],
+    )
+    return plot
