@@ -52,11 +52,11 @@ class NotesSample:
         """Return the text about the figure of the notes."""
         error = sample_error(self.d)
         return _(
-            "The notes have {found} instead of {d}. Nothing is wrong with that: it is one sample. {B} sequences "
-            "of {T} tokens, as in the lecture, have only {n} scores, and they share queries and keys. The "
-            "standard error of their variance is √((2d² + 6d + 4d(T − 1)) / (B T²)) = {error:.2f}, so {found} "
-            "lies {z:.1f} standard errors below {d}. Of {N} such samples just now, {share:.0%} had that "
-            "variance or less."
+            "The notes have {found} instead of {d}. Nothing is wrong with that: it is one sample. {B} "
+            "sequences of {T} tokens, as in the lecture, have only {n} scores, and they share queries and "
+            "keys. The standard error of their variance is √((2d² + 6d + 4d(T − 1)) / (B T²)) = {error:.2f}, "
+            "so {found} lies {z:.1f} standard errors below {d}. Of {N} such samples just now, {share:.0%} "
+            "had that variance or less."
         ).format(
             found=IN_THE_NOTES,
             d=self.d,

@@ -14,11 +14,11 @@ from glassgpt.plots.alignment import alignment_map, heaviest
 from glassgpt.plots.charts import bars, lines, panels
 from glassgpt.plots.colors import theme
 from glassgpt.plots.comparisons import plot_comparison, plot_sweep
-from glassgpt.plots.graph import attention_graph, bipartite_graph
+from glassgpt.plots.graph import attention_graph, bipartite_graph, fitting_tokens
 from glassgpt.plots.heat import head_grid, heat_map
 from glassgpt.plots.image import over_image
 from glassgpt.plots.logit_lens import logit_lens_table
-from glassgpt.plots.slide import Box, Canvas, slide_panels
+from glassgpt.plots.slide import Box, Canvas, shortened, slide_panels
 from glassgpt.plots.style import Plot, check_suffix, drawing, save
 from glassgpt.plots.traces import (
     plot_alignment,
@@ -39,6 +39,7 @@ __all__ = [
     "bipartite_graph",
     "check_suffix",
     "drawing",
+    "fitting_tokens",
     "head_grid",
     "heat_map",
     "heaviest",
@@ -55,6 +56,7 @@ __all__ = [
     "plot_logit_lens",
     "plot_sweep",
     "save",
+    "shortened",
     "slide_panels",
     "theme",
 ]

@@ -115,6 +115,12 @@ def bipartite_graph(
     return finish(axes, title)
 
 
+def fitting_tokens(labels: Sequence[str], width: float) -> list[str]:
+    """Return as many of the first labels as fit a width in inches, at least one."""
+    nodes = line(labels)
+    return [*labels[: max(sum(node.x + node.half < width for node in nodes), 1)]]
+
+
 def _height(steps: int) -> float:
     """Return the height of an arc over `steps` tokens: flatter for longer arcs, to fit a slide."""
     return 0.0 if steps <= 0 else 0.36 * steps**0.72

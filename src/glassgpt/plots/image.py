@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, Normalize
+from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
 from glassgpt.errors import UserError
@@ -65,19 +65,16 @@ def over_image(
 
 
 @drawing
-def overlay(axes: Axes, image: Numbers, weights: Numbers | None) -> tuple[Colormap, Normalize]:
+def overlay(axes: Axes, image: Numbers, weights: Numbers | None) -> None:
     """Draw an image on axes: in its own colors, or in gray with attention in orange.
 
-    weights: (rows, columns) of patches. image: as in `over_image`. Returns the color scale.
+    weights: (rows, columns) of patches. image: as in `over_image`.
     """
     pixels = _pixels(image)
     if weights is None:
-        _show(axes, pixels)
-        return OVERLAY, Normalize(0.0, 1.0)
+        return _show(axes, pixels)
     values = array(weights, (2,), "weights")
-    norm = Normalize(0.0, float(values.max(initial=0.0)) or 1.0)
-    _show_attention(axes, pixels, np.asarray(norm(values)))
-    return OVERLAY, norm
+    _show_attention(axes, pixels, values / (values.max(initial=0.0) or 1.0))
 
 
 def _show_attention(axes: Axes, pixels: NDArray[np.float64], patches: Values) -> None:

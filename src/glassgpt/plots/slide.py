@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
+from glassgpt.lens import visible_label
 from glassgpt.plots.cells import Values, draw_hatch, inches
-from glassgpt.plots.colors import current, ink, scale
-from glassgpt.plots.labels import visible_labels
+from glassgpt.plots.colors import OVERLAY, color, current, ink, scale
+from glassgpt.plots.image import overlay
+from glassgpt.plots.labels import LONGEST
 from glassgpt.plots.numbers import Numbers, array, mask
 from glassgpt.plots.style import Plot, drawing
 
@@ -27,6 +28,8 @@ SMALLEST, BODY, HEADING, TITLE = 12.0, 14.0, 16.0, 22.0
 MARGIN = 0.35
 GAP = 0.08
 """Between a matrix and its labels, inches."""
+UPRIGHT = 0.5
+"""Longest label of a column, inches."""
 LINE_HEIGHT = 1.5 / 72
 """Of a point of text, inches."""
 
@@ -38,7 +41,7 @@ def slide_panels(
     """Return a slide with `count` axes in `down` rows. ratios: widths of the columns, by default equal."""
     plot = Plot(WIDTH, HEIGHT, cropped=False)
     if title:
-        plot.suptitle(title, fontsize=_shrunk(title, TITLE, WIDTH - 2 * MARGIN))
+        plot.suptitle(title, fontsize=_fitting_size(title, TITLE, WIDTH - 2 * MARGIN))
     across = -(-count // down)
     grid = plot.add_gridspec(down, across, width_ratios=ratios)
     return plot, [plot.add_subplot(grid[at // across, at % across]) for at in range(count)]
@@ -76,16 +79,23 @@ class Canvas:
         self.axes.set(xlim=(0, WIDTH), ylim=(HEIGHT, 0), autoscale_on=False)
         self.axes.axis("off")
         self.ground, self.mark, self.faint = current().ground, current().mark, current().faint
-        self.text(WIDTH / 2, 0.42, title, _shrunk(title, TITLE, WIDTH - 2 * MARGIN))
+        self.text(WIDTH / 2, 0.42, title, TITLE, room=WIDTH - 2 * MARGIN)
 
     @drawing
-    def text(self, x: float, y: float, words: str, size: float = BODY, **options: Any) -> None:
-        """Write words around a point; options are those of matplotlib's Text."""
-        self.axes.text(x, y, words, fontsize=size, **({"ha": "center", "va": "center"} | options))
+    def text(
+        self, x: float, y: float, words: str, size: float = BODY, *, room: float | None = None, **options: Any
+    ) -> None:
+        """Write words around a point; options are those of matplotlib's Text.
+
+        room: inches for the words; the font shrinks to fit, down to 12 points.
+        """
+        size = size if room is None else _fitting_size(words, size, room)
+        placed: dict[str, Any] = {"ha": "center", "va": "center"}
+        self.axes.text(x, y, words, fontsize=size, **(placed | options))
 
     def paragraph(self, x: float, top: float, words: str, width: float, size: float = BODY) -> float:
         """Write words from a corner in lines of a width. Return the place below them."""
-        lines = wrapped(words, width, size)
+        lines = broken_lines(words, width, size)
         for at, line in enumerate(lines):
             self.text(x, top + (at + 0.5) * size * LINE_HEIGHT, line, size, ha="left")
         return top + len(lines) * size * LINE_HEIGHT
@@ -127,14 +137,16 @@ class Canvas:
         title: str = "",
         rows: Sequence[str] = (),
         columns: Sequence[str] = (),
+        label_room: float | None = None,
         decimals: int | None = 2,
         marked: Numbers | None = None,
         limits: tuple[float, float] | None = None,
     ) -> Box:
         """Draw a matrix (rows, columns) of colored cells, and return the place of the cells.
 
-        cell: width and height. decimals: of the numbers in the cells; None for none. marked: of the shape of
-        the values, True for framed cells. NaN and infinite cells are hatched. limits: as in `heat_map`.
+        cell: width and height. decimals: of the numbers in cells, fewer if they do not fit; None for none.
+        marked: of the shape of the values, True for framed cells. label_room: for labels of rows, by default
+        up to the edge. limits: as in `heat_map`. NaN and infinite cells are hatched.
         """
         numbers = array(values, (2,), "values").copy()
         numbers[~np.isfinite(numbers)] = np.nan
@@ -147,7 +159,8 @@ class Canvas:
         for row, column in np.argwhere(mask(marked, numbers.shape, "marked")):
             frame = Box(left + column * width, top + row * height, width, height)
             self.rectangle(frame, edge=current().mark, linewidth=2.5, zorder=2)
-        above = self._labels(box, rows, columns, cell)
+        room = box.left - GAP - MARGIN / 2 if label_room is None else label_room
+        above = self._labels(box, shortened(rows, room), columns, cell)
         if title:
             self.text(box.middle[0], above - HEADING * LINE_HEIGHT / 2, title, HEADING)
         return box
@@ -171,6 +184,7 @@ class Canvas:
 
     def _numbers(self, values: Values, box: Box, colors: Colormap, norm: Normalize, decimals: int) -> None:
         height, width = box.height / len(values), box.width / values.shape[1]
+        decimals = _fitting_decimals(values, decimals, 0.94 * width)
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):
                 x, y = box.left + (column + 0.5) * width, box.top + (row + 0.5) * height
@@ -179,39 +193,37 @@ class Canvas:
     def _labels(
         self, box: Box, rows: Sequence[str], columns: Sequence[str], cell: tuple[float, float]
     ) -> float:
-        """Write labels of rows and columns; return the place above them."""
+        """Write labels of rows and columns, those of columns shortened; return the place above them."""
         width, height = cell
-        if rows:
-            for at, name in enumerate(visible_labels(rows, len(rows), "rows")):
-                self.text(box.left - GAP, box.top + (at + 0.5) * height, name, BODY, ha="right")
+        for at, name in enumerate(rows):
+            self.text(box.left - GAP, box.top + (at + 0.5) * height, name, BODY, ha="right")
         if not columns:
             return box.top - GAP
-        names = visible_labels(columns, len(columns), "columns")
+        names = shortened(columns, UPRIGHT)
         wide = inches(names, BODY) > 0.95 * width
         for at, name in enumerate(names):
             x = box.left + (at + 0.5) * width
             self.text(x, box.top - GAP, name, BODY, va="bottom", rotation=90 if wide else 0)
         return box.top - GAP - (inches(names, BODY) if wide else BODY * LINE_HEIGHT)
 
-    @drawing
-    def color_bar(self, box: Box, colors: Colormap, norm: Normalize, title: str) -> None:
-        """Draw a level color scale with the numbers of its ends, and a title below."""
-        shades = ScalarMappable(norm, colors).to_rgba(np.linspace(norm.vmin or 0, norm.vmax or 1, 64))
-        for at, shade in enumerate(shades):
+    def color_bar(self, box: Box, title: str, largest: float = 1.0, *, of_image: bool = False) -> None:
+        """Draw the colors of cells, or of patches of an image, from 0 to `largest`, and a title below."""
+        colors = OVERLAY if of_image else current().sequential
+        for at, shade in enumerate(colors(np.linspace(0, 1, 64))):
             part = Box(box.left + at * box.width / 64, box.top, box.width / 64 + 0.01, box.height)
             self.rectangle(part, fill=tuple(shade))
         self.rectangle(box, edge=current().faint, linewidth=0.8)
-        for x, value in ((box.left, norm.vmin), (box.right, norm.vmax)):
-            self.text(x, box.bottom + 0.16, f"{value:.3g}", SMALLEST)
-        self.text(box.middle[0], box.bottom + 0.16, title, SMALLEST)
+        for x, words in ((box.left, "0"), (box.middle[0], title), (box.right, f"{largest:.3g}")):
+            self.text(x, box.bottom + 0.16, words, SMALLEST)
 
-    def image(self, box: Box) -> Axes:
-        """Return axes without ticks in the place of a box, for an image."""
+    def image(self, box: Box, pixels: Numbers, patches: Numbers | None = None) -> None:
+        """Draw an image in its own colors, or in gray with attention (rows, columns of patches) in orange."""
         at = (box.left / WIDTH, 1 - box.bottom / HEIGHT, box.width / WIDTH, box.height / HEIGHT)
-        axes = self.plot.add_axes(at)
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-        return axes
+        overlay(self.plot.add_axes(at), pixels, patches)
+
+    def color(self, index: int) -> str:
+        """Return the color of a series."""
+        return color(index)
 
 
 def number(value: float, decimals: int) -> str:
@@ -223,10 +235,34 @@ def number(value: float, decimals: int) -> str:
     return f"{value:.{decimals}f}".replace("-", "−")
 
 
-def wrapped(words: str, width: float, size: float) -> list[str]:
+def _fitting_decimals(values: Values, decimals: int, room: float) -> int:
+    """Return the number of decimals, or fewer, with which all numbers fit a room in inches."""
+    shown = values[np.isfinite(values)]
+    fits = (n for n in range(decimals, 0, -1) if inches([number(v, n) for v in shown], SMALLEST) <= room)
+    return next(fits, 0)
+
+
+def shortened(names: Sequence[str], room: float, size: float = BODY) -> list[str]:
+    """Return each name as a label of at most `room` inches.
+
+    >>> shortened(["a\\n", "transformer"], 0.7)
+    ['a⏎', 'trans…']
+    """
+
+    def fit(name: str) -> str:
+        lengths = range(LONGEST, 1, -1)
+        return next(
+            (label for n in lengths if inches([label := visible_label(name, n)], size) <= room),
+            visible_label(name, 1),
+        )
+
+    return [fit(name) for name in names]
+
+
+def broken_lines(words: str, width: float, size: float) -> list[str]:
     """Break words into lines of at most `width` inches: at spaces, and between Chinese characters.
 
-    >>> wrapped("one two", 0.4, 14)
+    >>> broken_lines("one two", 0.4, 14)
     ['one', 'two']
     """
     lines = [""]
@@ -251,6 +287,6 @@ def _pieces(words: str) -> list[str]:
     return [piece for piece in pieces if piece]
 
 
-def _shrunk(words: str, size: float, room: float) -> float:
+def _fitting_size(words: str, size: float, room: float) -> float:
     """Return the font size at which words fit a room in inches."""
     return max(min(size, size * room / max(inches([words], size), 1e-9)), SMALLEST)

@@ -104,7 +104,7 @@ class Plot(Figure):
         their size differs a little.
         """
         with settings():
-            super().__init__(figsize=(width, height), layout=layout)
+            super().__init__(figsize=(width, height), layout=None if layout == "none" else layout)
         FigureCanvasAgg(self)
         self.theme, self.layout, self.cropped = current(), layout, cropped
         self.settled = False  # True if the layout is final

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from glassgpt.explain import ChapterContext, Grid
 from glassgpt.explain.chapters import query_key
 from glassgpt.explain.heads import FAMILIES, head_example
 from helpers.explain_runs import small_run
+from helpers.pictures import drawn_texts
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -95,4 +97,6 @@ def test_a_users_run(tmp_path: Path, family: str, model: dict, said: str) -> Non
 def test_the_picture() -> None:
     pytest.importorskip("matplotlib")
     plot = query_key.make_chapter(ChapterContext(seed=1), str).plot()
-    assert "Q @ Kᵀ" in [axes.get_title() for axes in plot.axes]
+    words = [text.words for text in drawn_texts(plot)]
+    assert {"k0", "k7", "Q @ Kᵀ\n(8, 8)"} <= {*words}
+    assert any(re.fullmatch(r"q\d · k\d = −?[\d.]+", text) for text in words)

@@ -115,7 +115,7 @@ def test_a_norm_that_does_not_norm_is_found_out(monkeypatch: pytest.MonkeyPatch)
 def test_a_users_run(tmp_path: Path, family: str, model: dict, normed: bool) -> None:
     chapter = scale.make_chapter(ChapterContext(small_run(tmp_path, family, **model)), str)
     assert chapter.is_confirmed, chapter.findings
-    assert len(chapter.findings) == (9 if normed else 7)
+    assert len(chapter.findings) == (10 if normed else 8)
     tables = [part for part in chapter.body if isinstance(part, Grid)]
     assert str(tmp_path) in tables[-1].title
     assert len(tables[-1].rows) == 2 * model.get("n_encoder_layer", 2)
@@ -123,4 +123,4 @@ def test_a_users_run(tmp_path: Path, family: str, model: dict, normed: bool) -> 
 
 def test_the_picture() -> None:
     pytest.importorskip("matplotlib")
-    assert len(scale.make_chapter(ChapterContext(), str).plot().axes) == 3
+    assert len(scale.make_chapter(ChapterContext(), str).plot().axes) == 4

@@ -11,11 +11,11 @@ pytest.importorskip("matplotlib")
 
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
-from tests.helpers.vision import DEFICIENCIES, contrast, distance
 
 from glassgpt import plots
 from glassgpt.errors import UserError
 from glassgpt.plots.colors import THEMES, Theme, ink
+from helpers.vision import DEFICIENCIES, contrast, distance
 
 EVERY_THEME = pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
 

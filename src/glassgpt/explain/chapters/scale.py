@@ -286,10 +286,10 @@ def _draw(_: Translate, sizes: list[Size], example: Tensor) -> Plot:
     """Draw variance, largest weight and gradient over the head size, and one softmax row."""
     from glassgpt.explain.pictures.scale import draw
 
+    both = [[s.plain for s in sizes], [s.scaled for s in sizes]]
     curves = {
-        _("variance of the scores"): [(s.plain.variance, s.scaled.variance) for s in sizes],
-        _("largest weight of {S} keys").format(S=S): [(s.plain.largest, s.scaled.largest) for s in sizes],
-        _("gradient at the scores, median"): [(s.plain.gradient, s.scaled.gradient) for s in sizes],
+        _("variance of the scores"): [[one.variance for one in each] for each in both],
+        _("largest weight of {S} keys").format(S=S): [[one.largest for one in each] for each in both],
+        _("gradient at the scores, median"): [[one.gradient for one in each] for each in both],
     }
-    pairs = {title: tuple(zip(*values, strict=True)) for title, values in curves.items()}
-    return draw(_, SIZES, pairs, example, EXAMPLE)
+    return draw(_, SIZES, curves, example, EXAMPLE)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from torch import Tensor
 
 from glassgpt.explain.content import Translate
 from glassgpt.plots import Box, Canvas, Plot, heaviest
-from glassgpt.plots.colors import scale
-from glassgpt.plots.image import overlay
 
 IMAGE = 2.35
 """Side of an image, inches."""
@@ -30,12 +27,13 @@ def draw(
 ) -> Plot:
     """Draw weights (T, S) of a translation, and patches (side, side) over pixels (channels, H, W)."""
     canvas = Canvas(_("Cross-attention: queries from the answer, keys and values from the source"))
-    cell = (min(0.3, 6.9 / len(source)), min(0.38, 3.9 / len(target)))
+    cell = (min(0.36, 7.2 / len(source)), min(0.4, 4.1 / len(target)))
     box = canvas.matrix(
         weights,
-        1.25,
+        1.5,
         2.15,
         cell,
+        label_room=0.95,
         rows=target,
         columns=source,
         decimals=None,
@@ -44,13 +42,13 @@ def draw(
     )
     canvas.text(box.middle[0], 1.1, _("translation: {head}").format(head=head), 16)
     canvas.text(box.middle[0], 1.45, _("source (keys) →"))
-    canvas.text(0.42, box.middle[1], _("answer (queries) →"), rotation=270)
+    canvas.text(0.25, box.middle[1], _("answer (queries) →"), rotation=270)
     bar = Box(box.left, box.bottom + 0.35, min(box.width, 4.0), 0.2)
-    canvas.color_bar(bar, *scale(weights.double().numpy(), (0.0, 1.0)), _("weight"))
-    left = 9.6
+    canvas.color_bar(bar, _("weight"))
+    left = 9.8
     canvas.text(left + IMAGE / 2, 1.1, _("image: {head}").format(head=image_head), 16)
-    canvas.text(left + IMAGE / 2, 1.45, f"“{question}” → “{answer}”")
-    colors, norm = overlay(canvas.image(Box(left, 1.7, IMAGE, IMAGE)), pixels, None)
-    colors, norm = overlay(canvas.image(Box(left, 4.2, IMAGE, IMAGE)), pixels, np.asarray(patches.double()))
-    canvas.color_bar(Box(left, 6.7, IMAGE, 0.2), colors, norm, _("weight"))
+    canvas.text(left + IMAGE / 2, 1.45, f"“{question}” → “{answer}”", room=4.2)
+    canvas.image(Box(left, 1.7, IMAGE, IMAGE), pixels)
+    canvas.image(Box(left, 4.2, IMAGE, IMAGE), pixels, patches)
+    canvas.color_bar(Box(left, 6.7, IMAGE, 0.2), _("weight"), patches.max().item(), of_image=True)
     return canvas.plot

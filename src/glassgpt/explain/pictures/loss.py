@@ -9,7 +9,8 @@ from torch import Tensor
 
 from glassgpt.explain.content import Translate
 from glassgpt.plots import Plot, drawing, lines, slide_panels
-from glassgpt.plots.colors import color
+
+GRAY = "#808080A0"
 
 
 @drawing
@@ -35,7 +36,7 @@ def draw(
     title = _("A new table costs more than a uniform guess: random logits are confidently wrong")
     plot, (axes,) = slide_panels(1, title=title)
     batches = _("{n_tables} new tables, a batch of {n} tokens each").format(n_tables=len(losses), n=n_targets)
-    axes.stairs(counts, edges, fill=True, color=color(6), alpha=0.35, label=batches)
+    axes.stairs(counts, edges, fill=True, color=GRAY, label=batches)
     lines(
         {name.format(loss=at): ([at, at], [0.0, top]) for name, at in marks.items()},
         expected={_("theory: normal curve, standard error {noise:.2f}").format(noise=noise): (x, normal)},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from glassgpt.explain.content import Translate
 from glassgpt.plots import Box, Canvas, Plot
-from glassgpt.plots.colors import color
 
 TALLER = 40
 """Magnification of the rows of x and of the result."""
@@ -27,8 +26,8 @@ def draw(_: Translate, T: int, C: int) -> Plot:
         _block(canvas, box, at)
         canvas.text(box.middle[0], box.middle[1] - 0.2, f"W_{part}", 28)
         canvas.text(box.middle[0], box.middle[1] + 0.35, f"({C}, {C})", 16)
-        canvas.rectangle(Box(across + at * wide, below, wide, thin), fill=color(at))
-    canvas.rectangle(Box(left, below, wide, thin), fill=color(6))
+        canvas.rectangle(Box(across + at * wide, below, wide, thin), fill=canvas.color(at))
+    canvas.rectangle(Box(left, below, wide, thin), fill=canvas.color(6))
     canvas.text(across + 1.5 * wide, top - 0.3, f"W ({C}, {3 * C})", 18)
     canvas.text(left + wide / 2, below - 0.3, f"x ({T}, {C})", 18)
     canvas.text(left + wide + GAP / 2, below, "@ W =", 16)
@@ -50,8 +49,8 @@ def draw(_: Translate, T: int, C: int) -> Plot:
 
 
 def _block(canvas: Canvas, box: Box, tint: int) -> None:
-    canvas.rectangle(box, fill=color(tint), alpha=FILL)
-    canvas.rectangle(box, edge=color(tint), linewidth=1.5)
+    canvas.rectangle(box, fill=canvas.color(tint), alpha=FILL)
+    canvas.rectangle(box, edge=canvas.color(tint), linewidth=1.5)
 
 
 def _rows(canvas: Canvas, box: Box, tint: int, count: int) -> None:

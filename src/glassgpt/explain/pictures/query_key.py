@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from glassgpt.explain.content import Translate
-from glassgpt.lens import visible_label
-from glassgpt.plots import Box, Canvas, Plot
-from glassgpt.plots.slide import number
+from glassgpt.plots import Box, Canvas, Plot, shortened
 
 HEIGHT, WIDTH = 0.33, 0.6
 """Of a cell of the result, inches."""
@@ -20,7 +18,7 @@ def draw(_: Translate, labels: Sequence[str], q: Tensor, k: Tensor, row: int, co
     """Draw Q (T, D) to the left of the result, Kᵀ (D, T) above it, and one pair in frames."""
     T, D = q.shape
     product = q @ k.mT
-    names = [visible_label(label, 5) for label in labels]
+    names = shortened(labels, 0.92 * WIDTH)
     canvas = Canvas(_("Q @ Kᵀ: every query meets every key"))
     wide, tall = 4.4 / max(D, 11), 2.55 / max(D, 11)
     across, down = LEFT + D * wide + 0.4, TOP + D * tall + 0.35
@@ -43,7 +41,7 @@ def draw(_: Translate, labels: Sequence[str], q: Tensor, k: Tensor, row: int, co
     for at, name in enumerate(names):
         canvas.text(result.left + (at + 0.5) * WIDTH, result.bottom + 0.17, name)
     _frame_pair(canvas, queries, keys, result, row, column)
-    value = number(product[row, column].item(), 1)
+    value = f"{product[row, column].item():.1f}".replace("-", "−")
     canvas.text(LEFT + 2.2, TOP + 0.3, f"q{row} · k{column} = {value}", 22, color=canvas.mark)
     said = _(
         "Row {row} of Q meets column {column} of Kᵀ: multiply the {D} pairs of numbers and add them. The "

@@ -10,19 +10,27 @@ from glassgpt.explain.content import Translate
 from glassgpt.plots import Plot, bars, drawing, lines, slide_panels
 
 PLAIN, SCALED = "q · k", "q · k / √d"
-Pair = tuple[Sequence[float], Sequence[float]]
-"""A figure by head size, without and with scaling."""
 
 
 @drawing
-def draw(_: Translate, sizes: Sequence[int], curves: Mapping[str, Pair], scores: Tensor, d: int) -> Plot:
-    """Draw curves by title, the first with its theory, and the softmax of scores (S,) before and after."""
+def draw(
+    _: Translate,
+    sizes: Sequence[int],
+    curves: Mapping[str, Sequence[Sequence[float]]],
+    scores: Tensor,
+    d: int,
+) -> Plot:
+    """Draw curves by title, and the softmax of scores (S,), without and with scaling.
+
+    curves: two lists by head size, without and with scaling; the first curves have a theory.
+    """
     plot, axes = slide_panels(4, down=2, title=_("Divide by √d, and the softmax stays soft at any head size"))
     theory = {PLAIN: (sizes, sizes), SCALED: (sizes, [1.0] * len(sizes))}
     for at, (title, (plain, scaled)) in enumerate(curves.items()):
         lines(
             {PLAIN: (sizes, plain), SCALED: (sizes, scaled)},
             expected=theory if at == 0 else None,
+            expected_title=_("expected") if at == 0 else "",
             x_title=_("head size d"),
             title=title,
             log_x=True,
@@ -35,7 +43,7 @@ def draw(_: Translate, sizes: Sequence[int], curves: Mapping[str, Pair], scores:
         rows,
         numbers=False,
         y_title=_("weight"),
-        title=_("one query with d = {d}, its {S} keys: softmax before and after").format(d=d, S=len(scores)),
+        title=_("softmax of one query, d = {d}, over {S} keys").format(d=d, S=len(scores)),
         axes=axes[3],
     )
     return plot
