@@ -17,8 +17,9 @@ from glassgpt.plots.comparisons import plot_comparison, plot_sweep
 from glassgpt.plots.graph import attention_graph, bipartite_graph, fitting_tokens
 from glassgpt.plots.heat import head_grid, heat_map
 from glassgpt.plots.image import over_image
+from glassgpt.plots.labels import shortened
 from glassgpt.plots.logit_lens import logit_lens_table
-from glassgpt.plots.slide import Box, Canvas, shortened, slide_panels
+from glassgpt.plots.slide import Box, Canvas, slide_panels
 from glassgpt.plots.style import Plot, check_suffix, drawing, save
 from glassgpt.plots.traces import (
     plot_alignment,

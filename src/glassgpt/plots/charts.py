@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from glassgpt.errors import UserError
 from glassgpt.plots.cells import Values, inches, inches_across
 from glassgpt.plots.colors import color, current
+from glassgpt.plots.labels import broken_lines
 from glassgpt.plots.numbers import Numbers, array
 from glassgpt.plots.style import Plot, drawing, plot_of
 from glassgpt.plots.ticks import log_axes
@@ -198,9 +199,13 @@ def _figure(value: float) -> str:
 
 
 def _name_groups(axes: Axes, groups: Sequence[str]) -> None:
-    crowded = inches(groups, 12) > 0.9 * inches_across(axes) / len(groups)
+    room = 0.9 * inches_across(axes) / len(groups)
+    lines = ["\n".join(broken_lines(name, room, 12)) for name in groups]
+    crowded = inches([line for name in lines for line in name.split("\n")], 12) > room
     slanted: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
-    axes.set_xticks(np.arange(len(groups)), groups, fontsize=12, **(slanted if crowded else {}))
+    axes.set_xticks(
+        np.arange(len(groups)), groups if crowded else lines, fontsize=12, **(slanted if crowded else {})
+    )
     axes.tick_params(axis="x", length=0)
 
 

@@ -14,11 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from glassgpt.lens import visible_label
 from glassgpt.plots.cells import Values, draw_hatch, inches
 from glassgpt.plots.colors import OVERLAY, color, current, ink, scale
 from glassgpt.plots.image import overlay
-from glassgpt.plots.labels import LONGEST
+from glassgpt.plots.labels import broken_lines, shortened
 from glassgpt.plots.numbers import Numbers, array, mask
 from glassgpt.plots.style import Plot, drawing
 
@@ -240,51 +239,6 @@ def _fitting_decimals(values: Values, decimals: int, room: float) -> int:
     shown = values[np.isfinite(values)]
     fits = (n for n in range(decimals, 0, -1) if inches([number(v, n) for v in shown], SMALLEST) <= room)
     return next(fits, 0)
-
-
-def shortened(names: Sequence[str], room: float, size: float = BODY) -> list[str]:
-    """Return each name as a label of at most `room` inches.
-
-    >>> shortened(["a\\n", "transformer"], 0.7)
-    ['a⏎', 'trans…']
-    """
-
-    def fit(name: str) -> str:
-        lengths = range(LONGEST, 1, -1)
-        return next(
-            (label for n in lengths if inches([label := visible_label(name, n)], size) <= room),
-            visible_label(name, 1),
-        )
-
-    return [fit(name) for name in names]
-
-
-def broken_lines(words: str, width: float, size: float) -> list[str]:
-    """Break words into lines of at most `width` inches: at spaces, and between Chinese characters.
-
-    >>> broken_lines("one two", 0.4, 14)
-    ['one', 'two']
-    """
-    lines = [""]
-    for piece in _pieces(words):
-        if (
-            lines[-1]
-            and inches([lines[-1] + piece.rstrip()], size) > width
-            and piece[0] not in "，。；：、）”"
-        ):
-            lines.append("")
-        lines[-1] += piece if lines[-1] else piece.lstrip()
-    return [line.rstrip() for line in lines]
-
-
-def _pieces(words: str) -> list[str]:
-    """Split into words with their spaces, and single Chinese characters."""
-    pieces = [""]
-    for char in words:
-        if ord(char) > 0x2E80 or (pieces[-1] and (pieces[-1][-1] == " " or ord(pieces[-1][-1]) > 0x2E80)):
-            pieces.append("")
-        pieces[-1] += char
-    return [piece for piece in pieces if piece]
 
 
 def _fitting_size(words: str, size: float, room: float) -> float:

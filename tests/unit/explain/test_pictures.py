@@ -11,7 +11,8 @@ from glassgpt.explain import LANGUAGES, NAMES, Chapter, chapter
 from glassgpt.explain.pictures import cross, graph, mask, query_key, weighted_sum
 from glassgpt.plots import Canvas, Plot, fonts
 from glassgpt.plots.colors import THEMES
-from glassgpt.plots.slide import SMALLEST, broken_lines
+from glassgpt.plots.labels import broken_lines
+from glassgpt.plots.slide import SMALLEST
 from helpers.pictures import drawn_texts, faint, outside, overlapping, without_texts
 
 
