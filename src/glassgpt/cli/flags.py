@@ -24,12 +24,10 @@ OPTIONS = (
         "hide",
         "image",
         "kind",
-        "lang",
     ),
     *("layer", "max_new_tokens", "min_p", "num_samples", "out", "pairs", "plot", "precision", "prompt"),
     *(
         "repetition_penalty",
-        "seconds",
         "stop",
         "system",
         "target",

@@ -33,7 +33,8 @@ FORMATS: dict[str, dict[str, Any]] = {
 }
 """Class of Hugging Face's transformers → the values of our settings that it needs, a tuple for several.
 
-Sizes are free, and GPT-2 may lack biases (they are written as zeros). tests/equivalence/test_huggingface.py compares logits with these classes.
+Sizes are free, and GPT-2 may lack biases (they are written as zeros).
+tests/equivalence/test_huggingface.py compares logits with these classes.
 """
 
 

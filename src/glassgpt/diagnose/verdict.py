@@ -78,7 +78,7 @@ class Verdict:
         if self.finding is None or self.model is None or self.finding.outcome == "ok":
             return ""
         if isinstance(self.model, Score):
-            worst = max(self.baselines, key=_loss)
+            worst = max((row for row in self.baselines if isinstance(row, Score)), key=_loss)
             return f"it predicts no better than {phrase(worst)}" if self.finding.outcome == "fail" else ""
         return f"on unseen {self.asked}, it is no better than {self.margin.over}" if self.margin else ""
 
