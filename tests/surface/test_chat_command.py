@@ -53,7 +53,7 @@ def test_train_and_chat(tmp_path: Path, chat: Path) -> None:
     assert [row["user"] for row in rows] == ["Spell abc.", "What is\n3 + 4?"]
     notes = [line + "\n" for line in lines if line.startswith("glassgpt: note: ")]
     assert plain == rows[0]["assistant"] + "\n" + "".join(notes) + rows[1]["assistant"] + "\n"
-    assert "finished" in run(tmp_path, "runs")
+    assert "done" in run(tmp_path, "runs")
     assert "✓" in run(tmp_path, "runs")
     run(tmp_path, "verify", "runs/chat")
     config = json.loads((tmp_path / "runs/chat/config.json").read_text())

@@ -58,7 +58,7 @@ def test_other_commands_end_quietly_when_the_reader_quits(folder: Path) -> None:
 
 def test_any_encoding_of_the_output(folder: Path) -> None:
     ended = command(folder, "runs", ".", env={**os.environ, "PYTHONIOENCODING": "ascii"})
-    assert ended.returncode == 0 and not ended.stderr and b"finished" in ended.stdout
+    assert ended.returncode == 0 and not ended.stderr and b"done" in ended.stdout
 
 
 def test_a_closed_standard_input_is_an_empty_one(folder: Path) -> None:
