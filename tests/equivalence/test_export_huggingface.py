@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from glassgpt.errors import UserError
 from glassgpt.interop.certify import Tolerance, compare_greedy, compare_ids, strange_strings
 from glassgpt.interop.exporter import certify_folder, export
-from glassgpt.interop.format import find_format
+from glassgpt.interop.format import MODULES, find_format
 from glassgpt.interop.huggingface.runtime import Transformers
 from glassgpt.interop.source import ExportSource
 from helpers.exports import TEXT, random_source
@@ -233,6 +233,18 @@ def test_speedrun_and_other_families_are_refused_by_name(tmp_path: Path) -> None
     assert "bigram" in HF.obstacle(random_source(tmp_path, family="bigram"))
 
 
+def test_each_format_that_the_command_offers_is_there() -> None:
+    from glassgpt.cli.commands.export import export as command
+
+    assert get_args(get_type_hints(command)["to"]) == tuple(MODULES)
+    assert [find_format(name).name for name in MODULES] == [*MODULES]
+
+
+def test_plain_weights_are_compared_too(tmp_path: Path, run: Path) -> None:
+    folder, certificate = export(run, "safetensors", tmp_path / "out")
+    assert certificate.is_confirmed and (folder / "model.safetensors").is_file()
+
+
 def test_a_failed_export_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Path) -> None:
     monkeypatch.setattr(Transformers, "encode", lambda self, text: [0])
     with pytest.raises(UserError, match="does not compute what the run does"):
@@ -248,7 +260,12 @@ def test_an_export_has_every_file(tmp_path: Path, run: Path) -> None:
     assert stored["runtime"] == certificate.runtime
     assert stored["files"].keys() == {path.name for path in folder.iterdir()} - {"certificate.json"}
     card = (folder / "README.md").read_text("utf-8")
-    assert "license: mit" in card and "this model" in card and certificate.runtime in card
+    assert (
+        "license: mit" in card
+        and "## Limits" in card
+        and "this model" in card
+        and certificate.runtime in card
+    )
     with pytest.raises(UserError, match="exists already"):
         export(run, "hf", tmp_path / "out")
 

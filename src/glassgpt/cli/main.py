@@ -46,7 +46,7 @@ COMMANDS = {
     "compare": "Compare two sets of settings, fairly.",
     "sweep": "Compare several values of a setting, fairly.",
     "runs": "List runs and compare them with their baselines.",
-    "export": "Export a model for transformers, llama.cpp or onnxruntime.",
+    "export": "Export a model for other programs.",
     "import": "Import a nanoGPT checkpoint as a run.",
     "adapter": "Save the LoRA adapters of a run as one small file.",
     "bench": "Measure the speed of a trained model on this machine.",

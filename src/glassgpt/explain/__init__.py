@@ -114,7 +114,9 @@ def check(name: str, exercise: int, answer: object, *, language: str | None = No
     """
     _check_name(name)
     _ = translator(language := language or chosen())
-    found = load_exercises(name, _)
+    found = load_exercises(name, _) if has_lesson(name) else ()
+    if not found:
+        raise UserError("the chapter {name!r} has no exercises yet. Try the chapter `loss`.", name=name)
     if not 1 <= exercise <= len(found):
         raise UserError(
             "the chapter {name!r} has no exercise {exercise}. Choose 1 to {n_found}.",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from glassgpt.diagnose import Finding, Outcome
+from glassgpt.errors import UserError
 from glassgpt.explain.exercise import Exercise
 from glassgpt.explain.lesson import Lesson
 from glassgpt.language import Translate
@@ -69,9 +70,20 @@ class Chapter:
 
     @property
     def code(self) -> str:
-        """The lesson as a script in percent format, with the title as its first cell."""
-        assert self.lesson is not None
-        return f"# %% [markdown]\n# # {self.title}\n\n{self.lesson.code}"
+        """The lesson as a script in percent format, with the title as its first cell.
+
+        Raises UserError without a lesson.
+        """
+        return f"# %% [markdown]\n# # {self.title}\n\n{self.lesson_or_error().code}"
+
+    def lesson_or_error(self) -> Lesson:
+        """Return the lesson. Raises UserError if the chapter has none."""
+        if self.lesson is None:
+            raise UserError(
+                "the chapter {name!r} has no code to run and change yet. `explain {name}` measures its fact.",
+                name=self.name,
+            )
+        return self.lesson
 
     @property
     def is_confirmed(self) -> bool:

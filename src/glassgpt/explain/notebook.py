@@ -5,7 +5,6 @@ Jupyter's format 4.5 is JSON, so writing one needs no package.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,10 +25,10 @@ def make_notebook(read: Chapter) -> dict[str, Any]:
 def _sources(read: Chapter) -> Iterator[tuple[str, bool]]:
     """Yield the source of each cell, and True for code."""
     _ = read.gettext
-    assert read.lesson is not None
+    lesson = read.lesson_or_error()
     how = _("Change a value, run the cells again, and the sentences below them change.")
     yield f"# {read.title}\n\n{how}", False
-    for cell in read.lesson.cells:
+    for cell in lesson.cells:
         yield cell.source, cell.is_code
     yield f"## {_('Exercises')}", False
     for number, exercise in enumerate(read.exercises, 1):
@@ -37,7 +36,7 @@ def _sources(read: Chapter) -> Iterator[tuple[str, bool]]:
         check = f'gg.check("{read.name}", {number}, {exercise.answer_name}, language="{read.language}")'
         gap = "\n" if exercise.answer_name == "answer" else "\n\n\n"
         yield f"{exercise.start}{gap}{check}", True
-    module = f"glassgpt.explain.chapters.{re.sub('-', '_', read.name)}"
+    module = f"glassgpt.explain.chapters.{read.name.replace('-', '_')}"
     text = _("The chapter checks the fact by measuring. Its functions are in `{module}`.")
     yield f"## {_('Measured')}\n\n{text.format(module=module)}", False
     run = "" if read.run is None else ", RUN"

@@ -25,10 +25,9 @@ tags:
 
 def card(source: ExportSource, format: ExportFormat, certificate: Certificate, license: str = "") -> str:
     """Return the model card in Markdown, with the front matter that the hub reads."""
-    library = {"hf": "transformers", "onnx": "onnxruntime", "gguf": "llama.cpp"}.get(format.name, "pytorch")
-    head = HEAD.format(license=license or "other", library=library)
+    head = HEAD.format(license=license or "other", library=format.library)
     parts = [f"# {source.run.path.name}", _about(source), *_verdict(source), "## Use", format.usage(source)]
-    parts += ["## Tolerance", *_limits(source, license), "## Proof", *_proof(certificate)]
+    parts += ["## Limits", *_limits(source, license), "## Proof", *_proof(certificate)]
     return head + "\n" + "\n\n".join(parts) + "\n"
 
 

@@ -63,7 +63,7 @@ class Tolerance(NamedTuple):
     """Largest differences from our model that a certificate allows."""
 
     logit: float
-    """Of a log-probability, nats."""
+    """Difference of a log-probability, nats."""
     kl: float
     """Mean KL divergence from ours, nats per token."""
     same_tokens: bool = True

@@ -31,7 +31,7 @@ def export(
 ) -> tuple[Path, Certificate]:
     """Export a run's best model; return the folder and its certificate.
 
-    to: `hf`, `gguf`, `onnx` or `safetensors`. out: a new folder, by default `RUN-FORMAT` next to the run.
+    to: `hf` or `safetensors`. out: a new folder, by default `RUN-FORMAT` next to the run.
     dtype: of the weights, by default float32. license: its name, for the model card. The files are loaded by
     the foreign program and compared with the run's model on its held-out text. Raises UserError, and leaves
     nothing behind, if the format cannot hold the model or a comparison fails.
@@ -72,8 +72,9 @@ def certify_folder(source: ExportSource, folder: Path, format: ExportFormat, dty
     Raises UserError if the program cannot load it.
     """
     try:
-        found = certify(source, format.open(folder), f"{format.name} {dtype}", format.limits[dtype])
-        return replace(found, findings=(*found.findings, *format.checks(source, folder)))
+        program = format.open(folder)
+        found = certify(source, program, f"{format.name} {dtype}", format.limits[dtype])
+        return replace(found, findings=(*found.findings, *format.checks(source, program)))
     except UserError:
         raise
     except Exception as error:  # a foreign program fails with any exception

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from glassgpt.diagnose import Finding
 from glassgpt.errors import UserError
 from glassgpt.interop.certify import Runtime, Tolerance
 from glassgpt.interop.source import ExportSource
 
-MODULES = {"hf": "huggingface", "gguf": "gguf", "onnx": "onnx", "safetensors": "plain"}
+MODULES = {"hf": "huggingface", "safetensors": "plain"}
 """Module of each format in this package; it has a `FORMAT`."""
 
 
@@ -23,6 +24,8 @@ class ExportFormat:
     name: str
     title: str
     """Name for people, such as `Hugging Face`."""
+    library: str
+    """Library that loads the files, as the hub names it."""
     limits: Mapping[str, Tolerance]
     """Largest differences that are allowed, by dtype; the first dtype is the default."""
     obstacle: Callable[[ExportSource], str]
@@ -33,8 +36,8 @@ class ExportFormat:
     """Loads a written folder in the foreign program. Raises UserError if its package is not installed."""
     usage: Callable[[ExportSource], str]
     """Returns the part of the model card that says how to use the files, in Markdown."""
-    checks: Callable[[ExportSource, Path], Iterator[Finding]] = lambda source, folder: iter(())
-    """Yields more findings about a written folder."""
+    checks: Callable[[ExportSource, Any], Iterator[Finding]] = lambda source, program: iter(())
+    """Yields more findings about the result of `open`."""
 
 
 def find_format(name: str) -> ExportFormat:

@@ -1,4 +1,4 @@
-"""Names of weights in other programs, as data: one table per architecture, read in both directions.
+"""Names of weights in other programs, as data: one table per architecture.
 
 A rule says under which names another program stores one of our tensors, and how: in rows or transposed.
 """
@@ -107,19 +107,6 @@ def to_theirs(
         rows = _rows(len(rule.theirs), tensor, config)
         for name, part in zip(rule.theirs, tensor.split(rows), strict=True):
             found[name] = part.contiguous()
-    return found
-
-
-def to_ours(tensors: Mapping[str, Tensor], table: tuple[Rule, ...], config: ModelConfig) -> dict[str, Tensor]:
-    """Return tensors of another program under our names and in our shapes, the inverse of `to_theirs`.
-
-    Raises KeyError for a name that is missing.
-    """
-    found = {}
-    for rule in rules(table, config):
-        parts = [tensors[name] for name in rule.theirs]
-        tensor = parts[0] if len(parts) == 1 else torch.cat(parts)
-        found[rule.ours] = (tensor.T if rule.transposed else tensor).contiguous()
     return found
 
 

@@ -74,6 +74,7 @@ def _obstacle(source: ExportSource) -> str:
 FORMAT = ExportFormat(
     name="safetensors",
     title="plain safetensors",
+    library="pytorch",
     limits={
         "float32": Tolerance(logit=1e-6, kl=1e-12),
         "bfloat16": Tolerance(logit=1.0, kl=1e-2, same_tokens=False),

@@ -102,7 +102,7 @@ def theme(name: str) -> Iterator[None]:
     """
     if name not in THEMES:
         raise UserError(
-            "the theme {name!r} of a plot: does not exist. Choose one of {themes}.",
+            "there is no theme {name!r}. Choose one of {themes}.",
             name=name,
             themes=", ".join(THEMES),
         )

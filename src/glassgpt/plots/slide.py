@@ -30,7 +30,7 @@ GAP = 0.08
 UPRIGHT = 0.5
 """Longest label of a column, inches."""
 LINE_HEIGHT = 1.5 / 72
-"""Of a point of text, inches."""
+"""Height of a line for each point of its font, inches."""
 
 
 @drawing

@@ -171,7 +171,7 @@ def test_each_display_tells_the_whole_story(
         assert "held out, training" in re.sub(r"\x1b\[[0-9;]*m", "", told)
     if kind == "plain":
         assert "step 3: val" in told and "nats/char" in told and "\x1b" not in told
-        assert "nats per token. The baseline uniform guesses among the" in told
+        assert "nats per token. The baseline uniform guesses among the" in told and "characters: ln" in told
         assert "note: each token is predicted from" in told
 
 

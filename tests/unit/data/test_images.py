@@ -252,7 +252,7 @@ def test_a_folder_needs_exactly_one_table_and_enough_rows(tmp_path: Path) -> Non
 def test_read_image_says_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"gone\.png: no such file"):
         read_image(tmp_path / "gone.png", 8, 1)
-    with pytest.raises(UserError, match=r"(?i)directory|folder"):
+    with pytest.raises(UserError, match="this is a folder"):
         read_image(tmp_path, 8, 1)
     Image.new("L", (20_000, 1), 255).save(tmp_path / "line.png")
     assert read_image(tmp_path / "line.png", 8, 1).shape == (1, 8, 8)

@@ -8,13 +8,12 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from glassgpt.cli.view.terminal import Terminal, print_json
-from glassgpt.errors import command_line
 
 
 def export(
     run: Path,
     *,
-    to: Literal["hf", "gguf", "onnx", "safetensors"],
+    to: Literal["hf", "safetensors"],
     out: Path | None = None,
     dtype: str | None = None,
     license: str = "",
@@ -30,11 +29,11 @@ def export(
     run
         Folder of a run.
     to
-        hf (transformers, vLLM), gguf (llama.cpp, Ollama, LM Studio), onnx (onnxruntime) or safetensors.
+        hf, a folder for transformers, or safetensors, one file with the names of GlassGPT.
     out
         A new folder; by default next to the run, such as runs/notes-hf.
     dtype
-        Type of the weights: float32, or float16, bfloat16 or q8_0 where the format has it.
+        Type of the weights: float32, bfloat16, or with hf also float16.
     license
         License for the model card, such as mit or cc-by-4.0.
     json
@@ -58,8 +57,6 @@ def export(
     console.table(findings_table(certificate.findings))
     console.say(f"\n{certificate.runtime} computes the same as the run.")
     console.say(f"{target}: {_size(target)}, with README.md (model card) and certificate.json")
-    if to == "hf":
-        console.say(f"Import it again   {command_line('import', target)}", "dim")
 
 
 def _size(folder: Path) -> str:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.syntax import Syntax
-from rich.table import Table
 from rich.text import Text
 
+from glassgpt.cli.view.findings import findings_table
 from glassgpt.cli.view.numbers import numbers_table
 from glassgpt.cli.view.terminal import printable
-from glassgpt.explain import MARKS, Chapter, Grid, expectation, figure, wrapped
+from glassgpt.explain import Chapter, Grid, wrapped
 
 WIDTH = 96
 THEME = "ansi_dark"
@@ -26,7 +26,8 @@ def chapter_page(read: Chapter, width: int) -> RenderableType:
     parts += [_heading(_("Measured")), Text()]
     for part in read.body:
         parts += [_paragraph(part, width) if isinstance(part, str) else _grid(part), Text()]
-    return Group(*parts, _findings(read), Text(), *_exercises(read, width), *_ways_out(read))
+    parts += [findings_table(read.findings, _("measured"), _("expected")), Text()]
+    return Group(*parts, *_exercises(read, width), *_ways_out(read))
 
 
 def highlighted(code: str) -> Text:
@@ -54,6 +55,8 @@ def _lesson(read: Chapter, width: int) -> Iterator[RenderableType]:
 
 def _exercises(read: Chapter, width: int) -> Iterator[RenderableType]:
     _ = read.gettext
+    if not read.exercises:
+        return
     yield _heading(_("Exercises"))
     yield Text()
     for number, exercise in enumerate(read.exercises, 1):
@@ -65,6 +68,8 @@ def _exercises(read: Chapter, width: int) -> Iterator[RenderableType]:
 
 def _ways_out(read: Chapter) -> Iterator[RenderableType]:
     _ = read.gettext
+    if read.lesson is None:
+        return
     yield Text(
         _("As a notebook: {command}").format(
             command=f"glassgpt explain {read.name} --notebook {read.name}.ipynb"
@@ -100,17 +105,3 @@ def _paragraph(text: str, width: int) -> Text:
 def _grid(grid: Grid) -> RenderableType:
     table = numbers_table(grid.title, grid.rows, grid.columns, grid.values, grid.decimals, grid.shade)
     return Padding(table, (0, 0, 0, 2))
-
-
-def _findings(read: Chapter) -> Table:
-    _ = read.gettext
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("")
-    table.add_column(_("measured"), justify="right")
-    table.add_column(_("expected"), justify="right")
-    table.add_column("")
-    for finding in read.findings:
-        style = {"ok": "green", "fail": "red"}.get(finding.outcome, "yellow")
-        mark = Text(f"{MARKS[finding.outcome]} {finding.advice}", style)
-        table.add_row(Text(finding.name), figure(finding.observed), expectation(finding), mark)
-    return table

@@ -1,4 +1,4 @@
-"""Slide of `graph`: a batch as separate graphs, and a convolution beside attention."""
+"""Slide of `graph`: a batch as separate graphs, and a convolution next to attention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slide of `loss`: the first losses of new tables, beside the uniform guess."""
+"""Slide of `loss`: the first losses of new tables, and the uniform guess."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from glassgpt.explain.content import Translate
 from glassgpt.plots import Box, Canvas, Plot, shortened
 
 HEIGHT, WIDTH = 0.33, 0.6
-"""Of a cell of the result, inches."""
+"""Size of a cell of the result, inches."""
 TOP, LEFT = 1.6, 1.35
 
 

@@ -8,24 +8,19 @@ from glassgpt.interop.format import ExportFormat
 from glassgpt.interop.huggingface.chat import check_chat
 from glassgpt.interop.huggingface.folder import usage, write
 from glassgpt.interop.huggingface.runtime import Transformers
-from glassgpt.interop.source import ExportSource
 
 FORMAT = ExportFormat(
     name="hf",
     title="Hugging Face",
+    library="transformers",
     limits={
         "float32": Tolerance(logit=1e-4, kl=1e-8),
         "float16": Tolerance(logit=0.1, kl=1e-4, same_tokens=False),
         "bfloat16": Tolerance(logit=1.0, kl=1e-2, same_tokens=False),
     },
-    obstacle=lambda source: _obstacle(source),
+    obstacle=lambda source: exportable_as(source.shape).reason,
     write=write,
     open=Transformers,
     usage=usage,
     checks=check_chat,
 )
-
-
-def _obstacle(source: ExportSource) -> str:
-    found = exportable_as(source.shape)
-    return "" if found.formats else found.reason

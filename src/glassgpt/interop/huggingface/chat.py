@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from glassgpt.data import CHAT_SPECIALS, ChatTemplate, Message
 from glassgpt.diagnose import Finding
+from glassgpt.interop.huggingface.runtime import Transformers
 from glassgpt.interop.source import ExportSource
 
 END = CHAT_SPECIALS[-1]
@@ -35,13 +35,11 @@ def knows_chat(source: ExportSource) -> bool:
     return all(name in source.tokenizer.specials for name in CHAT_SPECIALS)
 
 
-def check_chat(source: ExportSource, folder: Path) -> Iterator[Finding]:
+def check_chat(source: ExportSource, program: Transformers) -> Iterator[Finding]:
     """Check that the written chat template gives the tokens of training."""
     if not knows_chat(source):
         return
-    from transformers import AutoTokenizer
-
-    theirs = AutoTokenizer.from_pretrained(folder).apply_chat_template(
+    theirs = program.tokenizer.apply_chat_template(
         [{"role": each.role, "content": each.content} for each in CONVERSATION],
         add_generation_prompt=True,
         return_dict=False,
