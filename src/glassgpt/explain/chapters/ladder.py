@@ -186,13 +186,18 @@ def texts(demo: Demo) -> tuple[Tensor, Tensor]:
     return train, torch.from_numpy(np.asarray(data.val.ids[: N_MEASURED + 1], np.int64))
 
 
+def gain(upper: Climb, lower: Climb) -> Tensor:
+    """Return how much less a rung loses than the one below, for each seed: (SEEDS,)."""
+    return lower.last - upper.last
+
+
 def noise_of(climbs: Sequence[Climb]) -> float:
     """Return the standard error of the mean difference of two rungs, from all seeds and pairs together.
 
     Both rungs of a pair begin with the same embeddings and read the same text with each seed, so their
     differences vary less than their losses.
     """
-    gains = [lower.last - upper.last for lower, upper in pairwise(climbs)]
+    gains = [gain(upper, lower) for lower, upper in pairwise(climbs)]
     spread = torch.stack(gains).var(dim=1).mean()  # nats², of one difference
     return math.sqrt(spread / SEEDS)
 
@@ -277,9 +282,9 @@ def _findings(_: Translate, climbs: Sequence[Climb], least: float, V: int) -> tu
 
 def _better(_: Translate, upper: Climb, lower: Climb, noise: float) -> Finding:
     """Check that a rung is better than the one below by more than the noise; no theory says how soon."""
-    gain = (lower.last - upper.last).mean().item()
+    observed = gain(upper, lower).mean().item()
     name = _("{upper}: below the previous rung, nats").format(upper=upper.name)
-    found = Finding.at_least(name, gain, noise)
+    found = Finding.at_least(name, observed, noise)
     if found.outcome == "ok":
         return found
     advice = _("too close to tell after so few steps")
@@ -287,26 +292,8 @@ def _better(_: Translate, upper: Climb, lower: Climb, noise: float) -> Finding:
 
 
 def _draw(_: Translate, climbs: Sequence[Climb]) -> Plot:
-    from glassgpt.plots import bars, lines, slide_panels
+    from glassgpt.explain.pictures.ladder import draw
 
-    plot, axes = slide_panels(2, title=_(TITLE))
-    steps = MARKS[1:]
-    lines(
-        {c.name: (steps, c.losses[:, 1:].mean(0)) for c in climbs},
-        bands={c.name: (c.losses[:, 1:].amin(0), c.losses[:, 1:].amax(0)) for c in climbs},
-        x_title=_("steps"),
-        y_title=_("nats per held-out token"),
-        title=_("three seeds: mean and range"),
-        axes=axes[0],
-    )
-    gains = [(a.last - b.last).mean().item() for a, b in pairwise(climbs)]
-    noise = [noise_of(climbs)] * len(gains)
-    bars(
-        [c.name for c in climbs[1:]],
-        {"": gains},
-        errors={"": noise},
-        y_title=_("nats below the previous rung"),
-        title=_("what each rung adds, and the noise"),
-        axes=axes[1],
-    )
-    return plot
+    losses = {c.name: c.losses[:, 1:] for c in climbs}
+    gains = {upper.name: gain(upper, lower).mean().item() for lower, upper in pairwise(climbs)}
+    return draw(_, _(TITLE), MARKS[1:], losses, gains, noise_of(climbs))
