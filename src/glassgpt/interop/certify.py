@@ -125,8 +125,8 @@ def write_certificate(
 def compare_ids(tokenizer: Tokenizer, runtime: Runtime, text: str) -> Iterator[Finding]:
     """Yield findings about token ids: of held-out text, and of strange strings."""
     pieces = [text[i : i + PIECE] for i in range(0, len(text), PIECE)]
-    yield _same_ids(tokenizer, runtime, pieces, f"pieces of {len(text):,} characters of text")
-    yield _same_ids(tokenizer, runtime, [*strange_strings(N_STRANGE)], f"{N_STRANGE:,} strange strings")
+    yield _same_ids(tokenizer, runtime, pieces, f"pieces of text, of {len(pieces):,}")
+    yield _same_ids(tokenizer, runtime, [*strange_strings(N_STRANGE)], f"random strings, of {N_STRANGE:,}")
 
 
 def _same_ids(tokenizer: Tokenizer, runtime: Runtime, texts: Sequence[str], what: str) -> Finding:
@@ -137,7 +137,7 @@ def _same_ids(tokenizer: Tokenizer, runtime: Runtime, texts: Sequence[str], what
         except UserError:  # a vocabulary without byte tokens does not encode all characters
             continue
         differing += ours != runtime.encode(text)
-    return Finding.at_most(f"{what} with other token ids", differing, 0)
+    return Finding.at_most(f"different token ids: {what}", differing, 0)
 
 
 def strange_strings(n: int, seed: int = 0) -> Iterator[str]:
@@ -169,8 +169,8 @@ def compare_predictions(source: ExportSource, runtime: Runtime, limits: Toleranc
         theirs_nats += F.nll_loss(theirs[:-1], row[1:], reduction="sum").item()
         n += len(row)
     n_targets = max(1, n - len(source.windows))
-    yield Finding.at_most("largest difference of a log-probability, nats", largest, limits.logit)
-    yield Finding.at_most("KL divergence from our model, nats per token", kl / n, limits.kl)
+    yield Finding.at_most("largest log-probability difference, nats", largest, limits.logit)
+    yield Finding.at_most("KL divergence, nats per token", kl / n, limits.kl)
     yield Finding.near(
         "loss on held-out text, nats per token",
         theirs_nats / n_targets,
@@ -186,7 +186,7 @@ def compare_greedy(source: ExportSource, runtime: Runtime, limits: Tolerance) ->
     ours, theirs = greedy(source.model, prompt, n), runtime.greedy(prompt, n)
     equal = next((i for i, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]), n)
     least = n if limits.same_tokens else 0
-    return Finding.at_least(f"equal tokens of {n} generated, each the most probable", equal, least)
+    return Finding.at_least(f"equal greedy tokens, of {n}", equal, least)
 
 
 @torch.inference_mode()

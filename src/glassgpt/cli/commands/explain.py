@@ -188,5 +188,5 @@ def _list(as_json: bool) -> None:
         table.add_row(Text(name, "bold"), title)
     console = Terminal()
     console.table(table)
-    how = "\nglassgpt explain NAME [--run runs/…] [--plot plot.svg] [--notebook notes.ipynb]"
+    how = "\nglassgpt explain NAME [--run runs/…] [--plot plot.svg]"
     console.print(how, style="dim")

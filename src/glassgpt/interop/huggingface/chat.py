@@ -45,4 +45,4 @@ def check_chat(source: ExportSource, program: Transformers) -> Iterator[Finding]
         return_dict=False,
     )
     ours = ChatTemplate(source.tokenizer).prompt(CONVERSATION)
-    yield Finding.at_most("conversations with other token ids", int(ours != theirs), 0)
+    yield Finding.at_most("different token ids: conversations", int(ours != theirs), 0)
