@@ -54,7 +54,7 @@ def test_train_and_chat(tmp_path: Path, chat: Path) -> None:
     notes = [line + "\n" for line in lines if line.startswith("glassgpt: note: ")]
     assert plain == rows[0]["assistant"] + "\n" + "".join(notes) + rows[1]["assistant"] + "\n"
     assert "done" in run(tmp_path, "runs")
-    assert "✓" in run(tmp_path, "runs")
+    assert "damaged" not in run(tmp_path, "runs")
     run(tmp_path, "verify", "runs/chat")
     config = json.loads((tmp_path / "runs/chat/config.json").read_text())
     assert config["task"] == "chat" and config["model"]["block_size"] == 128

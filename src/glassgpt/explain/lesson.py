@@ -98,7 +98,7 @@ class Lesson:
         Each line `name = …` becomes `name = value`. Raises UserError for a variable that no line of the
         lesson sets.
 
-        >>> load_lesson("loss").with_values(V=30).run()[0]
+        >>> load_lesson("loss").with_values(V=30).run()[1]
         'A uniform guess over 30 tokens costs 3.40 nats: ln 30.'
         """
         cells = self.cells
