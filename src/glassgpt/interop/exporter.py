@@ -73,7 +73,8 @@ def certify_folder(source: ExportSource, folder: Path, format: ExportFormat, dty
     """
     try:
         program = format.open(folder)
-        found = certify(source, program, f"{format.name} {dtype}", format.limits[dtype])
+        title, limits = f"{format.name} {dtype}", format.limits[dtype]
+        found = certify(source, program, title, limits, format.left_out(source))
         return replace(found, findings=(*found.findings, *format.checks(source, program)))
     except UserError:
         raise

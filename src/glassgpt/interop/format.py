@@ -38,6 +38,8 @@ class ExportFormat:
     """Returns the part of the model card that says how to use the files, in Markdown."""
     checks: Callable[[ExportSource, Any], Iterator[Finding]] = lambda source, program: iter(())
     """Yields more findings about the result of `open`."""
+    left_out: Callable[[ExportSource], str] = lambda source: ""
+    """Returns the characters that the program encodes otherwise."""
 
 
 def find_format(name: str) -> ExportFormat:

@@ -47,13 +47,13 @@ class Reloaded:
         return self.tokenizer.encode(text)
 
     @torch.inference_mode()
-    def logits(self, ids: Sequence[int]) -> Tensor:
-        """Return the logits after each token: (T, V)."""
-        return self.model(torch.tensor([ids]))[0]
+    def logits(self, ids: Sequence[int], positions: Sequence[int]) -> Tensor:
+        """Return the logits after the tokens at n positions: (n, V)."""
+        return self.model(torch.tensor([ids]))[0, positions]
 
     def greedy(self, ids: Sequence[int], n: int) -> list[int]:
         """Return n more tokens, each the most probable one."""
-        return greedy(self.model, ids, n)
+        return greedy(self.model, ids, n)[0]
 
 
 def _write(source: ExportSource, folder: Path, dtype: str) -> None:

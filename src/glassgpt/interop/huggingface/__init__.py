@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from glassgpt.config import exportable_as
 from glassgpt.interop.certify import Tolerance
+from glassgpt.interop.chat import check_chat
 from glassgpt.interop.format import ExportFormat
-from glassgpt.interop.huggingface.chat import check_chat
 from glassgpt.interop.huggingface.folder import usage, write
 from glassgpt.interop.huggingface.runtime import Transformers
 

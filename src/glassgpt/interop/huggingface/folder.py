@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from glassgpt.checkpoint import write_json
-from glassgpt.interop.huggingface.chat import CHAT_TEMPLATE, END, knows_chat
+from glassgpt.interop.chat import CHAT_TEMPLATE, END, knows_chat
 from glassgpt.interop.huggingface.config import class_of, generation_config, model_config
 from glassgpt.interop.names import RULES, to_theirs
 from glassgpt.interop.source import ExportSource

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 from glassgpt.data import CHAT_SPECIALS, ChatTemplate, Message
 from glassgpt.diagnose import Finding
-from glassgpt.interop.huggingface.runtime import Transformers
 from glassgpt.interop.source import ExportSource
 
 END = CHAT_SPECIALS[-1]
@@ -30,19 +30,23 @@ CONVERSATION = (
 """A conversation with spaces at both ends, a line break and braces."""
 
 
+class ChatRuntime(Protocol):
+    """A foreign program that applies the chat template of a model."""
+
+    def encode_chat(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
+        """Return the token ids of a conversation, up to the beginning of the answer."""
+        ...
+
+
 def knows_chat(source: ExportSource) -> bool:
     """True if the tokenizer has the special tokens of conversations."""
     return all(name in source.tokenizer.specials for name in CHAT_SPECIALS)
 
 
-def check_chat(source: ExportSource, program: Transformers) -> Iterator[Finding]:
+def check_chat(source: ExportSource, program: ChatRuntime) -> Iterator[Finding]:
     """Check that the written chat template gives the tokens of training."""
     if not knows_chat(source):
         return
-    theirs = program.tokenizer.apply_chat_template(
-        [{"role": each.role, "content": each.content} for each in CONVERSATION],
-        add_generation_prompt=True,
-        return_dict=False,
-    )
+    theirs = program.encode_chat([{"role": each.role, "content": each.content} for each in CONVERSATION])
     ours = ChatTemplate(source.tokenizer).prompt(CONVERSATION)
     yield Finding.at_most("different token ids: conversations", int(ours != theirs), 0)
