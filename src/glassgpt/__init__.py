@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         import_nanogpt,
         outlook,
         resume,
+        share,
         start,
         sweep,
     )
@@ -91,6 +92,7 @@ _HOMES = {
         "import_nanogpt",
         "outlook",
         "resume",
+        "share",
         "start",
         "sweep",
     ),
@@ -155,6 +157,7 @@ __all__ = [
     "runs",
     "sample_text",
     "set_language",
+    "share",
     "start",
     "sweep",
     "trace",

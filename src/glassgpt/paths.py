@@ -57,3 +57,9 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):
         return False
+
+
+def size_on_disk(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a folder; 0 if there is nothing."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())

@@ -1,5 +1,7 @@
 """Numbers in a form for people."""
 
+import math
+
 
 def count(n: float) -> str:
     """Return a number with three digits and a unit.
@@ -35,3 +37,12 @@ def span(minutes: float) -> str:
     n, unit = (60 * minutes, "second") if minutes < 1 else (minutes, "minute")
     n, unit = (minutes / 60, "hour") if minutes >= 60 else (n, unit)
     return f"{n:.2g} {unit}{'s' * (f'{n:.2g}' != '1')}"
+
+
+def data_size(n_bytes: int) -> str:
+    """Return a number of bytes in kilobytes or megabytes, as disks are sold: powers of 1000.
+
+    >>> data_size(0), data_size(900), data_size(48_200), data_size(12_900_000)
+    ('0 kB', '1 kB', '48 kB', '12.9 MB')
+    """
+    return f"{math.ceil(n_bytes / 1e3):,} kB" if n_bytes < 1e6 else f"{n_bytes / 1e6:,.1f} MB"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from glassgpt.checkpoint.run import Run
 from glassgpt.config import ModelConfig
 from glassgpt.data import ExampleData, ExampleSplit, Split, TokenData, open_examples, open_tokens
+from glassgpt.errors import UserError
 from glassgpt.safe_io import damaged
 
 __all__ = ["has_examples", "run_examples", "run_tokens"]
@@ -27,6 +28,7 @@ def run_tokens(run: Run, n_vocab: int) -> TokenData:
     if has_examples(run):
         examples = run_examples(run, n_vocab)
         return TokenData(_joined(examples.train), _joined(examples.val))
+    _check_text(run)
     data = open_tokens(run.data)
     for name, split in (("train", data.train), ("val", data.val)):
         _check_ids(run, f"{name}.bin", split.largest_id, n_vocab)
@@ -39,12 +41,23 @@ def run_examples(run: Run, n_vocab: int) -> ExampleData:
     n_vocab: size of the vocabulary. Raises UserError for missing or damaged data, ids or classes beyond the
     model's, or images of another size.
     """
+    _check_text(run)
     data, model = open_examples(run.data), run.config().model
     for name, split in (("train", data.train), ("val", data.val)):
         file = f"{name}.safetensors"
         _check_ids(run, file, split.largest_id, n_vocab)
         _check_fits(run, file, split, model)
     return data
+
+
+def _check_text(run: Run) -> None:
+    """Raise UserError for a run that was imported or shared without its data."""
+    if not run.data.exists() and not run.config().data.sources:
+        raise UserError(
+            "{path} holds no training data: it was imported or shared without them. Use the run that it "
+            "comes from, or start a new run from its weights with `init_from.run`.",
+            path=run.path,
+        )
 
 
 def _joined(split: ExampleSplit) -> Split:

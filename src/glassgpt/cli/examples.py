@@ -34,6 +34,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "sweep": ("glassgpt sweep notes.txt --vary lr=0.01,0.02,0.04 --size nano --minutes 1",),
     "runs": ("glassgpt runs",),
     "export": ("glassgpt export runs/notes --to safetensors",),
+    "share": ("glassgpt share runs/notes", "glassgpt share runs/notes --out gift --license cc-by-4.0"),
     "import": ("glassgpt import out-shakespeare-char/ckpt.pt --text data/shakespeare_char/input.txt",),
     "adapter": ("glassgpt adapter runs/lora adapter.safetensors",),
     "bench": ("glassgpt bench generate runs/notes",),

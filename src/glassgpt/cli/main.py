@@ -47,6 +47,7 @@ COMMANDS = {
     "sweep": "Compare several values of a setting, fairly.",
     "runs": "List runs and compare them with their baselines.",
     "export": "Export a model for other programs.",
+    "share": "Copy a run to give away, without its training text.",
     "import": "Import a nanoGPT checkpoint as a run.",
     "adapter": "Save the LoRA adapters of a run as one small file.",
     "bench": "Measure the speed of a trained model on this machine.",

@@ -1,7 +1,19 @@
 """Models of and for other programs: exports that are compared there, and checked imports."""
 
+from glassgpt.interop.card import shared_card
 from glassgpt.interop.certify import Certificate
 from glassgpt.interop.exporter import export
 from glassgpt.interop.nanogpt import Checkpoint, places, read_nanogpt
+from glassgpt.interop.source import ExportSource
+from glassgpt.interop.whole_folder import whole_folder
 
-__all__ = ["Certificate", "Checkpoint", "export", "places", "read_nanogpt"]
+__all__ = [
+    "Certificate",
+    "Checkpoint",
+    "ExportSource",
+    "export",
+    "places",
+    "read_nanogpt",
+    "shared_card",
+    "whole_folder",
+]

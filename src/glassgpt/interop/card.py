@@ -25,10 +25,20 @@ tags:
 
 def card(source: ExportSource, format: ExportFormat, certificate: Certificate, license: str = "") -> str:
     """Return the model card in Markdown, with the front matter that the hub reads."""
-    head = HEAD.format(license=license or "other", library=format.library)
-    parts = [f"# {source.run.path.name}", _about(source), *_verdict(source), "## Use", format.usage(source)]
-    parts += ["## Limits", *_limits(source, license), "## Proof", *_proof(certificate)]
-    return head + "\n" + "\n\n".join(parts) + "\n"
+    proof = ("## Proof", *_proof(certificate))
+    return _card(source, source.run.path.name, format.library, format.usage(source), license, *proof)
+
+
+def shared_card(source: ExportSource, title: str, command: str, license: str = "") -> str:
+    """Return the model card of a shared run. command: the command line that uses it."""
+    usage = f"With GlassGPT installed, next to this folder:\n\n```sh\n{command}\n```"
+    return _card(source, title, "glassgpt", usage, license)
+
+
+def _card(source: ExportSource, title: str, library: str, usage: str, license: str, *more: str) -> str:
+    head = HEAD.format(license=license or "other", library=library)
+    parts = [f"# {title}", _about(source), *_verdict(source), "## Use", usage]
+    return head + "\n" + "\n\n".join([*parts, "## Limits", *_limits(source, license), *more]) + "\n"
 
 
 def _about(source: ExportSource) -> str:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from glassgpt.checkpoint import Run, make_folder
-from glassgpt.errors import UserError, cannot_write
+from glassgpt.checkpoint import Run
+from glassgpt.errors import UserError
 from glassgpt.interop.card import card
 from glassgpt.interop.certify import Certificate, certify, write_certificate
 from glassgpt.interop.format import ExportFormat, find_format
 from glassgpt.interop.source import ExportSource
+from glassgpt.interop.whole_folder import whole_folder
 from glassgpt.safe_io import quoted
 
 
@@ -47,7 +45,7 @@ def export(
             title=format.title,
             reason=reason,
         )
-    with _whole_folder(target) as folder:
+    with whole_folder(target) as folder:
         stage(f"writing {format.title}")
         format.write(source, folder, dtype)
         stage("loading it in the other program and comparing")
@@ -61,8 +59,6 @@ def export(
             )
         (folder / "README.md").write_text(card(source, format, certificate, license), "utf-8")
         write_certificate(folder, certificate, origin(source))
-        for path in folder.rglob("*"):
-            path.chmod(0o755 if path.is_dir() else 0o644)  # the libraries differ
     return target, certificate
 
 
@@ -102,28 +98,3 @@ def _dtype(format: ExportFormat, dtype: str | None) -> str:
             known=known,
         )
     return dtype or next(iter(format.limits))
-
-
-@contextmanager
-def _whole_folder(target: Path) -> Iterator[Path]:
-    """Yield a temporary folder that becomes `target` at the end; after an error nothing is left of it.
-
-    Raises UserError if `target` exists or cannot be written.
-    """
-    if target.exists():
-        raise UserError(
-            "{target} exists already. Give another folder with `out`, or remove it first.", target=target
-        )
-    try:
-        make_folder(target.parent)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except OSError as error:
-        raise cannot_write(target, error) from error
-    try:
-        yield temporary
-        temporary.chmod(0o755)
-        temporary.rename(target)
-    except OSError as error:
-        raise cannot_write(target, error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

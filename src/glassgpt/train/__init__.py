@@ -14,6 +14,7 @@ from glassgpt.train.run_plan import Plan, plan
 from glassgpt.train.saver import AsyncSaver
 from glassgpt.train.schedule import Budget, lr_scale
 from glassgpt.train.session import Session, resume, start
+from glassgpt.train.sharing import Shared, share
 from glassgpt.train.trainer import Trainer
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Sampled",
     "Saved",
     "Session",
+    "Shared",
     "Stage",
     "StepDone",
     "Trainer",
@@ -54,6 +56,7 @@ __all__ = [
     "plan",
     "resume",
     "set_lr",
+    "share",
     "start",
     "state_tensors",
     "sweep",

@@ -256,8 +256,8 @@ def resume(
             )
         if not run.is_resumable():
             raise UserError(
-                "{path} has no optimizer state (it was imported), so training cannot be resumed. Use it as "
-                "it is, or start a new run from its weights (`init_from.run`).",
+                "{path} has no optimizer state (it was imported or shared), so training cannot be resumed. "
+                "Use it as it is, or start a new run from its weights (`init_from.run`).",
                 path=path,
             )
         merged = _with_task(config, run.config()) if config else run.config()

@@ -247,7 +247,7 @@ def test_a_padded_vocabulary_is_cut_to_its_tokenizer(tmp_path: Path) -> None:
     listed = command(tmp_path, "runs", ".")
     assert "imported" in listed and "go on with" not in listed
     assert "training cannot resume" in command(tmp_path, "verify", "run")
-    with pytest.raises(UserError, match="it was imported"):
+    with pytest.raises(UserError, match="it was imported or shared"):
         resume(tmp_path / "run")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from glassgpt.checkpoint import save_adapter
 from glassgpt.cli.view.terminal import print_line
+from glassgpt.units import data_size
 
 
 def adapter(run: Path, file: Path) -> None:
@@ -21,4 +22,4 @@ def adapter(run: Path, file: Path) -> None:
         File to write, such as adapter.safetensors.
     """
     save_adapter(run, file)
-    print_line(f"{file}: {file.stat().st_size / 1e6:.2f} MB")
+    print_line(f"{file}: {data_size(file.stat().st_size)}")

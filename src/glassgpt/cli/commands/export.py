@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from glassgpt.cli.view.terminal import Terminal, print_json
+from glassgpt.paths import size_on_disk
+from glassgpt.units import data_size
 
 
 def export(
@@ -56,9 +58,6 @@ def export(
         return
     console.table(findings_table(certificate.findings))
     console.say(f"\n{certificate.runtime} computes the same as the run.")
-    console.say(f"{target}: {_size(target)}, with README.md (model card) and certificate.json")
-
-
-def _size(folder: Path) -> str:
-    n_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return f"{n_bytes / 1e6:,.1f} MB"
+    console.say(
+        f"{target}: {data_size(size_on_disk(target))}, with README.md (model card) and certificate.json"
+    )

@@ -21,6 +21,7 @@ from glassgpt.device import choose_device
 from glassgpt.errors import UserError, command_line
 from glassgpt.lens import Trace, clearest_head, describe_heads, visible_label
 from glassgpt.lens import trace as trace_model
+from glassgpt.units import data_size
 
 if TYPE_CHECKING:
     from glassgpt.plots import Plot
@@ -111,7 +112,7 @@ def look(
     note_guesses(run)
     if trace is not None:
         seen.save(trace, precision)
-        _say(f"trace    {trace}  ({trace.stat().st_size / 1e6:.1f} MB)", json)
+        _say(f"trace    {trace}  ({data_size(trace.stat().st_size)})", json)
     if plot is not None and out is not None:
         from glassgpt.plots import save
 

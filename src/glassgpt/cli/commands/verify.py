@@ -12,6 +12,7 @@ from rich.text import Text
 
 from glassgpt.checkpoint import RunHealth, StepHealth, verify_run
 from glassgpt.cli.view.terminal import Terminal, print_json
+from glassgpt.units import data_size
 
 
 def verify(run: Path, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
@@ -43,7 +44,12 @@ def _show(health: RunHealth, console: Terminal) -> None:
     table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="fold")
     for step in health.steps:
-        table.add_row(_mark(step.ok), step.path.name, _size(step.n_bytes), Text(_remark(step, health)))
+        table.add_row(
+            _mark(step.ok),
+            step.path.name,
+            data_size(step.n_bytes) if step.n_bytes else "",
+            Text(_remark(step, health)),
+        )
     for problem in (*health.fatal, *health.problems):
         table.add_row(_mark(False), "the run", "", Text(problem))
     console.table(table)
@@ -59,12 +65,6 @@ def _remark(step: StepHealth, health: RunHealth) -> str:
         return step.problem.removeprefix(f"{step.path}/")
     best = "the best; " if step.path.name == health.best else ""
     return best + ("whole" if step.resumable else "whole; weights only")
-
-
-def _size(n_bytes: int) -> str:
-    if n_bytes < 1e6:
-        return f"{n_bytes / 1e3:,.0f} kB" if n_bytes else ""
-    return f"{n_bytes / 1e6:,.1f} MB"
 
 
 def _mark(ok: bool) -> Text:

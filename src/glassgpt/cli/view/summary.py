@@ -96,7 +96,8 @@ def print_end(console: Terminal, session: Session, sample: str, forecast: str = 
     more = f"Go on         {command_line('resume', path, *_longer(session))}\n" if goes_on else ""
     console.say(
         f"{session.task.usage.format(run=shell_word(path))}\n"
-        f"{more}Compare runs  {command_line('runs', *_parent(path))}",
+        f"{more}Compare runs  {command_line('runs', *_parent(path))}\n"
+        f"Give it away  {command_line('share', path)}   (the run's folder holds the training text)",
         "dim",
     )
 
