@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from babel.messages import Catalog
@@ -126,13 +127,8 @@ msgstr ""
 
 
 def compiled(language: str, domain: str) -> Catalog:
-    """Return the catalog of the .mo file: the .po file without a date."""
-    catalog = Catalog(language, fuzzy=False, charset="utf-8")
-    catalog.mime_headers = [
-        ("Language", language),
-        ("Content-Type", "text/plain; charset=utf-8"),
-        ("Content-Transfer-Encoding", "8bit"),
-    ]
+    """Return the catalog of the .mo file: the .po file with the same date each time."""
+    catalog = Catalog(language, fuzzy=False, charset="utf-8", creation_date=datetime(2026, 1, 1))
     for text, said in translations(language, domain).items():
         catalog.add(text, said)
     return catalog
