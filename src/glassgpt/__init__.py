@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from glassgpt.language import set_language
     from glassgpt.lens import Trace, ablate, trace
     from glassgpt.models import Model, build
+    from glassgpt.plots import plot
     from glassgpt.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
     from glassgpt.train import (
         Outlook,
@@ -83,6 +84,7 @@ _HOMES = {
     "models": ("Model", "build"),
     "hooks": ("Recording", "activation_names", "edit", "logit_lens", "record", "zero_heads"),
     "interop": ("Certificate", "export"),
+    "plots": ("plot",),
     "tokenizers": ("Tokenizer", "load_tokenizer", "train_tokenizer"),
     "train": (
         "Outlook",
@@ -150,6 +152,7 @@ __all__ = [
     "logit_lens",
     "measure_speed",
     "outlook",
+    "plot",
     "read_corpus",
     "record",
     "reply",

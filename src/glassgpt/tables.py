@@ -25,6 +25,8 @@ TEX = {
 }
 """Characters that LaTeX obeys, or that its default font lacks."""
 CELL = 'style="text-align: {}; padding: 2px 10px 2px 0"'
+WIDEST = 16.0
+"""Length of the longest bar in HTML, in em."""
 
 
 def as_csv(head: Cells, rows: Sequence[Cells]) -> str:
@@ -114,17 +116,35 @@ def tex(text: str) -> str:
 
 
 def as_html(
-    head: Cells, rows: Sequence[Cells], right: Collection[int] = (), marked: Collection[int] = ()
+    head: Cells,
+    rows: Sequence[Cells],
+    right: Collection[int] = (),
+    marked: Collection[int] = (),
+    bars: Sequence[float | None] = (),
 ) -> str:
-    """Return a table as HTML. right: columns of numbers; marked: rows in bold."""
-    lines = [_html_row("th", head, right, False)]
-    lines += [_html_row("td", cells, right, i in marked) for i, cells in enumerate(rows)]
+    """Return a table as HTML. right: columns of numbers; marked: rows in bold.
+
+    bars: a last column with a bar for each row, by its length from 0 to 1; None for no bar.
+    """
+    ends = [_bar(length, i in marked) for i, length in enumerate(bars)] or [""] * len(rows)
+    lines = [_html_row("th", head, right, False, "<th></th>" if bars else "")]
+    lines += [
+        _html_row("td", cells, right, i in marked, end)
+        for i, (cells, end) in enumerate(zip(rows, ends, strict=True))
+    ]
     return f"<table>{''.join(lines)}</table>"
 
 
-def _html_row(tag: str, cells: Cells, right: Collection[int], bold: bool) -> str:
+def _html_row(tag: str, cells: Cells, right: Collection[int], bold: bool, end: str) -> str:
     def style(i: int) -> str:
         return CELL.format("right" if i in right else "left")
 
     texts = [f"<b>{escape(text)}</b>" if bold and text else escape(text) for text in cells]
-    return f"<tr>{''.join(f'<{tag} {style(i)}>{text}</{tag}>' for i, text in enumerate(texts))}</tr>"
+    return f"<tr>{''.join(f'<{tag} {style(i)}>{text}</{tag}>' for i, text in enumerate(texts))}{end}</tr>"
+
+
+def _bar(length: float | None, bold: bool) -> str:
+    """Return a cell with a bar in the color of the page's text."""
+    width, opacity = WIDEST * (length or 0), 0.85 if bold else 0.4
+    style = f"display: inline-block; height: 0.75em; width: {width:.1f}em; background: currentColor"
+    return f'<td {CELL.format("left")}><span style="{style}; opacity: {opacity}"></span></td>'

@@ -66,6 +66,7 @@ FLAGS = {
     "--muon-lr --batch-size --grad-accum-steps --evals --seed --device --dtype --threads --compile "
     "--tensorboard --trackio --column --encoding --from --lora-rank --lora-alpha --no-autopilot",
     "runs": "--sort --task --wide --json --csv --markdown --latex",
+    "plot": "--out --x --by --dark --json",
     "plan": "--minutes --plot --json --size --exportable",
     "chat": "--system --adapter --max-new-tokens --temperature --top-k --top-p --min-p --seed --json",
     "sample": "--prompt --max-new-tokens --temperature --top-k --top-p --min-p --stop --seed --num-samples",

@@ -3,6 +3,8 @@
 from glassgpt.checkpoint.abandoned import clear, discard, is_abandoned
 from glassgpt.checkpoint.adapter import load_with_adapter, save_adapter
 from glassgpt.checkpoint.chosen import chosen_settings
+from glassgpt.checkpoint.curve_groups import Band, CurveGroup, Spread, group_curves
+from glassgpt.checkpoint.curves import RunCurve, RunLike, XAxis, read_curve, read_curves
 from glassgpt.checkpoint.lock import LOCK, OWNER, acquire_lock, is_locked
 from glassgpt.checkpoint.run import Run, load_run, load_weights, weights
 from glassgpt.checkpoint.run_data import run_examples, run_tokens
@@ -35,12 +37,18 @@ __all__ = [
     "LOCK",
     "NUMBERS",
     "OWNER",
+    "Band",
     "CorruptCheckpoint",
+    "CurveGroup",
     "Run",
+    "RunCurve",
     "RunHealth",
+    "RunLike",
     "RunSummary",
     "RunsTable",
+    "Spread",
     "StepHealth",
+    "XAxis",
     "acquire_lock",
     "check_data",
     "check_step",
@@ -48,6 +56,7 @@ __all__ = [
     "clear",
     "discard",
     "fingerprint",
+    "group_curves",
     "is_abandoned",
     "is_locked",
     "load_run",
@@ -60,6 +69,8 @@ __all__ = [
     "prune",
     "quarantine",
     "quick_check",
+    "read_curve",
+    "read_curves",
     "read_manifest",
     "read_pointer",
     "read_progress",

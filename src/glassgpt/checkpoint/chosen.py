@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from glassgpt.checkpoint.run import Run
+from glassgpt.checkpoint.run_folder import RunFolder
 from glassgpt.config import Tables
 
 PRESETS = {"architecture", "size", "family", "dataset", "task", "run", "default"}
 """First words of the origins of settings that nobody chose."""
 
 
-def chosen_settings(run: Run) -> Tables:
+def chosen_settings(run: RunFolder) -> Tables:
     """Return the settings that somebody chose, by the origins in config.json, as tables.
 
     Everything else is found again, from the presets and the data.

@@ -5,7 +5,7 @@ An id beyond the vocabulary would fail deep in a forward pass, and a run may be 
 
 from __future__ import annotations
 
-from glassgpt.checkpoint.run import Run
+from glassgpt.checkpoint.run_folder import RunFolder
 from glassgpt.config import ModelConfig
 from glassgpt.data import ExampleData, ExampleSplit, Split, TokenData, open_examples, open_tokens
 from glassgpt.errors import UserError
@@ -14,13 +14,13 @@ from glassgpt.safe_io import damaged
 __all__ = ["has_examples", "run_examples", "run_tokens"]
 
 
-def has_examples(run: Run) -> bool:
+def has_examples(run: RunFolder) -> bool:
     """Return True if the data are examples, False if they are one text."""
     files = [run.data / f"{name}.safetensors" for name in ("train", "val")]
     return not (run.data / "manifest.json").exists() and any(file.exists() for file in files)
 
 
-def run_tokens(run: Run, n_vocab: int) -> TokenData:
+def run_tokens(run: RunFolder, n_vocab: int) -> TokenData:
     """Open the text of a run; of examples, the texts one after the other.
 
     n_vocab: size of the vocabulary. Raises UserError for missing or damaged data, or ids beyond it.
@@ -35,7 +35,7 @@ def run_tokens(run: Run, n_vocab: int) -> TokenData:
     return data
 
 
-def run_examples(run: Run, n_vocab: int) -> ExampleData:
+def run_examples(run: RunFolder, n_vocab: int) -> ExampleData:
     """Open the examples of a run.
 
     n_vocab: size of the vocabulary. Raises UserError for missing or damaged data, ids or classes beyond the
@@ -66,12 +66,12 @@ def _joined(split: ExampleSplit) -> Split:
     return Split(texts.ids, split.n_chars, split.n_bytes)
 
 
-def _check_ids(run: Run, file: str, largest: int, n_vocab: int) -> None:
+def _check_ids(run: RunFolder, file: str, largest: int, n_vocab: int) -> None:
     if largest >= n_vocab:
         raise damaged(run.data / file, f"the id {largest}, and the vocabulary ends at {n_vocab - 1}")
 
 
-def _check_fits(run: Run, file: str, split: ExampleSplit, model: ModelConfig) -> None:
+def _check_fits(run: RunFolder, file: str, split: ExampleSplit, model: ModelConfig) -> None:
     """Raise UserError unless classes and images are those of the model."""
     if split.is_class != bool(model.labels):
         raise damaged(run.data / file, "classes without a classifier, or a classifier without classes")

@@ -15,7 +15,7 @@ from string import digits
 from typing import Any, Literal
 
 from glassgpt.checkpoint.run import Run
-from glassgpt.checkpoint.summary import RunSummary, summarize
+from glassgpt.checkpoint.summary import RunSummary, status, summarize
 from glassgpt.errors import UserError
 from glassgpt.tables import as_csv, as_html, as_latex, as_markdown
 
@@ -76,7 +76,7 @@ class RunsTable:
                 "steps": str(run.n_steps) if run.n_steps else "",
                 "minutes": "" if run.minutes is None else f"{run.minutes:.2g}",
                 "loss": _result(run, several),
-                "best counted": _counted(run),
+                "best counted": run.counted,
                 "status": status(run),
             }
             for run in self.runs
@@ -188,15 +188,6 @@ def _natural(name: str) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part[0] in digits else (1, part) for part in parts]
 
 
-def status(run: RunSummary) -> str:
-    """Return the state of a run in a word: done, training, stopped, damaged, …"""
-    if run.state == "unreadable" or run.damaged:
-        return "damaged"
-    if run.state == "training" and run.progress:
-        return f"training {run.progress:.0%}"
-    return "imported" if run.state == "weights only" else run.state
-
-
 def _relative(path: Path, folder: Path) -> str:
     return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
 
@@ -213,10 +204,3 @@ def _result(run: RunSummary, with_unit: bool) -> str:
     if run.nats_per_char is None:
         return ""
     return f"{run.nats_per_char:.3f}" + f" {run.unit}" * with_unit
-
-
-def _counted(run: RunSummary) -> str:
-    """Return the result of the best baseline, and its name."""
-    if run.baseline_exact is not None:
-        return f"{run.baseline_exact:.1%} {run.baseline}"
-    return "" if run.baseline_loss is None else f"{run.baseline_loss:.3f} {run.baseline}"

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from glassgpt.checkpoint.chosen import chosen_settings
 from glassgpt.checkpoint.lock import is_locked
-from glassgpt.checkpoint.run import Run
+from glassgpt.checkpoint.run_folder import RunFolder
 from glassgpt.checkpoint.store import steps
 from glassgpt.checkpoint.verify import quick_check
 from glassgpt.config import ModelConfig, RunConfig, fields, flat_name
@@ -20,10 +20,11 @@ from glassgpt.data import LEAK_NOTE
 from glassgpt.diagnose import Accuracy, Score, Verdict
 from glassgpt.errors import UserError
 from glassgpt.safe_io import read_json
+from glassgpt.units import span
 
 State = Literal["done", "training", "stopped", "no checkpoints", "weights only", "unreadable"]
-SHOWN = ("steps", "minutes", "tokens", "seed")
-"""Settings of training that have columns of their own."""
+SHOWN = ("train.steps", "train.minutes", "train.tokens", "train.seed", "model.family")
+"""Settings that have columns of their own."""
 LARGEST = 1e15
 """Figures beyond this in metrics.jsonl are ignored: glassgpt does not write them."""
 
@@ -44,7 +45,7 @@ class RunSummary:
     """Preset, blocks and width, such as `modern 6×384`; other families come first."""
     seed: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Settings that somebody chose, by their names, without data, length and seed."""
+    """Settings that somebody chose, by their names, without data, family, length and seed."""
     n_steps: int = 0
     minutes: float | None = None
     """Time of training so far."""
@@ -85,14 +86,37 @@ class RunSummary:
             return ""
         return f"{self.nats_per_char - self.baseline_loss:+.3f} ({self.baseline})"
 
+    def facts(self) -> dict[str, str]:
+        """Return what a person wants to know first, in words, without what is unknown."""
+        loss = "" if self.nats_per_char is None else f"{self.nats_per_char:.3f} {self.unit}"
+        named = {
+            "state": self.problem or status(self),
+            "text": ", ".join(self.sources),
+            "task": self.task,
+            "model": self.model,
+            "settings": ", ".join(f"{name} {value}" for name, value in self.options.items()),
+            "seed": "" if self.seed is None else str(self.seed),
+            "training": _length(self),
+            "held out": loss if self.exact is None else f"{self.exact:.1%} exact",
+            "best counted": self.counted,
+        }
+        return {name: words for name, words in named.items() if words}
 
-def summarize(run: Run) -> RunSummary:
+    @property
+    def counted(self) -> str:
+        """Result of the best baseline, and its name."""
+        if self.baseline_exact is not None:
+            return f"{self.baseline_exact:.1%} {self.baseline}"
+        return "" if self.baseline_loss is None else f"{self.baseline_loss:.3f} {self.baseline}"
+
+
+def summarize(run: RunFolder) -> RunSummary:
     """Summarize a run. Never raises for a damaged or hostile one.
 
     So one bad run does not hide the others of a list.
     """
     try:
-        config = Run.open(run.path).config()
+        config = RunFolder.open(run.path).config()
     except UserError as error:
         return RunSummary(run.path, "unreadable", str(error).splitlines()[0], health="unreadable")
     rows = run.metrics()
@@ -126,20 +150,18 @@ def loss_unit(config: RunConfig) -> str:
     return "nats/class" if config.model.labels else "nats/char"
 
 
-def _options(run: Run) -> dict[str, Any]:
+def _options(run: RunFolder) -> dict[str, Any]:
     """Return chosen settings by flat names, without those that have columns of their own."""
     tables = chosen_settings(run)
-    train = {name: value for name, value in tables.get("train", {}).items() if name not in SHOWN}
-    named = {**tables, "data": {}, "train": train}
     origins = run.origins()
     return {
-        flat_name(name).rstrip("_"): value
-        for name, value in fields(named)
-        if origins.get(name) != "autopilot"
+        flat_name(RunConfig, name).rstrip("_"): value
+        for name, value in fields({**tables, "data": {}})
+        if name not in SHOWN and origins.get(name) != "autopilot"
     }
 
 
-def _state(run: Run, verdict: Verdict | None) -> State:
+def _state(run: RunFolder, verdict: Verdict | None) -> State:
     """Return the state of a readable run."""
     if is_locked(run.path):
         return "training"
@@ -162,7 +184,7 @@ def _figures(rows: list[dict[str, Any]], event: str, name: str) -> list[float]:
     return [value for value in values if isinstance(value, int | float) and abs(value) < LARGEST]
 
 
-def read_verdict(run: Run) -> Verdict | None:
+def read_verdict(run: RunFolder) -> Verdict | None:
     """Return the verdict of a run; None if there is none, or none that can be read."""
     try:
         verdict = Verdict.from_dict(read_json(run.verdict_file))
@@ -187,3 +209,17 @@ def _result(verdict: Verdict) -> dict[str, Any]:
     else:
         found = {}
     return {**found, "leak": leak}
+
+
+def status(run: RunSummary) -> str:
+    """Return the state of a run in a word: done, training, stopped, damaged, …"""
+    if run.state == "unreadable" or run.damaged:
+        return "damaged"
+    if run.state == "training" and run.progress:
+        return f"training {run.progress:.0%}"
+    return "imported" if run.state == "weights only" else run.state
+
+
+def _length(run: RunSummary) -> str:
+    minutes = "" if run.minutes is None else f" in {span(run.minutes)}"
+    return f"{run.n_steps:,} steps{minutes}" if run.n_steps else ""

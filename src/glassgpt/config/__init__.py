@@ -2,7 +2,7 @@
 
 from glassgpt.config.base import Config, Tables, merge, preset, preset_names
 from glassgpt.config.export import Export, exportable_as
-from glassgpt.config.flat import flat_fields, flat_name, flat_settings, takes_settings
+from glassgpt.config.flat import flat_fields, flat_name, flat_settings, invalid, takes_settings
 from glassgpt.config.layers import CORPORA, DATASETS, Layer, combine, fields, is_built_in, origins
 from glassgpt.config.model import ModelConfig
 from glassgpt.config.renamed import check_renamed, check_renamed_flags
@@ -45,6 +45,7 @@ __all__ = [
     "flat_fields",
     "flat_name",
     "flat_settings",
+    "invalid",
     "is_built_in",
     "merge",
     "origins",

@@ -9,9 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from glassgpt.config.base import Tables
+from glassgpt.config.flat import flat_name, invalid
 from glassgpt.config.layers import Layer, combine, fields, origins, preset_layers
 from glassgpt.config.schema import RunConfig
-from glassgpt.errors import UserError
+from glassgpt.tables import as_html
 
 DEFAULT = "default"
 
@@ -39,6 +40,13 @@ class Resolved:
         for name, value in fields(self.config.model_dump(mode="json")):
             value = derived.get(name) if value is None else value
             yield Setting(name, value, self.origins.get(name, DEFAULT))
+
+    def _repr_html_(self) -> str:
+        rows = [(flat_name(RunConfig, each.name), str(each.value), each.origin) for each in self.settings()]
+        marked = [
+            i for i, (_, _, origin) in enumerate(rows) if origin in {layer.origin for layer in self.given}
+        ]
+        return as_html(["setting", "value", "from"], rows, marked=marked)
 
     def _derived(self) -> Tables:
         """Return the values of fields that follow from others when they are not set."""
@@ -75,7 +83,7 @@ def resolve(given: Sequence[Layer] | RunConfig, facts: Sequence[Layer] = ()) -> 
     try:
         config = RunConfig.model_validate(combine(layers))
     except ValidationError as error:
-        raise UserError("these settings cannot be used") from error
+        raise invalid(RunConfig, error) from error
     return Resolved(config, origins(layers), tuple(given))
 
 

@@ -9,14 +9,24 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self
 
 from cyclopts import Parameter
-from pydantic import Field, ModelWrapValidatorHandler, field_serializer, field_validator, model_validator
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from glassgpt.config.base import Config
 from glassgpt.config.export import exportable_as
-from glassgpt.config.layers import Layer, combine, preset_layers
+from glassgpt.config.flat import flat_name, flat_settings, invalid, takes_settings
+from glassgpt.config.layers import Layer, combine, fields, preset_layers
 from glassgpt.config.model import ModelConfig
 from glassgpt.config.renamed import check_renamed
+from glassgpt.notebook_html import card, folded
 from glassgpt.option_groups import BASICS, DATA, KIND, MACHINE, MODEL, OPTIMIZER, OUTPUT, SAVING
+from glassgpt.tables import as_html
 
 
 @Parameter(name="*", group=DATA)
@@ -196,6 +206,36 @@ class RunConfig(Config):
     train: TrainConfig = Field(default_factory=TrainConfig)
     init_from: InitFromConfig = Field(default_factory=InitFromConfig)
 
+    @classmethod
+    def of(cls, **settings: Any) -> Self:
+        """Make a configuration of settings by flat names, those of the flags of `glassgpt train`.
+
+        None leaves a setting out. Raises UserError for names and values that cannot be used.
+
+        >>> RunConfig.of(sources="notes.txt", size="nano", steps=30)
+        RunConfig.of(sources=('notes.txt',), size='nano', steps=30)
+        """
+        try:
+            return cls.model_validate(flat_settings(cls, settings))
+        except ValidationError as error:
+            raise invalid(cls, error) from None
+
+    def chosen(self) -> dict[str, Any]:
+        """Return the settings that were set explicitly, by flat names."""
+        return {flat_name(type(self), name): value for name, value in fields(self.given())}
+
+    def __repr__(self) -> str:
+        return f"RunConfig.of({', '.join(f'{name}={value!r}' for name, value in self.chosen().items())})"
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    def _repr_html_(self) -> str:
+        chosen = {name: str(value) for name, value in self.chosen().items()}
+        every = [(flat_name(type(self), name), str(value)) for name, value in fields(self.model_dump())]
+        marked = [i for i, (name, _) in enumerate(every) if name in chosen]
+        return card("settings", chosen, folded("all settings", as_html(["", ""], every, marked=marked)))
+
     @property
     def step_tokens(self) -> int:
         """Tokens of one optimizer step, if every row of its batches fills the block.
@@ -236,3 +276,6 @@ class RunConfig(Config):
         if self.model.lora_rank and self.init_from.run is None:
             raise ValueError("`lora_rank` needs a trained base model. Name its run with `init_from.run`.")
         return self
+
+
+takes_settings(RunConfig)(RunConfig.of.__func__)

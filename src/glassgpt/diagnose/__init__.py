@@ -30,8 +30,10 @@ from glassgpt.diagnose.score import Kind, Score, round_parts
 from glassgpt.diagnose.sign_flips import MAX_PAIRS, MIN_PAIRS, Paired, is_decided, paired
 from glassgpt.diagnose.text_baselines import FULL, Limits, baselines, limits
 from glassgpt.diagnose.verdict import Verdict, judge
+from glassgpt.diagnose.verdict_table import BAR, VerdictTable
 
 __all__ = [
+    "BAR",
     "FULL",
     "MAX_PAIRS",
     "MIN_PAIRS",
@@ -54,6 +56,7 @@ __all__ = [
     "Trend",
     "Utterance",
     "Verdict",
+    "VerdictTable",
     "baselines",
     "bleu",
     "bleu_signature",

@@ -11,6 +11,8 @@ import numpy as np
 
 from glassgpt.diagnose.finding import Finding
 from glassgpt.diagnose.sign_flips import MIN_PAIRS, Paired, holm, paired, sign_flip_p
+from glassgpt.notebook_html import paragraph
+from glassgpt.tables import as_html
 
 UNIT = "nats per character"
 LEVEL = 0.05
@@ -19,7 +21,7 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Comparison:
-    """Losses of two arms in pairs, what they say, and that in one sentence."""
+    """Losses of two arms in pairs, what they say, and that in one sentence. A notebook shows the pairs."""
 
     names: tuple[str, str]
     losses: tuple[tuple[float, float], ...]
@@ -38,6 +40,17 @@ class Comparison:
             "sentence": self.sentence,
             "finding": self.finding.to_dict(),
         }
+
+    def __str__(self) -> str:
+        return self.sentence
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [str(i), *(f"{loss:.3f}" for loss in pair), f"{pair[0] - pair[1]:+.3f}"]
+            for i, pair in enumerate(self.losses, 1)
+        ]
+        head = ["pair", *self.names, "difference"]
+        return f"{as_html(head, rows, range(4))}{paragraph(self.sentence)}"
 
 
 def compare_pairs(
@@ -126,6 +139,16 @@ class Sweep:
             "comparisons": [each.to_dict() for each in self.comparisons],
             "sentence": self.sentence,
         }
+
+    def __str__(self) -> str:
+        return self.sentence
+
+    def _repr_html_(self) -> str:
+        p = {each.name: f"{each.p:.3f}" for each in self.comparisons}
+        rows = [[name, f"{loss:.3f}", p.get(name, "reference")] for name, loss in self.means.items()]
+        real = {each.name for each in self.comparisons if each.is_real}
+        marked = [i for i, row in enumerate(rows) if row[0] in real]
+        return f"{as_html(['', 'mean loss', 'p'], rows, (1, 2), marked)}{paragraph(self.sentence)}"
 
 
 def compare_all(losses: Mapping[str, Sequence[float]], alpha: float = LEVEL) -> Sweep:

@@ -6,7 +6,7 @@ between models with different tokenizers, and between a model and a file compres
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -40,7 +40,7 @@ class Score:
     n_bytes: Size
     detail: str = ""
     kind: Kind = "other"
-    parts: tuple[Amount | None, ...] = ()
+    parts: tuple[Amount | None, ...] = field(default=(), repr=False)
 
     @property
     def nats_per_char(self) -> float:

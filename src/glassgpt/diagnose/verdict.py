@@ -19,18 +19,20 @@ from glassgpt.diagnose.loss_verdict import compare_losses, loss_margin, phrase
 from glassgpt.diagnose.margin import Margin
 from glassgpt.diagnose.old_verdicts import upgrade
 from glassgpt.diagnose.score import Score
+from glassgpt.diagnose.verdict_table import VerdictTable, answers_table, loss_table
 from glassgpt.errors import UserError
+from glassgpt.notebook_html import paragraph
 
 FORMAT = 2
 """Format of a stored verdict; files without a format are format 1."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """A model, its baselines (best first), one sentence, and the finding about the model.
 
     All rows are losses (`scores`) or all count correct answers (`accuracies`). Without a model there is no
-    finding, and the sentence says what a model must reach.
+    finding, and the sentence says what a model must reach. `print` and a notebook show the table.
     """
 
     model: Score | Accuracy | None
@@ -91,6 +93,22 @@ class Verdict:
         if self.model is None:
             return None
         return answer_margin([row for row in self.accuracies if row is not self.model], self.model)
+
+    def table(self) -> VerdictTable:
+        """Return all rows as text, best first."""
+        if self.scores:
+            return loss_table(self.scores, self.model)
+        return answers_table(self.accuracies, self.losses, self.model)
+
+    def __str__(self) -> str:
+        return f"{self.table().to_text()}\n\n{self.sentence}"
+
+    def __repr__(self) -> str:
+        return f"<Verdict: {self.sentence}>"
+
+    def _repr_html_(self) -> str:
+        notes = "".join(paragraph(f"note: {note}", faint=True) for note in self.notes)
+        return f"{self.table().to_html()}{paragraph(self.sentence)}{notes}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the stored form, ready for JSON."""

@@ -16,12 +16,13 @@ from glassgpt.generate.speculation import PromptLookup
 from glassgpt.generate.text import TextAccumulator, stream_text
 from glassgpt.models import Model
 from glassgpt.nn import Memory
+from glassgpt.notebook_html import continued
 from glassgpt.tokenizers import Tokenizer
 
 
 @dataclass(frozen=True)
 class Completion:
-    """A text that continues a prompt."""
+    """A text that continues a prompt. A notebook shows both, told apart."""
 
     text: str
     ids: list[int]
@@ -29,6 +30,13 @@ class Completion:
     """`stop`, a stop string or the end token came, or `length`, the limit was reached."""
     logprob: float
     """Natural logarithm of the probability of all its tokens under the model itself."""
+    prompt: str = ""
+
+    def __str__(self) -> str:
+        return self.prompt + self.text
+
+    def _repr_html_(self) -> str:
+        return continued(self.prompt, self.text)
 
 
 def generate(
@@ -110,6 +118,7 @@ def complete(
         engine = Engine(model, max_batch=min(16, many * len(prompts)) or 1)
     first = torch.seed() % 2**62 if seed is None else seed
     texts: dict[int, TextAccumulator] = {}  # by request id
+    begins: list[str] = []
     try:
         for prompt in prompts:
             ids = tokenizer.encode(prompt)
@@ -117,11 +126,12 @@ def complete(
                 request = Request(ids, params or SamplingParams(), max_new_tokens, first + i, logprobs=0)
                 text = TextAccumulator(tokenizer, stop)
                 texts[engine.add(request)] = text
+                begins.append(prompt)
         _run(engine, texts)
     finally:  # after an error, the caller's engine drops the rest
         for request_id in texts:
             engine.cancel(request_id)
-    found = [_completion(text) for text in texts.values()]
+    found = [_completion(text, prompt) for text, prompt in zip(texts.values(), begins, strict=True)]
     groups = [found[i : i + many] for i in range(0, len(found), many)]
     if best_of is None:
         return groups
@@ -140,9 +150,9 @@ def _run(engine: Engine, texts: Mapping[int, TextAccumulator]) -> None:
                     engine.cancel(request_id)
 
 
-def _completion(text: TextAccumulator) -> Completion:
+def _completion(text: TextAccumulator, prompt: str) -> Completion:
     assert text.finish_reason is not None
-    return Completion(text.text, text.ids, text.finish_reason, text.logprob)
+    return Completion(text.text, text.ids, text.finish_reason, text.logprob, prompt)
 
 
 def _per_token(completion: Completion) -> float:

@@ -14,6 +14,7 @@ from glassgpt.plots.alignment import alignment_map, heaviest
 from glassgpt.plots.charts import bars, lines, panels
 from glassgpt.plots.colors import theme
 from glassgpt.plots.comparisons import plot_comparison, plot_sweep
+from glassgpt.plots.curves import plot, plot_curves
 from glassgpt.plots.graph import attention_graph, bipartite_graph, fitting_tokens
 from glassgpt.plots.heat import head_grid, heat_map
 from glassgpt.plots.image import over_image
@@ -48,8 +49,10 @@ __all__ = [
     "logit_lens_table",
     "over_image",
     "panels",
+    "plot",
     "plot_alignment",
     "plot_comparison",
+    "plot_curves",
     "plot_graph",
     "plot_head",
     "plot_heads",

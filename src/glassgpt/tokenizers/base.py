@@ -13,6 +13,7 @@ import numpy as np
 
 from glassgpt.atomic_write import replacing
 from glassgpt.errors import UserError
+from glassgpt.notebook_html import card, pieces
 
 _PIECE = 1 << 20  # ids decoded at once: bounds the RAM for long arrays
 
@@ -62,8 +63,15 @@ class Tokenizer(Protocol):
         ...
 
 
+EXAMPLE = "The quick brown fox, 狐狸 🦊"
+"""Text by whose tokens a tokenizer shows itself in a notebook."""
+
+
 class TableTokenizer(ABC):
-    """A tokenizer with fixed bytes per token: id i decodes to row i of a table."""
+    """A tokenizer with fixed bytes per token: id i decodes to row i of a table.
+
+    A notebook shows the tokens of an example.
+    """
 
     kind: str
 
@@ -86,6 +94,20 @@ class TableTokenizer(ABC):
     @abstractmethod
     def spec(self) -> dict[str, Any]:
         """Return the tokenizer as the JSON object of a `tokenizers` file."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.describe()}>"
+
+    def _repr_html_(self) -> str:
+        return card(f"{self.n_vocab:,} tokens", {"tokenizer": self.describe()}, self._example())
+
+    def _example(self) -> str:
+        """Return the tokens of EXAMPLE as HTML; none if the vocabulary lacks a character."""
+        try:
+            ids = self.encode(EXAMPLE)
+        except UserError:
+            return ""
+        return pieces(self.token_bytes([i]).decode("utf-8", "replace") for i in ids)
 
     def _lacking(self, names: Iterable[str]) -> list[str]:
         return [name for name in names if name not in self.specials]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from glassgpt.checkpoint.run import Run
 from glassgpt.checkpoint.run_data import has_examples, run_examples, run_tokens
+from glassgpt.checkpoint.run_folder import RunFolder
 from glassgpt.checkpoint.store import (
     STEP,
     read_pointer,
@@ -15,7 +15,7 @@ from glassgpt.errors import UserError
 from glassgpt.safe_io import POINTERS, file_size, quoted, read_capped, read_json
 
 
-def check_data(run: Run, n_vocab: int) -> None:
+def check_data(run: RunFolder, n_vocab: int) -> None:
     """Raise UserError unless the run's data are complete, with ids below `n_vocab`."""
     if not run.config().data.sources:  # imported without a text
         return
@@ -24,7 +24,7 @@ def check_data(run: Run, n_vocab: int) -> None:
     (run_examples if has_examples(run) else run_tokens)(run, n_vocab)
 
 
-def check_metrics(run: Run) -> None:
+def check_metrics(run: RunFolder) -> None:
     """Raise UserError if metrics.jsonl has no readable line. Single lines may be truncated."""
     if not run.metrics_file.exists():
         return
@@ -35,7 +35,7 @@ def check_metrics(run: Run) -> None:
         )
 
 
-def stale_files(run: Run) -> list[str]:
+def stale_files(run: RunFolder) -> list[str]:
     """Return remains of kills and repairs, each with advice."""
     found = []
     folders = [folder for folder in (run.path, run.checkpoints, run.data) if folder.is_dir()]
@@ -50,14 +50,14 @@ def stale_files(run: Run) -> list[str]:
     return found
 
 
-def check_small_files(run: Run, resumable: bool) -> None:
+def check_small_files(run: RunFolder, resumable: bool) -> None:
     """Raise UserError unless verdict, forecast and baselines are JSON. Only a resume needs the baselines."""
     for file in (run.verdict_file, run.forecast_file, run.baselines_file):
         if file.exists() or (resumable and file == run.baselines_file):
             read_json(file)
 
 
-def check_best_pointer(run: Run) -> None:
+def check_best_pointer(run: RunFolder) -> None:
     """Raise UserError if the file `best` names no step of the run."""
     pointer = run.checkpoints / "best"
     if pointer.exists() and read_pointer(run.checkpoints, "best") is None:

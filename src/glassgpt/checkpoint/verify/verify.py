@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from glassgpt.checkpoint.run import Run
+from glassgpt.checkpoint.run_folder import RunFolder
 from glassgpt.checkpoint.store import (
     CorruptCheckpoint,
     Layout,
@@ -46,7 +46,7 @@ def verify_run(path: Path | str) -> RunHealth:
 
     Raises UserError if the folder is no run, or holds links.
     """
-    run, fatal, planned = Run.open(path), [], None
+    run, fatal, planned = RunFolder.open(path), [], None
     try:
         n_vocab = run.tokenizer().n_vocab
         planned = layout(run.config().model, n_vocab)
@@ -77,7 +77,7 @@ def verify_run(path: Path | str) -> RunHealth:
     )
 
 
-def quick_check(run: Run) -> str:
+def quick_check(run: RunFolder) -> str:
     """Return the health of the steps by names and sizes: `ok`, `no steps`, `2 of 3 damaged`."""
     found = steps(run.checkpoints)
     damaged = len(failures([partial(quick_check_step, step) for step in found]))

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from glassgpt.cli.arguments import Json, Source
 from glassgpt.cli.process_start import began
 from glassgpt.cli.view.terminal import print_hint
-from glassgpt.config import FIXED, Layer, RunConfig, Tables, merge, read_toml, resolve
+from glassgpt.config import FIXED, Layer, RunConfig, Tables, invalid, merge, read_toml, resolve
 from glassgpt.errors import UserError, command_line
 from glassgpt.interrupts import end_at_once, on_signals
 from glassgpt.option_groups import BASICS, OUTPUT, SAVING
@@ -136,7 +136,7 @@ def _validated(given: dict[str, Any]) -> RunConfig:
     try:
         return RunConfig.model_validate(given)
     except ValidationError as error:
-        raise UserError("these settings cannot be used") from error
+        raise invalid(RunConfig, error) from error
 
 
 def read_settings(path: Path | None) -> Tables:

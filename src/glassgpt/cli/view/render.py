@@ -9,7 +9,7 @@ from itertools import pairwise
 from rich.table import Table
 from rich.text import Text
 
-from glassgpt.diagnose import Score, Verdict
+from glassgpt.diagnose import BAR, Verdict
 
 BRAILLE = 0x2800
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
@@ -79,51 +79,12 @@ def joined(points: Sequence[tuple[float, float]], n: int) -> list[tuple[float, f
 
 
 def verdict_table(verdict: Verdict) -> Table:
-    """Build a table of all rows, best first, with the model's row highlighted."""
-    return _loss_table(verdict) if verdict.scores else _answers_table(verdict)
-
-
-def _loss_table(verdict: Verdict) -> Table:
-    """Build a table of losses with a bar for each."""
+    """Build a table of all rows, best first, with a bar for each and the model's row highlighted."""
+    found = verdict.table()
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("")
-    for name in ("nats/char", "bits/char", "bits/byte"):
-        table.add_column(name, justify="right")
-    table.add_column("")
-    worst = max(score.nats_per_char for score in verdict.scores)
-    for score in verdict.scores:
-        table.add_row(*_cells(score, worst), style=MODEL_STYLE if score == verdict.model else "")
+    for i, name in enumerate((*found.head, "")):
+        table.add_column(name, justify="right" if 0 < i < len(found.head) else "left")
+    for i, (row, length) in enumerate(zip(found.rows, found.bars, strict=True)):
+        bar = "█" * round(BAR * (length or 0))
+        table.add_row(*row, bar, style=MODEL_STYLE if i == found.model else "")
     return table
-
-
-def _answers_table(verdict: Verdict) -> Table:
-    """Table of exact answers, with a column for each further figure."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("")
-    table.add_column("exact", justify="right")
-    rows = verdict.accuracies
-    names = list(dict.fromkeys(name for row in rows for name in row.figures))
-    for name in names:
-        table.add_column(name, justify="right")
-    table.add_column("")
-    for row in rows:
-        figures = [_figure(row.figures[name]) if name in row.figures else "" for name in names]
-        bar = "█" * round(24 * row.share)
-        style = MODEL_STYLE if row == verdict.model else ""
-        table.add_row(row.name, f"{row.share:.1%}", *figures, bar, style=style)
-    if "nats/char" in names:
-        for score in verdict.losses:
-            figures = [_figure(score.nats_per_char) if name == "nats/char" else "" for name in names]
-            table.add_row(f"counted {score.name}s of the answers", "", *figures, "")
-    return table
-
-
-def _figure(value: float) -> str:
-    """Format a figure: BLEU with one decimal, nats with three."""
-    return f"{value:.1f}" if value >= 10 else f"{value:.3f}"
-
-
-def _cells(score: Score, worst: float) -> list[str]:
-    bar = "█" * round(24 * score.nats_per_char / worst)
-    figures = (score.nats_per_char, score.bits_per_char, score.bits_per_byte)
-    return [score.name, *(f"{figure:.3f}" for figure in figures), bar]
