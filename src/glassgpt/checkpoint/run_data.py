@@ -50,7 +50,7 @@ def run_examples(run: RunFolder, n_vocab: int) -> ExampleData:
     return data
 
 
-def _check_text(run: Run) -> None:
+def _check_text(run: RunFolder) -> None:
     """Raise UserError for a run that was imported or shared without its data."""
     if not run.data.exists() and not run.config().data.sources:
         raise UserError(

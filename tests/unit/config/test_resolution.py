@@ -64,7 +64,7 @@ def test_explicit_fields_of_a_configuration_count_as_given() -> None:
 
 
 def test_what_cannot_be_used_is_an_error_of_the_whole() -> None:
-    with pytest.raises(UserError, match="`n_layer`: .* got 0") as caught:
+    with pytest.raises(UserError, match=r"`n_layer`: .* got 0") as caught:
         resolve([option(model={"n_layer": 0, "n_head": 3})])
     assert "n_layer" in str(caught.value.__cause__)
     with pytest.raises(UserError):
