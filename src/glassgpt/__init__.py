@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         fill,
         measure_speed,
         reply,
+        sample_lines,
         sample_text,
         translate,
     )
@@ -75,6 +76,7 @@ _HOMES = {
         "fill",
         "measure_speed",
         "reply",
+        "sample_lines",
         "sample_text",
         "translate",
     ),
@@ -158,6 +160,7 @@ __all__ = [
     "reply",
     "resume",
     "runs",
+    "sample_lines",
     "sample_text",
     "set_language",
     "share",

@@ -7,7 +7,7 @@ from glassgpt.checkpoint.curve_groups import Band, CurveGroup, Spread, group_cur
 from glassgpt.checkpoint.curves import RunCurve, RunLike, XAxis, read_curve, read_curves
 from glassgpt.checkpoint.lock import LOCK, OWNER, acquire_lock, is_locked
 from glassgpt.checkpoint.run import Run, load_run, load_weights, weights
-from glassgpt.checkpoint.run_data import run_examples, run_tokens
+from glassgpt.checkpoint.run_data import is_list, learned_lines, run_examples, run_tokens
 from glassgpt.checkpoint.runs_table import NUMBERS, RunsTable, runs
 from glassgpt.checkpoint.store import (
     CorruptCheckpoint,
@@ -58,7 +58,9 @@ __all__ = [
     "fingerprint",
     "group_curves",
     "is_abandoned",
+    "is_list",
     "is_locked",
+    "learned_lines",
     "load_run",
     "load_weights",
     "load_with_adapter",

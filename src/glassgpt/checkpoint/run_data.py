@@ -5,13 +5,21 @@ An id beyond the vocabulary would fail deep in a forward pass, and a run may be 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+import numpy as np
+
 from glassgpt.checkpoint.run_folder import RunFolder
 from glassgpt.config import ModelConfig
 from glassgpt.data import ExampleData, ExampleSplit, Split, TokenData, open_examples, open_tokens
 from glassgpt.errors import UserError
-from glassgpt.safe_io import damaged
+from glassgpt.safe_io import MAX_LIST, damaged, read_json
+from glassgpt.tokenizers import Tokenizer
 
-__all__ = ["has_examples", "run_examples", "run_tokens"]
+__all__ = ["has_examples", "is_list", "learned_lines", "run_examples", "run_tokens"]
+
+PIECE = 1 << 20
+"""Tokens of the text that are decoded at once."""
 
 
 def has_examples(run: RunFolder) -> bool:
@@ -48,6 +56,31 @@ def run_examples(run: RunFolder, n_vocab: int) -> ExampleData:
         _check_ids(run, file, split.largest_id, n_vocab)
         _check_fits(run, file, split, model)
     return data
+
+
+def is_list(run: RunFolder) -> bool:
+    """Return True if the run learned a list of lines, such as names, which it read in random order."""
+    try:
+        return read_json(run.data / "manifest.json", MAX_LIST).get("split") == "lines"
+    except UserError:
+        return False
+
+
+def learned_lines(run: RunFolder, tokenizer: Tokenizer, lines: Collection[str]) -> set[str]:
+    """Return those of some lines that stand in the run's text as whole lines, held-out ones included.
+
+    Raises UserError for a run without data.
+    """
+    data = run_tokens(run, tokenizer.n_vocab)
+    wanted, found = {line.encode() for line in lines}, set[bytes]()
+    for split in (data.train, data.val):
+        rest = b""
+        for start in range(0, len(split.ids), PIECE):
+            rest += tokenizer.token_bytes(split.ids[start : start + PIECE].astype(np.int64))
+            *whole, rest = rest.split(b"\n")
+            found |= wanted.intersection(whole)
+        found |= wanted.intersection([rest])
+    return {line.decode() for line in found}
 
 
 def _check_text(run: RunFolder) -> None:

@@ -9,6 +9,7 @@ from glassgpt.generate.completion import Completion, complete, generate, sample_
 from glassgpt.generate.engine import Engine
 from glassgpt.generate.fast import Precision, rounded, why_not_native
 from glassgpt.generate.fill_mask import Filled, fill, masked_ids
+from glassgpt.generate.lines import sample_lines
 from glassgpt.generate.request import Request, RequestError, Token
 from glassgpt.generate.sampling import (
     SamplingParams,
@@ -53,6 +54,7 @@ __all__ = [
     "reply",
     "rounded",
     "sample_inverse_cdf",
+    "sample_lines",
     "sample_text",
     "stream_text",
     "temperature",

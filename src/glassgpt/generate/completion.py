@@ -67,6 +67,7 @@ def sample_text(
     *,
     max_new_tokens: int = 200,
     stop: Sequence[str] = (),
+    until: Sequence[str] = (),
     seed: int | None = None,
     precision: Precision = "float32",
     draft: PromptLookup | None = None,
@@ -84,7 +85,7 @@ def sample_text(
         precision=precision,
         draft=draft,
     )
-    return stream_text(tokenizer, ids, stop)
+    return stream_text(tokenizer, ids, stop, until)
 
 
 def complete(
@@ -97,11 +98,13 @@ def complete(
     best_of: int | None = None,
     max_new_tokens: int = 200,
     stop: Sequence[str] = (),
+    until: Sequence[str] = (),
     seed: int | None = None,
 ) -> list[list[Completion]]:
     """Generate `n` completions of each prompt, batched.
 
     best_of: generate this many and keep the n with the highest log probability per token, best first.
+    stop: strings that end a text before them; until: strings that end it and belong to it.
     Sample i of a prompt has seed + i, and equals the text of `sample_text` with that seed. A prompt is
     prefilled once for all its samples. Raises UserError if best_of is below n, and as `Engine.add`.
     """
@@ -124,7 +127,7 @@ def complete(
             ids = tokenizer.encode(prompt)
             for i in range(many):
                 request = Request(ids, params or SamplingParams(), max_new_tokens, first + i, logprobs=0)
-                text = TextAccumulator(tokenizer, stop)
+                text = TextAccumulator(tokenizer, stop, until)
                 texts[engine.add(request)] = text
                 begins.append(prompt)
         _run(engine, texts)

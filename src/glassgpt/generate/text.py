@@ -13,17 +13,14 @@ from glassgpt.tokenizers import Tokenizer
 class TextStream:
     """Decode ids piece by piece; hold back a possible start of a stop string.
 
-    Raises UserError for an empty stop string, and for a string in place of a list of them.
+    stop: strings that end the text before them; until: strings that end it and belong to it. Raises UserError
+    for an empty one, and for a string in place of a list of them.
     """
 
-    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str] = ()) -> None:
-        if isinstance(stop, str) or not all(isinstance(each, str) for each in stop):
-            raise UserError("`stop` is {stop!r}. Give a list of strings.", stop=stop)
-        if "" in stop:
-            raise UserError(
-                "a `stop` string is empty, and every text contains it. Give at least one character."
-            )
-        self.tokenizer, self.stop = tokenizer, tuple(stop)
+    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str] = (), until: Sequence[str] = ()) -> None:
+        _check_stops("stop", stop)
+        _check_stops("until", until)
+        self.tokenizer, self.stop, self.until = tokenizer, tuple(stop), tuple(until)
         self.stopped = False
         """True after a stop string; no text follows."""
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -43,10 +40,11 @@ class TextStream:
         if self.stopped:
             return ""
         self._held += piece
-        found = min((at for s in self.stop if (at := self._held.find(s)) >= 0), default=-1)
-        if found >= 0:
+        ends = [at for s in self.stop if (at := self._held.find(s)) >= 0]
+        ends += [at + len(s) for s in self.until if (at := self._held.find(s)) >= 0]
+        if ends:
             self.stopped = True
-            return self._held[:found]
+            return self._held[: min(ends)]
         keep = max((_overlap(self._held, s) for s in self.stop), default=0)
         certain = self._held[: len(self._held) - keep]
         self._held = self._held[len(certain) :]
@@ -67,13 +65,13 @@ class TextAccumulator:
     'hel'
     """
 
-    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str] = ()) -> None:
+    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str] = (), until: Sequence[str] = ()) -> None:
         self.ids: list[int] = []
         self.logprob = 0.0
         """Sum of the tokens' log probabilities, if the request reports them."""
         self.finish_reason: str | None = None
         """`stop` after a stop string or the end token, `length` at the limit; None before."""
-        self._stream, self._pieces = TextStream(tokenizer, stop), list[str]()
+        self._stream, self._pieces = TextStream(tokenizer, stop, until), list[str]()
 
     @property
     def text(self) -> str:
@@ -94,12 +92,24 @@ class TextAccumulator:
         return piece
 
 
-def stream_text(tokenizer: Tokenizer, ids: Iterable[int], stop: Sequence[str] = ()) -> Iterator[str]:
-    """Return pieces of text, never half a character, up to the first `stop` string.
+def stream_text(
+    tokenizer: Tokenizer, ids: Iterable[int], stop: Sequence[str] = (), until: Sequence[str] = ()
+) -> Iterator[str]:
+    """Return pieces of text, never half a character, before the first `stop` or after the first `until`.
 
     Raises UserError as `TextStream`, at once.
     """
-    return _pieces(TextStream(tokenizer, stop), ids)
+    return _pieces(TextStream(tokenizer, stop, until), ids)
+
+
+def _check_stops(name: str, given: Sequence[str]) -> None:
+    """Raise UserError unless a list of stop strings is one."""
+    if isinstance(given, str) or not all(isinstance(each, str) for each in given):
+        raise UserError("`{name}` is {given!r}. Give a list of strings.", name=name, given=given)
+    if "" in given:
+        raise UserError(
+            "`{name}`: an empty string is part of every text. Give at least one character.", name=name
+        )
 
 
 def _pieces(stream: TextStream, ids: Iterable[int]) -> Iterator[str]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from glassgpt.checkpoint import Run, run_tokens
+from glassgpt.checkpoint import Run, is_list, run_tokens
 from glassgpt.cli.arguments import Device, Draft, Json, MinP, RunFolder, Temperature, TopK, TopP, unescaped
 from glassgpt.cli.view.open_run import open_for
-from glassgpt.cli.view.terminal import Terminal, print_json, print_line, print_text
+from glassgpt.cli.view.samples import note_known, print_sample, write_samples
+from glassgpt.cli.view.terminal import print_json, print_line, print_note
 from glassgpt.cli.view.terminal_input import read_text
 from glassgpt.errors import UserError
 from glassgpt.generate import (
@@ -23,11 +25,16 @@ from glassgpt.generate import (
     Request,
     SamplingParams,
     complete,
+    sample_lines,
     stream_text,
 )
-from glassgpt.option_groups import BASICS, MACHINE, SAMPLING
+from glassgpt.language import _
+from glassgpt.option_groups import BASICS, MACHINE, OUTPUT, SAMPLING
 from glassgpt.paths import check_file
+from glassgpt.tokenizers import Tokenizer
 
+LINES = 10
+"""Lines of a model that learned a list, if no other length is given."""
 DRAFTS = ("none", "prompt", "text")
 
 
@@ -43,9 +50,13 @@ def sample(
     min_p: MinP = None,
     repetition_penalty: Annotated[float, Parameter(group=SAMPLING)] = 1.0,
     stop: Annotated[list[str] | None, Parameter(negative="", group=BASICS)] = None,
+    until: Annotated[list[str] | None, Parameter(negative="", group=BASICS)] = None,
     seed: Annotated[int | None, Parameter(group=BASICS)] = None,
     num_samples: Annotated[int, Parameter(group=BASICS)] = 1,
+    lines: Annotated[int | None, Parameter(group=BASICS)] = None,
     best_of: Annotated[int | None, Parameter(group=SAMPLING)] = None,
+    no_prompt: Annotated[bool, Parameter(negative="", group=OUTPUT)] = False,
+    out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     precision: Annotated[Precision, Parameter(group=MACHINE)] = "float32",
     draft: Draft = "none",
     json: Json = False,
@@ -70,20 +81,32 @@ def sample(
     stop
         Text that ends a sample; may be given several times. \\n is a newline, \\t a tab,
         \\\\ a backslash.
+    until
+        As --stop, but the sample ends after this text and contains it.
     seed
         The same seed gives the same text.
     num_samples
         Number of samples.
+    lines
+        Generate this many single lines, such as names, and count the new ones. A model that learned a list
+        makes 10 by default.
     best_of
         Generate this many texts and show the most probable --num-samples of them.
+    no_prompt
+        Print the new text only, without its prompt.
+    out
+        Write the samples to this file instead of the screen.
     precision
         Format of the weights: `float32`, or rounded for speed: `bfloat16`, `int8`.
     json
         Print a JSON object per sample, with `prompt`, `text`, `finish_reason`, `logprob` and `seed`.
     """
-    for name, value in (("max-new-tokens", max_new_tokens), ("num-samples", num_samples)):
-        if value < 1:
-            raise UserError("--{name}: must be at least 1, got {value}.", name=name, value=value)
+    limits = {
+        "max-new-tokens": max_new_tokens,
+        "num-samples": num_samples,
+        "lines": 1 if lines is None else lines,
+    }
+    _check(limits, lines, {"stop": stop, "until": until, "best-of": best_of, "num-samples": num_samples > 1})
     params = SamplingParams(
         temperature=temperature,
         top_k=top_k,
@@ -94,42 +117,110 @@ def sample(
     model, tokenizer = open_for("sample", run, device)
     if prompt_file is not None:
         prompt = _read_prompt(prompt_file)
-    prompt = model.config.prompt if prompt is None else prompt
-    stops = [unescaped(text) for text in stop or ()]
-    first = random.SystemRandom().getrandbits(31) if seed is None else seed
     drafter = make_draft(draft, run, model.n_vocab)
-    engine = Engine(model, max_batch=min(16, best_of or 1), precision=precision, draft=drafter)
+    batch = 16 if lines is not None else min(16, best_of or 1)
+    first = random.SystemRandom().getrandbits(31) if seed is None else seed
+    source = Samples(
+        Engine(model, max_batch=batch, precision=precision, draft=drafter),
+        tokenizer,
+        model.config.prompt if prompt is None else prompt,
+        params,
+        max_new_tokens,
+        tuple(map(unescaped, stop or ())),
+        tuple(map(unescaped, until or ())),
+        first,
+    )
+    if is_list(Run.open(run)) and not any((lines, stop, until, best_of, out, json, num_samples > 1)):
+        lines = LINES
+    shown = "" if no_prompt else source.prompt.lstrip("\n")
+    if lines is not None:
+        _lines(source, run, prompt or "", lines, out, json)
+    elif json:
+        for i, each in enumerate(source.completions(num_samples, best_of)):
+            print_json(source.fields(each, first + (0 if best_of is not None else i)))
+    elif out is not None:
+        texts = [shown + each.text for each in source.completions(num_samples, best_of)]
+        write_samples(out, texts)
+    elif best_of is not None:
+        for i, completion in enumerate(source.completions(num_samples, best_of)):
+            print_sample(i, num_samples, shown, [completion.text])
+    else:
+        for i in range(num_samples):
+            print_sample(i, num_samples, shown, source.pieces(first + i))
 
-    def completions() -> Iterator[Completion]:
-        for i, n in [(0, num_samples)] if best_of is not None else [(i, 1) for i in range(num_samples)]:
-            found = complete(
-                engine,
-                tokenizer,
-                [prompt],
-                params,
-                n=n,
+
+@dataclass(frozen=True)
+class Samples:
+    """Texts of one prompt, with the settings of the command."""
+
+    engine: Engine
+    tokenizer: Tokenizer
+    prompt: str
+    params: SamplingParams
+    max_new_tokens: int
+    stop: tuple[str, ...]
+    until: tuple[str, ...]
+    seed: int
+
+    def pieces(self, seed: int) -> Iterator[str]:
+        """Yield one text piece by piece."""
+        request = Request(self.tokenizer.encode(self.prompt), self.params, self.max_new_tokens, seed)
+        ids = (token.id for token in self.engine.stream(request))
+        return stream_text(self.tokenizer, ids, self.stop, self.until)
+
+    def completions(self, n: int, best_of: int | None) -> Iterator[Completion]:
+        """Yield n texts one after the other, or the best n of `best_of` together."""
+        for i, many in [(0, n)] if best_of is not None else [(i, 1) for i in range(n)]:
+            [found] = complete(
+                self.engine,
+                self.tokenizer,
+                [self.prompt],
+                self.params,
+                n=many,
                 best_of=best_of,
-                max_new_tokens=max_new_tokens,
-                stop=stops,
-                seed=first + i,
+                max_new_tokens=self.max_new_tokens,
+                stop=self.stop,
+                until=self.until,
+                seed=self.seed + i,
             )
-            yield from found[0]
+            yield from found
 
-    if json:
-        for i, each in enumerate(completions()):
-            seeds = {"seed": first + (0 if best_of is not None else i)}
-            print_json({"prompt": prompt, **_fields(each), **seeds})
-        return
-    console = Terminal()
-    if best_of is not None:
-        for i, completion in enumerate(completions()):
-            _show(console, i, num_samples, prompt, [completion.text])
-        return
-    ids = tokenizer.encode(prompt)
-    for i in range(num_samples):
-        request = Request(ids, params, max_new_tokens, first + i)
-        tokens = (token.id for token in engine.stream(request))
-        _show(console, i, num_samples, prompt, stream_text(tokenizer, tokens, stops))
+    def fields(self, completion: Completion, seed: int) -> dict[str, object]:
+        """Return a completion for JSON."""
+        values = asdict(completion)
+        del values["ids"]
+        return {"prompt": self.prompt, **values, "seed": seed}
+
+
+def _lines(source: Samples, run: Path, prompt: str, n: int, out: Path | None, json: bool) -> None:
+    """Print lines or write them, and say how many are new."""
+    lines = sample_lines(
+        source.engine,
+        source.tokenizer,
+        n,
+        prompt,
+        source.params,
+        max_new_tokens=source.max_new_tokens,
+        seed=source.seed,
+    )
+    if out is not None:
+        write_samples(out, lines, separator="\n")
+    for line in lines if out is None else ():
+        print_json({"text": line, "seed": source.seed}) if json else print_line(line)
+    if len(lines) < n:
+        print_note(_("the model made {found} of {n} lines: the others were blank", found=len(lines), n=n))
+    note_known(run, source.tokenizer, lines)
+
+
+def _check(limits: dict[str, int | None], lines: int | None, others: dict[str, object]) -> None:
+    """Raise UserError for a number below 1, and for an option that does not go with --lines."""
+    for name, value in limits.items():
+        if value is not None and value < 1:
+            raise UserError("--{name}: must be at least 1, got {value}.", name=name, value=value)
+    if lines is not None and (given := [name for name, value in others.items() if value]):
+        raise UserError(
+            "--lines: makes single lines and takes no --{given}. Leave one of them out.", given=given[0]
+        )
 
 
 def _read_prompt(path: Path) -> str:
@@ -149,14 +240,6 @@ def _read_prompt(path: Path) -> str:
     return text.removesuffix("\n")
 
 
-def _fields(completion: Completion) -> dict[str, object]:
-    return {
-        "text": completion.text,
-        "finish_reason": completion.finish_reason,
-        "logprob": completion.logprob,
-    }
-
-
 def make_draft(name: str, run: Path, n_vocab: int) -> PromptLookup | None:
     """Return the drafter with this name. Raises UserError if DRAFTS does not have the name."""
     if name not in DRAFTS:
@@ -166,19 +249,3 @@ def make_draft(name: str, run: Path, n_vocab: int) -> PromptLookup | None:
     if name == "none":
         return None
     return PromptLookup(text=run_tokens(Run.open(run), n_vocab).train.ids if name == "text" else None)
-
-
-def _show(console: Terminal, i: int, n: int, prompt: str, pieces: Iterable[str]) -> None:
-    """Print sample i of n piece by piece."""
-    if n > 1 and console.is_terminal:
-        console.rule(f"sample {i + 1}", style="dim")
-    elif i:
-        print_line("\n" + "-" * 20)
-    opening = prompt.lstrip("\n")
-    if console.is_terminal:
-        console.print(opening, end="", style="bold", soft_wrap=True)
-    else:
-        print_text(opening)
-    for piece in pieces:
-        print_text(piece)
-    print_line()
