@@ -69,8 +69,8 @@ FLAGS = {
     "plot": "--out --x --by --dark --json",
     "plan": "--minutes --plot --json --size --exportable",
     "chat": "--system --adapter --max-new-tokens --temperature --top-k --top-p --min-p --seed --json",
-    "sample": "--prompt --max-new-tokens --temperature --top-k --top-p --min-p --stop --until --seed --num-samples "
-    "--lines --no-prompt --out --json",
+    "sample": "--prompt --max-new-tokens --temperature --top-k --top-p --min-p --stop --until --seed "
+    "--num-samples --lines --no-prompt --out --json",
     "baselines": "--json --column --encoding",
     "compare": "--pairs --minutes --steps --tokens --flops --held-out --config --out --keep --plot --json",
     "sweep": "--vary --pairs --minutes --steps --tokens --flops --held-out --out --keep --plot --json",
