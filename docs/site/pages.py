@@ -21,7 +21,7 @@ CHAPTERS = (
 )
 """Reading order of the chapters; others follow."""
 GUIDE = (
-    *("tasks", "chat", "options", "writing", "runs", "seeing-inside"),
+    *("tasks", "chat", "options", "writing", "runs", "notebook", "seeing-inside"),
     *("evaluation", "comparing", "sharing", "speed", "extending"),
 )
 """Reading order of the guide; others follow."""

@@ -1,7 +1,8 @@
 """GlassGPT: train a GPT from scratch on your own text, and see through it.
 
-Names are imported when first used, so `import glassgpt` costs nothing. No name here is also the name of
-a package (`generate`, `train`): importing the package would put it in the function's place.
+Names are imported when first used, so `import glassgpt` costs nothing. `train` is a function and a
+package: the package can be called. No other name here is also the name of a package (`generate`): importing
+the package would put it in the function's place.
 """
 
 from __future__ import annotations
@@ -49,10 +50,12 @@ if TYPE_CHECKING:
         compare,
         import_nanogpt,
         outlook,
+        progress,
         resume,
         share,
         start,
         sweep,
+        train,
     )
 
 _HOMES = {
@@ -95,10 +98,12 @@ _HOMES = {
         "compare",
         "import_nanogpt",
         "outlook",
+        "progress",
         "resume",
         "share",
         "start",
         "sweep",
+        "train",
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -155,6 +160,7 @@ __all__ = [
     "measure_speed",
     "outlook",
     "plot",
+    "progress",
     "read_corpus",
     "record",
     "reply",
@@ -167,6 +173,7 @@ __all__ = [
     "start",
     "sweep",
     "trace",
+    "train",
     "train_tokenizer",
     "translate",
     "zero_heads",

@@ -25,7 +25,7 @@ def export(
     *,
     dtype: str | None = None,
     license: str = "",
-    stage: Callable[[str], None] = lambda _: None,
+    stage: Callable[[str], None] | None = None,
 ) -> tuple[Path, Certificate]:
     """Export a run's best model; return the folder and its certificate.
 
@@ -34,6 +34,7 @@ def export(
     the foreign program and compared with the run's model on its held-out text. Raises UserError, and leaves
     nothing behind, if the format cannot hold the model or a comparison fails.
     """
+    stage = stage or (lambda _: None)
     format, opened = find_format(to), Run.open(run)
     dtype = _dtype(format, dtype)
     target = Path(out) if out else opened.path.with_name(f"{opened.path.name}-{to}")

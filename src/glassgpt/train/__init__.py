@@ -1,12 +1,23 @@
-"""Training, from sources to a verdict."""
+"""Training, from sources to a verdict.
+
+This package is a function, too: `glassgpt.train("notes.txt", minutes=1)` trains, also after the package was
+imported and stands in the function's place.
+"""
+
+import sys
+from inspect import signature
+from types import ModuleType
+from typing import Any
 
 from glassgpt.train.autopilot import Choice, Decision, Forecast, Forecaster, Recipe
 from glassgpt.train.clock import Clock
 from glassgpt.train.comparison import Experiment, compare, sweep
+from glassgpt.train.displays import progress
 from glassgpt.train.events import Evaluated, Event, Forecasted, Sampled, Saved, Stage, StepDone, Warned
 from glassgpt.train.importing import import_nanogpt
 from glassgpt.train.learner import Learner, make_learner
 from glassgpt.train.observers import Observer
+from glassgpt.train.one_call import train
 from glassgpt.train.optim import Muon, make_optimizers, orthogonalize, set_lr, state_tensors
 from glassgpt.train.outlooks import Outlook, PlannedRun, outlook
 from glassgpt.train.parallel import Dist, parallelize
@@ -54,10 +65,25 @@ __all__ = [
     "outlook",
     "parallelize",
     "plan",
+    "progress",
     "resume",
     "set_lr",
     "share",
     "start",
     "state_tensors",
     "sweep",
+    "train",
 ]
+
+
+class _CallablePackage(ModuleType):
+    """A package that trains when it is called; see `train`."""
+
+    __signature__ = signature(train)
+
+    def __call__(self, *sources: Any, **settings: Any) -> Any:
+        return train(*sources, **settings)
+
+
+_CallablePackage.__call__.__doc__ = train.__doc__
+sys.modules[__name__].__class__ = _CallablePackage

@@ -40,7 +40,7 @@ from glassgpt.tokenizers import CharTokenizer, Tokenizer, load_tokenizer
 from glassgpt.train.events import Evaluated
 from glassgpt.train.learner import make_learner
 from glassgpt.train.metrics import JsonLines
-from glassgpt.train.session import new_path
+from glassgpt.train.new_path import new_path
 
 MAX_PADDING = 127
 """Maximum padding of a vocabulary: rounding up to multiples of 64 or 128 adds unused ids."""
@@ -53,7 +53,7 @@ def import_nanogpt(
     text: Path | str | None = None,
     tokenizer: Path | str | None = None,
     device: str = "auto",
-    stage: Callable[[str], None] = lambda _: None,
+    stage: Callable[[str], None] | None = None,
 ) -> Run:
     """Create a run from nanoGPT's `ckpt.pt`, at `out` (by default below `runs/`).
 
@@ -62,6 +62,7 @@ def import_nanogpt(
     One of them is required; with both, the text is for measuring only. Raises UserError, and leaves nothing
     behind, if a file cannot be used or the files do not belong together. Warns about changes.
     """
+    stage = stage or (lambda _: None)
     choose_device(device)  # fail before any work is done
     for file in filter(None, (path, text, tokenizer)):
         check_file(file)

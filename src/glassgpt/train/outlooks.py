@@ -10,12 +10,14 @@ from glassgpt.config import Layer, Resolved, RunConfig, resolve
 from glassgpt.device import choose_device
 from glassgpt.diagnose import Score
 from glassgpt.errors import UserError
-from glassgpt.train.autopilot import Choice, Decision, Length, chosen_layer, decide, decides
+from glassgpt.notebook_html import paragraph
+from glassgpt.tables import as_html
+from glassgpt.train.autopilot import Choice, Decision, Forecast, Length, Recipe, chosen_layer, decide, decides
 from glassgpt.train.clock import Clock
 from glassgpt.train.memory import needed
 from glassgpt.train.run_plan import OnStage, plan
 from glassgpt.train.schedule import Budget
-from glassgpt.units import span
+from glassgpt.units import count, span
 
 MINUTES = (1.0, 3.0, 10.0, 60.0, 600.0)
 """Lengths that a plan shows."""
@@ -48,7 +50,7 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Outlook:
-    """Plans for several lengths, and the forecast by minutes."""
+    """Plans for several lengths, and the forecast by minutes. A notebook shows them as a table."""
 
     runs: tuple[PlannedRun, ...]
     faster: tuple[PlannedRun, ...]
@@ -88,6 +90,22 @@ class Outlook:
             found.append(f"More than {span(enough)} hardly helps: the text is too small. More text would.")
         return found
 
+    def __str__(self) -> str:
+        return "\n".join(self.sentences())
+
+    def _repr_html_(self) -> str:
+        head = ["time", "model", "steps", "forecast", "80 % from", "to"]
+        rows = [
+            [
+                span(run.minutes),
+                _model(run.choice.recipe),
+                count(run.choice.n_steps),
+                *_figures(run.choice.forecast),
+            ]
+            for run in self.runs
+        ]
+        return as_html(head, rows, range(2, 6)) + "".join(map(paragraph, self.sentences()))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the plan, ready for JSON."""
         return {
@@ -99,17 +117,25 @@ class Outlook:
         }
 
 
+def _model(recipe: Recipe) -> str:
+    return f"{recipe.preset} {recipe.n_layer} × {recipe.n_embd}"
+
+
+def _figures(forecast: Forecast) -> list[str]:
+    return [f"{figure:.3f}" for figure in (forecast.nats_per_char, forecast.low, forecast.high)]
+
+
 def outlook(
     config: RunConfig | Sequence[Layer],
     minutes: Sequence[float] = MINUTES,
-    stage: OnStage = lambda _: None,
+    stage: OnStage | None = None,
 ) -> Outlook:
     """Plan trainings of several lengths on this machine, without training.
 
     config: the settings that are fixed, as in `start`. Reads and counts the text, and times a few steps.
     Raises UserError for settings and sources that cannot be used, and for other tasks than running text.
     """
-    given = resolve(config)
+    stage, given = stage or (lambda _: None), resolve(config)
     if not minutes or min(minutes) < MIN_MINUTES:
         raise UserError(
             "`minutes`: got {minutes}. Give lengths from {min_minutes} on.",

@@ -37,7 +37,7 @@ class Plan:
 
 def plan(
     config: RunConfig | Sequence[Layer],
-    stage: OnStage = lambda _: None,
+    stage: OnStage | None = None,
     clock: Clock | None = None,
     *,
     autopilot: bool = False,
@@ -49,7 +49,7 @@ def plan(
     for this text, this machine and this length, where it can (`decides`). Raises UserError for settings and
     sources that cannot be used.
     """
-    clock = clock or Clock()
+    stage, clock = stage or (lambda _: None), clock or Clock()
     resolved = resolve(config)
     base = [base_layer(resolved)] if resolved.config.init_from.run is not None else []
     named = [_task_layer(task_of(resolved.config))] if resolved.config.task is not None else []

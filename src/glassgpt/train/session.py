@@ -16,8 +16,6 @@ from glassgpt.checkpoint import (
     acquire_lock,
     check_data,
     discard,
-    is_abandoned,
-    is_locked,
     steps,
     write_json,
 )
@@ -26,6 +24,7 @@ from glassgpt.device import choose_device
 from glassgpt.diagnose import Score, Verdict
 from glassgpt.errors import UserError
 from glassgpt.interrupts import run_in_thread
+from glassgpt.notebook_html import card
 from glassgpt.tasks import Task, TaskData, task_of
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
 from glassgpt.train.autopilot import Decision, Forecaster
@@ -37,16 +36,21 @@ from glassgpt.train.finetune import initial_weights
 from glassgpt.train.learner import make_learner
 from glassgpt.train.memory import check_memory, named_out_of_memory
 from glassgpt.train.metrics import check_trackers
+from glassgpt.train.new_path import new_path
 from glassgpt.train.observers import Observer
 from glassgpt.train.parallel import Dist
 from glassgpt.train.run_plan import OnStage, Plan, plan
 from glassgpt.train.schedule import Budget
 from glassgpt.train.trainer import Trainer
+from glassgpt.units import count
 
 
-@dataclass
+@dataclass(repr=False)
 class Session:
-    """One attempt at a run: its folder, its trainer, its baselines and its verdict."""
+    """One attempt at a run: its folder, its trainer, its baselines and its verdict.
+
+    A notebook shows how far it is.
+    """
 
     folder: Run
     trainer: Trainer
@@ -59,6 +63,21 @@ class Session:
     _made: Sequence[Path] = field(default=(), repr=False)
     _lock: FileLock | None = field(default=None, repr=False)
     _verdict: Verdict | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        return f"<Session of {self.folder.path}, step {self.trainer.step}>"
+
+    def _repr_html_(self) -> str:
+        trainer, config = self.trainer, self.trainer.config
+        facts = {
+            "data": "; ".join(self.data.describe()),
+            "tokenizer": self.data.tokenizer.describe(),
+            "model": f"{config.model.family}, {count(trainer.model.n_params)} parameters",
+            "settings": ", ".join(f"{name} {value}" for name, value in config.chosen().items()),
+            "training": f"{trainer.progress:.0%}, step {trainer.step}, on {trainer.learner.device}",
+        }
+        found = "" if self._verdict is None else self._verdict._repr_html_()
+        return card(f"session of {self.folder.path}", facts, found)
 
     @property
     def data(self) -> TaskData:
@@ -125,7 +144,7 @@ class Session:
 def start(
     config: RunConfig | Sequence[Layer],
     out: Path | str | None = None,
-    stage: OnStage = lambda _: None,
+    stage: OnStage | None = None,
     *,
     observers: Sequence[Observer] = (),
     began: float | None = None,
@@ -138,7 +157,7 @@ def start(
     autopilot: choose the settings that are not given, see `plan`. Raises UserError for settings, sources and
     folders that cannot be used.
     """
-    clock = Clock(began)
+    clock, stage = Clock(began), stage or (lambda _: None)
     dist = Dist.from_env()
     given = resolve(config)
     device = choose_device(given.config.train.device)  # fail before any work is done
@@ -290,19 +309,3 @@ def resume(
 def _with_task(config: RunConfig, stored: RunConfig) -> RunConfig:
     """Fill in the stored task if the configuration names none."""
     return config if config.task else config.model_copy(update={"task": stored.task})
-
-
-LONGEST = 60
-"""Characters of the name of a new run, at most."""
-
-
-def new_path(config: RunConfig, parent: Path = Path("runs")) -> Path:
-    """Return a free path below `parent`, named after the first source: runs/notes, runs/notes-2, …"""
-    stem = Path(config.data.sources[0]).stem if config.data.sources[0] != "-" else "stdin"
-    stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in stem).strip("-")[:LONGEST] or "run"
-    names = (stem if i == 1 else f"{stem}-{i}" for i in range(1, 10_000))
-    return next(parent / name for name in names if _is_free(parent / name))
-
-
-def _is_free(path: Path) -> bool:
-    return not path.exists() or (is_abandoned(path) and not is_locked(path))

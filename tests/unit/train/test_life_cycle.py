@@ -17,7 +17,7 @@ from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
 from glassgpt.interrupts import RaiseStopped, Stopped, StopRequest, on_signals, run_in_thread
 from glassgpt.train import Dist, Evaluated, Event, Observer, StepDone, resume, session, start
-from glassgpt.train.session import new_path
+from glassgpt.train.new_path import new_path
 
 TEXT = "".join(f"{i} geese, {i * 7 % 31} swans, {i * i % 13} ducks ashore.\n" for i in range(400))
 

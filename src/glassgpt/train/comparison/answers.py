@@ -40,7 +40,7 @@ def compare(
     b: Spec,
     base: Spec | None = None,
     *,
-    on_event: OnEvent = lambda _: None,
+    on_event: OnEvent | None = None,
     **options: Any,
 ) -> Comparison:
     """Train two sets of settings in pairs, and say if one is better.
@@ -52,7 +52,8 @@ def compare(
     """
     experiment = plan_comparison(a, b, base, **options)
     for event in experiment.run():
-        on_event(event)
+        if on_event is not None:
+            on_event(event)
     return compared(experiment)
 
 
@@ -95,7 +96,7 @@ def sweep(
     vary: Mapping[str, Sequence[Any]],
     base: Spec | None = None,
     *,
-    on_event: OnEvent = lambda _: None,
+    on_event: OnEvent | None = None,
     **options: Any,
 ) -> Sweep:
     """Train each combination of values with the same seeds, and compare each with the first.
@@ -105,7 +106,8 @@ def sweep(
     """
     experiment = plan_sweep(vary, base, **options)
     for event in experiment.run():
-        on_event(event)
+        if on_event is not None:
+            on_event(event)
     return swept(experiment)
 
 
