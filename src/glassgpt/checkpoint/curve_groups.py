@@ -78,10 +78,10 @@ class CurveGroup:
         values = [value for curve in self.curves if (value := getattr(curve, name)) is not None]
         return Spread.of(values) if values else None
 
-    @property
-    def seeds(self) -> str:
-        """Seeds of the runs, in words."""
-        return ", ".join(str(curve.summary.seed) for curve in self.curves)
+    def last(self, x: XAxis) -> float:
+        """Return the place of the last point of all runs."""
+        points = [each[-1] for curve in self.curves for each in (curve.held_out, curve.training) if each]
+        return max((float(getattr(point, x)) for point in points), default=0.0)
 
 
 @dataclass(frozen=True)

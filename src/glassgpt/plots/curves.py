@@ -85,8 +85,7 @@ def _draw_losses(axes: Axes, groups: Sequence[CurveGroup], x: XAxis) -> None:
     ends = _draw_bands(axes, groups, held_out)
     for at, group in enumerate(groups):
         if final := group.spread("final_loss"):
-            at_x = max(band.x[-1] for band in (held_out[at], trained[at]) if len(band))
-            axes.plot([at_x], [final.mean], marker="D", markersize=8, color=color(at), clip_on=False)
+            axes.plot([group.last(x)], [final.mean], marker="D", markersize=8, color=color(at), clip_on=False)
             ends[at] = Level(final.mean, f"{group.label} {final}", color(at))
     counted = _common({row.name: row.nats_per_char for row in c.baselines} for g in groups for c in g.curves)
     _limit(axes, groups, [*trained, *held_out], counted, [level.y for level in ends.values()])

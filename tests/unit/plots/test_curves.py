@@ -54,6 +54,15 @@ def test_baselines_stand_at_their_losses(folder: Path) -> None:
     assert any(f"run0 {verdict['model']['nats_per_char']:.3f}" == label for label in labels(found))
 
 
+def test_runs_of_a_group_without_a_common_part(folder: Path) -> None:
+    rows = [json.loads(line) for line in (folder / "run0" / "metrics.jsonl").read_text().splitlines()]
+    late = [json.dumps({**row, "step": row["step"] + 100}) for row in rows]
+    (folder / "run1" / "metrics.jsonl").write_text("\n".join(late))
+    found = plot([folder / "run0", folder / "run1"], by="size")
+    diamonds = [line.get_xdata() for line in found.axes[0].lines if line.get_marker() == "D"]
+    assert [list(each) for each in diamonds if len(each)] == [[106]] and found.rendered("png", dpi=50)
+
+
 def test_labels_are_moved_as_little_as_possible() -> None:
     assert spread([0.0, 5.0, 10.0], 1.0) == [0.0, 5.0, 10.0]
     moved = spread([1.0, 1.0, 1.2, 1.4], 0.5)
