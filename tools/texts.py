@@ -22,7 +22,10 @@ from glassgpt.explain.lesson import LESSONS, load_lesson
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "glassgpt"
 LOCALE = SOURCE / "locale"
 LANGUAGES = ("zh",)
-CHAPTER_PAGES = {"cli/commands/explain.py", "cli/view/chapter.py"}
+CHAPTER_PAGES = {
+    *("cli/commands/explain.py", "cli/commands/learn.py", "cli/progress.py"),
+    *("cli/view/chapter.py", "cli/view/learn.py"),
+}
 """Files whose texts belong to the chapters, outside `explain`."""
 KEYWORDS = {"_", "say", "N_", "UserError", "NotText", "CorruptCheckpoint"}
 """Functions and errors with a text as their first argument."""

@@ -17,11 +17,11 @@ from reference import api_pages
 
 CHAPTERS = (
     *("loss", "sampling", "temperature", "weighted-sum", "query-key", "scale"),
-    *("graph", "mask", "cross", "qkv", "buffers", "ladder"),
+    *("mask", "graph", "qkv", "buffers", "cross", "ladder"),
 )
 """Reading order of the chapters; others follow."""
 GUIDE = (
-    *("tasks", "chat", "options", "writing", "runs", "notebook", "seeing-inside"),
+    *("start-here", "tasks", "chat", "options", "writing", "runs", "notebook", "seeing-inside"),
     *("evaluation", "comparing", "sharing", "speed", "extending"),
 )
 """Reading order of the guide; others follow."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from glassgpt.data import Corpus, Example, ExampleCorpus, Message, read_corpus
     from glassgpt.diagnose import Accuracy, Comparison, Score, Sweep, Verdict, baselines, judge
     from glassgpt.errors import UserError
-    from glassgpt.explain import Chapter, chapter, check
+    from glassgpt.explain import Chapter, LearningPath, chapter, check, learning_path
     from glassgpt.generate import (
         Completion,
         Engine,
@@ -83,7 +83,7 @@ _HOMES = {
         "sample_text",
         "translate",
     ),
-    "explain": ("Chapter", "chapter", "check"),
+    "explain": ("Chapter", "LearningPath", "chapter", "check", "learning_path"),
     "language": ("set_language",),
     "lens": ("Trace", "ablate", "trace"),
     "models": ("Model", "build"),
@@ -118,6 +118,7 @@ __all__ = [
     "Engine",
     "Example",
     "ExampleCorpus",
+    "LearningPath",
     "Message",
     "Model",
     "Outlook",
@@ -154,6 +155,7 @@ __all__ = [
     "fill",
     "import_nanogpt",
     "judge",
+    "learning_path",
     "load_run",
     "load_tokenizer",
     "logit_lens",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -16,9 +15,9 @@ from glassgpt.explain.exercise import Checked, load_exercises
 from glassgpt.explain.influence import held_out_text
 from glassgpt.explain.lesson import Lesson, has_lesson, load_lesson
 from glassgpt.explain.notebook import make_notebook
+from glassgpt.explain.path import PATH, LearningPath, LearningStep, learning_path, near_hint
 from glassgpt.explain.wrap import wrapped
 from glassgpt.language import LANGUAGES, translator, using
-from glassgpt.language import _ as say
 from glassgpt.language import language as chosen
 
 if TYPE_CHECKING:
@@ -28,17 +27,21 @@ __all__ = [
     "BUILTIN",
     "LANGUAGES",
     "MARKS",
+    "PATH",
     "Chapter",
     "ChapterContext",
     "Checked",
     "Demo",
     "Grid",
+    "LearningPath",
+    "LearningStep",
     "Lesson",
     "chapter",
     "check",
     "expectation",
     "figure",
     "held_out_text",
+    "learning_path",
     "load_lesson",
     "make_notebook",
     "titles",
@@ -54,11 +57,11 @@ NAMES = (
     "weighted-sum",
     "query-key",
     "scale",
-    "graph",
     "mask",
-    "cross",
+    "graph",
     "qkv",
     "buffers",
+    "cross",
     "ladder",
 )
 """All chapters, in the order of reading; each is a module of this package with a function `make_chapter`."""
@@ -133,12 +136,10 @@ def _no_plot() -> Plot:
 
 def _check_name(name: str) -> None:
     if name not in NAMES:
-        near = get_close_matches(name, NAMES, n=1)
-        hint = say(" (did you mean {near}?)", near=near[0]) if near else ""
         raise UserError(
             "there is no chapter {name!r}{hint}. Choose one of {names}.",
             name=name,
-            hint=hint,
+            hint=near_hint(name, NAMES),
             names=", ".join(NAMES),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from glassgpt.cli.arguments import Device, Json, RunFolder
+from glassgpt.cli.progress import record_use
 from glassgpt.cli.view.open_run import open_for
 from glassgpt.cli.view.terminal import print_json, print_line
 from glassgpt.data import read_image
@@ -38,6 +39,7 @@ def ask(
     assert isinstance(model, Captioner)
     pixels = read_image(image, model.config.image_size, model.config.channels)
     found = answer(model, tokenizer, pixels, question, beams=beams)
+    record_use("ask", model.config.family)
     if json:
         print_json({"answer": found.text, "probability": found.probability})
     else:

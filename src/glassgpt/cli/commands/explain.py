@@ -15,11 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from glassgpt.atomic_write import replacing
+from glassgpt.cli.progress import finished_steps, record_step
 from glassgpt.cli.view.chapter import WIDTH, chapter_page, highlighted
 from glassgpt.cli.view.terminal import Terminal, print_json, print_line, print_text
 from glassgpt.errors import UserError
-from glassgpt.explain import Chapter, chapter, check, make_notebook, titles, unmeasured_chapter
-from glassgpt.language import N_
+from glassgpt.explain import Chapter, chapter, check, learning_path, make_notebook, titles, unmeasured_chapter
+from glassgpt.language import N_, _
 
 ONE_OUTPUT = N_("--code, --json and --answer each print something else. Choose one.")
 
@@ -96,13 +97,14 @@ def explain(
         _save(read, plot, "dark" if dark else "light", quiet)
     if notebook is not None:
         _write_notebook(read, notebook, quiet)
+    record_step(name)
 
 
 def _print_page(read: Chapter) -> None:
     """Print a chapter. On a terminal, a pager shows it from its top; `PAGER=cat` turns that off."""
     console = Terminal()
     console.width = min(console.width, WIDTH)
-    page = chapter_page(read, console.width)
+    page = chapter_page(read, console.width, learning_path(done=finished_steps()))
     if not console.is_terminal or not sys.stdin.isatty():
         console.print(page)
         return
@@ -190,3 +192,4 @@ def _list(as_json: bool) -> None:
     console.table(table)
     how = "\nglassgpt explain NAME [--run runs/…] [--plot plot.svg]"
     console.print(how, style="dim")
+    console.print(_("In order, with practice and your progress: glassgpt learn"), style="dim")

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from glassgpt.checkpoint import Run
+from glassgpt.cli.progress import record_use
 from glassgpt.cli.view.ablation import show_ablation
 from glassgpt.cli.view.numbers import cell, numbers_table
 from glassgpt.cli.view.open_run import note_guesses
@@ -110,6 +111,7 @@ def look(
     else:
         _show(seen, layer, head, kind)
     note_guesses(run)
+    record_use("look", model.config.family)
     if trace is not None:
         seen.save(trace, precision)
         _say(f"trace    {trace}  ({data_size(trace.stat().st_size)})", json)

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from glassgpt.checkpoint import Run, is_list, run_tokens
 from glassgpt.cli.arguments import Device, Draft, Json, MinP, RunFolder, Temperature, TopK, TopP, unescaped
+from glassgpt.cli.progress import record_use
 from glassgpt.cli.view.open_run import open_for
 from glassgpt.cli.view.samples import note_known, print_sample, write_samples
 from glassgpt.cli.view.terminal import print_json, print_line, print_note
@@ -147,6 +148,7 @@ def sample(
     else:
         for i in range(num_samples):
             print_sample(i, num_samples, shown, source.pieces(first + i))
+    record_use("sample", model.config.family)
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,17 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from glassgpt.cli.view.findings import findings_table
+from glassgpt.cli.view.learn import neighbors
 from glassgpt.cli.view.numbers import numbers_table
 from glassgpt.cli.view.terminal import printable
-from glassgpt.explain import Chapter, Grid, wrapped
+from glassgpt.explain import Chapter, Grid, LearningPath, wrapped
 
 WIDTH = 96
 THEME = "ansi_dark"
 """Colors of the terminal's own palette, so that they fit its background."""
 
 
-def chapter_page(read: Chapter, width: int) -> RenderableType:
+def chapter_page(read: Chapter, width: int, path: LearningPath) -> RenderableType:
     """Build the page of a chapter, at most `width` columns wide."""
     _ = read.gettext
     parts: list[RenderableType] = [_heading(read.title), Text(), *_lesson(read, width)]
@@ -27,7 +28,7 @@ def chapter_page(read: Chapter, width: int) -> RenderableType:
     for part in read.body:
         parts += [_paragraph(part, width) if isinstance(part, str) else _grid(part), Text()]
     parts += [findings_table(read.findings, _("measured"), _("expected")), Text()]
-    return Group(*parts, *_exercises(read, width), *_ways_out(read))
+    return Group(*parts, *_exercises(read, width), *_ways_out(read), *_neighbors(read, path))
 
 
 def highlighted(code: str) -> Text:
@@ -82,6 +83,11 @@ def _ways_out(read: Chapter) -> Iterator[RenderableType]:
         ),
         "dim",
     )
+
+
+def _neighbors(read: Chapter, path: LearningPath) -> Iterator[RenderableType]:
+    """Yield the steps before and after, with their commands."""
+    yield from (Text(line, "dim") for line in neighbors(path, read.name))
 
 
 def _indented(code: Text) -> Text:
