@@ -2,9 +2,9 @@
 
     python benchmarks/learn.py [--steps N]
 
-It types what `glassgpt learn` says until no step is left, and exits with 1 where a command fails or a step stays
-undone. --steps: so many steps for each training instead of its minutes, to try the path itself; writes no report.
-Needs the extra [data].
+It types what `glassgpt learn` says until no step is left, and exits with 1 where a command fails or a step
+stays undone. --steps: so many steps for each training instead of its minutes, to try the path itself; writes
+no report. Needs the extra [data].
 """
 
 from __future__ import annotations

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 
+from glassgpt.cli.progress import record_step
 from glassgpt.explain import NAMES, PATH
 from helpers.commands import run
 from helpers.explain_runs import small_run
+
+sys.path.append(str(Path(__file__).parents[2] / "tools"))
+import learning_path as path_tool
 
 
 @pytest.fixture(autouse=True)
@@ -62,10 +67,8 @@ def test_json_has_every_step(tmp_path: Path) -> None:
 
 def test_next_is_the_step_to_do(tmp_path: Path) -> None:
     assert run(tmp_path, "learn", "next").startswith("loss")
-    for name in [step.name for step in PATH]:
-        from glassgpt.cli.progress import record_step
-
-        record_step(name)
+    for step in PATH:
+        record_step(step.name)
     assert "You have done all" in run(tmp_path, "learn")
     assert "you have done all steps" in run(tmp_path, "learn", "next", code=2)
 
@@ -83,3 +86,9 @@ def test_what_cannot_be_used_is_an_error(tmp_path: Path) -> None:
 
 def test_the_list_of_chapters_points_to_the_path(tmp_path: Path) -> None:
     assert "glassgpt learn" in run(tmp_path, "explain").splitlines()[-1]
+
+
+def test_the_guide_has_the_same_table() -> None:
+    """Run `python tools/learning_path.py` to update it."""
+    text = path_tool.PAGE.read_text("utf-8")
+    assert path_tool.replaced(text) == text
