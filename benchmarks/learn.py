@@ -1,10 +1,9 @@
 """The learning path in one go, in a fresh folder: the seconds of each step's commands.
 
-    python benchmarks/learn.py [--steps N]
+    python benchmarks/learn.py [--minutes M]
 
 It types what `glassgpt learn` says until no step is left, and exits with 1 where a command fails or a step
-stays undone. --steps: so many steps for each training instead of its minutes, to try the path itself; writes
-no report. Needs the extra [data].
+stays undone. --minutes: the length of each training, instead of its own. Needs the extra [data].
 """
 
 from __future__ import annotations
@@ -26,17 +25,16 @@ from report import write_report
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Follow the learning path.")
-    parser.add_argument("--steps", type=int, help="steps of each training, instead of its minutes")
-    steps = parser.parse_args().steps
+    parser.add_argument("--minutes", type=float, help="length of each training, instead of its own")
+    minutes = parser.parse_args().minutes
     with tempfile.TemporaryDirectory() as folder:
-        seconds = follow(Path(folder), steps)
-    total = sum(seconds.values())
-    print(f"{len(seconds)} steps in {total / 60:.1f} minutes")
-    if steps is None:
-        write_report("learn", {"seconds": seconds, "minutes": round(total / 60, 1)})
+        seconds = follow(Path(folder), minutes)
+    total = round(sum(seconds.values()) / 60, 1)
+    print(f"{len(seconds)} steps in {total} minutes")
+    write_report("learn", {"minutes_of_each_training": minutes, "seconds": seconds, "minutes": total})
 
 
-def follow(folder: Path, steps: int | None) -> dict[str, float]:
+def follow(folder: Path, minutes: float | None) -> dict[str, float]:
     """Type the next command until no step is left. Returns the seconds of each step."""
     seconds: dict[str, float] = {}
     typed: set[str] = set()
@@ -46,15 +44,15 @@ def follow(folder: Path, steps: int | None) -> dict[str, float]:
             sys.exit(f"{name} is still not done after: {command}")
         typed.add(command)
         began = time.monotonic()
-        run(shortened(command, steps), folder)
+        run(shortened(command, minutes), folder)
         seconds[name] = round(seconds.get(name, 0) + time.monotonic() - began, 1)
         print(f"{seconds[name]:7.1f} s  {name:13} {command}", flush=True)
     return seconds
 
 
-def shortened(command: str, steps: int | None) -> str:
-    """Return a command with so many steps instead of its minutes."""
-    return command if steps is None else re.sub(r"--(minutes|steps) \S+", f"--steps {steps}", command)
+def shortened(command: str, minutes: float | None) -> str:
+    """Return a command with so many minutes of training instead of its own."""
+    return command if minutes is None else re.sub(r"--minutes \S+", f"--minutes {minutes:g}", command)
 
 
 def run(command: str, folder: Path) -> str:
