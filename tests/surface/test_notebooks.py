@@ -22,6 +22,14 @@ from glassgpt.explain import LANGUAGES, NAMES  # noqa: E402
 from glassgpt.explain.lesson import has_lesson  # noqa: E402
 
 ALL = [(name, language) for name in filter(has_lesson, NAMES) for language in LANGUAGES]
+SOME = ("temperature", "zh")
+"""A notebook that a kernel runs in the fast tests, too."""
+LONG = {"ladder"}
+"""Chapters that train models."""
+RUN_HERE = [
+    pytest.param(name, language, marks=pytest.mark.slow if language != "en" or name in LONG else ())
+    for name, language in ALL
+]
 
 
 def saved(name: str, language: str) -> Any:
@@ -45,9 +53,9 @@ def test_it_is_up_to_date(name: str, language: str) -> None:
     assert {"text/markdown", "image/png"} <= kinds
 
 
-@pytest.mark.parametrize(("name", "language"), ALL)
+@pytest.mark.parametrize(("name", "language"), RUN_HERE)
 def test_every_cell_runs(name: str, language: str) -> None:
-    """Run the cells in this process: quicker than a kernel. The slow test starts one."""
+    """Run the cells in this process: quicker than a kernel. Other tests start one."""
     names: dict[str, Any] = {"__name__": f"notebook_{name.replace('-', '_')}"}
     module = type(sys)(names["__name__"])
     module.__dict__.update(names)
@@ -62,8 +70,10 @@ def test_every_cell_runs(name: str, language: str) -> None:
         del sys.modules[module.__name__]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "language"), ALL)
+@pytest.mark.parametrize(
+    ("name", "language"),
+    [pytest.param(*each, marks=pytest.mark.slow if each != SOME else ()) for each in ALL],
+)
 @pytest.mark.filterwarnings("ignore")  # of the kernel's own machinery
 def test_it_runs_in_a_kernel(name: str, language: str) -> None:
     book = make.notebook(name, language)

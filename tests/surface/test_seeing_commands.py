@@ -143,9 +143,6 @@ def test_a_chapter_looks_at_the_run_that_is_given_or_says_why_not(tmp_path: Path
         (["--plot", "a.svg"], "Name one"),
         (["--code"], "Name one"),
         (["loss", "--code", "--json"], "Choose one"),
-        (["scale", "--code"], "no code to run and change yet"),
-        (["scale", "--notebook", "new.ipynb"], "no code to run and change yet"),
-        (["scale", "--answer", "1", "2"], "no exercises yet"),
     ],
 )
 def test_what_cannot_be_explained_is_said(tmp_path: Path, arguments: list[str], message: str) -> None:

@@ -12,7 +12,7 @@ from glassgpt.errors import UserError
 from glassgpt.explain.content import MARKS, Chapter, Grid, expectation, figure
 from glassgpt.explain.context import BUILTIN, ChapterContext, Demo
 from glassgpt.explain.exercise import Checked, load_exercises
-from glassgpt.explain.influence import held_out_text
+from glassgpt.explain.influence import held_out_prompt, held_out_text
 from glassgpt.explain.lesson import Lesson, has_lesson, load_lesson
 from glassgpt.explain.notebook import make_notebook
 from glassgpt.explain.path import PATH, LearningPath, LearningStep, learning_path, near_hint
@@ -40,6 +40,7 @@ __all__ = [
     "check",
     "expectation",
     "figure",
+    "held_out_prompt",
     "held_out_text",
     "learning_path",
     "load_lesson",

@@ -48,7 +48,7 @@ class Grid:
         return cls(title, rows, columns, values.tolist(), decimals)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Chapter:
     """One fact of the notes, measured."""
 
@@ -67,6 +67,9 @@ class Chapter:
     language: str = "en"
     run: str | None = None
     """Folder of the user's run, if the chapter shows it."""
+
+    def __repr__(self) -> str:
+        return f"Chapter {self.name}: {self.title}"
 
     @property
     def code(self) -> str:

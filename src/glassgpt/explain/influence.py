@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,6 +43,19 @@ def held_out_text(run: Path | str, length: int = 48, seed: int = 0) -> str:
     assert demo is not None
     ids = held_out(demo, 1, length, torch.Generator().manual_seed(seed))[0]
     return demo.tokenizer.decode(ids.tolist())
+
+
+def held_out_prompt(run: Path | str, seed: int = 0) -> dict[str, Any]:
+    """Return a held-out text of a run as arguments of `trace`; of a captioner, a question with its image."""
+    demo = ChapterContext(Path(run)).own
+    assert demo is not None
+    if demo.model.config.family != "captioner":
+        return {"text": held_out_text(run, seed=seed)}
+    split = demo.examples.val
+    assert split.images is not None and split.image is not None
+    row = int(torch.randint(len(split), (), generator=torch.Generator().manual_seed(seed)))
+    question = demo.tokenizer.decode(split.text[row][: split.n_prompt[row]])
+    return {"text": question, "image": split.images[split.image[row]]}
 
 
 def influence(model: Model, tokens: Tensor, generator: torch.Generator) -> Tensor:

@@ -120,15 +120,19 @@ class Lesson:
     def run(self) -> tuple[str, ...]:
         """Run the cells in order. Returns the output of each, empty for Markdown.
 
-        The random state of torch is the same afterwards.
+        The random state and the number of threads of torch are the same afterwards.
         """
         return self.variables()[0]
 
     def variables(self) -> tuple[tuple[str, ...], dict[str, Any]]:
         """Run the cells in order. Returns their outputs, and the variables at the end."""
         names: dict[str, Any] = {"__name__": "lesson"}
-        with torch.random.fork_rng(devices=[]):
-            outputs = tuple(_run(cell, names) if cell.is_code else "" for cell in self.cells)
+        n_threads = torch.get_num_threads()
+        try:
+            with torch.random.fork_rng(devices=[]):
+                outputs = tuple(_run(cell, names) if cell.is_code else "" for cell in self.cells)
+        finally:
+            torch.set_num_threads(n_threads)
         return outputs, names
 
     def to_dict(self) -> list[dict[str, str]]:
@@ -200,7 +204,8 @@ def _part(part: ast.expr) -> str:
         return str(part.value)
     assert isinstance(part, ast.FormattedValue)
     spec = "" if part.format_spec is None else f":{ast.unparse(part.format_spec)[2:-1]}"
-    return f"{{{ast.unparse(part.value)}{spec}}}"
+    conversion = "" if part.conversion < 0 else f"!{chr(part.conversion)}"
+    return f"{{{ast.unparse(part.value)}{conversion}{spec}}}"
 
 
 def _print(template: str, indent: str) -> list[str]:

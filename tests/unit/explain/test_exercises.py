@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 import glassgpt as gg
 from glassgpt.explain import NAMES, unmeasured_chapter
@@ -15,9 +16,46 @@ from glassgpt.explain.exercise import Exercise, FunctionExercise, NumberExercise
 
 SOLUTIONS: dict[str, list[Any]] = {
     "loss": [0.10536, lambda z, y: (z.exp().sum(1).log() - z[range(len(y)), y]).mean()],
+    "sampling": [0.38, 0.3, lambda p, u: torch.searchsorted(p.cumsum(0), u, right=True)],
+    "temperature": [0.5987, 16, lambda z, T: (z / T).exp() / (z / T).exp().sum(1, keepdim=True)],
+    "weighted-sum": [
+        1 / 6,
+        lambda W, x: torch.einsum("ts,sc->tc", W, x),
+        lambda x: x.cumsum(1) / torch.arange(1, x.shape[1] + 1)[:, None],
+    ],
+    "query-key": [5.0, 2304, lambda q, k: torch.einsum("btd,bsd->bts", q, k) / math.sqrt(q.shape[-1])],
+    "scale": [8, 4, lambda q, k: F.softmax(torch.einsum("td,sd->ts", q, k) / q.shape[-1] ** 0.5, dim=1)],
+    "graph": [55, 256, lambda x, A: torch.stack([x[row].mean(0) for row in A])],
+    "mask": [
+        6,
+        0.7311,
+        lambda s: torch.stack([F.pad(s[t, : t + 1].softmax(0), (0, len(s) - t - 1)) for t in range(len(s))]),
+    ],
+    "cross": [
+        45,
+        16,
+        lambda x, m, Wq, Wk, Wv: F.scaled_dot_product_attention(
+            (x @ Wq)[None], (m @ Wk)[None], (m @ Wv)[None]
+        )[0],
+    ],
+    "qkv": [1769472, 1280, lambda y, H: torch.stack(y[:, : y.shape[1] // 3].chunk(H, dim=1))],
+    "buffers": [36, 17, lambda mean, x: batch_norm(mean, x)],
+    "ladder": [
+        4225,
+        49152,
+        lambda q, k, v: torch.cat(list(F.scaled_dot_product_attention(q, k, v, is_causal=True)), dim=-1),
+    ],
 }
 """Answers found without the code of the exercises."""
 ALL = [(name, i) for name in NAMES for i in range(len(unmeasured_chapter(name).exercises))]
+
+
+def batch_norm(mean: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Torch's own update of the running mean."""
+    layer = torch.nn.BatchNorm1d(len(mean))
+    layer.running_mean = mean.clone()
+    layer(x)
+    return layer.running_mean
 
 
 def exercise_of(name: str, i: int) -> Exercise:
@@ -43,6 +81,23 @@ def test_each_common_mistake_has_its_hint(name: str, i: int) -> None:
         answer = mistake() if isinstance(exercise, NumberExercise) else mistake
         checked = exercise.check(answer, str)
         assert not checked and hint in checked.message, (hint, checked)
+
+
+@pytest.mark.parametrize(("name", "i"), ALL)
+def test_mistakes_differ_from_the_right_answer_for_any_input(name: str, i: int) -> None:
+    """And from each other: each hint says what is wrong."""
+    exercise = exercise_of(name, i)
+    if isinstance(exercise, NumberExercise):
+        numbers = [exercise.right(), *(mistake() for mistake in exercise.mistakes.values())]
+        assert all(abs(a - b) > 0.02 * max(abs(a), 1e-3) for a in numbers for b in numbers if a is not b)
+        return
+    for seed in range(20):
+        arguments = exercise.inputs(torch.Generator().manual_seed(seed))
+        right = torch.as_tensor(exercise.right(*arguments))
+        torch.testing.assert_close(torch.as_tensor(SOLUTIONS[name][i](*arguments)), right)
+        found = [right, *(torch.as_tensor(mistake(*arguments)) for mistake in exercise.mistakes.values())]
+        for n, a in enumerate(found):
+            assert not any(a.shape == b.shape and torch.allclose(a, b, 1e-3) for b in found[:n]), (seed, n)
 
 
 @pytest.mark.parametrize(("name", "i"), ALL)
