@@ -47,6 +47,8 @@ class DataConfig(Config):
     """Skip and count invalid pairs, rows and images, and replace invalid bytes, instead of stopping."""
     follow_links: bool = False
     """Read what links in a folder lead to, outside of that folder."""
+    list_skipped: bool = False
+    """Name every file of a folder or archive that is skipped, with the reason."""
     encoding: str | None = None
     """Encoding of the files; detected by default."""
     val_fraction: float = Field(default=0.1, gt=0, le=0.5)

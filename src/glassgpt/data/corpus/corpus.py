@@ -119,7 +119,7 @@ def read_corpus(config: DataConfig, folder: Path | None = None) -> Corpus:
                 if source.explicit:
                     raise
                 skipped.append((source.name, problem))
-        left_out = skipped_files(skipped)
+        left_out = skipped_files(skipped, config.list_skipped)
         _check_length(config, spool.n_chars, left_out)
         notes = [*hidden_files(config.sources), *report.notes(), *left_out]
         return _split(spool, config.split, config.val_fraction, documents, notes)

@@ -13,15 +13,18 @@ SHOWN = 5
 """Number of kinds that the note names."""
 
 
-def skipped_files(skipped: Sequence[tuple[str, UserError]]) -> list[str]:
+def skipped_files(skipped: Sequence[tuple[str, UserError]], each: bool = False) -> list[str]:
     """Return the note for skipped files, given by name and problem; none without files.
 
-    Files with the same ending and the same problem are one kind; the most frequent kind comes first.
+    Files with the same ending and the same problem are one kind; the most frequent kind comes first. each: a
+    note for each file instead.
 
     >>> binary = [(f"d/{i}.dat", UserError(f"d/{i}.dat: this is binary. Export it.")) for i in range(49)]
     >>> skipped_files([("d/a.json", UserError("d/a.json:3: this is not JSON. Repair it.")), *binary])
     ['50 files skipped: 49 .dat: this is binary; d/a.json:3: this is not JSON']
     """
+    if each:
+        return [f"skipped: {problem}" for _, problem in skipped]
     kinds: dict[tuple[str, str], list[str]] = defaultdict(list)
     for name, problem in skipped:
         text = without_remedy(problem)

@@ -27,7 +27,7 @@ from glassgpt.errors import UserError
 
 FLICKR_CAPTIONS = "captions.txt"
 """The csv file of Flickr8k."""
-JSON_LINES = frozenset({".jsonl", ".ndjson"})
+JSON_LINES = frozenset({".jsonl", ".ndjson", ".parquet"})
 TABLES = JSON_LINES | {".csv", ".tsv"}
 TABLES_IF_NAMED = {".json"}
 """Suffixes of a table if the user names the file: in a folder, such files are rarely tables."""

@@ -18,17 +18,21 @@ from glassgpt.data.files.charset import detect_and_decode, scan
 from glassgpt.data.files.chat_logs import without_dates
 from glassgpt.data.files.epub import read_epub
 from glassgpt.data.files.html import declared_encoding, read_html
+from glassgpt.data.files.mail import read_eml, read_mbox
 from glassgpt.data.files.notebook import read_notebook
 from glassgpt.data.files.office import read_docx, read_odt
+from glassgpt.data.files.parquet import PARQUET
 from glassgpt.data.files.records import suffix_of
 from glassgpt.data.files.report import Report
 from glassgpt.data.files.rows import read_csv, read_json_rows
 from glassgpt.data.files.rtf import read_rtf
+from glassgpt.data.files.subtitles import SUBTITLES, read_subtitles
 from glassgpt.data.files.unreadable import NotText, readable, reading
 
 if TYPE_CHECKING:
     import pypdf
 
+MAILBOX = ".mbox"
 PAGES = frozenset({".html", ".htm", ".xhtml"})
 
 
@@ -57,9 +61,12 @@ def open_document(
     budget: that of the archive around the document. Raises NotText for a binary, damaged or malformed file;
     also while the pieces are consumed.
     """
-    suffix = suffix_of(name)
+    suffix, report = suffix_of(name), report or Report()
     with reading(name):
         found = scan(stream)
+        if suffix == MAILBOX:
+            pieces = readable(read_mbox(stream, name, report), name)
+            return OpenDocument(suffix[1:], found.n_bytes, found.sha256, pieces, rows=True)
         if reader := BINARY_READERS.get(suffix):
             if is_gzip(name):
                 raise NotText(
@@ -72,12 +79,13 @@ def open_document(
         decoded = detect_and_decode(
             stream, name, config.encoding, found=found, declared=declared, lenient=config.skip_invalid
         )
-    report = report or Report()
     for note in decoded.notes:
         report.note(note, name)
     pieces = decoded.pieces
     if suffix in PAGES:
         pieces = read_html(pieces, name)
+    elif suffix in SUBTITLES:
+        pieces = read_subtitles(pieces, name)
     elif suffix == ".ipynb":
         pieces = _joined(read_notebook(pieces, name))
     elif suffix in ROW_READERS:
@@ -139,11 +147,13 @@ BINARY_READERS: dict[str, Callable[[BinaryIO, str, UnpackBudget], Iterator[str]]
     ".docx": read_docx,
     ".odt": read_odt,
     ".rtf": read_rtf,
+    ".eml": read_eml,
 }
 ROW_READERS: dict[str, Callable[[Iterator[str], str, str | None, Report], Iterator[str]]] = {
     ".jsonl": read_json_rows,
     ".ndjson": read_json_rows,
     ".json": read_json_rows,
+    PARQUET: read_json_rows,
     ".csv": read_csv,
     ".tsv": read_csv,
 }

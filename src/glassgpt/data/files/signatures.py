@@ -44,7 +44,7 @@ PROBABLE: dict[bytes, Kind] = {
     b"BM": Kind("a BMP image"),
     b"RIFF": Kind("a WAV or WEBP file"),
     b"BZh": Kind("a bzip2 file", UNPACK),
-    b"PAR1": Kind("a parquet table", "Export it as .csv or .jsonl."),
+    b"PAR1": Kind("a parquet table", "Give it the ending .parquet."),
     b"ARROW1": Kind("an arrow table", "Export it as .csv or .jsonl."),
     b"MZ": Kind("a program"),
     b"OggS": Kind("an Ogg file"),
@@ -63,7 +63,7 @@ def certain_kind(head: bytes) -> Kind | None:
     Kind(phrase='a zip archive', remedy='Give it the ending of its format: .zip, .docx, .odt or .epub.')
     """
     if head[257:262] == b"ustar" and b"\0" in head:
-        return Kind("a tar archive", UNPACK)
+        return Kind("a tar archive", "Give it the ending .tar.")
     return _first(CERTAIN, head)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -13,7 +14,13 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from glassgpt.config import DATASETS, is_built_in
-from glassgpt.data.files.archives import gunzip, is_gzip, open_member, open_zip, seekable_copy, text_members
+from glassgpt.data.files.archives import (
+    as_text_stream,
+    is_archive,
+    open_archive,
+    open_member,
+    seekable_copy,
+)
 from glassgpt.data.files.budget import UnpackBudget
 from glassgpt.data.files.corpora import NAMED
 from glassgpt.data.files.unreadable import NotText, reading
@@ -21,6 +28,11 @@ from glassgpt.errors import UserError
 from glassgpt.paths import did_you_mean
 
 NEVER_TEXT = frozenset({"__pycache__", "node_modules", "site-packages"})
+GENERATED = re.compile(
+    r"(?i)^((package|pnpm)-lock|npm-shrinkwrap|composer|go)\.(json|yaml|lock|sum)$"
+    r"|^(yarn|poetry|uv|cargo|gemfile|pipfile|flake|mix)\.lock$|\.min\.(js|css)$|\.(js|css)\.map$"
+)
+"""Names of lock files, and of code that a program has made smaller."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +112,8 @@ def _found(paths: Iterable[Path], folder: Path, follow_links: bool) -> Iterator[
         real = os.path.realpath(path)
         if follow_links or os.path.join(real, "").startswith(inside):
             if not path.is_symlink() or path.is_file():  # a folder inside is listed without its links
-                yield real, Source(str(path), partial(_open, path), explicit=False)
+                opener = _refuse_generated if GENERATED.search(path.name) else _open
+                yield real, Source(str(path), partial(opener, path), explicit=False)
         else:
             yield real, Source(str(path), partial(_refuse_link, path), explicit=False)
 
@@ -160,7 +173,7 @@ def _open(path: Path) -> BinaryIO:
     if not file.seekable():
         with file:  # a pipe
             file = seekable_copy(file)
-    return gunzip(file, str(path)) if is_gzip(path.name) else file
+    return as_text_stream(file, str(path))
 
 
 def _open_stdin() -> BinaryIO:
@@ -175,6 +188,10 @@ def _refuse(error: OSError) -> NoReturn:
     ) from error
 
 
+def _refuse_generated(path: Path) -> NoReturn:
+    raise NotText("{path}: a program made this file. Name it to read it.", path=path)
+
+
 def _refuse_link(path: Path) -> NoReturn:
     raise NotText(
         "{path}: this is a link out of the folder. Set `follow_links` to read it, if you trust it.", path=path
@@ -182,11 +199,11 @@ def _refuse_link(path: Path) -> NoReturn:
 
 
 def unpack(source: Source) -> Iterator[Source]:
-    """Yield the members of a zip file as documents; yield any other source unchanged.
+    """Yield the members of a zip or tar file as documents; yield any other source unchanged.
 
     An archive that cannot be read is yielded as a document that raises, or raises if the user named it.
     """
-    if not source.name.lower().endswith(".zip"):
+    if not is_archive(source.name):
         yield source
         return
     with ExitStack() as stack:
@@ -194,16 +211,16 @@ def unpack(source: Source) -> Iterator[Source]:
             with reading(source.name):
                 stream = stack.enter_context(source.open())
                 budget = UnpackBudget.of(stream, source.name)
-                archive = stack.enter_context(open_zip(stream, source.name, budget))
-                members = text_members(archive)
+                archive = open_archive(stream, source.name, budget)
+                stack.enter_context(archive.file)
         except NotText as problem:
             if source.explicit:
                 raise
             yield replace(source, open=partial(_raise, problem))
             return
-        for info in members:
-            name = f"{source.name}/{info.filename}"
-            open_it = partial(open_member, archive, info, name, budget)
+        for path in archive.text_members():
+            name = f"{source.name}/{path}"
+            open_it = partial(open_member, archive, path, name, budget)
             yield Source(name, open_it, explicit=False, budget=budget)
 
 
