@@ -61,7 +61,8 @@ def test_every_command_has_help() -> None:
 
 
 FLAGS = {
-    "train": "--out --config --resume --json --steps --minutes --tokens --tokenizer --vocab-size --model "
+    "train": "--seeds "
+    "--out --config --resume --json --steps --minutes --tokens --tokenizer --vocab-size --model "
     "--preset --size --n-layer --n-head --n-kv-head --n-embd --block-size --dropout --optimizer --lr "
     "--muon-lr --batch-size --grad-accum-steps --evals --seed --device --dtype --threads --compile "
     "--tensorboard --trackio --column --encoding --from --lora-rank --lora-alpha --no-autopilot",

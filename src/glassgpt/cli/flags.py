@@ -25,7 +25,7 @@ OPTIONS = (
         "image",
         "kind",
     ),
-    *("layer", "max_new_tokens", "min_p", "num_samples", "out", "pairs", "plot", "precision", "prompt"),
+    *("by", "layer", "max_new_tokens", "min_p", "num_samples", "out", "pairs", "plot", "precision", "prompt"),
     *(
         "repetition_penalty",
         "stop",
@@ -37,7 +37,7 @@ OPTIONS = (
         "top_k",
         "top_p",
     ),
-    *("vary", "view"),
+    *("seeds", "vary", "view"),
 )
 """Options of commands that are no configuration fields. Their flags follow from their names."""
 

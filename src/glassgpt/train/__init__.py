@@ -24,6 +24,7 @@ from glassgpt.train.parallel import Dist, parallelize
 from glassgpt.train.run_plan import Plan, plan
 from glassgpt.train.saver import AsyncSaver
 from glassgpt.train.schedule import Budget, lr_scale
+from glassgpt.train.seeds import SeedRun, plan_seeds
 from glassgpt.train.session import Session, resume, start
 from glassgpt.train.sharing import Shared, share
 from glassgpt.train.trainer import Trainer
@@ -50,6 +51,7 @@ __all__ = [
     "Recipe",
     "Sampled",
     "Saved",
+    "SeedRun",
     "Session",
     "Shared",
     "Stage",
@@ -65,6 +67,7 @@ __all__ = [
     "outlook",
     "parallelize",
     "plan",
+    "plan_seeds",
     "progress",
     "resume",
     "set_lr",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 
 from glassgpt.cli.arguments import Json, Source
 from glassgpt.cli.process_start import began
-from glassgpt.cli.view.terminal import print_hint
+from glassgpt.cli.view.terminal import print_hint, working
 from glassgpt.config import FIXED, Layer, RunConfig, Tables, invalid, merge, read_toml, resolve
 from glassgpt.errors import UserError, command_line
 from glassgpt.interrupts import end_at_once, on_signals
@@ -33,6 +34,7 @@ def train(
     *sources: Source,
     settings: Annotated[RunConfig | None, Parameter(name="*")] = None,
     out: Annotated[Path | None, Parameter(group=BASICS)] = None,
+    seeds: Annotated[int, Parameter(group=BASICS)] = 1,
     config: Annotated[Path | None, Parameter(group=BASICS)] = None,
     resume: Annotated[Path | None, Parameter(group=SAVING)] = None,
     autopilot: Annotated[bool, Parameter(group=BASICS)] = True,
@@ -51,6 +53,9 @@ def train(
         scenes, scenes-3x3, multi30k-en-de.
     out
         Folder of the run; by default named after the source.
+    seeds
+        Runs to train, one after the other, with seeds 1, 2, …, each of the whole length; ends with the mean
+        and the standard deviation. The same command goes on after Ctrl-C.
     config
         Settings from a TOML file or the config.json of a run; options win over it.
     resume
@@ -71,6 +76,8 @@ def train(
         file["train"] = {key: value for key, value in file.get("train", {}).items() if key not in LENGTHS}
     if resume is not None and dry_run:
         raise UserError("--dry-run shows the settings of a new run. Leave --resume out.")
+    if resume is not None and seeds != 1:
+        raise UserError("--seeds trains new runs. Leave --resume out: the same command goes on by itself.")
     if resume is not None:
         watch(resumed_config(resume, merge(file, options)), None, resume, json)
         return
@@ -78,8 +85,35 @@ def train(
     _check_length(resolve(given).config)  # errors come before torch is imported
     if dry_run:
         _show_plan(given, json, autopilot)
+    elif seeds != 1:
+        _watch_seeds(given, seeds, out, json, autopilot)
     else:
         watch(given, out, None, json, autopilot)
+
+
+def _watch_seeds(given: Sequence[Layer], n: int, out: Path | None, json: bool, autopilot: bool) -> None:
+    """Train the runs of several seeds that are not done yet, and show the spread of all."""
+    from glassgpt.checkpoint import Run
+    from glassgpt.cli.view.seeds import print_plan_of_seeds, print_results_of_seeds
+    from glassgpt.train import Dist, plan_seeds
+
+    if Dist.from_env().world_size > 1:
+        raise UserError("--seeds trains in one process. Leave torchrun out, or start each seed by itself.")
+    with working("reading") as status:
+        stage = lambda doing: status.update(f"{doing} …")  # noqa: E731
+        runs = plan_seeds(given, n, out, stage, autopilot=autopilot)
+    if not json:
+        print_plan_of_seeds(runs)
+    for run in runs:
+        try:
+            if run.state == "new":
+                watch(run.layers, run.path, None, json, since=time.monotonic())
+            elif run.state == "stopped":
+                watch(Run.open(run.path).config(), None, run.path, json, since=time.monotonic())
+        except SystemExit:
+            print_hint("The same command goes on with all seeds.")
+            raise
+    print_results_of_seeds(runs, json)
 
 
 def _show_plan(given: Sequence[Layer], json: bool, autopilot: bool) -> None:
@@ -95,20 +129,25 @@ def watch(
     resume: Path | None,
     json: bool,
     autopilot: bool = False,
+    since: float | None = None,
 ) -> None:
-    """Train a new run at `out`, or resume one, and show its events."""
+    """Train a new run at `out`, or resume one, and show its events.
+
+    since: the moment from which the minutes count; by default the start of the process.
+    """
     from glassgpt.cli.view.display import make_display  # the config is right, so it is worth importing torch
     from glassgpt.train import Dist, start
     from glassgpt.train import resume as resume_run
 
+    since = began() if since is None else since
     is_main = Dist.from_env().is_main
     display = make_display(json, silent=not is_main)
     with display:
         if resume is not None:
             assert isinstance(config, RunConfig)
-            attempt = resume_run(resume, config, began=began())
+            attempt = resume_run(resume, config, began=since)
         else:
-            attempt = start(config, out, display.stage, began=began(), autopilot=autopilot)
+            attempt = start(config, out, display.stage, began=since, autopilot=autopilot)
         with _stop_on_signal(attempt.trainer) as received:
             display.begin(attempt)
             for event in attempt.run():
