@@ -88,9 +88,15 @@ def read_capped(path: Path, limit: int) -> bytes:
             size=size,
             limit=limit,
         )
+    return read_start(path, limit)  # the file may have grown since
+
+
+def read_start(path: Path, n: int) -> bytes:
+    """Read the first n bytes of a regular file, or all of a shorter one."""
+    file_size(path)
     try:
         with path.open("rb") as file:
-            return file.read(limit)  # the file may have grown since
+            return file.read(n)
     except OSError as error:
         raise unreadable(path, error) from error
 

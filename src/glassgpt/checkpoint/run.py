@@ -86,7 +86,7 @@ def weights(model: nn.Module) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def load_weights(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+def load_weights(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Copy tensors into a model. Raises CorruptCheckpoint if names or shapes differ."""
     params = dict(model.named_parameters())
     if differing := sorted(params.keys() ^ tensors.keys()):
@@ -96,15 +96,15 @@ def load_weights(model: nn.Module, tensors: dict[str, Tensor]) -> None:
             names=", ".join(map(quoted, differing[:5])),
         )
     for name, p in params.items():
-        if p.shape != tensors[name].shape:
+        if p.shape != (tensor := tensors[name]).shape:
             raise CorruptCheckpoint(
                 "the checkpoint does not fit the model: {name} is {shape} in the checkpoint, {expected} in "
                 "the model. Use the checkpoint and config.json of the same run.",
                 name=name,
-                shape=tuple(tensors[name].shape),
+                shape=tuple(tensor.shape),
                 expected=tuple(p.shape),
             )
-        p.copy_(tensors[name])
+        p.copy_(tensor)
 
 
 def load_run(path: Path | str, device: torch.device | str = "cpu") -> tuple[Model, Tokenizer]:

@@ -102,16 +102,22 @@ class Certificate:
 
 
 def certify(
-    source: ExportSource, runtime: Runtime, format: str, limits: Tolerance, left_out: str = ""
+    source: ExportSource,
+    runtime: Runtime,
+    format: str,
+    limits: Tolerance,
+    left_out: str = "",
+    n_greedy: int = N_GREEDY,
 ) -> Certificate:
-    """Compare a loaded export with the model that it was made of.
+    """Compare a loaded export with the model that it was made of, or an import with its origin.
 
-    left_out: characters that no random string holds, because the program encodes them otherwise.
+    left_out: characters that no random string holds, because the program encodes them otherwise. n_greedy:
+    tokens that both programs generate, at most.
     """
     ids = compare_ids(source.tokenizer, runtime, source.text, left_out)
     predictions = [*compare_predictions(source, runtime, limits)]
     difference = float(predictions[0].observed)
-    tokens = compare_greedy(source, runtime, limits, difference)
+    tokens = compare_greedy(source, runtime, limits, difference, n_greedy)
     return Certificate(format, runtime.name, (*ids, *predictions, *tokens))
 
 
@@ -198,7 +204,7 @@ def _log_probs(logits: Tensor) -> Tensor:
 
 
 def compare_greedy(
-    source: ExportSource, runtime: Runtime, limits: Tolerance, difference: float
+    source: ExportSource, runtime: Runtime, limits: Tolerance, difference: float, n_greedy: int = N_GREEDY
 ) -> Iterator[Finding]:
     """Compare the most probable tokens after the beginning of held-out text.
 
@@ -206,7 +212,7 @@ def compare_greedy(
     rounding decides: this near tie is a finding of its own, and the comparison goes on after our token.
     """
     prompt = source.windows[0][: max(1, source.shape.block_size // 8)].tolist()
-    n = min(N_GREEDY, source.shape.block_size - len(prompt))
+    n = min(n_greedy, source.shape.block_size - len(prompt))
     ours, margins = greedy(source.model, prompt, n)
     n_equal, ties = 0, []
     while n_equal < n:

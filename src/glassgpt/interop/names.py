@@ -5,7 +5,8 @@ A rule says under which names another program stores one of our tensors, and how
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -74,6 +75,10 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Qwen3ForCausalLM": QWEN3,
 }
 """By class of Hugging Face's transformers. A tied output head has no entry of its own."""
+PREFIXES = {"GPT2LMHeadModel": "transformer.", "LlamaForCausalLM": "model.", "Qwen3ForCausalLM": "model."}
+"""Prefix that names lack if a file holds the model without its head."""
+BUFFERS = re.compile(r"(transformer\.)?h\.\d+\.attn\.(masked_)?bias|(model\.layers\.\d+\.self_attn\.)?rotary_emb\.inv_freq")
+"""Tables that older files hold next to the weights: causal masks, and frequencies of the rotary positions."""
 
 
 def rules(table: tuple[Rule, ...], config: ModelConfig) -> Iterator[Rule]:
@@ -104,14 +109,36 @@ def to_theirs(
         if tensor is None:
             tensor = torch.zeros(len(tensors[rule.ours.replace(".bias", ".weight")]))
         tensor = tensor.T if rule.transposed else tensor
-        rows = _rows(len(rule.theirs), tensor, config)
+        rows = _rows(len(rule.theirs), len(tensor), config)
         for name, part in zip(rule.theirs, tensor.split(rows), strict=True):
             found[name] = part.contiguous()
     return found
 
 
-def _rows(n_parts: int, tensor: Tensor, config: ModelConfig) -> list[int]:
+def to_ours(rule: Rule, parts: Sequence[Tensor]) -> Tensor:
+    """Return our tensor of a rule from the tensors of another program: the inverse of `to_theirs`.
+
+    >>> one, two = torch.zeros(2, 3), torch.ones(1, 3)
+    >>> to_ours(_weight("fc", "gate", "up"), [one, two]).tolist()
+    [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
+    """
+    tensor = parts[0] if len(parts) == 1 else torch.cat([*parts])
+    return tensor.T.contiguous() if rule.transposed else tensor
+
+
+def their_shapes(rule: Rule, shape: tuple[int, ...], config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of another program's tensors by name, from the shape of ours.
+
+    >>> their_shapes(Rule("fc", ("c_fc",), transposed=True), (4, 3), ModelConfig.model_validate({}))
+    {'c_fc': (3, 4)}
+    """
+    n_rows, *others = shape[::-1] if rule.transposed else shape
+    rows = _rows(len(rule.theirs), n_rows, config)
+    return {name: (n, *others) for name, n in zip(rule.theirs, rows, strict=True)}
+
+
+def _rows(n_parts: int, n_rows: int, config: ModelConfig) -> list[int]:
     """Return the rows of each part: of queries, keys and values (3), of gate and up (2)."""
     if n_parts == 3:
         return [heads * config.head_dim for heads in (config.n_head, config.kv_heads, config.kv_heads)]
-    return [len(tensor) // n_parts] * n_parts
+    return [n_rows // n_parts] * n_parts

@@ -22,6 +22,8 @@ TEXT_TOKENS = 400_000
 """Held-out tokens that a certificate encodes again, at most."""
 N_WINDOWS = 8
 """Windows of held-out text that a certificate predicts."""
+MAX_RANDOM = 64
+"""Tokens of a window without held-out text, at most."""
 WITHOUT_TEXT = (
     "It was the best of times, it was the worst of times. 你好，世界！ Ça va? Zwölf Boxkämpfer: 3 × 4 = 12.\n"
     "\tdef add(a, b):  return a + b  # 🙂\n"
@@ -84,10 +86,15 @@ class ExportSource:
     @cached_property
     def windows(self) -> Tensor:
         """Windows of held-out tokens, spread over the split: (n, T) of int64, n ≤ `N_WINDOWS`."""
-        ids = self._held_out if self.has_text else np.array(self.tokenizer.encode(self.text))
-        T = min(self.shape.block_size, len(ids))
+        ids = self._held_out if self.has_text else self._text_and_random_ids()
+        T = min(self.shape.block_size, len(ids) if self.has_text else MAX_RANDOM)
         starts = np.unique(np.linspace(0, len(ids) - T, N_WINDOWS).astype(int))
         return torch.from_numpy(ids[starts[:, None] + np.arange(T)].astype(np.int64))
+
+    def _text_and_random_ids(self) -> np.ndarray:
+        """Ids of the fixed text, and random ones: of a run without text, most rows would stay unseen."""
+        random = np.random.default_rng(0).integers(self.tokenizer.n_vocab, size=N_WINDOWS * MAX_RANDOM)
+        return np.concatenate([self.tokenizer.encode(self.text), random]).astype(np.int64)
 
     def _is_known(self, char: str) -> bool:
         """True if the tokenizer encodes a character: one without byte tokens does not encode all."""

@@ -21,6 +21,7 @@ from glassgpt.train.one_call import train
 from glassgpt.train.optim import Muon, make_optimizers, orthogonalize, set_lr, state_tensors
 from glassgpt.train.outlooks import Outlook, PlannedRun, outlook
 from glassgpt.train.parallel import Dist, parallelize
+from glassgpt.train.pretrained import import_pretrained
 from glassgpt.train.run_plan import Plan, plan
 from glassgpt.train.saver import AsyncSaver
 from glassgpt.train.schedule import Budget, lr_scale
@@ -60,6 +61,7 @@ __all__ = [
     "Warned",
     "compare",
     "import_nanogpt",
+    "import_pretrained",
     "lr_scale",
     "make_learner",
     "make_optimizers",

@@ -1,7 +1,8 @@
 """Checkpoint steps on disk: atomic writes, manifests, shapes, formats, retention."""
 
 from glassgpt.checkpoint.store.atomic import make_folder, sync, sync_above, write_json
-from glassgpt.checkpoint.store.header import Spec, read_header
+from glassgpt.checkpoint.store.header import Place, Spec, read_header, read_places
+from glassgpt.checkpoint.store.lazy import LazyTensors, read_tensor
 from glassgpt.checkpoint.store.manifest import PLAIN_NAME, fingerprint, read_manifest
 from glassgpt.checkpoint.store.migrate import FORMAT, migrate_config
 from glassgpt.checkpoint.store.progress import read_progress
@@ -43,6 +44,8 @@ __all__ = [
     "STEP",
     "CorruptCheckpoint",
     "Layout",
+    "LazyTensors",
+    "Place",
     "SkipInit",
     "Spec",
     "best_checkpoint",
@@ -59,10 +62,12 @@ __all__ = [
     "quick_check_step",
     "read_header",
     "read_manifest",
+    "read_places",
     "read_pointer",
     "read_progress",
     "read_specs",
     "read_state",
+    "read_tensor",
     "read_tensors",
     "recorded_best",
     "remove_partial_steps",

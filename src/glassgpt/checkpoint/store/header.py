@@ -1,4 +1,4 @@
-"""Names, types and shapes of the tensors in a safetensors file. Reads no tensor.
+"""Names, types, shapes and places of the tensors in a safetensors file. Reads no tensor.
 
 safetensors' own loader checks sizes, offsets and gaps. This module adds the checks that the loader lacks: a
 limit on the header, duplicate names, unknown fields and types, and the number of dimensions.
@@ -32,8 +32,24 @@ class Spec:
     shape: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Place:
+    """A tensor in a file: its type and shape, and its first byte, counted from the start of the file."""
+
+    spec: Spec
+    start: int
+
+
 def read_header(path: Path) -> dict[str, Spec]:
     """Return types and shapes of a file's tensors by name.
+
+    Raises UserError unless the tensors fill the file exactly.
+    """
+    return {name: place.spec for name, place in read_places(path).items()}
+
+
+def read_places(path: Path) -> dict[str, Place]:
+    """Return types, shapes and places of a file's tensors by name.
 
     Raises UserError unless the tensors fill the file exactly.
     """
@@ -50,7 +66,9 @@ def read_header(path: Path) -> dict[str, Spec]:
             _check_entry(path, name, entry)
         with safe_open(path, "pt") as opened:
             slices = {name: opened.get_slice(name) for name in header}
-            return {name: Spec(part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
+            specs = {name: Spec(part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
+        first = 8 + length
+        return {name: Place(spec, first + header[name]["data_offsets"][0]) for name, spec in specs.items()}
     except OSError as error:
         raise unreadable(path, error) from error
     except SafetensorError as error:  # it may quote names from the file

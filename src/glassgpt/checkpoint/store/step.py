@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from torch import Tensor
 from glassgpt.checkpoint.store import migrate
 from glassgpt.checkpoint.store.atomic import make_folder, remove, sync, to_json, write_new
 from glassgpt.checkpoint.store.header import Spec, read_header
+from glassgpt.checkpoint.store.lazy import LazyTensors
 from glassgpt.checkpoint.store.manifest import MANIFEST, check_hashes, check_sizes, fingerprint, read_manifest
 from glassgpt.errors import UserError
 from glassgpt.safe_io import quoted, read_json, unreadable
@@ -43,11 +44,13 @@ def step_folder(checkpoints: Path, step: int) -> Path:
     return checkpoints / f"step-{step:010d}"
 
 
-def save_step(checkpoints: Path, step: int, tensors: dict[str, dict[str, Tensor]], state: dict) -> Path:
+def save_step(
+    checkpoints: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: dict
+) -> Path:
     """Commit one step and return its folder.
 
-    tensors: by the stem of their file ("model", "optimizer"), then by name. state: ready for JSON. A valid
-    step of that number stays as it is. Raises UserError if the step cannot be written, CorruptCheckpoint if a
+    tensors: by the stem of their file ("model", "optimizer"), then by name; `LazyTensors` are written one at
+    a time. state: ready for JSON. A valid step of that number stays as it is. Raises UserError if the step cannot be written, CorruptCheckpoint if a
     damaged one has its name.
     """
     target = step_folder(checkpoints, step)
@@ -75,22 +78,29 @@ def save_step(checkpoints: Path, step: int, tensors: dict[str, dict[str, Tensor]
     return target
 
 
-def _reason(error: Exception, checkpoints: Path, tensors: dict[str, dict[str, Tensor]]) -> str:
+def _reason(error: Exception, checkpoints: Path, tensors: Mapping[str, Mapping[str, Tensor]]) -> str:
     """Return the system's reason. For a full disk it includes the bytes needed and free."""
     reason = str(getattr(error, "strerror", None) or error)
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "os error 28" in reason:
-        needed = sum(t.nbytes for named in tensors.values() for t in named.values())
+        needed = sum(map(_n_bytes, tensors.values()))
         with suppress(OSError):
             free = shutil.disk_usage(checkpoints).free
             return f"{reason}: it takes {needed:,} bytes, and {free:,} are free"
     return reason
 
 
-def _write(folder: Path, step: int, tensors: dict[str, dict[str, Tensor]], state: dict) -> None:
+def _n_bytes(named: Mapping[str, Tensor]) -> int:
+    return named.n_bytes if isinstance(named, LazyTensors) else sum(t.nbytes for t in named.values())
+
+
+def _write(folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: dict) -> None:
     """Write the files of a step, the manifest last, and sync their bytes, then their names."""
     for stem, named in tensors.items():
         file = folder / f"{stem}.safetensors"
-        save_file({name: t.detach().contiguous().cpu() for name, t in named.items()}, file)
+        if isinstance(named, LazyTensors):
+            named.save(file)
+        else:
+            save_file({name: t.detach().contiguous().cpu() for name, t in named.items()}, file)
         sync(file)
     write_new(folder / "state.json", to_json({"format": migrate.FORMAT, "step": step, **state}))
     files = {file.name: fingerprint(file) for file in sorted(folder.iterdir())}

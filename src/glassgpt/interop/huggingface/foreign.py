@@ -1,0 +1,168 @@
+"""A model in a Hugging Face folder, under our names: checked as a whole, then read tensor by tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from glassgpt.checkpoint import LazyTensors, Spec, fingerprint, layout, planned_layout, read_tensor
+from glassgpt.config import ModelConfig
+from glassgpt.errors import UserError
+from glassgpt.interop.huggingface.foreign_config import read_config
+from glassgpt.interop.huggingface.foreign_files import Stored, find_file, find_weights, require_file
+from glassgpt.interop.names import BUFFERS, PREFIXES, RULES, Rule, rules, their_shapes, to_ours
+from glassgpt.safe_io import quoted, read_json
+from glassgpt.tokenizers import Tokenizer, load_tokenizer
+
+CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"
+MAX_PADDING = 1023
+"""Maximum padding of a vocabulary: rounding up to a multiple of 1,024 adds unused ids."""
+HEAD = "lm_head.weight"
+FLOATS = ("F32", "F16", "BF16")
+"""Types of weights; a mixture of them is stored as F32, which holds each exactly."""
+
+
+@dataclass(frozen=True)
+class ForeignModel:
+    """A model of another program: its configuration, tokenizer and, when asked for, its tensors."""
+
+    name: str
+    """Class of transformers, such as `Qwen3ForCausalLM`."""
+    shape: ModelConfig
+    tokenizer: Tokenizer
+    tensors: LazyTensors
+    """Under our names; without the padding of the vocabulary."""
+    files: Mapping[str, Path]
+    """Files that were read, by name."""
+    n_padding: int
+    """Ids of the embedding that no token has; they are left out."""
+
+    def source(self) -> dict[str, Any]:
+        """Return class, sizes and hashes of the files, ready for JSON."""
+        return {"format": self.name, "files": {name: fingerprint(path) for name, path in self.files.items()}}
+
+
+def open_foreign(folder: Path) -> ForeignModel:
+    """Check a folder with a model of transformers, and return it. Reads headers, not weights.
+
+    Raises UserError for a class, a setting or a tokenizer that GlassGPT does not have, for files that do not
+    belong together, and for a model larger than this machine's RAM.
+    """
+    files = {name: require_file(folder, name) for name in (CONFIG, TOKENIZER)}
+    found = read_config(read_json(files[CONFIG]), folder / CONFIG)
+    if settings := find_file(folder, TOKENIZER_CONFIG):
+        files[TOKENIZER_CONFIG] = settings
+        _check_tokenizer_settings(settings)
+    tokenizer = load_tokenizer(files[TOKENIZER])
+    n_padding = found.n_vocab - tokenizer.n_vocab
+    if not 0 <= n_padding <= MAX_PADDING:
+        raise UserError(
+            "{folder}: the tokenizer has {n_tokens:,} tokens, and the model a vocabulary of {n_vocab:,}; "
+            "padding explains up to {limit:,} more. Use the tokenizer of its training.",
+            folder=folder,
+            n_tokens=tokenizer.n_vocab,
+            n_vocab=found.n_vocab,
+            limit=MAX_PADDING,
+        )
+    stored = find_weights(folder)
+    weights = _checked(stored.tensors, found.name, found.shape, found.n_vocab, folder)
+    planned = layout(found.shape, tokenizer.n_vocab)
+    types = {each.place.spec.dtype for each in weights.values()}
+    dtype = types.pop() if len(types) == 1 else "F32"
+    specs = {name: Spec(dtype, shape) for name, shape in planned.shapes.items()}
+    table = {rule.ours: rule for rule in rules(RULES[found.name], found.shape)}
+    tensors = LazyTensors(specs, _Reader(table, weights, tokenizer.n_vocab).read)
+    return ForeignModel(found.name, found.shape, tokenizer, tensors, {**files, **stored.files}, n_padding)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads our tensors from the files of another program."""
+
+    table: Mapping[str, Rule]
+    weights: Mapping[str, Stored]
+    n_vocab: int
+
+    def read(self, name: str) -> Tensor:
+        """Read one tensor of ours. Raises UserError for numbers that are not finite."""
+        rule = self.table[name]
+        tensor = to_ours(rule, [_read_finite(each, self.weights[each]) for each in rule.theirs])
+        return tensor[: self.n_vocab] if name in ("wte.weight", HEAD) else tensor
+
+
+def _read_finite(name: str, stored: Stored) -> Tensor:
+    tensor = read_tensor(stored.file, name, stored.place)
+    if not torch.isfinite(torch.stack(tensor.aminmax())).all():  # both are NaN if any number is
+        raise UserError(
+            "{path}: {name} holds numbers that are NaN or infinite: its training diverged, or the file is "
+            "damaged. Use another copy.",
+            path=stored.file,
+            name=quoted(name),
+        )
+    return tensor
+
+
+def _checked(
+    found: Mapping[str, Stored], name: str, shape: ModelConfig, n_vocab: int, folder: Path
+) -> dict[str, Stored]:
+    """Return the tensors that the class has, under its own names. Raises UserError if any differs."""
+    weights = _with_prefix(found, PREFIXES[name], folder)
+    ours, expected = planned_layout(shape, n_vocab).shapes, {}
+    for rule in rules(RULES[name], shape):
+        expected |= their_shapes(rule, ours[rule.ours], shape)
+    head = weights.pop(HEAD, None) if shape.tie_embeddings else None
+    if differing := sorted(weights.keys() ^ expected.keys()):
+        side = "the model has not" if differing[0] in weights else "the files lack"
+        raise _differs(folder, f"{len(differing)} tensors such as {quoted(differing[0])}, which {side}")
+    for key, stored in weights.items():
+        spec = stored.place.spec
+        if spec.shape != expected[key] or spec.dtype not in FLOATS:
+            raise _differs(folder, f"{quoted(key)} is {spec.dtype} {spec.shape}, not a float {expected[key]}")
+    if head is not None:
+        _check_tied(head, weights[RULES[name][0].theirs[0]], folder)
+    return weights
+
+
+def _with_prefix(found: Mapping[str, Stored], prefix: str, folder: Path) -> dict[str, Stored]:
+    """Return tensors under their whole names, without tables."""
+    weights: dict[str, Stored] = {}
+    for key, stored in found.items():
+        if BUFFERS.fullmatch(key):
+            continue
+        whole = key if key.startswith((prefix, HEAD)) else prefix + key
+        if whole in weights:
+            raise _differs(folder, f"{quoted(whole)} is there twice, with and without its prefix")
+        weights[whole] = stored
+    return weights
+
+
+def _check_tied(head: Stored, embedding: Stored, folder: Path) -> None:
+    """Raise UserError unless a stored head equals the embedding that it shares."""
+    same = head.place.spec == embedding.place.spec and torch.equal(
+        read_tensor(head.file, HEAD, head.place), read_tensor(embedding.file, "embedding", embedding.place)
+    )
+    if not same:
+        raise _differs(folder, f"{HEAD} differs from the embedding, and `tie_word_embeddings` is true")
+
+
+def _differs(folder: Path, problem: str) -> UserError:
+    return UserError(
+        "{folder} does not hold the model of its config.json: {problem}. Restore a copy of it.",
+        folder=folder,
+        problem=problem,
+    )
+
+
+def _check_tokenizer_settings(settings: Path | None) -> None:
+    """Raise UserError for a setting that changes the ids of tokenizer.json."""
+    if settings is not None and read_json(settings).get("add_prefix_space"):
+        raise UserError(
+            "{settings}: `add_prefix_space` adds a space before each text; GlassGPT adds nothing. Choose a "
+            "model without it.",
+            settings=settings,
+        )
