@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         translate,
     )
     from glassgpt.hooks import Recording, activation_names, edit, logit_lens, record, zero_heads
-    from glassgpt.interop import Certificate, export
+    from glassgpt.interop import Certificate, export, push
     from glassgpt.language import set_language
     from glassgpt.lens import Trace, ablate, trace
     from glassgpt.models import Model, build
@@ -89,8 +89,8 @@ _HOMES = {
     "lens": ("Trace", "ablate", "trace"),
     "models": ("Model", "build"),
     "hooks": ("Recording", "activation_names", "edit", "logit_lens", "record", "zero_heads"),
-    "interop": ("Certificate", "export"),
     "plots": ("plot",),
+    "interop": ("Certificate", "export", "push"),
     "tokenizers": ("Tokenizer", "load_tokenizer", "train_tokenizer"),
     "train": (
         "Outlook",
@@ -166,6 +166,7 @@ __all__ = [
     "outlook",
     "plot",
     "progress",
+    "push",
     "read_corpus",
     "record",
     "reply",

@@ -75,7 +75,7 @@ FLAGS = {
     "baselines": "--json --column --encoding",
     "compare": "--pairs --minutes --steps --tokens --flops --held-out --config --out --keep --plot --json",
     "sweep": "--vary --pairs --minutes --steps --tokens --flops --held-out --out --keep --plot --json",
-    "import": "--text --tokenizer --out --device",
+    "import": "--text --tokenizer --no-compare --out --device",
 }
 
 

@@ -37,7 +37,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "runs": ("glassgpt runs",),
     "export": ("glassgpt export runs/notes --to safetensors",),
     "share": ("glassgpt share runs/notes", "glassgpt share runs/notes --out gift --license cc-by-4.0"),
-    "import": ("glassgpt import out-shakespeare-char/ckpt.pt --text data/shakespeare_char/input.txt",),
+    "push": ("glassgpt push runs/notes-hf ada/notes-gpt",),
+    "import": (
+        "glassgpt import runs/notes-hf --out runs/back",
+        "glassgpt import out-shakespeare-char/ckpt.pt --text data/shakespeare_char/input.txt",
+    ),
     "adapter": ("glassgpt adapter runs/lora adapter.safetensors",),
     "bench": ("glassgpt bench generate runs/notes",),
     "bench generate": ("glassgpt bench generate runs/notes",),

@@ -17,8 +17,7 @@ license: {license}
 library_name: {library}
 pipeline_tag: text-generation
 tags:
-- glassgpt
-- trained-from-scratch
+- glassgpt{tag}
 ---
 """
 
@@ -36,7 +35,8 @@ def shared_card(source: ExportSource, title: str, command: str, license: str = "
 
 
 def _card(source: ExportSource, title: str, library: str, usage: str, license: str, *more: str) -> str:
-    head = HEAD.format(license=license or "other", library=library)
+    tag = "" if source.imported_from else "\n- trained-from-scratch"
+    head = HEAD.format(license=license or "other", library=library, tag=tag)
     parts = [f"# {title}", _about(source), *_verdict(source), "## Use", usage]
     return head + "\n" + "\n\n".join([*parts, "## Limits", *_limits(source, license), *more]) + "\n"
 
@@ -45,10 +45,12 @@ def _about(source: ExportSource) -> str:
     shape, config = source.shape, source.config
     names = ", ".join(f"`{Path(each).name}`" for each in config.data.sources) or "text that is not recorded"
     n_params = sum(tensor.numel() for tensor in source.tensors.values())
+    made = f"trained from random weights by GlassGPT on {names}"
+    if source.imported_from:
+        made = f"imported into GlassGPT from {source.imported_from}, and not trained there"
     return (
         f"A model of {count(n_params)} parameters ({shape.n_layer} blocks of width {shape.n_embd}, context "
-        f"{shape.block_size:,} tokens), trained from random weights by GlassGPT on {names}. Tokenizer: "
-        f"{source.tokenizer.describe()}."
+        f"{shape.block_size:,} tokens), {made}. Tokenizer: {source.tokenizer.describe()}."
     )
 
 

@@ -21,6 +21,7 @@ from glassgpt.diagnose import Finding
 from glassgpt.errors import UserError
 from glassgpt.interop.source import ExportSource
 from glassgpt.models import Model
+from glassgpt.safe_io import damaged, read_json
 from glassgpt.tokenizers import Tokenizer
 
 FILE = "certificate.json"
@@ -131,6 +132,19 @@ def write_certificate(
         if path.is_file() and path.name != name
     }
     write_json(folder / name, {**about, **certificate.to_dict(), "files": files})
+
+
+def read_certificate(folder: Path) -> Certificate | None:
+    """Read the certificate in a folder; None without one. Raises UserError for a damaged one."""
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    found = read_json(path)
+    try:
+        findings = tuple(Finding(**each) for each in found["findings"])
+        return Certificate(str(found["format"]), str(found["runtime"]), findings)
+    except (KeyError, TypeError) as error:
+        raise damaged(path, "no certificate of GlassGPT") from error
 
 
 def compare_ids(tokenizer: Tokenizer, runtime: Runtime, text: str, left_out: str = "") -> Iterator[Finding]:

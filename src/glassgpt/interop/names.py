@@ -77,7 +77,9 @@ RULES: dict[str, tuple[Rule, ...]] = {
 """By class of Hugging Face's transformers. A tied output head has no entry of its own."""
 PREFIXES = {"GPT2LMHeadModel": "transformer.", "LlamaForCausalLM": "model.", "Qwen3ForCausalLM": "model."}
 """Prefix that names lack if a file holds the model without its head."""
-BUFFERS = re.compile(r"(transformer\.)?h\.\d+\.attn\.(masked_)?bias|(model\.layers\.\d+\.self_attn\.)?rotary_emb\.inv_freq")
+BUFFERS = re.compile(
+    r"(transformer\.)?h\.\d+\.attn\.(masked_)?bias|(model\.layers\.\d+\.self_attn\.)?rotary_emb\.inv_freq"
+)
 """Tables that older files hold next to the weights: causal masks, and frequencies of the rotary positions."""
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glassgpt.checkpoint import Run, run_tokens, weights
+from glassgpt.checkpoint import Run, read_state, run_tokens, weights
 from glassgpt.config import ModelConfig, RunConfig
 from glassgpt.errors import UserError
 from glassgpt.models import Model
@@ -62,6 +62,15 @@ class ExportSource:
             return read_json(self.run.verdict_file)
         except (UserError, OSError):
             return None
+
+    @cached_property
+    def imported_from(self) -> str:
+        """Class and name of the model that the run was imported from; empty for a trained run."""
+        try:
+            found = read_state(self.run.best_checkpoint()).get("imported")
+        except UserError:
+            return ""
+        return " ".join(str(found[key]) for key in ("format", "from") if key in found) if found else ""
 
     @cached_property
     def has_text(self) -> bool:

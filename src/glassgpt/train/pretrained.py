@@ -11,7 +11,7 @@ from glassgpt.config import DataConfig, RunConfig
 from glassgpt.data import read_corpus
 from glassgpt.device import choose_device
 from glassgpt.errors import UserError
-from glassgpt.interop import ForeignModel, compare_import, open_foreign
+from glassgpt.interop import HUB_PREFIX, ForeignModel, compare_import, download, open_foreign
 from glassgpt.language import _
 from glassgpt.paths import check_file, is_folder
 from glassgpt.train.imported import Imported, make_run
@@ -31,27 +31,30 @@ def import_pretrained(
 ) -> Run:
     """Create a run from a model of another program, at `out` (by default below `runs/`).
 
-    source: a Hugging Face folder with a GPT2LMHeadModel, LlamaForCausalLM or Qwen3ForCausalLM, or nanoGPT's
-    ckpt.pt (see `import_nanogpt`). text: measure the model on its last tenth, next to the baselines.
-    tokenizer: of a ckpt.pt only. compare: load the folder with transformers, if it is installed, and compare
-    token ids, predictions and generated tokens. Nothing in a file is executed. Raises UserError, and leaves
-    nothing behind, if the files cannot be used or the comparison fails. Warns about changes.
+    source: a folder with a GPT2LMHeadModel, LlamaForCausalLM or Qwen3ForCausalLM; `hf:owner/name` to download
+    one from the hub; or nanoGPT's ckpt.pt (see `import_nanogpt`). text: measure the model on its last tenth,
+    next to the baselines. tokenizer: of a ckpt.pt only. compare: load the folder with transformers, if it is
+    installed, and compare token ids, predictions and generated tokens. Nothing in a file is executed. Raises
+    UserError, and leaves nothing behind, if the files cannot be used or the comparison fails. Warns about
+    changes.
     """
-    if not is_folder(Path(source)):
+    on_hub = str(source).startswith(HUB_PREFIX)
+    if not on_hub and not is_folder(Path(source)):
         return import_nanogpt(source, out, text=text, tokenizer=tokenizer, device=device, stage=stage)
     if tokenizer is not None:
         raise UserError("`tokenizer` is for a ckpt.pt; a folder has its own tokenizer.json. Leave it out.")
     choose_device(device)  # fail before any work is done
     if text is not None:
         check_file(text)
-    folder = Path(source)
-    target = Path(out) if out else _free_path(folder)
+    target = Path(out) if out else _free_path(str(source))
     Run.check_free(target)
-    stage(f"reading {folder}")
+    stage(f"{'downloading' if on_hub else 'reading'} {source}")
+    folder = download(str(source)) if on_hub else Path(source)
     found = open_foreign(folder)
+    origin = {**found.source(), "from": f"{source} ({folder.name})" if on_hub else folder.name}
     data = DataConfig(sources=() if text is None else (str(text),), split="end")
     corpus = read_corpus(data) if data.sources else None
-    imported = Imported(found.shape, found.tokenizer, found.tensors, 0, found.source())
+    imported = Imported(found.shape, found.tokenizer, found.tensors, 0, origin)
     notes = [*_notes(found), *(corpus.notes if corpus else ())]
 
     def check(run: Run) -> None:
@@ -77,6 +80,7 @@ def _notes(found: ForeignModel) -> list[str]:
     ]
 
 
-def _free_path(folder: Path) -> Path:
-    """Return a path below runs/, named after the folder."""
-    return new_path(RunConfig(data=DataConfig(sources=(folder.resolve().name or "model",))))
+def _free_path(source: str) -> Path:
+    """Return a path below runs/, named after the folder or the model on the hub."""
+    name = source.partition("@")[0] if source.startswith(HUB_PREFIX) else str(Path(source).resolve())
+    return new_path(RunConfig(data=DataConfig(sources=(Path(name).name or "model",))))

@@ -44,14 +44,12 @@ def step_folder(checkpoints: Path, step: int) -> Path:
     return checkpoints / f"step-{step:010d}"
 
 
-def save_step(
-    checkpoints: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: dict
-) -> Path:
+def save_step(checkpoints: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: dict) -> Path:
     """Commit one step and return its folder.
 
     tensors: by the stem of their file ("model", "optimizer"), then by name; `LazyTensors` are written one at
-    a time. state: ready for JSON. A valid step of that number stays as it is. Raises UserError if the step cannot be written, CorruptCheckpoint if a
-    damaged one has its name.
+    a time. state: ready for JSON. A valid step of that number stays as it is. Raises UserError if the step
+    cannot be written, CorruptCheckpoint if a damaged one has its name.
     """
     target = step_folder(checkpoints, step)
     if target.exists():

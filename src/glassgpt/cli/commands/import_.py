@@ -1,62 +1,79 @@
-"""`glassgpt import`: a run from a checkpoint of nanoGPT."""
+"""`glassgpt import`: a run from a model of transformers, or from a checkpoint of nanoGPT."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from glassgpt.errors import command_line
 
 
 def import_(
-    checkpoint: Path,
+    source: str,
     *,
     text: str | None = None,
     tokenizer: Path | None = None,
+    compare: Annotated[bool, Parameter(negative="--no-compare")] = True,
     out: Path | None = None,
     device: str = "auto",
 ) -> None:
-    """Import a nanoGPT checkpoint as a run.
+    """Import a model of transformers, or a nanoGPT checkpoint, as a run.
 
-    All commands work on the run except `resume`: the optimizer state is not imported. Only tensors and
-    numbers of the file are read; nothing in it is executed.
+    All commands work on the run except `resume`: the optimizer state is not imported. Only tensors, numbers
+    and texts are read; nothing in a file is executed. If transformers is installed, it loads the same folder
+    and is compared with the run. If they differ, nothing is kept.
 
     Parameters
     ----------
-    checkpoint
-        A ckpt.pt of nanoGPT's train.py.
+    source
+        A folder with a GPT2LMHeadModel, LlamaForCausalLM or Qwen3ForCausalLM (safetensors and
+        tokenizer.json); hf:owner/name to download one from the Hugging Face hub; or a ckpt.pt of nanoGPT's
+        train.py.
     text
-        Its training text, input.txt: gives the vocabulary, and its last tenth the verdict. nanoGPT's meta.pkl
-        is not read.
+        Measure the model on the last tenth of this text, next to the baselines. For a ckpt.pt of characters
+        it is the training text, input.txt, and gives the vocabulary.
     tokenizer
-        The tokenizer.json of a BPE model, such as GPT-2's; the text is then only for the verdict.
+        For a ckpt.pt: the tokenizer.json of a BPE model, such as GPT-2's; the text is then only for the
+        verdict.
+    compare
+        Compare the run with transformers, if it is installed.
     out
-        Folder of the run; by default below runs/, named after the checkpoint's folder.
+        Folder of the run; by default below runs/, named after the source.
     device
         Device of the verdict: `cpu`, `cuda`, `mps` or `auto`.
     """
+    from glassgpt.checkpoint import read_state, steps
+    from glassgpt.cli.view.findings import findings_table
     from glassgpt.cli.view.render import verdict_table
     from glassgpt.cli.view.terminal import Terminal
     from glassgpt.diagnose import Verdict
+    from glassgpt.interop import read_certificate
     from glassgpt.safe_io import read_json
-    from glassgpt.train import import_nanogpt
+    from glassgpt.train import import_pretrained
     from glassgpt.units import count
 
     console = Terminal()
-
-    run = import_nanogpt(
-        checkpoint,
+    run = import_pretrained(
+        source,
         out,
         text=text,
         tokenizer=tokenizer,
+        compare=compare,
         device=device,
-        stage=lambda doing: console.say(f"{doing} …"),
+        stage=lambda doing: console.say(f"{doing} …", "dim"),
     )
     model, n_params = run.config().model, sum(map(math.prod, run.layout().shapes.values()))
+    format = read_state(steps(run.checkpoints)[0])["imported"]["format"]
+    if certificate := read_certificate(run.path):
+        console.table(findings_table(certificate.findings))
+        console.say(f"\n{certificate.runtime} computes the same as the run.\n")
     console.say(f"tokenizer  {run.tokenizer().describe()}")
     console.say(
-        f"model      nanoGPT {model.n_layer} × {model.n_embd}, {count(n_params)} parameters, "
-        f"block {model.block_size}"
+        f"model      {format} {model.n_layer} × {model.n_embd}, {count(n_params)} parameters, "
+        f"block {model.block_size:,}"
     )
     console.say(f"run        {run.path}\n")
     if run.verdict_file.is_file():

@@ -18,6 +18,7 @@ from glassgpt.config import ModelConfig
 from glassgpt.errors import UserError
 from glassgpt.safe_io import quoted
 
+
 class Field(NamedTuple):
     """Our setting for a field of transformers, and its default there."""
 
