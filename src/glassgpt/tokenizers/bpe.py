@@ -25,6 +25,8 @@ _PIECE = 1 << 14  # characters merged at once; longer pieces are slower and need
 _BATCH = 64  # pieces encoded together, in parallel on the processor's cores
 # The byte-level regex splits between a word and a space or newline too, so the tokens stay the same.
 _BORDER = re.compile(r"(?<=\S)[ \n]")
+# Other regexes keep punctuation and a newline together; all of them split after a letter.
+_LETTER_BORDER = re.compile(r"(?<=[^\W\d_])[ \n]")
 
 
 class BpeTokenizer(TableTokenizer):
@@ -37,14 +39,19 @@ class BpeTokenizer(TableTokenizer):
 
     kind = "bpe"
 
-    def __init__(self, inner: tokenizers.Tokenizer, specials: Mapping[str, int]) -> None:
+    def __init__(
+        self, inner: tokenizers.Tokenizer, specials: Mapping[str, int], added: Mapping[str, int] | None = None
+    ) -> None:
+        """added: other tokens outside the vocabulary, such as `<think>`. They decode to their names."""
         byte_of = {symbol: byte for byte, symbol in enumerate(byte_symbols())}
-        rows = dict.fromkeys(specials.values(), b"")
+        self._added = dict(added or {})
+        rows = dict.fromkeys(specials.values(), b"") | {id: encoded(name) for name, id in self._added.items()}
         for token, id in inner.get_vocab(with_added_tokens=False).items():
-            if token not in specials:
+            if token not in specials and token not in self._added:
                 rows[id] = bytes(byte_of[symbol] for symbol in token)
         super().__init__([rows[id] for id in range(len(rows))], specials)
         self._inner = inner
+        self._border = _BORDER if _splits_as_gpt2(inner) else _LETTER_BORDER
 
     @classmethod
     def train(cls, chunks: Iterable[str], vocab_size: int, specials: Iterable[str] = ()) -> Self:
@@ -84,7 +91,7 @@ class BpeTokenizer(TableTokenizer):
     def from_spec(cls, spec: Mapping[str, Any]) -> Self:
         """Make a tokenizer of the model and pre-tokenizer in a `tokenizers` file, own or foreign.
 
-        Raises UserError if it is not lossless.
+        Raises UserError if it does not keep the text. With the normalizer NFC, decoding gives the text's NFC.
         """
         from tokenizers import Tokenizer, decoders
 
@@ -92,16 +99,21 @@ class BpeTokenizer(TableTokenizer):
         if reason:
             raise UserError(reason)
         bare = {"model": spec["model"], "pre_tokenizer": spec["pre_tokenizer"], "added_tokens": []}
-        absent = dict.fromkeys(["truncation", "padding", "normalizer", "post_processor", "decoder"])
+        absent = dict.fromkeys(["truncation", "padding", "post_processor", "decoder"])
+        bare["normalizer"] = spec.get("normalizer")
         inner = Tokenizer.from_str(json.dumps({"version": "1.0", **bare, **absent}))
         inner.decoder = decoders.ByteLevel()
-        return cls(inner, {token["content"]: token["id"] for token in spec["added_tokens"]})
+        special, other = (
+            {each["content"]: each["id"] for each in spec["added_tokens"] if bool(each["special"]) is kind}
+            for kind in (True, False)
+        )
+        return cls(inner, special, other)
 
     def with_specials(self, names: Iterable[str]) -> BpeTokenizer:
         """Return a copy with more special tokens, with ids after all others."""
-        vocab = {**self._inner.get_vocab(), **self.specials}
-        added = number_specials(self._lacking(names), vocab, first=self.n_vocab)
-        return BpeTokenizer(self._inner, {**self.specials, **added})
+        vocab = {**self._inner.get_vocab(), **self.specials, **self._added}
+        more = number_specials(self._lacking(names), vocab, first=self.n_vocab)
+        return BpeTokenizer(self._inner, {**self.specials, **more}, self._added)
 
     def first_merges(self, vocab_size: int) -> BpeTokenizer:
         """Return the tokenizer that training with a smaller vocabulary would have made.
@@ -118,7 +130,7 @@ class BpeTokenizer(TableTokenizer):
 
     def encode_array(self, text: str) -> np.ndarray:
         """Return the token ids of a text as an array."""
-        pieces, parts = _pieces(text), [np.empty(0, self.dtype)]
+        pieces, parts = _pieces(text, border=self._border), [np.empty(0, self.dtype)]
         while batch := list(islice(pieces, _BATCH)):
             merged = self._inner.encode_batch_fast(batch, add_special_tokens=False)
             parts += [np.array(piece.ids, self.dtype) for piece in merged]
@@ -131,18 +143,25 @@ class BpeTokenizer(TableTokenizer):
     def spec(self) -> dict[str, Any]:
         """Return the JSON object of a `tokenizers` file."""
         spec = json.loads(self._inner.to_str())
-        spec["added_tokens"] = added_tokens(self.specials)
+        tokens = [*added_tokens(self.specials), *added_tokens(self._added, special=False)]
+        spec["added_tokens"] = sorted(tokens, key=lambda token: token["id"])
         # The shorter form of merges, one per line; no byte symbol is a space.
         spec["model"]["merges"] = [" ".join(pair) for pair in spec["model"]["merges"]]
         return spec
 
 
-def _pieces(text: str, size: int = _PIECE) -> Iterator[str]:
+def _splits_as_gpt2(inner: tokenizers.Tokenizer) -> bool:
+    """True if the pre-tokenizer is GPT-2's regex alone."""
+    splitter = json.loads(inner.pre_tokenizer.__getstate__()) if inner.pre_tokenizer else {}
+    return splitter.get("type") == "ByteLevel" and splitter.get("use_regex", True)
+
+
+def _pieces(text: str, size: int = _PIECE, border: re.Pattern[str] = _BORDER) -> Iterator[str]:
     """Yield pieces of `size` to 2 × `size` characters, split between words if possible."""
     start = 0
     while start < len(text):
-        border = _BORDER.search(text, start + size, start + 2 * size)
-        stop = border.start() if border else start + size
+        found = border.search(text, start + size, start + 2 * size)
+        stop = found.start() if found else start + size
         piece = text[start:stop]
         encoded(piece)  # raises a clear error for a lone surrogate, before the library fails
         yield piece

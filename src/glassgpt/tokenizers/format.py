@@ -3,8 +3,12 @@
 This file alone knows the format. It does not encode, train, read or write.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
+
+MARKUP = re.compile(r"<[^\s<>]+>")
+"""Added tokens that ordinary text does not hold, such as `<think>` and `<|fim_prefix|>`."""
 
 
 def byte_symbols() -> str:
@@ -58,18 +62,19 @@ def symbols_spec(
     }
 
 
-def added_tokens(specials: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Return the special tokens in the file's form."""
-    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+def added_tokens(specials: Mapping[str, int], *, special: bool = True) -> list[dict[str, Any]]:
+    """Return tokens outside the vocabulary in the file's form. special: they decode to nothing."""
+    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": special}
     return [{"id": id, "content": name, **plain} for name, id in specials.items()]
 
 
 def obstacle(spec: Mapping[str, Any]) -> str | None:
-    """Return the reason against a foreign file, or None for a lossless byte-level BPE.
+    """Return the reason against a foreign file, or None for a byte-level BPE that keeps the text.
 
-    A damaged file may raise KeyError, TypeError, AttributeError or ValueError.
+    NFC is allowed: it changes the code points of a character, not the text that a person reads. A damaged
+    file may raise KeyError, TypeError, AttributeError or ValueError.
     """
-    if spec.get("normalizer"):
+    if spec.get("normalizer") and spec["normalizer"] != {"type": "NFC"}:
         return f"its normalizer ({spec['normalizer']['type']}) rewrites the text, so that it cannot come back"
     model = spec["model"]
     if model.get("type", "BPE") != "BPE":
@@ -92,8 +97,9 @@ def _vocab_obstacle(model: Mapping[str, Any], added: list[dict[str, Any]]) -> st
     vocab, symbols = model["vocab"], set(byte_symbols())
     if not vocab.keys() >= symbols:
         return "its vocabulary lacks some of the 256 bytes"
-    if any(not token["special"] for token in added):
-        return "it has added tokens that are not special"
+    for token in added:
+        if not token["special"] and not MARKUP.fullmatch(token["content"]):
+            return f"it has an added token that ordinary text holds ({token['content']!a})"
     specials = {token["content"]: token["id"] for token in added}
     ids = {**vocab, **specials}.values()
     if sorted(ids) != list(range(len(ids))) or any(

@@ -78,7 +78,7 @@ REMOVES = {"type": "Split", "pattern": {"String": " "}, "behavior": "Removed", "
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"normalizer": {"type": "NFC"}}, "normalizer .NFC. rewrites"),
+        ({"normalizer": {"type": "NFKC"}}, "normalizer .NFKC. rewrites"),
         ({"model__type": "WordPiece"}, "WordPiece, not BPE"),
         ({"model__dropout": 0.1}, "dropout"),
         ({"model__end_of_word_suffix": "</w>"}, "suffix"),
@@ -116,8 +116,33 @@ def test_specials_that_text_can_reach_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="ordinary text can encode"):
         load(spec, tmp_path)
     spec["added_tokens"][-1] = spec["added_tokens"][0] | {"id": 301, "content": "  ", "special": False}
-    with pytest.raises(UserError, match="not special"):
+    with pytest.raises(UserError, match="ordinary text holds"):
         load(spec, tmp_path)
+
+
+QWEN_SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
+def test_a_tokenizer_as_qwens(tmp_path: Path) -> None:
+    """NFC, a regex that keeps punctuation and newlines together, and an added token that people see."""
+    spec = foreign(normalizer={"type": "NFC"}, truncation=None)
+    split = {"type": "Split", "pattern": {"Regex": QWEN_SPLIT}, "behavior": "Isolated", "invert": False}
+    last = BYTE_LEVEL | {"use_regex": False}
+    spec["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [split, last]}
+    spec["added_tokens"].append(spec["added_tokens"][0] | {"id": 301, "content": "<think>", "special": False})
+    tokenizer = load(spec, tmp_path)
+    assert tokenizer.decode([301, 300]) == "<think>" and "<think>" not in tokenizer.specials
+    assert tokenizer.decode(tokenizer.encode("e\u0301")) == "\u00e9"
+    text = "".join(f"to be, e\u0301 {i}!\n\n  or not...\n" for i in range(2_000))  # several pieces
+    theirs = HuggingFace.from_file(str(tmp_path / "tokenizer.json"))
+    assert tokenizer.encode(text) == theirs.encode(text).ids
+    again = tokenizer.with_specials(["<end>"])
+    again.save(tmp_path / "again.json")
+    assert load_tokenizer(tmp_path / "again.json").specials == {"<|endoftext|>": 300, "<end>": 302}
+    assert load_tokenizer(tmp_path / "again.json").decode([301]) == "<think>"
 
 
 @pytest.mark.parametrize("spec", [None, [], {}, 5, "text", {"model": {}}, {"model": {"vocab": {}}}])
