@@ -16,7 +16,7 @@ from glassgpt.language import _
 from glassgpt.paths import check_file, is_folder
 from glassgpt.train.imported import Imported, make_run
 from glassgpt.train.importing import import_nanogpt
-from glassgpt.train.session import new_path
+from glassgpt.train.new_path import new_path
 
 
 def import_pretrained(
@@ -27,7 +27,7 @@ def import_pretrained(
     tokenizer: Path | str | None = None,
     compare: bool = True,
     device: str = "auto",
-    stage: Callable[[str], None] = lambda _: None,
+    stage: Callable[[str], None] | None = None,
 ) -> Run:
     """Create a run from a model of another program, at `out` (by default below `runs/`).
 
@@ -38,6 +38,7 @@ def import_pretrained(
     UserError, and leaves nothing behind, if the files cannot be used or the comparison fails. Warns about
     changes.
     """
+    stage = stage or (lambda _: None)
     on_hub = str(source).startswith(HUB_PREFIX)
     if not on_hub and not is_folder(Path(source)):
         return import_nanogpt(source, out, text=text, tokenizer=tokenizer, device=device, stage=stage)
