@@ -41,7 +41,13 @@ class Hub(BaseHTTPRequestHandler):
     def _answer(self, body: bool) -> None:
         self.asked.append(self.path)
         name = self.path.rpartition("/")[2]
-        if self.path.startswith("/api/models/ada/notes/"):
+        if self.path.startswith("/api/models/ada/notes/tree/"):
+            sizes = {path.name: path.stat().st_size for path in sorted(self.folder.iterdir())}
+            listed = [
+                {"type": "file", "path": name, "size": size, "oid": "0"} for name, size in sizes.items()
+            ]
+            found = json.dumps(listed).encode()
+        elif self.path.startswith("/api/models/ada/notes/"):
             files = [{"rfilename": path.name} for path in sorted(self.folder.iterdir())]
             found = json.dumps({"id": "ada/notes", "sha": REVISION, "siblings": files}).encode()
         elif self.path.startswith("/ada/notes/resolve/") and (self.folder / name).is_file():

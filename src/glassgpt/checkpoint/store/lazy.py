@@ -91,4 +91,4 @@ def read_tensor(path: Path, name: str, place: Place) -> Tensor:
 
 def _as_bytes(tensor: Tensor) -> memoryview:
     """Return the memory of a contiguous tensor, not a copy of it."""
-    return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())
+    return tensor.reshape(-1).view(torch.uint8).numpy().data
