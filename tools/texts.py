@@ -17,6 +17,9 @@ from babel.messages import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from glassgpt.cli.help import help_page
+from glassgpt.cli.main import COMMANDS, app
+from glassgpt.cli.view.terminal import Terminal
 from glassgpt.explain.lesson import LESSONS, load_lesson
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "glassgpt"
@@ -27,7 +30,7 @@ CHAPTER_PAGES = {
     *("cli/view/chapter.py", "cli/view/learn.py"),
 }
 """Files whose texts belong to the chapters, outside `explain`."""
-KEYWORDS = {"_", "say", "N_", "UserError", "NotText", "CorruptCheckpoint"}
+KEYWORDS = {"_", "say", "N_", "join_texts", "UserError", "NotText", "CorruptCheckpoint"}
 """Functions and errors with a text as their first argument."""
 
 Texts = dict[str, list[str]]
@@ -76,7 +79,13 @@ def calls(path: Path) -> list[ast.Call]:
 
 def help_texts() -> Texts:
     """Return every text of `--help`, with its commands."""
-    return {}
+    found: Texts = {}
+    for command in ("", *COMMANDS, "bench generate"):
+        for text in filter(None, help_page(app, command.split(), Terminal()).texts()):
+            page = command.replace(" ", "-") or "glassgpt"
+            if page not in found.setdefault(text, []):
+                found[text].append(page)
+    return found
 
 
 def _titles(path: Path) -> list[str]:

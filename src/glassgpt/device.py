@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.ram import memory_bytes
 
 
@@ -26,7 +27,7 @@ def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         if len(reason) > 200:  # torch lists all that it was built with
-            reason = f"this torch has no {name.partition(':')[0]}"
+            reason = N_("this torch has no {name}", name=name.partition(":")[0])
         raise UserError(
             "`device` {name!r} cannot be used here ({reason}). Use 'auto' or 'cpu'.", name=name, reason=reason
         ) from error
@@ -80,8 +81,11 @@ def environment_changes(before: dict[str, str], now: dict[str, str]) -> list[str
     if not changed:
         return []
     return [
-        f"environment changed: {', '.join(changed)}. Training continues, but the weights will match an "
-        "uninterrupted run only up to rounding, not bit for bit."
+        N_(
+            "environment changed: {changes}. Training continues, but the weights will match "
+            "an uninterrupted run only up to rounding, not bit for bit.",
+            changes=", ".join(changed),
+        )
     ]
 
 

@@ -6,7 +6,7 @@ import os
 import shlex
 from pathlib import Path
 
-from glassgpt.language import _
+from glassgpt.language import N_, _
 
 __all__ = ["UserError", "cannot_write", "check_name", "command_line", "missing_extra", "shell_word"]
 
@@ -32,6 +32,11 @@ class UserError(ValueError):
 
     def __str__(self) -> str:
         return _(self.args[0], **self.values)
+
+    @property
+    def message(self) -> str:
+        """The message in English, which `_` translates where it is shown."""
+        return N_(self.args[0], **self.values)
 
 
 def missing_extra(extra: str, module: str) -> UserError:

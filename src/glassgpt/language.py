@@ -1,22 +1,26 @@
 """Language of messages and chapters: English in the code, others in gettext catalogs.
 
 A process has one language for its messages. The library starts in English. The command line takes the
-language of `--lang`, or that of the environment.
+language of `--lang`, or that of the environment. Texts of `N_` are English in files and in JSON; `_`
+translates them where they are shown.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 __all__ = [
     "LANGUAGES",
     "N_",
     "Translate",
     "_",
+    "clipped",
+    "join_texts",
     "language",
     "preferred",
     "set_language",
@@ -37,21 +41,70 @@ VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 _language = "en"
 
 
+class Translatable(str):
+    """A text in English that knows its template and values, so that `_` can translate it."""
+
+    template: str
+    values: dict[str, object]
+    clip: Callable[[str], str] = str
+    """Function that shortens the text, in each language."""
+
+    def __new__(cls, template: str, /, **values: object) -> Self:
+        text = super().__new__(cls, template.format(**values) if values else template)
+        text.template, text.values = template, values
+        return text
+
+
+def clipped(text: str, clip: Callable[[str], str]) -> str:
+    """Shorten a text of `N_` by a function that knows each language.
+
+    >>> clipped(N_("a.csv: {problem}. Fill it in.", problem="no label"), lambda text: text.split(". ")[0])
+    'a.csv: no label'
+    """
+    if not isinstance(text, Translatable):
+        return clip(text)
+    short = str.__new__(Translatable, clip(text))
+    short.template, short.values, short.clip = text.template, text.values, lambda said: clip(text.clip(said))
+    return short
+
+
+def join_texts(separator: str, texts: Iterable[str]) -> str:
+    """Join texts of `N_` to one that `_` can translate, the separator included.
+
+    >>> join_texts(", ", [N_("{n} lines", n=2), "3 words"])
+    '2 lines, 3 words'
+    """
+    values: dict[str, object] = {f"text_{i}": text for i, text in enumerate(texts)}
+    fields = (f"{{{name}}}" for name in values)
+    return Translatable("{between}".join(fields), between=Translatable(separator), **values)
+
+
 def _(text: str, /, **values: object) -> str:
     """Return a text in the language of the process, with its values in place.
 
-    Without values, braces stay as they are.
+    Without values, braces stay as they are. Values of `N_` are translated, too.
 
     >>> _("loss in {unit}: ", unit="nats")
     'loss in nats: '
     """
-    said = translator(_language)(text)
-    return said.format(**values) if values else said
+    clip = str
+    if isinstance(text, Translatable):
+        text, values, clip = text.template, text.values | values, text.clip
+    said = translator(_language)(text) if text else ""  # gettext has its header under ""
+    return clip(said.format(**{name: _spoken(value) for name, value in values.items()}) if values else said)
 
 
-def N_(text: str) -> str:
-    """Mark a text for the catalog; `_` translates it where it is shown."""
-    return text
+def _spoken(value: object) -> object:
+    return _(value) if isinstance(value, Translatable) else value
+
+
+def N_(text: str, /, **values: object) -> str:
+    """Return a text in English, with its values in place, that `_` translates where it is shown.
+
+    >>> N_("loss in {unit}", unit="nats")
+    'loss in nats'
+    """
+    return text if isinstance(text, Translatable) and not values else Translatable(text, **values)
 
 
 def language() -> str:

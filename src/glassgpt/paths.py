@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from glassgpt.errors import UserError
+from glassgpt.language import N_, join_texts
 
 
 def check_file(path: Path | str, what: str = "") -> None:
@@ -26,7 +27,7 @@ def check_file(path: Path | str, what: str = "") -> None:
         raise UserError(
             "{shown}: no such file. {did_you_mean}",
             shown=shown,
-            did_you_mean=did_you_mean(path) or "Check the path.",
+            did_you_mean=did_you_mean(path) or N_("Check the path."),
         )
 
 
@@ -37,7 +38,14 @@ def did_you_mean(path: Path, others: Iterable[str] = ()) -> str:
     except (OSError, ValueError):
         names = {}
     close = difflib.get_close_matches(path.name, [*names, *others], n=3, cutoff=0.6)
-    return f"Did you mean {' or '.join(repr(names.get(each) or each) for each in close)}?" if close else ""
+    return (
+        N_(
+            "Did you mean {names}?",
+            names=join_texts(" or ", (repr(names.get(each) or each) for each in close)),
+        )
+        if close
+        else ""
+    )
 
 
 def exists(path: Path) -> bool:

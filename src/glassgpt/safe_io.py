@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 
 MAX_JSON = 1 << 20
 """Largest JSON file of fixed content, in bytes. A manifest has hundreds, a configuration a few thousand."""
@@ -124,13 +125,20 @@ def parse_json(data: bytes, origin: object) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in pairs:
             if key in found:
-                raise _foreign(origin, f"the key {quoted(key)} twice")
+                raise _foreign(origin, N_("the key {key} twice", key=quoted(key)))
             found[key] = value
         return found
 
     def integer(digits: str) -> int:
         if len(digits) > 21 or abs(int(digits)) >= MAX_INTEGER:
-            raise _foreign(origin, f"the integer {digits[:20]}… of {len(digits):,} digits, beyond 64 bits")
+            raise _foreign(
+                origin,
+                N_(
+                    "the integer {digits}… of {n_digits:,} digits, beyond 64 bits",
+                    digits=digits[:20],
+                    n_digits=len(digits),
+                ),
+            )
         return int(digits)
 
     try:
@@ -142,9 +150,9 @@ def parse_json(data: bytes, origin: object) -> dict[str, Any]:
     except UserError:
         raise
     except ValueError as error:  # also UnicodeError
-        raise damaged(origin, f"not JSON ({error})") from None
+        raise damaged(origin, N_("not JSON ({error})", error=error)) from None
     if not isinstance(value, dict):
-        raise damaged(origin, f"a {type(value).__name__}, not an object")
+        raise damaged(origin, N_("a {type}, not an object", type=type(value).__name__))
     return value
 
 
@@ -193,7 +201,7 @@ def _check_depth(data: bytes, origin: object) -> None:
     for bracket in STRING.sub(b"", data).translate(None, NO_BRACKET):
         depth += 1 if bracket in b"[{" else -1
         if depth > MAX_DEPTH:
-            raise _foreign(origin, f"JSON nested more than {MAX_DEPTH} deep")
+            raise _foreign(origin, N_("JSON nested more than {max_depth} deep", max_depth=MAX_DEPTH))
 
 
 def _foreign(origin: object, problem: str) -> UserError:

@@ -2,6 +2,8 @@
 
 import math
 
+from glassgpt.language import N_
+
 
 def count(n: float) -> str:
     """Return a number with three digits and a unit.
@@ -34,9 +36,11 @@ def span(minutes: float) -> str:
     >>> span(0.5), span(1), span(90), span(600)
     ('30 seconds', '1 minute', '1.5 hours', '10 hours')
     """
-    n, unit = (60 * minutes, "second") if minutes < 1 else (minutes, "minute")
-    n, unit = (minutes / 60, "hour") if minutes >= 60 else (n, unit)
-    return f"{n:.2g} {unit}{'s' * (f'{n:.2g}' != '1')}"
+    if minutes < 1:
+        return N_("{n:.2g} seconds", n=60 * minutes)
+    if minutes < 60:
+        return N_("1 minute") if f"{minutes:.2g}" == "1" else N_("{n:.2g} minutes", n=minutes)
+    return N_("1 hour") if f"{minutes / 60:.2g}" == "1" else N_("{n:.2g} hours", n=minutes / 60)
 
 
 def data_size(n_bytes: int) -> str:

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from glassgpt.checkpoint.store import make_folder
 from glassgpt.errors import UserError, cannot_write
+from glassgpt.language import N_
 from glassgpt.safe_io import read_json, refuse_hard_links
 
 LOCK = ".lock"
@@ -67,6 +68,11 @@ def _owner(path: Path) -> str:
     """Describe the process that holds the lock."""
     try:
         owner = read_json(path / OWNER)
-        return f"process {owner['process']} on {owner['host']} since {owner['since']}"
+        return N_(
+            "process {process} on {host} since {since}",
+            process=owner["process"],
+            host=owner["host"],
+            since=owner["since"],
+        )
     except (UserError, KeyError):  # the owner has not written it yet
-        return "another process"
+        return N_("another process")

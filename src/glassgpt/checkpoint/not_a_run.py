@@ -6,6 +6,7 @@ import difflib
 from pathlib import Path
 
 from glassgpt.errors import UserError, shell_word
+from glassgpt.language import N_, join_texts
 from glassgpt.paths import exists, is_folder
 
 RUNS = Path("runs")
@@ -18,9 +19,9 @@ def not_a_run(path: Path) -> UserError:
     >>> print(not_a_run(Path("nowhere/notes")))
     nowhere/notes is not a run (there is no such folder). List the runs: glassgpt runs
     """
-    reason = "it has no config.json" if is_folder(path) else "it is a file"
+    reason = N_("it has no config.json") if is_folder(path) else N_("it is a file")
     if not exists(path):
-        reason = "there is no such folder"
+        reason = N_("there is no such folder")
     return UserError(
         "{path} is not a run ({reason}). {did_you_mean}List the runs: glassgpt runs",
         path=path,
@@ -34,4 +35,8 @@ def _did_you_mean(path: Path) -> str:
     folders = dict.fromkeys([path.parent, RUNS, Path()])
     runs = {file.parent.name: file.parent for folder in folders for file in folder.glob("*/config.json")}
     close = difflib.get_close_matches(path.name, runs, n=3, cutoff=0.6)
-    return f"Did you mean {' or '.join(shell_word(runs[name]) for name in close)}? " if close else ""
+    return (
+        N_("Did you mean {names}? ", names=join_texts(" or ", (shell_word(runs[name]) for name in close)))
+        if close
+        else ""
+    )

@@ -13,6 +13,7 @@ from glassgpt.checkpoint.run_folder import RunFolder
 from glassgpt.config import ModelConfig
 from glassgpt.data import ExampleData, ExampleSplit, Split, TokenData, open_examples, open_tokens
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.safe_io import MAX_LIST, damaged, read_json
 from glassgpt.tokenizers import Tokenizer
 
@@ -101,19 +102,28 @@ def _joined(split: ExampleSplit) -> Split:
 
 def _check_ids(run: RunFolder, file: str, largest: int, n_vocab: int) -> None:
     if largest >= n_vocab:
-        raise damaged(run.data / file, f"the id {largest}, and the vocabulary ends at {n_vocab - 1}")
+        raise damaged(
+            run.data / file,
+            N_("the id {id}, and the vocabulary ends at {last}", id=largest, last=n_vocab - 1),
+        )
 
 
 def _check_fits(run: RunFolder, file: str, split: ExampleSplit, model: ModelConfig) -> None:
     """Raise UserError unless classes and images are those of the model."""
     if split.is_class != bool(model.labels):
-        raise damaged(run.data / file, "classes without a classifier, or a classifier without classes")
+        raise damaged(run.data / file, N_("classes without a classifier, or a classifier without classes"))
     if split.is_class and (split.text.lengths != 1).any():
-        raise damaged(run.data / file, "an example without one class")
+        raise damaged(run.data / file, N_("an example without one class"))
     if split.is_class and (largest := int(split.text.ids.max())) >= len(model.labels):
-        raise damaged(run.data / file, f"the class {largest}, and the model has {len(model.labels)}")
+        raise damaged(
+            run.data / file,
+            N_("the class {label}, and the model has {n_labels}", label=largest, n_labels=len(model.labels)),
+        )
     size = (model.channels, model.image_size, model.image_size)
     if (model.family == "captioner") != (split.images is not None):
-        raise damaged(run.data / file, "images without a captioner, or a captioner without images")
+        raise damaged(run.data / file, N_("images without a captioner, or a captioner without images"))
     if split.images is not None and split.images.shape[1:] != size:
-        raise damaged(run.data / file, f"images of {split.images.shape[1:]}, and the model reads {size}")
+        raise damaged(
+            run.data / file,
+            N_("images of {shape}, and the model reads {size}", shape=split.images.shape[1:], size=size),
+        )

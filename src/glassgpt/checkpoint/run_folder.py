@@ -31,6 +31,7 @@ from glassgpt.checkpoint.store import (
 )
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError, cannot_write, check_name, command_line
+from glassgpt.language import N_, join_texts
 from glassgpt.safe_io import check_entries, damaged, parse_json, quoted, read_capped, read_json
 from glassgpt.tokenizers import Tokenizer, load_tokenizer
 
@@ -192,7 +193,9 @@ class RunFolder:
             return
         for name, about in read_json(self.data_hashes).items():
             if not PLAIN_NAME.fullmatch(name):
-                raise damaged(self.data_hashes, f"{quoted(name)} is not the name of a file in that folder")
+                raise damaged(
+                    self.data_hashes, N_("{name} is not the name of a file in that folder", name=quoted(name))
+                )
             path = self.data / name
             if not path.is_file() or fingerprint(path) != about:
                 raise UserError(
@@ -223,12 +226,20 @@ class RunFolder:
         others = [step for step in steps(self.checkpoints) if step != best]
         step, problems = newest_valid(([best] if best else []) + others)
         if step is None:
-            reason = " ".join(problems) or "No step was saved yet. Train it first."
+            reason = join_texts(" ", problems) or N_("No step was saved yet. Train it first.")
             raise UserError("{path} has no usable checkpoint. {reason}", path=self.path, reason=reason)
         if best is None and (lost := recorded_best(self.checkpoints)) is not None:
-            problems = [f"The best step, {lost.name}, is gone.", *problems]
+            problems = [N_("The best step, {name}, is gone.", name=lost.name), *problems]
         if problems:
-            warnings.warn(f"{self.path}: using {step.name} instead. {' '.join(problems)}", stacklevel=2)
+            warnings.warn(
+                N_(
+                    "{path}: using {step} instead. {problems}",
+                    path=self.path,
+                    step=step.name,
+                    problems=join_texts(" ", problems),
+                ),
+                stacklevel=2,
+            )
         return step
 
     def layout(self, config: RunConfig | None = None) -> Layout:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from glassgpt.checkpoint.run import Run
 from glassgpt.checkpoint.summary import RunSummary, status, summarize
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.tables import as_csv, as_html, as_latex, as_markdown
 
 Sort = Literal["name", "loss", "date"]
@@ -129,7 +130,7 @@ class RunsTable:
 
     def heading(self, name: str) -> str:
         """Return the heading of a column: that of the losses has their unit."""
-        return name if name != "loss" else self.unit or "held out"
+        return name if name != "loss" else self.unit or N_("held out")
 
 
 def runs(folder: Path | str = "runs", *, sort: Sort = "name", task: str | None = None) -> RunsTable:
@@ -158,7 +159,11 @@ def _of_task(found: list[RunSummary], task: str, folder: Path) -> list[RunSummar
     tasks = sorted({run.task for run in found if run.task})
     if task not in tasks:
         close = "".join(get_close_matches(task, tasks, 1))
-        remedy = f"Did you mean {close}?" if close else f"They have {', '.join(tasks)}."
+        remedy = (
+            N_("Did you mean {names}?", names=close)
+            if close
+            else N_("They have {tasks}.", tasks=", ".join(tasks))
+        )
         raise UserError(
             "`task`: no run in {folder} has the task {task}. {remedy}",
             folder=folder,
@@ -200,7 +205,7 @@ def _text(value: Any) -> str:
 
 def _result(run: RunSummary, with_unit: bool) -> str:
     if run.exact is not None:
-        return f"{run.exact:.1%} exact"
+        return N_("{share:.1%} exact", share=run.exact)
     if run.nats_per_char is None:
         return ""
     return f"{run.nats_per_char:.3f}" + f" {run.unit}" * with_unit

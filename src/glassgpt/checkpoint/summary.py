@@ -16,10 +16,11 @@ from glassgpt.checkpoint.run_folder import RunFolder
 from glassgpt.checkpoint.store import steps
 from glassgpt.checkpoint.verify import quick_check
 from glassgpt.config import ModelConfig, RunConfig, fields, flat_name
-from glassgpt.data import LEAK_NOTE
-from glassgpt.diagnose import Accuracy, Score, Verdict
+from glassgpt.data import LEAK_NOTE, stored_leakage
+from glassgpt.diagnose import Accuracy, Score, Verdict, row_title
 from glassgpt.errors import UserError
-from glassgpt.safe_io import read_json
+from glassgpt.language import N_
+from glassgpt.safe_io import MAX_LIST, read_json
 from glassgpt.units import span
 
 State = Literal["done", "training", "stopped", "no checkpoints", "weights only", "unreadable"]
@@ -81,7 +82,11 @@ class RunSummary:
     def comparison(self) -> str:
         """Result next to the best baseline: `-0.312 (trigram)`, or `81.0% exact, tables 12.5%`."""
         if self.exact is not None and self.baseline_exact is not None:
-            return f"{self.exact:.1%} exact, tables {self.baseline_exact:.1%}"
+            return N_(
+                "{exact:.1%} exact, tables {baseline_exact:.1%}",
+                exact=self.exact,
+                baseline_exact=self.baseline_exact,
+            )
         if self.state != "done" or self.nats_per_char is None or self.baseline_loss is None:
             return ""
         return f"{self.nats_per_char - self.baseline_loss:+.3f} ({self.baseline})"
@@ -97,7 +102,7 @@ class RunSummary:
             "settings": ", ".join(f"{name} {value}" for name, value in self.options.items()),
             "seed": "" if self.seed is None else str(self.seed),
             "training": _length(self),
-            "held out": loss if self.exact is None else f"{self.exact:.1%} exact",
+            "held out": loss if self.exact is None else N_("{share:.1%} exact", share=self.exact),
             "best counted": self.counted,
         }
         return {name: words for name, words in named.items() if words}
@@ -106,8 +111,10 @@ class RunSummary:
     def counted(self) -> str:
         """Result of the best baseline, and its name."""
         if self.baseline_exact is not None:
-            return f"{self.baseline_exact:.1%} {self.baseline}"
-        return "" if self.baseline_loss is None else f"{self.baseline_loss:.3f} {self.baseline}"
+            return N_("{figure} {name}", figure=f"{self.baseline_exact:.1%}", name=row_title(self.baseline))
+        if self.baseline_loss is None:
+            return ""
+        return N_("{figure} {name}", figure=f"{self.baseline_loss:.3f}", name=row_title(self.baseline))
 
 
 def summarize(run: RunFolder) -> RunSummary:
@@ -142,7 +149,7 @@ def summarize(run: RunFolder) -> RunSummary:
         health=quick_check(run),
         resumable=resumable and not run.verdict_file.is_file(),
     )
-    return found if verdict is None else replace(found, **_result(verdict))
+    return found if verdict is None else replace(found, **_result(verdict), leak=_leak(run, verdict))
 
 
 def loss_unit(config: RunConfig) -> str:
@@ -194,9 +201,19 @@ def read_verdict(run: RunFolder) -> Verdict | None:
         return None
 
 
+def _leak(run: RunFolder, verdict: Verdict) -> str:
+    """Return the note about a leak as a text that `_` can translate, or as it is stored."""
+    stored = next((note for note in verdict.notes if note.startswith(LEAK_NOTE)), "")
+    try:
+        about = read_json(run.data / "manifest.json", MAX_LIST) if stored else {}
+        leakage = stored_leakage(about.get("leakage"))
+    except UserError:
+        leakage = None
+    return str(leakage or stored)
+
+
 def _result(verdict: Verdict) -> dict[str, Any]:
     """Return the fields that follow from a verdict."""
-    leak = next((note for note in verdict.notes if note.startswith(LEAK_NOTE)), "")
     model, baselines = verdict.model, verdict.baselines
     if isinstance(model, Accuracy):
         best = max((row for row in baselines if isinstance(row, Accuracy)), key=lambda row: row.share)
@@ -208,18 +225,21 @@ def _result(verdict: Verdict) -> dict[str, Any]:
         found["nats_per_char"] = model.nats_per_char
     else:
         found = {}
-    return {**found, "leak": leak}
+    return found
 
 
 def status(run: RunSummary) -> str:
     """Return the state of a run in a word: done, training, stopped, damaged, …"""
     if run.state == "unreadable" or run.damaged:
-        return "damaged"
+        return N_("damaged")
     if run.state == "training" and run.progress:
-        return f"training {run.progress:.0%}"
-    return "imported" if run.state == "weights only" else run.state
+        return N_("training {progress:.0%}", progress=run.progress)
+    return N_("imported") if run.state == "weights only" else run.state
 
 
 def _length(run: RunSummary) -> str:
-    minutes = "" if run.minutes is None else f" in {span(run.minutes)}"
-    return f"{run.n_steps:,} steps{minutes}" if run.n_steps else ""
+    if not run.n_steps:
+        return ""
+    if run.minutes is None:
+        return N_("{n:,} steps", n=run.n_steps)
+    return N_("{n:,} steps in {minutes}", n=run.n_steps, minutes=span(run.minutes))

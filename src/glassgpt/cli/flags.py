@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from glassgpt.language import _
+
 OPTIONS = (
     *(
         "adapter",
@@ -74,13 +76,14 @@ def field_flags() -> dict[str, str]:
 
 
 def with_flags(text: str) -> str:
-    """Replace configuration fields in backticks by their flags.
+    """Translate a message, and replace configuration fields in backticks by their flags.
 
     >>> with_flags("`block_size`: 64 is too short. Raise it, or set `family=bigram`.")
     '--block-size: 64 is too short. Raise it, or set --model bigram.'
     >>> with_flags("Use `glassgpt fill runs/gaps`.")
     'Use `glassgpt fill runs/gaps`.'
     """
+    text = _(text)
     if "`" not in text:
         return text
 

@@ -19,7 +19,9 @@ from rich.text import Text
 
 from glassgpt.cli.examples import EXAMPLES
 from glassgpt.errors import UserError
+from glassgpt.language import _, join_texts
 from glassgpt.option_groups import FIRST
+from glassgpt.wrap import WideText
 
 MANY = 15
 """Options of a command above which its page shows the first groups only."""
@@ -80,6 +82,14 @@ class HelpPage:
         options = [_only(panel, self._is_option) for panel in self.panels]
         return [panel for panel in options if panel.entries]
 
+    def texts(self) -> Iterator[str]:
+        """Yield every text of the page that `_` translates."""
+        yield from map(_joined, (*self.about, *self.details))
+        for panel in self.panels:
+            yield str(panel.title)
+            yield from _lines(panel.description)
+            yield from (_plain(entry.description) for entry in panel.entries)
+
     def _parts(self, topic: str) -> Iterator[RenderableType]:
         options = self.options()
         many = sum(len(panel.entries) for panel in options) > MANY
@@ -91,7 +101,7 @@ class HelpPage:
             raise UserError(_no_topic(topic, by_topic))
         yield from self._head()
         if not many:
-            yield from _table("Options", [entry for panel in options for entry in panel.entries])
+            yield from _table(_("Options"), [entry for panel in options for entry in panel.entries])
         elif topic == ALL:
             yield from (part for panel in options for part in _group(panel))
         else:
@@ -104,9 +114,9 @@ class HelpPage:
         """Yield what comes before the options: usage, description, arguments and commands."""
         entries = [entry for panel in self.panels for entry in panel.entries]
         arguments = [entry for entry in entries if entry.positional_label]
-        yield Text(f"Usage: {_usage(self.usage, arguments)}\n", "bold")
-        yield from (Text(_joined(part) + "\n") for part in (*self.about, *self.details))
-        yield from _table("Arguments", arguments)
+        yield Text(_("Usage: {usage}\n", usage=_usage(self.usage, arguments)), "bold")
+        yield from (WideText(_(_joined(part)) + "\n") for part in (*self.about, *self.details))
+        yield from _table(_("Arguments"), arguments)
         yield from (part for panel in self.panels if panel.format == "command" for part in _group(panel))
 
     def _is_option(self, entry: HelpEntry) -> bool:
@@ -121,8 +131,8 @@ class HelpPage:
 
 def _no_topic(topic: str, topics: Iterable[str]) -> str:
     flags = " ".join(f"--help-{name}" for name in topics)
-    remedy = f"There are {flags} and --help-all." if flags else "--help lists all options."
-    return f"--help-{topic}: no such group of options. {remedy}"
+    remedy = _("There are {flags} and --help-all.", flags=flags) if flags else _("--help lists all options.")
+    return _("--help-{topic}: no such group of options. {remedy}", topic=topic, remedy=remedy)
 
 
 def _usage(usage: str, arguments: Sequence[HelpEntry]) -> str:
@@ -144,9 +154,9 @@ def _topic(panel: HelpPanel) -> str:
 
 def _group(panel: HelpPanel, about: bool = False) -> Iterator[RenderableType]:
     """Yield a group with its title; with `about`, also what its help says after the first line."""
-    yield from _table(str(panel.title), panel.entries)
+    yield from _table(_(str(panel.title)), panel.entries)
     if about and (rest := _lines(panel.description)[1:]):
-        yield from (Text(line) for line in rest)
+        yield from (WideText(_(line)) for line in rest)
 
 
 def _table(title: str, entries: Sequence[HelpEntry]) -> Iterator[RenderableType]:
@@ -183,22 +193,22 @@ def description(entry: HelpEntry) -> Text:
     if entry.choices and not known >= {*entry.choices}:
         facts.append(", ".join(entry.choices))
     if entry.default not in (None, "False", "True", '""'):
-        facts.append(f"default {entry.default.removesuffix('.0')}")
+        facts.append(_("default {value}", value=entry.default.removesuffix(".0")))
     if entry.required and not entry.positional_label:
-        facts.append("required")
-    return Text.assemble(about, (f" [{'; '.join(facts)}]", "dim") if facts else "")
+        facts.append(_("required"))
+    return WideText.assemble(_(about), (f" [{_(join_texts('; ', facts))}]", "dim") if facts else "")
 
 
 def _more(panels: Sequence[HelpPanel]) -> Iterator[RenderableType]:
     """Yield a line for each group that the page leaves out."""
-    yield Text("More options, or all with --help-all", "bold")
-    yield _columns([(f"--help-{_topic(panel)}", _lines(panel.description)[0]) for panel in panels])
+    yield Text(_("More options, or all with --help-all"), "bold")
+    yield _columns([(f"--help-{_topic(panel)}", _(_lines(panel.description)[0])) for panel in panels])
 
 
 def _examples(command: str) -> Iterator[RenderableType]:
     """Yield commands that work as they stand."""
     if lines := EXAMPLES.get(command):
-        yield Text("Examples", "bold")
+        yield Text(_("Examples"), "bold")
         yield Text("\n".join(f"  {line}" for line in lines))
 
 

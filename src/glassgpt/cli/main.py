@@ -22,13 +22,13 @@ from glassgpt.cli.process_start import command_began, process_start
 from glassgpt.cli.view.terminal import Terminal, discard_output, prepare_streams, print_error, print_note
 from glassgpt.errors import UserError
 from glassgpt.interrupts import RaiseStopped, Stopped, end_cleanly, on_signals
-from glassgpt.language import using
+from glassgpt.language import N_, _, using
 from glassgpt.ram import is_out_of_memory
 from glassgpt.threads import set_wait_policy
 
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG}
 """Errors of the disk, not of the program."""
-LESS_MEMORY = "Close other programs, or give less: a shorter text, a smaller batch, a smaller model."
+LESS_MEMORY = N_("Close other programs, or give less: a shorter text, a smaller batch, a smaller model.")
 
 COMMANDS = {
     "train": "Train a model on your own text.",
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command_began.set(process_start() if arguments is None else time.monotonic())
     set_wait_policy()  # torch reads it when it is loaded
     prepare_streams()
-    warnings.showwarning = lambda message, *_, **__: print_note(str(message))
+    warnings.showwarning = lambda message, *more, **named: print_note(_translatable(message))
     try:
         language, words = take_language(sys.argv[1:] if arguments is None else arguments)
     except UserError as error:
@@ -123,18 +123,31 @@ def _run(words: Sequence[str]) -> None:
         if not is_out_of_memory(error):
             raise
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
-        _fail(f"the memory is full ({reason}). {LESS_MEMORY}", 2)
+        _fail(_("the memory is full ({reason}). {remedy}", reason=reason, remedy=LESS_MEMORY), 2)
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
-        file = error.filename or "a file"
-        _fail(f"{file}: cannot write ({error.strerror}). Saved checkpoints are intact.", 2)
+        file = error.filename or _("a file")
+        _fail(
+            _(
+                "{file}: cannot write ({reason}). Saved checkpoints are intact.",
+                file=file,
+                reason=error.strerror,
+            ),
+            2,
+        )
     except Stopped as stop:
         with suppress(OSError):  # the terminal may be gone
-            print_error("interrupted")
+            print_error(_("interrupted"))
         end_cleanly(128 + stop.number)
     except KeyboardInterrupt:
-        _fail("interrupted", 130)
+        _fail(_("interrupted"), 130)
+
+
+def _translatable(message: Warning | str) -> str:
+    """Return the text of a warning, as `_` can translate it."""
+    text = message.args[0] if isinstance(message, Warning) and message.args else message
+    return text if isinstance(text, str) else str(text)
 
 
 def _end_quickly() -> None:

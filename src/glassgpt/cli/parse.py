@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,44 @@ from rich.console import Console
 from glassgpt.cli.flags import field_flags
 from glassgpt.config.synonyms import advice
 from glassgpt.errors import UserError
-from glassgpt.language import LANGUAGES, preferred
+from glassgpt.language import LANGUAGES, N_, _, join_texts, language, preferred
 
 HYPHEN = "\0"
 """Stands for the first hyphen of a word that is no option while cyclopts parses: a lone hyphen, or options in
 quotes ("--lr 0.01"). No argument of a process can hold this character, so it is no word of the user's."""
+
+PYDANTIC = {
+    "int_parsing": N_("Input should be a valid integer, unable to parse string as an integer"),
+    "int_type": N_("Input should be a valid integer"),
+    "int_from_float": N_("Input should be a valid integer, got a number with a fractional part"),
+    "float_parsing": N_("Input should be a valid number, unable to parse string as a number"),
+    "float_type": N_("Input should be a valid number"),
+    "finite_number": N_("Input should be a finite number"),
+    "bool_parsing": N_("Input should be a valid boolean, unable to interpret input"),
+    "bool_type": N_("Input should be a valid boolean"),
+    "string_type": N_("Input should be a valid string"),
+    "literal_error": N_("Input should be {expected}"),
+    "greater_than": N_("Input should be greater than {gt:g}"),
+    "greater_than_equal": N_("Input should be greater than or equal to {ge:g}"),
+    "less_than": N_("Input should be less than {lt:g}"),
+    "less_than_equal": N_("Input should be less than or equal to {le:g}"),
+    "multiple_of": N_("Input should be a multiple of {multiple_of}"),
+    "missing": N_("Field required"),
+}
+"""Messages of pydantic by type of error, in its own words."""
+CYCLOPTS = (
+    N_('Invalid value for {name}: unable to convert "{value}" into {type}.'),
+    N_('Invalid value "{value}" for {name}: unable to convert "{same}" into {type}.'),
+    N_('Invalid value "{value}" for {name}. Choose from: {choices}.'),
+    N_('Unknown command "{command}". Did you mean "{meant}"? Available commands: {commands}, ...'),
+    N_('Unknown command "{command}". Did you mean "{meant}"? Available commands: {commands}.'),
+    N_('Unknown command "{command}". Available commands: {commands}, ...'),
+    N_('Unknown command "{command}". Available commands: {commands}.'),
+    N_('Command "{command}" parameter {name} requires an argument.'),
+    N_('Command "{command}" parameter "{name}" requires an argument.'),
+    N_("Unused Tokens: {tokens}."),
+)
+"""Forms of cyclopts' messages."""
 
 TOPIC = re.compile(r"--help-([a-z]+)")
 
@@ -98,7 +131,7 @@ def _with_hyphens(value: Any) -> Any:
 def explain_usage(error: CycloptsError, words: Sequence[str]) -> str:
     """Return the message for a command line that cannot be parsed."""
     command = " ".join(["glassgpt", *(error.command_chain or ())])
-    return f"{_usage_problem(error, words)}\nSee `{command} --help`."
+    return _("{problem}\nSee `{command} --help`.", problem=_usage_problem(error, words), command=command)
 
 
 def _usage_problem(error: CycloptsError, words: Sequence[str]) -> str:
@@ -113,7 +146,7 @@ def _usage_problem(error: CycloptsError, words: Sequence[str]) -> str:
         known = {name for argument in error.argument_collection for name in argument.names}
         elsewhere = set(field_flags().values())
         remedy = advice(flag, known, elsewhere, (error.command_chain or ("",))[0])
-        return " ".join(filter(None, [f"{flag}: no such option.", remedy]))
+        return " ".join(filter(None, [_("{flag}: no such option.", flag=flag), _(remedy)]))
     return explain(error).replace(repr(HYPHEN), repr("-")).replace(HYPHEN, "-")
 
 
@@ -121,21 +154,50 @@ def explain(error: Exception) -> str:
     """Return an error's message; for a validation error, a line for each field."""
     cause: Any = error.__cause__
     if type(cause).__name__ == "ValidationError":  # pydantic's; --help does not import it
-        return "\n".join(_explain_field(e["type"], e["loc"], e["msg"], e["input"]) for e in cause.errors())
-    return str(error)
+        return "\n".join(map(_explain_field, cause.errors()))
+    return _cyclopts(error) if isinstance(error, CycloptsError) else str(error)
 
 
-def _explain_field(kind: str, path: tuple[int | str, ...], message: str, given: object) -> str:
+def _explain_field(error: Mapping[str, Any]) -> str:
     """Return one validation error as `<flag>: <problem>, got <value>`."""
+    path, given = error["loc"], error["input"]
     full = ".".join(str(part) for part in path)
-    if kind == "extra_forbidden":
+    if error["type"] == "extra_forbidden":
         return _unknown_setting([str(part) for part in path])
-    message = message.removeprefix("Value error, ")
+    message = _problem(error)
     if isinstance(given, dict | tuple) or not path:
         return message
     flags = field_flags()
     name = flags.get(full) or flags.get(str(path[-1])) or full
-    return f"{name}: {message[:1].lower()}{message[1:]}, got {given!r}"
+    return _(
+        "{name}: {problem}, got {given!r}",
+        name=name,
+        problem=message[:1].lower() + message[1:],
+        given=given,
+    )
+
+
+def _problem(error: Mapping[str, Any]) -> str:
+    """Return the problem that a validation error names, in the catalog's words if its type is known."""
+    limits = error.get("ctx", {})
+    if error["type"] == "value_error":  # one of ours
+        return _(limits["error"].args[0])
+    if "expected" in limits:
+        limits = limits | {"expected": limits["expected"].replace(" or ", _(" or "))}
+    known = PYDANTIC.get(error["type"])
+    return error["msg"] if known is None or language() == "en" else _(known, **limits)
+
+
+def _cyclopts(error: CycloptsError) -> str:
+    """Return a message of cyclopts, in the catalog's words if its form is known."""
+    message = str(error)
+    if language() == "en":
+        return message
+    for form in CYCLOPTS:
+        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(form))
+        if found := re.fullmatch(pattern, message, re.DOTALL):
+            return _(form, **found.groupdict())
+    return message
 
 
 def _unknown_setting(path: Sequence[str]) -> str:
@@ -146,10 +208,14 @@ def _unknown_setting(path: Sequence[str]) -> str:
     )
     place = f"[{path[-2]}] {name}" if len(path) > 1 else name
     if tables:
-        where = " or ".join(f"[{table}]" for table in tables)
-        return f"{place}: no such setting. It belongs to the table {where}."
+        where = join_texts(" or ", (f"[{table}]" for table in tables))
+        return _("{place}: no such setting. It belongs to the table {where}.", place=place, where=where)
     places = {flag: name for name, flag in field_flags().items() if "." in name}
     remedy = advice("--" + name.replace("_", "-"), set(places), set(places), "train")
     for flag, field in places.items():
         remedy = re.sub(rf"{flag}\b(?!-)", "[{}] {}".format(*field.split(".")), remedy)
-    return f"{place}: no such setting. {remedy or '`glassgpt train --help-all` lists all settings.'}"
+    return _(
+        "{place}: no such setting. {remedy}",
+        place=place,
+        remedy=remedy or N_("`glassgpt train --help-all` lists all settings."),
+    )

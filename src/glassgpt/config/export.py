@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from glassgpt.config.model import ModelConfig
+from glassgpt.language import N_
 
 FORMATS: dict[str, dict[str, Any]] = {
     "Qwen3ForCausalLM": {
@@ -54,9 +55,15 @@ def exportable_as(config: ModelConfig) -> Export:
     'no other program has n-gram embeddings (`ngram_order` is 5)'
     """
     if config.family != "gpt":
-        return Export((), f"no format for the family {config.family} is known (`family`)")
+        return Export((), N_("no format for the family {family} is known (`family`)", family=config.family))
     if config.ngram_order:
-        return Export((), f"no other program has n-gram embeddings (`ngram_order` is {config.ngram_order})")
+        return Export(
+            (),
+            N_(
+                "no other program has n-gram embeddings (`ngram_order` is {ngram_order})",
+                ngram_order=config.ngram_order,
+            ),
+        )
     differing = {name: _differing(config, needed) for name, needed in FORMATS.items()}
     if config.kv_heads != config.n_head:
         differing["GPT2LMHeadModel"].append(f"`n_kv_head={config.n_head}`")
@@ -65,7 +72,14 @@ def exportable_as(config: ModelConfig) -> Export:
     if formats := tuple(name for name, settings in differing.items() if not settings):
         return Export(formats)
     nearest = min(differing, key=lambda name: len(differing[name]))
-    return Export((), f"the nearest format, {nearest}, needs {', '.join(differing[nearest])}")
+    return Export(
+        (),
+        N_(
+            "the nearest format, {nearest}, needs {settings}",
+            nearest=nearest,
+            settings=", ".join(differing[nearest]),
+        ),
+    )
 
 
 def _differing(config: ModelConfig, needed: dict[str, Any]) -> list[str]:

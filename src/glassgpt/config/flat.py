@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from glassgpt.config.base import Config, Tables, merge
 from glassgpt.config.synonyms import advice
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -91,7 +92,7 @@ def _unknown(schema: type[Config], name: str, others: Iterable[str]) -> UserErro
     return UserError(
         "`{name}`: no such setting. {remedy}",
         name=name,
-        remedy=remedy or "`help(glassgpt.RunConfig.of)` lists all settings.",
+        remedy=remedy or N_("`help(glassgpt.RunConfig.of)` lists all settings."),
     )
 
 

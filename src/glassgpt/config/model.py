@@ -9,6 +9,7 @@ from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
 from glassgpt.config.base import Config, preset_names
 from glassgpt.config.layers import combine, preset_layers
+from glassgpt.language import N_
 from glassgpt.option_groups import KIND, MODEL
 
 Architecture = Literal["modern", "gpt2", "speedrun"]
@@ -106,13 +107,28 @@ class ModelConfig(Config):
     @model_validator(mode="after")
     def _check_heads(self) -> Self:
         if self.head_size is None and self.n_embd % self.n_head:
-            raise ValueError(f"`n_embd` ({self.n_embd}) must be a multiple of `n_head` ({self.n_head})")
+            raise ValueError(
+                N_(
+                    "`n_embd` ({n_embd}) must be a multiple of `n_head` ({n_head})",
+                    n_embd=self.n_embd,
+                    n_head=self.n_head,
+                )
+            )
         if self.n_head % self.kv_heads:
-            raise ValueError(f"`n_head` ({self.n_head}) must be a multiple of `n_kv_head` ({self.n_kv_head})")
+            raise ValueError(
+                N_(
+                    "`n_head` ({n_head}) must be a multiple of `n_kv_head` ({n_kv_head})",
+                    n_head=self.n_head,
+                    n_kv_head=self.n_kv_head,
+                )
+            )
         if self.position == "rope" and self.head_dim % 2:
             raise ValueError(
-                f"`position` rope needs heads of an even width, got {self.head_dim}. "
-                "Change `n_head`, `head_size` or `position`."
+                N_(
+                    "`position` rope needs heads of an even width, got {head_size}. Change `n_head`, "
+                    "`head_size` or `position`.",
+                    head_size=self.head_dim,
+                )
             )
         return self
 
@@ -120,11 +136,14 @@ class ModelConfig(Config):
     def _check_ngrams(self) -> Self:
         if self.ngram_order == 1:
             raise ValueError(
-                "`ngram_order` is 1, but an n-gram has at least 2 tokens. Give 2 or more, or 0 for none."
+                N_("`ngram_order` is 1, but an n-gram has at least 2 tokens. Give 2 or more, or 0 for none.")
             )
         if self.ngram_order and self.family != "gpt":
             raise ValueError(
-                f"`ngram_order` (set by speedrun) is for gpt, not for {self.family}. Choose another preset."
+                N_(
+                    "`ngram_order` (set by speedrun) is for gpt, not for {family}. Choose another preset.",
+                    family=self.family,
+                )
             )
         return self
 
@@ -132,16 +151,28 @@ class ModelConfig(Config):
     def _check_patches(self) -> Self:
         if self.family == "captioner" and self.image_size % self.patch_size:
             raise ValueError(
-                f"`image_size` ({self.image_size}) must be a multiple of `patch_size` ({self.patch_size})"
+                N_(
+                    "`image_size` ({image_size}) must be a multiple of `patch_size` ({patch_size})",
+                    image_size=self.image_size,
+                    patch_size=self.patch_size,
+                )
             )
         return self
 
     @model_validator(mode="after")
     def _check_lora(self) -> Self:
         if self.lora_rank and self.family != "gpt":
-            raise ValueError(f"`lora_rank` is for gpt, not for {self.family}. Leave it out.")
+            raise ValueError(
+                N_("`lora_rank` is for gpt, not for {family}. Leave it out.", family=self.family)
+            )
         if self.lora_rank > self.n_embd:
-            raise ValueError(f"`lora_rank` ({self.lora_rank}) must be at most `n_embd` ({self.n_embd}).")
+            raise ValueError(
+                N_(
+                    "`lora_rank` ({lora_rank}) must be at most `n_embd` ({n_embd}).",
+                    lora_rank=self.lora_rank,
+                    n_embd=self.n_embd,
+                )
+            )
         return self
 
     @property

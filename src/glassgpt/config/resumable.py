@@ -6,6 +6,8 @@ compares all three. Data, tokenizer, model and optimizer never change.
 
 from __future__ import annotations
 
+from glassgpt.language import N_
+
 LENGTH = "the total length; the learning rate follows the new length from now on"
 WATCHING = "the weights are the same"
 ROUNDING = "the weights are the same up to rounding; a warning says so"
@@ -30,10 +32,10 @@ RESUMABLE: dict[str, str] = {
 """Setting → effect of a change."""
 
 FIXED: dict[str, str] = {
-    "micro_batch_size": "decides which examples a step sees",
-    "grad_accum_steps": "decides which examples a step sees",
-    "seed": "decides the order of the examples, and dropout",
-    "label_smoothing": "changes the loss",
-    "mask_fraction": "changes the loss",
+    "micro_batch_size": N_("decides which examples a step sees"),
+    "grad_accum_steps": N_("decides which examples a step sees"),
+    "seed": N_("decides the order of the examples, and dropout"),
+    "label_smoothing": N_("changes the loss"),
+    "mask_fraction": N_("changes the loss"),
 }
 """Setting → reason why it cannot change."""

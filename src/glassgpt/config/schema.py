@@ -24,6 +24,7 @@ from glassgpt.config.flat import flat_name, flat_settings, invalid, takes_settin
 from glassgpt.config.layers import Layer, combine, fields, preset_layers
 from glassgpt.config.model import ModelConfig
 from glassgpt.config.renamed import check_renamed
+from glassgpt.language import N_, join_texts
 from glassgpt.notebook_html import card, folded
 from glassgpt.option_groups import BASICS, DATA, KIND, MACHINE, MODEL, OPTIMIZER, OUTPUT, SAVING
 from glassgpt.tables import as_html
@@ -83,7 +84,9 @@ class TokenizerConfig(Config):
     @model_validator(mode="after")
     def _check_fallback(self) -> Self:
         if not self.byte_fallback and self.kind != "char":
-            raise ValueError(f"`byte_fallback` cannot be off for {self.kind}: only char has characters alone")
+            raise ValueError(
+                N_("`byte_fallback` cannot be off for {kind}: only char has characters alone", kind=self.kind)
+            )
         return self
 
 
@@ -172,7 +175,13 @@ class TrainConfig(Config):
     def _one_length(self) -> Self:
         given = [f"`{name}`" for name in ("steps", "minutes", "tokens") if getattr(self, name)]
         if len(given) > 1:
-            raise ValueError(f"give {' or '.join(given)}, not {'both' if len(given) == 2 else 'all'}")
+            names = join_texts(" or ", given)
+            both = len(given) == 2
+            raise ValueError(
+                N_("give {names}, not both", names=names)
+                if both
+                else N_("give {names}, not all", names=names)
+            )
         return self
 
 
@@ -268,15 +277,18 @@ class RunConfig(Config):
     def _check_exportable(self) -> Self:
         if self.exportable and (reason := exportable_as(self.model).reason):
             raise ValueError(
-                f"`exportable`: {reason}. Choose `preset=modern` or `preset=gpt2` with its own settings, "
-                "or leave `exportable` out."
+                N_(
+                    "`exportable`: {reason}. Choose `preset=modern` or `preset=gpt2` with its own "
+                    "settings, or leave `exportable` out.",
+                    reason=reason,
+                )
             )
         return self
 
     @model_validator(mode="after")
     def _check_base(self) -> Self:
         if self.model.lora_rank and self.init_from.run is None:
-            raise ValueError("`lora_rank` needs a trained base model. Name its run with `init_from.run`.")
+            raise ValueError(N_("`lora_rank` needs a trained base model. Name its run with `init_from.run`."))
         return self
 
 

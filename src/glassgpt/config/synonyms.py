@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Set
 
+from glassgpt.language import N_, join_texts
+
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "--accumulate-grad-batches": ("--grad-accum-steps",),
     "--activation": ("--mlp",),
@@ -99,14 +101,20 @@ def advice(flag: str, known: Set[str], elsewhere: Set[str], command: str) -> str
     slip = "".join(difflib.get_close_matches(flag, SYNONYMS, 1, 0.9))
     candidates = SYNONYMS.get(flag) or SYNONYMS.get(slip) or (flag,)
     if used := [name for name in candidates if name in known]:
-        why = " A pass over the text is no unit here: the run says how many it makes." * (flag in EPOCHS)
-        return f"Use {' or '.join(used)}.{why}"
+        names = join_texts(" or ", used)
+        if flag not in EPOCHS:
+            return N_("Use {names}.", names=names)
+        return N_(
+            "Use {names}. A pass over the text is no unit here: the run says how many it makes.", names=names
+        )
     if flag in SOURCES and command in ("train", "baselines"):
-        return f"Name files and folders without an option: `glassgpt {command} notes.txt`."
+        return N_(
+            "Name files and folders without an option: `glassgpt {command} notes.txt`.", command=command
+        )
     if close := difflib.get_close_matches(flag, known, 1, CLOSE):
-        return f"Did you mean {close[0]}?"
+        return N_("Did you mean {names}?", names=close[0])
     if command == "resume" and (fixed := [name for name in candidates if name in elsewhere]):
-        return f"A resumed run keeps its {fixed[0]}. Start a new run to change it."
+        return N_("A resumed run keeps its {name}. Start a new run to change it.", name=fixed[0])
     if train := [name for name in candidates if name in elsewhere]:
-        return f"{train[0]} is an option of `glassgpt train`."
+        return N_("{name} is an option of `glassgpt train`.", name=train[0])
     return ""

@@ -35,7 +35,7 @@ from glassgpt.data.batches import (
     write_examples,
     write_tokens,
 )
-from glassgpt.data.corpus import LEAK_NOTE, Corpus, Document, Text, read_corpus
+from glassgpt.data.corpus import LEAK_NOTE, Corpus, Document, Text, read_corpus, stored_leakage
 from glassgpt.data.datasets import (
     BUILT_IN,
     ENGLISH,
@@ -130,6 +130,7 @@ __all__ = [
     "sliding_batches",
     "sliding_masked_batches",
     "split_by_group",
+    "stored_leakage",
     "too_few",
     "without_remedy",
     "write_chat",

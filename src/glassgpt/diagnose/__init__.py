@@ -26,7 +26,7 @@ from glassgpt.diagnose.initial_loss import expected_initial_loss, initial_loss_n
 from glassgpt.diagnose.interval import MIN_PARTS, PartSums, loss_interval, n_parts, part_of
 from glassgpt.diagnose.loss_verdict import is_at_limit
 from glassgpt.diagnose.ngram import NGram
-from glassgpt.diagnose.score import Kind, Score, round_parts
+from glassgpt.diagnose.score import Kind, Score, round_parts, row_title
 from glassgpt.diagnose.sign_flips import MAX_PAIRS, MIN_PAIRS, Paired, is_decided, paired
 from glassgpt.diagnose.text_baselines import FULL, Limits, baselines, limits
 from glassgpt.diagnose.verdict import Verdict, judge
@@ -84,6 +84,7 @@ __all__ = [
     "reply_baselines",
     "round_parts",
     "row_parts",
+    "row_title",
     "target_ngram",
     "trend",
 ]

@@ -7,13 +7,16 @@ from typing import NamedTuple
 
 from glassgpt.diagnose.curve import Trend
 from glassgpt.diagnose.finding import Outcome
+from glassgpt.language import N_
 
 GAP = 0.8
 """A training loss below this multiple of the held-out loss comes from learning by heart."""
 
 NEAR = 1.02
 """A bigram table with a loss below this multiple of counted bigrams' has learned what it can."""
-GPT = "train a gpt (`family=gpt`)"
+GPT = N_("train a gpt (`family=gpt`)")
+LONGER = N_("train longer")
+TEXT = N_("text")
 
 
 class Judgment(NamedTuple):
@@ -28,12 +31,13 @@ class Judgment(NamedTuple):
     def sentence(self) -> str:
         """Everything in one or two sentences."""
         if self.course:
-            return f"{self.statement}. {_joined(self.course, self.advice)}"
+            rest = _joined(self.course, self.advice)
+            return N_("{statement}. {rest}", statement=self.statement, rest=rest)
         return _joined(self.statement, self.advice)
 
 
 def judged(
-    statement: str, outcome: Outcome, trend: Trend | None, limit: float | None = None, more: str = "text"
+    statement: str, outcome: Outcome, trend: Trend | None, limit: float | None = None, more: str = TEXT
 ) -> Judgment:
     """Add the course of the run to a statement, and advice unless the outcome is ok.
 
@@ -41,9 +45,8 @@ def judged(
     plural or mass noun for further data, such as "text" or "examples".
     """
     if trend is None or trend.direction == "unknown":
-        return Judgment(
-            statement, outcome, "", "" if outcome == "ok" else f"train longer, or give more {more}"
-        )
+        advice = "" if outcome == "ok" else N_("train longer, or give more {data}", data=more)
+        return Judgment(statement, outcome, "", advice)
     course, advice = _course(trend, limit, more)
     if outcome != "ok":
         return Judgment(statement, outcome, course, advice)
@@ -52,43 +55,70 @@ def judged(
 
 def _course(trend: Trend, limit: float | None, more: str) -> tuple[str, str]:
     """Return the course of a run, and the advice that follows from it."""
-    read = f"after it read the {more} {_times(trend.epochs)}"
+    read = N_("after it read the {data} {times}", data=more, times=_times(trend.epochs))
     if limit is not None and trend.last < NEAR * limit:
-        return f"A bigram table can learn no more than counted bigrams know: {limit:.3f}", GPT
-    if limit is not None and limit > 0 and trend.direction == "falling":
-        course = f"Its held-out loss was still falling at the end, {read}"
-        return f"{course}. A bigram table can get near {limit:.3f}, that of counted bigrams", "train longer"
+        course = N_("A bigram table can learn no more than counted bigrams know: {limit:.3f}", limit=limit)
+        return course, GPT
     if trend.direction == "falling":
-        return f"Its held-out loss was still falling at the end, {read}", "train longer"
+        course = N_("Its held-out loss was still falling at the end, {read}", read=read)
+        if limit is not None and limit > 0:
+            course = N_(
+                "{course}. A bigram table can get near {limit:.3f}, that of counted bigrams",
+                course=course,
+                limit=limit,
+            )
+        return course, LONGER
     if trend.is_unstable:
-        course = f"Its training loss rose from {trend.train_low:.3f} to {trend.train:.3f}"
-        return f"{course}: the learning rate is too high", "lower `lr` and `muon_lr`"
+        course = N_(
+            "Its training loss rose from {low:.3f} to {loss:.3f}: the learning rate is too high",
+            low=trend.train_low,
+            loss=trend.train,
+        )
+        return course, N_("lower `lr` and `muon_lr`")
     if trend.direction == "rising":
         return _rising(trend, more, read)
     if trend.is_stuck:
-        return "Its training loss did not fall", "train longer, or change the learning rate"
+        return N_("Its training loss did not fall"), N_("train longer, or change the learning rate")
     if limit is not None:
-        return f"Its held-out loss no longer fell, {read}: a bigram table learns no more", GPT
+        return N_("Its held-out loss no longer fell, {read}: a bigram table learns no more", read=read), GPT
     if trend.train < GAP * trend.last and trend.epochs > 1:
-        course = f"Its held-out loss no longer fell, {read}, but its training loss did, to {trend.train:.3f}"
-        return f"{course}: it begins to learn by heart", f"give more {more}, or raise `dropout`"
-    return f"Its held-out loss no longer fell, {read}", f"take a larger model, or give more {more}"
+        course = N_(
+            "Its held-out loss no longer fell, {read}, but its training loss did, to {loss:.3f}: it begins "
+            "to learn by heart",
+            read=read,
+            loss=trend.train,
+        )
+        return course, N_("give more {data}, or raise `dropout`", data=more)
+    course = N_("Its held-out loss no longer fell, {read}", read=read)
+    return course, N_("take a larger model, or give more {data}", data=more)
 
 
 def _rising(trend: Trend, more: str, read: str) -> tuple[str, str]:
-    course = (
-        f"Step {trend.best_step} of {trend.last_step} was its best: after that the held-out loss rose to "
-        f"{trend.last:.3f}"
+    course = N_(
+        "Step {best_step} of {last_step} was its best: after that the held-out loss rose to {loss:.3f}",
+        best_step=trend.best_step,
+        last_step=trend.last_step,
+        loss=trend.last,
     )
     if trend.epochs < 1:
         return (
-            f"{course}, {read}: the held-out part may be unlike the rest",
-            "shuffle a sorted list, or hold out another part",
+            N_("{course}, {read}: the held-out part may be unlike the rest", course=course, read=read),
+            N_("shuffle a sorted list, or hold out another part"),
         )
     if math.isfinite(trend.train):
-        course += f", while the training loss went to {trend.train:.3f}"
-    advice = f"give more {more}, take a smaller model or raise `dropout`; more steps do not help"
-    return f"{course}. It read the {more} {_times(trend.epochs)} and learns by heart", advice
+        course = N_("{course}, while the training loss went to {loss:.3f}", course=course, loss=trend.train)
+    return (
+        N_(
+            "{course}. It read the {data} {times} and learns by heart",
+            course=course,
+            data=more,
+            times=_times(trend.epochs),
+        ),
+        N_(
+            "give more {data}, take a smaller model or raise `dropout`; more steps do not help",
+            data=more,
+        ),
+    )
 
 
 def _times(epochs: float) -> str:
@@ -97,8 +127,10 @@ def _times(epochs: float) -> str:
     >>> _times(0.04), _times(1.6), _times(37.2)
     ('0.04 times', '1.6 times', '37 times')
     """
-    return f"{epochs:.2g} times" if epochs < 10 else f"{epochs:.0f} times"
+    return N_("{n} times", n=f"{epochs:.2g}" if epochs < 10 else f"{epochs:.0f}")
 
 
 def _joined(statement: str, advice: str) -> str:
-    return f"{statement}; {advice}." if advice else f"{statement}."
+    if advice:
+        return N_("{statement}; {advice}.", statement=statement, advice=advice)
+    return N_("{statement}.", statement=statement)

@@ -22,6 +22,7 @@ from glassgpt.diagnose.ngram import (
 )
 from glassgpt.diagnose.score import Score, total_nats
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.tokenizers import CharTokenizer
 
 CLASS_ORDER = 5
@@ -36,7 +37,7 @@ BATCH = 1 << 20
 
 def copy_source(sources: Sequence[str], targets: Sequence[str]) -> Accuracy:
     """Score the unchanged source as the answer."""
-    return exact_answers("copying the source", sources, targets, kind="copy")
+    return exact_answers(N_("copying the source"), sources, targets, kind="copy")
 
 
 def most_frequent(train_targets: Sequence[str], val_targets: Sequence[str]) -> Accuracy:
@@ -44,7 +45,7 @@ def most_frequent(train_targets: Sequence[str], val_targets: Sequence[str]) -> A
     answer = _most_common(train_targets)
     shown = answer if len(answer) <= 40 else f"{answer[:39]}…"
     answers, detail = [answer] * len(val_targets), f"always “{shown}”"
-    return exact_answers("the most frequent answer", answers, val_targets, detail, "most_frequent")
+    return exact_answers(N_("the most frequent answer"), answers, val_targets, detail, "most_frequent")
 
 
 def most_frequent_per_question(
@@ -69,7 +70,7 @@ def most_frequent_per_question(
     n_new = sum(question not in answer_to for question in val_questions)
     detail = f"{n_new:,} of {len(val_questions):,} questions are not in training" if n_new else ""
     answers = [answer_to.get(question, default) for question in val_questions]
-    name = "the most frequent answer to each question"
+    name = N_("the most frequent answer to each question")
     return exact_answers(name, answers, val_targets, detail, "most_frequent")
 
 
@@ -119,7 +120,7 @@ def ngram_classifier(
     if any(len(text) > n_read for text in val_texts):
         notes.append(f"of each text, the first {n_read:,} characters are read")
     answers = [classes[index] for index in losses.argmin(axis=0)]
-    return exact_answers("counted n-grams of each class", answers, val_labels, "; ".join(notes), "ngram")
+    return exact_answers(N_("counted n-grams of each class"), answers, val_labels, "; ".join(notes), "ngram")
 
 
 def _chars_to_read(texts: Sequence[str], n_classes: int) -> int:

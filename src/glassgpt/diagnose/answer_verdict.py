@@ -10,8 +10,10 @@ from glassgpt.diagnose.advice import Judgment, judged
 from glassgpt.diagnose.curve import Trend
 from glassgpt.diagnose.finding import Finding
 from glassgpt.diagnose.margin import Margin
+from glassgpt.diagnose.score import row_title
+from glassgpt.language import N_
 
-EXAMPLES = "examples"
+EXAMPLES = N_("examples")
 
 
 class Scale(NamedTuple):
@@ -29,15 +31,25 @@ EXACT = Scale(
     "answers exactly right, share",
     lambda row: row.share,
     percent,
-    lambda row, asked: f"The model answers {percent(row.share)} of {row.n:,} unseen {asked} exactly",
+    lambda row, asked: N_(
+        "The model answers {share} of {n:,} unseen {asked} exactly",
+        share=percent(row.share),
+        n=row.n,
+        asked=N_(asked),
+    ),
     share_interval,
-    lambda interval: f"{100 * interval:.1f} percentage points",
+    lambda interval: N_("{points:.1f} percentage points", points=100 * interval),
 )
 BLEU = Scale(
     "BLEU",
     lambda row: row.figures.get("BLEU", -1.0),
     lambda value: f"{value:.1f} BLEU",
-    lambda row, asked: f"The model's answers to {row.n:,} unseen {asked} get {row.figures['BLEU']:.1f} BLEU",
+    lambda row, asked: N_(
+        "The model's answers to {n:,} unseen {asked} get {bleu:.1f} BLEU",
+        n=row.n,
+        asked=N_(asked),
+        bleu=row.figures["BLEU"],
+    ),
     bleu_interval,
     lambda interval: f"{interval:.1f} BLEU",
 )
@@ -67,15 +79,20 @@ def compare_answers(
     compared = [row for row in others if scale.value(row) >= 0]
     best, rows = max(compared, key=scale.value), ranked(baselines, scale)
     if model is None:
-        sentence = (
-            f"To be worth its training, a model must get above {scale.text(scale.value(best))} on {best.n:,} "
-            f"unseen {asked}, which {best.name} alone would get."
+        sentence = N_(
+            "To be worth its training, a model must get above {figure} on {n:,} unseen {asked}, which {best} "
+            "alone would get.",
+            figure=scale.text(scale.value(best)),
+            n=best.n,
+            asked=N_(asked),
+            best=row_title(best.name),
         )
         return rows, sentence, None
     judgment = _compare(scale, compared, best, model, trend)
     value, expected = scale.value(model), scale.value(best)
     finding = Finding(scale.name, value, expected, judgment.outcome, judgment.advice)
-    return rows, f"{scale.opening(model, asked)}{judgment.sentence}", finding
+    opening = scale.opening(model, asked)
+    return rows, N_("{opening}{rest}", opening=opening, rest=judgment.sentence), finding
 
 
 def answer_margin(baselines: Sequence[Accuracy], model: Accuracy) -> Margin:
@@ -91,7 +108,8 @@ def _compare(
     """Return the continuation of the scale's opening."""
 
     def would_get(row: Accuracy) -> str:
-        return f"{row.name} alone would get {scale.text(scale.value(row))}"
+        figure = scale.text(scale.value(row))
+        return N_("{name} alone would get {figure}", name=row_title(row.name), figure=figure)
 
     def lead(row: Accuracy) -> float:
         return scale.value(model) - scale.value(row)
@@ -99,18 +117,24 @@ def _compare(
     chance = scale.interval(model, best)
     beaten = [row for row in baselines if lead(row) > scale.interval(model, row)]
     if best in beaten:
-        return judged(f"; {would_get(best)}", "ok", trend, more=EXAMPLES)
+        return judged(N_("; {would_get}", would_get=would_get(best)), "ok", trend, more=EXAMPLES)
     if lead(best) >= -chance:
-        limit = scale.interval_text(chance)
-        statement = f", and {would_get(best)}: too close to tell, as differences up to {limit} are chance"
+        statement = N_(
+            ", and {would_get}: too close to tell, as differences up to {limit} are chance",
+            would_get=would_get(best),
+            limit=scale.interval_text(chance),
+        )
         return judged(statement, "unclear", trend, more=EXAMPLES)
     if beaten:
         next_best = max(beaten, key=scale.value)
-        statement = (
-            f": more than {next_best.name} alone would get ({scale.text(scale.value(next_best))}), but less "
-            f"than {best.name} ({scale.text(scale.value(best))})"
+        statement = N_(
+            ": more than {next_best} alone would get ({lower}), but less than {best} ({figure})",
+            next_best=row_title(next_best.name),
+            lower=scale.text(scale.value(next_best)),
+            best=row_title(best.name),
+            figure=scale.text(scale.value(best)),
         )
         return judged(statement, "warn", trend, more=EXAMPLES)
     worst = min(baselines, key=scale.value)
-    statement = f", no better than the worst baseline: {would_get(worst)}"
+    statement = N_(", no better than the worst baseline: {would_get}", would_get=would_get(worst))
     return judged(statement, "fail", trend, more=EXAMPLES)

@@ -14,6 +14,7 @@ from glassgpt.diagnose.interval import PartSums, n_parts
 from glassgpt.diagnose.ngram import MAX_ORDER, MAX_TRAIN_BYTES, NGram, choose_order, ngram_score
 from glassgpt.diagnose.score import Score, round_parts, uniform_nats
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.tokenizers import CharTokenizer
 
 
@@ -38,25 +39,29 @@ def reply_baselines(train: Sequence[Utterance], val: Sequence[Utterance]) -> lis
     """
     replies = [[each for each in split if each.is_reply] for split in (train, val)]
     if not all(replies):
-        counts = f"{len(replies[0]):,} replies for training and {len(replies[1]):,} held out"
+        counts = N_(
+            "{n_train:,} replies for training and {n_val:,} held out",
+            n_train=len(replies[0]),
+            n_val=len(replies[1]),
+        )
         raise UserError("baselines: {counts}. Give conversations with replies for both.", counts=counts)
     alone, seeing = _ConversationNGram(*replies), _ConversationNGram(train, val)
     n_chars = sum(len(each.text) + 1 for each in replies[1])
     n_bytes = sum(len(each.text.encode("utf-8", "replace")) + 1 for each in replies[1])
 
     detail = f"{len(alone.tokenizer.chars):,} different characters in the replies"
-    scores = [Score("uniform", alone.uniform_nats(), n_chars, n_bytes, detail, "uniform")]
+    scores = [Score(N_("uniform"), alone.uniform_nats(), n_chars, n_bytes, detail, "uniform")]
     n_rows = val[-1].row + 1
 
-    def score(model: _ConversationNGram, order: int, detail: str, suffix: str = "") -> Score:
+    def score(model: _ConversationNGram, order: int, detail: str, remark: str = "") -> Score:
         parts = row_parts(model.nats_of_rows(order, n_rows), n_chars)
-        row = ngram_score(order, float(parts.sum()), n_chars, n_bytes, detail, suffix)
+        row = ngram_score(order, float(parts.sum()), n_chars, n_bytes, detail, remark)
         return replace(row, parts=round_parts(parts))
 
     detail = "over the replies alone, each closed by a newline"
     scores += [score(alone, order, detail) for order in sorted({1, alone.best})]
     detail = "over questions and replies, as they follow"
-    return [*scores, score(seeing, seeing.best, detail, ", question seen")]
+    return [*scores, score(seeing, seeing.best, detail, N_("question seen"))]
 
 
 def row_parts(nats: NDArray[np.float64], n_chars: int) -> NDArray[np.float64]:

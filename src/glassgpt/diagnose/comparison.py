@@ -11,6 +11,7 @@ import numpy as np
 
 from glassgpt.diagnose.finding import Finding
 from glassgpt.diagnose.sign_flips import MIN_PAIRS, Paired, holm, paired, sign_flip_p
+from glassgpt.language import N_, join_texts
 from glassgpt.notebook_html import paragraph
 from glassgpt.tables import as_html
 
@@ -78,20 +79,38 @@ def compare_pairs(
 def _sentence(found: Paired, loss: float, names: tuple[str, str]) -> str:
     n, (first, second) = len(found.differences), names
     if not any(found.differences) and n > 1:
-        return f"{first} and {second} do not differ: the losses of all {n} pairs are equal."
+        return N_(
+            "{first} and {second} do not differ: the losses of all {n} pairs are equal.",
+            first=first,
+            second=second,
+            n=n,
+        )
     if found.low is None or found.high is None:
-        return (
-            f"Too few pairs to tell: with {n} of {found.planned}, even differences of one sign are chance. "
-            f"Train {MIN_PAIRS} pairs or more (`pairs`)."
+        return N_(
+            "Too few pairs to tell: with {n} of {planned}, even differences of one sign are chance. Train "
+            "{min_pairs} pairs or more (`pairs`).",
+            n=n,
+            planned=found.planned,
+            min_pairs=MIN_PAIRS,
         )
     if found.is_real:
-        better = second if found.mean > 0 else first
-        share = f"{100 * abs(found.mean) / loss:.1f} % of the loss of {first}"
-        return f"{better} is better by {_with_limits(found)}, {share}."
+        return N_(
+            "{better} is better by {difference}, {share:.1f} % of the loss of {first}.",
+            better=second if found.mean > 0 else first,
+            difference=_with_limits(found),
+            share=100 * abs(found.mean) / loss,
+            first=first,
+        )
     if found.excludes_zero:
-        return f"No claim: signs and bootstrap disagree on a difference of {nats_figure(found.mean)} {UNIT}."
-    seen = f"one of {nats_figure(found.detectable or 0.0)} {UNIT} or more would have been seen"
-    return f"No real difference; {seen} (in 8 of 10 such comparisons)."
+        return N_(
+            "No claim: signs and bootstrap disagree on a difference of {difference} nats per character.",
+            difference=nats_figure(found.mean),
+        )
+    return N_(
+        "No real difference; one of {difference} nats per character or more would have been seen (in 8 of 10 "
+        "such comparisons).",
+        difference=nats_figure(found.detectable or 0.0),
+    )
 
 
 @dataclass(frozen=True)
@@ -188,22 +207,34 @@ def _answer(swept: Sequence[Swept], losses: Mapping[str, Sequence[float]], alpha
     reference, n = next(iter(losses)), len(next(iter(losses.values())))
     if n < (needed := pairs_needed(len(swept), alpha)):
         best = min(losses, key=lambda name: float(np.mean(losses[name])))
-        return (
-            f"{best} has the lowest mean loss. Too few pairs to tell more: with {len(swept)} comparisons it "
-            f"takes {needed} pairs or more (`pairs`)."
+        return N_(
+            "{best} has the lowest mean loss. Too few pairs to tell more: with {n} comparisons it takes "
+            "{needed} pairs or more (`pairs`).",
+            best=best,
+            n=len(swept),
+            needed=needed,
         )
     better = sorted((each for each in swept if each.is_real and _gain(each) > 0), key=_gain, reverse=True)
     worse = [each.comparison.names[1] for each in swept if each.is_real and _gain(each) < 0]
     same = [each.comparison.names[1] for each in swept if not each.is_real]
     parts = [
-        f"{each.comparison.names[1]} is better than {reference} by {_with_limits(each.comparison.paired)}"
+        N_(
+            "{name} is better than {reference} by {difference}",
+            name=each.comparison.names[1],
+            reference=reference,
+            difference=_with_limits(each.comparison.paired),
+        )
         for each in better
     ]
-    if worse:
-        parts.append(f"{_listed(worse)} {'is' if len(worse) == 1 else 'are'} worse than {reference}")
+    if len(worse) == 1:
+        parts.append(N_("{name} is worse than {reference}", name=worse[0], reference=reference))
+    elif worse:
+        parts.append(N_("{names} are worse than {reference}", names=_listed(worse), reference=reference))
     if same:
-        parts.append(f"{_listed(same)} and {reference} show no real difference")
-    return "; ".join(parts) + "."
+        parts.append(
+            N_("{names} and {reference} show no real difference", names=_listed(same), reference=reference)
+        )
+    return N_("{statement}.", statement=join_texts("; ", parts))
 
 
 def _gain(each: Swept) -> float:
@@ -211,7 +242,9 @@ def _gain(each: Swept) -> float:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    if len(names) == 1:
+        return names[0]
+    return N_("{names} and {last}", names=join_texts(", ", names[:-1]), last=names[-1])
 
 
 def _decimals(size: float) -> int:
@@ -235,4 +268,4 @@ def _with_limits(found: Paired) -> str:
     limits = sorted((abs(found.low or 0.0), abs(found.high or 0.0)))
     decimals = _decimals(abs(found.mean))
     low, mean, high = (f"{value:.{decimals}f}" for value in (limits[0], abs(found.mean), limits[1]))
-    return f"{mean} {UNIT} (95 %: {low} to {high})"
+    return N_("{mean} nats per character (95 %: {low} to {high})", mean=mean, low=low, high=high)

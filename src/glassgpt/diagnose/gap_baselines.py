@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from glassgpt.diagnose.bidirectional_ngram import BidirectionalNGram
 from glassgpt.diagnose.interval import PartSums, n_parts
 from glassgpt.diagnose.score import Kind, Score, round_parts, uniform_nats
+from glassgpt.language import N_
 
 MAX_COUNTED = 1 << 24
 """Count at most so many training tokens, from the end."""
@@ -38,9 +39,9 @@ def masked_baselines(
 
     detail = f"{len(seen):,} different tokens in training"
     return [
-        Score("uniform", uniform, n_chars, n_bytes, detail, "uniform"),
-        score("unigram", "ngram", unigram),
-        score("counted neighbors", "bidirectional_ngram", neighbors, visible),
+        Score(N_("uniform"), uniform, n_chars, n_bytes, detail, "uniform"),
+        score(N_("unigram"), "ngram", unigram),
+        score(N_("counted neighbors"), "bidirectional_ngram", neighbors, visible),
     ]
 
 

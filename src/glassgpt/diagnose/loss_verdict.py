@@ -11,8 +11,9 @@ from glassgpt.diagnose.curve import Trend
 from glassgpt.diagnose.finding import Finding
 from glassgpt.diagnose.interval import TYPICAL_NOISE, loss_interval
 from glassgpt.diagnose.margin import Margin
-from glassgpt.diagnose.score import Score
+from glassgpt.diagnose.score import Score, row_title
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 
 MIN_CHARS = 400
 """No ranking on fewer characters: differences of 0.2 nats may be chance there."""
@@ -60,17 +61,22 @@ def loss_margin(model: Score, best: Score) -> Margin | None:
 
 def _too_short(best: Score) -> Judgment:
     chance = 2 * TYPICAL_NOISE / math.sqrt(best.n_chars)
-    statement = (
-        "The held-out text is too short for a ranking to mean anything: over its "
-        f"{best.n_chars:,} characters, differences up to {chance:.2f} nats per character are chance"
+    statement = N_(
+        "The held-out text is too short for a ranking to mean anything: over its {n_chars:,} characters, "
+        "differences up to {chance:.2f} nats per character are chance",
+        n_chars=best.n_chars,
+        chance=chance,
     )
-    return Judgment(statement, "unclear", advice="give more text, or hold out more of it")
+    return Judgment(statement, "unclear", advice=N_("give more text, or hold out more of it"))
 
 
 def _loss_to_beat(best: Score) -> Judgment:
-    statement = (
-        f"To be worth its training, a model must get below {_loss(best):.3f} nats per character, where "
-        f"{phrase(best)} gets by choosing in effect among {best.perplexity_per_char:.1f} characters"
+    statement = N_(
+        "To be worth its training, a model must get below {loss:.3f} nats per character, where {best} gets "
+        "by choosing in effect among {perplexity:.1f} characters",
+        loss=_loss(best),
+        best=phrase(best),
+        perplexity=best.perplexity_per_char,
     )
     return Judgment(statement, "unclear")
 
@@ -98,34 +104,57 @@ def _compare(rows: Sequence[Score], model: Score, trend: Trend | None, limit: fl
     beaten = [score for score in rows if _loss(score) - _loss(model) > loss_interval(model, score)]
     versus = _versus(model, best)
     if _loss(best) < NOTHING_LEFT and lead >= -NOTHING_LEFT:
-        statement = f"The held-out text leaves nothing to predict: {phrase(best)} gets {_loss(best):.3f}"
-        return Judgment(statement, "unclear", advice="give a text that varies")
-    if lead > chance and _loss(model) < SUSPICIOUS * _loss(best):
-        statement = (
-            f"The model is suspiciously good: {versus}, it has less than half the loss of {phrase(best)}. "
-            "It may have seen the held-out text"
+        statement = N_(
+            "The held-out text leaves nothing to predict: {best} gets {loss:.3f}",
+            best=phrase(best),
+            loss=_loss(best),
         )
-        return Judgment(statement, "warn", advice="look for copies of it in the training text")
+        return Judgment(statement, "unclear", advice=N_("give a text that varies"))
+    if lead > chance and _loss(model) < SUSPICIOUS * _loss(best):
+        statement = N_(
+            "The model is suspiciously good: {versus}, it has less than half the loss of {best}. It may have "
+            "seen the held-out text",
+            versus=versus,
+            best=phrase(best),
+        )
+        return Judgment(statement, "warn", advice=N_("look for copies of it in the training text"))
     if lead > chance:
-        statement = (
-            f"The model beats every baseline: {versus}, it is {lead:.2f} ± {chance:.2f} better than "
-            f"{phrase(best)}, choosing in effect among {model.perplexity_per_char:.1f} characters "
-            f"instead of {best.perplexity_per_char:.1f}"
+        statement = N_(
+            "The model beats every baseline: {versus}, it is {lead:.2f} ± {chance:.2f} better than {best}, "
+            "choosing in effect among {perplexity:.1f} characters instead of {best_perplexity:.1f}",
+            versus=versus,
+            lead=lead,
+            chance=chance,
+            best=phrase(best),
+            perplexity=model.perplexity_per_char,
+            best_perplexity=best.perplexity_per_char,
         )
         return judged(statement, "ok", trend, limit)
     if lead >= -chance:
-        statement = (
-            f"It is too close to tell whether the model is better than {phrase(best)}, the best baseline: "
-            f"{versus}, where differences up to {chance:.3f} are chance"
+        statement = N_(
+            "It is too close to tell whether the model is better than {best}, the best baseline: {versus}, "
+            "where differences up to {chance:.3f} are chance",
+            best=phrase(best),
+            versus=versus,
+            chance=chance,
         )
         return judged(statement, "unclear", trend, limit)
     if beaten:
-        statement = (
-            f"The model is worse than {phrase(best)}, though better than {phrase(beaten[0])}: "
-            f"{versus}, it is {-lead:.2f} ± {chance:.2f} behind"
+        statement = N_(
+            "The model is worse than {best}, though better than {other}: {versus}, it is {behind:.2f} ± "
+            "{chance:.2f} behind",
+            best=phrase(best),
+            other=phrase(beaten[0]),
+            versus=versus,
+            behind=-lead,
+            chance=chance,
         )
         return judged(statement, "warn", trend, limit)
-    statement = f"The model is no better than {phrase(worst)}, the worst baseline: {_versus(model, worst)}"
+    statement = N_(
+        "The model is no better than {worst}, the worst baseline: {versus}",
+        worst=phrase(worst),
+        versus=_versus(model, worst),
+    )
     return judged(statement, "fail", trend, limit)
 
 
@@ -134,15 +163,23 @@ def _loss(score: Score) -> float:
 
 
 def _versus(model: Score, other: Score) -> str:
-    return f"at {_loss(model):.3f} nats per character against {_loss(other):.3f}"
+    return N_("at {loss:.3f} nats per character against {other:.3f}", loss=_loss(model), other=_loss(other))
 
 
 def phrase(score: Score) -> str:
     """Name a predictor inside a sentence."""
     if score.kind == "ngram":
-        ngram, comma, rest = score.name.partition(",")
-        return f"a table of counted {ngram}s{comma}{rest}"
+        ngram, _, rest = score.name.partition(", ")
+        if rest:
+            return N_("a table of counted {ngram}s, {rest}", ngram=row_title(ngram), rest=N_(rest))
+        return N_("a table of counted {ngram}s", ngram=row_title(ngram))
     if score.kind == "uniform":
         n = score.perplexity_per_char
-        return f"a uniform guess among {n:.0f} characters" if abs(n - round(n)) < 0.01 else "a uniform guess"
-    return f"the file compressor {score.name}" if score.kind == "compressor" else score.name
+        if abs(n - round(n)) < 0.01:
+            return N_("a uniform guess among {n:.0f} characters", n=n)
+        return N_("a uniform guess")
+    return (
+        N_("the file compressor {name}", name=score.name)
+        if score.kind == "compressor"
+        else row_title(score.name)
+    )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from glassgpt.diagnose.kneser_ney import Floats, count_ngrams, find, smooth_orders
 from glassgpt.diagnose.score import Score, total_nats
+from glassgpt.language import N_
 
 MAX_ORDER = 10
 MAX_TRAIN_BYTES = 1 << 24
@@ -21,7 +22,18 @@ MAX_GRAMS = 1 << 24
 """Limit of distinct n-grams, all orders together, when choosing an order."""
 MAX_HELD_OUT = 1_000_000
 """Limit of symbols held out for choosing an order."""
-NAMES = {1: "unigram", 2: "bigram", 3: "trigram"}
+NAMES = {
+    1: N_("unigram"),
+    2: N_("bigram"),
+    3: N_("trigram"),
+    4: N_("4-gram"),
+    5: N_("5-gram"),
+    6: N_("6-gram"),
+    7: N_("7-gram"),
+    8: N_("8-gram"),
+    9: N_("9-gram"),
+    10: N_("10-gram"),
+}
 
 
 class NGram:
@@ -99,11 +111,12 @@ def choose_order(ids: NDArray[np.integer], n_vocab: int) -> int:
 
 
 def ngram_score(
-    order: int, nats: float, n_chars: int, n_bytes: int, detail: str = "", suffix: str = ""
+    order: int, nats: float, n_chars: int, n_bytes: int, detail: str = "", remark: str = ""
 ) -> Score:
     """Return the score of an n-gram model, named after its order.
 
     >>> [ngram_score(order, 0.0, 1, 1).name for order in (1, 3, 7)]
     ['unigram', 'trigram', '7-gram']
     """
-    return Score(NAMES.get(order, f"{order}-gram") + suffix, nats, n_chars, n_bytes, detail, "ngram")
+    name = NAMES.get(order, f"{order}-gram") + f", {remark}" * bool(remark)
+    return Score(name, nats, n_chars, n_bytes, detail, "ngram")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from glassgpt.diagnose.stored import Amount, Size, from_stored
+from glassgpt.language import N_, join_texts
 
 Kind = Literal[
     "uniform", "ngram", "bidirectional_ngram", "compressor", "copy", "most_frequent", "source_hidden", "other"
@@ -85,6 +86,16 @@ class Score:
         parts = tuple(None if theirs is None else mine for mine, theirs in pairs)
         nats = math.fsum(part for part in parts if part is not None)
         return replace(self, total_nats=nats, n_chars=other.n_chars, n_bytes=other.n_bytes, parts=parts)
+
+
+def row_title(name: str) -> str:
+    """Return the name of a predictor as a text that `_` can translate.
+
+    >>> row_title("7-gram, question seen")
+    '7-gram, question seen'
+    """
+    first, comma, rest = name.partition(", ")
+    return join_texts(comma, [N_(first), N_(rest)]) if rest else N_(first)
 
 
 def round_parts(parts: Sequence[float] | np.ndarray) -> tuple[float, ...]:

@@ -18,9 +18,10 @@ from glassgpt.diagnose.finding import Finding
 from glassgpt.diagnose.loss_verdict import compare_losses, loss_margin, phrase
 from glassgpt.diagnose.margin import Margin
 from glassgpt.diagnose.old_verdicts import upgrade
-from glassgpt.diagnose.score import Score
+from glassgpt.diagnose.score import Score, row_title
 from glassgpt.diagnose.verdict_table import VerdictTable, answers_table, loss_table
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.notebook_html import paragraph
 
 FORMAT = 2
@@ -81,8 +82,16 @@ class Verdict:
             return ""
         if isinstance(self.model, Score):
             worst = max((row for row in self.baselines if isinstance(row, Score)), key=_loss)
-            return f"it predicts no better than {phrase(worst)}" if self.finding.outcome == "fail" else ""
-        return f"on unseen {self.asked}, it is no better than {self.margin.over}" if self.margin else ""
+            if self.finding.outcome != "fail":
+                return ""
+            return N_("it predicts no better than {worst}", worst=phrase(worst))
+        if not self.margin:
+            return ""
+        return N_(
+            "on unseen {asked}, it is no better than {other}",
+            asked=N_(self.asked),
+            other=row_title(self.margin.over),
+        )
 
     @property
     def margin(self) -> Margin | None:

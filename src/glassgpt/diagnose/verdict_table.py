@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len, set_cell_size
+
 from glassgpt.diagnose.accuracy import Accuracy
-from glassgpt.diagnose.score import Score
+from glassgpt.diagnose.score import Score, row_title
+from glassgpt.language import N_, _
 from glassgpt.tables import as_html
 
 BAR = 24
@@ -26,10 +29,11 @@ class VerdictTable:
 
     def to_text(self) -> str:
         """Return the table with aligned columns."""
-        widths = [max(map(len, column)) for column in zip(self.head, *self.rows, strict=True)]
+        head, *rows = self._translated()
+        widths = [max(map(cell_len, column)) for column in zip(head, *rows, strict=True)]
         lines = [
-            [cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))]
-            for cells in (self.head, *self.rows)
+            [set_cell_size(cells[0], widths[0]), *map(_right, cells[1:], widths[1:])]
+            for cells in (head, *rows)
         ]
         ends = ["", *("█" * round(BAR * (bar or 0)) for bar in self.bars)]
         return "\n".join("  ".join([*line, end]).rstrip() for line, end in zip(lines, ends, strict=True))
@@ -37,7 +41,12 @@ class VerdictTable:
     def to_html(self) -> str:
         """Return the table as HTML, with the model's row in bold."""
         marked = () if self.model is None else (self.model,)
-        return as_html(self.head, self.rows, range(1, len(self.head)), marked, self.bars)
+        head, *rows = self._translated()
+        return as_html(head, rows, range(1, len(head)), marked, self.bars)
+
+    def _translated(self) -> list[tuple[str, ...]]:
+        """Return the head and the rows in the language of the process."""
+        return [tuple(map(_, cells)) for cells in (self.head, *self.rows)]
 
 
 def loss_table(scores: Sequence[Score], model: object) -> VerdictTable:
@@ -45,8 +54,11 @@ def loss_table(scores: Sequence[Score], model: object) -> VerdictTable:
     worst = max(score.nats_per_char for score in scores) or 1.0
     figures = [(score.nats_per_char, score.bits_per_char, score.bits_per_byte) for score in scores]
     return VerdictTable(
-        ("", "nats/char", "bits/char", "bits/byte"),
-        tuple((s.name, *(f"{figure:.3f}" for figure in row)) for s, row in zip(scores, figures, strict=True)),
+        ("", N_("nats/char"), N_("bits/char"), N_("bits/byte")),
+        tuple(
+            (row_title(s.name), *(f"{figure:.3f}" for figure in row))
+            for s, row in zip(scores, figures, strict=True)
+        ),
         tuple(score.nats_per_char / worst for score in scores),
         next((i for i, score in enumerate(scores) if score == model), None),
     )
@@ -59,13 +71,13 @@ def answers_table(accuracies: Sequence[Accuracy], losses: Sequence[Score], model
     """
     names = list(dict.fromkeys(name for row in accuracies for name in row.figures))
     rows = [
-        (row.name, f"{row.share:.1%}", *(_figure(row.figures.get(name)) for name in names))
+        (row_title(row.name), f"{row.share:.1%}", *(_figure(row.figures.get(name)) for name in names))
         for row in accuracies
     ]
     if "nats/char" in names:
         rows += [
             (
-                f"counted {score.name}s of the answers",
+                N_("counted {name}s of the answers", name=row_title(score.name)),
                 "",
                 *(_figure(score.nats_per_char) if name == "nats/char" else "" for name in names),
             )
@@ -73,7 +85,11 @@ def answers_table(accuracies: Sequence[Accuracy], losses: Sequence[Score], model
         ]
     bars = [row.share for row in accuracies] + [None] * (len(rows) - len(accuracies))
     at = next((i for i, row in enumerate(accuracies) if row == model), None)
-    return VerdictTable(("", "exact", *names), tuple(rows), tuple(bars), at)
+    return VerdictTable(("", N_("exact"), *names), tuple(rows), tuple(bars), at)
+
+
+def _right(text: str, width: int) -> str:
+    return " " * (width - cell_len(text)) + text
 
 
 def _figure(value: float | None) -> str:

@@ -16,9 +16,9 @@ from glassgpt.explain.influence import held_out_prompt, held_out_text
 from glassgpt.explain.lesson import Lesson, has_lesson, load_lesson
 from glassgpt.explain.notebook import make_notebook
 from glassgpt.explain.path import PATH, LearningPath, LearningStep, learning_path, near_hint
-from glassgpt.explain.wrap import wrapped
 from glassgpt.language import LANGUAGES, translator, using
 from glassgpt.language import language as chosen
+from glassgpt.wrap import wrapped
 
 if TYPE_CHECKING:
     from glassgpt.plots import Plot

@@ -20,8 +20,8 @@ import torch
 from rich.cells import cell_len
 
 from glassgpt.errors import UserError
-from glassgpt.explain.wrap import wrapped
 from glassgpt.language import Translate
+from glassgpt.wrap import wrapped
 
 LESSONS = Path(__file__).parent / "lessons"
 MARKDOWN = "# %% [markdown]"

@@ -17,6 +17,7 @@ from glassgpt.generate.engine import Engine
 from glassgpt.generate.request import Request
 from glassgpt.generate.sampling import SamplingParams
 from glassgpt.generate.text import stream_text
+from glassgpt.language import N_
 from glassgpt.models import Model
 from glassgpt.tokenizers import Tokenizer
 
@@ -74,7 +75,7 @@ def chat_prompt(
         rest, n_dropped = rest[n:], n_dropped + n
         ids = template.prompt([*head, *rest])
     if len(ids) > block_size:
-        system = " with the system message" if head else ""
+        system = N_(" with the system message") if head else ""
         raise UserError(
             "the message takes {n_ids:,} tokens{system}, and the model sees {block_size:,} at once. Shorten "
             "it, or train a model with a larger `block_size`.",

@@ -10,16 +10,19 @@ from glassgpt.errors import UserError
 from glassgpt.generate.chat import chat_prompt, reply
 from glassgpt.generate.engine import Engine
 from glassgpt.generate.sampling import SamplingParams
+from glassgpt.language import N_
 from glassgpt.models import Model
 from glassgpt.tokenizers import Tokenizer
 
-HELP = """\
+HELP = N_(
+    """\
 /system TEXT   set the system message; without a text, remove it
 /undo          remove the last message and its reply
 /retry         generate another reply to the last message
 /reset         start a new conversation with the same system message
 /exit          end, as Ctrl-D does
 A line that ends with \\ continues on the next one; // starts a message with /. Ctrl-C stops a reply."""
+)
 
 
 @dataclass
@@ -67,13 +70,17 @@ class ChatSession:
             case "/reset":
                 self.messages = [m for m in self.messages if m.role == "system"]
                 self._has_outgrown = False
-                return Reply("new conversation")
+                return Reply(N_("new conversation"))
             case "/system":
                 content = self._set_system(rest.strip())
-                return Reply(f"system message: {content}" if content else "system message removed")
+                return Reply(
+                    N_("system message: {content}", content=content)
+                    if content
+                    else N_("system message removed")
+                )
             case "/undo":
                 self.messages = self.messages[: self._last_user_message()]
-                return Reply("last message removed")
+                return Reply(N_("last message removed"))
             case "/retry":
                 return self._answer(self.messages[: self._last_user_message() + 1])
             case _ if word.startswith("/") and not word.startswith("//"):
@@ -89,9 +96,10 @@ class ChatSession:
         notice = ""
         if prompt.n_dropped and not self._has_outgrown:
             self._has_outgrown = True
-            notice = (
-                f"the conversation has outgrown the {self.model.config.block_size:,} tokens that the model "
-                "sees. From now on, it does not see the oldest turns."
+            notice = N_(
+                "the conversation has outgrown the {block_size:,} tokens that the model sees. "
+                "From now on, it does not see the oldest turns.",
+                block_size=self.model.config.block_size,
             )
         return Reply(pieces=self._stream_reply(), notice=notice)
 

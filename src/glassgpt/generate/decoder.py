@@ -17,6 +17,7 @@ from glassgpt.device import memory_of
 from glassgpt.errors import UserError
 from glassgpt.generate.fast import PackedDecoder, Precision, check_precision
 from glassgpt.generate.slots import Decoder, Ids, exchange
+from glassgpt.language import N_
 from glassgpt.models import GPT, Model
 from glassgpt.nn import Memory
 
@@ -50,14 +51,16 @@ def make_decoder(
     except RuntimeError as error:  # torch has no type for the RAM
         if "allocate" not in str(error):
             raise
-        raise _too_large(model, max_batch, max_len, "that is not free now") from error
+        raise _too_large(model, max_batch, max_len, N_("that is not free now")) from error
 
 
 def check_ram(model: Model, max_batch: int, max_len: int | None = None) -> None:
     """Raise UserError if a model and the KV cache of so many texts exceed the memory of the device."""
     limit = memory_of(model.device)
     if _needed(model, max_batch, max_len) > limit:
-        raise _too_large(model, max_batch, max_len, f"this process may use {limit / 1e9:,.1f} GB")
+        raise _too_large(
+            model, max_batch, max_len, N_("this process may use {memory}", memory=f"{limit / 1e9:,.1f} GB")
+        )
 
 
 def _needed(model: Model, max_batch: int, max_len: int | None) -> int:

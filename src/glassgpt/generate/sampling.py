@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 
 TEMPERATURES = (1e-4, 1e4)
 """Lowest and highest temperature besides 0; in float32, others equal greedy or uniform sampling."""
@@ -46,14 +47,24 @@ class SamplingParams:
         t, k, p, m = self.temperature, self.top_k, self.top_p, self.min_p
         for name, value in (("temperature", t), ("top_p", p), ("min_p", m)):
             _check(value is None or isinstance(value, Real), name, repr(value), "a number")
-        _check(t == 0 or low <= t <= high, "temperature", t, f"0 for greedy, or between {low} and {high:g}")
-        _check(k is None or (is_whole(k) and k >= 1), "top_k", k, "a whole number from 1 up, or left out")
-        _check(p is None or 0 < p <= 1, "top_p", p, "above 0 and at most 1, or left out")
-        _check(m is None or 0 <= m <= 1, "min_p", m, "between 0 and 1, or left out")
+        _check(
+            t == 0 or low <= t <= high,
+            "temperature",
+            t,
+            N_("0 for greedy, or between {low} and {high:g}", low=low, high=high),
+        )
+        _check(k is None or (is_whole(k) and k >= 1), "top_k", k, N_("a whole number from 1 up, or left out"))
+        _check(p is None or 0 < p <= 1, "top_p", p, N_("above 0 and at most 1, or left out"))
+        _check(m is None or 0 <= m <= 1, "min_p", m, N_("between 0 and 1, or left out"))
         low, high = PENALTIES
         penalty = self.repetition_penalty
         good = isinstance(penalty, Real) and low <= penalty <= high
-        _check(good, "repetition_penalty", penalty, f"between {low} and {high:g}; 1 is no penalty")
+        _check(
+            good,
+            "repetition_penalty",
+            penalty,
+            N_("between {low} and {high:g}; 1 is no penalty", low=low, high=high),
+        )
 
 
 def is_whole(value: object) -> bool:
@@ -109,10 +120,18 @@ def bias_tensor(bias: Mapping[int, float], n_vocab: int) -> Tensor:
     numbers = torch.zeros(n_vocab, dtype=torch.float64)
     for id, value in bias.items():
         _check(
-            is_whole(id) and 0 <= id < n_vocab, "logit_bias", f"for id {id!r}", f"for ids 0 … {n_vocab - 1}"
+            is_whole(id) and 0 <= id < n_vocab,
+            "logit_bias",
+            N_("for id {id!r}", id=id),
+            N_("for ids 0 … {last}", last=n_vocab - 1),
         )
         good = isinstance(value, Real) and (abs(value) <= MAX_BIAS or value == -math.inf)
-        _check(good, "logit_bias", f"{value!r} for id {id}", f"a number within ±{MAX_BIAS:g}, or -inf")
+        _check(
+            good,
+            "logit_bias",
+            N_("{value!r} for id {id}", value=value, id=id),
+            N_("a number within ±{max_bias:g}, or -inf", max_bias=MAX_BIAS),
+        )
         numbers[int(id)] = float(value)
     return numbers
 
@@ -237,13 +256,18 @@ def multinomial(
     tensor([[1, 1],
             [0, 0]])
     """
-    _check(n >= 1, "n", n, "at least 1")
+    _check(n >= 1, "n", n, N_("at least 1"))
     probabilities = probabilities.to(torch.promote_types(probabilities.dtype, torch.float32))
     sums = probabilities.sum(-1)
     if not ((probabilities >= 0).all() and (sums > 0).all() and torch.isfinite(sums).all()):
         raise UserError("probabilities must be finite and not negative, with one above 0 in each row.")
     fewest = int((probabilities > 0).sum(-1).min())
-    _check(replacement or n <= fewest, "n", n, f"at most {fewest}, the ids above 0, unless replacement=True")
+    _check(
+        replacement or n <= fewest,
+        "n",
+        n,
+        N_("at most {fewest}, the ids above 0, unless replacement=True", fewest=fewest),
+    )
     device = probabilities.device if generator is None else generator.device
     drawn = torch.multinomial(probabilities.to(device), n, replacement, generator=generator)
     return drawn.to(probabilities.device)

@@ -24,6 +24,7 @@ from torch import Tensor
 from glassgpt.checkpoint import fingerprint
 from glassgpt.config import Config, ModelConfig
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.safe_io import quoted
 
 ONCE = {
@@ -49,7 +50,7 @@ FLOATS = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "b
 MAX_STEP = 10**10
 MAX_PICKLE = 16 << 20
 """Limit of the names and numbers around the tensors, in bytes. Those of GPT-2 XL take a hundredth of it."""
-REMEDY = "Use a ckpt.pt of nanoGPT's own train.py: glassgpt does not know what a variant computes."
+REMEDY = N_("Use a ckpt.pt of nanoGPT's own train.py: glassgpt does not know what a variant computes.")
 
 
 class ModelArgs(Config):
@@ -103,7 +104,11 @@ def read_nanogpt(path: Path) -> Checkpoint:
         ):
             pass
         case found:
-            what = f"has {quoted(sorted(map(str, found)))}" if isinstance(found, dict) else "is no dictionary"
+            what = (
+                f"has {quoted(sorted(map(str, found)))}"
+                if isinstance(found, dict)
+                else N_("is no dictionary")
+            )
             raise UserError(
                 "{path} is no checkpoint of nanoGPT: it {what}, and model, model_args and iter_num are "
                 "needed. {remedy}",
@@ -223,7 +228,11 @@ def _named(state: Mapping[Any, Any], path: Path) -> Iterator[tuple[str, Tensor]]
     for key, tensor in state.items():
         name = str(key).removeprefix(COMPILED)
         if not _is_plain(tensor) or name in seen:
-            what = "twice" if name in seen else f"as a {type(tensor).__name__}, not as an ordinary tensor"
+            what = (
+                "twice"
+                if name in seen
+                else N_("as a {type}, not as an ordinary tensor", type=type(tensor).__name__)
+            )
             raise UserError(
                 "{path} holds {name} {what}. {remedy}", path=path, name=quoted(name), what=what, remedy=REMEDY
             )
@@ -235,7 +244,7 @@ def _named(state: Mapping[Any, Any], path: Path) -> Iterator[tuple[str, Tensor]]
 def _tensors(named: dict[str, Tensor], places: Mapping[str, Place], path: Path) -> dict[str, Tensor]:
     """Return the tensors under our names. Raises UserError if a name or shape differs."""
     if differing := sorted(named.keys() ^ {*places, HEAD}):
-        side = "nanoGPT's model has not" if differing[0] in named else "the file lacks"
+        side = N_("nanoGPT's model has not") if differing[0] in named else N_("the file lacks")
         raise UserError(
             "{path} does not hold the model that its model_args describe: {n_differing} tensors are on one "
             "side only, such as {differing}, which {side}. {remedy}",

@@ -15,6 +15,7 @@ from glassgpt.data import (
 )
 from glassgpt.diagnose import Finding
 from glassgpt.hooks import edit, n_heads, zero_heads
+from glassgpt.language import N_
 from glassgpt.models import Model
 from glassgpt.objective import evaluate
 from glassgpt.tasks import task_of
@@ -125,13 +126,24 @@ def most_important_head(whole: Figures, found: Sequence[Ablation]) -> Finding:
     if clear:
         lost, field, each = max(clear, key=lambda item: item[0])
         rest = ", ".join(f"{other} {points(each, other):.0f}" for other in fields if other != field)
-        where = f"{each.attention} head {each.head}"
-        advice = f"{where} serves “{field}”: without it {lost:.0f} points fewer are correct ({rest})."
-        return Finding(f"points of “{field}” lost without {where}", lost, 0.0, "ok", advice)
+        where = N_("{attention} head {head}", attention=each.attention, head=each.head)
+        advice = N_(
+            "{place} serves “{field}”: without it {lost:.0f} points fewer are correct ({rest}).",
+            place=where,
+            field=field,
+            lost=lost,
+            rest=rest,
+        )
+        return Finding(
+            N_("points of “{field}” lost without {place}", field=field, place=where), lost, 0.0, "ok", advice
+        )
     worst = max(found, key=lambda each: each.figures[LOSS])
-    where, more = f"{worst.attention} head {worst.head}", worst.figures[LOSS] - whole[LOSS]
-    name = f"nats of loss added without {where}"
+    where = N_("{attention} head {head}", attention=worst.attention, head=worst.head)
+    more = worst.figures[LOSS] - whole[LOSS]
+    name = N_("nats of loss added without {place}", place=where)
     if more < SMALL_LOSS:
-        return Finding(name, more, 0.0, "unclear", "No single head matters: other heads do the same work.")
-    advice = f"{where} matters most: without it the loss rises by {more:.2f} nats."
+        return Finding(
+            name, more, 0.0, "unclear", N_("No single head matters: other heads do the same work.")
+        )
+    advice = N_("{place} matters most: without it the loss rises by {more:.2f} nats.", place=where, more=more)
     return Finding(name, more, 0.0, "ok", advice)

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from glassgpt.errors import UserError
 from glassgpt.hooks import KERNEL_ACTIVATIONS
+from glassgpt.language import N_, join_texts
 from glassgpt.lens.migrate import migrate_header, migrate_name
 from glassgpt.safe_io import parse_json
 
@@ -96,12 +97,18 @@ class Trace:
         kind = kind or ("cross" if "cross" in kinds else next(iter(kinds), "attn"))
         paths = kinds.get(kind, [])
         if not -len(paths) <= layer < len(paths):
-            there = ", ".join(f"{name} with layers 0 to {len(found) - 1}" for name, found in kinds.items())
+            there = join_texts(
+                ", ",
+                (
+                    N_("{name} with layers 0 to {last}", name=name, last=len(found) - 1)
+                    for name, found in kinds.items()
+                ),
+            )
             raise UserError(
                 "no {kind} in layer {layer}. Recorded: {there}.",
                 kind=kind,
                 layer=layer,
-                there=there or "no attention at all",
+                there=there or N_("no attention at all"),
             )
         return paths[layer]
 
@@ -191,8 +198,8 @@ class Trace:
         """Read the bytes of `to_bytes`. Raises UserError for other bytes."""
         try:
             size = int.from_bytes(data[:8], "little")
-            outer = parse_json(data[8 : 8 + size], "these bytes")
-            header = parse_json(outer["__metadata__"]["trace"].encode(), "these bytes")
+            outer = parse_json(data[8 : 8 + size], N_("these bytes"))
+            header = parse_json(outer["__metadata__"]["trace"].encode(), N_("these bytes"))
             tensors = {migrate_name(name, header["version"]): t for name, t in load(data).items()}
             return _from_header(header, tensors)
         except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -14,6 +14,7 @@ import torch
 
 from glassgpt.errors import UserError
 from glassgpt.hooks import Edit, Recording, activation_names, edit, logit_lens, record
+from glassgpt.language import N_
 from glassgpt.lens.labels import token_labels
 from glassgpt.lens.traces import IMAGE, LogitLens, Trace
 from glassgpt.models import Bigram, Classifier, Model
@@ -71,9 +72,9 @@ def trace(
 
 
 NOT_TAKEN = {
-    "image": "does not look at images",
-    "target": "takes no target",
-    "hide": "has no source to hide a part of",
+    "image": N_("does not look at images"),
+    "target": N_("takes no target"),
+    "hide": N_("has no source to hide a part of"),
 }
 
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.plots.cells import Values, inches, inches_across
 from glassgpt.plots.colors import color, current
 from glassgpt.plots.labels import broken_lines
@@ -154,7 +155,10 @@ def bars(
 
 
 def _curve(name: str, x: Numbers, y: Numbers) -> tuple[Values, Values]:
-    xs, ys = array(x, (1,), f'the x of "{name}"'), array(y, (1,), f'the y of "{name}"')
+    xs, ys = (
+        array(x, (1,), N_('the x of "{name}"', name=name)),
+        array(y, (1,), N_('the y of "{name}"', name=name)),
+    )
     if len(xs) != len(ys):
         raise UserError(
             '"{name}": {n_xs} x and {n_ys} y. Pass as many of both.', name=name, n_xs=len(xs), n_ys=len(ys)
@@ -163,7 +167,7 @@ def _curve(name: str, x: Numbers, y: Numbers) -> tuple[Values, Values]:
 
 
 def _heights(name: str, groups: Sequence[str], given: Numbers) -> Values:
-    heights = array(given, (1,), f'the values of "{name}"')
+    heights = array(given, (1,), N_('the values of "{name}"', name=name))
     if len(heights) != len(groups):
         raise UserError(
             '"{name}": {n_heights} values for {n_groups} groups. Pass one for each.',

@@ -8,11 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from glassgpt.diagnose import Comparison, Sweep
+from glassgpt.language import N_, _
 from glassgpt.plots.charts import panels
 from glassgpt.plots.colors import color, current
 from glassgpt.plots.style import Plot, drawing
 
-LOSS = "loss, nats per character"
+LOSS = N_("loss, nats per character")
 SHORT = 24
 """Longest name of an arm on an axis, in characters."""
 
@@ -30,7 +31,7 @@ def plot_comparison(found: Comparison) -> Plot:
     )
     left.set_xlim(-0.3, 1.3)
     left.set_xticks([0, 1], found.names)
-    left.set_ylabel(LOSS)
+    left.set_ylabel(_(LOSS))
     left.legend()
     _differences(right, found)
     for axes in (left, right):
@@ -49,7 +50,7 @@ def _differences(axes: Axes, found: Comparison) -> None:
     axes.plot(pairs, paired.differences, "o", color=color(0), markersize=7)
     axes.set_xticks(pairs)
     axes.set_xlabel("pair")
-    axes.set_ylabel(f"{found.names[0]} − {found.names[1]}, nats per character")
+    axes.set_ylabel(_("{first} − {second}, nats per character", first=found.names[0], second=found.names[1]))
     axes.margins(y=0.15)
     axes.legend()
 
@@ -73,13 +74,13 @@ def plot_sweep(found: Sweep) -> Plot:
             markersize=13,
             fillstyle="none",
             color=current().text,
-            label=f"differs from {names[0]}",
+            label=_("differs from {name}", name=names[0]),
         )
     labels = [name if len(name) <= SHORT else name[: SHORT - 1] + "…" for name in names]
     slanted: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
     axes.set_xticks(x, labels, **(slanted if len(names) > 3 else {}))
     axes.set_xlim(-0.4, len(names) - 0.6)
-    axes.set_ylabel(LOSS)
+    axes.set_ylabel(_(LOSS))
     axes.grid(axis="y", color=current().line, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.legend()

@@ -14,6 +14,8 @@ from functools import cache
 from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font, LoadFlags
 
+from glassgpt.language import N_
+
 # Chinese, Japanese and Korean.
 CJK = (
     "Noto Sans CJK SC",
@@ -65,9 +67,10 @@ WANTED = (
     "Apple Symbols",
 )
 POINTS = 72  # to the inch
-REMEDY = (
-    "Install a font that has them and restart Python; for Chinese, Japanese and Korean: Noto Sans CJK "
-    "(Debian and Ubuntu: apt-get install fonts-noto-cjk, or the smaller fonts-wqy-microhei)."
+REMEDY = N_(
+    "Install a font that has them and restart Python; for Chinese, Japanese and "
+    "Korean: Noto Sans CJK (Debian and Ubuntu: apt-get install fonts-noto-cjk, or "
+    "the smaller fonts-wqy-microhei)."
 )
 
 
@@ -103,8 +106,12 @@ def without_glyph(texts: Iterable[str]) -> str:
 def warn_without_glyph(chars: str) -> None:
     """Warn once about all these characters, with a remedy."""
     shown = ", ".join(f"{char} (U+{ord(char):04X})" for char in chars[:8])
-    more = f" and {len(chars) - 8} more" if len(chars) > 8 else ""
-    warnings.warn(f"{shown}{more}: missing in all installed fonts. {REMEDY}", UserWarning, stacklevel=4)
+    more = N_(" and {n} more", n=len(chars) - 8) if len(chars) > 8 else ""
+    warnings.warn(
+        N_("{shown}{more}: missing in all installed fonts. {remedy}", shown=shown, more=more, remedy=REMEDY),
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def width(text: str) -> float:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glassgpt.errors import UserError
+from glassgpt.language import join_texts
 
 Numbers: TypeAlias = Tensor | NDArray[np.generic] | Sequence[float] | Sequence[Sequence[float]]
 
@@ -31,7 +32,7 @@ def array(numbers: Numbers, dims: tuple[int, ...], what: str) -> NDArray[np.floa
             "{what}: no array of numbers ({problem}). Pass rows of equal length.", what=what, problem=problem
         ) from problem
     if found.ndim not in dims or not found.size:
-        wanted = " or ".join(map(str, dims))
+        wanted = join_texts(" or ", map(str, dims))
         raise UserError(
             "{what}: shape {shape}. Pass {wanted} dimensions, none empty.",
             what=what,

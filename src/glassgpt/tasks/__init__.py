@@ -2,6 +2,7 @@
 
 from glassgpt.config import ModelConfig, RunConfig
 from glassgpt.errors import UserError
+from glassgpt.language import join_texts
 from glassgpt.tasks.answers import AnswerData
 from glassgpt.tasks.base import Inputs, Lengths, Prompt, Task, TaskData
 from glassgpt.tasks.captioning import TASK as CAPTIONING
@@ -66,7 +67,7 @@ def detect_task(config: RunConfig) -> Task:
         raise UserError(
             "`task`: {name} needs `family` {families}, got {family}. Leave one of them out.",
             name=task.name,
-            families=" or ".join(task.families),
+            families=join_texts(" or ", task.families),
             family=config.model.family,
         )
     return task

@@ -41,6 +41,7 @@ from glassgpt.diagnose import (
 )
 from glassgpt.errors import UserError
 from glassgpt.interrupts import run_in_thread
+from glassgpt.language import N_, join_texts
 from glassgpt.models import Model
 from glassgpt.objective import Measured, evaluate
 from glassgpt.tasks.base import (
@@ -143,7 +144,14 @@ class AnswerData(TaskData):
         n, B = len(self.data.train), self.config.train.micro_batch_size
         if n >= B:
             return []
-        return [f"there are {n} examples to learn from, fewer than a batch of {B}: each step sees them all"]
+        return [
+            N_(
+                "there are {n} examples to learn from, fewer than a batch of {batch_size}: each "
+                "step sees them all",
+                n=n,
+                batch_size=B,
+            )
+        ]
 
     def sample(self, model: Model, n_tokens: int, seed: int) -> str:
         """Return three held-out examples, the model's answers, and the correct ones."""
@@ -168,19 +176,26 @@ class AnswerData(TaskData):
             losses=self.baselines,
             trend=trend,
             notes=[
-                *measuring_notes(trend, mine.n, len(self.data.val), "held-out examples"),
-                *([f"BLEU of greedy answers (1 beam), {bleu_signature()}"] if "BLEU" in mine.figures else []),
+                *measuring_notes(trend, mine.n, len(self.data.val), N_("held-out examples")),
+                *(
+                    [N_("BLEU of greedy answers (1 beam), {signature}", signature=bleu_signature())]
+                    if "BLEU" in mine.figures
+                    else []
+                ),
             ],
         )
 
     def _with_source(self, model: Model) -> Accuracy:
         measured = evaluate(model, self.eval_part(self.verdict_stride), count_correct=True)
-        return self._accuracy("this model", measured, self.more_figures(model, measured))
+        return self._accuracy(N_("this model"), measured, self.more_figures(model, measured))
 
     def _without_source(self, model: Model) -> Accuracy | None:
         batches = self.eval_part(self.verdict_stride)
         measured = evaluate(model, batches, blank=True, count_correct=True)
-        return replace(self._accuracy("this model, source hidden", measured), kind="source_hidden")
+        return replace(
+            self._accuracy(join_texts(", ", [N_("this model"), N_("source hidden")]), measured),
+            kind="source_hidden",
+        )
 
     def _accuracy(self, name: str, measured: Measured, more: dict[str, float] | None = None) -> Accuracy:
         nats_per_char = measured.nats_per_token * self.val.n_tokens / self.val.n_chars
@@ -205,7 +220,14 @@ class AnswerData(TaskData):
 
     def describe(self) -> list[str]:
         n_train, n_val = count(len(self.data.train)), count(len(self.data.val))
-        return [f"examples   {n_train} to learn{self.details()}, {n_val} held out"]
+        return [
+            N_(
+                "examples   {n_train} to learn{details}, {n_val} held out",
+                n_train=n_train,
+                details=self.details(),
+                n_val=n_val,
+            )
+        ]
 
     def details(self) -> str:
         """Return what the description adds to the number of training examples."""
@@ -231,9 +253,15 @@ def fit(data: type[AnswerData], config: RunConfig, corpus: Any, tokenizer: Token
         return True
 
     train, val = list(filter(fits, corpus.train)), list(filter(fits, corpus.val))
-    notes = [f"{len(skipped):,} examples skipped: {skipped[0]}"] if skipped else []
+    notes = (
+        [N_("{n_skipped:,} examples skipped: {reason}", n_skipped=len(skipped), reason=skipped[0])]
+        if skipped
+        else []
+    )
     if skipped and (len(train) + len(val) < MIN_EXAMPLES or not train or not val):
-        raise too_few(len(train) + len(val), f"remaining examples ({len(val)} for validation)", notes)
+        raise too_few(
+            len(train) + len(val), N_("remaining examples ({n_val} for validation)", n_val=len(val)), notes
+        )
     return replace(corpus, train=train, val=val, notes=(*corpus.notes, *notes))
 
 
@@ -243,8 +271,8 @@ def answer_inputs(
     """Encode an example with its answer, as a decoder reads it."""
     source, prompt = list(template.source(example)), template.prompt(example)
     whole = [*prompt, *template.answer(example)]
-    check_context(model, len(source), "the text")
-    check_context(model, len(whole) - 1, "the answer with its prompt")
+    check_context(model, len(source), N_("the text"))
+    check_context(model, len(whole) - 1, N_("the answer with its prompt"))
     return Inputs(whole[:-1], len(prompt), whole[1:], source if image is None else None, image)
 
 

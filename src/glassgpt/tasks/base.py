@@ -19,6 +19,7 @@ from glassgpt.config import ModelConfig, Resolved, RunConfig, Tables
 from glassgpt.data import Batch
 from glassgpt.diagnose import MIN_PARTS, Score, Trend, Verdict, n_parts
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.models import Model
 from glassgpt.safe_io import read_json
 from glassgpt.tokenizers import Tokenizer
@@ -85,7 +86,7 @@ class TaskData(ABC):
     """Predicted tokens per character of the training split: converts nats per token to nats per character."""
     n_train_tokens: int
     """Predicted tokens of one pass over the training split."""
-    unit: ClassVar[str] = "nats/char"
+    unit: ClassVar[str] = N_("nats/char")
     """Unit of the losses that are shown."""
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer) -> None:
@@ -208,11 +209,25 @@ def stored_baselines(run: Run) -> Verdict:
 
 def measuring_notes(trend: Trend | None, n: int, n_all: int, what: str) -> list[str]:
     """Return remarks on a measurement of n of `n_all` parts: what was left out, and what favors the model."""
-    notes = [f"measured on {n:,} of {n_all:,} {what}, spread evenly, to end on time"] if n < n_all else []
+    notes = (
+        [
+            N_(
+                "measured on {n:,} of {n_all:,} {what}, spread evenly, to end on time",
+                n=n,
+                n_all=n_all,
+                what=what,
+            )
+        ]
+        if n < n_all
+        else []
+    )
     if trend is not None and trend.n_evals > 1:
         notes.append(
-            f"the best step of {trend.n_evals} evaluations was chosen on the same held-out text, "
-            "which favors the model a little"
+            N_(
+                "the best step of {n_evals} evaluations was chosen on the same held-out text, "
+                "which favors the model a little",
+                n_evals=trend.n_evals,
+            )
         )
     return notes
 

@@ -26,6 +26,7 @@ from glassgpt.data import (
 )
 from glassgpt.errors import UserError
 from glassgpt.generate import answer
+from glassgpt.language import N_
 from glassgpt.models import Captioner, Model
 from glassgpt.tasks.answers import AnswerData, answer_inputs, fit
 from glassgpt.tasks.base import Inputs, Prompt, Task
@@ -39,7 +40,7 @@ HELD_OUT_IMAGE = "held-out.png"
 class CaptioningData(AnswerData):
     """Images, questions about them, and answers."""
 
-    asked = "questions"
+    asked = N_("questions")
 
     @staticmethod
     def template(config: ModelConfig, tokenizer: Tokenizer) -> Template:
@@ -107,8 +108,8 @@ TASK = Task(
     inputs=_inputs,
     takes=frozenset({"image", "target"}),
     commands=("ask",),
-    ability="answer about images",
-    usage='Use it        glassgpt ask {run} {run}/samples/held-out.png "a question"',
+    ability=N_("answer about images"),
+    usage=N_('Use it        glassgpt ask {run} {run}/samples/held-out.png "a question"'),
     specials=(BEGIN, SEPARATE, END),
     facts=_facts,
     fit=partial(fit, CaptioningData),

@@ -37,6 +37,7 @@ from glassgpt.diagnose import (
 )
 from glassgpt.generate import SamplingParams, reply
 from glassgpt.interrupts import run_in_thread
+from glassgpt.language import N_
 from glassgpt.models import Model
 from glassgpt.objective import token_losses
 from glassgpt.tasks.answers import N_PROBE
@@ -101,7 +102,14 @@ class ChatData(TaskData):
         n, B = len(self.data.train), self.config.train.micro_batch_size
         if n >= B:
             return []
-        return [f"there are {n} conversations to learn from, fewer than a batch of {B}: a step sees them all"]
+        return [
+            N_(
+                "there are {n} conversations to learn from, fewer than a batch of {batch_size}: "
+                "a step sees them all",
+                n=n,
+                batch_size=B,
+            )
+        ]
 
     def sample(self, model: Model, n_tokens: int, seed: int) -> str:
         """Return held-out questions, the greedy reply to each, and the reply in the data."""
@@ -140,8 +148,15 @@ class ChatData(TaskData):
 
     def describe(self) -> list[str]:
         n_train, n_val = count(len(self.data.train)), count(len(self.data.val))
-        said = f"{count(self.data.train.n_chars)} characters of the assistant"
-        return [f"chat       {n_train} conversations to learn ({said}), {n_val} held out"]
+        said = N_("{n_chars} characters of the assistant", n_chars=count(self.data.train.n_chars))
+        return [
+            N_(
+                "chat       {n_train} conversations to learn ({said}), {n_val} held out",
+                n_train=n_train,
+                said=said,
+                n_val=n_val,
+            )
+        ]
 
 
 def _utterances(split: ExampleSplit, template: ChatTemplate) -> list[Utterance]:
@@ -176,7 +191,7 @@ TASK = Task(
     inputs=LANGUAGE.inputs,
     commands=("chat", "sample"),
     ability="chat",
-    usage="Talk to it    glassgpt chat {run}",
+    usage=N_("Talk to it    glassgpt chat {run}"),
     specials=CHAT_SPECIALS,
     detect=lambda config: is_chat(config.data),
     fits_model=lambda config: False,  # the model alone does not show it

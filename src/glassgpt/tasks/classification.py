@@ -9,6 +9,7 @@ from glassgpt.config import ModelConfig, Resolved, Tables
 from glassgpt.data import Example, ExampleCorpus, LabelTemplate, Template, is_labeled, read_labeled
 from glassgpt.diagnose import Accuracy, Score, most_frequent, ngram_classifier
 from glassgpt.generate import classify
+from glassgpt.language import N_
 from glassgpt.models import Classifier, Model
 from glassgpt.tasks.answers import AnswerData, fit
 from glassgpt.tasks.base import Inputs, Prompt, Task
@@ -18,7 +19,7 @@ from glassgpt.tokenizers import Tokenizer
 class ClassificationData(AnswerData):
     """Texts and their classes. A class counts as one character."""
 
-    asked = "texts"
+    asked = N_("texts")
     unit = "nats/class"
 
     @staticmethod
@@ -67,8 +68,8 @@ TASK = Task(
     data=ClassificationData,
     inputs=_inputs,
     commands=("classify",),
-    ability="tell classes apart",
-    usage='Use it        glassgpt classify {run} "a text"',
+    ability=N_("tell classes apart"),
+    usage=N_('Use it        glassgpt classify {run} "a text"'),
     detect=lambda config: is_labeled(config.data),
     fits_model=lambda config: bool(config.labels),
     facts=_facts,

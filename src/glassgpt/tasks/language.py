@@ -23,6 +23,7 @@ from glassgpt.data import (
 from glassgpt.diagnose import Score, Trend, Verdict, judge, n_parts, part_of, round_parts
 from glassgpt.errors import UserError
 from glassgpt.generate import sample_text
+from glassgpt.language import N_
 from glassgpt.models import Model
 from glassgpt.nn import PAD
 from glassgpt.objective import token_losses
@@ -109,8 +110,12 @@ class LanguageData(TaskData):
         if self.windows.T == self.config.model.block_size:
             return []
         return [
-            f"the text has fewer tokens than a block of {self.config.model.block_size}: the model learns "
-            f"positions up to {self.windows.T} only. Give more text or a smaller `block_size`"
+            N_(
+                "the text has fewer tokens than a block of {block_size}: the model learns "
+                "positions up to {length} only. Give more text or a smaller `block_size`",
+                block_size=self.config.model.block_size,
+                length=self.windows.T,
+            )
         ]
 
     def verdict(self, best: Callable[[], Model], trend: Trend | None = None) -> Verdict:
@@ -124,9 +129,11 @@ class LanguageData(TaskData):
         if self.config.model.family == "bigram":
             return ""
         past = self.windows.T - max(1, self.windows.T // 2) + 1
-        return (
-            f"each token is predicted from {past} or more tokens before it (overlapping windows); the "
-            "evaluations while training read each block by itself and come out higher"
+        return N_(
+            "each token is predicted from {past} or more tokens before it (overlapping "
+            "windows); the evaluations while training read each block by itself and come out "
+            "higher",
+            past=past,
         )
 
     def measure(self, model: Model) -> Score:
@@ -147,20 +154,22 @@ class LanguageData(TaskData):
 
     def describe(self) -> list[str]:
         n_train, n_val = count(self.data.train.n_chars), count(self.data.val.n_chars)
-        return [f"text       {n_train} characters to learn, {n_val} held out"]
+        return [
+            N_("text       {n_train} characters to learn, {n_val} held out", n_train=n_train, n_val=n_val)
+        ]
 
 
 def part_notes(trend: Trend | None, score: Score) -> list[str]:
     """Return remarks on a score that was measured on some or all parts of a split."""
     n = sum(part is not None for part in score.parts)
-    return measuring_notes(trend, n, len(score.parts), "equal parts of the held-out text")
+    return measuring_notes(trend, n, len(score.parts), N_("equal parts of the held-out text"))
 
 
 def part_score(nats: np.ndarray, measured: Sequence[int], lengths: Lengths) -> Score:
     """Return the score of a model with the losses of these parts, (n_parts,)."""
     rows = round_parts(nats)
     parts = tuple(rows[i] if i in measured else None for i in range(len(rows)))
-    return Score("this model", float(nats.sum()), lengths.n_chars, lengths.n_bytes, parts=parts)
+    return Score(N_("this model"), float(nats.sum()), lengths.n_chars, lengths.n_bytes, parts=parts)
 
 
 def _lengths(tokenizer: Tokenizer, pieces: Sequence[np.ndarray]) -> Lengths:
@@ -184,7 +193,7 @@ def _first(batches: Iterator[Batch]) -> Batch:
 
 def _inputs(model: Model, tokenizer: Tokenizer, prompt: Prompt) -> Inputs:
     ids = tokenizer.encode(prompt.text)
-    check_context(model, len(ids), "the text")
+    check_context(model, len(ids), N_("the text"))
     return Inputs(ids, len(ids), [*ids[1:], PAD])
 
 
@@ -200,6 +209,6 @@ TASK = Task(
     facts=_facts,
     inputs=_inputs,
     commands=("sample",),
-    ability="write on",
-    usage="Let it write  glassgpt sample {run}",
+    ability=N_("write on"),
+    usage=N_("Let it write  glassgpt sample {run}"),
 )

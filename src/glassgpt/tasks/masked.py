@@ -22,6 +22,7 @@ from glassgpt.data import (
 )
 from glassgpt.diagnose import Score, masked_baselines, n_parts, part_of
 from glassgpt.generate import fill, masked_ids
+from glassgpt.language import N_
 from glassgpt.models import MaskedLM, Model
 from glassgpt.objective import token_losses
 from glassgpt.tasks.base import Inputs, Lengths, Prompt, Read, Task, TaskData, check_context
@@ -71,9 +72,11 @@ class MaskedData(LanguageData):
 
     def context_note(self) -> str:
         side = (self.windows.T - max(1, self.windows.T // 2)) // 2
-        return (
-            f"each gap is filled from {side} or more tokens on both sides (overlapping windows); the "
-            "evaluations while training read each block by itself and come out higher"
+        return N_(
+            "each gap is filled from {side} or more tokens on both sides (overlapping "
+            "windows); the evaluations while training read each block by itself and come out "
+            "higher",
+            side=side,
         )
 
     def measure(self, model: Model) -> Score:
@@ -99,8 +102,11 @@ class MaskedData(LanguageData):
         return f"{text}\n\n{fill(model, self.tokenizer, text).text}" if "[?]" in text else text
 
     def describe(self) -> list[str]:
-        hidden = f"{self.config.train.mask_fraction:.0%} of the tokens hidden to learn"
-        return [*super().describe(), f"gaps       {hidden}, {EVAL_MASK_FRACTION:.0%} to measure"]
+        hidden = N_("{share:.0%} of the tokens hidden to learn", share=self.config.train.mask_fraction)
+        return [
+            *super().describe(),
+            N_("gaps       {hidden}, {measured:.0%} to measure", hidden=hidden, measured=EVAL_MASK_FRACTION),
+        ]
 
 
 def _masked_lengths(tokenizer: Tokenizer, val: Split, hidden: np.ndarray) -> Lengths:
@@ -111,7 +117,7 @@ def _masked_lengths(tokenizer: Tokenizer, val: Split, hidden: np.ndarray) -> Len
 
 def _inputs(model: Model, tokenizer: Tokenizer, prompt: Prompt) -> Inputs:
     ids = masked_ids(tokenizer, prompt.text)
-    check_context(model, len(ids), "the text")
+    check_context(model, len(ids), N_("the text"))
     return Inputs(ids, len(ids))
 
 
@@ -122,7 +128,7 @@ TASK = Task(
     data=MaskedData,
     inputs=_inputs,
     commands=("fill",),
-    ability="fill gaps",
-    usage='Use it        glassgpt fill {run} "a text with [?] gaps"',
+    ability=N_("fill gaps"),
+    usage=N_('Use it        glassgpt fill {run} "a text with [?] gaps"'),
     specials=(MASK,),
 )

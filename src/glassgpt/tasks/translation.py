@@ -10,6 +10,7 @@ from glassgpt.data import BEGIN, END, Example, PairTemplate, Template, read_data
 from glassgpt.diagnose import RARE, bleu, exact_answers
 from glassgpt.errors import UserError
 from glassgpt.generate import translate
+from glassgpt.language import N_
 from glassgpt.models import Model, Seq2Seq
 from glassgpt.objective import Measured
 from glassgpt.tasks.answers import AnswerData, answer_inputs, fit
@@ -20,7 +21,7 @@ from glassgpt.tokenizers import Tokenizer
 class TranslationData(AnswerData):
     """Pairs of a source and a target."""
 
-    asked = "sources"
+    asked = N_("sources")
 
     @staticmethod
     def template(config: ModelConfig, tokenizer: Tokenizer) -> Template:
@@ -58,8 +59,8 @@ TASK = Task(
     inputs=_inputs,
     takes=frozenset({"target", "hide"}),
     commands=("translate",),
-    ability="turn one text into another",
-    usage='Use it        glassgpt translate {run} "a text like those it learned from"',
+    ability=N_("turn one text into another"),
+    usage=N_('Use it        glassgpt translate {run} "a text like those it learned from"'),
     specials=(BEGIN, END),
     fit=partial(fit, TranslationData),
 )

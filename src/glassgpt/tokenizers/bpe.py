@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.tokenizers.base import TableTokenizer, encoded, number_specials
 from glassgpt.tokenizers.format import added_tokens, byte_symbols, obstacle
 
@@ -138,7 +139,11 @@ class BpeTokenizer(TableTokenizer):
 
     def describe(self) -> str:
         """Return a one-line description."""
-        return f"bpe: {self.n_vocab - len(self.specials)} byte-level tokens{self._and_specials()}"
+        return N_(
+            "bpe: {n} byte-level tokens{specials}",
+            n=self.n_vocab - len(self.specials),
+            specials=self._and_specials(),
+        )
 
     def spec(self) -> dict[str, Any]:
         """Return the JSON object of a `tokenizers` file."""

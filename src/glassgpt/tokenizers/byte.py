@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from glassgpt.language import N_
 from glassgpt.tokenizers.base import TableTokenizer, encoded, number_specials
 from glassgpt.tokenizers.format import byte_symbols, symbols_spec
 
@@ -33,7 +34,7 @@ class ByteTokenizer(TableTokenizer):
 
     def describe(self) -> str:
         """Return a one-line description."""
-        return f"byte: 256 bytes{self._and_specials()}"
+        return N_("byte: 256 bytes{specials}", specials=self._and_specials())
 
     def spec(self) -> dict[str, Any]:
         """Return the JSON object of a `tokenizers` file."""

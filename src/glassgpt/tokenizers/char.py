@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from glassgpt.errors import UserError
-from glassgpt.language import _
+from glassgpt.language import N_, _
 from glassgpt.tokenizers.base import TableTokenizer, encoded, number_specials
 from glassgpt.tokenizers.format import symbols_spec
 
@@ -88,8 +88,13 @@ class CharTokenizer(TableTokenizer):
 
     def describe(self) -> str:
         """Return a one-line description."""
-        others = " + 256 bytes for all others" if self.fallback else " and no others"
-        return f"char: {len(self.chars)} characters{others}{self._and_specials()}"
+        others = N_(" + 256 bytes for all others") if self.fallback else N_(" and no others")
+        return N_(
+            "char: {n_chars} characters{others}{specials}",
+            n_chars=len(self.chars),
+            others=others,
+            specials=self._and_specials(),
+        )
 
     def spec(self) -> dict[str, Any]:
         """Return the JSON object of a `tokenizers` file."""

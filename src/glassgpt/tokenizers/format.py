@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from glassgpt.language import N_
+
 MARKUP = re.compile(r"<[^\s<>]+>")
 """Added tokens that ordinary text does not hold, such as `<think>` and `<|fim_prefix|>`."""
 
@@ -75,39 +77,49 @@ def obstacle(spec: Mapping[str, Any]) -> str | None:
     file may raise KeyError, TypeError, AttributeError or ValueError.
     """
     if spec.get("normalizer") and spec["normalizer"] != {"type": "NFC"}:
-        return f"its normalizer ({spec['normalizer']['type']}) rewrites the text, so that it cannot come back"
+        return N_(
+            "its normalizer ({kind}) rewrites the text, so that it cannot come back",
+            kind=spec["normalizer"]["type"],
+        )
     model = spec["model"]
     if model.get("type", "BPE") != "BPE":
-        return f"its model is {model['type']}, not BPE"
+        return N_("its model is {kind}, not BPE", kind=model["type"])
     if model.get("dropout") or model.get("continuing_subword_prefix") or model.get("end_of_word_suffix"):
-        return "it uses dropout, a subword prefix or a word suffix"
+        return N_("it uses dropout, a subword prefix or a word suffix")
     return _splitter_obstacle(spec.get("pre_tokenizer") or {}) or _vocab_obstacle(model, spec["added_tokens"])
 
 
 def _splitter_obstacle(splitter: Mapping[str, Any]) -> str | None:
     *before, last = splitter.get("pretokenizers") or [splitter]
     if last.get("type") != "ByteLevel" or last["add_prefix_space"]:
-        return "its pre-tokenizer is not byte-level, or adds a space before the text"
+        return N_("its pre-tokenizer is not byte-level, or adds a space before the text")
     if any(step["type"] not in ("Split", "Digits") or step.get("behavior") == "Removed" for step in before):
-        return f"its pre-tokenizer ({', '.join(step['type'] for step in before)}) may change the text"
+        return N_(
+            "its pre-tokenizer ({kinds}) may change the text",
+            kinds=", ".join(step["type"] for step in before),
+        )
     return None
 
 
 def _vocab_obstacle(model: Mapping[str, Any], added: list[dict[str, Any]]) -> str | None:
     vocab, symbols = model["vocab"], set(byte_symbols())
     if not vocab.keys() >= symbols:
-        return "its vocabulary lacks some of the 256 bytes"
+        return N_("its vocabulary lacks some of the 256 bytes")
     for token in added:
         if not token["special"] and not MARKUP.fullmatch(token["content"]):
-            return f"it has an added token that ordinary text holds ({token['content']!a})"
+            return N_("it has an added token that ordinary text holds ({token!a})", token=token["content"])
     specials = {token["content"]: token["id"] for token in added}
     ids = {**vocab, **specials}.values()
     if sorted(ids) != list(range(len(ids))) or any(
         vocab.get(name, id) != id for name, id in specials.items()
     ):
-        return "its token ids do not run from 0 upwards, one each"
+        return N_("its token ids do not run from 0 upwards, one each")
     merged = {
         (pair if isinstance(pair, str) else " ".join(pair)).replace(" ", "") for pair in model["merges"]
     }
     within_reach = merged | symbols | (vocab.keys() if model.get("ignore_merges") else set())
-    return "ordinary text can encode to one of its special tokens" if specials.keys() & within_reach else None
+    return (
+        N_("ordinary text can encode to one of its special tokens")
+        if specials.keys() & within_reach
+        else None
+    )

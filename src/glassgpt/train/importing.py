@@ -15,6 +15,7 @@ from glassgpt.data import Corpus, read_corpus
 from glassgpt.device import choose_device
 from glassgpt.errors import UserError
 from glassgpt.interop import Checkpoint, read_nanogpt
+from glassgpt.language import N_
 from glassgpt.paths import check_file
 from glassgpt.tokenizers import CharTokenizer, Tokenizer, load_tokenizer
 from glassgpt.train.imported import Imported, make_run
@@ -52,7 +53,7 @@ def import_nanogpt(
     path = Path(path)
     target = Path(out) if out else _free_path(path)
     Run.check_free(target)
-    stage(f"reading {path}")
+    stage(N_("reading {path}", path=path))
     found = read_nanogpt(path)
     data = DataConfig(sources=() if text is None else (str(text),), split="end")  # as nanoGPT splits it
     corpus = read_corpus(data) if data.sources else None
@@ -98,9 +99,11 @@ def _without_padding(found: Checkpoint, known: Tokenizer, path: Path) -> tuple[C
         )
     if not surplus:
         return found, []
-    note = (
-        f"the vocabulary of {found.n_vocab:,} is cut to the {known.n_vocab:,} tokens of the tokenizer: the "
-        "others are padding, which nanoGPT could choose, however unlikely"
+    note = N_(
+        "the vocabulary of {n_vocab:,} is cut to the {n_kept:,} tokens of the tokenizer: "
+        "the others are padding, which nanoGPT could choose, however unlikely",
+        n_vocab=found.n_vocab,
+        n_kept=known.n_vocab,
     )
     return found.with_vocabulary(known.n_vocab), [note]
 

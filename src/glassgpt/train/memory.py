@@ -12,6 +12,7 @@ from glassgpt.checkpoint import planned_layout
 from glassgpt.config import RunConfig
 from glassgpt.device import memory_of
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.ram import is_out_of_memory
 from glassgpt.train.learner import CHUNK_TOKENS
 
@@ -19,7 +20,7 @@ STATE_BYTES = 12
 """Bytes per trained number besides its weight: the gradient, and one or two of the optimizer."""
 LAYER_FLOATS = 12
 """Numbers that a block keeps per token and channel for the backward pass, at least."""
-REMEDY = "Lower `micro_batch_size`, `block_size` or `size`"
+REMEDY = N_("Lower `micro_batch_size`, `block_size` or `size`")
 
 
 class Needed(NamedTuple):
@@ -32,10 +33,13 @@ class Needed(NamedTuple):
     n_tokens: int
 
     def __str__(self) -> str:
-        return (
-            f"at least {gigabytes(self.state + self.activations)} ({gigabytes(self.state)} for weights, "
-            f"gradients and optimizer, {gigabytes(self.activations)} for a pass over {self.n_tokens:,} "
-            "tokens)"
+        return N_(
+            "at least {total} ({state} for weights, gradients and optimizer, {activations} "
+            "for a pass over {n_tokens:,} tokens)",
+            total=gigabytes(self.state + self.activations),
+            state=gigabytes(self.state),
+            activations=gigabytes(self.activations),
+            n_tokens=self.n_tokens,
         )
 
 
@@ -59,7 +63,7 @@ def check_memory(config: RunConfig, n_vocab: int, device: torch.device) -> None:
     if estimate.state + estimate.activations > limit:
         raise UserError(
             "training needs {estimate}, and {available}. {remedy}.",
-            estimate=estimate,
+            estimate=str(estimate),
             available=_available(device),
             remedy=REMEDY,
         )
@@ -77,7 +81,7 @@ def named_out_of_memory(config: RunConfig, n_vocab: int, device: torch.device) -
         raise UserError(
             "the memory is full: training needs {estimate}, and {available}, other programs included. "
             "{remedy}, or close other programs.",
-            estimate=estimate,
+            estimate=str(estimate),
             available=_available(device),
             remedy=REMEDY,
         ) from error
@@ -93,5 +97,7 @@ def gigabytes(n_bytes: int) -> str:
 
 
 def _available(device: torch.device) -> str:
-    there = "the GPU has" if device.type == "cuda" else "this process may use"
-    return f"{there} {gigabytes(memory_of(device))}"
+    memory = gigabytes(memory_of(device))
+    if device.type == "cuda":
+        return N_("the GPU has {memory}", memory=memory)
+    return N_("this process may use {memory}", memory=memory)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from glassgpt.config import TrainConfig
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.train.learner import GradientStats
 
 MAX_BAD_STEPS = 10
@@ -15,10 +16,19 @@ MAX_BAD_STEPS = 10
 def problem(stats: GradientStats, step: int, config: TrainConfig) -> str:
     """Describe the gradient of a step that is not finite."""
     n = config.grad_accum_steps
-    batches = f"batch {step}" if n == 1 else f"batches {step * n} to {step * n + n - 1}"
-    return (
-        f"the gradient became {stats.norm} at step {step} (loss {stats.loss:.3f}, {batches} of seed "
-        f"{config.seed}); the weights are unchanged"
+    batches = (
+        N_("batch {step}", step=step)
+        if n == 1
+        else N_("batches {first} to {last}", first=step * n, last=step * n + n - 1)
+    )
+    return N_(
+        "the gradient became {norm} at step {step} (loss {loss:.3f}, {batches} of seed "
+        "{seed}); the weights are unchanged",
+        norm=stats.norm,
+        step=step,
+        loss=stats.loss,
+        batches=batches,
+        seed=config.seed,
     )
 
 

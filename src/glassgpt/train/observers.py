@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 
+from glassgpt.language import N_
 from glassgpt.models import Model
 from glassgpt.train.events import Evaluated, Event, Saved, Warned
 
@@ -94,4 +95,10 @@ class Observers:
 
 
 def _warning(observer: Observer, error: OSError) -> Warned:
-    return Warned(f"{type(observer).__name__}: {error}. Its output is incomplete; training continues.")
+    return Warned(
+        N_(
+            "{observer}: {error}. Its output is incomplete; training continues.",
+            observer=type(observer).__name__,
+            error=error,
+        )
+    )

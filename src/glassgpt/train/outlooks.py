@@ -10,6 +10,7 @@ from glassgpt.config import Layer, Resolved, RunConfig, resolve
 from glassgpt.device import choose_device
 from glassgpt.diagnose import Score
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.notebook_html import paragraph
 from glassgpt.tables import as_html
 from glassgpt.train.autopilot import Choice, Decision, Forecast, Length, Recipe, chosen_layer, decide, decides
@@ -79,15 +80,24 @@ class Outlook:
         """Return the outlook in words: when it passes counting, and when more time stops helping."""
         counted = [score for score in self.scores if score.kind == "ngram"]
         best = min(counted, key=lambda score: score.nats_per_char)
-        name = f"the best counted table ({best.name}, {best.nats_per_char:.3f})"
+        name = N_("the best counted table ({name}, {loss:.3f})", name=best.name, loss=best.nats_per_char)
         minutes = self.minutes_to_pass(best)
         found = [
-            f"On this machine, a model does not pass {name} within {span(self.curve[-1][0])}."
+            N_(
+                "On this machine, a model does not pass {name} within {span}.",
+                name=name,
+                span=span(self.curve[-1][0]),
+            )
             if minutes is None
-            else f"A model passes {name} after about {span(minutes)}."
+            else N_("A model passes {name} after about {span}.", name=name, span=span(minutes))
         ]
         if (enough := self.enough_minutes) is not None:
-            found.append(f"More than {span(enough)} hardly helps: the text is too small. More text would.")
+            found.append(
+                N_(
+                    "More than {span} hardly helps: the text is too small. More text would.",
+                    span=span(enough),
+                )
+            )
         return found
 
     def __str__(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from glassgpt.config import Layer, Resolved, RunConfig, resolve
 from glassgpt.data import check_dataset
+from glassgpt.language import N_
 from glassgpt.tasks import Task, detect_task, task_of
 from glassgpt.train.autopilot import Decision, decide, decides
 from glassgpt.train.clock import Clock
@@ -54,7 +55,7 @@ def plan(
     base = [base_layer(resolved)] if resolved.config.init_from.run is not None else []
     named = [_task_layer(task_of(resolved.config))] if resolved.config.task is not None else []
     resolved = resolve(resolved.given, [*named, *base])
-    stage("reading " + ", ".join(resolved.config.data.sources))
+    stage(N_("reading {sources}", sources=", ".join(resolved.config.data.sources)))
     check_dataset(resolved.config)
     task = detect_task(resolved.config)
     corpus = task.read(resolved.config)

@@ -26,6 +26,7 @@ from glassgpt.checkpoint import (
 )
 from glassgpt.config import TrainConfig
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.train.events import Event, Saved, Warned
 from glassgpt.train.parallel import Tensors
 
@@ -134,7 +135,7 @@ class StepSaver:
             if self.config.on_save_error == "stop":
                 raise
             self._step = -1  # try again, at the end if not before
-            yield Warned(f"{error} Training continues.")
+            yield Warned(N_("{error} Training continues.", error=error))
         else:
             if saved is not None:
                 yield saved

@@ -24,6 +24,7 @@ from glassgpt.device import choose_device
 from glassgpt.diagnose import Score, Verdict
 from glassgpt.errors import UserError
 from glassgpt.interrupts import run_in_thread
+from glassgpt.language import N_
 from glassgpt.notebook_html import card
 from glassgpt.tasks import Task, TaskData, task_of
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
@@ -127,7 +128,7 @@ class Session:
         if trainer.stopping:
             return
         if trainer.evals.verdict_s(trainer.clock.elapsed.trained_s) > STAGE_S:
-            yield Stage("comparing the best step with the baselines")
+            yield Stage(N_("comparing the best step with the baselines"))
         verdict = trainer.stop.unless_stopped(self.verdict)
         if verdict is not None:
             write_json(self.folder.verdict_file, verdict.to_dict())
@@ -221,7 +222,7 @@ def _create(path: Path, planned: Plan, stage: OnStage) -> tuple[Run, TaskData, t
     corpus = task.fit(config, planned.corpus, tokenizer)
     run = Run.create(path, config, planned.resolved.origins)
     tokenizer.save(run.tokenizer_file)
-    stage("counting what there is to beat")
+    stage(N_("counting what there is to beat"))
     data = task.data.prepare(config, corpus, tokenizer, run)
     run.record_hashes()
     run.sync()  # no step may outlive the files that it needs
@@ -234,7 +235,7 @@ def _tokenizer(planned: Plan, stage: OnStage) -> Tokenizer:
     if config.init_from.run is not None:
         return Run.open(config.init_from.run).tokenizer().with_specials(specials)
     kind, vocab_size = config.tokenizer.kind, config.tokenizer.vocab_size
-    stage(f"training the {kind} tokenizer")
+    stage(N_("training the {kind} tokenizer", kind=kind))
     return run_in_thread(
         lambda: train_tokenizer(
             kind,
@@ -292,7 +293,11 @@ def resume(
         # A run by the clock ends before its time is up; one of steps may have lost its last step to damage.
         by_clock = trainer.budget.seconds is not None and trainer.budget == Budget.of(run.config())
         if run.verdict_file.is_file() and (by_clock or trainer.progress >= 1):
-            done = f"{trainer.step} steps in {trainer.elapsed_s / 60:.2f} minutes"
+            done = N_(
+                "{n_steps} steps in {minutes:.2f} minutes",
+                n_steps=trainer.step,
+                minutes=trainer.elapsed_s / 60,
+            )
             raise UserError(
                 "{path} is finished ({done}). `steps`, `tokens` or `minutes` is the total length: give more.",
                 path=path,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.train.ending import Ending
 from glassgpt.units import count, duration
 
@@ -34,19 +35,34 @@ def check_time(ending: Ending, prepared_s: float, step_s: float, step_tokens: in
     warnings = []
     if prepared_s > LONG_PREPARATION * seconds:
         warnings.append(
-            f"the preparation took {duration(prepared_s)} of {duration(seconds)}: "
-            f"{duration(left_s)} are left. Give more `minutes`, or less text."
+            N_(
+                "the preparation took {prepared_s} of {total}: {left} are left. Give more "
+                "`minutes`, or less text.",
+                prepared_s=duration(prepared_s),
+                total=duration(seconds),
+                left=duration(left_s),
+            )
         )
     if left_s < step_s + end_s:
         warnings.append(
-            f"the end may take {duration(end_s)} of the {duration(left_s)} that are left, so the run may end "
-            f"late. Give {enough:g} `minutes` or more."
+            N_(
+                "the end may take {end} of the {left} that are left, so the run may end late. "
+                "Give {minutes:g} `minutes` or more.",
+                end=duration(end_s),
+                left=duration(left_s),
+                minutes=enough,
+            )
         )
     n_steps = max(1, int((left_s - ending.reserved_s) / step_s))
     if n_steps < FEW_STEPS:
         warnings.append(
-            f"the time is short: about {n_steps} steps ({count(n_steps * step_tokens)} tokens) fit into "
-            f"{duration(seconds)}. Give more `minutes`, or a smaller `size`."
+            N_(
+                "the time is short: about {n_steps} steps ({n_tokens} tokens) fit into "
+                "{seconds}. Give more `minutes`, or a smaller `size`.",
+                n_steps=n_steps,
+                n_tokens=count(n_steps * step_tokens),
+                seconds=duration(seconds),
+            )
         )
     return warnings
 

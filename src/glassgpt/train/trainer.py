@@ -19,6 +19,7 @@ from glassgpt.config import RunConfig
 from glassgpt.device import environment, environment_changes
 from glassgpt.errors import UserError
 from glassgpt.interrupts import StopRequest
+from glassgpt.language import N_, join_texts
 from glassgpt.models import Model
 from glassgpt.tasks import TaskData
 from glassgpt.threads import ThreadTuner
@@ -188,12 +189,19 @@ class Trainer:
         self.learner.zero_grad()
         if bad in self.skipped_steps:
             self.step += 1
-            return Warned(f"step {bad} is skipped: its gradient was not finite before.")
+            return Warned(N_("step {bad} is skipped: its gradient was not finite before.", bad=bad))
         self.skipped_steps.append(bad)
         if train.on_nan == "rollback" and (back := self._roll_back()) is not None:
-            return Warned(f"{told}. Training continues from step {back}, without step {bad}.")
+            return Warned(
+                N_(
+                    "{problem}. Training continues from step {back}, without step {skipped}.",
+                    problem=told,
+                    back=back,
+                    skipped=bad,
+                )
+            )
         self.step += 1
-        return Warned(f"{told}. The step is skipped.")
+        return Warned(N_("{problem}. The step is skipped.", problem=told))
 
     def _roll_back(self) -> int | None:
         """Load the newest complete checkpoint; return its step or None."""
@@ -212,14 +220,16 @@ class Trainer:
         A stop that is requested meanwhile ends it without a result; a resumed run evaluates this step again.
         """
         if self.evals.seconds > STAGE_S:
-            yield Stage("evaluating")
+            yield Stage(N_("evaluating"))
         began = time.monotonic()
         share = self.evaluator.measure(self.step)
         if self._sync_clock() or share is None:
             return
         measured, seconds = self.learner.add_up(share), time.monotonic() - began
         if self.learner.replicas_differ():
-            yield Warned("the processes' weights are no longer equal; those of the main process are saved.")
+            yield Warned(
+                N_("the processes' weights are no longer equal; those of the main process are saved.")
+            )
         event = Evaluated.of(measured, self.task.val, step=self.step, best=self.best, seconds=seconds)
         self.best = min(self.best, event.nats_per_char)
         yield event
@@ -303,7 +313,7 @@ class Trainer:
         step, problems = recover_newest(self.folder.checkpoints) if self.dist.is_main else (None, [])
         name = self.dist.broadcast_str(step.name if step else "")
         if not name:
-            reason = "; ".join(problems) or "none was saved yet"
+            reason = join_texts("; ", problems) or N_("none was saved yet")
             raise UserError(
                 "{path}: no checkpoint to resume from ({reason}). Start a new run.",
                 path=self.folder.path,

@@ -13,6 +13,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from glassgpt.language import N_
 from glassgpt.safe_io import damaged, file_size, parse_json, quoted, unreadable
 
 MAX_HEADER = 1 << 24
@@ -59,7 +60,10 @@ def read_places(path: Path) -> dict[str, Place]:
             length = int.from_bytes(file.read(8), "little")
             limit = max(0, min(size - 8, MAX_HEADER))
             if length > limit:
-                raise damaged(path, f"a header of {length:,} bytes, the limit is {limit:,}")
+                raise damaged(
+                    path,
+                    N_("a header of {length:,} bytes, the limit is {limit:,}", length=length, limit=limit),
+                )
             header = parse_json(file.read(length), path)
         header.pop("__metadata__", None)
         for name, entry in header.items():
@@ -73,16 +77,25 @@ def read_places(path: Path) -> dict[str, Place]:
         raise unreadable(path, error) from error
     except SafetensorError as error:  # it may quote names from the file
         reason = str(error).removeprefix("Error while deserializing header: ")
-        raise damaged(path, f"safetensors refuses its header ({quoted(reason, 200)})") from error
+        raise damaged(
+            path, N_("safetensors refuses its header ({reason})", reason=quoted(reason, 200))
+        ) from error
 
 
 def _check_entry(path: Path, name: str, entry: Any) -> None:
     """Check fields, type and dimensions of a tensor's entry. Raises UserError."""
     if not isinstance(entry, dict) or entry.keys() != FIELDS or not isinstance(entry["shape"], list):
-        raise damaged(path, f"{quoted(name)} is not described as a tensor")
+        raise damaged(path, N_("{name} is not described as a tensor", name=quoted(name)))
     if entry["dtype"] not in DTYPES or len(entry["shape"]) > MAX_DIMENSIONS:
         raise damaged(
             path,
-            f"{quoted(name)} is {quoted(entry['dtype'])} with {len(entry['shape'])} dimensions; possible are "
-            f"{', '.join(DTYPES)} and up to {MAX_DIMENSIONS} dimensions",
+            N_(
+                "{name} is {dtype} with {n_dimensions} dimensions; possible are {dtypes} and up "
+                "to {max_dimensions} dimensions",
+                name=quoted(name),
+                dtype=quoted(entry["dtype"]),
+                n_dimensions=len(entry["shape"]),
+                dtypes=", ".join(DTYPES),
+                max_dimensions=MAX_DIMENSIONS,
+            ),
         )

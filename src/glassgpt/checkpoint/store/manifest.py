@@ -12,6 +12,7 @@ from typing import Any
 
 from glassgpt.checkpoint.store.migrate import path_from
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.safe_io import damaged, file_size, quoted, read_json
 
 MANIFEST = "MANIFEST.json"
@@ -40,7 +41,7 @@ def read_manifest(step: Path) -> dict[str, Any]:
     manifest = read_json(path)
     version, files = manifest.get("format"), manifest.get("files")
     if type(version) is not int:
-        raise damaged(path, "no format number")
+        raise damaged(path, N_("no format number"))
     try:
         path_from(version)
     except UserError as error:
@@ -50,7 +51,7 @@ def read_manifest(step: Path) -> dict[str, Any]:
         or not 0 < len(files) <= MAX_FILES
         or manifest.keys() != {"format", "files"}
     ):
-        raise damaged(path, f"not a list of 1 to {MAX_FILES} files")
+        raise damaged(path, N_("not a list of 1 to {max_files} files", max_files=MAX_FILES))
     for name, about in files.items():
         _check_entry(path, name, about)
     return manifest
@@ -72,7 +73,9 @@ def check_sizes(step: Path) -> dict[str, Any]:
         )
     for name, about in files.items():
         if (size := file_size(step / name)) != about["bytes"]:
-            raise damaged(step / name, f"{size:,} bytes, not {about['bytes']:,}")
+            raise damaged(
+                step / name, N_("{size:,} bytes, not {expected:,}", size=size, expected=about["bytes"])
+            )
     return files
 
 
@@ -80,7 +83,7 @@ def check_hashes(step: Path) -> None:
     """Check the SHA-256 of every file, after `check_sizes`. Raises UserError."""
     for name, about in read_manifest(step)["files"].items():
         if fingerprint(step / name) != about:
-            raise damaged(step / name, "another SHA-256 than in the manifest")
+            raise damaged(step / name, N_("another SHA-256 than in the manifest"))
 
 
 def _check_entry(path: Path, name: str, about: Any) -> None:
@@ -98,4 +101,4 @@ def _check_entry(path: Path, name: str, about: Any) -> None:
         ):
             if SHA256.fullmatch(digest):
                 return
-    raise damaged(path, f"no size and SHA-256 of {quoted(name)}")
+    raise damaged(path, N_("no size and SHA-256 of {name}", name=quoted(name)))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.safe_io import damaged, quoted
 
 FORMAT = 2
@@ -114,7 +115,7 @@ def migrate_config(config: Json) -> Json:
     version = config.pop("format", 1)
     config.pop("origins", None)
     if type(version) is not int:
-        raise damaged("config.json", f"format is {quoted(version)}, not a number")
+        raise damaged("config.json", N_("format is {version}, not a number", version=quoted(version)))
     for migration in path_from(version):
         config = migration.config(config)
     return config

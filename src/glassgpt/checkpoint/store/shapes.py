@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from glassgpt.checkpoint.store.header import DTYPES, Spec
 from glassgpt.config import ModelConfig
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.models import build
 from glassgpt.ram import memory_bytes
 from glassgpt.safe_io import damaged, quoted
@@ -85,10 +86,10 @@ def layout(config: ModelConfig, n_vocab: int) -> Layout:
 
 def check_weights(specs: Mapping[str, Spec], planned: Layout, where: object) -> None:
     """Raise UserError unless names and shapes are the model's, and the types one of WEIGHTS."""
-    remedy = "One of the two files is from another run; restore a copy of it."
+    remedy = N_("One of the two files is from another run; restore a copy of it.")
     shapes = {name: spec.shape for name, spec in specs.items()}
     if differing := sorted(shapes.keys() ^ planned.shapes.keys()):
-        side = "the file" if differing[0] in shapes else "the model of config.json"
+        side = N_("the file") if differing[0] in shapes else N_("the model of config.json")
         raise UserError(
             "{where} does not fit config.json: {n_differing} tensors are on one side only, such as "
             "{differing}, which only {side} has. {remedy}",
@@ -130,21 +131,27 @@ def check_optimizer(specs: Mapping[str, Spec], planned: Layout, where: object) -
         kind, _, rest = path.partition("/")
         name, _, key = rest.rpartition("/")
         if not (kind and key) or name not in planned.shapes:
-            raise damaged(where, f"{quoted(path)} is the state of no weight of the model")
+            raise damaged(where, N_("{path} is the state of no weight of the model", path=quoted(path)))
         limit = max_state(planned.shapes[name])
         if spec.dtype not in DTYPES or math.prod(spec.shape) > limit:
             raise damaged(
                 where,
-                f"{quoted(path)} is {quoted(spec.dtype)} {quoted(spec.shape)}; at most {limit:,} numbers of "
-                "a plain type belong to that weight",
+                N_(
+                    "{path} is {dtype} {shape}; at most {limit:,} numbers of a plain type belong to "
+                    "that weight",
+                    path=quoted(path),
+                    dtype=quoted(spec.dtype),
+                    shape=quoted(spec.shape),
+                    limit=limit,
+                ),
             )
         keys.setdefault((kind, name), set()).add(key)
     kept: dict[str, set[str]] = {}
     for (kind, name), found in keys.items():
         if found != kept.setdefault(kind, found):
-            raise damaged(where, f"the state of {quoted(name)} is not complete")
+            raise damaged(where, N_("the state of {name} is not complete", name=quoted(name)))
     if len({name for _, name in keys}) < len(keys):
-        raise damaged(where, "a weight has the state of two optimizers")
+        raise damaged(where, N_("a weight has the state of two optimizers"))
 
 
 def max_state(shape: tuple[int, ...]) -> int:

@@ -26,6 +26,7 @@ from glassgpt.checkpoint.store.header import Spec, read_header
 from glassgpt.checkpoint.store.lazy import LazyTensors
 from glassgpt.checkpoint.store.manifest import MANIFEST, check_hashes, check_sizes, fingerprint, read_manifest
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.safe_io import quoted, read_json, unreadable
 
 STEP = re.compile(r"step-\d{10}")
@@ -83,7 +84,12 @@ def _reason(error: Exception, checkpoints: Path, tensors: Mapping[str, Mapping[s
         needed = sum(map(_n_bytes, tensors.values()))
         with suppress(OSError):
             free = shutil.disk_usage(checkpoints).free
-            return f"{reason}: it takes {needed:,} bytes, and {free:,} are free"
+            return N_(
+                "{reason}: it takes {needed:,} bytes, and {free:,} are free",
+                reason=reason,
+                needed=needed,
+                free=free,
+            )
     return reason
 
 

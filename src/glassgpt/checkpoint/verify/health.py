@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from glassgpt.errors import command_line
+from glassgpt.language import N_
 
 
 @dataclass(frozen=True)
@@ -85,24 +86,35 @@ class RunHealth:
 def _sentence(health: RunHealth) -> str:
     path, newest = health.path, health.newest
     if not health.steps:
-        return (
-            f"{path} has no steps yet: it is being prepared, or it ended before the first save. In the "
-            "latter case delete the folder and start a new run."
+        return N_(
+            "{path} has no steps yet: it is being prepared, or it ended before the first "
+            "save. In the latter case delete the folder and start a new run.",
+            path=path,
         )
     if health.fatal:
-        return f"Nothing of {path} is usable. Restore a copy of the damaged file, or start a new run."
+        return N_(
+            "Nothing of {path} is usable. Restore a copy of the damaged file, or start a new run.", path=path
+        )
     if newest is None:
-        return f"Nothing of {path} is usable: all steps are damaged. Restore a copy, or start a new run."
+        return N_(
+            "Nothing of {path} is usable: all steps are damaged. Restore a copy, or start a new run.",
+            path=path,
+        )
     best = next((step for step in health.steps if step.ok and step.path.name == health.best), None)
-    usable = f"The newest usable step is {newest.path.name}" + (
-        f", the best {best.path.name}." if best else "."
-    )
+    usable = N_("The newest usable step is {name}.", name=newest.path.name)
+    if best:
+        usable = N_(
+            "The newest usable step is {name}, the best {best}.", name=newest.path.name, best=best.path.name
+        )
     if not newest.resumable:
-        advice = "It has no optimizer state: use it or fine-tune it; training cannot resume."
+        advice = N_("It has no optimizer state: use it or fine-tune it; training cannot resume.")
     elif health.problems:
-        advice = "It can be used. Before you resume training, restore copies of the other files marked ✗."
+        advice = N_("It can be used. Before you resume training, restore copies of the other files marked ✗.")
     elif health.code:
-        advice = f"`{command_line('resume', path)}` resumes from it and quarantines newer damaged steps."
+        advice = N_(
+            "`{command}` resumes from it and quarantines newer damaged steps.",
+            command=command_line("resume", path),
+        )
     else:
-        advice = "Nothing needs to be done."
-    return f"{usable} {advice}"
+        advice = N_("Nothing needs to be done.")
+    return N_("{usable} {advice}", usable=usable, advice=advice)

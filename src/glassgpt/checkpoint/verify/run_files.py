@@ -12,6 +12,7 @@ from glassgpt.checkpoint.store import (
 )
 from glassgpt.data import open_examples, open_tokens
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.safe_io import POINTERS, file_size, quoted, read_capped, read_json
 
 
@@ -42,11 +43,13 @@ def stale_files(run: RunFolder) -> list[str]:
     for path in sorted(path for folder in folders for path in folder.iterdir()):
         name, shown = path.name, quoted(str(path), 300)
         if name.startswith((".writing-", ".removing-")) or name.endswith((".tmp", ".writing")):
-            found.append(f"{shown}: incomplete. It may be deleted while nothing trains here.")
+            found.append(N_("{shown}: incomplete. It may be deleted while nothing trains here.", shown=shown))
         elif name.startswith("damaged-step-"):
-            found.append(f"{shown}: a damaged step, quarantined by a resume. It may be deleted.")
+            found.append(
+                N_("{shown}: a damaged step, quarantined by a resume. It may be deleted.", shown=shown)
+            )
         elif path.parent == run.checkpoints and not STEP.fullmatch(name) and name not in POINTERS:
-            found.append(f"{shown}: not written by glassgpt, and not used.")
+            found.append(N_("{shown}: not written by glassgpt, and not used.", shown=shown))
     return found
 
 

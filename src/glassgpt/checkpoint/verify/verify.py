@@ -38,6 +38,7 @@ from glassgpt.checkpoint.verify.run_files import (
     stale_files,
 )
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.safe_io import quoted
 
 
@@ -82,9 +83,9 @@ def quick_check(run: RunFolder) -> str:
     found = steps(run.checkpoints)
     damaged = len(failures([partial(quick_check_step, step) for step in found]))
     if not found:
-        return "no steps"
+        return N_("no steps")
     if damaged:
-        return f"{damaged} of {len(found)} damaged"
+        return N_("{damaged} of {n_found} damaged", damaged=damaged, n_found=len(found))
     return "ok"
 
 

@@ -10,6 +10,7 @@ from glassgpt.cli.view.open_run import open_for
 from glassgpt.cli.view.terminal import print_json, print_line
 from glassgpt.data import read_image
 from glassgpt.generate import answer
+from glassgpt.language import _
 from glassgpt.models import Captioner
 
 
@@ -43,4 +44,4 @@ def ask(
     if json:
         print_json({"answer": found.text, "probability": found.probability})
     else:
-        print_line(f"{found.text}   ({found.probability:.0%} sure)")
+        print_line(_("{text}   ({probability:.0%} sure)", text=found.text, probability=found.probability))

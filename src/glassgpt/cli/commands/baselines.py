@@ -7,8 +7,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from glassgpt.cli.arguments import Source
+from glassgpt.cli.flags import with_flags
 from glassgpt.cli.view.terminal import Terminal, print_json, working
 from glassgpt.config import DataConfig
+from glassgpt.language import _
 
 
 def baselines(
@@ -36,9 +38,9 @@ def baselines(
     config = settings or DataConfig()
     if sources:
         config = config.model_copy(update={"sources": sources})
-    with working("reading") as status:
+    with working(_("reading")) as status:
         corpus = read_corpus(config)
-        status.update("counting n-grams and compressing with xz …")
+        status.update(_("counting n-grams and compressing with xz …"))
         result = judge(text_scores(corpus), None, notes=corpus.notes)
     if json:
         print_json(result.to_dict(), indent=1)
@@ -46,7 +48,11 @@ def baselines(
     console = Terminal()
     console.notes(corpus.notes)
     console.print(
-        f"learned from {count(corpus.train.n_chars)} characters, measured on {count(corpus.val.n_chars)}\n"
+        _(
+            "learned from {n_train} characters, measured on {n_val}\n",
+            n_train=count(corpus.train.n_chars),
+            n_val=count(corpus.val.n_chars),
+        )
     )
     console.table(verdict_table(result))
-    console.print(f"\n{result.sentence}")
+    console.print(f"\n{with_flags(result.sentence)}")

@@ -18,6 +18,7 @@ from glassgpt.cli.view.terminal import Terminal, print_json
 from glassgpt.data import TokenData, eval_batches
 from glassgpt.errors import UserError
 from glassgpt.generate import Precision, Speed, measure_speed, rounded, why_not_native
+from glassgpt.language import _
 from glassgpt.models import Model
 from glassgpt.objective import Measured, evaluate
 
@@ -60,7 +61,7 @@ def generate(
             raise UserError("--{name} must be at least 1, got {value}", name=name, value=value)
     if tokens < 2:
         raise UserError("--tokens must be at least 2: the first is timed by itself")
-    model, _ = open_for("sample", run, device)
+    model = open_for("sample", run, device)[0]
     data = run_tokens(Run.open(run), model.n_vocab)
     prompt = data.val.ids[:PROMPT_TOKENS].tolist()
     precisions = precision or [p for p in get_args(Precision) if p != "int8" or model.device.type == "cpu"]
@@ -82,7 +83,16 @@ def generate(
         ]
         print_json(rows, indent=1)
         return
-    _print(model, speeds, exact, f"the first {n_measured:,} of {len(data.val):,} held-out tokens")
+    _print(
+        model,
+        speeds,
+        exact,
+        _(
+            "the first {n_measured:,} of {n_val:,} held-out tokens",
+            n_measured=n_measured,
+            n_val=len(data.val),
+        ),
+    )
 
 
 def _measure(model: Model, data: TokenData) -> Measured:
@@ -96,24 +106,31 @@ def _measure(model: Model, data: TokenData) -> Measured:
 def _kernels(model: Model, speed: Speed) -> str:
     """Say if native kernels ran, and if not, why."""
     if speed.native:
-        return "written by code that was compiled for this processor"
+        return _("written by code that was compiled for this processor")
     why = why_not_native() if model.device.type == "cpu" else None
-    return "written by torch's kernels" + (f"; compiled code would be faster: {why}" if why else "")
+    return _("written by torch's kernels") + (
+        _("; compiled code would be faster: {why}", why=why) if why else ""
+    )
 
 
 def _print(model: Model, speeds: list[tuple[Speed, float]], exact: float, part: str) -> None:
     console = Terminal()
     bandwidth = sum(speed.bandwidth for speed, _ in speeds) / len(speeds)
     console.print(
-        f"{model.n_params / 1e6:.1f} M parameters, {torch.get_num_threads()} threads; "
-        f"memory is read at {bandwidth / 1e9:.0f} GB/s",
+        _(
+            "{n_params:.1f} M parameters, {n_threads} threads; memory is read at {bandwidth:.0f} GB/s",
+            n_params=model.n_params / 1e6,
+            n_threads=torch.get_num_threads(),
+            bandwidth=bandwidth / 1e9,
+        ),
     )
     console.print(f"{_kernels(model, speeds[0][0])}\n")
     guessing = any(speed.accepted is not None for speed, _ in speeds)
     table = Table(box=None, pad_edge=False, header_style="dim")
-    names = ["weights", "texts", "tokens/s", "first token", "of memory's rate", "nats/token"]
-    for name in [*names, *["guesses right"][:guessing]]:
-        table.add_column(name, justify="left" if name == "weights" else "right")
+    names = [_("texts"), _("tokens/s"), _("first token"), _("of memory's rate"), _("nats/token")]
+    table.add_column(_("weights"))
+    for name in [*names, *[_("guesses right")][:guessing]]:
+        table.add_column(name, justify="right")
     for speed, more in speeds:
         nats = f"{exact:.4f}" if speed.precision == "float32" else f"{more:+.4f}"
         row = [
@@ -129,7 +146,11 @@ def _print(model: Model, speeds: list[tuple[Speed, float]], exact: float, part: 
         table.add_row(*row)
     console.table(table)
     console.print(
-        "\nof memory's rate: by reading the weights alone; above 100 % they stay in the processor's cache\n"
-        f"nats/token: on {part}, each block read by itself; the verdict reads more, with more context",
+        _(
+            "\nof memory's rate: by reading the weights alone; above 100 % they stay in the "
+            "processor's cache\nnats/token: on {part}, each block read by itself; the verdict "
+            "reads more, with more context",
+            part=part,
+        ),
         style="dim",
     )

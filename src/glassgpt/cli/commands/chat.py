@@ -15,6 +15,7 @@ from glassgpt.cli.view.terminal_input import check_bytes, input_lines, join_line
 from glassgpt.errors import UserError
 from glassgpt.generate import ChatSession, SamplingParams
 from glassgpt.interrupts import ctrl_c_interrupts
+from glassgpt.language import _
 from glassgpt.units import count
 
 
@@ -62,8 +63,14 @@ def chat(
     if system:
         session.send(f"/system {system}")
     if sys.stdin.isatty() and not json:
-        size = f"{count(model.n_params)} parameters, sees {model.config.block_size:,} tokens"
-        _at_a_terminal(session, f"{run}: {size}. /help lists the commands, Ctrl-D ends.")
+        size = _(
+            "{n_params} parameters, sees {block_size:,} tokens",
+            n_params=count(model.n_params),
+            block_size=model.config.block_size,
+        )
+        _at_a_terminal(
+            session, _("{run}: {size}. /help lists the commands, Ctrl-D ends.", run=run, size=size)
+        )
     else:
         _from_a_pipe(session, json)
 
@@ -77,7 +84,7 @@ def _from_a_pipe(session: ChatSession, json: bool) -> None:
             reply = session.send(line.text)
         except UserError as problem:
             code = 2
-            print_note(f"line {line.number}: {problem}")
+            print_note(_("line {number}: {problem}", number=line.number, problem=problem))
             _reply({"user": line.text, "problem": str(problem)}, json)
             continue
         if reply.ended:
@@ -151,5 +158,5 @@ def _show(pieces: Generator[str], console: Terminal) -> None:
             for piece in pieces:
                 console.print(piece, style="cyan", end="", soft_wrap=True)
     except KeyboardInterrupt:
-        console.print(" … stopped", style="dim", end="")
+        console.print(_(" … stopped"), style="dim", end="")
     console.print("\n")

@@ -190,6 +190,6 @@ def _list(as_json: bool) -> None:
         table.add_row(Text(name, "bold"), title)
     console = Terminal()
     console.table(table)
-    how = "\nglassgpt explain NAME [--run runs/…] [--plot plot.svg]"
+    how = _("\nglassgpt explain NAME [--run runs/…] [--plot plot.svg]")
     console.print(how, style="dim")
     console.print(_("In order, with practice and your progress: glassgpt learn"), style="dim")

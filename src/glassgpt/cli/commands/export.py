@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from glassgpt.cli.view.terminal import Terminal, print_json
+from glassgpt.language import _
 from glassgpt.paths import size_on_disk
 from glassgpt.units import data_size
 
@@ -51,7 +52,7 @@ def export(
         out,
         dtype=dtype,
         license=license,
-        stage=lambda doing: None if json else console.say(f"{doing} …", "dim"),
+        stage=lambda doing: None if json else console.say(f"{_(doing)} …", "dim"),
     )
     if json:
         print_json({"folder": str(target), **certificate.to_dict()}, indent=1)

@@ -10,6 +10,7 @@ from glassgpt.cli.view.terminal import print_json, print_line, shown
 from glassgpt.cli.view.terminal_input import read_text
 from glassgpt.errors import UserError
 from glassgpt.generate import fill as fill_gaps
+from glassgpt.language import _
 from glassgpt.models import MaskedLM
 
 
@@ -46,4 +47,4 @@ def fill(
     print_line(filled.text)
     for number, gap in enumerate(filled.masks, 1):
         listed = "  ".join(f"{shown(token)!r} {p:.1%}" for token, p in gap)
-        print_line(f"  gap {number}:  {listed}")
+        print_line(_("  gap {number}:  {listed}", number=number, listed=listed))

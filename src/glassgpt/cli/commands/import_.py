@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from glassgpt.errors import command_line
+from glassgpt.language import _
 
 
 def import_(
@@ -63,7 +64,7 @@ def import_(
         tokenizer=tokenizer,
         compare=compare,
         device=device,
-        stage=lambda doing: console.say(f"{doing} …", "dim"),
+        stage=lambda doing: console.say(f"{_(doing)} …", "dim"),
     )
     model, n_params = run.config().model, sum(map(math.prod, run.layout().shapes.values()))
     format = read_state(steps(run.checkpoints)[0])["imported"]["format"]

@@ -20,6 +20,7 @@ from glassgpt.cli.view.terminal import Terminal, print_json, print_line
 from glassgpt.data import read_image
 from glassgpt.device import choose_device
 from glassgpt.errors import UserError, command_line
+from glassgpt.language import _
 from glassgpt.lens import Trace, clearest_head, describe_heads, visible_label
 from glassgpt.lens import trace as trace_model
 from glassgpt.units import data_size
@@ -114,15 +115,16 @@ def look(
     record_use("look", model.config.family)
     if trace is not None:
         seen.save(trace, precision)
-        _say(f"trace    {trace}  ({data_size(trace.stat().st_size)})", json)
+        _say(_("trace    {trace}  ({size})", trace=trace, size=data_size(trace.stat().st_size)), json)
     if plot is not None and out is not None:
         from glassgpt.plots import save
 
         save(plot, out)
-        _say(f"plot     {out}  ({chosen})", json)
+        _say(_("plot     {out}  ({chosen})", out=out, chosen=chosen), json)
     elif not json and seen.attentions:
-        hint = (
-            f"\nA plot:  {command_line('look', run, '…')} --out heads.svg   (--layer, --head, --view graph …)"
+        hint = _(
+            "\nA plot:  {command} --out heads.svg   (--layer, --head, --view graph …)",
+            command=command_line("look", run, "…"),
         )
         Terminal().say(hint, "dim")
 
@@ -172,7 +174,13 @@ class Chosen:
     def __str__(self) -> str:
         if self.view in ("heads", "logit-lens"):
             return self.view
-        return f"{self.view} of {self.kind}, layer {self.layer}, head {self.head}"
+        return _(
+            "{view} of {kind}, layer {layer}, head {head}",
+            view=self.view,
+            kind=self.kind,
+            layer=self.layer,
+            head=self.head,
+        )
 
     def draw(self, seen: Trace, theme: str) -> Plot:
         """Draw a trace in a theme, `light` or `dark`."""
@@ -257,25 +265,27 @@ def _show(seen: Trace, layer: int | None, head: int | None, kind: Kind | None) -
 def _output(seen: Trace) -> Text:
     """Return the model's answer, its fillings of gaps, or its next token."""
     if seen.source and seen.answer:
-        return Text.assemble(("it writes  ", "dim"), "".join(seen.answer).removesuffix("<eos>"))
+        return Text.assemble((_("it writes  "), "dim"), "".join(seen.answer).removesuffix("<eos>"))
     if seen.logit_lens is None:
         return Text("")
     tokens, probabilities = seen.logit_lens.tokens[-1], seen.logit_lens.probabilities[-1]
     gaps = [i for i, token in enumerate(seen.tokens) if token == "<mask>"]
     if seen.config.get("family") != "encoder":
-        name, places = "next token  ", [len(tokens) - 1]
+        name, places = _("next token  "), [len(tokens) - 1]
     else:
-        name, places = "in the gaps  ", gaps
+        name, places = _("in the gaps  "), gaps
     parts = [
         piece for i in places for piece in (visible_label(tokens[i]), (f" {probabilities[i]:.0%}   ", "dim"))
     ]
-    return Text.assemble((name, "dim"), *parts) if parts else Text("no gap to fill: write [?] for one", "dim")
+    return (
+        Text.assemble((name, "dim"), *parts) if parts else Text(_("no gap to fill: write [?] for one"), "dim")
+    )
 
 
 def _heads(seen: Trace, layer: int | None, kind: Kind | None) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("attention", no_wrap=True)
-    for name in ("head", "spread", "strongest", "itself", "previous", "first"):
+    table.add_column(_("attention"), no_wrap=True)
+    for name in (_("head"), _("spread"), _("strongest"), _("itself"), _("previous"), _("first")):
         table.add_column(name, justify="right", no_wrap=True)
     before = ""
     for each in describe_heads(seen, kind):
@@ -296,16 +306,19 @@ def _weights(seen: Trace, layer: int, head: int, kind: Kind | None, width: int) 
     """Return a head's weights as a table: all if they fit, else the largest three of each row."""
     path = seen.attention(layer, kind)
     rows, columns = seen.labels(path)
-    weights, title = seen.weights(layer, head, kind), f"{path}, head {head}"
+    weights, title = seen.weights(layer, head, kind), _("{attention}, head {head}", attention=path, head=head)
     widest = max(cell_len(visible_label(name)) for name in rows)
     if sum(max(CELL, 1 + cell_len(visible_label(name))) for name in columns) + widest + 1 <= width:
         return numbers_table(title, rows, columns, weights.tolist(), 2)
     table = Table(
-        box=None, pad_edge=False, title=Text(f"{title}: strongest places", "italic"), title_justify="left"
+        box=None,
+        pad_edge=False,
+        title=Text(_("{title}: strongest places", title=title), "italic"),
+        title_justify="left",
     )
-    table.add_column("place", style="dim", justify="right")
-    table.add_column("token", style="dim")
-    table.add_column("looks at")
+    table.add_column(_("place"), style="dim", justify="right")
+    table.add_column(_("token"), style="dim")
+    table.add_column(_("looks at"))
     for place, (name, row) in enumerate(zip(rows, weights, strict=True)):
         top = row.topk(min(3, len(columns)))
         pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)

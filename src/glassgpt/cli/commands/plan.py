@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from glassgpt.cli.arguments import Json, Source
 from glassgpt.cli.view.terminal import working
 from glassgpt.config import Layer, RunConfig, merge, resolve
+from glassgpt.language import _
 from glassgpt.option_groups import OUTPUT
 
 
@@ -46,7 +47,9 @@ def plan(
     from glassgpt.train.outlooks import MINUTES, outlook
 
     with working("reading") as status:
-        found = outlook(given, (minutes,) if minutes else MINUTES, lambda doing: status.update(f"{doing} …"))
+        found = outlook(
+            given, (minutes,) if minutes else MINUTES, lambda doing: status.update(f"{_(doing)} …")
+        )
     print_outlook(found, as_json=json)
     if plot is not None:
         save_plot(found, plot)

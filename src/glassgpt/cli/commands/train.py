@@ -19,6 +19,7 @@ from glassgpt.cli.view.terminal import print_hint, working
 from glassgpt.config import FIXED, Layer, RunConfig, Tables, invalid, merge, read_toml, resolve
 from glassgpt.errors import UserError, command_line
 from glassgpt.interrupts import end_at_once, on_signals
+from glassgpt.language import N_, _, join_texts
 from glassgpt.option_groups import BASICS, OUTPUT, SAVING
 from glassgpt.paths import check_file
 
@@ -204,7 +205,9 @@ def resumed_config(path: Path, given: dict[str, Any]) -> RunConfig:
             fixed=", ".join(fixed),
         )
     if fixed := sorted(given.get("train", {}).keys() & FIXED.keys()):
-        names = ", ".join(f"--{name.replace('_', '-')} ({FIXED[name]})" for name in fixed)
+        names = join_texts(
+            ", ", (N_("--{name} ({why})", name=name.replace("_", "-"), why=FIXED[name]) for name in fixed)
+        )
         raise UserError(
             "{names} cannot change in a resumed run: leave it out, or start a new run", names=names
         )
@@ -239,5 +242,9 @@ def _stopped(session: Session) -> str:
     """Return the last words of a training that a signal has ended."""
     step, path = session.trainer.step, session.folder.path
     if not step:
-        return "\nstopped before the first step; nothing is left behind."
-    return f"\nstopped at step {step}; everything is saved. Continue with:\n  {command_line('resume', path)}"
+        return _("\nstopped before the first step; nothing is left behind.")
+    return _(
+        "\nstopped at step {step}; everything is saved. Continue with:\n  {command}",
+        step=step,
+        command=command_line("resume", path),
+    )

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from glassgpt.checkpoint import RunHealth, StepHealth, verify_run
 from glassgpt.cli.view.terminal import Terminal, print_json
+from glassgpt.language import _
 from glassgpt.units import data_size
 
 
@@ -51,20 +52,20 @@ def _show(health: RunHealth, console: Terminal) -> None:
             Text(_remark(step, health)),
         )
     for problem in (*health.fatal, *health.problems):
-        table.add_row(_mark(False), "the run", "", Text(problem))
+        table.add_row(_mark(False), _("the run"), "", Text(_(problem)))
     console.table(table)
     if health.stale_files:
-        console.print("\nleft over:", style="dim")
+        console.print(_("\nleft over:"), style="dim")
     for left in health.stale_files:
-        console.say(f"  {left}")
-    console.print("\n", health.sentence, sep="")
+        console.say(f"  {_(left)}")
+    console.print(f"\n{_(health.sentence)}")
 
 
 def _remark(step: StepHealth, health: RunHealth) -> str:
     if step.problem is not None:
-        return step.problem.removeprefix(f"{step.path}/")
-    best = "the best; " if step.path.name == health.best else ""
-    return best + ("whole" if step.resumable else "whole; weights only")
+        return _(step.problem).removeprefix(f"{step.path}/")
+    best = _("the best; ") if step.path.name == health.best else ""
+    return best + (_("whole") if step.resumable else _("whole; weights only"))
 
 
 def _mark(ok: bool) -> Text:

@@ -12,6 +12,7 @@ from glassgpt.checkpoint import Run
 from glassgpt.cli.view.terminal import Terminal, print_json, working
 from glassgpt.errors import UserError
 from glassgpt.hooks import n_heads
+from glassgpt.language import _
 from glassgpt.lens import LOSS, Ablation, Figures, ablate, held_out_figures, most_important_head
 from glassgpt.models import Model
 from glassgpt.tokenizers import Tokenizer
@@ -20,10 +21,10 @@ from glassgpt.tokenizers import Tokenizer
 def show_ablation(run: Run, model: Model, tokenizer: Tokenizer, as_json: bool) -> None:
     """Print the figures with all heads, and without each head. Raises UserError without heads."""
     measure, n = held_out_figures(run, model, tokenizer), sum(n_heads(model).values())
-    with working("measuring with all heads") as status:
+    with working(_("measuring with all heads")) as status:
 
         def without(head: int) -> Figures:
-            status.update(f"measuring without head {head} of {n} …")
+            status.update(_("measuring without head {head} of {n} …", head=head, n=n))
             return measure()
 
         heads = count(1)
@@ -40,21 +41,24 @@ def show_ablation(run: Run, model: Model, tokenizer: Tokenizer, as_json: bool) -
         return
     console = Terminal()
     console.table(_table(whole, found))
-    shares = "; shares in points" if len(whole) > 1 else ""
+    shares = _("; shares in points") if len(whole) > 1 else ""
     console.print(
-        f"\nOn a part of the held-out data, each token after the correct tokens before it{shares}.",
+        _(
+            "\nOn a part of the held-out data, each token after the correct tokens before it{shares}.",
+            shares=shares,
+        ),
         style="dim",
     )
-    console.print(most_important_head(whole, found).advice)
+    console.print(_(most_important_head(whole, found).advice))
 
 
 def _table(whole: Figures, found: Sequence[Ablation]) -> Table:
     names = [name for name in whole if name != LOSS]
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("without", no_wrap=True)
-    for name in ("head", LOSS, *names):
+    table.add_column(_("without"), no_wrap=True)
+    for name in (_("head"), LOSS, *names):
         table.add_column(name, justify="right")
-    table.add_row("(all heads on)", "", f"{whole[LOSS]:.3f}", *(f"{whole[n]:.1%}" for n in names))
+    table.add_row(_("(all heads on)"), "", f"{whole[LOSS]:.3f}", *(f"{whole[n]:.1%}" for n in names))
     before = ""
     for each in found:
         name, before = "" if each.attention == before else each.attention, each.attention

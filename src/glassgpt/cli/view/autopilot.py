@@ -7,20 +7,22 @@ from pathlib import Path
 from rich.table import Table
 
 from glassgpt.cli.view.terminal import Terminal, print_json
+from glassgpt.diagnose import row_title
+from glassgpt.language import N_, _
 from glassgpt.train import Choice, Decision, Forecast, Forecasted, Outlook, PlannedRun, Recipe
 from glassgpt.units import count, span
 
 NARROW = 0.03
 """An interval narrower than this, in nats, needs a third decimal."""
 AXES = {
-    "tokenizer": lambda r: f"bpe {r.vocab_size:,}" if r.vocab_size else r.tokenizer,
-    "size": lambda r: f"{r.n_layer} × {r.n_embd}",
-    "context": lambda r: f"{r.block_size} tokens",
-    "batch": lambda r: f"{r.batch} × {r.block_size} tokens",
-    "rate": lambda r: f"{r.rate:g} × default",
-    "dropout": lambda r: f"{r.dropout:g}",
-    "weight decay": lambda r: f"{r.weight_decay:g}",
-    "architecture": lambda r: _architecture(r),
+    N_("tokenizer"): lambda r: f"bpe {r.vocab_size:,}" if r.vocab_size else r.tokenizer,
+    N_("size"): lambda r: f"{r.n_layer} × {r.n_embd}",
+    N_("context"): lambda r: _("{n} tokens", n=r.block_size),
+    N_("batch"): lambda r: _("{n} tokens", n=f"{r.batch} × {r.block_size}"),
+    N_("rate"): lambda r: _("{rate:g} × default", rate=r.rate),
+    N_("dropout"): lambda r: f"{r.dropout:g}",
+    N_("weight decay"): lambda r: f"{r.weight_decay:g}",
+    N_("architecture"): lambda r: _architecture(r),
 }
 """Names of the axes of `Candidates`, and a recipe's value along each, in words."""
 
@@ -28,8 +30,10 @@ AXES = {
 def _architecture(recipe: Recipe) -> str:
     if not recipe.ngram_rows:
         return recipe.preset
-    dropped = f", {recipe.ngram_dropout:.0%} dropped" if recipe.ngram_dropout else ""
-    return f"{recipe.preset} ({count(recipe.ngram_rows)} rows{dropped})"
+    dropped = _(", {share:.0%} dropped", share=recipe.ngram_dropout) if recipe.ngram_dropout else ""
+    return _(
+        "{preset} ({n} rows{dropped})", preset=recipe.preset, n=count(recipe.ngram_rows), dropped=dropped
+    )
 
 
 def in_words(event: Forecasted | Forecast) -> str:
@@ -39,7 +43,8 @@ def in_words(event: Forecasted | Forecast) -> str:
     '1.31 (1.28 to 1.35)'
     """
     n = decimals(event)
-    return f"{event.nats_per_char:.{n}f} ({event.low:.{n}f} to {event.high:.{n}f})"
+    loss, low, high = (f"{value:.{n}f}" for value in (event.nats_per_char, event.low, event.high))
+    return _("{loss} ({low} to {high})", loss=loss, low=low, high=high)
 
 
 def decimals(event: Forecasted | Forecast) -> int:
@@ -50,20 +55,20 @@ def decimals(event: Forecasted | Forecast) -> int:
 def choice_table(decision: Decision) -> Table:
     """Return the chosen settings, each with the forecast of its best alternative."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("setting", no_wrap=True)
-    table.add_column("choice", overflow="fold")
-    table.add_column("forecast otherwise", overflow="fold", style="dim")
+    table.add_column(_("setting"), no_wrap=True)
+    table.add_column(_("choice"), overflow="fold")
+    table.add_column(_("forecast otherwise"), overflow="fold", style="dim")
     choice = decision.choice
     others = decision.chooser.alternatives(choice, decision.length)
     for (name, words), along in zip(AXES.items(), others, strict=True):
-        table.add_row(name, words(choice.recipe), _otherwise(name, along))
+        table.add_row(_(name), words(choice.recipe), _otherwise(name, along))
     return table
 
 
 def _otherwise(name: str, along: list[Choice]) -> str:
     """Return the best two alternatives with their forecasts; "given" where there are none."""
     if not along:
-        return "given"
+        return _("given")
     return ", ".join(f"{AXES[name](each.recipe)}: {each.forecast.nats_per_char:.3f}" for each in along[:2])
 
 
@@ -72,8 +77,14 @@ def print_choice(console: Terminal, decision: Decision) -> None:
     console.table(choice_table(decision))
     choice = decision.choice
     console.print(
-        f"\nforecast   {in_words(choice.forecast)} nats per held-out character after about "
-        f"{count(choice.n_steps)} steps, {choice.epochs:.2g} passes over the text{_place(decision)}\n"
+        _(
+            "\nforecast   {forecast} nats per held-out character after about {n_steps} steps, "
+            "{epochs:.2g} passes over the text{place}\n",
+            forecast=in_words(choice.forecast),
+            n_steps=count(choice.n_steps),
+            epochs=choice.epochs,
+            place=_place(decision),
+        )
     )
 
 
@@ -84,7 +95,7 @@ def _place(decision: Decision) -> str:
     if not beaten:
         return ""
     best = min(beaten, key=lambda score: score.nats_per_char)
-    return f"; better than {best.name} ({best.nats_per_char:.2f})"
+    return _("; better than {baseline} ({loss:.2f})", baseline=row_title(best.name), loss=best.nats_per_char)
 
 
 def print_outlook(outlook: Outlook, as_json: bool) -> None:
@@ -96,22 +107,28 @@ def print_outlook(outlook: Outlook, as_json: bool) -> None:
     console.table(outlook_table(outlook))
     console.print()
     for sentence in outlook.sentences():
-        console.print(sentence)
+        console.print(_(sentence))
     for run in outlook.faster:
         loss = run.choice.forecast.nats_per_char
         console.print(
-            f"A machine {run.speed:g} times as fast reaches {loss:.3f} in {span(run.minutes)}: "
-            f"{_model(run.choice.recipe)}."
+            _(
+                "A machine {speed:g} times as fast reaches {loss:.3f} in {minutes}: {model}.",
+                speed=run.speed,
+                loss=loss,
+                minutes=span(run.minutes),
+                model=_model(run.choice.recipe),
+            )
         )
-    console.print("\nNothing was trained or written.", style="dim")
+    console.print(_("\nNothing was trained or written."), style="dim")
 
 
 def outlook_table(outlook: Outlook) -> Table:
     """Return a table with a row for each length."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("time", "tokenizer", "model", "context", "steps", "passes", "RAM", "forecast (80 %)"):
-        right = name in ("context", "steps", "passes", "RAM")
-        table.add_column(name, justify="right" if right else "left", no_wrap=name != "model")
+    numbers = (_("context"), _("steps"), _("passes"), _("RAM"))
+    for name in (_("time"), _("tokenizer"), _("model"), *numbers, _("forecast (80 %)")):
+        justify = "right" if name in numbers else "left"
+        table.add_column(name, justify=justify, no_wrap=name != _("model"))
     for run in outlook.runs:
         table.add_row(*_cells(run))
     return table
@@ -120,7 +137,7 @@ def outlook_table(outlook: Outlook) -> Table:
 def _cells(run: PlannedRun) -> tuple[str, ...]:
     choice, recipe = run.choice, run.choice.recipe
     return (
-        span(run.minutes),
+        _(span(run.minutes)),
         AXES["tokenizer"](recipe),
         _model(recipe),
         str(recipe.block_size),
@@ -142,14 +159,18 @@ def save_plot(outlook: Outlook, path: Path) -> None:
     minutes = [m for m, _ in outlook.curve]
     forecasts = [choice.forecast for _, choice in outlook.curve]
     shown = [score for score in outlook.scores if score.kind in ("ngram", "compressor")]
-    levels = {score.name: score.nats_per_char for score in shown if score.name not in ("unigram", "bigram")}
+    levels = {
+        _(row_title(score.name)): score.nats_per_char
+        for score in shown
+        if score.name not in ("unigram", "bigram")
+    }
     plot = lines(
-        {"forecast": (minutes, [each.nats_per_char for each in forecasts])},
-        bands={"forecast": ([each.low for each in forecasts], [each.high for each in forecasts])},
+        {_("forecast"): (minutes, [each.nats_per_char for each in forecasts])},
+        bands={_("forecast"): ([each.low for each in forecasts], [each.high for each in forecasts])},
         expected={name: ([1.0], [loss]) for name, loss in levels.items()},
-        x_title="minutes on this machine",
-        y_title="nats per held-out character",
-        title="Forecast, with its 80 % interval",
+        x_title=_("minutes on this machine"),
+        y_title=_("nats per held-out character"),
+        title=_("Forecast, with its 80 % interval"),
         log_x=True,
     )
     (axes,) = plot.axes

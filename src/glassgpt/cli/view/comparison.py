@@ -13,9 +13,13 @@ from glassgpt.cli.flags import with_flags
 from glassgpt.cli.view.terminal import Terminal, print_hint, print_json, working
 from glassgpt.diagnose import Comparison, Paired, Sweep, nats_figure
 from glassgpt.interrupts import Stopped, on_signals
+from glassgpt.language import N_, _
 from glassgpt.train import Event, Experiment, Stage, StepDone
 from glassgpt.train.comparison import TrialBegan, TrialMeasured
 from glassgpt.units import count, duration
+
+UNITS = {"steps": N_("{n} steps"), "tokens": N_("{n} tokens"), "flops": N_("{n} operations")}
+"""Texts for the units of a length."""
 
 
 def watch(experiment: Experiment, words: Mapping[str, str], as_json: bool) -> None:
@@ -36,7 +40,7 @@ def watch(experiment: Experiment, words: Mapping[str, str], as_json: bool) -> No
         _print_head(console, experiment, words)
     # one console for rows and status, where there is a terminal: rows appear above the status
     live = console.is_terminal and not as_json
-    with on_signals(handle), console.status("preparing …") if live else working("preparing") as status:
+    with on_signals(handle), console.status(_("preparing …")) if live else working(_("preparing")) as status:
         rows = _Rows(experiment)
         last = time.monotonic()
         for event in experiment.run():
@@ -49,36 +53,54 @@ def watch(experiment: Experiment, words: Mapping[str, str], as_json: bool) -> No
         if not as_json and (line := rows.new()):  # finished by an earlier call
             console.say(line)
     if experiment.session is not None:
-        print_hint("\nstopped; everything is saved. Give the same command to go on.")
+        print_hint(_("\nstopped; everything is saved. Give the same command to go on."))
         sys.exit(128 + (received[0] if received else 15))
 
 
 def _print_head(console: Terminal, experiment: Experiment, words: Mapping[str, str]) -> None:
     for name, text in (words or {str(i): arm for i, arm in enumerate(experiment.names, 1)}).items():
         console.say(f"{name:<6} {text}")
-    seeds = f"seeds {experiment.seeds[0]} to {experiment.seeds[-1]}"
-    console.say(f"equal  {_length(experiment)} each; up to {experiment.pairs} pairs, {seeds}", "dim")
-    console.say(f"kept   {experiment.folder}\n", "dim")
+    seeds = _("seeds {first} to {last}", first=experiment.seeds[0], last=experiment.seeds[-1])
+    console.say(
+        _(
+            "equal  {length} each; up to {pairs} pairs, {seeds}",
+            length=_length(experiment),
+            pairs=experiment.pairs,
+            seeds=seeds,
+        ),
+        "dim",
+    )
+    console.say(_("kept   {folder}\n", folder=experiment.folder), "dim")
 
 
 def _length(experiment: Experiment) -> str:
     for unit, amount in experiment.length.items():
         if unit == "minutes":
-            return f"{duration(60 * amount)} of time"
-        return f"{count(amount)} {'operations' if unit == 'flops' else unit}"
-    return "the length of its own settings"
+            return _("{time} of time", time=duration(60 * amount))
+        return _(UNITS[unit], n=count(amount))
+    return _("the length of its own settings")
 
 
 def _doing(event: Event, experiment: Experiment) -> str | None:
     """Return a few words for the line that shows what goes on; None to keep it."""
     match event:
         case Stage():
-            return f"{event.doing} …"
+            return f"{_(event.doing)} …"
         case TrialBegan():
-            return f"pair {event.pair} of {experiment.pairs}, {event.arm} …"
+            return _(
+                "pair {pair} of {pairs}, {arm} …", pair=event.pair, pairs=experiment.pairs, arm=event.arm
+            )
         case StepDone():
-            done = f"{100 * event.progress:.0f} %, {event.loss:.3f} nats per token"
-            return f"pair {len(experiment.losses) + 1} of {experiment.pairs}, {experiment.training}: {done}"
+            done = _(
+                "{progress:.0f} %, {loss:.3f} nats per token", progress=100 * event.progress, loss=event.loss
+            )
+            return _(
+                "pair {pair} of {pairs}, {arm}: {done}",
+                pair=len(experiment.losses) + 1,
+                pairs=experiment.pairs,
+                arm=experiment.training,
+                done=done,
+            )
     return None
 
 
@@ -118,12 +140,17 @@ def print_comparison(experiment: Experiment, found: Comparison, as_json: bool) -
     paired = found.paired
     if paired.low is not None and paired.high is not None and paired.bca is not None:
         console.say(
-            f"95 % of A − B: {_span(paired.low, paired.high, paired)} by signs, "
-            f"{_span(*paired.bca, paired)} by bootstrap",
+            _(
+                "95 % of A − B: {signs} by signs, {bootstrap} by bootstrap",
+                signs=_span(paired.low, paired.high, paired),
+                bootstrap=_span(*paired.bca, paired),
+            ),
             "dim",
         )
     if paired.detectable is not None and any(paired.differences):
-        console.say(f"detectable in 8 of 10: {nats_figure(paired.detectable)} nats per character", "dim")
+        console.say(
+            _("detectable in 8 of 10: {nats} nats per character", nats=nats_figure(paired.detectable)), "dim"
+        )
     console.notes(experiment.notes)
 
 
@@ -134,10 +161,10 @@ def print_sweep(experiment: Experiment, found: Sweep, as_json: bool) -> None:
         return
     console = Terminal()
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("", "mean loss", "better by", "95 %", "p (Holm)", "detectable"):
+    for name in ("", _("mean loss"), _("better by"), "95 %", _("p (Holm)"), _("detectable")):
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
     means, reference = found.means, experiment.names[0]
-    table.add_row(Text(reference), f"{means[reference]:.4f}", "reference", "", "", "")
+    table.add_row(Text(reference), f"{means[reference]:.4f}", _("reference"), "", "", "")
     for each in found.comparisons:
         paired, name = each.paired, each.name
         low, high = paired.low, paired.high
@@ -154,7 +181,7 @@ def print_sweep(experiment: Experiment, found: Sweep, as_json: bool) -> None:
 
 def _span(low: float, high: float, paired: Paired) -> str:
     """Return an interval with the decimals of its mean."""
-    return f"{nats_figure(low, paired.mean)} to {nats_figure(high, paired.mean)}"
+    return _("{low} to {high}", low=nats_figure(low, paired.mean), high=nats_figure(high, paired.mean))
 
 
 def _about(experiment: Experiment) -> dict[str, object]:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from glassgpt.diagnose import Finding
 from glassgpt.explain import MARKS, expectation, figure
+from glassgpt.language import _
 
 STYLES = {"ok": "green", "fail": "red"}
 
@@ -23,6 +24,6 @@ def findings_table(
     table.add_column(expected, justify="right")
     table.add_column("")
     for finding in findings:
-        mark = Text(f"{MARKS[finding.outcome]} {finding.advice}", STYLES.get(finding.outcome, "yellow"))
-        table.add_row(Text(finding.name), figure(finding.observed), expectation(finding), mark)
+        mark = Text(f"{MARKS[finding.outcome]} {_(finding.advice)}", STYLES.get(finding.outcome, "yellow"))
+        table.add_row(Text(_(finding.name)), figure(finding.observed), expectation(finding), mark)
     return table

@@ -9,6 +9,7 @@ from typing import TypeVar
 from glassgpt.cli.view.terminal import print_note
 from glassgpt.cli.view.terminal_input import check_bytes, read_lines
 from glassgpt.errors import UserError
+from glassgpt.language import _
 
 T = TypeVar("T")
 Show = Callable[[str, T | None, str | None], None]
@@ -33,7 +34,7 @@ def answer_lines(
             if given != "-":
                 raise
             problems[line.number] = str(problem)
-            print_note(f"line {line.number}: {problem}")
+            print_note(_("line {number}: {problem}", number=line.number, problem=problem))
     answers = answer([line.text for line in lines if line.number not in problems])
     for line in lines:
         problem = problems.get(line.number)

@@ -9,6 +9,7 @@ from glassgpt.cli.view.terminal import print_note
 from glassgpt.data import CHAT_SPECIALS
 from glassgpt.device import choose_device
 from glassgpt.errors import UserError, command_line
+from glassgpt.language import N_, _
 from glassgpt.models import Model
 from glassgpt.tasks import TASKS, task_of_model
 from glassgpt.tokenizers import Tokenizer
@@ -35,7 +36,12 @@ def note_guesses(run: Path) -> None:
     """Print a note if the verdict says that the model guesses."""
     verdict = read_verdict(Run.open(run))
     if verdict is not None and verdict.guesses:
-        print_note(f"this model guesses: {verdict.guesses}. Train it longer before you trust its attention.")
+        print_note(
+            _(
+                "this model guesses: {guesses}. Train it longer before you trust its attention.",
+                guesses=verdict.guesses,
+            )
+        )
 
 
 def open_chat(run: Path, device: str, adapter: Path | None = None) -> tuple[Model, Tokenizer]:
@@ -46,7 +52,11 @@ def open_chat(run: Path, device: str, adapter: Path | None = None) -> tuple[Mode
         model, tokenizer = load_with_adapter(run, adapter, choose_device(device))
     if all(name in tokenizer.specials for name in CHAT_SPECIALS):
         return model, tokenizer
-    use = f"`{command_line(task_of_model(model.config).commands[0], run)}` uses it"
+    use = N_("`{command}` uses it", command=command_line(task_of_model(model.config).commands[0], run))
     if model.config.family == "gpt":
-        use += f", and `{command_line('train', 'chat.jsonl', '--from', run)}` teaches it to chat"
+        use = N_(
+            "{use}, and `{command}` teaches it to chat",
+            use=use,
+            command=command_line("train", "chat.jsonl", "--from", run),
+        )
     raise UserError("{run} was not trained on conversations: {use}", run=run, use=use)

@@ -9,7 +9,22 @@ from rich.text import Text
 
 from glassgpt.cli.view.terminal import Terminal, print_json
 from glassgpt.config import DEFAULT, Setting
+from glassgpt.language import N_, _
 from glassgpt.train import Plan
+
+ORIGINS = {
+    DEFAULT: N_("default"),
+    "option": N_("option"),
+    "autopilot": N_("autopilot"),
+    "data": N_("data"),
+    "architecture": N_("architecture"),
+    "size": N_("size"),
+    "family": N_("family"),
+    "task": N_("task"),
+    "dataset": N_("dataset"),
+    "run": N_("run"),
+}
+"""Kinds of origins, in words."""
 
 
 def print_plan(plan: Plan, as_json: bool) -> None:
@@ -22,20 +37,26 @@ def print_plan(plan: Plan, as_json: bool) -> None:
     console = Terminal()
     console.notes(plan.corpus.notes)
     console.table(settings_table(settings))
-    console.print("\nNothing was trained or written. Leave --dry-run out to train.", style="dim")
+    console.print(_("\nNothing was trained or written. Leave --dry-run out to train."), style="dim")
 
 
 def settings_table(settings: list[Setting]) -> Table:
     """Return a table of settings: first the defaults, dimmed, then everything that was chosen."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("setting", no_wrap=True)
-    table.add_column("value", overflow="fold")
-    table.add_column("from", overflow="fold")
+    table.add_column(_("setting"), no_wrap=True)
+    table.add_column(_("value"), overflow="fold")
+    table.add_column(_("from"), overflow="fold")
     for setting in sorted(settings, key=lambda each: each.origin != DEFAULT):
         style = "dim" if setting.origin == DEFAULT else ""
-        cells = (setting.name, _shown(setting.value), setting.origin)
+        cells = (setting.name, _shown(setting.value), _origin(setting.origin))
         table.add_row(*(Text(cell, style) for cell in cells))
     return table
+
+
+def _origin(origin: str) -> str:
+    """Return an origin such as `option` or `size nano` in words; a name of a file stays."""
+    kind, space, name = origin.partition(" ")
+    return f"{_(ORIGINS.get(kind, kind))}{space}{name}"
 
 
 def _shown(value: object) -> str:

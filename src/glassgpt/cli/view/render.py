@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from glassgpt.diagnose import BAR, Verdict
+from glassgpt.language import _
 
 BRAILLE = 0x2800
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
@@ -83,8 +84,8 @@ def verdict_table(verdict: Verdict) -> Table:
     found = verdict.table()
     table = Table(box=None, pad_edge=False, header_style="dim")
     for i, name in enumerate((*found.head, "")):
-        table.add_column(name, justify="right" if 0 < i < len(found.head) else "left")
+        table.add_column(_(name), justify="right" if 0 < i < len(found.head) else "left")
     for i, (row, length) in enumerate(zip(found.rows, found.bars, strict=True)):
         bar = "█" * round(BAR * (length or 0))
-        table.add_row(*row, bar, style=MODEL_STYLE if i == found.model else "")
+        table.add_row(*map(_, row), bar, style=MODEL_STYLE if i == found.model else "")
     return table

@@ -12,45 +12,71 @@ from rich.text import Text
 from glassgpt.checkpoint import NUMBERS, RunsTable
 from glassgpt.cli.view.terminal import Terminal, printable
 from glassgpt.errors import command_line
+from glassgpt.language import N_, _
 
-STYLES = {"done": "green", "damaged": "bold red", "training": "cyan", "stopped": "yellow"}
+STYLES = {N_("done"): "green", N_("damaged"): "bold red", N_("training"): "cyan", N_("stopped"): "yellow"}
 WIDEST = 32
 """Columns of the widest cell of a narrow table."""
 FIRST = ("run", "loss", "status", "best counted", "seed")
 LAST = ("model", "steps", "minutes", "text", "task")
 """Columns in the order in which a narrow table takes them; the options that differ are between the two."""
+HEADINGS = {
+    "run": N_("run"),
+    "status": N_("status"),
+    "best counted": N_("best counted"),
+    "seed": N_("seed"),
+    "model": N_("model"),
+    "steps": N_("steps"),
+    "minutes": N_("minutes"),
+    "text": N_("text"),
+    "task": N_("task"),
+}
+"""Headings of the columns that are no settings."""
 
 
 def print_runs(found: RunsTable, wide: bool) -> None:
     """Print a table of runs, and the commands for those that need one."""
     console = Terminal()
     wide = wide or not console.is_terminal
-    rows = [{name: printable(text) for name, text in row.items()} for row in found.words()]
+    rows = [{name: printable(_(text)) for name, text in row.items()} for row in found.words()]
     common = {} if wide else found.common()
     names = [name for name in rows[0] if name not in common and any(row[name] for row in rows)]
     shown = names if wide else _fitting(found, rows, names, console.width)
     if common:
-        console.print("all: " + ", ".join(_named(*each) for each in common.items() if each[1]), style="dim")
+        console.print(
+            _("all: ") + ", ".join(_named(*each) for each in common.items() if each[1]), style="dim"
+        )
     console.table(_table(found, rows, shown, wide))
     if left_out := [name for name in names if name not in shown]:
-        console.print(f"left out: {', '.join(left_out)} (see --wide)", style="dim")
-    console.notes(f"{run.path}: {run.problem or run.health}" for run in found.runs if run.damaged)
-    console.notes(f"{run.path}: {run.leak}" for run in found.runs if run.leak)
+        console.print(
+            _(
+                "left out: {columns} (see --wide)",
+                columns=", ".join(_heading(found, name) for name in left_out),
+            ),
+            style="dim",
+        )
+    console.notes(f"{run.path}: {_(run.problem or run.health)}" for run in found.runs if run.damaged)
+    console.notes(f"{run.path}: {_(run.leak)}" for run in found.runs if run.leak)
     _print_commands(
-        console, "damaged; check with:", "verify", [run.path for run in found.runs if run.damaged]
+        console, _("damaged; check with:"), "verify", [run.path for run in found.runs if run.damaged]
     )
     paths = [run.path for run in found.runs if run.resumable]
-    _print_commands(console, "not finished; resume with:", "resume", paths)
+    _print_commands(console, _("not finished; resume with:"), "resume", paths)
 
 
 def _named(name: str, value: str) -> str:
-    return value if name in ("text", "model") else f"{name} {value}"
+    return value if name in ("text", "model") else f"{_(HEADINGS.get(name, name))} {value}"
+
+
+def _heading(found: RunsTable, name: str) -> str:
+    """Return the heading of a column; settings keep their names."""
+    return _(found.heading(HEADINGS.get(name, name)))
 
 
 def _fitting(found: RunsTable, rows: Sequence[dict[str, str]], names: list[str], width: int) -> list[str]:
     """Return the columns that fit into so many cells of a line."""
     sizes = {
-        name: max(cell_len(found.heading(name)), *(min(WIDEST, cell_len(row[name])) for row in rows))
+        name: max(cell_len(_heading(found, name)), *(min(WIDEST, cell_len(row[name])) for row in rows))
         for name in names
     }
     shown: list[str] = []
@@ -65,14 +91,15 @@ def _table(found: RunsTable, rows: Sequence[dict[str, str]], names: Sequence[str
     for name in names:
         justify = "right" if name in NUMBERS else "left"
         most = None if wide else WIDEST
-        table.add_column(found.heading(name), justify=justify, no_wrap=True, max_width=most)
+        table.add_column(_heading(found, name), justify=justify, no_wrap=True, max_width=most)
     for row in rows:
         table.add_row(*(_cell(name, row[name]) for name in names))
     return table
 
 
 def _cell(name: str, text: str) -> Text:
-    style = STYLES.get(text.partition(" ")[0], "") if name == "status" else ""
+    styles = {_(word): style for word, style in STYLES.items()}
+    style = styles.get(text.partition(" ")[0], "") if name == "status" else ""
     return Text(text, style, overflow="ellipsis")
 
 

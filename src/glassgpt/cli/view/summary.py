@@ -14,6 +14,7 @@ from glassgpt.cli.view.terminal import Terminal, printable
 from glassgpt.config import ModelConfig
 from glassgpt.diagnose import Verdict, expected_initial_loss, is_at_limit
 from glassgpt.errors import command_line, shell_word
+from glassgpt.language import _
 from glassgpt.tokenizers import CharTokenizer
 from glassgpt.train import Session
 from glassgpt.units import count
@@ -38,15 +39,21 @@ def about(session: Session) -> list[str]:
     dtype = str(trainer.learner.dtype).removeprefix("torch.")
     asked = session.resolved is None or session.resolved.is_given("data.sources")
     return [
-        *(["no text was given: this learns the documentation of Python"] if not asked else []),
-        *(f"note: {note}" for note in session.notes),
+        *([_("no text was given: this learns the documentation of Python")] if not asked else []),
+        *(_("note: {note}", note=note) for note in session.notes),
         *session.data.describe(),
-        f"tokenizer  {session.data.tokenizer.describe()}",
+        _("tokenizer  {tokenizer}", tokenizer=session.data.tokenizer.describe()),
         *_start(session),
-        f"model      {_shape(config.model)}, {n_params} parameters, block {config.model.block_size}, "
-        f"on {trainer.learner.device} in {dtype}",
+        _(
+            "model      {shape}, {n_params} parameters, block {block_size}, on {device} in {dtype}",
+            shape=_shape(config.model),
+            n_params=n_params,
+            block_size=config.model.block_size,
+            device=trainer.learner.device,
+            dtype=dtype,
+        ),
         *_base_run(session),
-        f"run        {session.folder.path}",
+        _("run        {path}", path=session.folder.path),
         "",
     ]
 
@@ -57,14 +64,29 @@ def _start(session: Session) -> list[str]:
     if session.trainer.config.init_from.run is not None or session.trainer.config.model.labels:
         return []
     V = tokenizer.n_vocab
-    line = f"start      a new model guesses among {V:,} tokens: ln {V} = {math.log(V):.2f} nats per token"
+    line = _(
+        "start      a new model guesses among {n_vocab:,} tokens: ln {n_vocab} = {loss:.2f} nats per token",
+        n_vocab=V,
+        loss=math.log(V),
+    )
     if variance := session.trainer.model.expected_logit_variance():
         expected = expected_initial_loss(V, variance)
-        line += f", and {variance / 2:.2f} more for logits that are random: {expected:.2f}"
+        line += _(
+            ", and {more:.2f} more for logits that are random: {expected:.2f}",
+            more=variance / 2,
+            expected=expected,
+        )
     n = len(tokenizer.chars) if isinstance(tokenizer, CharTokenizer) else V
     if n == V:
         return [line]
-    return [f"{line}. The baseline uniform guesses among the {n:,} characters: ln {n} = {math.log(n):.2f}"]
+    return [
+        _(
+            "{start}. The baseline uniform guesses among the {n:,} characters: ln {n} = {loss:.2f}",
+            start=line,
+            n=n,
+            loss=math.log(n),
+        )
+    ]
 
 
 def _base_run(session: Session) -> list[str]:
@@ -72,11 +94,15 @@ def _base_run(session: Session) -> list[str]:
     config, model = session.trainer.config, session.trainer.model
     if config.init_from.run is None:
         return []
-    lines = [f"from       {config.init_from.step} of {config.init_from.run}"]
+    lines = [_("from       {step} of {run}", step=config.init_from.step, run=config.init_from.run)]
     if rank := config.model.lora_rank:
         n = sum(p.numel() for p in model.parameters() if p.requires_grad)
         lines.append(
-            f"adapters   of rank {rank}: {count(n)} weights are trained, the others stay as they are"
+            _(
+                "adapters   of rank {rank}: {n_weights} weights are trained, the others stay as they are",
+                rank=rank,
+                n_weights=count(n),
+            )
         )
     return lines
 
@@ -93,11 +119,20 @@ def print_end(console: Terminal, session: Session, sample: str, forecast: str = 
         console.print(f"{forecast}\n")
     console.notes(verdict.notes)
     goes_on = _may_go_on(verdict, session.trainer.config.model.family)
-    more = f"Go on         {command_line('resume', path, *_longer(session))}\n" if goes_on else ""
+    more = (
+        _("Go on         {command}\n", command=command_line("resume", path, *_longer(session)))
+        if goes_on
+        else ""
+    )
     console.say(
-        f"{session.task.usage.format(run=shell_word(path))}\n"
-        f"{more}Compare runs  {command_line('runs', *_parent(path))}\n"
-        f"Give it away  {command_line('share', path)}   (the run's folder holds the training text)",
+        _(
+            "{usage}\n{more}Compare runs  {runs}\n"
+            "Give it away  {share}   (the run's folder holds the training text)",
+            usage=_(session.task.usage, run=shell_word(path)),
+            more=more,
+            runs=command_line("runs", *_parent(path)),
+            share=command_line("share", path),
+        ),
         "dim",
     )
 
@@ -127,4 +162,4 @@ def _parent(run: Path) -> list[Path]:
 def panel(sample: str, lines: int, style: str = "") -> Panel:
     """Return the first lines of a sample in a frame."""
     text = "\n".join(printable(sample).strip("\n").split("\n")[:lines])
-    return Panel(Text(text, overflow="fold"), title="it writes", title_align="left", style=style)
+    return Panel(Text(text, overflow="fold"), title=_("it writes"), title_align="left", style=style)

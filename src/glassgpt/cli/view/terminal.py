@@ -12,8 +12,9 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from io import TextIOWrapper, UnsupportedOperation
 from typing import Any, TextIO
 
@@ -25,6 +26,8 @@ from rich.table import Table
 from rich.text import Text
 
 from glassgpt.cli.flags import with_flags
+from glassgpt.language import _
+from glassgpt.wrap import WideText, has_wide
 
 UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and newline, DEL, C1
@@ -51,6 +54,16 @@ def shown(text: str) -> str:
     return printable(text) if sys.stdout is not None and sys.stdout.isatty() else text
 
 
+@dataclass
+class _Paragraph:
+    """A string that `Terminal.render_str` renders; rich would join it to other text first."""
+
+    text: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        yield console.render_str(self.text)
+
+
 class Terminal(Console):
     """Console of standard output. Strings are plain: no markup, no emoji codes, no control characters."""
 
@@ -75,7 +88,14 @@ class Terminal(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return a string as renderable text: printable before its width is measured."""
-        return super().render_str(printable(text), **options)
+        said = super().render_str(printable(text), **options)
+        return WideText.assemble(said) if has_wide(text) else said
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print objects; a single string wraps between Chinese characters, too."""
+        if len(objects) == 1 and isinstance(objects[0], str) and "end" not in options:
+            objects = (_Paragraph(objects[0]),) if has_wide(objects[0]) else objects
+        super().print(*objects, **options)
 
     def on_broken_pipe(self) -> None:
         """Raise BrokenPipeError again: rich would exit with 1."""
@@ -88,7 +108,7 @@ class Terminal(Console):
     def notes(self, notes: Iterable[str]) -> None:
         """Print notes about the data or the run."""
         for note in notes:
-            self.print(f"note: {with_flags(note)}", style="dim")
+            self.print(_("note: {note}", note=with_flags(note)), style="dim")
 
     def table(self, table: Table) -> None:
         """Print a table. In a file or pipe it is as wide as its content."""
@@ -106,7 +126,7 @@ def working(doing: str) -> Status:
 
     It writes to standard error, and nothing where that is no terminal.
     """
-    return Terminal(sys.stderr).status(f"{doing} …")
+    return Terminal(sys.stderr).status(f"{_(doing)} …")
 
 
 def print_text(text: str) -> None:
@@ -140,7 +160,7 @@ def _escape(match: re.Match[str]) -> str:
 
 def print_note(message: str) -> None:
     """Print a note on standard error."""
-    _to_stderr(f"glassgpt: note: {with_flags(message)}\n")
+    _to_stderr(_("glassgpt: note: {note}\n", note=with_flags(message)))
 
 
 def print_error(message: str) -> None:
@@ -150,7 +170,7 @@ def print_error(message: str) -> None:
 
 def print_hint(message: str) -> None:
     """Print a message about what to do next on standard error."""
-    _to_stderr(f"{message}\n")
+    _to_stderr(f"{_(message)}\n")
 
 
 def _to_stderr(text: str) -> None:

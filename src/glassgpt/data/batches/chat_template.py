@@ -16,6 +16,7 @@ from glassgpt.data.batches.example_tokens import ExampleData, ExampleSplit, open
 from glassgpt.data.batches.ragged import Ragged
 from glassgpt.data.examples import Conversation, Message
 from glassgpt.errors import UserError
+from glassgpt.language import N_, join_texts
 from glassgpt.tokenizers import Tokenizer
 
 END_OF_TURN = "<end>"
@@ -43,12 +44,25 @@ class Truncation:
         if not (self.n_long or self.n_shortened or self.n_lost):
             return ()
         counts = [
-            f"{self.n_long:,} conversations are longer than the context ({block_size:,} tokens): split "
-            "between turns, the system message repeated",
-            f"{self.n_shortened:,} replies lost their end" if self.n_shortened else "",
-            f"{self.n_lost:,} replies left out because their questions are too long" if self.n_lost else "",
+            N_(
+                "{n_long:,} conversations are longer than the context ({block_size:,} tokens): "
+                "split between turns, the system message repeated",
+                n_long=self.n_long,
+                block_size=block_size,
+            ),
+            N_("{n_shortened:,} replies lost their end", n_shortened=self.n_shortened)
+            if self.n_shortened
+            else "",
+            N_("{n_lost:,} replies left out because their questions are too long", n_lost=self.n_lost)
+            if self.n_lost
+            else "",
         ]
-        return ("; ".join(filter(None, counts)) + ". Raise `block_size` to keep more together.",)
+        return (
+            N_(
+                "{counts}. Raise `block_size` to keep more together.",
+                counts=join_texts("; ", filter(None, counts)),
+            ),
+        )
 
 
 @dataclass(frozen=True)

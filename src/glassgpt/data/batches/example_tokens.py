@@ -21,6 +21,7 @@ from glassgpt.data.batches.ragged import Ragged
 from glassgpt.data.batches.templates import Template
 from glassgpt.data.examples import Example
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.nn import PAD
 from glassgpt.safe_io import damaged, file_size
 
@@ -245,7 +246,7 @@ def _read_split(path: Path) -> ExampleSplit:
         is_class,
     )
     if not _is_consistent(split):
-        raise damaged(path, "arrays that do not fit together")
+        raise damaged(path, N_("arrays that do not fit together"))
     return split
 
 

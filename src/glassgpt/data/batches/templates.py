@@ -11,6 +11,7 @@ from typing import Protocol
 from glassgpt.config import ModelConfig
 from glassgpt.data.examples import Example
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.tokenizers import Tokenizer
 
 BEGIN = "<bos>"
@@ -98,22 +99,20 @@ class LabelTemplate:
 
 def check_length(config: ModelConfig, template: Template, example: Example) -> None:
     """Raise UserError if an example is empty or longer than `block_size` tokens."""
-    sides = {
-        "the source": len(template.source(example)),
-        "the target": len(template.prompt(example)) + len(template.answer(example)) - 1,
-    }
-    for side, length in sides.items():
+    source = len(template.source(example))
+    target = len(template.prompt(example)) + len(template.answer(example)) - 1
+    for side, length in ((N_("the source"), source), (N_("the target"), target)):
         if length > config.block_size:
             raise UserError(
                 "{where}: {side} has {length:,} tokens, but `block_size` is {block_size:,}. Raise "
                 "`block_size`, shorten the text, or set `skip_invalid`.",
-                where=example.where or "an example",
+                where=example.where or N_("an example"),
                 side=side,
                 length=length,
                 block_size=config.block_size,
             )
-    if example.image < 0 and not sides["the source"]:
+    if example.image < 0 and not source:
         raise UserError(
             "{where}: the source is empty. Add a text, or remove the example.",
-            where=example.where or "an example",
+            where=example.where or N_("an example"),
         )

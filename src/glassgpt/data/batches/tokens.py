@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from glassgpt.atomic_write import replacing
-from glassgpt.data.corpus import Corpus
+from glassgpt.data.corpus import Corpus, stored_leakage
+from glassgpt.language import N_
 from glassgpt.safe_io import MAX_LIST, damaged, file_size, quoted, read_json
 from glassgpt.tokenizers import Tokenizer
 
@@ -71,9 +72,9 @@ def open_tokens(folder: Path) -> TokenData:
     """Open the splits written by `write_tokens`. Raises UserError if one is missing or damaged."""
     manifest = folder / "manifest.json"
     about = read_json(manifest, MAX_LIST)
-    tokens, note = about.get("tokens"), about.get("leak_note")
+    tokens, leakage = about.get("tokens"), stored_leakage(about.get("leakage"))
     train, val = (_open_split(folder, name, tokens, manifest) for name in ("train", "val"))
-    return TokenData(train, val, note if isinstance(note, str) else "")
+    return TokenData(train, val, str(leakage) if leakage and leakage.is_notable else "")
 
 
 def _write_ids(path: Path, chunks: Iterable[str], tokenizer: Tokenizer) -> tuple[str, int]:
@@ -93,9 +94,12 @@ def _open_split(folder: Path, name: str, about: Any, manifest: Path) -> Split:
         ):
             pass
         case other:
-            raise damaged(manifest, f"{name} is {quoted(other)}, not a type of ids and three counts")
+            raise damaged(
+                manifest,
+                N_("{name} is {type}, not a type of ids and three counts", name=name, type=quoted(other)),
+            )
     path, expected = folder / f"{name}.bin", n * np.dtype(dtype).itemsize
     if (size := file_size(path)) != expected:
-        raise damaged(path, f"{size:,} bytes, not {expected:,}")
+        raise damaged(path, N_("{size:,} bytes, not {expected:,}", size=size, expected=expected))
     ids = np.fromfile(path, dtype) if size <= IN_MEMORY_BYTES else np.memmap(path, dtype, mode="r")
     return Split(ids, n_chars, n_bytes)

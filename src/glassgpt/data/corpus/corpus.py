@@ -28,6 +28,7 @@ from glassgpt.data.files import (
     unpack,
 )
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 
 __all__ = ["MAX_VAL_CHARS", "MIN_CHARS", "Corpus", "Document", "Text", "read_corpus"]
 
@@ -131,7 +132,7 @@ def _read_document(source: Source, config: DataConfig, spool: Spool, report: Rep
         document = open_document(stream, source.name, config, found, source.budget)
         n_chars = spool.add(document.pieces, document.rows)
     if not n_chars:
-        empty = f"{source.name}: it is empty or only white space. Give a file with text."
+        empty = N_("{name}: it is empty or only white space. Give a file with text.", name=source.name)
         raise NotText(str(found.first_problem or empty))
     report.absorb(found)
     return Document(

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from glassgpt.data.corpus.text import Text
+from glassgpt.language import N_, join_texts
 
 MIN_PASSAGE = 64
 BLOCK = MIN_PASSAGE // 2
@@ -23,7 +25,7 @@ LONG = 200
 """A passage of this length is no chance, however small its share."""
 NOTABLE = 0.05
 """Share of the validation text; phrases and tables of one author repeat in 1 to 4 % of it."""
-LEAK_NOTE = "the training text also has"
+LEAK_NOTE = N_("the training text also has")
 """Start of the note about a notable leak."""
 BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, hence invertible modulo 2**64
 PIECE = 1 << 18
@@ -49,18 +51,42 @@ class Leakage:
         return self.longest >= LONG or max(self.share, self.line_share) >= NOTABLE
 
     def __str__(self) -> str:
-        found = " and ".join(self._parts())
-        return f"{LEAK_NOTE} {found} of the held-out text: the loss on new text is higher"
+        found = join_texts(" and ", self._parts())
+        return N_(
+            "{leak_note} {found} of the held-out text: the loss on new text is higher",
+            leak_note=LEAK_NOTE,
+            found=found,
+        )
 
     def _parts(self) -> Iterator[str]:
         if self.n_passages:
-            count = "1 passage" if self.n_passages == 1 else f"{self.n_passages:,} passages"
+            count = N_("1 passage") if self.n_passages == 1 else N_("{n:,} passages", n=self.n_passages)
             yield (
-                f"{count} of {MIN_PASSAGE} characters or more ({self.share:.1%}; the longest begins "
-                f"{self.excerpt!r})"
+                N_(
+                    "{count} of {min_passage} characters or more ({share:.1%}; the longest begins "
+                    "{excerpt!r})",
+                    count=count,
+                    min_passage=MIN_PASSAGE,
+                    share=self.share,
+                    excerpt=self.excerpt,
+                )
             )
         if self.line_share >= NOTABLE:
-            yield f"whole lines ({self.line_share:.1%})"
+            yield N_("whole lines ({line_share:.1%})", line_share=self.line_share)
+
+
+def stored_leakage(about: Any) -> Leakage | None:
+    """Return the leakage of a manifest, as JSON values; None if there is none that can be used."""
+    match about:
+        case {
+            "n_passages": int(n),
+            "share": int(share) | float(share),
+            "longest": int(longest),
+            "excerpt": str(excerpt),
+            "line_share": int(lines) | float(lines),
+        }:
+            return Leakage(n, share, longest, excerpt, lines)
+    return None
 
 
 def find_leakage(train: Text, val: Text) -> Leakage | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 
 from glassgpt.data.files import suffix_of, without_remedy
 from glassgpt.errors import UserError
+from glassgpt.language import N_, clipped, join_texts
 
 SHOWN = 5
 """Number of kinds that the note names."""
@@ -28,15 +30,25 @@ def skipped_files(skipped: Sequence[tuple[str, UserError]], each: bool = False) 
     kinds: dict[tuple[str, str], list[str]] = defaultdict(list)
     for name, problem in skipped:
         text = without_remedy(problem)
-        where = re.match(rf"{re.escape(name)}(:\d+|, entry \d+)?: ", text)
-        kinds[suffix_of(name), text[where.end() :] if where else text].append(text)
+        kinds[suffix_of(name), clipped(text, partial(_without_place, name))].append(text)
     ordered = sorted(kinds.items(), key=lambda kind: -len(kind[1]))
     groups = [_group(suffix, problem, texts) for (suffix, problem), texts in ordered[:SHOWN]]
     if rest := sum(len(texts) for _, texts in ordered[SHOWN:]):
-        groups.append(f"and {rest:,} more")
-    files = "1 file" if len(skipped) == 1 else f"{len(skipped):,} files"
-    return [f"{files} skipped: {'; '.join(groups)}"] if skipped else []
+        groups.append(N_("and {rest:,} more", rest=rest))
+    files = N_("1 file") if len(skipped) == 1 else N_("{n:,} files", n=len(skipped))
+    return (
+        [N_("{files} skipped: {reasons}", files=files, reasons=join_texts("; ", groups))] if skipped else []
+    )
 
 
 def _group(suffix: str, problem: str, texts: Sequence[str]) -> str:
-    return texts[0] if len(texts) == 1 else f"{len(texts):,} {suffix or 'without an ending'}: {problem}"
+    if len(texts) == 1:
+        return texts[0]
+    return N_(
+        "{n:,} {kind}: {problem}", n=len(texts), kind=suffix or N_("without an ending"), problem=problem
+    )
+
+
+def _without_place(name: str, text: str) -> str:
+    """Return a problem without the name of its file and the line or entry."""
+    return re.sub(rf"^{re.escape(name)}(:\d+|, entry \d+)?(: |：)", "", text)

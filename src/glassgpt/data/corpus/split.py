@@ -18,6 +18,7 @@ from typing import Literal
 from glassgpt.data.corpus.lists import is_list
 from glassgpt.data.corpus.spool import Segment, Spool
 from glassgpt.data.corpus.text import Stretch, Text
+from glassgpt.language import N_, join_texts
 from glassgpt.units import count
 
 SplitKind = Literal["end", "documents", "lines"]
@@ -75,7 +76,11 @@ def _by_lines(spool: Spool, text: str, fraction: float) -> Division | None:
     if not train:
         return None
     spool.rewrite(f"{line}\n" for line in (*train, *val))
-    note = f"a list of {len(lines):,} lines: shuffled, {len(val):,} lines are held out"
+    note = N_(
+        "a list of {n_lines:,} lines: shuffled, {n_held:,} lines are held out",
+        n_lines=len(lines),
+        n_held=len(val),
+    )
     return Division("lines", *spool.split(sum(len(line) + 1 for line in train)), note)
 
 
@@ -99,7 +104,7 @@ def _by_documents(spool: Spool, fraction: float) -> Division | None:
             (val if part.stretch.start in whole else train).append(part.stretch)
     if sum(stretch.n_chars for stretch in val) < limit:
         return None
-    note = f"held out: {' and '.join(_words(n_cut, len(whole), len(parts)))}"
+    note = N_("held out: {parts}", parts=join_texts(" and ", _words(n_cut, len(whole), len(parts))))
     return Division("documents", spool.text(train), spool.text(val), note)
 
 
@@ -128,6 +133,8 @@ def _cut(spool: Spool, part: Segment, fraction: float) -> tuple[Stretch, Stretch
 
 def _words(n_cut: int, n_whole: int, n_parts: int) -> Iterator[str]:
     if n_cut:
-        yield "the end of 1 document" if n_cut == 1 else f"the end of {n_cut} documents"
+        yield N_("the end of 1 document") if n_cut == 1 else N_("the end of {n_cut} documents", n_cut=n_cut)
     if n_whole or not n_cut:
-        yield f"{count(n_whole)} of {count(n_parts - n_cut)} documents or rows"
+        yield N_(
+            "{n_whole} of {n_all} documents or rows", n_whole=count(n_whole), n_all=count(n_parts - n_cut)
+        )

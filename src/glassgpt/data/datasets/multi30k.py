@@ -11,6 +11,7 @@ import gzip
 
 from glassgpt.data.examples import Example, ExampleCorpus
 from glassgpt.data.files import known_file
+from glassgpt.language import N_
 
 URL = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw/{}"
 SHA256 = {
@@ -21,7 +22,7 @@ SHA256 = {
     "test_2016_flickr.en.gz": "611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9",
     "test_2016_flickr.de.gz": "9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8",
 }
-OTHERWISE = "train on 'dates', which needs no download"
+OTHERWISE = N_("train on 'dates', which needs no download")
 
 
 def multi30k_en_de() -> ExampleCorpus:

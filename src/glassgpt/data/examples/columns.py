@@ -12,6 +12,7 @@ from glassgpt.data.examples.examples import MIN_EXAMPLES, Example, ExampleCorpus
 from glassgpt.data.examples.table import Row, is_table
 from glassgpt.data.files import Report, Source, find_column
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 
 Columns = tuple[str | None, str | None]
 """Names of the source column and the target column; None if unknown."""
@@ -30,7 +31,7 @@ def tables_among(found: Sequence[Source], report: Report, remedy: str) -> list[S
                     name=source.name,
                     remedy=remedy,
                 )
-            report.note("skipped (not a table)", source.name)
+            report.note(N_("skipped (not a table)"), source.name)
     tables = [source for source in found if is_table(source)]
     if not tables:
         raise UserError("no table among {n_found} files. Give {remedy}.", n_found=len(found), remedy=remedy)
@@ -54,7 +55,12 @@ def table_rows(
     for number, row in rows:
         if columns is None:
             columns = _choose(row, name, (data.column, data.target_column), guess)
-            report.note(f"source column {columns[0]!r}, target column {columns[1]!r}", name)
+            report.note(
+                N_(
+                    "source column {source!r}, target column {target!r}", source=columns[0], target=columns[1]
+                ),
+                name,
+            )
         source, target = (row.get(column, "") for column in columns)
         yield from example_of(source, target, columns, f"{name}:{number}", on_empty or report.reject)
 
@@ -104,17 +110,30 @@ def _problem(names: list[str], given: Columns, guessed: Columns) -> str:
     """Return problem and remedy where the columns cannot be chosen."""
     listed = ", ".join(names[:20])
     if len(names) < 2:
-        return f"its rows have {len(names)} fields of text, not two ({listed}). Give a table with two"
+        return N_(
+            "its rows have {n_names} fields of text, not two ({listed}). Give a table with two",
+            n_names=len(names),
+            listed=listed,
+        )
     if unknown := [name for name in given if name and name not in names]:
-        return f"no column {unknown[0]!r}. Set `column` and `target_column` to two of: {listed}"
+        return N_(
+            "no column {column!r}. Set `column` and `target_column` to two of: {listed}",
+            column=unknown[0],
+            listed=listed,
+        )
     if guessed[0] and not any(given):
         others = ", ".join(name for name in names[:20] if name != guessed[0])
-        return (
-            f"no column is clearly the target of {guessed[0]!r}. Set `target_column` to one of: {others}; or "
-            "`task` to masked, to fill gaps in the text"
+        return N_(
+            "no column is clearly the target of {column!r}. Set `target_column` to one of: "
+            "{others}; or `task` to masked, to fill gaps in the text",
+            column=guessed[0],
+            others=others,
         )
     return (
-        "the names of the columns do not tell source and target. Set `column` and `target_column` to two of: "
+        N_(
+            "the names of the columns do not tell source and target. Set `column` and "
+            "`target_column` to two of: "
+        )
         + listed
     )
 

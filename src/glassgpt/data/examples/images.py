@@ -16,6 +16,7 @@ from glassgpt.data.examples.examples import MIN_EXAMPLES, Example, ExampleCorpus
 from glassgpt.data.examples.table import FLICKR_CAPTIONS, read_rows
 from glassgpt.data.files import Report, as_channels, check_pillow, find_column, read_pixels
 from glassgpt.errors import UserError
+from glassgpt.language import N_, join_texts
 
 CAPTION_FILES = ("captions.csv", "captions.tsv", "captions.jsonl", FLICKR_CAPTIONS)
 IMAGE_FOLDERS = ("", "Images", "images")
@@ -49,9 +50,9 @@ def read_captioned(data: DataConfig, image_size: int) -> ExampleCorpus:
         except UserError as problem:
             report.reject(UserError("{where}: {problem}", where=where, problem=problem))
     if len(examples) < MIN_EXAMPLES:
-        raise too_few(len(examples), f"usable rows of {table}", report.notes())
+        raise too_few(len(examples), N_("usable rows of {table}", table=table), report.notes())
     train, val = split_by_group(examples, lambda example: gallery.digests[example.image], data.val_fraction)
-    notes = (f"columns used: {', '.join(used)}", *report.notes())
+    notes = (N_("columns used: {columns}", columns=", ".join(used)), *report.notes())
     return ExampleCorpus(train, val, gallery.stack(), notes)
 
 
@@ -94,7 +95,7 @@ def _column(row: dict[str, str], wanted: str | None, usual: tuple[str, ...], fie
         return name
     raise UserError(
         "no column {names}. Set `{field}` to one of: {row}.",
-        names=" or ".join(names),
+        names=join_texts(" or ", names),
         field=field,
         row=", ".join(row),
     )

@@ -16,6 +16,7 @@ from glassgpt.data.examples.examples import MIN_EXAMPLES, Example, ExampleCorpus
 from glassgpt.data.examples.table import is_table, open_text, read_rows, rows_of
 from glassgpt.data.files import Report, Source, resolve_sources, suffix_of
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 
 TEXT_NAMES = (
     "text review sentence content body comment message tweet document post description utterance title"
@@ -40,7 +41,7 @@ def read_labeled(data: DataConfig) -> ExampleCorpus:
     """
     found, report = resolve_sources(data.sources, data.follow_links), Report(data.skip_invalid)
     if any(map(is_table, found)) or not (texts := _texts_in_folders(found, report)):
-        remedy = "a .csv, .tsv or .jsonl file, or a folder with one folder of .txt files per label"
+        remedy = N_("a .csv, .tsv or .jsonl file, or a folder with one folder of .txt files per label")
         tables = tables_among(found, report, remedy)
         examples = [example for table in tables for example in _table_texts(table, data, report)]
     else:
@@ -92,7 +93,7 @@ def _texts_in_folders(found: Sequence[Source], report: Report) -> list[Source]:
     for source in texts:
         folder = Path(source.name).parent
         if folder in above or folder.name == UNLABELED:
-            report.note("skipped (no label)", source.name)
+            report.note(N_("skipped (no label)"), source.name)
         else:
             kept.append(source)
     return kept

@@ -16,6 +16,7 @@ from glassgpt.data.examples.tabbed import first_fields, is_tabbed, tabbed_rows, 
 from glassgpt.data.examples.table import is_table, open_text, rows_of
 from glassgpt.data.files import Report, Source, find_column, lines_of, resolve_sources, suffix_of
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 
 PAIR_NAMES = (
     ("source", "target"),
@@ -60,7 +61,7 @@ def read_pairs(data: DataConfig) -> ExampleCorpus:
             )
         examples = list(_parallel(found[0], found[1], data.encoding, report))
         return corpus_of(examples, report, data.val_fraction)
-    remedy = "a .tsv, .csv or .jsonl file, or two plain files with corresponding lines"
+    remedy = N_("a .tsv, .csv or .jsonl file, or two plain files with corresponding lines")
     lone = len(found) == 1 and suffix_of(found[0].name) == ".txt" and is_tabbed(found[0], data.encoding)
     tables = found if lone else tables_among(found, report, remedy)
     examples = [example for table in tables for example in _table_pairs(table, data, report)]
@@ -95,7 +96,7 @@ def _parallel(one: Source, other: Source, encoding: str | None, report: Report) 
             other=other.name,
             n_other=n_other,
         )
-    report.note("lines of the first file are sources, of the second targets", f"{one.name}, {other.name}")
+    report.note(N_("lines of the first file are sources, of the second targets"), f"{one.name}, {other.name}")
     for number, (source, target) in enumerate(zip(*texts, strict=True), 1):
         if source.strip() or target.strip():
             yield from example_of(source, target, ("source", "target"), f"{one.name}:{number}", report.reject)

@@ -14,6 +14,7 @@ from glassgpt.data.examples.dialog import Conversation, Message
 from glassgpt.data.examples.examples import MIN_EXAMPLES
 from glassgpt.data.files import ChatLog, ChatMessage, Report, replace_surrogates
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 
 PAUSE = 4 * 3600
 """Seconds without a message that end a session."""
@@ -97,16 +98,26 @@ def _in_parts(sessions: list[list[Exchange]], where: str) -> list[Conversation]:
 def _summary(log: ChatLog, n_used: int, me: str) -> str:
     """Count every message of a log."""
     unused = len(log.messages) - n_used
-    return (
-        f"{log.kind}, {len(log.messages) + log.n_dropped:,} messages: {n_used:,} used to learn what {me} "
-        f"says, {unused:,} without a reply, {log.n_dropped:,} from the system or without text"
+    return N_(
+        "{kind}, {n_messages:,} messages: {n_used:,} used to learn what {me} says, "
+        "{unused:,} without a reply, {n_dropped:,} from the system or without text",
+        kind=log.kind,
+        n_messages=len(log.messages) + log.n_dropped,
+        n_used=n_used,
+        me=me,
+        unused=unused,
+        n_dropped=log.n_dropped,
     )
 
 
 def _unknown(me: str | None, counts: Counter[str], log: ChatLog, where: str) -> UserError:
     names = [f"{name} ({n:,})" for name, n in counts.most_common(NAMES_SHOWN)]
     listed = ", ".join([*names, *(["…"] if len(counts) > NAMES_SHOWN else [])])
-    problem = f"nobody is called {me!r} in this {log.kind} chat of" if me else f"this is a {log.kind} chat of"
+    problem = (
+        N_("nobody is called {me!r} in this {kind} chat of", me=me, kind=log.kind)
+        if me
+        else N_("this is a {kind} chat of", kind=log.kind)
+    )
     return UserError(
         "{where}: {problem} {listed}. Set `me` to the name whose messages are learned, or `task` to "
         "language to learn it as running text.",

@@ -12,6 +12,7 @@ from itertools import chain, islice
 from glassgpt.data.examples.table import Row, open_text
 from glassgpt.data.files import Report, Source, lines_of
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 
 CREDIT = "CC-BY"
 """Start of the last column of Anki's files: the license of a pair."""
@@ -44,7 +45,7 @@ def tabbed_rows(
         else:
             sample = list(islice(lines, SAMPLE))
             names, lines = _names([line.split("\t") for _, line in sample]), chain(sample, lines)
-            report.note(f"no header: {', tab, '.join(names)}", source.name)
+            report.note(N_("no header: {columns}", columns=", tab, ".join(names)), source.name)
         for number, line in lines:
             fields = line.rstrip("\n").split("\t")
             if len(fields) == len(names):
@@ -78,8 +79,12 @@ def text_columns(row: dict[str, str]) -> tuple[str | None, str | None]:
 
 
 def _miscounted(where: str, n_fields: int, names: list[str]) -> UserError:
-    expected = "one between source and target" if len(names) == 2 else f"{len(names) - 1}, as in most lines"
-    remedy = "Keep two columns, or name the columns in the first line (source, target)"
+    expected = (
+        N_("one between source and target")
+        if len(names) == 2
+        else N_("{n_tabs}, as in most lines", n_tabs=len(names) - 1)
+    )
+    remedy = N_("Keep two columns, or name the columns in the first line (source, target)")
     return UserError(
         "{where}: {n_fields} tabs, expected {expected}. {remedy}.",
         where=where,

@@ -18,6 +18,7 @@ from glassgpt.data.files.charset import not_text
 from glassgpt.data.files.parquet import PARQUET, parquet_lines
 from glassgpt.data.files.signatures import HEAD, ZIP, certain_kind
 from glassgpt.data.files.unreadable import NotText, reading
+from glassgpt.language import N_
 
 PIECE = 1 << 20
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -50,7 +51,7 @@ def open_zip(stream: BinaryIO, name: str, budget: UnpackBudget | None = None) ->
         if info.flag_bits & 1:
             raise NotText("{name}: a password protects it. Extract it and pass the folder.", name=name)
         if info.compress_type not in METHODS:
-            method = OTHERS.get(info.compress_type, f"method {info.compress_type}")
+            method = OTHERS.get(info.compress_type, N_("method {number}", number=info.compress_type))
             raise NotText(
                 "{name}: it is compressed with {method}; only deflate is supported. Extract it and pass the "
                 "folder.",

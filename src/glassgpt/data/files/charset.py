@@ -19,6 +19,7 @@ from glassgpt.data.files.charset_legacy import legacy
 from glassgpt.data.files.signatures import HEAD, Kind, certain_kind, probable_kind
 from glassgpt.data.files.unreadable import NotText
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 
 PIECE = 1 << 20
 SAMPLE = 1 << 16
@@ -194,11 +195,11 @@ def detect_and_decode(
     else:
         chosen = detect(stream, name, found, declared, lenient)
         if chosen not in CERTAIN:
-            notes.append(f"read as {chosen} (detected; set `encoding` to override)")
+            notes.append(N_("read as {encoding} (detected; set `encoding` to override)", encoding=chosen))
     if lenient and chosen in CERTAIN and found.bad_utf8 is not None:
-        notes.append("invalid bytes replaced by U+FFFD")
+        notes.append(N_("invalid bytes replaced by U+FFFD"))
     if found.n_nul and not _is_wide(chosen):
-        notes.append("NUL characters kept as text")
+        notes.append(N_("NUL characters kept as text"))
     return Decoded(chosen, decode(stream, name, chosen, lenient), tuple(notes))
 
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from glassgpt.data.files.messages import parse_message
 from glassgpt.data.files.records import lines_of
 from glassgpt.data.files.report import Report
+from glassgpt.language import N_
 
 WHATSAPP = re.compile(
     r"\u200e?\[?(?P<date>\d{1,4}[./-]\d{1,2}[./-]\d{1,4}),?[ \u202f](?P<time>\d{1,2}[:.]\d{2}(?:[:.]\d{2})?)"
@@ -103,7 +104,12 @@ def without_dates(pieces: Iterator[str], name: str, report: Report) -> Iterator[
     if is_whatsapp(start.split("\n")[:FIRST_LINES]):
         log = parse_whatsapp(lines_of(chain([start], pieces), name))
         report.note(
-            f"{log.kind} chat read as name: text, {log.n_dropped:,} messages without text left out", name
+            N_(
+                "{kind} chat read as name: text, {n_dropped:,} messages without text left out",
+                kind=log.kind,
+                n_dropped=log.n_dropped,
+            ),
+            name,
         )
         yield log.text()
     else:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 
 SHAKESPEARE_URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
 SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
@@ -107,7 +108,7 @@ def open_shakespeare() -> BinaryIO:
 
     Its SHA-256 is verified.
     """
-    otherwise = "train on 'python', which needs no download"
+    otherwise = N_("train on 'python', which needs no download")
     return io.BytesIO(known_file(SHAKESPEARE_FILE, SHAKESPEARE_URL, SHAKESPEARE_SHA256, otherwise))
 
 

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from glassgpt.data.files.charset import SAMPLE
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 
 MAX_PAGE = 50 << 20
 """Limit of one HTML page in characters; its text is assembled in RAM."""
@@ -90,7 +91,7 @@ def html_text(markup: str) -> str:
     >>> html_text("<title>no</title><p>One &amp;\\n two<br>three<script>no</script><ul><li>a<li>b</ul>")
     'One & two\\nthree\\n\\na\\nb'
     """
-    return next(read_html(iter([markup]), "the page"))
+    return next(read_html(iter([markup]), N_("the page")))
 
 
 def read_html(pieces: Iterator[str], name: str) -> Iterator[str]:

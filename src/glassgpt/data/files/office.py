@@ -12,6 +12,7 @@ from glassgpt.data.files.archives import open_zip, read_member
 from glassgpt.data.files.budget import UnpackBudget
 from glassgpt.data.files.html import MAX_PAGE
 from glassgpt.data.files.unreadable import NotText
+from glassgpt.language import N_
 
 MAX_SPACES = 80
 """Limit of the spaces that one element of an .odt stands for."""
@@ -84,7 +85,7 @@ class _Text:
 
     def doctype(self, *_: object) -> None:
         """Refuse a document type: these formats have none, and its entities could expand."""
-        raise ET.ParseError("it declares a document type")
+        raise ET.ParseError(N_("it declares a document type"))
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """Open an element."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from glassgpt.errors import UserError, missing_extra
+from glassgpt.language import N_
 from glassgpt.paths import check_file
 
 if TYPE_CHECKING:
@@ -122,4 +123,4 @@ def _reason(error: Exception) -> str:
     """Return the reason of an error without the file's name, already in the message."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return "its format is unknown" if "cannot identify" in str(error) else str(error)
+    return N_("its format is unknown") if "cannot identify" in str(error) else str(error)

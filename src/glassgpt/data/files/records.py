@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePath
 
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 
 MAX_VALUE = 64 << 20
 """Limit in characters for a jsonl line, a csv field and a json file, each held in RAM."""
@@ -48,7 +49,7 @@ def csv_rows(
                 for row in rows:
                     width = width or len(row)
                     if tape.n_lines > 1 and _swallows_rows(tape.since, width, delimiter):
-                        raise csv.Error("a quote that opens here closes in another row")
+                        raise csv.Error(N_("a quote that opens here closes in another row"))
                     number = tape.mark()
                     if row and len(row) != width:
                         on_bad(_miscounted(f"{name}:{number}", row, width, delimiter))

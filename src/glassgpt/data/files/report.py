@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from glassgpt.errors import UserError
+from glassgpt.language import N_, clipped, join_texts
 
 SHOWN = 3
 """Number of files or rows that a note names."""
@@ -31,7 +33,9 @@ class Report:
     def reject(self, problem: UserError) -> None:
         """Raise the problem of a row, or count it if invalid rows may be skipped."""
         if not self.skip_invalid:
-            raise type(problem)(f"{problem} Or set `skip_invalid` to skip such rows.") from problem
+            raise type(problem)(
+                N_("{problem} Or set `skip_invalid` to skip such rows.", problem=problem.message)
+            ) from problem
         self.skip(problem)
 
     def skip(self, problem: UserError) -> None:
@@ -54,10 +58,14 @@ class Report:
 
     def notes(self) -> tuple[str, ...]:
         """Return one line per kind of note, the skipped rows last."""
-        notes = [f"{text}: {shorten(names)}" for text, names in self._names.items()]
+        notes = [
+            N_("{text}: {names}", text=text, names=shorten(names)) for text, names in self._names.items()
+        ]
         if self._problems:
-            rows = "1 row" if self.n_skipped == 1 else f"{self.n_skipped:,} rows"
-            notes.append(f"{rows} skipped: {shorten(self._problems, self.n_skipped)}")
+            rows = N_("1 row") if self.n_skipped == 1 else N_("{n:,} rows", n=self.n_skipped)
+            notes.append(
+                N_("{rows} skipped: {reasons}", rows=rows, reasons=shorten(self._problems, self.n_skipped))
+            )
         return tuple(notes)
 
 
@@ -67,7 +75,12 @@ def without_remedy(problem: UserError) -> str:
     >>> without_remedy(UserError("a.csv:2: no label. Fill it in."))
     'a.csv:2: no label'
     """
-    return str(problem).rpartition(". ")[0] or str(problem)
+    return clipped(problem.message, _all_but_the_last_sentence)
+
+
+def _all_but_the_last_sentence(text: str) -> str:
+    ends = [end.start() for end in re.finditer(r"\. |。(?=.)", text)]
+    return text[: ends[-1]] if ends else text
 
 
 def shorten(items: Sequence[str], n: int | None = None, separator: str = "; ") -> str:
@@ -77,5 +90,5 @@ def shorten(items: Sequence[str], n: int | None = None, separator: str = "; ") -
     'a, b, c, and 2 more'
     """
     total = len(items) if n is None else n
-    rest = [f"and {total - SHOWN:,} more"] if total > SHOWN else []
-    return separator.join([*items[:SHOWN], *rest])
+    rest = [N_("and {n:,} more", n=total - SHOWN)] if total > SHOWN else []
+    return join_texts(separator, [*items[:SHOWN], *rest])

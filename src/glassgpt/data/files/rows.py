@@ -15,6 +15,7 @@ from glassgpt.data.files.records import csv_rows, find_column
 from glassgpt.data.files.report import Report
 from glassgpt.data.files.unreadable import NotText
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 
 TEXT = "text"
 MESSAGES = ("messages", "conversations", "conversation")
@@ -54,7 +55,7 @@ def read_csv(pieces: Iterator[str], name: str, column: str | None, report: Repor
     index = _column_index(names, column, name)
     number, first = next(rows, (0, names))
     if not column and len(names) == 1 and not _is_name(names[0], first[0]):
-        report.note("no header: the first row is text, too", name)
+        report.note(N_("no header: the first row is text, too"), name)
         yield names[0]
     if number:
         yield first[index]
@@ -78,7 +79,11 @@ def _column_index(names: list[str], column: str | None, name: str) -> int:
     found = names[0] if len(names) == 1 and not column else find_column(names, column or TEXT)
     if found is not None:
         return names.index(found)
-    problem = f"no column {column!r}" if column else f"several columns, but no {TEXT!r}"
+    problem = (
+        N_("no column {column!r}", column=column)
+        if column
+        else N_("several columns, but no {column!r}", column=TEXT)
+    )
     raise NotText(
         "{name}: {problem}. Set `column` to one of: {names}.",
         name=name,
@@ -100,7 +105,7 @@ def _record_text(record: Any, column: str | None, where: str) -> str:
         return "\n\n".join(log.text() for log in logs)
     wanted = find_column(record, column or TEXT) or (None if column else _first(record, MESSAGES))
     if wanted is None:
-        missing = repr(column) if column else "'text' or 'messages'"
+        missing = repr(column) if column else N_("'text' or 'messages'")
         raise NotText(
             "{where}: no field {missing}. Set `column` to one of: {record}.",
             where=where,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-EXPORT = "Export it as .txt, .html, .docx, .epub or .pdf."
-UNPACK = "Unpack it and pass the folder."
+from glassgpt.language import N_
+
+EXPORT = N_("Export it as .txt, .html, .docx, .epub or .pdf.")
+UNPACK = N_("Unpack it and pass the folder.")
 HEAD = 512
 """Bytes of a file in which a signature lies."""
 
@@ -17,43 +19,46 @@ class Kind(NamedTuple):
     remedy: str = EXPORT
 
 
-ZIP = Kind("a zip archive", "Give it the ending of its format: .zip, .docx, .odt or .epub.")
+ZIP = Kind(N_("a zip archive"), N_("Give it the ending of its format: .zip, .docx, .odt or .epub."))
 # Each with a byte that no text has, or so specific that a text does not begin with it.
 CERTAIN: dict[bytes, Kind] = {
-    b"\x89PNG": Kind("a PNG image"),
-    b"\xff\xd8\xff": Kind("a JPEG image"),
+    b"\x89PNG": Kind(N_("a PNG image")),
+    b"\xff\xd8\xff": Kind(N_("a JPEG image")),
     b"PK\x03\x04": ZIP,
     b"PK\x05\x06": ZIP,
-    b"\x1f\x8b": Kind("a gzip file", "Give it an ending in .gz, such as .txt.gz."),
-    b"\xfd7zXZ\0": Kind("an xz file", UNPACK),
-    b"7z\xbc\xaf\x27\x1c": Kind("a 7z archive", UNPACK),
-    b"\x28\xb5\x2f\xfd": Kind("a zstd file", UNPACK),
-    b"Rar!\x1a\x07": Kind("a rar archive", UNPACK),
-    b"%PDF-": Kind("a pdf", "Give it the ending .pdf."),
-    b"{\\rtf": Kind("an rtf document", "Give it the ending .rtf."),
-    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": Kind("an old Word, Excel, PowerPoint or Outlook file"),
-    b"SQLite format 3\0": Kind("an SQLite database"),
-    b"\x7fELF": Kind("a program"),
-    b"\x89HDF": Kind("an HDF5 file"),
-    b"\x93NUMPY": Kind("a NumPy array"),
-    b"\0asm": Kind("a program"),
+    b"\x1f\x8b": Kind(N_("a gzip file"), N_("Give it an ending in .gz, such as .txt.gz.")),
+    b"\xfd7zXZ\0": Kind(N_("an xz file"), UNPACK),
+    b"7z\xbc\xaf\x27\x1c": Kind(N_("a 7z archive"), UNPACK),
+    b"\x28\xb5\x2f\xfd": Kind(N_("a zstd file"), UNPACK),
+    b"Rar!\x1a\x07": Kind(N_("a rar archive"), UNPACK),
+    b"%PDF-": Kind(N_("a pdf"), N_("Give it the ending .pdf.")),
+    b"{\\rtf": Kind(N_("an rtf document"), N_("Give it the ending .rtf.")),
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": Kind(N_("an old Word, Excel, PowerPoint or Outlook file")),
+    b"SQLite format 3\0": Kind(N_("an SQLite database")),
+    b"\x7fELF": Kind(N_("a program")),
+    b"\x89HDF": Kind(N_("an HDF5 file")),
+    b"\x93NUMPY": Kind(N_("a NumPy array")),
+    b"\0asm": Kind(N_("a program")),
 }
 # Letters alone: they count only where the rest of the file is binary too.
 PROBABLE: dict[bytes, Kind] = {
-    b"GIF8": Kind("a GIF image"),
-    b"BM": Kind("a BMP image"),
-    b"RIFF": Kind("a WAV or WEBP file"),
-    b"BZh": Kind("a bzip2 file", UNPACK),
-    b"PAR1": Kind("a parquet table", "Give it the ending .parquet."),
-    b"ARROW1": Kind("an arrow table", "Export it as .csv or .jsonl."),
-    b"MZ": Kind("a program"),
-    b"OggS": Kind("an Ogg file"),
-    b"ID3": Kind("an MP3 file"),
-    b"fLaC": Kind("a FLAC file"),
-    b"GGUF": Kind("a GGUF model"),
-    b"bplist": Kind("a binary property list"),
+    b"GIF8": Kind(N_("a GIF image")),
+    b"BM": Kind(N_("a BMP image")),
+    b"RIFF": Kind(N_("a WAV or WEBP file")),
+    b"BZh": Kind(N_("a bzip2 file"), UNPACK),
+    b"PAR1": Kind(N_("a parquet table"), N_("Give it the ending .parquet.")),
+    b"ARROW1": Kind(N_("an arrow table"), N_("Export it as .csv or .jsonl.")),
+    b"MZ": Kind(N_("a program")),
+    b"OggS": Kind(N_("an Ogg file")),
+    b"ID3": Kind(N_("an MP3 file")),
+    b"fLaC": Kind(N_("a FLAC file")),
+    b"GGUF": Kind(N_("a GGUF model")),
+    b"bplist": Kind(N_("a binary property list")),
 }
-UNKNOWN = Kind("a binary file", f"{EXPORT[:-1]}, or set `encoding` if it is text.")
+UNKNOWN = Kind(
+    N_("a binary file"),
+    N_("Export it as .txt, .html, .docx, .epub or .pdf, or set `encoding` if it is text."),
+)
 
 
 def certain_kind(head: bytes) -> Kind | None:
@@ -63,7 +68,7 @@ def certain_kind(head: bytes) -> Kind | None:
     Kind(phrase='a zip archive', remedy='Give it the ending of its format: .zip, .docx, .odt or .epub.')
     """
     if head[257:262] == b"ustar" and b"\0" in head:
-        return Kind("a tar archive", "Give it the ending .tar.")
+        return Kind(N_("a tar archive"), N_("Give it the ending .tar."))
     return _first(CERTAIN, head)
 
 
@@ -74,9 +79,9 @@ def probable_kind(head: bytes) -> Kind:
     ('a parquet table', 'a binary file')
     """
     if head[4:8] == b"ftyp":
-        return Kind("an MP4 or HEIC file")
+        return Kind(N_("an MP4 or HEIC file"))
     if head[5:9] == b"\0\0\0{":  # after the header's length, 8 bytes
-        return Kind("a safetensors file")
+        return Kind(N_("a safetensors file"))
     return certain_kind(head) or _first(PROBABLE, head) or UNKNOWN
 
 

@@ -25,6 +25,7 @@ from glassgpt.data.files.budget import UnpackBudget
 from glassgpt.data.files.corpora import NAMED
 from glassgpt.data.files.unreadable import NotText, reading
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.paths import did_you_mean
 
 NEVER_TEXT = frozenset({"__pycache__", "node_modules", "site-packages"})
@@ -65,7 +66,10 @@ def resolve_sources(given: Iterable[str], follow_links: bool = False) -> list[So
 def hidden_files(given: Iterable[str]) -> list[str]:
     """Return a note for each built-in name that is also the name of a file or folder here."""
     return [
-        f"{source} means what is built in. For the file or folder of this name, give ./{source}."
+        N_(
+            "{source} means what is built in. For the file or folder of this name, give ./{source}.",
+            source=source,
+        )
         for source in given
         if is_built_in(source) and _exists(Path(source))
     ]
@@ -74,7 +78,7 @@ def hidden_files(given: Iterable[str]) -> list[str]:
 def _resolve_one(given: str, follow_links: bool) -> Iterator[tuple[str, Source]]:
     path = Path(given).expanduser()
     if given == "-":
-        yield "-", Source("standard input", _open_stdin)
+        yield "-", Source(N_("standard input"), _open_stdin)
     elif given in NAMED:
         name, opener = NAMED[given]
         yield given, Source(name, opener)
@@ -101,7 +105,9 @@ def _resolve_one(given: str, follow_links: bool) -> Iterator[tuple[str, Source]]
                 yield from _found(_walk(match, follow_links), _fixed_folder(path), follow_links)
     else:
         names = [*NAMED, *DATASETS]
-        remedy = did_you_mean(path, names) or f"Check the path, or give a built-in name: {', '.join(names)}."
+        remedy = did_you_mean(path, names) or N_(
+            "Check the path, or give a built-in name: {names}.", names=", ".join(names)
+        )
         raise UserError("{given!r}: no such file, folder or corpus. {remedy}", given=given, remedy=remedy)
 
 

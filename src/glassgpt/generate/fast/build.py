@@ -25,6 +25,7 @@ from platformdirs import user_cache_path
 from glassgpt.atomic_write import replacing, sync
 from glassgpt.generate.fast.compiler import TIMEOUT, BuildError, Compiler, CompilerError
 from glassgpt.generate.fast.private import private_folder, read_private
+from glassgpt.language import N_
 
 SOURCE = Path(__file__).with_name("blocks.c")
 FLAGS = ("-O3", "-march=native", "-fopenmp", "-fPIC", "-fno-math-errno", "-fno-trapping-math")
@@ -34,7 +35,7 @@ LIMIT = 1 << 24
 DAY = 86_400
 """Seconds for which the failure of a compiler is remembered."""
 TEMPORARY = "building-"
-REMEDY = "Close the folder to others (chmod go-w), or name one of your own in $XDG_CACHE_HOME."
+REMEDY = N_("Close the folder to others (chmod go-w), or name one of your own in $XDG_CACHE_HOME.")
 
 
 def load_or_build() -> ctypes.CDLL:
@@ -42,7 +43,9 @@ def load_or_build() -> ctypes.CDLL:
     try:
         return _load_or_build()
     except (OSError, TimeoutExpired) as error:
-        raise BuildError(f"native code cannot be built, saved or loaded here: {error}") from error
+        raise BuildError(
+            N_("native code cannot be built, saved or loaded here: {error}", error=error)
+        ) from error
 
 
 def _load_or_build() -> ctypes.CDLL:
@@ -51,7 +54,14 @@ def _load_or_build() -> ctypes.CDLL:
         folder = private_folder(user_cache_path("glassgpt") / "native")
     except OSError as error:
         library = _build_for_now(name)
-        warnings.warn(f"{error}, so native code is built for each command again. {REMEDY}", stacklevel=2)
+        warnings.warn(
+            N_(
+                "{error}, so native code is built for each command again. {remedy}",
+                error=error,
+                remedy=REMEDY,
+            ),
+            stacklevel=2,
+        )
         return library
     for path in sorted(folder.glob(f"{name}-*.so")):
         if (library := _load(path)) is not None:
@@ -60,7 +70,13 @@ def _load_or_build() -> ctypes.CDLL:
     compiler = Compiler.find()
     failure = folder / f"{name}-{compiler.key}.failed"
     if (reason := _remembered(failure)) is not None:
-        raise BuildError(f"{reason} (remembered for a day; to try again, delete {failure})")
+        raise BuildError(
+            N_(
+                "{reason} (remembered for a day; to try again, delete {failure})",
+                reason=reason,
+                failure=failure,
+            )
+        )
     try:
         return _build(name, folder, compiler)
     except CompilerError as error:
@@ -91,7 +107,13 @@ def _build(name: str, folder: Path, compiler: Compiler, timeout: float = TIMEOUT
             linked.chmod(0o700)
             library, content = _functions(linked), linked.read_bytes()
         except (OSError, AttributeError) as error:
-            raise CompilerError(f"the output of `{compiler.command[0]}` cannot be loaded: {error}") from error
+            raise CompilerError(
+                N_(
+                    "the output of `{compiler}` cannot be loaded: {error}",
+                    compiler=compiler.command[0],
+                    error=error,
+                )
+            ) from error
         sync(linked)
         # Atomic, since several processes may build at the same time.
         linked.replace(folder / f"{name}-{hashlib.sha256(content).hexdigest()}.so")

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, STDOUT
 
+from glassgpt.language import N_
+
 TIMEOUT = 60.0
 """Seconds that a compiler may take; usually it takes one."""
 TAIL = 4096
@@ -40,7 +42,12 @@ class Compiler:
         """Find the command in $CC, or `cc`. Raises BuildError if there is none."""
         command = compiler_command()
         if (file := shutil.which(command[0])) is None:
-            raise BuildError(f"no C compiler `{_text(command[0])}`. Install gcc, or name a compiler in $CC")
+            raise BuildError(
+                N_(
+                    "no C compiler `{compiler}`. Install gcc, or name a compiler in $CC",
+                    compiler=_text(command[0]),
+                )
+            )
         return cls(tuple(command), file)
 
     @property
@@ -68,11 +75,19 @@ class Compiler:
         try:
             lines = _tail(process, end).decode("utf-8", "replace").strip().splitlines()
         except TimeoutError as error:
-            raise CompilerError(f"`{name}` took longer than {timeout:.0f} seconds") from error
+            raise CompilerError(
+                N_("`{name}` took longer than {timeout:.0f} seconds", name=name, timeout=timeout)
+            ) from error
         finally:
             _end(process)
         if process.returncode:
-            raise CompilerError(f"`{name}` failed: {(lines or ['no error message'])[-1]}")
+            raise CompilerError(
+                N_(
+                    "`{name}` failed: {problem}",
+                    name=name,
+                    problem=lines[-1] if lines else N_("no error message"),
+                )
+            )
 
 
 def compiler_command() -> list[str]:
@@ -84,7 +99,13 @@ def compiler_command() -> list[str]:
     try:
         return shlex.split(given) or ["cc"]
     except ValueError as error:  # a quotation mark without its pair
-        raise BuildError(f"$CC is `{_text(given)}`, which is no command ({error}). Correct it") from error
+        raise BuildError(
+            N_(
+                "$CC is `{command}`, which is no command ({error}). Correct it",
+                command=_text(given),
+                error=error,
+            )
+        ) from error
 
 
 def _tail(process: subprocess.Popen[bytes], end: float) -> bytes:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from glassgpt.generate.fast.build import load_or_build
 from glassgpt.generate.fast.compiler import BuildError
+from glassgpt.language import N_
 
 
 class MatrixStruct(Structure):
@@ -54,7 +55,7 @@ def multiply(library: ctypes.CDLL, matrix: MatrixStruct, x: Tensor) -> Tensor:
 def _library() -> ctypes.CDLL | str:
     """Return the library, or the reason for its absence."""
     if sys.platform != "linux":
-        return "native code is supported on Linux only"
+        return N_("native code is supported on Linux only")
     try:
         return load_or_build()
     except BuildError as error:

@@ -10,6 +10,8 @@ import os
 import stat
 from pathlib import Path
 
+from glassgpt.language import N_
+
 
 class NotPrivateError(OSError):
     """Another user can change a folder, or a folder or link that leads to it."""
@@ -22,7 +24,7 @@ def private_folder(path: Path) -> Path:
     others can change a folder above, or a link on the way, and OSError if it cannot be created.
     """
     if not path.is_absolute():
-        raise NotPrivateError(f"{path} depends on the current folder")
+        raise NotPrivateError(N_("{path} depends on the current folder", path=path))
     for folder in (*reversed(path.parents), path):
         if not os.path.lexists(folder):
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -67,13 +69,13 @@ def _check(path: Path) -> None:
     """
     status = os.lstat(path)
     if not _is_own(status):
-        raise NotPrivateError(f"{path} belongs to another user")
+        raise NotPrivateError(N_("{path} belongs to another user", path=path))
     if stat.S_ISLNK(status.st_mode):
         return
     if not stat.S_ISDIR(status.st_mode):
-        raise NotPrivateError(f"{path} is not a folder")
+        raise NotPrivateError(N_("{path} is not a folder", path=path))
     if _others_write(status) and not status.st_mode & stat.S_ISVTX:
-        raise NotPrivateError(f"{path} can be changed by other users")
+        raise NotPrivateError(N_("{path} can be changed by other users", path=path))
 
 
 def _is_own(status: os.stat_result) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from glassgpt.config import Layer, Resolved, resolve
 from glassgpt.data import Corpus
 from glassgpt.diagnose import Score
+from glassgpt.language import N_
 from glassgpt.tasks import Task
 from glassgpt.tasks.counted import text_scores
 from glassgpt.train.autopilot.candidates import Candidates, fixed_fields
@@ -90,14 +91,14 @@ def decide(resolved: Resolved, corpus: Corpus, clock: Clock, stage: Callable[[st
     clock: that of the run, which tells how many seconds are left. stage: called before work that takes time.
     """
     train = resolved.config.train
-    stage("counting what there is to beat")
+    stage(N_("counting what there is to beat"))
     scores = text_scores(corpus, train.minutes)
-    stage("trying tokenizers")
+    stage(N_("trying tokenizers"))
     chooser = make_chooser(resolved, TextFacts.of(corpus, scores, vocab_sizes(resolved)))
     if train.steps is not None or train.tokens is not None:
         length = Length(steps=train.steps, tokens=train.tokens)
         return Decision(chooser.choose(length), length, chooser, tuple(scores))
-    stage("timing steps on this machine")
+    stage(N_("timing steps on this machine"))
     budget = Budget.of(resolved.config)
     chooser = measured(chooser, resolved, lambda: length_left(budget, clock))
     length = length_left(budget, clock)

@@ -19,6 +19,7 @@ from glassgpt.checkpoint import Run, acquire_lock
 from glassgpt.config import Layer, Tables
 from glassgpt.diagnose import MAX_PAIRS
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.train.comparison.arms import layers
 from glassgpt.train.comparison.record import FILE, Record
 from glassgpt.train.comparison.trial import Rehearsal, begin, held_out_loss, rehearse
@@ -152,9 +153,18 @@ class Experiment:
         for name, arm in zip(self.names, arms, strict=False):
             found += [f"{name}: {note}" for note in arm.notes if note not in common]
             if arm.shared < 1:
-                found.append(f"{100 * arm.shared:.0f} % of the weights of {name} begin as in {self.names[0]}")
+                found.append(
+                    N_(
+                        "{share:.0f} % of the weights of {name} begin as in {reference}",
+                        share=100 * arm.shared,
+                        name=name,
+                        reference=self.names[0],
+                    )
+                )
         if len({_order(arm) for arm in arms}) > 1:
-            found.append("the arms read the text in different order: their tokens, blocks or sources differ")
+            found.append(
+                N_("the arms read the text in different order: their tokens, blocks or sources differ")
+            )
         return found
 
     def run(self) -> Iterator[Event]:
@@ -185,7 +195,7 @@ class Experiment:
         for name in self.names:
             if name in self.record.arms:
                 continue
-            yield Stage(f"preparing {name}")
+            yield Stage(N_("preparing {name}", name=name))
             folder = self.folder / f"{_slug(name)}-rehearsal"
             self.record.arms[name] = rehearse(
                 self._layers(name, self.seed, rehearsal=True),

@@ -7,6 +7,7 @@ from types import TracebackType
 
 from glassgpt.cli.view.display.base import Display
 from glassgpt.cli.view.terminal import discard_output, is_gone, print_note
+from glassgpt.language import _
 from glassgpt.train import Event, Session
 
 
@@ -50,4 +51,4 @@ class EnduringDisplay(Display):
                 raise
             discard_output()
             self.display = Display()
-            print_note("the output is closed. Training goes on without it; Ctrl-C saves and stops.")
+            print_note(_("the output is closed. Training goes on without it; Ctrl-C saves and stops."))

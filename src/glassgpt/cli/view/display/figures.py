@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from glassgpt.language import _
 from glassgpt.train import Evaluated, Event, StepDone
 
 
@@ -34,7 +35,7 @@ class Speedometer:
 
 def exact_share(event: Evaluated) -> str:
     """Share of exact answers, if the task has answers."""
-    return "" if event.exact is None else f", {event.exact:.1%} exact"
+    return "" if event.exact is None else _(", {share:.1%} exact", share=event.exact)
 
 
 def seconds_left(event: StepDone) -> float:

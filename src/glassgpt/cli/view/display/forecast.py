@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from glassgpt.cli.view.autopilot import decimals, in_words
 from glassgpt.diagnose import Score, Verdict
+from glassgpt.language import _
 from glassgpt.train import Event, Forecasted
 
 CHANGE = 0.01
@@ -26,8 +27,8 @@ class Forecasts:
         """Return a line with the first forecast and the outcome; empty without a forecast or a loss."""
         if self.first is None or not isinstance(verdict.model, Score):
             return ""
-        loss, begin = verdict.model.nats_per_char, f"forecast {in_words(self.first)}"
-        outside = "" if self.first.low <= loss <= self.first.high else ", outside the interval"
+        loss, begin = verdict.model.nats_per_char, _("forecast {forecast}", forecast=in_words(self.first))
+        outside = "" if self.first.low <= loss <= self.first.high else _(", outside the interval")
         return f"{begin} at {self.first.progress:.0%}, outcome {loss:.{decimals(self.first)}f}{outside}"
 
 

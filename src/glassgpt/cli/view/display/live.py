@@ -19,7 +19,8 @@ from glassgpt.cli.view.display.forecast import Forecasts
 from glassgpt.cli.view.render import INTERVAL_STYLE, chart
 from glassgpt.cli.view.summary import about, panel, print_end
 from glassgpt.cli.view.terminal import Terminal
-from glassgpt.diagnose import Score
+from glassgpt.diagnose import Score, row_title
+from glassgpt.language import _
 from glassgpt.train import Evaluated, Event, Sampled, Session, Stage, StepDone, Warned
 from glassgpt.units import count, duration
 
@@ -76,7 +77,9 @@ class LiveDisplay(Display):
             case Sampled():
                 self.sample = event.text
             case Warned():
-                self.console.print(f"warning: {with_flags(event.message)}", style="yellow", markup=False)
+                self.console.print(
+                    _("warning: {message}", message=with_flags(event.message)), style="yellow", markup=False
+                )
             case _:
                 pass
 
@@ -89,7 +92,7 @@ class LiveDisplay(Display):
 
     def _render(self) -> Group:
         if self.session is None or self.last is None:
-            return Group(self._stage() if self.doing else Text("first steps …", "dim"))
+            return Group(self._stage() if self.doing else Text(_("first steps …"), "dim"))
         parts: list[Any] = [self._bar(self.last)]
         if self.doing:
             parts.append(self._stage())
@@ -101,19 +104,23 @@ class LiveDisplay(Display):
 
     def _stage(self) -> Text:
         seconds = time.monotonic() - self._stage_began
-        return Text(f"{self.doing} …" + (f" {duration(seconds)}" if seconds >= 1 else ""), "dim")
+        return Text(f"{_(self.doing)} …" + (f" {duration(seconds)}" if seconds >= 1 else ""), "dim")
 
     def _bar(self, last: StepDone) -> Table:
         row = Table.grid(padding=(0, 1))
-        val = f"held out {self.val.nats_per_char:.3f}{exact_share(self.val)}" if self.val else ""
+        val = (
+            _("held out {loss:.3f}{exact}", loss=self.val.nats_per_char, exact=exact_share(self.val))
+            if self.val
+            else ""
+        )
         row.add_row(
             ProgressBar(total=1.0, completed=last.progress, width=12),
             f"{last.progress:.0%}",
-            f"step {last.step}",
-            f"train {last.loss * self._nats_to_chars:.3f}",
+            _("step {step}", step=last.step),
+            _("train {loss:.3f}", loss=last.loss * self._nats_to_chars),
             val,
-            f"{count(self.speed.of(last))} tok/s",
-            f"{duration(seconds_left(last))} left",
+            _("{speed} tok/s", speed=count(self.speed.of(last))),
+            _("{time} left", time=duration(seconds_left(last))),
         )
         return row
 
@@ -128,16 +135,24 @@ class LiveDisplay(Display):
         forecast, faint = self.forecasts.newest, _averaged(self.losses, 2 * width)
         interval = (forecast.low, forecast.high) if forecast else None
         picture = chart(self.evals, lines, width=width, faint=faint, interval=interval)
-        picture.append(f"loss in {self.session.data.unit}: ", "dim").append("held out", "cyan")
-        picture.append(", training", "dim")
+        picture.append(_("loss in {unit}: ", unit=_(self.session.data.unit)), "dim").append(
+            _("held out"), "cyan"
+        )
+        picture.append(_(", training"), "dim")
         if forecast:
-            picture.append(", ", "dim").append(f"forecast {in_words(forecast)}", INTERVAL_STYLE)
+            picture.append(", ", "dim").append(
+                _("forecast {forecast}", forecast=in_words(forecast)), INTERVAL_STYLE
+            )
         return picture.append("\n")
 
 
 def _label(score: Score) -> str:
     """Name a baseline; the uniform guess with its characters, as a model begins among more tokens."""
-    return f"uniform, {score.perplexity_per_char:.0f} chars" if score.kind == "uniform" else score.name
+    return (
+        _("uniform, {n_chars:.0f} chars", n_chars=score.perplexity_per_char)
+        if score.kind == "uniform"
+        else _(row_title(score.name))
+    )
 
 
 def _averaged(points: list[tuple[float, float]], n: int) -> list[tuple[float, float]]:

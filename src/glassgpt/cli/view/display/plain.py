@@ -11,6 +11,7 @@ from glassgpt.cli.view.display.figures import Speedometer, exact_share, seconds_
 from glassgpt.cli.view.display.forecast import Forecasts, is_news
 from glassgpt.cli.view.summary import about, print_end
 from glassgpt.cli.view.terminal import Terminal
+from glassgpt.language import _
 from glassgpt.safe_io import MAX_JSON, read_capped
 from glassgpt.train import Evaluated, Event, Forecasted, Session, Stage, StepDone, Warned
 from glassgpt.units import count, duration
@@ -33,11 +34,11 @@ class PlainDisplay(Display):
 
     def stage(self, doing: str) -> None:
         """Print the current stage."""
-        self._say(f"{doing} …")
+        self._say(f"{_(doing)} …")
 
     def begin(self, session: Session) -> None:
         """Print the configuration, the data and the run."""
-        self.unit, self.nats_to_chars = session.data.unit, session.data.tokens_per_char
+        self.unit, self.nats_to_chars = _(session.data.unit), session.data.tokens_per_char
         for line in about(session):
             self._say(with_flags(line))
         if session.decision is not None:
@@ -51,21 +52,41 @@ class PlainDisplay(Display):
             case StepDone() if time.monotonic() - self._last > self.EVERY_S:
                 self._last = time.monotonic()
                 self._say(
-                    f"{event.progress:4.0%}  step {event.step}  train {event.loss * self.nats_to_chars:.3f}  "
-                    f"{count(self.speed.of(event))} tokens/s  {duration(seconds_left(event))} left"
+                    _(
+                        "{progress:4.0%}  step {step}  train {loss:.3f}  {speed} tokens/s  {time} left",
+                        progress=event.progress,
+                        step=event.step,
+                        loss=event.loss * self.nats_to_chars,
+                        speed=count(self.speed.of(event)),
+                        time=duration(seconds_left(event)),
+                    )
                 )
             case Evaluated():
-                mark = "  best" if event.best else ""
+                mark = _("  best") if event.best else ""
                 self._say(
-                    f"step {event.step}: val {event.nats_per_char:.4f} {self.unit}{exact_share(event)}{mark}"
+                    _(
+                        "step {step}: val {loss:.4f} {unit}{exact}{mark}",
+                        step=event.step,
+                        loss=event.nats_per_char,
+                        unit=self.unit,
+                        exact=exact_share(event),
+                        mark=mark,
+                    )
                 )
             case Forecasted() if is_news(event, self._printed):
                 self._printed = event
-                self._say(f"{event.progress:4.0%}  forecast {in_words(event)} {self.unit}")
+                self._say(
+                    _(
+                        "{progress:4.0%}  forecast {forecast} {unit}",
+                        progress=event.progress,
+                        forecast=in_words(event),
+                        unit=self.unit,
+                    )
+                )
             case Stage():
                 self.stage(event.doing)
             case Warned():
-                self._say(f"warning: {with_flags(event.message)}")
+                self._say(_("warning: {message}", message=with_flags(event.message)))
             case _:
                 pass
 
