@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -214,7 +214,7 @@ def _lines(source: Samples, run: Path, prompt: str, n: int, out: Path | None, js
     note_known(run, source.tokenizer, lines)
 
 
-def _check(limits: dict[str, int | None], lines: int | None, others: dict[str, object]) -> None:
+def _check(limits: Mapping[str, int | None], lines: int | None, others: dict[str, object]) -> None:
     """Raise UserError for a number below 1, and for an option that does not go with --lines."""
     for name, value in limits.items():
         if value is not None and value < 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from email import message_from_bytes
-from email.message import EmailMessage
+from email.message import EmailMessage, MIMEPart
 from email.policy import default
 from typing import BinaryIO, cast
 
@@ -95,7 +95,7 @@ def _text(mail: bytes, name: str) -> str:
     return f"{subject}\n\n{own}" if subject and own else own
 
 
-def _content(body: EmailMessage) -> str:
+def _content(body: MIMEPart) -> str:
     """Return the text of a part, also of one with an unknown encoding."""
     try:
         return body.get_content()
