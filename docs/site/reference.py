@@ -45,7 +45,10 @@ def _page(path: str, name: str, daily: list[str], more: list[str]) -> str:
     parts = [f"# `{path}`", f"::: {path}\n    options:\n{_PROSE_ONLY}"]
     for heading, prefix, names in ((f"As `{name}.…`", name, daily), (f"As `{path}.…`", path, more)):
         if names:
-            parts += [f"## {heading}", *(f"::: {prefix}.{n}" for n in names)]
+            shown = (
+                path if f"{prefix}.{n}" == path else prefix for n in names
+            )  # a function named as its package
+            parts += [f"## {heading}", *(f"::: {each}.{n}" for each, n in zip(shown, names, strict=True))]
     return "\n\n".join(parts) + "\n"
 
 

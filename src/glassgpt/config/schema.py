@@ -242,8 +242,8 @@ class RunConfig(Config):
         return repr(self)
 
     def _repr_html_(self) -> str:
-        chosen = {name: str(value) for name, value in self.chosen().items()}
-        every = [(flat_name(type(self), name), str(value)) for name, value in fields(self.model_dump())]
+        chosen = {name: _words(value) for name, value in self.chosen().items()}
+        every = [(flat_name(type(self), name), _words(value)) for name, value in fields(self.model_dump())]
         marked = [i for i, (name, _) in enumerate(every) if name in chosen]
         return card("settings", chosen, folded("all settings", as_html(["", ""], every, marked=marked)))
 
@@ -290,6 +290,10 @@ class RunConfig(Config):
         if self.model.lora_rank and self.init_from.run is None:
             raise ValueError(N_("`lora_rank` needs a trained base model. Name its run with `init_from.run`."))
         return self
+
+
+def _words(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 takes_settings(RunConfig)(RunConfig.of.__func__)

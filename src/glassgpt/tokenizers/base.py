@@ -63,6 +63,14 @@ class Tokenizer(Protocol):
         ...
 
 
+def _shown(token: bytes) -> str:
+    """Return the text of a token, or its bytes in hexadecimal digits if they are no character."""
+    try:
+        return token.decode()
+    except UnicodeDecodeError:
+        return f"‹{token.hex()}›"
+
+
 EXAMPLE = "The quick brown fox, 狐狸 🦊"
 """Text by whose tokens a tokenizer shows itself in a notebook."""
 
@@ -107,7 +115,7 @@ class TableTokenizer(ABC):
             ids = self.encode(EXAMPLE)
         except UserError:
             return ""
-        return pieces(self.token_bytes([i]).decode("utf-8", "replace") for i in ids)
+        return pieces(map(_shown, (self.token_bytes([i]) for i in ids)))
 
     def _lacking(self, names: Iterable[str]) -> list[str]:
         return [name for name in names if name not in self.specials]
