@@ -17,7 +17,7 @@ from reference import api_pages
 
 CHAPTERS = (
     *("loss", "sampling", "temperature", "weighted-sum", "query-key", "scale"),
-    *("mask", "graph", "qkv", "buffers", "cross", "ladder"),
+    *("mask", "graph", "positions", "qkv", "buffers", "block", "cross", "ladder"),
 )
 """Reading order of the chapters; others follow."""
 GUIDE = (

@@ -60,8 +60,10 @@ NAMES = (
     "scale",
     "mask",
     "graph",
+    "positions",
     "qkv",
     "buffers",
+    "block",
     "cross",
     "ladder",
 )

@@ -43,10 +43,10 @@ def _tick(axis: Axis, decades: float) -> None:
 def power(value: float) -> str:
     """Return the label of a tick of a logarithmic axis.
 
-    >>> power(0.02), power(5000), power(1e6), power(2e-5)
-    ('0.02', '5000', '10⁶', '2·10⁻⁵')
+    >>> power(0.02), power(5000), power(1e4), power(2e-5)
+    ('0.02', '5000', '10⁴', '2·10⁻⁵')
     """
-    if 1e-3 <= value < 1e5:
+    if 1e-3 <= value < 1e4:
         return f"{value:.4g}"
     digits, exponent = f"{value:.0e}".split("e")
     tens = "10" + str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

@@ -14,6 +14,19 @@ import glassgpt as gg
 from glassgpt.explain import NAMES, unmeasured_chapter
 from glassgpt.explain.exercise import Exercise, FunctionExercise, NumberExercise
 
+
+def deviation(x: torch.Tensor) -> torch.Tensor:
+    return (x.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
+
+
+def turned(x: torch.Tensor, position: int) -> torch.Tensor:
+    """Rotate by complex numbers."""
+    half = len(x) // 2
+    angles = torch.tensor([position * 10_000 ** (-2 * i / len(x)) for i in range(half)])
+    z = torch.complex(x[:half], x[half:]) * torch.exp(1j * angles)
+    return torch.cat([z.real, z.imag])
+
+
 SOLUTIONS: dict[str, list[Any]] = {
     "loss": [0.10536, lambda z, y: (z.exp().sum(1).log() - z[range(len(y)), y]).mean()],
     "sampling": [0.38, 0.3, lambda p, u: torch.searchsorted(p.cumsum(0), u, right=True)],
@@ -45,6 +58,12 @@ SOLUTIONS: dict[str, list[Any]] = {
         49152,
         lambda q, k, v: torch.cat(list(F.scaled_dot_product_attention(q, k, v, is_causal=True)), dim=-1),
     ],
+    "block": [
+        56_623_104,
+        lambda x, g: g * x / (x.pow(2).sum(-1, keepdim=True) / x.shape[-1] + 1e-6).sqrt(),
+        lambda x, W, U: x + ((x - x.mean(-1, keepdim=True)) / deviation(x) @ W).clamp(min=0) @ U,
+    ],
+    "positions": [786_432, 47_117, turned],
 }
 """Answers found without the code of the exercises."""
 ALL = [(name, i) for name in NAMES for i in range(len(unmeasured_chapter(name).exercises))]

@@ -29,6 +29,8 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "qkv": [{"T, C": (5, 96)}, {"H": 6}],
     "buffers": [{"T, D": (4, 8)}, {"RATE": 0.2}, {"DEVICE": "cpu"}, {"PERSISTENT": True}],
     "ladder": [{"WORDS": ["a", "bc", "bad"]}, {"STEPS, B, T, C": (30, 8, 8, 16)}],
+    "block": [{"C": 32}, {"L": 16}],
+    "positions": [{"C": 64}, {"d": 5}],
 }
 """Other values of variables; together with another run they change the output of every cell."""
 QUICK: dict[str, dict[str, Any]] = {"ladder": {"STEPS, B, T, C": (20, 8, 8, 16)}}
@@ -38,6 +40,8 @@ FAMILIES = {
     "qkv": ("gpt", "seq2seq"),
     "buffers": ("gpt", "seq2seq", "captioner", "encoder"),
     "ladder": ("gpt", "bigram", "encoder"),
+    "block": ("gpt",),
+    "positions": ("gpt",),
 } | dict.fromkeys(("loss", "sampling", "temperature"), ("gpt", "bigram"))
 """Families of runs that a chapter shows, if not those of self-attention."""
 SELF_ATTENTION = ("gpt", "seq2seq", "encoder")
@@ -263,6 +267,22 @@ def test_temperature_lies_where_theory_says() -> None:
 def test_a_chapter_without_a_lesson_says_so() -> None:
     with pytest.raises(UserError, match="'loss' has no code to run"):
         _ = replace(unmeasured_chapter("loss"), lesson=None).code
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", SEEDS)
+def test_half_the_square_of_a_gradient_is_lost_at_each_relu(seed: int) -> None:
+    names = seeded("block", seed)
+    assert names["without"].log2().item() == pytest.approx(-16, abs=4)  # 2^(−L / 2), times the noise of 32
+    assert 1 < names["with_path"].item() < 50
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", SEEDS)
+def test_positions_know_distances_only(seed: int) -> None:
+    names = seeded("positions", seed)
+    assert names["near"].item() == pytest.approx(names["far"].item(), rel=1e-12)
+    assert max(names["scores"]).item() == pytest.approx(min(names["scores"]).item(), rel=1e-9, abs=1e-12)
 
 
 def test_the_files_are_those_of_the_chapters() -> None:

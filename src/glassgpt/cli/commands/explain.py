@@ -42,8 +42,8 @@ def explain(
     Parameters
     ----------
     name
-        A chapter: loss, sampling, temperature, weighted-sum, query-key, scale, graph, mask, cross, qkv,
-        buffers, ladder.
+        A chapter: loss, sampling, temperature, weighted-sum, query-key, scale, mask, graph, positions,
+        qkv, buffers, block, cross, ladder.
     run
         Folder of a run to measure. A built-in run takes its place if the run cannot show the fact.
     plot
