@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from glassgpt.language import set_language
     from glassgpt.lens import Trace, ablate, trace
     from glassgpt.models import Model, build
-    from glassgpt.plots import plot
+    from glassgpt.plots import plot, plot_forward
     from glassgpt.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
     from glassgpt.train import (
         Outlook,
@@ -89,7 +89,7 @@ _HOMES = {
     "lens": ("Trace", "ablate", "trace"),
     "models": ("Model", "build"),
     "hooks": ("Recording", "activation_names", "edit", "logit_lens", "record", "zero_heads"),
-    "plots": ("plot",),
+    "plots": ("plot", "plot_forward"),
     "interop": ("Certificate", "export", "push"),
     "tokenizers": ("Tokenizer", "load_tokenizer", "train_tokenizer"),
     "train": (
@@ -165,6 +165,7 @@ __all__ = [
     "measure_speed",
     "outlook",
     "plot",
+    "plot_forward",
     "progress",
     "push",
     "read_corpus",

@@ -24,6 +24,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'glassgpt look runs/notes "green bottles"',
         'glassgpt look runs/notes "green bottles" --layer 0 --head 1',
         'glassgpt look runs/notes "green bottles" --out heads.svg',
+        'glassgpt look runs/notes "green bottles" --view forward --out forward.png',
     ),
     "learn": ("glassgpt learn", "glassgpt learn next", "glassgpt learn dates"),
     "explain": ("glassgpt explain", "glassgpt explain loss", "glassgpt explain cross --run runs/dates"),

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -61,19 +62,29 @@ def record_writes(model: Model, tokens: Tensor) -> list[Writes]:
         total, size = total + a.double() + m.double(), size + a.abs() + m.abs()
         allowed = (at + 1) * torch.finfo(x.dtype).eps * size  # two additions a block, each within ε/2
         reads = [_read(block.norm_1, x), _read(block.norm_2, mid)]
+        unit = max((read.unit for read in reads), key=lambda value: abs(value - 1))
         found.append(
             Writes(
-                *map(rms, (x, a, mid, m, after)),
+                *(rms(x), rms(a), rms(mid), rms(m), rms(after)),
                 largest_error(after.double(), total, allowed),
-                max((unit for unit, _, _ in reads), key=lambda unit: abs(unit - 1)),
-                *(max(column) for column in list(zip(*reads, strict=True))[1:]),
+                unit,
+                max(read.rescaled for read in reads),
+                max(read.slack for read in reads),
             )
         )
     return found
 
 
-def _read(norm: nn.Module, x: Tensor) -> tuple[float, float, float]:
-    """Return the RMS of the normed stream, its change if the stream doubles, and the bound of both.
+class Read(NamedTuple):
+    """Input of a part: RMS before the gain, its change if the stream doubles, and the bound of both."""
+
+    unit: float
+    rescaled: float
+    slack: float
+
+
+def _read(norm: nn.Module, x: Tensor) -> Read:
+    """Measure a norm on a stream x (B, T, C).
 
     A mean square s becomes s / (s + ε), and 4 s / (4 s + ε) if the stream doubles: both lie within ε / s
     of 1.
@@ -81,8 +92,8 @@ def _read(norm: nn.Module, x: Tensor) -> tuple[float, float, float]:
     ours = plain(norm)
     y, doubled = ours(x), ours(2 * x)
     squares = x.var(-1, correction=0) if isinstance(norm, nn.LayerNorm) else x.pow(2).mean(-1)  # (B, T)
-    slack = norm.eps / squares.min().item() + ROUNDING  # pyright: ignore[reportOperatorIssue]
-    return rms(y), ((doubled - y).norm() / y.norm()).item(), slack
+    eps = float(norm.eps)  # pyright: ignore[reportArgumentType]
+    return Read(rms(y), ((doubled - y).norm() / y.norm()).item(), eps / squares.min().item() + ROUNDING)
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,12 @@ class Trace:
     logit_lens: LogitLens | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     """The model's configuration."""
+    ids: tuple[int, ...] = ()
+    """Ids of the tokens (T,); empty in an old file, as the next two."""
+    source_ids: tuple[int, ...] = ()
+    """Ids of the source tokens (S,); empty for an image, too."""
+    predictions: tuple[tuple[tuple[str, float], ...], ...] = ()
+    """The most probable next tokens, or classes, at each position, with their probabilities."""
 
     def __post_init__(self) -> None:
         if self.n_prompt < 0:
@@ -171,6 +177,9 @@ class Trace:
             "logit_lens": vars(self.logit_lens) if self.logit_lens else None,
             "shapes": {name: list(tensor.shape) for name, tensor in self.tensors.items()},
             "config": dict(self.config),
+            "ids": self.ids,
+            "source_ids": self.source_ids,
+            "predictions": self.predictions,
         }
 
     def save(self, path: Path | str, precision: Precision = "float16") -> Path:
@@ -274,7 +283,8 @@ def _from_header(header: dict[str, Any], tensors: dict[str, Tensor]) -> Trace:
     tensors = dict(sorted(tensors.items(), key=lambda item: order[item[0]]))
     tokens, next_tokens, source = (tuple(header[name]) for name in ("tokens", "next_tokens", "source"))
     lens = header["logit_lens"] and LogitLens(**_tuples(header["logit_lens"]))
-    return Trace(tensors, tokens, next_tokens, source, header["n_prompt"], lens, header["config"])
+    added = {name: _tuples(header.get(name, ())) for name in ("ids", "source_ids", "predictions")}
+    return Trace(tensors, tokens, next_tokens, source, header["n_prompt"], lens, header["config"], **added)
 
 
 def _tuples(value: Any) -> Any:

@@ -68,9 +68,14 @@ def trace(
         inputs.n_prompt,
         _logit_lens(model, tokenizer, seen) if not isinstance(model, Classifier) else None,
         model.config.model_dump(mode="json"),
+        tuple(inputs.tokens),
+        tuple(inputs.source or ()),
+        _predictions(model, tokenizer, seen),
     )
 
 
+MOST_PROBABLE = 5
+"""Number of predictions to keep at each position."""
 NOT_TAKEN = {
     "image": N_("does not look at images"),
     "target": N_("takes no target"),
@@ -129,6 +134,24 @@ def _source_labels(model: Model, tokenizer: Tokenizer, inputs: Inputs) -> list[s
         return []
     side = model.config.image_size // model.config.patch_size
     return [f"{y + 1},{x + 1}" for y in range(side) for x in range(side)]
+
+
+def _predictions(
+    model: Model, tokenizer: Tokenizer, seen: Recording
+) -> tuple[tuple[tuple[str, float], ...], ...]:
+    """Return the most probable tokens or classes of each position, if the logits were recorded."""
+    if "logits" not in seen:
+        return ()
+    p = seen["logits"][0].float().softmax(-1)  # (1, T, V) -> (T, V)
+    top = p.topk(min(MOST_PROBABLE, p.shape[-1]))
+    labels = model.config.labels
+    rows = [
+        [labels[id] for id in ids] if labels else token_labels(tokenizer, ids) for ids in top.indices.tolist()
+    ]
+    return tuple(
+        tuple(zip(names, (round(value, 4) for value in values), strict=True))
+        for names, values in zip(rows, top.values.tolist(), strict=True)
+    )
 
 
 def _logit_lens(model: Model, tokenizer: Tokenizer, seen: Recording) -> LogitLens | None:

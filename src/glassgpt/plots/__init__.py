@@ -15,6 +15,7 @@ from glassgpt.plots.charts import bars, lines, panels
 from glassgpt.plots.colors import theme
 from glassgpt.plots.comparisons import plot_comparison, plot_sweep
 from glassgpt.plots.curves import plot, plot_curves
+from glassgpt.plots.forward import plot_forward
 from glassgpt.plots.graph import attention_graph, bipartite_graph, fitting_tokens
 from glassgpt.plots.heat import head_grid, heat_map
 from glassgpt.plots.image import over_image
@@ -53,6 +54,7 @@ __all__ = [
     "plot_alignment",
     "plot_comparison",
     "plot_curves",
+    "plot_forward",
     "plot_graph",
     "plot_head",
     "plot_heads",

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from glassgpt.plots import Plot
 
 Kind = Literal["attn", "cross", "encoder"]
-View = Literal["heads", "head", "graph", "alignment", "image", "logit-lens"]
+View = Literal["heads", "head", "graph", "alignment", "image", "logit-lens", "forward"]
+WHOLE = ("heads", "logit-lens", "forward")
+"""Views that show no single head."""
 CELL = 6
 """Width of a weight in a table, in columns of a terminal."""
 
@@ -78,8 +80,9 @@ def look(
         Self-attention (attn), cross-attention (cross), or attention in the encoder (encoder).
     view
         Content of the plot: all heads as heat maps (heads), one head as a heat map (head) or a directed graph
-        (graph), the alignment of a translation, attention over the image, or the predictions of each layer
-        (logit-lens). A plot of one head shows the head with the largest weights unless you name one.
+        (graph), the alignment of a translation, attention over the image, the predictions of each layer
+        (logit-lens), or the whole forward pass with shapes and numbers (forward). A plot of one head shows
+        the head with the largest weights unless you name one.
     out
         Write the plot to this file: png, svg or pdf (needs matplotlib).
     dark
@@ -172,7 +175,7 @@ class Chosen:
     kind: Kind | None
 
     def __str__(self) -> str:
-        if self.view in ("heads", "logit-lens"):
+        if self.view in WHOLE:
             return self.view
         return _(
             "{view} of {kind}, layer {layer}, head {head}",
@@ -197,6 +200,8 @@ class Chosen:
             return plots.plot_heads(seen, layer, kind)
         if self.view == "logit-lens":
             return plots.plot_logit_lens(seen)
+        if self.view == "forward":
+            return plots.plot_forward(seen)
         assert layer is not None and head is not None
         if self.view == "alignment":
             return plots.plot_alignment(seen, layer, head)
@@ -219,6 +224,8 @@ def _choose(seen: Trace, view: View | None, layer: int | None, head: int | None,
     if layer is not None and head is not None:
         seen.weights(layer, head, kind)
     if not seen.attentions:
+        if view == "forward":
+            return Chosen(view, layer, head, kind)
         if view not in (None, "heads"):
             raise UserError("--view {view}: a bigram has no attention to draw. Use --view heads.", view=view)
         return Chosen("heads", layer, head, kind)
@@ -232,7 +239,7 @@ def _choose(seen: Trace, view: View | None, layer: int | None, head: int | None,
             if head is None
             else "head"
         )
-    if view in ("heads", "logit-lens"):
+    if view in WHOLE:
         return Chosen(view, layer, head, kind)
     if view in ("alignment", "image"):
         if usual != "cross":
