@@ -29,7 +29,7 @@ SUM = 0.17
 READER = 0.4
 """Distance of the memory's arrow from that edge, inches."""
 TINTS = {"attn": 1, "cross_attn": 3, "mlp": 2}
-WIDTHS = {"attn": 1.0, "cross_attn": 1.08, "mlp": 0.7}
+WIDTHS = {"attn": 1.0, "cross_attn": 1.08, "mlp": 0.74}
 """Widths of the parts of a block, relative."""
 
 
@@ -78,7 +78,7 @@ def _draw_part(canvas: Canvas, stack: Stack, path: str, box: Box, y: float) -> N
     part = path.rsplit(".", 1)[1]
     tint = canvas.color(TINTS[part])
     canvas.arrow((box.left + SUM, y), (box.left + SUM, box.top), tint)
-    canvas.text(box.left + SUM + 0.08, (y + box.top) / 2 + 0.01, _("norm"), SMALLEST, ha="left")
+    canvas.text(box.left + SUM + 0.07, (y + box.top) / 2 + 0.01, _("norm"), SMALLEST, ha="left")
     canvas.arrow((box.right - SUM, box.top), (box.right - SUM, y + 0.09), tint)
     ring = {"boxstyle": "circle,pad=0.05", "facecolor": canvas.ground, "edgecolor": tint, "linewidth": 1.4}
     canvas.text(box.right - SUM, y, "+", SMALLEST, bbox=ring, zorder=4)
