@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
 
 from rich.table import Table
 from rich.text import Text
 
 from glassgpt.checkpoint import Run
-from glassgpt.cli.view.terminal import Terminal, print_json, working
+from glassgpt.cli.view.counted import counted
+from glassgpt.cli.view.terminal import Terminal, print_json
 from glassgpt.errors import UserError
 from glassgpt.hooks import n_heads
 from glassgpt.language import _
@@ -20,15 +20,16 @@ from glassgpt.tokenizers import Tokenizer
 
 def show_ablation(run: Run, model: Model, tokenizer: Tokenizer, as_json: bool) -> None:
     """Print the figures with all heads, and without each head. Raises UserError without heads."""
-    measure, n = held_out_figures(run, model, tokenizer), sum(n_heads(model).values())
-    with working(_("measuring with all heads")) as status:
+    total = 1 + sum(n_heads(model).values())
+    with counted(_("measuring with all heads, then without each one"), total) as step:
+        measure = held_out_figures(run, model, tokenizer)
 
-        def without(head: int) -> Figures:
-            status.update(_("measuring without head {head} of {n} …", head=head, n=n))
-            return measure()
+        def measured() -> Figures:
+            figures = measure()
+            step()
+            return figures
 
-        heads = count(1)
-        whole, found = measure(), ablate(model, lambda: without(next(heads)))
+        whole, found = measured(), ablate(model, measured)
     if not found:
         raise UserError(
             "{path}: a {family} has no heads to switch off. Use a model with attention.",
