@@ -78,7 +78,9 @@ def _draw_part(canvas: Canvas, stack: Stack, path: str, box: Box, y: float) -> N
     part = path.rsplit(".", 1)[1]
     tint = canvas.color(TINTS[part])
     canvas.arrow((box.left + SUM, y), (box.left + SUM, box.top), tint)
-    canvas.text(box.left + SUM + 0.07, (y + box.top) / 2 + 0.01, _("norm"), SMALLEST, ha="left")
+    norm = _("norm")
+    fits = inches([norm], SMALLEST) <= box.width - 2 * SUM - 0.2
+    canvas.text(box.left + SUM + 0.07, (y + box.top) / 2 + 0.01, norm if fits else "", SMALLEST, ha="left")
     canvas.arrow((box.right - SUM, box.top), (box.right - SUM, y + 0.09), tint)
     ring = {"boxstyle": "circle,pad=0.05", "facecolor": canvas.ground, "edgecolor": tint, "linewidth": 1.4}
     canvas.text(box.right - SUM, y, "+", SMALLEST, bbox=ring, zorder=4)
@@ -89,7 +91,11 @@ def _draw_part(canvas: Canvas, stack: Stack, path: str, box: Box, y: float) -> N
     ]
     if part == "mlp":
         hidden = stack.config.hidden
-        bottom = write_texts(canvas, inner, [_("MLP"), _("C → {hidden} → C", hidden=hidden), *after])
+        bottom = write_texts(
+            canvas,
+            inner,
+            [*([] if fits else [f"{norm} →"]), _("MLP"), _("C → {hidden} → C", hidden=hidden), *after],
+        )
     else:
         bottom = _draw_attention(canvas, stack, path, inner, after)
     frame = Box(box.left, box.top, box.width, bottom + PAD / 2 - box.top)
