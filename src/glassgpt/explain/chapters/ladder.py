@@ -19,15 +19,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
-from glassgpt.config import ModelConfig, OptimConfig
+from glassgpt.config import ModelConfig
 from glassgpt.diagnose import Finding
 from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext, Demo
+from glassgpt.explain.stacked import StackedOptimizer, stack
 from glassgpt.models import Bigram, build
 from glassgpt.nn import Attention, AttnMask, Block
-from glassgpt.train import make_optimizers, set_lr
 
 if TYPE_CHECKING:
     from glassgpt.plots import Plot
@@ -76,7 +75,7 @@ class Rung(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T) -> (B, T, V)."""
         n = tokens.shape[1]
-        x = self.wte(tokens) + self.wpe(torch.arange(n, device=tokens.device))  # (B, T, C)
+        x = self.wte(tokens) + self.wpe(torch.arange(n).expand_as(tokens))  # (B, T, C)
         for layer in self.layers:
             x = layer(x, mask=AttnMask.causal(n))
         return self.lm_head(self.norm_f(x))
@@ -96,55 +95,54 @@ def rungs(n_vocab: int) -> dict[str, Callable[[], nn.Module]]:
     }
 
 
-def climb(model: nn.Module, train: Tensor, val: Tensor, seed: int) -> list[float]:
-    """Train a rung for STEPS steps and return its losses at MARKS.
+def climb(models: Sequence[nn.Module], train: Tensor, val: Tensor, seeds: Sequence[int]) -> Tensor:
+    """Train the models of a rung for STEPS steps at once. Returns their losses (models, marks) at MARKS.
 
-    The learning rate falls to zero. The seed draws the text, so that all rungs read the same.
+    The learning rate falls to zero. A model's seed draws its text, so that all rungs read the same.
     train and val: (n,) token ids.
     """
-    generator = torch.Generator().manual_seed(seed)
-    rate = 0.1 if isinstance(model, Bigram) else 0.03
-    optimizers, losses = make_optimizers(model, OptimConfig(lr=rate, muon_lr=0.05)), []
+    rate = 0.1 if isinstance(models[0], Bigram) else 0.03
+    model = stack(models)
+    losses: list[Tensor] = []
+    optimizer = StackedOptimizer(model, rate, muon_lr=0.05, weight_decay=0.1)
+    places = torch.cat([_draw_places(len(train), seed) for seed in seeds], dim=1)  # (STEPS, S · B, T + 1)
     for step in range(STEPS + 1):
         if step in MARKS:
-            losses.append(loss_on(model, val))
+            losses.append(loss_on(model, val, len(models)))
         if step < STEPS:
-            set_lr(optimizers, min((step + 1) / WARMUP, 1 - step / STEPS))
-            _step(model, optimizers, _draw_tokens(train, generator))
-    return losses
+            tokens = train[places[step]]
+            loss = F.cross_entropy(model(tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten())
+            (len(models) * loss).backward()  # the sum of the models' mean losses
+            optimizer.step(min((step + 1) / WARMUP, 1 - step / STEPS))
+    return torch.stack(losses, dim=1)
 
 
 def climb_all(n_vocab: int, train: Tensor, val: Tensor, seed: int) -> dict[str, tuple[int, Tensor]]:
     """Train every rung with SEEDS seeds: its number of parameters, its losses (SEEDS, marks).
 
-    One thread a model: such small models gain nothing from a second one. So several learn at once.
+    One thread a rung: such small models gain nothing from a second one. So several learn at once.
     """
-    seeds, models = [SEEDS * seed + i for i in range(SEEDS)], []
-    makers = rungs(n_vocab)
-    for make in reversed(makers.values()):  # the longest first
-        for each in seeds:
-            torch.manual_seed(each)
-            models.append((make(), each))
+    seeds = [SEEDS * seed + i for i in range(SEEDS)]
+    models = {name: [_seeded(make, each) for each in seeds] for name, make in rungs(n_vocab).items()}
     with one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = torch.tensor([*pool.map(lambda each: climb(each[0], train, val, each[1]), models)])
-    found = found.view(len(makers), SEEDS, len(MARKS)).flip(0)  # (rungs · SEEDS, marks) -> by rung
-    sizes = [sum(p.numel() for p in model.parameters()) for model, _ in models[::SEEDS]][::-1]
-    return dict(zip(makers, zip(sizes, found, strict=True), strict=True))
+        longest_first = {
+            name: pool.submit(climb, each, train, val, seeds) for name, each in reversed(models.items())
+        }
+    return {
+        name: (sum(p.numel() for p in each[0].parameters()), longest_first[name].result())
+        for name, each in models.items()
+    }
 
 
-def _draw_tokens(train: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw random windows of the text: (B, T + 1)."""
-    places = torch.randint(len(train) - T, (B, 1), generator=generator) + torch.arange(T + 1)
-    return train[places]
+def _seeded(make: Callable[[], nn.Module], seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    return make()
 
 
-def _step(model: nn.Module, optimizers: dict[str, Optimizer], tokens: Tensor) -> None:
-    loss = F.cross_entropy(model(tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten())
-    for optimizer in optimizers.values():
-        optimizer.zero_grad()
-    loss.backward()
-    for optimizer in optimizers.values():
-        optimizer.step()
+def _draw_places(n: int, seed: int) -> Tensor:
+    """Draw places of windows in a text of n tokens: (STEPS, B, T + 1)."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(n - T, (STEPS, B, 1), generator=generator) + torch.arange(T + 1)
 
 
 @contextmanager
@@ -159,11 +157,12 @@ def one_thread() -> Iterator[None]:
 
 
 @torch.no_grad()
-def loss_on(model: nn.Module, val: Tensor) -> float:
-    """Compute the loss in nats per token on (n,) tokens, in windows of T."""
+def loss_on(model: nn.Module, val: Tensor, n_models: int = 1) -> Tensor:
+    """Compute the losses (n_models,) of stacked models in nats per token on (n,) tokens, in windows of T."""
     rows = (len(val) - 1) // T
     tokens, targets = val[: rows * T].view(rows, T), val[1 : rows * T + 1].view(rows, T)
-    return F.cross_entropy(model(tokens).flatten(0, 1), targets.flatten()).item()
+    logits = model(tokens.repeat(n_models, 1)).view(n_models, rows * T, -1)  # (n_models, rows · T, V)
+    return F.cross_entropy(logits.mT, targets.flatten().expand(n_models, -1), reduction="none").mean(1)
 
 
 def pair_entropy(val: Tensor, n_vocab: int) -> float:
