@@ -104,7 +104,7 @@ class StackedOptimizer:
 
     @torch.no_grad()
     def step(self, scale: float) -> None:
-        """Update every parameter with `scale` times the rates, and drop the gradients."""
+        """Update every parameter that has a gradient, at `scale` times the rates, and drop the gradient."""
         self.step_number += 1
         self._step_muon(self.muon_lr * scale)
         self._step_adam(self.lr * scale)
@@ -113,9 +113,10 @@ class StackedOptimizer:
         """Source: Jordan et al. 2024. Matrices of equal shape are one batch."""
         by_shape: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
         for p, average in self.muon.items():
-            average.lerp_(_taken(p), 1 - MOMENTUM)
-            by_shape.setdefault(p.shape, []).append((p, _taken(p).lerp(average, MOMENTUM)))
-            p.grad = None
+            if p.grad is not None:
+                average.lerp_(p.grad, 1 - MOMENTUM)
+                by_shape.setdefault(p.shape, []).append((p, p.grad.lerp(average, MOMENTUM)))
+                p.grad = None
         for (S, n_rows, n_columns), each in by_shape.items():
             updates = orthogonalize(torch.cat([direction for _, direction in each])).split(S)
             for (p, _), update in zip(each, updates, strict=True):
@@ -128,7 +129,8 @@ class StackedOptimizer:
         n = self.step_number
         root = math.sqrt(1 - BETA_2**n)
         for p, (average, square) in self.adam.items():
-            gradient = _taken(p)
+            if (gradient := p.grad) is None:
+                continue
             average.lerp_(gradient, 1 - BETA_1)
             square.mul_(BETA_2).addcmul_(gradient, gradient, value=1 - BETA_2)
             if p in self.decayed:
@@ -143,8 +145,3 @@ def _stacked(weights: Iterable[Tensor]) -> nn.Parameter:
 
 def _matrices(module: nn.Module) -> list[Tensor]:
     return [part.weight for part in module.modules() if isinstance(part, StackedLinear)]
-
-
-def _taken(p: Tensor) -> Tensor:
-    assert p.grad is not None
-    return p.grad
