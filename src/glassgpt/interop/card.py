@@ -22,26 +22,27 @@ tags:
 """
 
 
-def card(source: ExportSource, format: ExportFormat, certificate: Certificate, license: str = "") -> str:
+def card(source: ExportSource, format: ExportFormat, certificate: Certificate) -> str:
     """Return the model card in Markdown, with the front matter that the hub reads."""
     proof = ("## Proof", *_proof(certificate))
-    return _card(source, source.run.path.name, format.library, format.usage(source), license, *proof)
+    return _card(source, source.run.path.name, format.library, format.usage(source), *proof)
 
 
-def shared_card(source: ExportSource, title: str, command: str, license: str = "") -> str:
+def shared_card(source: ExportSource, title: str, command: str) -> str:
     """Return the model card of a shared run. command: the command line that uses it."""
     usage = f"With GlassGPT installed, next to this folder:\n\n```sh\n{command}\n```"
-    return _card(source, title, "glassgpt", usage, license)
+    return _card(source, title, "glassgpt", usage)
 
 
-def _card(source: ExportSource, title: str, library: str, usage: str, license: str, *more: str) -> str:
+def _card(source: ExportSource, title: str, library: str, usage: str, *more: str) -> str:
     tag = "" if source.imported_from else "\n- trained-from-scratch"
-    head = HEAD.format(license=license or "other", library=library, tag=tag)
-    parts = [f"# {title}", _about(source), *_verdict(source), "## Use", usage]
-    return head + "\n" + "\n\n".join([*parts, "## Limits", *_limits(source, license), *more]) + "\n"
+    head = HEAD.format(license=source.license or "other", library=library, tag=tag)
+    parts = [f"# {title}", description(source), *_verdict(source), "## Use", usage]
+    return head + "\n" + "\n\n".join([*parts, "## Limits", *_limits(source), *more]) + "\n"
 
 
-def _about(source: ExportSource) -> str:
+def description(source: ExportSource) -> str:
+    """Return the sizes, the data and the tokenizer of a model, in plain text or Markdown."""
     shape, config = source.shape, source.config
     names = ", ".join(f"`{Path(each).name}`" for each in config.data.sources) or "text that is not recorded"
     n_params = sum(tensor.numel() for tensor in source.tensors.values())
@@ -77,12 +78,12 @@ def _table(verdict: Verdict) -> Iterator[str]:
                 yield f"| {row.name} | {row.n_correct:,} | {row.n:,} |"
 
 
-def _limits(source: ExportSource, license: str) -> Iterator[str]:
+def _limits(source: ExportSource) -> Iterator[str]:
     yield (
         "It knows its training text and nothing else. What it writes may repeat that text word for word, be "
         "wrong or be offensive: it was not aligned, and nothing filters it."
     )
-    if not license:
+    if not source.license:
         yield "No license was given. The rights in the training text may limit the use of this model."
 
 

@@ -29,7 +29,7 @@ def export(
 ) -> tuple[Path, Certificate]:
     """Export a run's best model; return the folder and its certificate.
 
-    to: `hf` or `safetensors`. out: a new folder, by default `RUN-FORMAT` next to the run.
+    to: `hf`, `gguf` or `safetensors`. out: a new folder, by default `RUN-FORMAT` next to the run.
     dtype: of the weights, by default float32. license: its name, for the model card. The files are loaded by
     the foreign program and compared with the run's model on its held-out text. Raises UserError, and leaves
     nothing behind, if the format cannot hold the model or a comparison fails.
@@ -38,7 +38,7 @@ def export(
     format, opened = find_format(to), Run.open(run)
     dtype = _dtype(format, dtype)
     target = Path(out) if out else opened.path.with_name(f"{opened.path.name}-{to}")
-    source = ExportSource.open(opened)
+    source = ExportSource.open(opened, license)
     if reason := format.obstacle(source):
         raise UserError(
             "{path} cannot be exported to {title}: {reason}.",
@@ -58,7 +58,7 @@ def export(
                 runtime=certificate.runtime,
                 failures="; ".join(certificate.failures),
             )
-        (folder / "README.md").write_text(card(source, format, certificate, license), "utf-8")
+        (folder / "README.md").write_text(card(source, format, certificate), "utf-8")
         write_certificate(folder, certificate, origin(source))
     return target, certificate
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from glassgpt.diagnose import Finding
-from glassgpt.errors import UserError
+from glassgpt.errors import UserError, missing_extra
 from glassgpt.interop.certify import Runtime, Tolerance
 from glassgpt.interop.source import ExportSource
 
-MODULES = {"hf": "huggingface", "safetensors": "plain"}
+MODULES = {"hf": "huggingface", "gguf": "gguf", "safetensors": "plain"}
 """Module of each format in this package; it has a `FORMAT`."""
 
 
@@ -43,9 +43,12 @@ class ExportFormat:
 
 
 def find_format(name: str) -> ExportFormat:
-    """Return a format by its name. Raises UserError for an unknown name."""
+    """Return a format by its name. Raises UserError for an unknown name, or without its extra."""
     if name not in MODULES:
         raise UserError(
             "there is no format {name!r}. Choose one of {modules}.", name=name, modules=", ".join(MODULES)
         )
-    return import_module(f"glassgpt.interop.{MODULES[name]}").FORMAT
+    try:
+        return import_module(f"glassgpt.interop.{MODULES[name]}").FORMAT
+    except ModuleNotFoundError as error:  # the extra has the name of the format
+        raise missing_extra(name, str(error.name)) from None

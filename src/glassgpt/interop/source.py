@@ -39,11 +39,13 @@ class ExportSource:
     config: RunConfig
     model: Model
     tokenizer: Tokenizer
+    license: str = ""
+    """License for the model card; empty if none was given."""
 
     @classmethod
-    def open(cls, run: Run) -> ExportSource:
+    def open(cls, run: Run, license: str = "") -> ExportSource:
         """Load a run. Raises UserError if it has no usable checkpoint."""
-        return cls(run, run.config(), run.model(), run.tokenizer())
+        return cls(run, run.config(), run.model(), run.tokenizer(), license)
 
     @property
     def shape(self) -> ModelConfig:

@@ -66,11 +66,11 @@ def share(run: Path | str, out: Path | str | None = None, *, license: str = "") 
             target=target,
             path=opened.path,
         )
-    source = ExportSource.open(opened)
+    source = ExportSource.open(opened, license)
     with whole_folder(target) as folder:
         _write(source, Run(folder))
         command = task_of_model(source.shape).usage.partition("glassgpt ")[2].format(run=target.name)
-        card = shared_card(source, target.name, f"glassgpt {command}", license)
+        card = shared_card(source, target.name, f"glassgpt {command}")
         (folder / "README.md").write_text(card, "utf-8")
     sizes = {name: size_on_disk(opened.path / name) for name in PARTS}
     sizes["checkpoints"] -= size_on_disk(target / "checkpoints")
