@@ -115,7 +115,7 @@ def certify(
     left_out: characters that no random string holds, because the program encodes them otherwise. n_greedy:
     tokens that both programs generate, at most.
     """
-    ids = compare_ids(source.tokenizer, runtime, source.text, left_out)
+    ids = compare_ids(source.tokenizer, runtime, source.text, left_out, N_STRANGE)
     predictions = [*compare_predictions(source, runtime, limits)]
     difference = float(predictions[0].observed)
     tokens = compare_greedy(source, runtime, limits, difference, n_greedy)
@@ -147,13 +147,15 @@ def read_certificate(folder: Path) -> Certificate | None:
         raise damaged(path, "no certificate of GlassGPT") from error
 
 
-def compare_ids(tokenizer: Tokenizer, runtime: Runtime, text: str, left_out: str = "") -> Iterator[Finding]:
+def compare_ids(
+    tokenizer: Tokenizer, runtime: Runtime, text: str, left_out: str = "", n_strings: int = N_STRANGE
+) -> Iterator[Finding]:
     """Yield findings about token ids: of held-out text, and of random strings without some characters."""
     pieces = [text[i : i + PIECE] for i in range(0, len(text), PIECE)]
     absent = str.maketrans(dict.fromkeys(left_out))
-    strings = [each.translate(absent) for each in strange_strings(N_STRANGE)]
+    strings = [each.translate(absent) for each in strange_strings(n_strings)]
     yield _same_ids(tokenizer, runtime, pieces, f"pieces of text, of {len(pieces):,}")
-    yield _same_ids(tokenizer, runtime, strings, f"random strings, of {N_STRANGE:,}")
+    yield _same_ids(tokenizer, runtime, strings, f"random strings, of {n_strings:,}")
 
 
 def _same_ids(tokenizer: Tokenizer, runtime: Runtime, texts: Sequence[str], what: str) -> Finding:
