@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,10 @@ import pytest
 from glassgpt.errors import UserError
 from glassgpt.interop import certify
 from glassgpt.interop.certify import Certificate, compare_greedy, compare_ids, strange_strings
-from glassgpt.interop.exporter import certify_folder
+from glassgpt.interop.exporter import certify_folder, export
 from glassgpt.interop.format import find_format
 from glassgpt.interop.source import ExportSource
+from glassgpt.tokenizers import BpeTokenizer, CharTokenizer
 from helpers import gguf_files as edit
 from helpers.exports import TEXT, random_source
 
@@ -117,11 +121,6 @@ def interleaved(matrix: np.ndarray) -> np.ndarray:
     return matrix.reshape(4, 2, 4, -1).swapaxes(1, 2).reshape(matrix.shape)
 
 
-def truncate(folder: Path) -> None:
-    file = folder / "model.gguf"
-    file.write_bytes(file.read_bytes()[:-100])
-
-
 MODEL = "tokenizer.ggml."
 OF_QWEN3 = {
     "q and k swapped": edit.swap_tensors("blk.1.attn_q.weight", "blk.1.attn_k.weight"),
@@ -191,3 +190,90 @@ def test_a_wrong_file_is_refused(tmp_path: Path, kind: str, shape: Any, change: 
     except UserError:
         return
     assert not certificate.is_confirmed
+
+
+def test_a_wrong_chat_template_is_refused(tmp_path: Path) -> None:
+    source, folder = written(tmp_path, "chat")
+    edit.rewrite(folder / "model.gguf", edit.set_field("chat_template", "{{ messages[0]['content'] }}"))
+    assert certify_folder(source, folder, GGUF, "float32").failures == [
+        "different token ids: conversations: 1, expected ≤ 0"
+    ]
+
+
+def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
+    source, folder = written(tmp_path)
+    file = folder / "model.gguf"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(UserError, match="cannot use the files"):
+        certify_folder(source, folder, GGUF, "float32")
+
+
+def test_generation_passes_the_token_that_ends_a_text(tmp_path: Path) -> None:
+    source, folder = written(tmp_path)
+    prompt = source.windows[0][:8].tolist()
+    expected = GGUF.open(folder).greedy(prompt, 20)
+    edit.rewrite(folder / "model.gguf", edit.set_field("eos_token_id", expected[4]))
+    assert GGUF.open(folder).greedy(prompt, 20) == expected
+
+
+def test_rows_that_do_not_divide_into_blocks_are_kept_in_half_precision(tmp_path: Path) -> None:
+    source, folder = written(tmp_path, dtype="q8_0", n_embd=48, head_size=8)
+    tensors = gguf.GGUFReader(folder / "model.gguf").tensors
+    types = {each.name: each.tensor_type.name for each in tensors}
+    assert types["blk.0.attn_q.weight"] == "F16" and types["blk.0.ffn_down.weight"] == "Q8_0"
+    assert value(certify_folder(source, folder, GGUF, "q8_0"), "KL") < 0.5
+
+
+def test_the_regular_expressions_of_other_models_have_their_names(tmp_path: Path) -> None:
+    from tokenizers import Regex, Tokenizer, pre_tokenizers
+
+    from glassgpt.interop.gguf.tokenizer import SPLITS
+
+    source = random_source(tmp_path / "run", "bpe")
+    for regex, name in SPLITS.items():
+        inner = Tokenizer.from_str(json.dumps(source.tokenizer.spec()))
+        inner.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Split(Regex(regex), "isolated"),
+                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+            ]
+        )
+        other = replace(source, tokenizer=BpeTokenizer.from_spec(json.loads(inner.to_str())))
+        assert GGUF.obstacle(other) == ""
+        ids = compare_ids(other.tokenizer, GGUF.open(write(other, tmp_path / name)), TEXT)
+        assert [each.observed for each in ids] == [0, 0], name
+
+
+def test_what_gguf_cannot_hold_is_refused_by_name(tmp_path: Path) -> None:
+    source = random_source(tmp_path)
+    assert "n-gram" in GGUF.obstacle(random_source(tmp_path, preset="speedrun"))
+    assert "window" in GGUF.obstacle(random_source(tmp_path, window=8))
+    assert "bigram" in GGUF.obstacle(random_source(tmp_path, family="bigram"))
+    assert "gelu_erf" in GGUF.obstacle(random_source(tmp_path, preset="gpt2", mlp="gelu_erf"))
+    for chars, fallback, reason in (
+        ("a▁", True, "U+2581"),
+        ("a\0", True, "NUL"),
+        ("ab", False, "byte_fallback"),
+    ):
+        tokenizer = CharTokenizer(chars, fallback=fallback)
+        assert reason in GGUF.obstacle(replace(source, tokenizer=tokenizer))
+
+
+def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [each for each in sys.modules if each.startswith("glassgpt.interop.gguf")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(UserError, match=r"gguf is not installed: pip install 'glassgpt\[gguf\]'"):
+        find_format("gguf")
+
+
+def test_an_export_has_every_file(tmp_path: Path) -> None:
+    from helpers.explain_runs import small_run
+
+    folder, certificate = export(small_run(tmp_path, "gpt"), "gguf", tmp_path / "out", license="mit")
+    assert {path.name for path in folder.iterdir()} == {"README.md", "model.gguf", "certificate.json"}
+    assert certificate.runtime.startswith("llama.cpp") and certificate.is_confirmed
+    fields = gguf.GGUFReader(folder / "model.gguf").fields
+    assert fields["general.license"].contents() == "mit"
+    assert "trained from random weights" in fields["general.description"].contents()
+    assert "llama-cli" in (folder / "README.md").read_text("utf-8")

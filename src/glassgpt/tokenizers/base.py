@@ -58,6 +58,10 @@ class Tokenizer(Protocol):
         """Return a copy with more special tokens, with ids after all others. Existing ones stay."""
         ...
 
+    def spec(self) -> dict[str, Any]:
+        """Return the tokenizer as the JSON object of a `tokenizers` file."""
+        ...
+
     def save(self, path: Path) -> None:
         """Write a JSON file for `load_tokenizer` and `tokenizers.Tokenizer.from_file`."""
         ...

@@ -11,7 +11,7 @@ from glassgpt.config import ModelConfig, exportable_as
 from glassgpt.interop.card import description
 from glassgpt.interop.chat import knows_chat
 from glassgpt.interop.gguf.runtime import FILE
-from glassgpt.interop.gguf.tokenizer import add_tokenizer, tokenizer_obstacle
+from glassgpt.interop.gguf.tokenizer import SPACE, add_tokenizer, left_out, tokenizer_obstacle
 from glassgpt.interop.gguf.weights import architecture, gguf_tensors
 from glassgpt.interop.source import ExportSource
 
@@ -76,21 +76,32 @@ llama-cli -m {folder}/{file} {mode}
 llama-server -m {folder}/{file}
 ```
 
-With Ollama: `ollama create {name} -f Modelfile`, where `Modelfile` holds `FROM ./{file}`{template}.
+With Ollama: `ollama create {name} -f Modelfile`, where `Modelfile` holds
 
-The context is {block_size:,} tokens: prompt and answer together have to fit."""
+```text
+FROM ./{file}
+{template}
+PARAMETER temperature 0.8
+```
+
+The context is {block_size:,} tokens: prompt and answer together have to fit.{note}"""
+OLLAMA_PLAIN = 'TEMPLATE "{{ .Prompt }}"'
+OLLAMA_CHAT = """\
+TEMPLATE \"\"\"{{ range .Messages }}<{{ .Role }}>{{ .Content }}<end>{{ end }}<assistant>\"\"\"
+PARAMETER stop <end>"""
+NOTE = f" llama.cpp reads the character {SPACE} (U+2581) as a space."
 
 
 def usage(source: ExportSource) -> str:
     """Return the commands that load the file, in Markdown."""
-    name = source.run.path.name
     n = min(200, source.shape.block_size // 2)
     plain = f"-no-cnv --temp 0.8 -n {n} -p {source.shape.prompt!r}"
     return USAGE.format(
-        folder=f"{name}-gguf",
+        folder=f"{source.run.path.name}-gguf",
         file=FILE,
-        name=name,
+        name=source.run.path.name,
         mode="-cnv --temp 0.8" if knows_chat(source) else plain,
-        template=" and the template of conversations" if knows_chat(source) else "",
+        template=OLLAMA_CHAT if knows_chat(source) else OLLAMA_PLAIN,
         block_size=source.shape.block_size,
+        note=NOTE if left_out(source) else "",
     )

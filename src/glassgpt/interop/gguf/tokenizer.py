@@ -6,7 +6,6 @@ two only if the vocabulary has the pair. Bytes and BPE are its model `gpt2` (byt
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,14 +30,15 @@ SPLITS = {SPLIT.replace("DIGITS", "{1,3}"): "llama-bpe", SPLIT.replace("DIGITS",
 
 def tokenizer_obstacle(tokenizer: Tokenizer) -> str:
     """Return the reason why llama.cpp cannot hold a tokenizer; empty if it can."""
+    spec = tokenizer.spec()
     if tokenizer.kind != "char":
-        return "" if _pre(_spec(tokenizer)) else "llama.cpp has no name for the pre-tokenizer"
-    chars = {row: id for row, id in _spec(tokenizer)["model"]["vocab"].items() if len(row) == 1}
-    if SPACE in chars:
+        return "" if _pre(spec) else "llama.cpp has no name for the pre-tokenizer"
+    tokens = spec["model"]["vocab"]
+    if SPACE in tokens:
         return f"the text has the character {SPACE} (U+2581), which llama.cpp reads as a space"
-    if "\0" in chars:
+    if "\0" in tokens:
         return "the text has the character NUL, which ends a token in llama.cpp"
-    if len(chars) + len(tokenizer.specials) == tokenizer.n_vocab:
+    if "<0xFF>" not in tokens:
         return "llama.cpp needs byte tokens for other characters (`byte_fallback`)"
     return ""
 
@@ -50,7 +50,7 @@ def left_out(source: ExportSource) -> str:
 
 def add_tokenizer(writer: GGUFWriter, source: ExportSource) -> None:
     """Add the tokens of a model, and the chat template if it knows conversations."""
-    tokenizer, spec = source.tokenizer, _spec(source.tokenizer)
+    tokenizer, spec = source.tokenizer, source.tokenizer.spec()
     id_of = {**spec["model"]["vocab"], **tokenizer.specials}
     tokens = sorted(id_of, key=id_of.__getitem__)
     if tokenizer.kind == "char":
@@ -71,10 +71,6 @@ def add_tokenizer(writer: GGUFWriter, source: ExportSource) -> None:
     writer.add_eos_token_id(end)
     if knows_chat(source):
         writer.add_chat_template(CHAT_TEMPLATE)
-
-
-def _spec(tokenizer: Tokenizer) -> dict[str, Any]:
-    return json.loads(json.dumps(tokenizer.spec()))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _type(token: str, tokenizer: Tokenizer) -> TokenType:
