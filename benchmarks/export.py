@@ -39,7 +39,9 @@ def compared(
         folder = Path(name)
         format.write(source, folder, dtype)
         program, left_out = format.open(folder), format.left_out(source)
-        certificate = certify(source, program, f"{format.name} {dtype}", format.limits[dtype], left_out)
+        certificate = certify(
+            source, program, f"{format.name} {dtype}", format.tolerance(source, dtype), left_out
+        )
         found = {"confirmed": certificate.is_confirmed, "MB": round(n_bytes(folder) / 1e6, 3)}
         found |= {each.name: each.observed for each in certificate.findings[2:]}
         if dtype == next(iter(format.limits)):

@@ -25,7 +25,7 @@ def tokenizer(kind: str) -> Tokenizer:
     """Return a tokenizer of a kind: char, byte, bpe, or chat (bpe with the tokens of conversations)."""
     if kind == "chat":
         return train_tokenizer("bpe", [TEXT] * 20, vocab_size=300, specials=CHAT_SPECIALS)
-    return train_tokenizer(kind, [TEXT] * 20, vocab_size=300)
+    return train_tokenizer(kind, [TEXT] * 20, vocab_size=420)
 
 
 def random_source(folder: Path, kind: str = "char", seed: int = 0, **model: Any) -> ExportSource:

@@ -70,7 +70,7 @@ def certify_folder(source: ExportSource, folder: Path, format: ExportFormat, dty
     """
     try:
         program = format.open(folder)
-        title, limits = f"{format.name} {dtype}", format.limits[dtype]
+        title, limits = f"{format.name} {dtype}", format.tolerance(source, dtype)
         found = certify(source, program, title, limits, format.left_out(source))
         return replace(found, findings=(*found.findings, *format.checks(source, program)))
     except UserError:

@@ -40,6 +40,12 @@ class ExportFormat:
     """Yields more findings about the result of `open`."""
     left_out: Callable[[ExportSource], str] = lambda source: ""
     """Returns the characters that the program encodes otherwise."""
+    wider: Callable[[ExportSource], Mapping[str, Tolerance]] = lambda source: {}
+    """Returns limits for a model that the program computes less exactly, by dtype."""
+
+    def tolerance(self, source: ExportSource, dtype: str) -> Tolerance:
+        """Return the limits of an export."""
+        return {**self.limits, **self.wider(source)}[dtype]
 
 
 def find_format(name: str) -> ExportFormat:

@@ -55,6 +55,10 @@ class LlamaCpp:
         """Return the text of token ids."""
         return self._post("/detokenize", tokens=ids)["content"]
 
+    def end_of_text(self) -> str:
+        """Return the token that ends a text, decoded."""
+        return self._request("GET", "/props")["eos_token"]
+
     def encode_chat(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
         """Return the token ids of a conversation, up to the beginning of the answer."""
         return self._tokens(self._post("/apply-template", messages=messages)["prompt"], parse_special=True)
@@ -86,11 +90,15 @@ class LlamaCpp:
         return self._post("/completion", prompt=ids, temperature=0, return_tokens=True, **options)
 
     def _tokens(self, text: str, *, parse_special: bool) -> list[int]:
-        return self._post("/tokenize", content=text, parse_special=parse_special)["tokens"]
+        options = {"add_special": True, "parse_special": parse_special}  # what the file adds to each text
+        return self._post("/tokenize", content=text, **options)["tokens"]
 
     def _post(self, path: str, **body: Any) -> dict[str, Any]:
+        return self._request("POST", path, json.dumps(body))
+
+    def _request(self, method: str, path: str, body: str = "") -> dict[str, Any]:
         with closing(HTTPConnection(self._address)) as connection:  # the server closes idle ones
-            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+            connection.request(method, path, body, {"Content-Type": "application/json"})
             response = connection.getresponse()
             reply = json.load(response)
         if response.status != 200:
