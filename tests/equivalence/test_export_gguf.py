@@ -165,8 +165,8 @@ OF_GPT2 = {
 }
 OF_BPE = {
     "another pre-tokenizer": edit.set_field("ggml.pre", "llama-bpe"),
-    "merges reversed": lambda fields, tensors: fields.update(
-        {f"{MODEL}merges": fields[f"{MODEL}merges"][::-1]}
+    "half of the merges": lambda fields, tensors: fields.update(
+        {f"{MODEL}merges": fields[f"{MODEL}merges"][::2]}
     ),
     "a token before the text": edit.set_field("add_bos_token", True),
 }

@@ -4,6 +4,7 @@
 and ends with its standard input. It needs xllamacpp, and nothing of GlassGPT.
 """
 
+# pyright: reportAttributeAccessIssue=false  (a compiled module)
 from __future__ import annotations
 
 import os
