@@ -31,6 +31,8 @@ SPLITS = {SPLIT.replace("DIGITS", "{1,3}"): "llama-bpe", SPLIT.replace("DIGITS",
 def tokenizer_obstacle(tokenizer: Tokenizer) -> str:
     """Return the reason why llama.cpp cannot hold a tokenizer; empty if it can."""
     spec = tokenizer.spec()
+    if spec["normalizer"]:
+        return f"llama.cpp does not normalize a text ({spec['normalizer']['type']})"
     if tokenizer.kind != "char":
         return "" if _pre(spec) else "llama.cpp has no name for the pre-tokenizer"
     tokens = spec["model"]["vocab"]
