@@ -10,7 +10,7 @@ import torch
 
 from glassgpt.checkpoint import Run
 from glassgpt.config import RunConfig
-from glassgpt.data import CHAT_SPECIALS
+from glassgpt.data import BEGIN, CHAT_SPECIALS, END, MASK, SEPARATE
 from glassgpt.interop.source import ExportSource
 from glassgpt.models import build
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
@@ -21,18 +21,22 @@ TEXT = (
 )
 
 
-def tokenizer(kind: str) -> Tokenizer:
+SPECIALS = {"seq2seq": (BEGIN, END), "captioner": (BEGIN, SEPARATE, END), "encoder": (MASK,)}
+"""Special tokens by family."""
+
+
+def tokenizer(kind: str, specials: tuple[str, ...] = ()) -> Tokenizer:
     """Return a tokenizer of a kind: char, byte, bpe, or chat (bpe with the tokens of conversations)."""
     if kind == "chat":
         return train_tokenizer("bpe", [TEXT] * 20, vocab_size=300, specials=CHAT_SPECIALS)
-    return train_tokenizer(kind, [TEXT] * 20, vocab_size=420)
+    return train_tokenizer(kind, [TEXT] * 20, vocab_size=420, specials=specials)
 
 
 def random_source(folder: Path, kind: str = "char", seed: int = 0, **model: Any) -> ExportSource:
     """Return a source with random weights, large enough that every tensor matters. model: its settings."""
     fields: Mapping[str, object] = {"n_layer": 2, "n_head": 4, "n_embd": 32, "block_size": 64} | model
     config = RunConfig.model_validate({"data": {"sources": ["text.txt"]}, "model": fields})
-    known = tokenizer(kind)
+    known = tokenizer(kind, SPECIALS.get(config.model.family, ()))
     torch.manual_seed(seed)
     built = build(config.model, known.n_vocab).eval()
     with torch.no_grad():

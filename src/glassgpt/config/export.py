@@ -47,20 +47,25 @@ class Export(NamedTuple):
 
 
 def exportable_as(config: ModelConfig) -> Export:
-    """Find the formats of other programs that can hold a model of this configuration.
+    """Find the classes of transformers that can hold a model of this configuration.
+
+    ONNX holds any model: its graph is written for it.
 
     >>> exportable_as(ModelConfig.model_validate({"preset": "gpt2"})).formats
     ('GPT2LMHeadModel',)
     >>> exportable_as(ModelConfig.model_validate({"preset": "speedrun"})).reason
-    'no other program has n-gram embeddings (`ngram_order` is 5)'
+    'no class of transformers has n-gram embeddings (`ngram_order` is 5)'
     """
     if config.family != "gpt":
-        return Export((), N_("no format for the family {family} is known (`family`)", family=config.family))
+        return Export(
+            (),
+            N_("no class of transformers is known for the family {family} (`family`)", family=config.family),
+        )
     if config.ngram_order:
         return Export(
             (),
             N_(
-                "no other program has n-gram embeddings (`ngram_order` is {ngram_order})",
+                "no class of transformers has n-gram embeddings (`ngram_order` is {ngram_order})",
                 ngram_order=config.ngram_order,
             ),
         )

@@ -27,7 +27,7 @@ class ModelConfig(Config):
     family: Annotated[Family, Parameter(name="--model", group=KIND)] = "gpt"
     """gpt (text), bigram (table), encoder (gaps, classes), seq2seq (translation) or captioner (images)."""
     preset: Annotated[Architecture, Parameter(group=KIND)] = "modern"
-    """modern (as Qwen3), gpt2, or speedrun: faster on a small text, but no other program can load it."""
+    """modern (as Qwen3), gpt2, or speedrun: faster on a small text, but only ONNX holds it."""
     size: Annotated[Size, Parameter(group=KIND)] = "micro"
     """Blocks × width: nano 2 × 64, micro 4 × 128, mini 6 × 384, small 12 × 768. Their blocks have 0.1, 0.8,
     11 and 85 M parameters; the vocabulary adds to it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from glassgpt.config import ModelConfig
 from glassgpt.diagnose import Accuracy, Score, Verdict
 from glassgpt.interop.certify import FILE, Certificate
 from glassgpt.interop.format import ExportFormat
@@ -15,11 +16,13 @@ HEAD = """\
 ---
 license: {license}
 library_name: {library}
-pipeline_tag: text-generation
+pipeline_tag: {pipeline}
 tags:
 - glassgpt{tag}
 ---
 """
+PIPELINES = {"encoder": "fill-mask", "seq2seq": "translation", "captioner": "image-to-text"}
+"""Task of a family, as the hub names it."""
 
 
 def card(source: ExportSource, format: ExportFormat, certificate: Certificate) -> str:
@@ -36,9 +39,16 @@ def shared_card(source: ExportSource, title: str, command: str) -> str:
 
 def _card(source: ExportSource, title: str, library: str, usage: str, *more: str) -> str:
     tag = "" if source.imported_from else "\n- trained-from-scratch"
-    head = HEAD.format(license=source.license or "other", library=library, tag=tag)
+    head = HEAD.format(
+        license=source.license or "other", library=library, pipeline=_pipeline(source.shape), tag=tag
+    )
     parts = [f"# {title}", description(source), *_verdict(source), "## Use", usage]
     return head + "\n" + "\n\n".join([*parts, "## Limits", *_limits(source), *more]) + "\n"
+
+
+def _pipeline(shape: ModelConfig) -> str:
+    """Return the task of a model, as the hub names it."""
+    return "text-classification" if shape.labels else PIPELINES.get(shape.family, "text-generation")
 
 
 def description(source: ExportSource) -> str:

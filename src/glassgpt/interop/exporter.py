@@ -29,7 +29,7 @@ def export(
 ) -> tuple[Path, Certificate]:
     """Export a run's best model; return the folder and its certificate.
 
-    to: `hf`, `gguf` or `safetensors`. out: a new folder, by default `RUN-FORMAT` next to the run.
+    to: `hf`, `gguf`, `onnx` or `safetensors`. out: a new folder, by default `RUN-FORMAT` next to the run.
     dtype: of the weights, by default float32. license: its name, for the model card. The files are loaded by
     the foreign program and compared with the run's model on its held-out text. Raises UserError, and leaves
     nothing behind, if the format cannot hold the model or a comparison fails.

@@ -13,7 +13,7 @@ from glassgpt.errors import UserError, missing_extra
 from glassgpt.interop.certify import Runtime, Tolerance
 from glassgpt.interop.source import ExportSource
 
-MODULES = {"hf": "huggingface", "gguf": "gguf", "safetensors": "plain"}
+MODULES = {"hf": "huggingface", "gguf": "gguf", "onnx": "onnx", "safetensors": "plain"}
 """Module of each format in this package; it has a `FORMAT`."""
 
 

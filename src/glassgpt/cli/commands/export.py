@@ -16,7 +16,7 @@ from glassgpt.units import data_size
 def export(
     run: Path,
     *,
-    to: Literal["hf", "gguf", "safetensors"],
+    to: Literal["hf", "gguf", "onnx", "safetensors"],
     out: Path | None = None,
     dtype: str | None = None,
     license: str = "",
@@ -32,12 +32,12 @@ def export(
     run
         Folder of a run.
     to
-        hf, a folder for transformers; gguf, a file for llama.cpp, Ollama and LM Studio; or safetensors, a
-        file with the names of GlassGPT.
+        hf, a folder for transformers; gguf, a file for llama.cpp, Ollama and LM Studio; onnx, graphs for
+        onnxruntime; or safetensors, a file with the names of GlassGPT.
     out
         A new folder; by default next to the run, such as runs/notes-hf.
     dtype
-        Type of the weights: float32; bfloat16 (hf, safetensors), float16 (hf, gguf), q8_0 (gguf).
+        Type of the weights: float32; bfloat16 (hf, safetensors), float16 (hf, gguf, onnx), q8_0 (gguf).
     license
         License for the model card, such as mit or cc-by-4.0.
     json

@@ -1,0 +1,1 @@
+"""Programs that an export brings along. They know numpy, onnxruntime and tokenizers, and not GlassGPT."""
