@@ -27,6 +27,7 @@ GUIDE = (
 """Reading order of the guide; others follow."""
 ABOUT = {
     "guide": ("Guide", "One page per subject, in reading order."),
+    "guide/zh": ("指南", "每个主题一页；其余各页见英文指南。"),
     "chapters": (
         "Chapters",
         "One fact a chapter, each as code that ran. They are notebooks: take one and change it.",
@@ -34,12 +35,18 @@ ABOUT = {
     "chapters/zh": ("章节", "每章讲一件事，都有运行过的代码。它们是笔记本：拿一本来改，再运行一遍。"),
     "decisions": ("Decisions", ""),
 }
+FOLDERS = ("guide", "guide/zh", "chapters", "chapters/zh")
+"""Folders in the navigation, in order."""
 Nav = list[Any]
 
 
 def gather(root: Path, out: Path) -> Nav:
     """Write all pages below `out`. Returns the navigation: titles and paths, nested."""
-    sources = {root / "README.md": "index.md", root / "CHANGELOG.md": "changelog.md"}
+    sources = {
+        root / "README.md": "index.md",
+        root / "README.zh.md": "zh.md",
+        root / "CHANGELOG.md": "changelog.md",
+    }
     for path in sorted((root / "docs").rglob("*")):
         if path.suffix in (".md", ".ipynb") and "site" not in path.relative_to(root / "docs").parts:
             name = path.relative_to(root / "docs").with_suffix(".md").as_posix()
@@ -55,15 +62,15 @@ def gather(root: Path, out: Path) -> Nav:
             text = moved(text)
         titles[name] = title(text, source.stem)
         write(out / name, text)
-    home: Nav = [{"Home": "index.md"}]
-    folders = [_folder(out, folder, titles) for folder in ("guide", "chapters", "chapters/zh")]
+    home: Nav = [{"Home": "index.md"}, {"中文": "zh.md"}]
+    folders = [_folder(out, folder, titles) for folder in FOLDERS]
     api = api_pages(root / "src", "glassgpt")
     for name, text in api.items():
         write(out / name, text)
     names = [name for name in api if name != "api/index.md"]
     reference = ["api/index.md", *({title(api[name], name): name} for name in names)]
     decisions = _folder(out, "decisions", titles)
-    others = sorted(n for n in titles if "/" not in n and n not in ("index.md", "changelog.md"))
+    others = sorted(n for n in titles if "/" not in n and n not in ("index.md", "zh.md", "changelog.md"))
     rest = [{titles[n]: n} for n in [*others, "changelog.md"]]
     return [*home, *(f for f in folders if f), {"API": reference}, *([decisions] if decisions else []), *rest]
 

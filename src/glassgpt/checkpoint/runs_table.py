@@ -208,4 +208,5 @@ def _result(run: RunSummary, with_unit: bool) -> str:
         return N_("{share:.1%} exact", share=run.exact)
     if run.nats_per_char is None:
         return ""
-    return f"{run.nats_per_char:.3f}" + f" {run.unit}" * with_unit
+    loss = f"{run.nats_per_char:.3f}"
+    return N_("{figure} {name}", figure=loss, name=N_(run.unit)) if with_unit else loss
