@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 TEXT = "".join(
     f"{i} green bottles hanging on the wall, and if {i % 7} should fall, so be it.\n" for i in range(200)
 )
-ENGLISH = re.compile(r"(?:\b[A-Za-z][a-z']+\b[,:;]? ){3,}[A-Za-z][a-z']+")
+ENGLISH = re.compile(r"(?:\b[A-Za-z][a-z']+\b ){3,}[A-Za-z][a-z']+")
 """Four English words in a row."""
 BLOCK = re.compile(r"^```(sh|python|py)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PAGES = [ROOT / "README.zh.md", *sorted((ROOT / "docs" / "guide" / "zh").glob("*.md"))]
@@ -103,7 +103,7 @@ def test_json_and_files_stay_english() -> None:
         again = judge([Score("bigram", 2500.0, 1000, 1000, kind="ngram")], Score("gpt", 2400.0, 1000, 1000))
         assert again.to_dict() == verdict.to_dict()
         assert "二元计数表" in _(again.sentence)
-    assert verdict.sentence.startswith("The model beats every baseline")
+    assert verdict.sentence.startswith("It is too close to tell")
 
 
 def test_texts_are_translated_with_the_texts_inside() -> None:

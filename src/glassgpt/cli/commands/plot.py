@@ -12,6 +12,7 @@ from glassgpt.cli.commands.compare import check_plot
 from glassgpt.cli.view.curves import curve_rows, print_curves
 from glassgpt.cli.view.terminal import print_json, print_line
 from glassgpt.errors import UserError
+from glassgpt.language import _
 
 
 def plot(
@@ -58,4 +59,4 @@ def plot(
 
         save(plot_curves(groups, x=x, theme_name="dark" if dark else "light"), out)
         if not json:
-            print_line(f"plot  {out}")
+            print_line(_("plot  {out}", out=out))

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from glassgpt.cli.view.terminal import Terminal
+from glassgpt.language import _
 
 
 def push(
@@ -47,9 +48,16 @@ def push(
     for file in files:
         table.add_row(file.name, f"{file.n_bytes:,} bytes")
     console.table(table)
-    who = "only you see" if private else "everyone sees"
+    who = _("only you see") if private else _("everyone sees")
     if not yes:
-        console.say(f"\n{export} would become {name}, which {who}. Nothing was sent; --yes uploads it.")
+        console.say(
+            _(
+                "\n{export} would become {name}, which {who}. Nothing was sent; --yes uploads it.",
+                export=export,
+                name=name,
+                who=who,
+            )
+        )
         return
-    console.say(f"\nuploading {export} to {name}, which {who} …", "dim")
+    console.say(_("\nuploading {export} to {name}, which {who} …", export=export, name=name, who=who), "dim")
     console.say(push_export(export, name, private=private))

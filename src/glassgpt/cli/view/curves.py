@@ -9,6 +9,7 @@ from rich.table import Table
 
 from glassgpt.checkpoint import Band, CurveGroup, Spread, XAxis
 from glassgpt.cli.view.terminal import Terminal
+from glassgpt.language import N_, _, join_texts
 
 
 def print_curves(groups: Sequence[CurveGroup]) -> None:
@@ -18,22 +19,19 @@ def print_curves(groups: Sequence[CurveGroup]) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     for name in names:
         left = name in ("run", "best counted")
-        table.add_column(name, justify="left" if left else "right", overflow="fold")
+        table.add_column(_(name), justify="left" if left else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(row[name] for name in names))
+        table.add_row(*(_(row[name]) for name in names))
     console.table(table)
     units = sorted({curve.summary.unit for group in groups for curve in group.curves})
-    console.print(f"losses in {' or '.join(units)}", style="dim")
+    console.print(_("losses in {units}", units=join_texts(" or ", (N_(unit) for unit in units))), style="dim")
     if any(len(group.curves) > 1 for group in groups):
-        console.print("mean ± standard deviation over the runs of a line", style="dim")
+        console.print(_("mean ± standard deviation over the runs of a line"), style="dim")
 
 
 def _words(group: CurveGroup) -> dict[str, str]:
     """Return the cells of a group; "" is unknown."""
     best = group.curves[0].summary
-    counted = f"{best.baseline_loss:.3f} {best.baseline}" if best.baseline_loss is not None else ""
-    if best.baseline_exact is not None:
-        counted = f"{best.baseline_exact:.1%} {best.baseline}"
     exact, trained = group.spread("final_exact"), group.spread("last_training")
     return {
         "run": group.label,
@@ -41,8 +39,8 @@ def _words(group: CurveGroup) -> dict[str, str]:
         "minutes": _spread(group, "minutes", ".2f"),
         "training": "" if trained is None else str(trained),
         "held out": _spread(group, "best_held_out", ".3f"),
-        "verdict": str(group.spread("final_loss") or "") if exact is None else _percent(exact),
-        "best counted": counted,
+        N_("verdict"): str(group.spread("final_loss") or "") if exact is None else _percent(exact),
+        "best counted": best.counted,
     }
 
 

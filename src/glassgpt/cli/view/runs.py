@@ -14,7 +14,13 @@ from glassgpt.cli.view.terminal import Terminal, printable
 from glassgpt.errors import command_line
 from glassgpt.language import N_, _
 
-STYLES = {N_("done"): "green", N_("damaged"): "bold red", N_("training"): "cyan", N_("stopped"): "yellow"}
+STYLES = {
+    N_("done"): "green",
+    N_("damaged"): "bold red",
+    N_("training"): "cyan",
+    N_("stopped"): "yellow",
+    N_("no checkpoints"): "",
+}
 WIDEST = 32
 """Columns of the widest cell of a narrow table."""
 FIRST = ("run", "loss", "status", "best counted", "seed")

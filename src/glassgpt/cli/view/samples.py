@@ -20,7 +20,7 @@ def print_sample(i: int, n: int, prompt: str, pieces: Iterable[str]) -> None:
     """Print sample i of n piece by piece, after its prompt."""
     console = Terminal()
     if n > 1 and console.is_terminal:
-        console.rule(f"sample {i + 1}", style="dim")
+        console.rule(_("sample {number}", number=i + 1), style="dim")
     elif i:
         print_line(RULE.removesuffix("\n"))
     if console.is_terminal:

@@ -8,6 +8,7 @@ from glassgpt.checkpoint import Run, RunsTable, RunSummary, Spread
 from glassgpt.cli.view.runs import print_runs
 from glassgpt.cli.view.terminal import Terminal, print_json
 from glassgpt.config import resolve
+from glassgpt.language import N_, _
 from glassgpt.train import Budget, SeedRun
 from glassgpt.units import span
 
@@ -18,11 +19,14 @@ def print_plan_of_seeds(runs: Sequence[SeedRun]) -> None:
     seeds = ", ".join(str(run.seed) for run in runs)
     budget = Budget.of(resolve(runs[0].layers).config)
     minutes = (budget.seconds or 0.0) / 60
-    length = f"{budget.steps} steps each"
+    length = _("{steps} steps each", steps=budget.steps)
     if minutes:
-        length = f"{span(minutes)} each, {span(minutes * (len(runs) - n_done))} in total"
+        length = _(
+            "{span} each, {total} in total", span=span(minutes), total=span(minutes * (len(runs) - n_done))
+        )
     console.print(
-        f"{len(runs)} runs, seeds {seeds}: {length}" + (f"; {n_done} done already" if n_done else "")
+        _("{n} runs, seeds {seeds}: {length}", n=len(runs), seeds=seeds, length=length)
+        + (_("; {n_done} done already", n_done=n_done) if n_done else "")
     )
     console.print()
 
@@ -42,9 +46,16 @@ def print_results_of_seeds(runs: Sequence[SeedRun], as_json: bool) -> None:
     console, n = Terminal(), len(runs)
     if exact is not None:
         share = Spread(100 * exact.mean, 100 * (exact.sd or 0.0), n).format(".1f", "%")
-        console.print(f"\nexact answers of {n} seeds: {share} (mean ± standard deviation)")
+        console.print(
+            _("\nexact answers of {n} seeds: {share} (mean ± standard deviation)", n=n, share=share)
+        )
     elif loss is not None:
-        line = f"held-out loss of {n} seeds: {loss} {found[0].unit} (mean ± standard deviation)"
+        line = _(
+            "held-out loss of {n} seeds: {loss} {unit} (mean ± standard deviation)",
+            n=n,
+            loss=loss,
+            unit=N_(found[0].unit),
+        )
         console.print(f"\n{line}{_next_to(found[0])}")
 
 
@@ -57,7 +68,7 @@ def spreads(found: Sequence[RunSummary]) -> tuple[Spread | None, Spread | None]:
 
 
 def _next_to(run: RunSummary) -> str:
-    return f"; best counted {run.counted}" if run.counted else ""
+    return _("; best counted {counted}", counted=run.counted) if run.counted else ""
 
 
 def _row(spread: Spread | None) -> dict[str, float | int | None] | None:

@@ -26,7 +26,7 @@ def skipped_files(skipped: Sequence[tuple[str, UserError]], each: bool = False) 
     ['50 files skipped: 49 .dat: this is binary; d/a.json:3: this is not JSON']
     """
     if each:
-        return [f"skipped: {problem}" for _, problem in skipped]
+        return [N_("skipped: {problem}", problem=problem.message) for _, problem in skipped]
     kinds: dict[tuple[str, str], list[str]] = defaultdict(list)
     for name, problem in skipped:
         text = without_remedy(problem)

@@ -29,7 +29,13 @@ class Forecasts:
             return ""
         loss, begin = verdict.model.nats_per_char, _("forecast {forecast}", forecast=in_words(self.first))
         outside = "" if self.first.low <= loss <= self.first.high else _(", outside the interval")
-        return f"{begin} at {self.first.progress:.0%}, outcome {loss:.{decimals(self.first)}f}{outside}"
+        return _(
+            "{begin} at {progress:.0%}, outcome {loss}{outside}",
+            begin=begin,
+            progress=self.first.progress,
+            loss=f"{loss:.{decimals(self.first)}f}",
+            outside=outside,
+        )
 
 
 def is_news(event: Forecasted, printed: Forecasted | None) -> bool:
