@@ -35,7 +35,7 @@ def train(
     *sources: Source,
     settings: Annotated[RunConfig | None, Parameter(name="*")] = None,
     out: Annotated[Path | None, Parameter(group=BASICS)] = None,
-    seeds: Annotated[int, Parameter(group=BASICS)] = 1,
+    seeds: Annotated[int | None, Parameter(group=BASICS)] = None,
     config: Annotated[Path | None, Parameter(group=BASICS)] = None,
     resume: Annotated[Path | None, Parameter(group=SAVING)] = None,
     autopilot: Annotated[bool, Parameter(group=BASICS)] = True,
@@ -55,10 +55,9 @@ def train(
     out
         Folder of the run; by default named after the source.
     seeds
-        Runs to train, one after the other, with seeds 1, 2, …, each of the whole length; ends with the mean
-        and the standard deviation. The same command goes on after Ctrl-C.
+        Runs to train, with seeds 1, 2, …, and their spread.
     config
-        Settings from a TOML file or the config.json of a run; options win over it.
+        Settings from TOML or a run's config.json; options win.
     resume
         Continue this run from its last checkpoint; --steps, --tokens or --minutes is then its total
         length.
@@ -77,7 +76,7 @@ def train(
         file["train"] = {key: value for key, value in file.get("train", {}).items() if key not in LENGTHS}
     if resume is not None and dry_run:
         raise UserError("--dry-run shows the settings of a new run. Leave --resume out.")
-    if resume is not None and seeds != 1:
+    if resume is not None and seeds is not None:
         raise UserError("--seeds trains new runs. Leave --resume out: the same command goes on by itself.")
     if resume is not None:
         watch(resumed_config(resume, merge(file, options)), None, resume, json)
@@ -86,7 +85,7 @@ def train(
     _check_length(resolve(given).config)  # errors come before torch is imported
     if dry_run:
         _show_plan(given, json, autopilot)
-    elif seeds != 1:
+    elif seeds is not None:
         _watch_seeds(given, seeds, out, json, autopilot)
     else:
         watch(given, out, None, json, autopilot)
