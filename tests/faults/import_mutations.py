@@ -16,6 +16,7 @@ import random
 import shutil
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from faults.mutate import mutate
 from faults.mutations import STDIN, Tally, Tried
 from faults.sandbox import Ended, run
 from glassgpt.checkpoint import load_run
+from glassgpt.train import import_pretrained
 from helpers import foreign
 
 KINDS = {
@@ -45,7 +47,9 @@ def prepare(folder: Path) -> dict[str, Path]:
     for name, fields in KINDS.items():
         folders[name] = folder / "whole" / name
         foreign.save(folders[name], **fields)
-        _theirs(folders[name])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about padding
+            import_pretrained(folders[name], folder / "imported" / name, device="cpu")
     gc.collect()
     gc.freeze()  # pages stay shared with the children
     return folders
