@@ -111,7 +111,7 @@ def test_a_model_that_is_not_there(tmp_path: Path, server: tuple[str, type[Hub]]
 
 
 def test_code_and_pickles_are_never_asked_for() -> None:
-    assert all(name.endswith((".json", ".safetensors")) for name in DOWNLOADED)
+    assert all(name.endswith((".json", ".safetensors", "chat_template.jinja")) for name in DOWNLOADED)
 
 
 @pytest.mark.parametrize("name", ["notes", "ada/", "ada/notes/x", "../notes", "ada/../x", "ada/no tes", "/x"])

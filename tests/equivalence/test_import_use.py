@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,17 @@ def test_it_is_exported_again(run: Path, tmp_path: Path) -> None:
     again = import_pretrained(folder, tmp_path / "again", compare=False)
     for name, tensor in gg.load_run(run)[0].named_parameters():
         assert torch.equal(dict(again.model().named_parameters())[name], tensor), name
+
+
+@pytest.mark.parametrize("place", ["tokenizer_config.json", "chat_template.jinja"])
+def test_a_chat_template_is_kept_for_an_export(tmp_path: Path, place: str) -> None:
+    template = "{% for m in messages %}<|im_start|>{{ m['content'] }}{% endfor %}{{ 1 // 0 }}"  # never run
+    foreign.save(tmp_path / "model")
+    if place == "tokenizer_config.json":
+        foreign.edit_json(tmp_path / "model" / place, chat_template=template)
+    else:
+        (tmp_path / "model" / place).write_text(template, "utf-8")
+    import_pretrained(tmp_path / "model", tmp_path / "run")
+    folder, _ = export(tmp_path / "run", "hf", tmp_path / "out")
+    stored = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
+    assert stored["chat_template"] == template

@@ -66,13 +66,18 @@ class ExportSource:
             return None
 
     @cached_property
-    def imported_from(self) -> str:
-        """Class and name of the model that the run was imported from; empty for a trained run."""
+    def imported(self) -> dict[str, Any]:
+        """What is known of the model that the run was imported from; empty for a trained run."""
         try:
             found = read_state(self.run.best_checkpoint()).get("imported")
         except UserError:
-            return ""
-        return " ".join(str(found[key]) for key in ("format", "from") if key in found) if found else ""
+            found = None
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def imported_from(self) -> str:
+        """Class and name of the model that the run was imported from; empty for a trained run."""
+        return " ".join(str(self.imported[key]) for key in ("format", "from") if key in self.imported)
 
     @cached_property
     def has_text(self) -> bool:

@@ -38,6 +38,9 @@ def _tokenizer_config(source: ExportSource) -> dict[str, Any]:
     }
     if knows_chat(source):
         found |= {"eos_token": END, "pad_token": END, "chat_template": CHAT_TEMPLATE}
+    elif isinstance(chat := source.imported.get("chat"), dict):
+        kept = {name: chat.get(name) for name in ("eos_token", "chat_template")}
+        found |= {name: text for name, text in kept.items() if isinstance(text, str)}
     return found
 
 

@@ -16,10 +16,13 @@ from glassgpt.errors import UserError
 from glassgpt.interop.huggingface.foreign_config import read_config
 from glassgpt.interop.huggingface.foreign_files import Stored, find_file, find_weights, require_file
 from glassgpt.interop.names import BUFFERS, PREFIXES, RULES, Rule, rules, their_shapes, to_ours
-from glassgpt.safe_io import quoted, read_json
+from glassgpt.safe_io import quoted, read_capped, read_json
 from glassgpt.tokenizers import Tokenizer, load_tokenizer
 
 CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"
+TEMPLATE = "chat_template.jinja"
+MAX_TEMPLATE = 1 << 16
+"""Longest chat template, in bytes. Those of large models have a tenth of it."""
 MAX_PADDING = 1023
 """Maximum padding of a vocabulary: rounding up to a multiple of 1,024 adds unused ids."""
 HEAD = "lm_head.weight"
@@ -41,10 +44,13 @@ class ForeignModel:
     """Files that were read, by name."""
     n_padding: int
     """Ids of the embedding that no token has; they are left out."""
+    chat: dict[str, str]
+    """Chat template and end of a text, kept for an export. A template is a program: it is never run here."""
 
     def source(self) -> dict[str, Any]:
-        """Return class, sizes and hashes of the files, ready for JSON."""
-        return {"format": self.name, "files": {name: fingerprint(path) for name, path in self.files.items()}}
+        """Return class, chat template, sizes and hashes of the files, ready for JSON."""
+        files = {name: fingerprint(path) for name, path in self.files.items()}
+        return {"format": self.name, "files": files, "chat": self.chat}
 
 
 def open_foreign(folder: Path) -> ForeignModel:
@@ -55,10 +61,11 @@ def open_foreign(folder: Path) -> ForeignModel:
     """
     files = {name: require_file(folder, name) for name in (CONFIG, TOKENIZER)}
     found = read_config(read_json(files[CONFIG]), folder / CONFIG)
-    if settings := find_file(folder, TOKENIZER_CONFIG):
-        files[TOKENIZER_CONFIG] = settings
-        _check_tokenizer_settings(settings)
+    files |= {name: path for name in (TOKENIZER_CONFIG, TEMPLATE) if (path := find_file(folder, name))}
+    chat = _read_chat(files)
     tokenizer = load_tokenizer(files[TOKENIZER])
+    if chat.get("eos_token") not in tokenizer.specials:
+        chat.pop("eos_token", None)
     n_padding = found.n_vocab - tokenizer.n_vocab
     if not 0 <= n_padding <= MAX_PADDING:
         raise UserError(
@@ -77,7 +84,8 @@ def open_foreign(folder: Path) -> ForeignModel:
     specs = {name: Spec(dtype, shape) for name, shape in planned.shapes.items()}
     table = {rule.ours: rule for rule in rules(RULES[found.name], found.shape)}
     tensors = LazyTensors(specs, _Reader(table, weights, tokenizer.n_vocab).read)
-    return ForeignModel(found.name, found.shape, tokenizer, tensors, {**files, **stored.files}, n_padding)
+    files |= stored.files
+    return ForeignModel(found.name, found.shape, tokenizer, tensors, files, n_padding, chat)
 
 
 @dataclass(frozen=True)
@@ -158,11 +166,25 @@ def _differs(folder: Path, problem: str) -> UserError:
     )
 
 
-def _check_tokenizer_settings(settings: Path | None) -> None:
-    """Raise UserError for a setting that changes the ids of tokenizer.json."""
-    if settings is not None and read_json(settings).get("add_prefix_space"):
+def _read_chat(files: Mapping[str, Path]) -> dict[str, str]:
+    """Return the chat template and the token that ends a text, as far as the files have them.
+
+    Raises UserError for a setting that changes the ids of tokenizer.json, and for a template file of more than
+    `MAX_TEMPLATE` bytes.
+    """
+    settings = read_json(files[TOKENIZER_CONFIG]) if TOKENIZER_CONFIG in files else {}
+    if settings.get("add_prefix_space"):
         raise UserError(
             "{settings}: `add_prefix_space` adds a space before each text; GlassGPT adds nothing. Choose a "
             "model without it.",
-            settings=settings,
+            settings=files[TOKENIZER_CONFIG],
         )
+    if TEMPLATE in files:
+        template = read_capped(files[TEMPLATE], MAX_TEMPLATE).decode("utf-8", "replace")
+        settings["chat_template"] = template
+    end = settings.get("eos_token")
+    found = {
+        "chat_template": settings.get("chat_template"),
+        "eos_token": end.get("content") if isinstance(end, dict) else end,
+    }
+    return {name: text for name, text in found.items() if isinstance(text, str) and len(text) <= MAX_TEMPLATE}

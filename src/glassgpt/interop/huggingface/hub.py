@@ -20,6 +20,7 @@ DOWNLOADED = (
     "config.json",
     "tokenizer.json",
     "tokenizer_config.json",
+    "chat_template.jinja",
     "model.safetensors",
     "model.safetensors.index.json",
     "model-*-of-*.safetensors",
