@@ -169,7 +169,7 @@ def _differs(folder: Path, problem: str) -> UserError:
 def _read_chat(files: Mapping[str, Path]) -> dict[str, str]:
     """Return the chat template and the token that ends a text, as far as the files have them.
 
-    Raises UserError for a setting that changes the ids of tokenizer.json, and for a template file of more than
+    Raises UserError for a setting that changes the ids of tokenizer.json, and for a template file of over
     `MAX_TEMPLATE` bytes.
     """
     settings = read_json(files[TOKENIZER_CONFIG]) if TOKENIZER_CONFIG in files else {}
