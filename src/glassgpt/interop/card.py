@@ -38,7 +38,8 @@ def shared_card(source: ExportSource, title: str, command: str) -> str:
 
 
 def _card(source: ExportSource, title: str, library: str, usage: str, *more: str) -> str:
-    tag = "" if source.imported_from else "\n- trained-from-scratch"
+    from_scratch = not source.imported and source.config.init_from.run is None
+    tag = "\n- trained-from-scratch" if from_scratch else ""
     head = HEAD.format(
         license=source.license or "other", library=library, pipeline=_pipeline(source.shape), tag=tag
     )
@@ -57,7 +58,9 @@ def description(source: ExportSource) -> str:
     names = ", ".join(f"`{Path(each).name}`" for each in config.data.sources) or "text that is not recorded"
     n_params = sum(tensor.numel() for tensor in source.tensors.values())
     made = f"trained from random weights by GlassGPT on {names}"
-    if source.imported_from:
+    if base := config.init_from.run:
+        made = f"fine-tuned by GlassGPT on {names}, from the weights of `{Path(base).name}`"
+    if source.imported:
         made = f"imported into GlassGPT from {source.imported_from}, and not trained there"
     return (
         f"A model of {count(n_params)} parameters ({shape.n_layer} blocks of width {shape.n_embd}, context "
