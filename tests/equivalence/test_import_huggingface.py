@@ -98,6 +98,13 @@ def test_import_of_an_export_is_the_same_to_the_bit(tmp_path: Path, kind: str, s
     assert exportable_as(run.config().model) == exportable_as(source.shape)
 
 
+def test_a_bpe_without_merges(tmp_path: Path) -> None:
+    foreign.save(tmp_path / "model", kind="byte")
+    edit_tokenizer(lambda spec: spec.update(decoder=None))(tmp_path / "model")  # not as ours is
+    run = import_pretrained(tmp_path / "model", tmp_path / "run", compare=False)
+    assert run.tokenizer().kind == "bpe" and run.tokenizer().n_vocab == 256
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_rounded_weights_stay_as_they_are(tmp_path: Path, dtype: str) -> None:
     source, folder = random_source(tmp_path / "run", preset="gpt2"), tmp_path / "out"
@@ -218,6 +225,10 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object]]] = {
         lambda folder: foreign.edit_json(folder / "tokenizer_config.json", add_prefix_space=True),
     ),
     "fewer tokens": ("vocabulary", lambda folder: foreign.edit_json(folder / "config.json", vocab_size=299)),
+    "class of the tokenizer": (
+        "tokenizer_class",
+        lambda folder: foreign.edit_json(folder / "tokenizer_config.json", tokenizer_class=None),
+    ),
     "pickle": ("could hold a program", only_a_pickle),
     "untied": ("differs from the embedding", untie),
     "link": ("is a link", link_out),
@@ -232,7 +243,7 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object]]] = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_wrong_folder_is_refused_and_nothing_is_left(tmp_path: Path, name: str) -> None:
     says, change = HOSTILE[name]
-    foreign.save(tmp_path / "model")
+    foreign.save(tmp_path / "model", kind="char" if name == "class of the tokenizer" else "bpe")
     change(tmp_path / "model")
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(UserError, match=says):

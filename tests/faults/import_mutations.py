@@ -22,6 +22,7 @@ from pathlib import Path
 
 import torch
 import transformers
+from tokenizers import Tokenizer
 
 from faults.mutate import mutate
 from faults.mutations import STDIN, Tally, Tried
@@ -99,7 +100,7 @@ def _differs(imported: Path, source: Path) -> str:
     ours, tokenizer = load_run(imported)
     try:
         theirs = _theirs(source)
-        known = transformers.AutoTokenizer.from_pretrained(source, local_files_only=True)
+        known = Tokenizer.from_file(str(source / "tokenizer.json"))
     except Exception:  # any of another program
         return ""
     size = min(ours.config.block_size, foreign.N_POSITIONS)
@@ -108,7 +109,8 @@ def _differs(imported: Path, source: Path) -> str:
     scale = float(two.abs().nan_to_num(0, 0, 0).max())
     same = torch.allclose(one, two, rtol=1e-4, atol=1e-5 * max(1.0, scale), equal_nan=True)
     text = "The moon sees 7 green boats.\n"
-    if known(text, add_special_tokens=False)["input_ids"] != tokenizer.encode(text):
+    known.no_truncation()
+    if known.encode(text, add_special_tokens=False).ids != tokenizer.encode(text):
         return "token ids differ"
     return "" if same else f"logits differ by {float((one - two).abs().max())}"
 

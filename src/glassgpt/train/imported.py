@@ -41,6 +41,9 @@ from glassgpt.tokenizers import Tokenizer
 from glassgpt.train.events import Evaluated
 from glassgpt.train.metrics import JsonLines
 
+LEAST_BPE = 257
+"""Least `vocab_size` of the configuration of a BPE: 256 bytes and one merge."""
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -56,7 +59,8 @@ class Imported:
     def config(self, data: DataConfig, device: str) -> RunConfig:
         """Return the configuration that would train such a model, as far as it is known."""
         known = self.tokenizer
-        kind = {"kind": known.kind} | ({"vocab_size": known.n_vocab} if known.kind == "bpe" else {})
+        size = max(LEAST_BPE, known.n_vocab)  # one without merges has fewer tokens than training makes
+        kind = {"kind": known.kind} | ({"vocab_size": size} if known.kind == "bpe" else {})
         return RunConfig(
             task="language",
             data=data,

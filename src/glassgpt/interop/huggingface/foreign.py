@@ -23,6 +23,8 @@ CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenize
 TEMPLATE = "chat_template.jinja"
 MAX_TEMPLATE = 1 << 16
 """Longest chat template, in bytes. Those of large models have a tenth of it."""
+ANY_FILE = ("PreTrainedTokenizerFast", "TokenizersBackend")
+"""Classes of transformers that use a tokenizer.json as it is."""
 MAX_PADDING = 1023
 """Maximum padding of a vocabulary: rounding up to a multiple of 1,024 adds unused ids."""
 HEAD = "lm_head.weight"
@@ -64,6 +66,7 @@ def open_foreign(folder: Path) -> ForeignModel:
     files |= {name: path for name in (TOKENIZER_CONFIG, TEMPLATE) if (path := find_file(folder, name))}
     chat = _read_chat(files)
     tokenizer = load_tokenizer(files[TOKENIZER])
+    _check_class(tokenizer, files)
     if chat.get("eos_token") not in tokenizer.specials:
         chat.pop("eos_token", None)
     n_padding = found.n_vocab - tokenizer.n_vocab
@@ -164,6 +167,22 @@ def _differs(folder: Path, problem: str) -> UserError:
         folder=folder,
         problem=problem,
     )
+
+
+def _check_class(tokenizer: Tokenizer, files: Mapping[str, Path]) -> None:
+    """Raise UserError if transformers does not use tokenizer.json as it is.
+
+    Without a class for any file, it takes the model's own, which knows byte-level BPE only.
+    """
+    settings = read_json(files[TOKENIZER_CONFIG]) if TOKENIZER_CONFIG in files else {}
+    if tokenizer.kind == "char" and settings.get("tokenizer_class") not in ANY_FILE:
+        raise UserError(
+            "{path} holds characters, and `tokenizer_class` is {name}: transformers would split a text "
+            "otherwise. Set it to {known}, if that is how the model was trained.",
+            path=files[TOKENIZER],
+            name=quoted(settings.get("tokenizer_class")),
+            known=ANY_FILE[0],
+        )
 
 
 def _read_chat(files: Mapping[str, Path]) -> dict[str, str]:
