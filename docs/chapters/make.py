@@ -19,7 +19,6 @@ from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 
 from glassgpt.explain import LANGUAGES, NAMES, make_notebook, unmeasured_chapter
-from glassgpt.explain.lesson import has_lesson
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parent.parent / "src"
@@ -59,7 +58,7 @@ def run(book: Any) -> None:
 
 
 def main() -> None:
-    for name in sys.argv[1:] or filter(has_lesson, NAMES):
+    for name in sys.argv[1:] or NAMES:
         for language in LANGUAGES:
             book = notebook(name, language)
             run(book)

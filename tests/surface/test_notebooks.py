@@ -19,9 +19,8 @@ sys.path.insert(0, str(ROOT / "docs" / "chapters"))
 import make  # noqa: E402
 
 from glassgpt.explain import LANGUAGES, NAMES  # noqa: E402
-from glassgpt.explain.lesson import has_lesson  # noqa: E402
 
-ALL = [(name, language) for name in filter(has_lesson, NAMES) for language in LANGUAGES]
+ALL = [(name, language) for name in NAMES for language in LANGUAGES]
 SOME = ("temperature", "zh")
 """A notebook that a kernel runs in the fast tests, too."""
 LONG = {"ladder"}

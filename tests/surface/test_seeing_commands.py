@@ -13,7 +13,6 @@ from glassgpt.checkpoint import Run
 from glassgpt.data import open_examples, write_image
 from glassgpt.explain import NAMES
 from glassgpt.explain.context import BUILTIN
-from glassgpt.explain.lesson import has_lesson
 from glassgpt.lens import Trace
 from helpers.commands import run
 
@@ -116,8 +115,7 @@ def test_every_chapter_is_read_and_drawn(tmp_path: Path, name: str) -> None:
     assert (tmp_path / "a.png").stat().st_size > 5_000
     found = json.loads(run(tmp_path, "explain", name, "--lang", "en", "--json"))
     assert found["name"] == name and found["text"] and found["findings"]
-    if has_lesson(name):
-        assert found["exercises"] and any(cell.get("output") for cell in found["cells"])
+    assert found["exercises"] and any(cell.get("output") for cell in found["cells"])
 
 
 def test_chapters_are_listed(tmp_path: Path) -> None:

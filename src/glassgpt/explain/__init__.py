@@ -13,7 +13,7 @@ from glassgpt.explain.content import MARKS, Chapter, Grid, expectation, figure
 from glassgpt.explain.context import BUILTIN, ChapterContext, Demo
 from glassgpt.explain.exercise import Checked, load_exercises
 from glassgpt.explain.influence import held_out_prompt, held_out_text
-from glassgpt.explain.lesson import Lesson, has_lesson, load_lesson
+from glassgpt.explain.lesson import Lesson, load_lesson
 from glassgpt.explain.notebook import make_notebook
 from glassgpt.explain.path import PATH, LearningPath, LearningStep, learning_path, near_hint
 from glassgpt.language import LANGUAGES, translator, using
@@ -120,9 +120,7 @@ def check(name: str, exercise: int, answer: object, *, language: str | None = No
     """
     _check_name(name)
     _ = translator(language := language or chosen())
-    found = load_exercises(name, _) if has_lesson(name) else ()
-    if not found:
-        raise UserError("the chapter {name!r} has no exercises yet. Try the chapter `loss`.", name=name)
+    found = load_exercises(name, _)
     if not 1 <= exercise <= len(found):
         raise UserError(
             "the chapter {name!r} has no exercise {exercise}. Choose 1 to {n_found}.",
@@ -151,8 +149,6 @@ def _with_lesson(read: Chapter, context: ChapterContext, language: str) -> Chapt
     """Add the lesson, on the user's run if the chapter shows it, and the exercises."""
     _ = read.gettext
     run = str(context.run) if context.own_was_shown else None
-    if not has_lesson(read.name):
-        return read
     code = load_lesson(read.name).translated(_)
     code = code if run is None else code.with_values(RUN=run)
     return replace(read, lesson=code, exercises=load_exercises(read.name, _), language=language, run=run)

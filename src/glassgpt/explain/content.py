@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from glassgpt.diagnose import Finding, Outcome
-from glassgpt.errors import UserError
 from glassgpt.explain.exercise import Exercise
 from glassgpt.explain.lesson import Lesson
 from glassgpt.language import Translate
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
 MARKS: dict[Outcome, str] = {"ok": "✓", "warn": "!", "fail": "✗", "unclear": "?"}
 """Sign of each outcome."""
+NO_CODE = Lesson("", ())
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Chapter:
     draw: Callable[[], Plot]
     gettext: Translate
     """Translation of the words around the findings."""
-    lesson: Lesson | None = None
-    """The fact as code, in cells that run by themselves."""
+    lesson: Lesson = NO_CODE
+    """The fact as code, in cells that run by themselves; empty until `glassgpt.chapter` adds it."""
     exercises: tuple[Exercise, ...] = ()
     language: str = "en"
     run: str | None = None
@@ -73,20 +73,8 @@ class Chapter:
 
     @property
     def code(self) -> str:
-        """The lesson as a script in percent format, with the title as its first cell.
-
-        Raises UserError without a lesson.
-        """
-        return f"# %% [markdown]\n# # {self.title}\n\n{self.lesson_or_error().code}"
-
-    def lesson_or_error(self) -> Lesson:
-        """Return the lesson. Raises UserError if the chapter has none."""
-        if self.lesson is None:
-            raise UserError(
-                "the chapter {name!r} has no code to run and change yet. `explain {name}` measures its fact.",
-                name=self.name,
-            )
-        return self.lesson
+        """The lesson as a script in percent format, with the title as its first cell."""
+        return f"# %% [markdown]\n# # {self.title}\n\n{self.lesson.code}"
 
     @property
     def is_confirmed(self) -> bool:
@@ -108,7 +96,7 @@ class Chapter:
             "text": [part for part in self.body if isinstance(part, str)],
             "tables": [vars(part) for part in self.body if isinstance(part, Grid)],
             "findings": [finding.to_dict() for finding in self.findings],
-            "cells": self.lesson.to_dict() if self.lesson else [],
+            "cells": self.lesson.to_dict(),
             "exercises": [exercise.question for exercise in self.exercises],
         }
 

@@ -151,11 +151,6 @@ def load_lesson(name: str) -> Lesson:
     return Lesson(name, tuple(_cell(*pair) for pair in zip(parts[::2], parts[1::2], strict=True)))
 
 
-def has_lesson(name: str) -> bool:
-    """True if a chapter has a lesson."""
-    return (LESSONS / f"{name.replace('-', '_')}.py").is_file()
-
-
 def _cell(header: str, body: str) -> Cell:
     body = body.strip("\n")
     if header != MARKDOWN:

@@ -25,10 +25,9 @@ def make_notebook(read: Chapter) -> dict[str, Any]:
 def _sources(read: Chapter) -> Iterator[tuple[str, bool]]:
     """Yield the source of each cell, and True for code."""
     _ = read.gettext
-    lesson = read.lesson_or_error()
     how = _("Change a value, run the cells again, and the sentences below them change.")
     yield f"# {read.title}\n\n{how}", False
-    for cell in lesson.cells:
+    for cell in read.lesson.cells:
         yield cell.source, cell.is_code
     yield f"## {_('Exercises')}", False
     for number, exercise in enumerate(read.exercises, 1):

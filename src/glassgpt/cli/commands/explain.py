@@ -78,8 +78,6 @@ def explain(
         from glassgpt.plots import check_suffix
 
         check_suffix(plot)  # before any work
-    if code or notebook is not None:
-        unmeasured_chapter(name).lesson_or_error()
     if notebook is not None:
         _check_notebook(notebook)
     if code and run is None and plot is None:

@@ -40,8 +40,6 @@ def highlighted(code: str) -> Text:
 
 def _lesson(read: Chapter, width: int) -> Iterator[RenderableType]:
     """Yield each cell: its text, or its code with the result below."""
-    if read.lesson is None:
-        return
     for cell, output in zip(read.lesson.cells, read.lesson.run(), strict=True):
         if cell.is_code:
             yield _indented(highlighted(cell.shown))
@@ -56,8 +54,6 @@ def _lesson(read: Chapter, width: int) -> Iterator[RenderableType]:
 
 def _exercises(read: Chapter, width: int) -> Iterator[RenderableType]:
     _ = read.gettext
-    if not read.exercises:
-        return
     yield _heading(_("Exercises"))
     yield Text()
     for number, exercise in enumerate(read.exercises, 1):
@@ -69,8 +65,6 @@ def _exercises(read: Chapter, width: int) -> Iterator[RenderableType]:
 
 def _ways_out(read: Chapter) -> Iterator[RenderableType]:
     _ = read.gettext
-    if read.lesson is None:
-        return
     yield Text(
         _("As a notebook: {command}").format(
             command=f"glassgpt explain {read.name} --notebook {read.name}.ipynb"
