@@ -47,7 +47,7 @@ moved = (attend(other, mask) - y)[0].abs().amax(1) > 0  # (T,)
 print(f"Node {node} changed. Nodes that noticed it: {moved.nonzero().flatten().tolist()}.")
 
 # %% [markdown]
-# The edges are in the data. Two texts have different weights; a convolution has the same for each text.
+# The weights come from the data. Two texts have different ones; a convolution has the same for each text.
 
 # %%
 W = (x @ x.mT * C**-0.5).masked_fill(mask, float("-inf")).softmax(-1)

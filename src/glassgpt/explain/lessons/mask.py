@@ -53,8 +53,8 @@ print(f"Weights set to 0: the first row sums to {late[0].sum():.2f}.")
 print(f"Divided by their sums, the rows differ from the masked ones by {difference:.0e}.")
 
 # %% [markdown]
-# What the mask is good for: one pass over T tokens gives the same outputs as T passes over longer and longer
-# prefixes. So training learns from all T predictions at once.
+# The mask pays off in training: one pass over T tokens gives the same outputs as T passes over longer and
+# longer prefixes. So training learns from all T predictions at once.
 
 # %%
 C = 8

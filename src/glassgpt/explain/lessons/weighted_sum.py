@@ -1,7 +1,7 @@
 """Lesson `weighted-sum`: the mean of the past as `W @ x`, then by a masked softmax."""
 
 # %% [markdown]
-# Each token shall become the mean of itself and the tokens before it. Two loops say it plainly.
+# Each token becomes the mean of itself and the tokens before it. Two loops say it plainly.
 
 # %%
 import torch
