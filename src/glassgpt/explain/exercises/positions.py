@@ -23,7 +23,8 @@ def rope(x: Tensor, position: float, sign: int = 1, *, neighbors: bool = False) 
     """Return the reference, or a mistake: x (D,) -> (D,)."""
     angle = sign * position * frequencies(len(x), THETA)
     a, b = (x[::2], x[1::2]) if neighbors else x.double().chunk(2)
-    return torch.cat([a * angle.cos() - b * angle.sin(), a * angle.sin() + b * angle.cos()])
+    turned = torch.cat([a * angle.cos() - b * angle.sin(), a * angle.sin() + b * angle.cos()])
+    return turned.to(x.dtype)
 
 
 def make_exercises(_: Translate) -> tuple[Exercise, ...]:
