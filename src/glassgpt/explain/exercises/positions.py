@@ -80,7 +80,7 @@ def make_exercises(_: Translate) -> tuple[Exercise, ...]:
                     "all pairs turn by the same angle. The frequency falls from pair to pair."
                 ): lambda x, position: _one_angle(x, position),
                 _("that adds the angle. RoPE rotates, so that the norm stays."): lambda x, position: (
-                    x + (position * frequencies(len(x), THETA)).repeat(2)
+                    x + (position * frequencies(len(x), THETA)).repeat(2).to(x.dtype)
                 ),
             },
         ),
@@ -90,4 +90,4 @@ def make_exercises(_: Translate) -> tuple[Exercise, ...]:
 def _one_angle(x: Tensor, position: float) -> Tensor:
     a, b = x.double().chunk(2)
     cos, sin = math.cos(position), math.sin(position)
-    return torch.cat([a * cos - b * sin, a * sin + b * cos])
+    return torch.cat([a * cos - b * sin, a * sin + b * cos]).to(x.dtype)
