@@ -33,7 +33,7 @@ class LearningStep:
     name: str
     title: str
     seconds: int
-    """Time of its commands on two cores (benchmarks/learn.py), without reading."""
+    """Time of its commands on two quiet cores, roughly and without reading; benchmarks/learn.py measures it."""
     torch: str
     """Function of torch, or class, that the step is about."""
     after: tuple[str, ...] = ()
@@ -148,10 +148,10 @@ class LearningPath:
 
 
 PATH = (
-    LearningStep("loss", N_("cross-entropy: the cost of a guess"), 3, "F.cross_entropy"),
-    LearningStep("sampling", N_("multinomial: draw the next token"), 3, "torch.multinomial", ("loss",)),
+    LearningStep("loss", N_("cross-entropy: the cost of a guess"), 5, "F.cross_entropy"),
+    LearningStep("sampling", N_("multinomial: draw the next token"), 5, "torch.multinomial", ("loss",)),
     LearningStep(
-        "temperature", N_("logits / T: bolder or more careful"), 3, "F.softmax(z / T)", ("sampling",)
+        "temperature", N_("logits / T: bolder or more careful"), 5, "F.softmax(z / T)", ("sampling",)
     ),
     LearningStep(
         "bigram",
@@ -163,30 +163,30 @@ PATH = (
         use="glassgpt sample {run} --max-new-tokens 200",
         family="bigram",
     ),
-    LearningStep("weighted-sum", N_("W @ x: weighted sums of tokens"), 3, "W @ x", ("bigram",)),
-    LearningStep("query-key", N_("Q @ Kᵀ: every query meets every key"), 3, "q @ k.mT", ("weighted-sum",)),
-    LearningStep("scale", N_("/ √d: the softmax stays soft"), 3, "q @ k.mT / d**0.5", ("query-key",)),
-    LearningStep("mask", N_("encoder, decoder: who sees whom"), 3, "masked_fill(…, -inf)", ("query-key",)),
-    LearningStep("graph", N_("attention as communication in a graph"), 3, "autograd.grad", ("mask",)),
+    LearningStep("weighted-sum", N_("W @ x: weighted sums of tokens"), 5, "W @ x", ("bigram",)),
+    LearningStep("query-key", N_("Q @ Kᵀ: every query meets every key"), 5, "q @ k.mT", ("weighted-sum",)),
+    LearningStep("scale", N_("/ √d: the softmax stays soft"), 5, "q @ k.mT / d**0.5", ("query-key",)),
+    LearningStep("mask", N_("encoder, decoder: who sees whom"), 5, "masked_fill(…, -inf)", ("query-key",)),
+    LearningStep("graph", N_("attention as communication in a graph"), 5, "autograd.grad", ("mask",)),
     LearningStep("positions", N_("positions: attention has no space"), 5, "nn.Embedding(T, C)", ("graph",)),
-    LearningStep("qkv", N_("one product makes Q, K and V"), 3, "nn.Linear(C, 3 * C)", ("query-key",)),
-    LearningStep("buffers", N_("buffers: kept, moved, not trained"), 3, "register_buffer", ("mask",)),
+    LearningStep("qkv", N_("one product makes Q, K and V"), 5, "nn.Linear(C, 3 * C)", ("query-key",)),
+    LearningStep("buffers", N_("buffers: kept, moved, not trained"), 5, "register_buffer", ("mask",)),
     LearningStep("block", N_("a block: residual stream, norm, MLP"), 5, "nn.LayerNorm", ("qkv",)),
     LearningStep(
         "gpt",
         N_("train a GPT of your own, see its heads"),
-        200,
+        190,
         "F.scaled_dot_product_attention",
         ("scale", "mask", "qkv"),
         train="glassgpt train python --minutes 3",
         use='glassgpt look {run} "the first argument"',
         family="gpt",
     ),
-    LearningStep("cross", N_("cross-attention: Q from here, K, V there"), 3, "q @ memory_k.mT", ("gpt",)),
+    LearningStep("cross", N_("cross-attention: Q from here, K, V there"), 5, "q @ memory_k.mT", ("gpt",)),
     LearningStep(
         "dates",
         N_("train a translator, see its alignment"),
-        200,
+        190,
         "F.scaled_dot_product_attention",
         ("cross",),
         DATA,
@@ -197,7 +197,7 @@ PATH = (
     LearningStep(
         "scenes",
         N_("train a model that sees, ask it"),
-        620,
+        610,
         "nn.Conv2d(…, stride=patch)",
         ("cross",),
         DATA,
@@ -205,7 +205,7 @@ PATH = (
         use='glassgpt ask {run} {run}/samples/held-out.png "what is at the top left?"',
         family="captioner",
     ),
-    LearningStep("ladder", N_("bigram → head → heads → block → GPT"), 5, "nn.Module", ("bigram", "gpt")),
+    LearningStep("ladder", N_("bigram → head → heads → block → GPT"), 6, "nn.Module", ("bigram", "gpt")),
 )
 """Every step in the order of learning. A chapter appears once its module exists."""
 
