@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 
 from glassgpt.cli.progress import record_step
-from glassgpt.explain import NAMES, PATH
+from glassgpt.explain import PATH
 from helpers.commands import run
 from helpers.explain_runs import small_run
 
@@ -61,7 +61,7 @@ def test_practice_is_trained_then_looked_at_then_done(tmp_path: Path) -> None:
 def test_json_has_every_step(tmp_path: Path) -> None:
     shown = json.loads(run(tmp_path, "learn", "--json", "--lang", "en"))
     names = [step["name"] for step in shown["steps"]]
-    assert names == [step.name for step in PATH if not step.is_chapter or step.name in NAMES]
+    assert names == [step.name for step in PATH]
     assert shown["command"] == "glassgpt explain loss" and shown["next"] == "loss"
 
 

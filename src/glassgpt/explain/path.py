@@ -33,7 +33,7 @@ class LearningStep:
     name: str
     title: str
     seconds: int
-    """Time of its commands on two quiet cores, roughly and without reading; benchmarks/learn.py measures it."""
+    """Rough time of its commands on two quiet cores, without reading (benchmarks/learn.py)."""
     torch: str
     """Function of torch, or class, that the step is about."""
     after: tuple[str, ...] = ()
@@ -207,7 +207,7 @@ PATH = (
     ),
     LearningStep("ladder", N_("bigram → head → heads → block → GPT"), 6, "nn.Module", ("bigram", "gpt")),
 )
-"""Every step in the order of learning. A chapter appears once its module exists."""
+"""Every step in the order of learning."""
 
 
 def learning_path(
@@ -227,7 +227,6 @@ def learning_path(
         tuple(
             replace(step, title=_(step.title), run=found.get(step.family), done=step.name in done)
             for step in PATH
-            if not step.is_chapter or find_spec(f"glassgpt.explain.chapters.{step.name.replace('-', '_')}")
         )
     )
 
