@@ -34,6 +34,7 @@ FOREIGN = {
     *("--nproc-per-node", "--standalone"),  # torchrun
     "--upgrade",  # pip
     "--logdir",  # tensorboard
+    "--temp",  # llama.cpp
     "--no",  # begins the name of a switch that is off
 }
 """Flags of other programs, and parts of ours."""
