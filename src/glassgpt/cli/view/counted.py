@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from glassgpt.cli.view.terminal import Terminal
+from glassgpt.cli.view.terminal import Terminal, error_terminal
 from glassgpt.language import _
 
 SECONDS = 10.0
@@ -22,7 +21,7 @@ def counted(doing: str, total: int) -> Iterator[Callable[[], None]]:
 
     A terminal shows a bar and the time that is left; a file or pipe gets a line about every ten seconds.
     """
-    console = Terminal(sys.stderr)
+    console = error_terminal()
     if not console.is_terminal:
         yield _lines(console, doing, total)
         return

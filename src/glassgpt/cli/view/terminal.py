@@ -121,12 +121,17 @@ class Terminal(Console):
         self.width = before
 
 
+def error_terminal() -> Terminal:
+    """Return the console of standard error, for notes and progress."""
+    return Terminal(sys.stderr)
+
+
 def working(doing: str) -> Status:
     """Return a context that shows on a terminal what takes time; `update` changes the words.
 
     It writes to standard error, and nothing where that is no terminal.
     """
-    return Terminal(sys.stderr).status(f"{_(doing)} …")
+    return error_terminal().status(f"{_(doing)} …")
 
 
 def print_text(text: str) -> None:
