@@ -130,7 +130,7 @@ def test_lines_break_between_characters_but_not_before_punctuation() -> None:
 
 
 def without_comments(block: str) -> str:
-    return "\n".join(re.sub(r"\s\s#\s.*", "", line) for line in block.splitlines())
+    return "\n".join(re.sub(r"\s\s#\s.*", "", line).rstrip() for line in block.splitlines())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -20,6 +20,7 @@ from glassgpt.checkpoint import fingerprint, write_json
 from glassgpt.diagnose import Finding
 from glassgpt.errors import UserError
 from glassgpt.interop.source import ExportSource
+from glassgpt.language import N_
 from glassgpt.models import Model
 from glassgpt.safe_io import damaged, read_json
 from glassgpt.tokenizers import Tokenizer
@@ -158,8 +159,8 @@ def compare_ids(
     pieces = [text[i : i + PIECE] for i in range(0, len(text), PIECE)]
     absent = str.maketrans(dict.fromkeys(left_out))
     strings = [each.translate(absent) for each in strange_strings(n_strings)]
-    yield _same_ids(tokenizer, runtime, pieces, f"pieces of text, of {len(pieces):,}")
-    yield _same_ids(tokenizer, runtime, strings, f"random strings, of {n_strings:,}")
+    yield _same_ids(tokenizer, runtime, pieces, N_("pieces of text, of {n:,}", n=len(pieces)))
+    yield _same_ids(tokenizer, runtime, strings, N_("random strings, of {n:,}", n=n_strings))
 
 
 def _same_ids(tokenizer: Tokenizer, runtime: Runtime, texts: Sequence[str], what: str) -> Finding:
@@ -170,7 +171,7 @@ def _same_ids(tokenizer: Tokenizer, runtime: Runtime, texts: Sequence[str], what
         except UserError:  # a vocabulary without byte tokens does not encode all characters
             continue
         differing += ours != runtime.encode(text)
-    return Finding.at_most(f"different token ids: {what}", differing, 0)
+    return Finding.at_most(N_("different token ids: {what}", what=what), differing, 0)
 
 
 def strange_strings(n: int, seed: int = 0) -> Iterator[str]:
@@ -203,10 +204,10 @@ def compare_predictions(source: ExportSource, runtime: Runtime, limits: Toleranc
         ours_nats += F.nll_loss(ours, targets, reduction="sum").item()
         theirs_nats += F.nll_loss(theirs, targets, reduction="sum").item()
         n += len(positions)
-    yield Finding.at_most("largest log-probability difference, nats", largest, limits.logit)
-    yield Finding.at_most("KL divergence, nats per token", kl / n, limits.kl)
+    yield Finding.at_most(N_("largest log-probability difference, nats"), largest, limits.logit)
+    yield Finding.at_most(N_("KL divergence, nats per token"), kl / n, limits.kl)
     yield Finding.near(
-        "loss on held-out text, nats per token", theirs_nats / n, ours_nats / n, within=limits.logit
+        N_("loss on held-out text, nats per token"), theirs_nats / n, ours_nats / n, within=limits.logit
     )
 
 
@@ -243,10 +244,12 @@ def compare_greedy(
             break
         ties.append(n_equal)
         n_equal += 1
-    yield Finding.at_least(f"equal greedy tokens, of {n}", n_equal, n if limits.same_tokens else 0)
+    yield Finding.at_least(N_("equal greedy tokens, of {n}", n=n), n_equal, n if limits.same_tokens else 0)
     if ties:
         places = ", ".join(str(each + 1) for each in ties)
-        yield Finding("near ties among the greedy tokens, at token", places, "rounding decides", "unclear")
+        yield Finding(
+            N_("near ties among the greedy tokens, at token"), places, N_("rounding decides"), "unclear"
+        )
 
 
 def _n_equal(ours: Sequence[int], theirs: Sequence[int]) -> int:

@@ -15,6 +15,7 @@ from glassgpt.interop.certify import Certificate, certify, write_certificate
 from glassgpt.interop.format import ExportFormat, find_format
 from glassgpt.interop.source import ExportSource
 from glassgpt.interop.whole_folder import whole_folder
+from glassgpt.language import N_
 from glassgpt.safe_io import quoted
 
 
@@ -47,9 +48,9 @@ def export(
             reason=reason,
         )
     with whole_folder(target) as folder:
-        stage(f"writing {format.title}")
+        stage(N_("writing {title}", title=format.title))
         format.write(source, folder, dtype)
-        stage("loading it in the other program and comparing")
+        stage(N_("loading it in the other program and comparing"))
         certificate = certify_folder(source, folder, format, dtype)
         if not certificate.is_confirmed:
             raise UserError(

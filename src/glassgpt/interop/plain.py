@@ -17,6 +17,7 @@ from glassgpt.config import ModelConfig
 from glassgpt.interop.certify import Tolerance, greedy
 from glassgpt.interop.format import ExportFormat
 from glassgpt.interop.source import ExportSource
+from glassgpt.language import N_
 from glassgpt.models import build
 from glassgpt.safe_io import read_json
 from glassgpt.tokenizers import load_tokenizer
@@ -34,7 +35,7 @@ weights = load_file("{folder}/model.safetensors")  # names and shapes of GlassGP
 class Reloaded:
     """The written files, loaded into a new model by their names; see `certify.Runtime`."""
 
-    name = "GlassGPT itself"
+    name = N_("GlassGPT itself")
 
     def __init__(self, folder: Path) -> None:
         self.tokenizer = load_tokenizer(folder / "tokenizer.json")

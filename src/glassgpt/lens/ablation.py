@@ -24,8 +24,8 @@ from glassgpt.tokenizers import Tokenizer
 Figures = Mapping[str, float]
 """Measured figures by name: the loss under LOSS, shares of correct answers under EXACT and names of
 fields."""
-LOSS = "nats/token"
-EXACT = "exact"
+LOSS = N_("nats/token")
+EXACT = N_("exact")
 CLEAR_POINTS, CLEAR_RATIO = 5.0, 0.2
 """A head serves one field if that loses 5 points without it, and each other field at most a fifth of that."""
 SMALL_LOSS = 0.01

@@ -59,7 +59,11 @@ def export(
         print_json({"folder": str(target), **certificate.to_dict()}, indent=1)
         return
     console.table(findings_table(certificate.findings))
-    console.say(f"\n{certificate.runtime} computes the same as the run.")
+    console.say(_("\n{runtime} computes the same as the run.", runtime=certificate.runtime))
     console.say(
-        f"{target}: {data_size(size_on_disk(target))}, with README.md (model card) and certificate.json"
+        _(
+            "{target}: {size}, with README.md (model card) and certificate.json",
+            target=target,
+            size=data_size(size_on_disk(target)),
+        )
     )

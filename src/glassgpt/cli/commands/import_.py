@@ -47,6 +47,7 @@ def import_(
         Device of the verdict: `cpu`, `cuda`, `mps` or `auto`.
     """
     from glassgpt.checkpoint import read_state, steps
+    from glassgpt.cli.flags import with_flags
     from glassgpt.cli.view.findings import findings_table
     from glassgpt.cli.view.render import verdict_table
     from glassgpt.cli.view.terminal import Terminal
@@ -70,19 +71,28 @@ def import_(
     format = read_state(steps(run.checkpoints)[0])["imported"]["format"]
     if certificate := read_certificate(run.path):
         console.table(findings_table(certificate.findings))
-        console.say(f"\n{certificate.runtime} computes the same as the run.\n")
-    console.say(f"tokenizer  {run.tokenizer().describe()}")
+        console.say(_("\n{runtime} computes the same as the run.\n", runtime=certificate.runtime))
+    console.say(_("tokenizer  {tokenizer}", tokenizer=run.tokenizer().describe()))
     console.say(
-        f"model      {format} {model.n_layer} × {model.n_embd}, {count(n_params)} parameters, "
-        f"block {model.block_size:,}"
+        _(
+            "model      {format} {n_layer} × {n_embd}, {n_params} parameters, block {block_size:,}",
+            format=format,
+            n_layer=model.n_layer,
+            n_embd=model.n_embd,
+            n_params=count(n_params),
+            block_size=model.block_size,
+        )
     )
-    console.say(f"run        {run.path}\n")
+    console.say(_("run        {path}\n", path=run.path))
     if run.verdict_file.is_file():
         verdict = Verdict.from_dict(read_json(run.verdict_file))
         console.table(verdict_table(verdict))
-        console.print(f"\n{verdict.sentence}\n")
+        console.print(f"\n{with_flags(verdict.sentence)}\n")
     console.say(
-        f"Let it write  {command_line('sample', run.path)}\n"
-        f"Look inside   {command_line('look', run.path, 'some text')}",
+        _(
+            "Let it write  {sample}\nLook inside   {look}",
+            sample=command_line("sample", run.path),
+            look=command_line("look", run.path, "some text"),
+        ),
         "dim",
     )

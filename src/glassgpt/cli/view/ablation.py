@@ -57,7 +57,7 @@ def _table(whole: Figures, found: Sequence[Ablation]) -> Table:
     names = [name for name in whole if name != LOSS]
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column(_("without"), no_wrap=True)
-    for name in (_("head"), LOSS, *names):
+    for name in (_("head"), _(LOSS), *map(_, names)):
         table.add_column(name, justify="right")
     table.add_row(_("(all heads on)"), "", f"{whole[LOSS]:.3f}", *(f"{whole[n]:.1%}" for n in names))
     before = ""

@@ -14,6 +14,7 @@ from glassgpt.interop.gguf.runtime import FILE
 from glassgpt.interop.gguf.tokenizer import SPACE, add_tokenizer, left_out, tokenizer_obstacle
 from glassgpt.interop.gguf.weights import architecture, gguf_tensors
 from glassgpt.interop.source import ExportSource
+from glassgpt.language import N_
 
 FILE_TYPES = {
     "float32": LlamaFileType.ALL_F32,
@@ -27,7 +28,7 @@ def obstacle(source: ExportSource) -> str:
     if reason := exportable_as(source.shape).reason:
         return reason
     if source.shape.mlp == "gelu_erf":
-        return "llama.cpp has only the tanh approximation of GELU (`mlp` is gelu_erf)"
+        return N_("llama.cpp has only the tanh approximation of GELU (`mlp` is gelu_erf)")
     return tokenizer_obstacle(source.tokenizer)
 
 

@@ -13,6 +13,7 @@ from gguf import GGUFWriter, TokenType
 
 from glassgpt.interop.chat import CHAT_TEMPLATE, END, knows_chat
 from glassgpt.interop.source import ExportSource
+from glassgpt.language import N_
 from glassgpt.tokenizers import Tokenizer
 from glassgpt.tokenizers.format import byte_symbols
 
@@ -32,16 +33,16 @@ def tokenizer_obstacle(tokenizer: Tokenizer) -> str:
     """Return the reason why llama.cpp cannot hold a tokenizer; empty if it can."""
     spec = tokenizer.spec()
     if spec["normalizer"]:
-        return f"llama.cpp does not normalize a text ({spec['normalizer']['type']})"
+        return N_("llama.cpp does not normalize a text ({kind})", kind=spec["normalizer"]["type"])
     if tokenizer.kind != "char":
-        return "" if _pre(spec) else "llama.cpp has no name for the pre-tokenizer"
+        return "" if _pre(spec) else N_("llama.cpp has no name for the pre-tokenizer")
     tokens = spec["model"]["vocab"]
     if SPACE in tokens:
-        return f"the text has the character {SPACE} (U+2581), which llama.cpp reads as a space"
+        return N_("the text has the character {char} (U+2581), which llama.cpp reads as a space", char=SPACE)
     if "\0" in tokens:
-        return "the text has the character NUL, which ends a token in llama.cpp"
+        return N_("the text has the character NUL, which ends a token in llama.cpp")
     if "<0xFF>" not in tokens:
-        return "llama.cpp needs byte tokens for other characters (`byte_fallback`)"
+        return N_("llama.cpp needs byte tokens for other characters (`byte_fallback`)")
     return ""
 
 

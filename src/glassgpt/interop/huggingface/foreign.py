@@ -16,6 +16,7 @@ from glassgpt.errors import UserError
 from glassgpt.interop.huggingface.foreign_config import read_config
 from glassgpt.interop.huggingface.foreign_files import Stored, find_file, find_weights, require_file
 from glassgpt.interop.names import BUFFERS, PREFIXES, RULES, Rule, rules, their_shapes, to_ours
+from glassgpt.language import N_
 from glassgpt.safe_io import quoted, read_capped, read_json
 from glassgpt.tokenizers import Tokenizer, load_tokenizer
 
@@ -128,8 +129,16 @@ def _checked(
         expected |= their_shapes(rule, ours[rule.ours], shape)
     head = weights.pop(HEAD, None) if shape.tie_embeddings else None
     if differing := sorted(weights.keys() ^ expected.keys()):
-        side = "the model has not" if differing[0] in weights else "the files lack"
-        raise _differs(folder, f"{len(differing)} tensors such as {quoted(differing[0])}, which {side}")
+        side = N_("the model has not") if differing[0] in weights else N_("the files lack")
+        raise _differs(
+            folder,
+            N_(
+                "{n} tensors such as {name}, which {side}",
+                n=len(differing),
+                name=quoted(differing[0]),
+                side=side,
+            ),
+        )
     for key, stored in weights.items():
         spec = stored.place.spec
         if spec.shape != expected[key] or spec.dtype not in FLOATS:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from glassgpt.config import ModelConfig
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.safe_io import quoted
 
 
@@ -147,7 +148,7 @@ def read_config(found: Mapping[str, Any], where: object) -> ForeignConfig:
         shape = _shape(known, {**settings, "window": window}, where)
     n_vocab = _value(found, "vocab_size", known.n_vocab, where)
     if n_vocab < 1:
-        raise _refused(where, "vocab_size", n_vocab, "1 or more")
+        raise _refused(where, "vocab_size", n_vocab, N_("1 or more"))
     return ForeignConfig(name, shape, n_vocab)
 
 
@@ -179,7 +180,7 @@ def _value(found: Mapping[str, Any], field: str, default: Any, where: object) ->
         value = float(value)
     kinds = (int, type(None)) if default is None else (type(default),)
     if type(value) not in kinds or (type(value) is float and not math.isfinite(value)):
-        raise _refused(where, field, value, "a number" if type(default) is not bool else "true or false")
+        raise _refused(where, field, value, "a number" if type(default) is not bool else N_("true or false"))
     return value
 
 
@@ -223,7 +224,9 @@ def _window(found: Mapping[str, Any], n_layer: int, where: object) -> int | None
         return None
     if kinds == ["sliding_attention"] * n_layer and type(window) is int:
         return window
-    raise _refused(where, "layer_types", kinds, "the same for all layers: full, or with one sliding window")
+    raise _refused(
+        where, "layer_types", kinds, N_("the same for all layers: full, or with one sliding window")
+    )
 
 
 def _invalid(known: Architecture, error: ValidationError, where: object) -> UserError:

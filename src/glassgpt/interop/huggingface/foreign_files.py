@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from glassgpt.checkpoint import PLAIN_NAME, Place, read_places
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.safe_io import MAX_LIST, damaged, file_size, quoted, read_json, read_start
 
 WEIGHTS = "model.safetensors"
@@ -19,7 +20,7 @@ INDEX = "model.safetensors.index.json"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
 LFS = b"version https://git-lfs"
 """First bytes of the text that `git clone` leaves in place of a large file."""
-FOLDER_REMEDY = "Give a folder of `save_pretrained`, or one downloaded from the hub."
+FOLDER_REMEDY = N_("Give a folder of `save_pretrained`, or one downloaded from the hub.")
 
 
 class Stored(NamedTuple):
@@ -95,7 +96,7 @@ def _indexed(folder: Path, index: Path) -> StoredWeights:
     """Return the tensors of all files that an index names. Raises UserError if index and files differ."""
     listed: Any = read_json(index, MAX_LIST).get("weight_map")
     if not isinstance(listed, dict) or not listed:
-        raise damaged(index, "no list of tensors (`weight_map`)")
+        raise damaged(index, N_("no list of tensors (`weight_map`)"))
     files: dict[str, Path] = {}
     found: dict[str, Stored] = {}
     for shard in sorted({*map(str, listed.values())}):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from glassgpt.checkpoint import Run, fingerprint
 from glassgpt.errors import UserError, command_line, missing_extra
 from glassgpt.interop.certify import FILE, read_certificate
+from glassgpt.language import N_
 from glassgpt.safe_io import damaged, file_size, quoted, read_json
 
 HUB_PREFIX = "hf:"
@@ -79,7 +80,7 @@ def check_export(path: Path | str) -> tuple[Path, list[Upload]]:
         )
     listed: Any = read_json(folder / FILE).get("files")
     if not isinstance(listed, dict):
-        raise damaged(folder / FILE, "no list of files")
+        raise damaged(folder / FILE, N_("no list of files"))
     present = {str(each.relative_to(folder)): each for each in sorted(folder.rglob("*")) if not each.is_dir()}
     if differing := sorted(present.keys() ^ {*listed, FILE}):
         raise UserError(
