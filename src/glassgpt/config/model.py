@@ -29,8 +29,8 @@ class ModelConfig(Config):
     preset: Annotated[Architecture, Parameter(group=KIND)] = "modern"
     """modern (as Qwen3), gpt2, or speedrun: faster on a small text, but only ONNX holds it."""
     size: Annotated[Size, Parameter(group=KIND)] = "micro"
-    """Blocks × width: nano 2 × 64, micro 4 × 128, mini 6 × 384, small 12 × 768. Their blocks have 0.1, 0.8,
-    11 and 85 M parameters; the vocabulary adds to it."""
+    """Blocks × width: nano 2 × 64, micro 4 × 128, mini 6 × 384, small 12 × 768, of 0.1, 0.8, 11 and 85 M
+    parameters without the vocabulary."""
     n_layer: int = Field(ge=1, le=200)
     """Number of blocks."""
     n_head: int = Field(ge=1, le=256)
