@@ -66,6 +66,10 @@ class Figures:
         return 1 - len(self.undocumented) / max(1, self.n_public)
 
 
+SCRIPTS = ("explain/lessons/", "explain/exercises/", "interop/onnx/programs/", "interop/gguf/server.py")
+"""Code of the lecture, programs inside an export, and a process of its own."""
+
+
 def python_files(packages: Sequence[str] = (), source: Path = SOURCE) -> list[Path]:
     """List the Python files of the package, or of some of its packages."""
     files = sorted(source.rglob("*.py"))
@@ -134,13 +138,13 @@ def imports_past_a_face(files: Sequence[Path], source: Path = SOURCE) -> Iterato
 
 
 def names_in_two_packages(source: Path = SOURCE) -> dict[str, list[str]]:
-    """Return public functions and classes defined in two top-level packages, commands left out.
+    """Return public functions and classes defined in two top-level packages.
 
-    A command has the name of the library function that it calls.
+    A command has the name of the library function that it calls, and `SCRIPTS` are programs of their own.
     """
     homes: dict[str, set[str]] = defaultdict(set)
     for path in python_files(source=source):
-        if path.parent.name == "commands":
+        if path.parent.name == "commands" or path.relative_to(source).as_posix().startswith(SCRIPTS):
             continue
         for node in ast.parse(path.read_text("utf-8")).body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):

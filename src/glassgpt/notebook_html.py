@@ -13,10 +13,10 @@ SHADES = (0.12, 0.30)
 """Strengths of the grounds of neighboring pieces of a text."""
 
 
-def card(title: str, facts: Mapping[str, str], below: str = "") -> str:
+def html_card(title: str, facts: Mapping[str, str], below: str = "") -> str:
     """Return a title over names and values. below: HTML to follow.
 
-    >>> card("run <1>", {"loss": "1.5"}).count("&lt;1&gt;")
+    >>> html_card("run <1>", {"loss": "1.5"}).count("&lt;1&gt;")
     1
     """
     cell = '<td style="text-align: left; vertical-align: top{}">{}</td>'

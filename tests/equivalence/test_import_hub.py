@@ -18,7 +18,7 @@ import pytest
 
 from glassgpt.errors import UserError
 from glassgpt.interop import export, push
-from glassgpt.interop.huggingface.hub import DOWNLOADED, check_export, check_name
+from glassgpt.interop.huggingface.hub import DOWNLOADED, check_export, check_hub_name
 
 pytest.importorskip("transformers")
 from helpers import foreign
@@ -117,7 +117,7 @@ def test_code_and_pickles_are_never_asked_for() -> None:
 @pytest.mark.parametrize("name", ["notes", "ada/", "ada/notes/x", "../notes", "ada/../x", "ada/no tes", "/x"])
 def test_a_name_has_an_owner(name: str) -> None:
     with pytest.raises(UserError, match="Give owner/name"):
-        check_name(name)
+        check_hub_name(name)
 
 
 class FakeApi:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from glassgpt.checkpoint import Run, is_list, learned_lines
+from glassgpt.checkpoint import Run, learned_a_list, learned_lines
 from helpers.commands import run
 
 SYLLABLES = ["an", "be", "ca", "do", "el", "fi", "go", "ha", "in", "jo"]
@@ -42,7 +42,7 @@ def test_a_list_is_sampled_by_lines_and_its_known_ones_are_counted(folder: Path)
 
 
 def test_ten_lines_are_the_default_of_a_list_only(folder: Path) -> None:
-    assert is_list(Run(folder / "names")) and not is_list(Run(folder / "notes"))
+    assert learned_a_list(Run(folder / "names")) and not learned_a_list(Run(folder / "notes"))
     assert len(run(folder, "sample", "names").splitlines()) == 11  # with the note
     assert "lines are new" not in run(folder, "sample", "notes", "--max-new-tokens", "20")
     assert "lines are new" not in run(folder, "sample", "names", "--stop", "x", "--max-new-tokens", "20")

@@ -11,7 +11,7 @@ from glassgpt.checkpoint import Run
 from glassgpt.config import Layer, RunConfig, resolve
 from glassgpt.diagnose import Accuracy, Score, compare_all, compare_pairs, judge
 from glassgpt.generate import Completion
-from glassgpt.notebook_html import card, continued, folded, paragraph, pieces
+from glassgpt.notebook_html import continued, folded, html_card, paragraph, pieces
 from glassgpt.tokenizers import train_tokenizer
 
 BAD = "<script>alert('1')</script>"
@@ -31,7 +31,7 @@ def htmls(tmp_path: Path) -> dict[str, str]:
         "sweep": compare_all({BAD: [1.0, 2.0], "b": [1.5, 2.5]})._repr_html_(),
         "tokenizer": train_tokenizer("char", [BAD])._repr_html_(),
         "run": Run(tmp_path / BAD)._repr_html_(),
-        "parts": card(BAD, {BAD: BAD})
+        "parts": html_card(BAD, {BAD: BAD})
         + paragraph(BAD)
         + folded(BAD, "")
         + pieces([BAD])

@@ -7,15 +7,15 @@ from glassgpt.checkpoint.curve_groups import Band, CurveGroup, Spread, group_cur
 from glassgpt.checkpoint.curves import RunCurve, RunLike, XAxis, read_curve, read_curves
 from glassgpt.checkpoint.lock import LOCK, OWNER, acquire_lock, is_locked
 from glassgpt.checkpoint.run import Run, load_run, load_weights, weights
-from glassgpt.checkpoint.run_data import is_list, learned_lines, run_examples, run_tokens
+from glassgpt.checkpoint.run_data import learned_a_list, learned_lines, run_examples, run_tokens
 from glassgpt.checkpoint.runs_table import NUMBERS, RunsTable, runs
 from glassgpt.checkpoint.store import (
     PLAIN_NAME,
     CorruptCheckpoint,
     LazyTensors,
-    Place,
     SkipInit,
     Spec,
+    TensorPlace,
     fingerprint,
     layout,
     make_folder,
@@ -50,7 +50,6 @@ __all__ = [
     "CorruptCheckpoint",
     "CurveGroup",
     "LazyTensors",
-    "Place",
     "Run",
     "RunCurve",
     "RunHealth",
@@ -61,6 +60,7 @@ __all__ = [
     "Spec",
     "Spread",
     "StepHealth",
+    "TensorPlace",
     "XAxis",
     "acquire_lock",
     "check_data",
@@ -71,9 +71,9 @@ __all__ = [
     "fingerprint",
     "group_curves",
     "is_abandoned",
-    "is_list",
     "is_locked",
     "layout",
+    "learned_a_list",
     "learned_lines",
     "load_run",
     "load_weights",

@@ -104,7 +104,7 @@ def read_curve(run: Run) -> RunCurve:
 
 
 def read_curves(runs: RunLike | Iterable[RunLike]) -> list[RunCurve]:
-    """Read the curves of runs: a run, several, or a folder with runs, of which unreadable ones are left out.
+    """Read the curves of a run, of several, or of a folder with runs; unreadable runs are left out.
 
     Raises UserError for a path that is no run, and if no run has a curve.
     """

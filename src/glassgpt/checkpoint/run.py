@@ -21,7 +21,7 @@ from glassgpt.checkpoint.store import (
 from glassgpt.checkpoint.summary import RunSummary, read_verdict, summarize
 from glassgpt.diagnose import Verdict
 from glassgpt.models import Model, build, merge_adapters
-from glassgpt.notebook_html import card
+from glassgpt.notebook_html import html_card
 from glassgpt.safe_io import MAX_JSON, quoted, read_capped
 from glassgpt.tokenizers import Tokenizer
 
@@ -46,7 +46,7 @@ class Run(RunFolder):
         return f"Run({str(self.path)!r})"
 
     def _repr_html_(self) -> str:
-        return card(f"run {self.path}", self.summary().facts())
+        return html_card(f"run {self.path}", self.summary().facts())
 
     def summary(self) -> RunSummary:
         """Return the state of the run in a few fields. Never raises for a damaged run."""

@@ -17,7 +17,7 @@ from glassgpt.language import N_
 from glassgpt.safe_io import MAX_LIST, damaged, read_json
 from glassgpt.tokenizers import Tokenizer
 
-__all__ = ["has_examples", "is_list", "learned_lines", "run_examples", "run_tokens"]
+__all__ = ["has_examples", "learned_a_list", "learned_lines", "run_examples", "run_tokens"]
 
 PIECE = 1 << 20
 """Tokens of the text that are decoded at once."""
@@ -59,7 +59,7 @@ def run_examples(run: RunFolder, n_vocab: int) -> ExampleData:
     return data
 
 
-def is_list(run: RunFolder) -> bool:
+def learned_a_list(run: RunFolder) -> bool:
     """Return True if the run learned a list of lines, such as names, which it read in random order."""
     try:
         return read_json(run.data / "manifest.json", MAX_LIST).get("split") == "lines"

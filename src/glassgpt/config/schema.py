@@ -25,7 +25,7 @@ from glassgpt.config.layers import Layer, combine, fields, preset_layers
 from glassgpt.config.model import ModelConfig
 from glassgpt.config.renamed import check_renamed
 from glassgpt.language import N_, join_texts
-from glassgpt.notebook_html import card, folded
+from glassgpt.notebook_html import folded, html_card
 from glassgpt.option_groups import BASICS, DATA, KIND, MACHINE, MODEL, OPTIMIZER, OUTPUT, SAVING
 from glassgpt.tables import as_html
 
@@ -245,7 +245,7 @@ class RunConfig(Config):
         chosen = {name: _words(value) for name, value in self.chosen().items()}
         every = [(flat_name(type(self), name), _words(value)) for name, value in fields(self.model_dump())]
         marked = [i for i, (name, _) in enumerate(every) if name in chosen]
-        return card("settings", chosen, folded("all settings", as_html(["", ""], every, marked=marked)))
+        return html_card("settings", chosen, folded("all settings", as_html(["", ""], every, marked=marked)))
 
     @property
     def step_tokens(self) -> int:

@@ -19,7 +19,7 @@ B, T, C = 2, 16, 64
 
 
 @dataclass(frozen=True)
-class Stack:
+class DeepStack:
     """Measurements of one stack."""
 
     gradient: float
@@ -32,7 +32,7 @@ class Stack:
     """Tolerance of power / written: four standard deviations of the sum of products of different writes."""
 
 
-def grow(depth: int, with_path: bool, with_norms: bool, seed: int) -> Stack:
+def grow(depth: int, with_path: bool, with_norms: bool, seed: int) -> DeepStack:
     """Run a stack of blocks whose matrices are N(0, 1 / fan_in) forth and back, in float64."""
     generator = torch.Generator().manual_seed(seed)
     config = ModelConfig.model_validate(
@@ -55,7 +55,7 @@ def grow(depth: int, with_path: bool, with_norms: bool, seed: int) -> Stack:
     upstream = torch.randn(y.shape, generator=generator, dtype=torch.float64)
     (gradient,) = torch.autograd.grad(y, x0, upstream)
     squares = torch.stack([write.pow(2).mean() for write in writes])
-    return Stack(
+    return DeepStack(
         (gradient.norm() / upstream.norm()).item(),
         x.detach().pow(2).mean().item(),
         squares.sum().item(),

@@ -113,7 +113,7 @@ def rotated(x: Tensor, theta: float, n: int) -> Tensor:
     return exact_angles(n, len(x), theta).rotate(copies)[0, 0]
 
 
-def spread(products: Tensor) -> float:
+def largest_spread(products: Tensor) -> float:
     """Return the largest difference between pairs of equal distance: products (n, n), by row and column."""
     n = len(products)
     diagonals = [products.diagonal(offset) for offset in range(1 - n, n)]

@@ -43,7 +43,7 @@ def _card(source: ExportSource, title: str, library: str, usage: str, *more: str
     head = HEAD.format(
         license=source.license or "other", library=library, pipeline=_pipeline(source.shape), tag=tag
     )
-    parts = [f"# {title}", description(source), *_verdict(source), "## Use", usage]
+    parts = [f"# {title}", model_summary(source), *_verdict(source), "## Use", usage]
     return head + "\n" + "\n\n".join([*parts, "## Limits", *_limits(source), *more]) + "\n"
 
 
@@ -52,7 +52,7 @@ def _pipeline(shape: ModelConfig) -> str:
     return "text-classification" if shape.labels else PIPELINES.get(shape.family, "text-generation")
 
 
-def description(source: ExportSource) -> str:
+def model_summary(source: ExportSource) -> str:
     """Return the sizes, the data and the tokenizer of a model, in plain text or Markdown."""
     shape, config = source.shape, source.config
     names = ", ".join(f"`{Path(each).name}`" for each in config.data.sources) or "text that is not recorded"

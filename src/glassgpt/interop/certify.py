@@ -195,7 +195,7 @@ def compare_predictions(source: ExportSource, runtime: Runtime, limits: Toleranc
     largest = kl = ours_nats = theirs_nats = 0.0
     n = 0
     for row in source.windows:
-        positions = spread(len(row) - 1, N_POSITIONS)
+        positions = spread_positions(len(row) - 1, N_POSITIONS)
         ours = log_probs(source.model(row[None])[0, positions])  # (n, V)
         theirs = log_probs(runtime.logits(row.tolist(), positions))
         targets = row[torch.tensor(positions) + 1]
@@ -211,10 +211,10 @@ def compare_predictions(source: ExportSource, runtime: Runtime, limits: Toleranc
     )
 
 
-def spread(n: int, most: int) -> list[int]:
+def spread_positions(n: int, most: int) -> list[int]:
     """Return at most `most` of n positions, spread from the first to the last.
 
-    >>> spread(5, 8), spread(100, 4)
+    >>> spread_positions(5, 8), spread_positions(100, 4)
     ([0, 1, 2, 3, 4], [0, 33, 66, 99])
     """
     return torch.linspace(0, n - 1, min(n, most)).round().long().tolist()

@@ -10,11 +10,11 @@ from typing import Any
 
 from glassgpt.checkpoint import Run
 from glassgpt.errors import UserError
+from glassgpt.interop.atomic_folder import whole_folder
 from glassgpt.interop.card import card
 from glassgpt.interop.certify import Certificate, certify, write_certificate
 from glassgpt.interop.format import ExportFormat, find_format
 from glassgpt.interop.source import ExportSource
-from glassgpt.interop.whole_folder import whole_folder
 from glassgpt.language import N_
 from glassgpt.safe_io import quoted
 

@@ -11,6 +11,7 @@ from glassgpt.models.encoder import Classifier, Encoder, MaskedLM
 from glassgpt.models.gpt import GPT
 from glassgpt.models.seq2seq import Seq2Seq
 from glassgpt.models.transformer import Transformer
+from glassgpt.models.vision import PatchEncoder
 
 __all__ = [
     "ADAPTERS",
@@ -22,6 +23,7 @@ __all__ = [
     "Encoder",
     "MaskedLM",
     "Model",
+    "PatchEncoder",
     "Seq2Seq",
     "Transformer",
     "adapt",

@@ -22,10 +22,10 @@ class Level(NamedTuple):
     color: str
 
 
-def spread(places: Sequence[float], gap: float) -> list[float]:
+def spread_labels(places: Sequence[float], gap: float) -> list[float]:
     """Move ascending places apart until neighbors have a gap, and keep each group around its mean.
 
-    >>> spread([0.0, 0.1, 5.0], 1.0)
+    >>> spread_labels([0.0, 0.1, 5.0], 1.0)
     [-0.45, 0.55, 5.0]
     """
     groups: list[list[float]] = []  # places less their index times the gap: equal within a group
@@ -48,7 +48,7 @@ def label_levels(axes: Axes, levels: Sequence[Level], size: float, height: float
     to_axes = axes.transData + axes.transAxes.inverted()
     levels = sorted(levels)[: max(1, int(1 / gap))]
     heights = [float(to_axes.transform((axes.get_xlim()[0], level.y))[1]) for level in levels]
-    for level, y, at in zip(levels, heights, _inside(spread(heights, gap), gap), strict=True):
+    for level, y, at in zip(levels, heights, _inside(spread_labels(heights, gap), gap), strict=True):
         axes.plot(
             [1.0, 1 + 0.8 * INDENT], [y, at], transform=axes.transAxes, color=level.color, linewidth=0.9,
             clip_on=False, solid_capstyle="butt",

@@ -6,8 +6,17 @@ from glassgpt.tokenizers.base import Tokenizer
 from glassgpt.tokenizers.bpe import BpeTokenizer
 from glassgpt.tokenizers.byte import ByteTokenizer
 from glassgpt.tokenizers.char import CharTokenizer
+from glassgpt.tokenizers.format import byte_symbols
 
-__all__ = ["BpeTokenizer", "ByteTokenizer", "CharTokenizer", "Tokenizer", "load_tokenizer", "train_tokenizer"]
+__all__ = [
+    "BpeTokenizer",
+    "ByteTokenizer",
+    "CharTokenizer",
+    "Tokenizer",
+    "byte_symbols",
+    "load_tokenizer",
+    "train_tokenizer",
+]
 
 from collections.abc import Iterable
 from pathlib import Path

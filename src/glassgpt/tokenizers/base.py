@@ -13,7 +13,7 @@ import numpy as np
 
 from glassgpt.atomic_write import replacing
 from glassgpt.errors import UserError
-from glassgpt.notebook_html import card, pieces
+from glassgpt.notebook_html import html_card, pieces
 
 _PIECE = 1 << 20  # ids decoded at once: bounds the RAM for long arrays
 
@@ -111,7 +111,7 @@ class TableTokenizer(ABC):
         return f"<{type(self).__name__} {self.describe()}>"
 
     def _repr_html_(self) -> str:
-        return card(f"{self.n_vocab:,} tokens", {"tokenizer": self.describe()}, self._example())
+        return html_card(f"{self.n_vocab:,} tokens", {"tokenizer": self.describe()}, self._example())
 
     def _example(self) -> str:
         """Return the tokens of EXAMPLE as HTML; none if the vocabulary lacks a character."""

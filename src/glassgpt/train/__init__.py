@@ -27,10 +27,11 @@ from glassgpt.train.saver import AsyncSaver
 from glassgpt.train.schedule import Budget, lr_scale
 from glassgpt.train.seeds import SeedRun, plan_seeds
 from glassgpt.train.session import Session, resume, start
-from glassgpt.train.sharing import Shared, share
+from glassgpt.train.sharing import LEFT_OUT, Shared, share
 from glassgpt.train.trainer import Trainer
 
 __all__ = [
+    "LEFT_OUT",
     "AsyncSaver",
     "Budget",
     "Choice",

@@ -34,10 +34,10 @@ def progress(training: Session | Iterable[Event]) -> Iterator[Event]:
         view.close()
 
 
-def make_progress(quiet: bool = False) -> Progress:
+def make_progress(quiet: bool = False) -> ProgressDisplay:
     """Return the display for this place: a notebook, or a terminal. quiet: one that shows nothing."""
     if quiet:
-        return Progress()
+        return ProgressDisplay()
     return NotebookProgress() if is_notebook() else LineProgress()
 
 
@@ -48,7 +48,7 @@ def is_notebook() -> bool:
     return shell is not None and hasattr(shell, "kernel")
 
 
-class Progress:
+class ProgressDisplay:
     """Base of the displays: collects the curves and shows nothing."""
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class Progress:
         """Show the last state."""
 
 
-class LineProgress(Progress):
+class LineProgress(ProgressDisplay):
     """Prints a line for each stage, evaluation and warning."""
 
     def stage(self, doing: str) -> None:
@@ -122,7 +122,7 @@ class LineProgress(Progress):
         print("".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in message), flush=True)
 
 
-class NotebookProgress(Progress):
+class NotebookProgress(ProgressDisplay):
     """One output of a cell, replaced as the training goes on: a bar, a line of figures, and the curve."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Runs that differ only in their seed, one after the other. The same plan goes on with existing runs."""
+"""Runs that differ only in their seed, one after the other. The same plan continues existing runs."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from glassgpt.diagnose import Score, Verdict
 from glassgpt.errors import UserError
 from glassgpt.interrupts import run_in_thread
 from glassgpt.language import N_
-from glassgpt.notebook_html import card
+from glassgpt.notebook_html import html_card
 from glassgpt.tasks import Task, TaskData, task_of
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
 from glassgpt.train.autopilot import Decision, Forecaster
@@ -78,7 +78,7 @@ class Session:
             "training": f"{trainer.progress:.0%}, step {trainer.step}, on {trainer.learner.device}",
         }
         found = "" if self._verdict is None else self._verdict._repr_html_()
-        return card(f"session of {self.folder.path}", facts, found)
+        return html_card(f"session of {self.folder.path}", facts, found)
 
     @property
     def data(self) -> TaskData:

@@ -24,7 +24,7 @@ from glassgpt.paths import size_on_disk
 from glassgpt.safe_io import read_json
 from glassgpt.tasks import task_of_model
 
-PARTS = {
+LEFT_OUT = {
     "data": N_("the training text as token ids"),
     "checkpoints": N_("optimizer states and other steps"),
     "metrics.jsonl": N_("the loss of each step"),
@@ -43,7 +43,7 @@ class Shared:
     run_bytes: int
     """Size of the whole run."""
     left_out: dict[str, int]
-    """Parts of the run that the copy lacks (see `PARTS`), with their sizes in bytes."""
+    """Parts of the run that the copy lacks (see `LEFT_OUT`), with their sizes in bytes."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it, ready for JSON."""
@@ -72,7 +72,7 @@ def share(run: Path | str, out: Path | str | None = None, *, license: str = "") 
         command = task_of_model(source.shape).usage.partition("glassgpt ")[2].format(run=target.name)
         card = shared_card(source, target.name, f"glassgpt {command}")
         (folder / "README.md").write_text(card, "utf-8")
-    sizes = {name: size_on_disk(opened.path / name) for name in PARTS}
+    sizes = {name: size_on_disk(opened.path / name) for name in LEFT_OUT}
     sizes["checkpoints"] -= size_on_disk(target / "checkpoints")
     left_out = {name: n for name, n in sizes.items() if n > 0}
     return Shared(target, size_on_disk(target), size_on_disk(opened.path), left_out)

@@ -68,8 +68,8 @@ def test_scores_depend_on_the_distance_by_complex_numbers() -> None:
 def test_the_spread_of_equal_distances() -> None:
     products = torch.zeros(4, 4)
     products[2, 1] = 0.5  # distance 1, where the others are 0
-    assert own.spread(products) == 0.5
-    assert own.spread(torch.arange(4.0)[:, None] - torch.arange(4.0)) == 0
+    assert own.largest_spread(products) == 0.5
+    assert own.largest_spread(torch.arange(4.0)[:, None] - torch.arange(4.0)) == 0
 
 
 def test_tables_that_know_the_place_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

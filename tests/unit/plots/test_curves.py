@@ -12,7 +12,7 @@ import pytest
 from glassgpt.checkpoint.store.migrate import FORMAT
 from glassgpt.errors import UserError
 from glassgpt.plots import Plot, plot, save
-from glassgpt.plots.level_labels import spread
+from glassgpt.plots.level_labels import spread_labels
 from helpers.commands import run as command
 
 GOLDEN = Path(__file__).parents[2] / "golden" / f"format-{FORMAT}" / "run"
@@ -64,8 +64,8 @@ def test_runs_of_a_group_without_a_common_part(folder: Path) -> None:
 
 
 def test_labels_are_moved_as_little_as_possible() -> None:
-    assert spread([0.0, 5.0, 10.0], 1.0) == [0.0, 5.0, 10.0]
-    moved = spread([1.0, 1.0, 1.2, 1.4], 0.5)
+    assert spread_labels([0.0, 5.0, 10.0], 1.0) == [0.0, 5.0, 10.0]
+    moved = spread_labels([1.0, 1.0, 1.2, 1.4], 0.5)
     assert [round(b - a, 6) for a, b in pairwise(moved)] == [0.5] * 3
     assert sum(moved) == pytest.approx(4.6)  # around the mean of all
 

@@ -1,7 +1,7 @@
 """Checkpoint steps on disk: atomic writes, manifests, shapes, formats, retention."""
 
 from glassgpt.checkpoint.store.atomic import make_folder, sync, sync_above, write_json
-from glassgpt.checkpoint.store.header import Place, Spec, read_header, read_places
+from glassgpt.checkpoint.store.header import Spec, TensorPlace, read_header, read_places
 from glassgpt.checkpoint.store.lazy import LazyTensors, read_tensor
 from glassgpt.checkpoint.store.manifest import PLAIN_NAME, fingerprint, read_manifest
 from glassgpt.checkpoint.store.migrate import FORMAT, migrate_config
@@ -45,9 +45,9 @@ __all__ = [
     "CorruptCheckpoint",
     "Layout",
     "LazyTensors",
-    "Place",
     "SkipInit",
     "Spec",
+    "TensorPlace",
     "best_checkpoint",
     "check_optimizer",
     "check_weights",

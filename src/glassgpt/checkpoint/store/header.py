@@ -34,7 +34,7 @@ class Spec:
 
 
 @dataclass(frozen=True)
-class Place:
+class TensorPlace:
     """A tensor in a file: its type and shape, and its first byte, counted from the start of the file."""
 
     spec: Spec
@@ -49,7 +49,7 @@ def read_header(path: Path) -> dict[str, Spec]:
     return {name: place.spec for name, place in read_places(path).items()}
 
 
-def read_places(path: Path) -> dict[str, Place]:
+def read_places(path: Path) -> dict[str, TensorPlace]:
     """Return types, shapes and places of a file's tensors by name.
 
     Raises UserError unless the tensors fill the file exactly.
@@ -72,7 +72,9 @@ def read_places(path: Path) -> dict[str, Place]:
             slices = {name: opened.get_slice(name) for name in header}
             specs = {name: Spec(part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
         first = 8 + length
-        return {name: Place(spec, first + header[name]["data_offsets"][0]) for name, spec in specs.items()}
+        return {
+            name: TensorPlace(spec, first + header[name]["data_offsets"][0]) for name, spec in specs.items()
+        }
     except OSError as error:
         raise unreadable(path, error) from error
     except SafetensorError as error:  # it may quote names from the file

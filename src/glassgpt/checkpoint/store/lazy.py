@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from glassgpt.checkpoint.store.header import Place, Spec
+from glassgpt.checkpoint.store.header import Spec, TensorPlace
 from glassgpt.safe_io import damaged, quoted, unreadable
 
 TYPES = {
@@ -75,7 +75,7 @@ def n_bytes(spec: Spec) -> int:
     return math.prod(spec.shape) * TYPES[spec.dtype].itemsize
 
 
-def read_tensor(path: Path, name: str, place: Place) -> Tensor:
+def read_tensor(path: Path, name: str, place: TensorPlace) -> Tensor:
     """Read one tensor of a file, on the CPU. Raises UserError if the file has become shorter."""
     tensor = torch.empty(place.spec.shape, dtype=TYPES[place.spec.dtype])
     try:

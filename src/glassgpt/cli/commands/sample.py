@@ -10,7 +10,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from glassgpt.checkpoint import Run, is_list, run_tokens
+from glassgpt.checkpoint import Run, learned_a_list, run_tokens
 from glassgpt.cli.arguments import Device, Draft, Json, MinP, RunFolder, Temperature, TopK, TopP, unescaped
 from glassgpt.cli.progress import record_use
 from glassgpt.cli.view.open_run import open_for
@@ -131,7 +131,7 @@ def sample(
         tuple(map(unescaped, until or ())),
         first,
     )
-    if is_list(Run.open(run)) and not any((lines, stop, until, best_of, out, json, num_samples > 1)):
+    if learned_a_list(Run.open(run)) and not any((lines, stop, until, best_of, out, json, num_samples > 1)):
         lines = LINES
     shown = "" if no_prompt else source.prompt.lstrip("\n")
     if lines is not None:

@@ -36,7 +36,7 @@ def share(
         Print folder, sizes and the parts that were left out as JSON.
     """
     from glassgpt.language import _
-    from glassgpt.train.sharing import PARTS, share
+    from glassgpt.train import LEFT_OUT, share
 
     shared = share(run, out, license=license)
     if json:
@@ -52,7 +52,7 @@ def share(
         )
     )
     for name, n_bytes in shared.left_out.items():
-        part = _(PARTS[name])
+        part = _(LEFT_OUT[name])
         console.say(_("left out  {name}: {part} ({size})", name=name, part=part, size=data_size(n_bytes)))
     console.say(_("The weights still know parts of the text by heart, and may write them."), "dim")
     console.say(_("Check it  {command}", command=command_line("verify", shared.path)), "dim")

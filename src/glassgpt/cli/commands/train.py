@@ -111,7 +111,7 @@ def _watch_seeds(given: Sequence[Layer], n: int, out: Path | None, json: bool, a
             elif run.state == "stopped":
                 watch(Run.open(run.path).config(), None, run.path, json, since=time.monotonic())
         except SystemExit:
-            print_hint(_("The same command goes on with all seeds."))
+            print_hint(_("The same command continues all seeds."))
             raise
     print_results_of_seeds(runs, json)
 

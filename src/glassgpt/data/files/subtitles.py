@@ -1,4 +1,4 @@
-"""Text of subtitles (.srt, .vtt, .ass, .ssa): what is said, without times and styles."""
+"""Text of subtitles (.srt, .vtt, .ass, .ssa), without times and styles."""
 
 from __future__ import annotations
 

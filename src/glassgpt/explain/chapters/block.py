@@ -22,7 +22,7 @@ from glassgpt.explain.block_parts import (
 )
 from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext, Demo
-from glassgpt.explain.deep_stacks import BUILDS, DEPTHS, Stack, grow
+from glassgpt.explain.deep_stacks import BUILDS, DEPTHS, DeepStack, grow
 from glassgpt.explain.influence import held_out
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _without(_: Translate, n: int, whole: Loss, losses: dict[tuple[int, str], Lo
     ]
 
 
-def _deep(_: Translate, stacks: dict[str, list[Stack]]) -> list[str | Grid]:
+def _deep(_: Translate, stacks: dict[str, list[DeepStack]]) -> list[str | Grid]:
     names = _build_names(_)
     text = _(
         "Why a path around each part? Stack up to {most} blocks with random weights, and take the gradient "
@@ -198,7 +198,7 @@ def _costs(_: Translate, losses: dict[tuple[int, str], Loss]) -> list[Finding]:
     return found
 
 
-def _depth(_: Translate, stacks: dict[str, list[Stack]]) -> tuple[Finding, ...]:
+def _depth(_: Translate, stacks: dict[str, list[DeepStack]]) -> tuple[Finding, ...]:
     """Compare deep stacks with one block."""
     steady, broken = stacks["both"], stacks["norm"]
     factor = steady[-1].gradient / steady[0].gradient

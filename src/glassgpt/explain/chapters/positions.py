@@ -65,7 +65,7 @@ def rotary(q: Tensor, k: Tensor, theta: float, n: int) -> Rotary:
     return Rotary(
         scores,
         (norms / norms[0] - 1).abs().max().item(),
-        own.spread(scores) / size,
+        own.largest_spread(scores) / size,
         2 * math.pi * theta ** ((D - 2) / D),
     )
 
@@ -235,7 +235,9 @@ def _tables(_: Translate, table: Tensor, turned: Rotary) -> tuple[Finding, ...]:
     products = table.double() @ table.double().mT / table.shape[1]  # (n, n)
     return (
         Finding.at_most(
-            _("sinusoidal: spread of products of rows at equal distance"), own.spread(products), ROUNDING_32
+            _("sinusoidal: spread of products of rows at equal distance"),
+            own.largest_spread(products),
+            ROUNDING_32,
         ),
         Finding.at_most(_("RoPE: change of the norm of a query"), turned.q_error, ROUNDING),
         Finding.at_most(_("RoPE: spread of q · k at equal distance"), turned.spread, ROUNDING),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from glassgpt.interop.certify import Tolerance
 from glassgpt.interop.format import ExportFormat
 from glassgpt.interop.gguf.checks import check_use
-from glassgpt.interop.gguf.file import obstacle, usage, write
+from glassgpt.interop.gguf.file import export_obstacle, usage, write
 from glassgpt.interop.gguf.runtime import LlamaCpp
 from glassgpt.interop.gguf.tokenizer import left_out
 
@@ -20,7 +20,7 @@ FORMAT = ExportFormat(
         "float16": Tolerance(logit=0.1, kl=1e-4, same_tokens=False),
         "q8_0": Tolerance(logit=1.0, kl=1e-2, same_tokens=False),
     },
-    obstacle=obstacle,
+    obstacle=export_obstacle,
     write=write,
     open=LlamaCpp,
     usage=usage,

@@ -8,7 +8,7 @@ import gguf
 from gguf import GGUFWriter, LlamaFileType
 
 from glassgpt.config import ModelConfig, exportable_as
-from glassgpt.interop.card import description
+from glassgpt.interop.card import model_summary
 from glassgpt.interop.chat import knows_chat
 from glassgpt.interop.gguf.runtime import FILE
 from glassgpt.interop.gguf.tokenizer import SPACE, add_tokenizer, left_out, tokenizer_obstacle
@@ -23,7 +23,7 @@ FILE_TYPES = {
 }
 
 
-def obstacle(source: ExportSource) -> str:
+def export_obstacle(source: ExportSource) -> str:
     """Return the reason why GGUF cannot hold a run; empty if it can."""
     if reason := exportable_as(source.shape).reason:
         return reason
@@ -36,7 +36,7 @@ def write(source: ExportSource, folder: Path, dtype: str) -> None:
     """Write a run's model as one file. dtype: of the matrices, such as `float16`."""
     writer = GGUFWriter(folder / FILE, architecture(source.shape))
     writer.add_name(source.run.path.name)
-    writer.add_description(description(source))
+    writer.add_description(model_summary(source))
     if source.license:
         writer.add_license(source.license)
     writer.add_file_type(FILE_TYPES[dtype])

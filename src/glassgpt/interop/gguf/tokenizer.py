@@ -14,8 +14,7 @@ from gguf import GGUFWriter, TokenType
 from glassgpt.interop.chat import CHAT_TEMPLATE, END, knows_chat
 from glassgpt.interop.source import ExportSource
 from glassgpt.language import N_
-from glassgpt.tokenizers import Tokenizer
-from glassgpt.tokenizers.format import byte_symbols
+from glassgpt.tokenizers import Tokenizer, byte_symbols
 
 SPACE = "\u2581"
 """Stands for a space in the model `llama`."""

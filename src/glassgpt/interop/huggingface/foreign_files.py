@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from glassgpt.checkpoint import PLAIN_NAME, Place, read_places
+from glassgpt.checkpoint import PLAIN_NAME, TensorPlace, read_places
 from glassgpt.errors import UserError
 from glassgpt.language import N_
 from glassgpt.safe_io import MAX_LIST, damaged, file_size, quoted, read_json, read_start
@@ -27,7 +27,7 @@ class Stored(NamedTuple):
     """Where a tensor is."""
 
     file: Path
-    place: Place
+    place: TensorPlace
 
 
 class StoredWeights(NamedTuple):
@@ -82,7 +82,7 @@ def find_weights(folder: Path) -> StoredWeights:
     raise UserError("{folder} has no {name}. {remedy}", folder=folder, name=WEIGHTS, remedy=FOLDER_REMEDY)
 
 
-def _places(path: Path) -> dict[str, Place]:
+def _places(path: Path) -> dict[str, TensorPlace]:
     """Return the places in a file. Raises UserError for a text that stands for a file in Git LFS."""
     if read_start(path, len(LFS)) == LFS:
         raise UserError(

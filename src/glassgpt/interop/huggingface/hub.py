@@ -43,14 +43,14 @@ def download(source: str) -> Path:
     model that is not there, is not public, or cannot be reached.
     """
     name, _, revision = source.removeprefix(HUB_PREFIX).partition("@")
-    check_name(name)
+    check_hub_name(name)
     hub = _hub()
     with _as_user_error(name):
         folder = hub.snapshot_download(name, revision=revision or None, allow_patterns=[*DOWNLOADED])
     return Path(folder)
 
 
-def check_name(name: str) -> None:
+def check_hub_name(name: str) -> None:
     """Raise UserError unless a name has the form owner/name."""
     if not NAME.fullmatch(name) or ".." in name or "--" in name:
         raise UserError(
@@ -123,7 +123,7 @@ def push(path: Path | str, name: str, *, private: bool = False, api: Any = None)
     `hf auth login`. Raises UserError for an export that is not certified (see `check_export`), without
     huggingface_hub or a token, for a public name if `private` is given, and for an error of the hub.
     """
-    check_name(name)
+    check_hub_name(name)
     folder, files = check_export(path)
     hub = _hub()
     if api is None and not hub.get_token():

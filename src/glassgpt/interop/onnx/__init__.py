@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from glassgpt.interop.format import ExportFormat
-from glassgpt.interop.onnx.compare import LIMITS, compare
-from glassgpt.interop.onnx.folder import obstacle, usage, write
+from glassgpt.interop.onnx.compare import LIMITS, compare_outputs
+from glassgpt.interop.onnx.folder import export_obstacle, usage, write
 from glassgpt.interop.onnx.runtime import OnnxRuntime
 
 FORMAT = ExportFormat(
@@ -12,9 +12,9 @@ FORMAT = ExportFormat(
     title="ONNX",
     library="onnxruntime",
     limits=LIMITS,
-    obstacle=obstacle,
+    obstacle=export_obstacle,
     write=write,
     open=OnnxRuntime,
     usage=usage,
-    checks=compare,
+    checks=compare_outputs,
 )

@@ -47,7 +47,7 @@ LIMITS = {
 """By the dtype of the stored weights."""
 
 
-def compare(source: ExportSource, program: OnnxRuntime) -> Iterator[Finding]:
+def compare_outputs(source: ExportSource, program: OnnxRuntime) -> Iterator[Finding]:
     """Yield what the certificate of a text generator lacks, by the family of the model."""
     limits = LIMITS[program.dtype]
     batch = example_batch(source)

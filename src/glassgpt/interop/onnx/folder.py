@@ -26,7 +26,7 @@ def write(source: ExportSource, folder: Path, dtype: str) -> None:
     for name, graph in graphs(source.model, dtype):
         (folder / f"{name}.onnx").write_bytes(graph.build(name, about).SerializeToString())
     source.tokenizer.save(folder / "tokenizer.json")
-    write_json(folder / "model.json", settings(source, dtype))
+    write_json(folder / "model.json", model_settings(source, dtype))
     shutil.copyfile(PROGRAMS / program(source), folder / program(source))
 
 
@@ -35,7 +35,7 @@ def program(source: ExportSource) -> str:
     return "predict.py" if source.shape.family == "encoder" else "generate.py"
 
 
-def settings(source: ExportSource, dtype: str) -> dict[str, Any]:
+def model_settings(source: ExportSource, dtype: str) -> dict[str, Any]:
     """Return the content of model.json: all that is in no graph."""
     shape, specials = source.shape, source.tokenizer.specials
     family = shape.family
@@ -67,7 +67,7 @@ def _around(family: str, specials: dict[str, int]) -> tuple[list[int], list[int]
     return [], [], None
 
 
-def obstacle(source: ExportSource) -> str:
+def export_obstacle(source: ExportSource) -> str:
     """Return the reason why ONNX cannot hold a run; empty if it can."""
     n_bytes = 4 * sum(tensor.numel() for tensor in source.tensors.values())
     if n_bytes > MAX_BYTES:

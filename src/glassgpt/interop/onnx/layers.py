@@ -89,7 +89,7 @@ def rotation(g: Graph, module: RotaryEmbedding, start: Value, end: Value) -> Rot
     return Rotation(*(g.slice(g.table(name, t), start, end, axis=0) for name, t in tables.items()))
 
 
-def rotate(g: Graph, x: Value, by: Rotation | None, width: int) -> Value:
+def rotate_half(g: Graph, x: Value, by: Rotation | None, width: int) -> Value:
     """Rotate each pair (x_i, x_{i + D/2}) of the last axis. width: D."""
     if by is None:
         return x
@@ -106,7 +106,7 @@ def self_attention(
     widths = [n * module.head_dim for n in (module.n_head, module.n_kv_head, module.n_kv_head)]
     q, k, v = g.split(linear(g, x, module.qkv), widths)  # (B, T, n · D) each
     q, new = _queries(g, q, module), _key_value(g, k, v, module)
-    q, keys = rotate(g, q, by, module.head_dim), rotate(g, new.keys, by, module.head_dim)
+    q, keys = rotate_half(g, q, by, module.head_dim), rotate_half(g, new.keys, by, module.head_dim)
     kv = KeyValue(keys, new.values)
     if past is not None:
         kv = KeyValue(*(g.op("Concat", *pair, axis=2) for pair in zip(past, kv, strict=True)))

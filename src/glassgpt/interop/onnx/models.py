@@ -13,8 +13,18 @@ from torch import nn
 from glassgpt.interop.onnx import layers
 from glassgpt.interop.onnx.graph import TYPES, Graph, Value
 from glassgpt.interop.onnx.layers import KeyValue, Rotation
-from glassgpt.models import GPT, Bigram, Captioner, Classifier, Encoder, MaskedLM, Model, Seq2Seq, Transformer
-from glassgpt.models.vision import PatchEncoder
+from glassgpt.models import (
+    GPT,
+    Bigram,
+    Captioner,
+    Classifier,
+    Encoder,
+    MaskedLM,
+    Model,
+    PatchEncoder,
+    Seq2Seq,
+    Transformer,
+)
 from glassgpt.nn import PAD, Block, SinusoidalEmbedding
 
 TOKENS, LOGITS, STATES = "input_ids", "logits", "last_hidden_state"
