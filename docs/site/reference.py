@@ -34,11 +34,17 @@ def api_pages(source: Path, name: str) -> dict[str, str]:
         more = [n for n in _exports(top[package]) if n not in daily]
         pages[f"api/{package}.md"] = _page(f"{name}.{package}", name, daily, more)
         index.append(f"## [{package}]({package}.md)\n\n{_first_sentence(top[package])}")
-        index.append("\n".join(f"- [`{n}`][{name}.{n}]: {_first_sentence(top[package][n])}" for n in daily))
+        index.append("\n".join(_line(n, name, package, _first_sentence(top[package][n])) for n in daily))
         rest = ", ".join(f"[`{n}`][{name}.{package}.{n}]" for n in more)
         index.append(f"In the package: {rest}." if rest else "")
     pages["api/index.md"] = "\n\n".join(index) + "\n"
     return pages
+
+
+def _line(n: str, name: str, package: str, sentence: str) -> str:
+    """Return the line of a public name. A function named as its package stands below the package."""
+    place = f"{name}.{package}.{n}" if n == package else f"{name}.{n}"
+    return f"- [`{n}`][{place}]: {sentence}"
 
 
 def _page(path: str, name: str, daily: list[str], more: list[str]) -> str:

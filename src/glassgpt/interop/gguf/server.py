@@ -4,7 +4,8 @@
 and ends with its standard input. It needs xllamacpp, and nothing of GlassGPT.
 """
 
-# pyright: reportAttributeAccessIssue=false  (a compiled module)
+# xllamacpp is a compiled module without types.
+# pyright: reportAttributeAccessIssue=false
 from __future__ import annotations
 
 import os
