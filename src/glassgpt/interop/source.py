@@ -67,7 +67,7 @@ class ExportSource:
 
     @cached_property
     def imported(self) -> dict[str, Any]:
-        """What is known of the model that the run was imported from; empty for a trained run."""
+        """Origin of an imported run, such as its format and source; empty for a trained run."""
         try:
             found = read_state(self.run.best_checkpoint()).get("imported")
         except UserError:

@@ -120,7 +120,7 @@ ARCHITECTURES = {"GPT2LMHeadModel": GPT2, "LlamaForCausalLM": LLAMA, "Qwen3ForCa
 
 
 class ForeignConfig(NamedTuple):
-    """What config.json says about a model."""
+    """Settings of a foreign config.json."""
 
     name: str
     """Class of transformers."""
