@@ -101,6 +101,7 @@ def checkout(tmp_path: Path) -> Path:
     files = {
         "README.md": "# Home\n\n[notes](docs/guide/notes.md#two), [law](LICENSE), [code](src/)\n\n"
         "```\n[x](no.md)\n```\n",
+        "README.zh.md": "# 首页\n",
         "CHANGELOG.md": "# Changelog\n",
         "LICENSE": "free\n",
         "docs/guide/notes.md": "# Notes\n\n## Two\n\n[home](../../README.md), [one](../decisions/1.md)\n",
@@ -120,10 +121,10 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", glassgpt.__all__)
 def test_every_public_name_is_documented(site: Path, name: str) -> None:
-    pages = [
-        path for path in (site / "api").rglob("*.html") if f'id="glassgpt.{name}"' in path.read_text("utf-8")
-    ]
-    assert len(pages) == 1 and pages[0].parent.name == glassgpt._HOME_OF[name]
+    home = glassgpt._HOME_OF[name]
+    place = f"glassgpt.{home}.{name}" if name == home else f"glassgpt.{name}"
+    pages = [path for path in (site / "api").rglob("*.html") if f'id="{place}"' in path.read_text("utf-8")]
+    assert len(pages) == 1 and pages[0].parent.name == home
 
 
 def test_the_examples_of_its_own_code_hold() -> None:

@@ -43,7 +43,7 @@ def test_sizes_are_those_of_the_guide(size: str) -> None:
 
 def test_the_blocks_of_each_size_are_those_of_the_help() -> None:
     source = (ROOT / "src/glassgpt/config/model.py").read_text("utf-8")
-    stated = re.search(r"blocks have ([\d.]+), ([\d.]+),\s+(\d+) and (\d+) M", source)
+    stated = re.search(r"of ([\d.]+), ([\d.]+),\s+(\d+) and (\d+) M\s+parameters", source)
     assert stated
     found = [millions(1, size=size) for size in ("nano", "micro", "mini", "small")]
     assert [float(figure) for figure in stated.groups()] == pytest.approx(found, rel=0.1)
