@@ -174,7 +174,7 @@ def test_binary_data_is_refused_wherever_it_stands() -> None:
         (b"\xff\xd8\xff\xe0", "a JPEG image, not text"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Word, Excel"),
         (b"SQLite format 3\0", "an SQLite database"),
-        (b"PAR1" + bytes(9), r"a parquet table, not text\. Export it as \.csv"),
+        (b"PAR1" + bytes(9), r"a parquet table, not text\. Give it the ending \.parquet"),
         (b"\0\0\0\x18ftypmp42" + bytes(20), "an MP4 or HEIC file"),
         (b"GIF89a" + bytes(9), "a GIF image"),
         (b"%PDF-1.4", r"a pdf, not text\. Give it the ending \.pdf"),
