@@ -30,7 +30,7 @@ def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         folder, "train", "chat.jsonl", "--from", "base", "--lora-rank", "4", *QUICK, "--out", "tuned"
     )
     assert "of base" in out and "adapters   of rank 4" in out
-    assert "MB" in command(folder, "adapter", "tuned", "a.safetensors")
+    assert " kB" in command(folder, "adapter", "tuned", "a.safetensors")
     return folder
 
 
