@@ -10,6 +10,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+from markers import replace_between
+
 ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- floors: written by tools/floors.py -->\n", "<!-- end of floors -->"
 
@@ -42,11 +44,7 @@ def table(root: Path = ROOT) -> str:
 
 def replaced(text: str, root: Path = ROOT) -> str:
     """Replace the table between the markers of a page."""
-    before, _, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise ValueError(f"README.md: the markers are missing. Add {BEGIN.strip()!r} and {END!r}.")
-    return before + BEGIN + "\n" + table(root) + "\n" + END + after
+    return replace_between(text, BEGIN, END, "\n" + table(root) + "\n")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 from glassgpt.explain import LearningStep, learning_path
 from glassgpt.tables import markdown_table
 from glassgpt.units import duration
+from markers import replace_between
 
 PAGE = Path(__file__).parent.parent / "docs" / "guide" / "start-here.md"
 BEGIN, END = "<!-- path: written by tools/learning_path.py -->\n", "<!-- end of path -->"
@@ -30,11 +31,7 @@ def _row(number: int, step: LearningStep) -> list[str]:
 
 def replaced(text: str) -> str:
     """Replace the table between the markers of a page."""
-    before, _, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise ValueError(f"{PAGE.name}: the markers are missing. Add {BEGIN.strip()!r} and {END!r}.")
-    return before + BEGIN + "\n" + table() + "\n\n" + END + after
+    return replace_between(text, BEGIN, END, "\n" + table() + "\n\n")
 
 
 if __name__ == "__main__":

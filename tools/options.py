@@ -14,6 +14,7 @@ from glassgpt.cli.help import description, help_page
 from glassgpt.cli.main import app
 from glassgpt.cli.view.terminal import Terminal
 from glassgpt.tables import markdown_table
+from markers import replace_between
 
 PAGE = Path(__file__).parent.parent / "docs" / "guide" / "options.md"
 BEGIN, END = "<!-- options: written by tools/options.py -->\n", "<!-- end of options -->"
@@ -36,11 +37,7 @@ def _row(entry: HelpEntry) -> list[str]:
 
 def replaced(text: str) -> str:
     """Replace the tables between the markers of a page."""
-    before, _, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise ValueError(f"{PAGE.name}: the markers are missing. Add {BEGIN.strip()!r} and {END!r}.")
-    return before + BEGIN + "\n" + tables() + "\n" + END + after
+    return replace_between(text, BEGIN, END, "\n" + tables() + "\n")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from glassgpt.interop.exporter import certify_folder, export
 from glassgpt.interop.format import MODULES, find_format
 from glassgpt.interop.huggingface.runtime import Transformers
 from glassgpt.interop.source import ExportSource
-from helpers.exports import TEXT, random_source
+from helpers.exports import TEXT, edit_tokenizer, random_source, swap_ids
 
 pytest.importorskip("transformers")
 HF = find_format("hf")
@@ -130,21 +130,6 @@ def swap(one: str, other: str) -> Callable[[Path], None]:
 
 def replace_tensor(name: str, change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Path], None]:
     return edit_tensors(lambda tensors: tensors.__setitem__(name, change(tensors[name])))
-
-
-def edit_tokenizer(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], None]:
-    def edit(folder: Path) -> None:
-        spec = json.loads((folder / "tokenizer.json").read_text("utf-8"))
-        change(spec)
-        (folder / "tokenizer.json").write_text(json.dumps(spec), "utf-8")
-
-    return edit
-
-
-def swap_ids(spec: dict[str, Any]) -> None:
-    vocab = spec["model"]["vocab"]
-    (a, i), (b, j) = list(vocab.items())[5:7]
-    vocab[a], vocab[b] = j, i
 
 
 def truncate(folder: Path) -> None:

@@ -20,7 +20,7 @@ from glassgpt.interop.certify import strange_strings
 from glassgpt.interop.format import find_format
 from glassgpt.interop.huggingface.runtime import Transformers
 from glassgpt.train import import_pretrained
-from helpers.exports import random_source
+from helpers.exports import edit_tokenizer, random_source
 
 pytest.importorskip("transformers")
 from helpers import foreign
@@ -185,21 +185,6 @@ def test_mixed_windows_are_refused(tmp_path: Path) -> None:
     foreign.save(tmp_path / "model", "Qwen3", **window)
     with pytest.raises(UserError, match="layer_types"):
         open_foreign(tmp_path / "model")
-
-
-def edit_tokenizer(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
-    def edit(folder: Path) -> None:
-        spec = json.loads((folder / "tokenizer.json").read_text("utf-8"))
-        change(spec)
-        (folder / "tokenizer.json").write_text(json.dumps(spec), "utf-8")
-
-    return edit
-
-
-def swap_ids(spec: dict[str, Any]) -> None:
-    vocab = spec["model"]["vocab"]
-    (a, i), (b, j) = list(vocab.items())[5:7]
-    vocab[a], vocab[b] = j, i
 
 
 def untie(folder: Path) -> None:

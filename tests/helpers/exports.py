@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,3 +44,21 @@ def random_source(folder: Path, kind: str = "char", seed: int = 0, **model: Any)
         for p in built.parameters():
             p.normal_(mean=float(p.ndim == 1), std=0.2)  # gains around 1, biases and matrices too
     return ExportSource(Run(folder), config, built, known)
+
+
+def edit_tokenizer(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    """Return a function that changes the tokenizer of a written folder."""
+
+    def edit(folder: Path) -> None:
+        spec = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+        change(spec)
+        (folder / "tokenizer.json").write_text(json.dumps(spec), "utf-8")
+
+    return edit
+
+
+def swap_ids(spec: dict[str, Any]) -> None:
+    """Exchange the ids of two tokens."""
+    vocab = spec["model"]["vocab"]
+    (a, i), (b, j) = list(vocab.items())[5:7]
+    vocab[a], vocab[b] = j, i
