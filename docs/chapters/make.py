@@ -49,10 +49,12 @@ def run(book: Any) -> None:
     """Run all cells and fill in the outputs. Raises an error if a cell fails."""
     with TemporaryDirectory() as sockets:  # not over TCP: nobody listens in
         manager = KernelManager(kernel_name="python3", transport="ipc", ip=f"{sockets}/kernel")
+        client = NotebookClient(book, timeout=120, km=manager)
         try:
-            NotebookClient(book, timeout=120, km=manager).execute()
-        finally:
-            manager.shutdown_kernel(now=True)  # the client leaves a kernel that it did not make
+            client.execute()
+        finally:  # the client leaves a kernel that it did not make, and its own sockets to it
+            client.kc.stop_channels()
+            manager.shutdown_kernel(now=True)
     for cell in book.cells:
         cell.metadata.pop("execution", None)  # when it ran: of no use, and different each time
 

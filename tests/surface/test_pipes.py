@@ -17,7 +17,7 @@ from helpers.commands import run
 
 QUICK = ["--size", "nano", "--steps", "4", "--evals", "2", "--sample-tokens", "8"]
 GLASSGPT = [sys.executable, "-m", "glassgpt"]
-PROSE = "".join(f"red-red-new, line {i}\n" for i in range(200))
+PROSE = "".join(f"red-red-new, line {i % 40}\n" for i in range(200))  # repeated: not a list of lines
 DNA = "ACAGGCACCTTGAC" * 300
 
 

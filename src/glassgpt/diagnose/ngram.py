@@ -22,6 +22,8 @@ MAX_GRAMS = 1 << 24
 """Limit of distinct n-grams, all orders together, when choosing an order."""
 MAX_HELD_OUT = 1_000_000
 """Limit of symbols held out for choosing an order."""
+SHORT_ORDERS = (1, 2, 3)
+"""Orders that every ladder shows, whichever predicts best."""
 NAMES = {
     1: N_("unigram"),
     2: N_("bigram"),

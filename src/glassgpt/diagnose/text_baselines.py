@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from glassgpt.diagnose.interval import PartSums, n_parts
-from glassgpt.diagnose.ngram import MAX_TRAIN_BYTES, NAMES, NGram, choose_order, ngram_score
+from glassgpt.diagnose.ngram import MAX_TRAIN_BYTES, SHORT_ORDERS, NGram, choose_order, ngram_score
 from glassgpt.diagnose.score import Score, round_parts, uniform_nats
 from glassgpt.diagnose.xz import MAX_XZ_BYTES, last_bytes, xz_score
 from glassgpt.tokenizers import CharTokenizer
@@ -64,7 +64,7 @@ def baselines(corpus: Corpus, limits: Limits = FULL) -> list[Score]:
         tokenizer = CharTokenizer.train(corpus.train.chunks())
         history = tokenizer.encode_array(last_text(corpus.train, limits.ngram_bytes))
         best = choose_order(history, tokenizer.n_vocab)
-        model = NGram(history, tokenizer.n_vocab, {*NAMES, best})
+        model = NGram(history, tokenizer.n_vocab, {*SHORT_ORDERS, best})
         losses = sum_losses(model, tokenizer, corpus.val, history)
         n_chars, n_bytes = corpus.val.n_chars, corpus.val.n_bytes
         scores = [_uniform_score(tokenizer, losses, corpus.val)]
