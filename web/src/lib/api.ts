@@ -1,0 +1,188 @@
+// Every call of the server, and the types of its answers. README.md describes them.
+
+export interface RunRow {
+  id: string;
+  name: string;
+  task: string;
+  family: string;
+  model: string;
+  status: string;
+  state: string;
+  steps: number;
+  minutes: number | null;
+  progress: number | null;
+  loss: number | null;
+  unit: string;
+  exact: number | null;
+  baseline: string;
+  baseline_loss: number | null;
+  baseline_exact: number | null;
+  health: string;
+  can_trace: boolean;
+  takes: string[];
+}
+
+export interface Baseline {
+  name: string;
+  kind: string;
+  loss: number;
+}
+
+export interface RunDetails extends RunRow {
+  settings: [string, string, string][];
+  ladder: Baseline[];
+  curve: { training: [number, number][]; held_out: [number, number][] };
+  forecast: [number, number, number, number][];
+  samples: { step: number; text: string }[];
+  steps_saved: number[];
+  verdict: string;
+  prompt: string;
+}
+
+export interface TokenLabel {
+  id: number;
+  text: string;
+  shown: string;
+  bytes: string;
+}
+
+export interface TensorInfo {
+  name: string;
+  shape: number[];
+  dtype: "float32";
+  offset: number;
+  bytes: number;
+  per_head: boolean;
+}
+
+export interface AttentionInfo {
+  path: string;
+  kind: "attn" | "cross" | "encoder";
+  layer: number;
+  heads: number;
+  kv_heads: number;
+  d_head: number;
+  causal: boolean;
+}
+
+export interface Edits {
+  ablate?: [number | string, number][];
+  mlps?: (number | string)[];
+  scale?: boolean;
+  mask?: boolean;
+}
+
+export interface TraceHeader {
+  id: string;
+  run: string;
+  task: string;
+  family: string;
+  layers: number;
+  heads: number;
+  kv_heads: number;
+  width: number;
+  d_head: number;
+  vocab: number;
+  block_size: number;
+  positions: string;
+  norm: string;
+  preset: string;
+  tokens: TokenLabel[];
+  next_tokens: (TokenLabel | null)[];
+  source: TokenLabel[];
+  n_prompt: number;
+  image: { name: string; channels: number; size: number; patch: number } | null;
+  attentions: AttentionInfo[];
+  blocks: { path: string; kind: "decoder" | "encoder"; layer: number }[];
+  logit_lens: { states: string[]; tokens: string[][]; probabilities: number[][] } | null;
+  predictions: [string, number][][];
+  tensors: TensorInfo[];
+  edits: Edits;
+}
+
+export interface TraceRequest {
+  text: string;
+  target?: string;
+  hide?: string;
+  /** A picture file, base64. */
+  image?: string;
+  step?: number;
+  edits?: Edits;
+}
+
+export interface NextRequest {
+  ids: number[];
+  n_prompt?: number;
+  seed: number;
+  temperature: number;
+  top_k?: number | null;
+  top_p?: number | null;
+  min_p?: number | null;
+  repetition_penalty?: number;
+  text?: string;
+  image?: string;
+}
+
+export interface Next {
+  logits: Float32Array;
+  u: number;
+  k: number;
+  token: number;
+  greedy: number;
+  probability: number;
+  n_past: number;
+}
+
+export class ApiError extends Error {
+  constructor(
+    message: string,
+    readonly status: number,
+  ) {
+    super(message);
+  }
+}
+
+async function call(path: string, body?: unknown): Promise<Response> {
+  const init: RequestInit =
+    body === undefined
+      ? {}
+      : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  const response = await fetch(path, { credentials: "same-origin", ...init });
+  if (response.ok) return response;
+  const text = await response.text();
+  let message = text;
+  try {
+    message = (JSON.parse(text) as { error?: string }).error ?? text;
+  } catch {
+    // not JSON: the text itself
+  }
+  throw new ApiError(message, response.status);
+}
+
+async function json<T>(path: string, body?: unknown): Promise<T> {
+  return (await (await call(path, body)).json()) as T;
+}
+
+const run = (id: string): string => `/api/runs/${encodeURIComponent(id)}`;
+
+export const api = {
+  runs: (): Promise<{ folder: string; runs: RunRow[] }> => json("/api/runs"),
+  run: (id: string): Promise<RunDetails> => json(run(id)),
+  events: (id: string): EventSource => new EventSource(`${run(id)}/events`),
+  vocabulary: async (id: string): Promise<string[]> =>
+    (await json<{ labels: string[] }>(`${run(id)}/vocabulary`)).labels,
+  trace: (id: string, request: TraceRequest): Promise<TraceHeader> => json(`${run(id)}/trace`, request),
+  tensor: async (trace: string, name: string, head?: number): Promise<Float32Array> => {
+    const query = head === undefined ? "" : `?head=${head}`;
+    const response = await call(`/api/traces/${encodeURIComponent(trace)}/${encodeURIComponent(name)}${query}`);
+    return new Float32Array(await response.arrayBuffer());
+  },
+  next: async (id: string, request: NextRequest): Promise<Next> => {
+    const answer = await json<Omit<Next, "logits"> & { logits: string }>(`${run(id)}/next`, request);
+    return { ...answer, logits: new Float32Array(bytesOf(answer.logits).buffer) };
+  },
+};
+
+export function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+}

@@ -1,0 +1,86 @@
+// All texts of the page, in English and Chinese. Views add theirs with their own prefix.
+
+export type Language = "en" | "zh";
+
+const texts = {
+  "app.name": ["GlassGPT lab", "GlassGPT 实验室"],
+  "app.runs": ["Runs", "训练"],
+  "app.language": ["中文", "English"],
+  "app.loading": ["Loading …", "加载中……"],
+  "app.offline": ["Offline file: every number is in it.", "离线文件：所有数字都在其中。"],
+  "app.skip": ["Skip to the content", "跳到正文"],
+  "runs.none": [
+    "No runs in this folder yet. Train one in a terminal: glassgpt train notes.txt --minutes 5",
+    "这个文件夹里还没有训练。请在终端里训练一个：glassgpt train notes.txt --minutes 5",
+  ],
+  "runs.name": ["run", "训练"],
+  "runs.task": ["task", "任务"],
+  "runs.model": ["model", "模型"],
+  "runs.steps": ["steps", "步数"],
+  "runs.loss": ["held-out loss", "验证损失"],
+  "runs.baseline": ["best counted", "最佳计数基线"],
+  "runs.status": ["status", "状态"],
+  "runs.open": ["Look inside {name}", "查看 {name} 的内部"],
+  "run.look": ["Look inside", "查看内部"],
+  "run.curve": ["Learning curve", "学习曲线"],
+  "run.curve.held_out": ["held out", "验证"],
+  "run.curve.training": ["training", "训练"],
+  "run.curve.alt": [
+    "Loss over {n} steps; the last held-out loss is {loss} {unit}.",
+    "{n} 步的损失；最后的验证损失是 {loss} {unit}。",
+  ],
+  "run.curve.none": ["No evaluation yet.", "还没有评估。"],
+  "run.ladder": ["The counted ladder", "计数阶梯"],
+  "run.ladder.this": ["this model", "这个模型"],
+  "run.samples": ["Samples", "样本"],
+  "run.settings": ["Settings", "设置"],
+  "run.verdict": ["Verdict", "结论"],
+  "run.live": ["live", "实时"],
+  "run.setting": ["setting", "设置"],
+  "run.value": ["value", "值"],
+  "run.origin": ["from", "来源"],
+  "run.step": ["step {n}", "第 {n} 步"],
+  "look.text": ["Text", "文本"],
+  "look.source": ["Text to translate", "要翻译的文本"],
+  "look.question": ["Question about the image", "关于图像的问题"],
+  "look.image": ["Image", "图像"],
+  "look.go": ["Look", "查看"],
+  "look.next": ["Most probable next", "最可能的下一个"],
+  "look.answer": ["The model writes", "模型写出"],
+  "look.tokens": ["Tokens", "词元"],
+  "look.wait": ["Running the model …", "正在运行模型……"],
+  "look.saved": ["Checkpoint", "检查点"],
+  "look.best": ["best", "最佳"],
+} satisfies Record<string, [string, string]>;
+
+const more: Record<string, [string, string]> = {};
+
+/** Add the texts of a view. */
+export function addTexts(added: Record<string, [string, string]>): void {
+  Object.assign(more, added);
+}
+
+export function language(): Language {
+  return document.documentElement.lang.startsWith("zh") ? "zh" : "en";
+}
+
+/** Keep the chosen language, or take the browser's. */
+export function setLanguage(chosen?: Language): void {
+  let kept: string | null = null;
+  try {
+    if (chosen) localStorage.setItem("glassgpt-language", chosen);
+    kept = localStorage.getItem("glassgpt-language");
+  } catch {
+    // a file:// page may have no storage
+  }
+  const found = chosen ?? kept ?? navigator.language;
+  document.documentElement.lang = found.startsWith("zh") ? "zh" : "en";
+}
+
+/** The text of a key, with its fields filled in. */
+export function t(key: string, values: Record<string, string | number> = {}): string {
+  const entry = (texts as Record<string, [string, string]>)[key] ?? more[key];
+  if (!entry) return key;
+  const text = entry[language() === "zh" ? 1 : 0];
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+}

@@ -1,0 +1,33 @@
+// One module for three places: the page, a notebook (anywidget) and an offline file.
+import { mount, unmount } from "svelte";
+import App from "./App.svelte";
+import { setLanguage } from "./lib/i18n";
+import type { Model } from "./lib/source";
+import Widget from "./pages/Widget.svelte";
+import "./theme.css";
+
+function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
+  el.classList.add("glassgpt");
+  const widget = mount(Widget, { target: el, props: { model } });
+  return () => void unmount(widget);
+}
+
+function start(root: HTMLElement): void {
+  setLanguage();
+  if (root.dataset.glassgpt === "page") {
+    mount(App, { target: root });
+    return;
+  }
+  const text = (id: string): string => document.getElementById(id)?.textContent ?? "null";
+  const values: Record<string, unknown> = {
+    header: JSON.parse(text("header")),
+    vocabulary: JSON.parse(text("vocabulary")),
+    blob: text("blob"),
+  };
+  render({ model: { get: (name) => values[name] }, el: root });
+}
+
+const root = document.querySelector<HTMLElement>("main[data-glassgpt]");
+if (root) start(root);
+
+export default { render };
