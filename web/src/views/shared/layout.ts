@@ -1,0 +1,21 @@
+// Widths of labels in pictures, without asking the browser.
+
+export const SMALL = 11;
+const LONGEST = 12;
+
+/** Width of the widest text in pixels, at the small font size. */
+export function room(texts: readonly string[]): number {
+  return texts.reduce((widest, each) => Math.max(widest, columns(each)), 0) * SMALL * 0.6;
+}
+
+export function shortened(text: string, limit = LONGEST): string {
+  const chars = [...text];
+  return chars.length <= limit ? text : chars.slice(0, limit - 1).join("") + "…";
+}
+
+/** A Chinese, Japanese or Korean character takes two columns. */
+function columns(text: string): number {
+  let n = 0;
+  for (const char of text) n += /[\u1100-\u115f\u2e80-\uffdc]|\p{Extended_Pictographic}/u.test(char) ? 2 : 1;
+  return n;
+}
