@@ -6,7 +6,7 @@ const SIGNS: Record<string, string> = { "\n": "⏎", "\t": "⇥", "\r": "␍" };
 export function visible(text: string): string {
   if (text === "") return "∅";
   return text
-    .replace(/^ +| +$| (?= )/g, (spaces) => "␣".repeat(spaces.length))
+    .replace(/^ +| +$| {2,}/g, (spaces) => "␣".repeat(spaces.length))
     .replace(/[\n\t\r]/g, (sign) => SIGNS[sign] as string)
     .replace(/[\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, (sign) =>
       /[\u200c\u200d]/.test(sign) ? sign : `\\u{${(sign.codePointAt(0) as number).toString(16)}}`,

@@ -1,7 +1,5 @@
 // What is chosen in the walk: a source, an attention, a head, a cell, a step.
-import type { AttentionInfo, TraceHeader } from "../../lib/api";
-import type { Edits } from "../../lib/api";
-import { visible } from "../../lib/labels";
+import type { AttentionInfo, Edits, TraceHeader } from "../../lib/api";
 import type { Source } from "../../lib/source";
 import { STEPS, type Step } from "./steps";
 
@@ -73,8 +71,8 @@ export class WalkState {
 }
 
 export function labelsOf(header: TraceHeader, attention: AttentionInfo): { queries: string[]; keys: string[] } {
-  const tokens = header.tokens.map((each) => visible(each.text));
-  const source = header.source.map((each) => (each.id < 0 ? each.shown : visible(each.text)));
+  const tokens = header.tokens.map((each) => each.shown);
+  const source = header.source.map((each) => each.shown);
   if (attention.kind === "encoder" && header.source.length) return { queries: source, keys: source };
   return { queries: tokens, keys: attention.kind === "cross" ? source : tokens };
 }

@@ -19,8 +19,10 @@ export interface Walked {
   readonly audit: Audit;
   /** (T, C), or null where the trace does not hold it. */
   readonly x: Tensor | null;
-  /** The rows of the fused matrix for v of this head, (D, C). */
-  readonly weightsOfV: Tensor | null;
+  /** What makes v of this head: the rows of the fused matrix, (D, C), and its biases, (D,). */
+  readonly fused: { readonly weights: Tensor; readonly bias: Float32Array | null } | null;
+  /** True if a norm or a rotation follows the product for q and k. */
+  readonly rotated: boolean;
 }
 
 export async function loadHead(source: Source, attention: AttentionInfo, h: number, switches: { scale: boolean; mask: boolean }): Promise<Walked> {
@@ -34,10 +36,25 @@ export async function loadHead(source: Source, attention: AttentionInfo, h: numb
   const head = { q, k, v };
   const { chain, audit: found } = audit(head, { scores, masked, weights, output }, switches);
   const x = has(`${path}.x`) ? await source.tensor(`${path}.x`) : null;
-  const fused = has(`weights.${path}.qkv`) ? await source.tensor(`weights.${path}.qkv`) : null;
-  const first = (heads + kv_heads + kv) * attention.d_head;
-  const weightsOfV = fused && attention.kind !== "cross" ? rowsOf(fused, first, first + attention.d_head) : null;
-  return { head, shown: { products: chain.products, scores, masked, weights, output }, chain, audit: found, x, weightsOfV };
+  const matrix = has(`weights.${path}.qkv`) ? await source.tensor(`weights.${path}.qkv`) : null;
+  const biases = has(`weights.${path}.qkv_bias`) ? await source.tensor(`weights.${path}.qkv_bias`) : null;
+  const part = (first: number): Walked["fused"] => {
+    const [start, stop] = [first * attention.d_head, (first + 1) * attention.d_head];
+    return matrix && { weights: rowsOf(matrix, start, stop), bias: biases ? biases.data.subarray(start, stop) : null };
+  };
+  const rotated = x !== null && attention.kind !== "cross" && !makes(part(h), x, q);
+  const fused = attention.kind === "cross" ? null : part(heads + kv_heads + kv);
+  return { head, shown: { products: chain.products, scores, masked, weights, output }, chain, audit: found, x, fused, rotated };
+}
+
+/** True if the product of x with a part of the fused matrix is the recorded tensor. */
+function makes(part: Walked["fused"], x: Tensor, recorded: Tensor): boolean {
+  if (!part) return true;
+  const last = matrixShape(x)[0] - 1;
+  return row(recorded, last).every((each, d) => {
+    const terms = productTerms(row(x, last), row(part.weights, d));
+    return Math.abs(total(terms) + (part.bias?.[d] ?? 0) - each) < 1e-3 * Math.max(1, Math.abs(each));
+  });
 }
 
 function rowsOf(t: Tensor, start: number, stop: number): Tensor {
@@ -55,13 +72,17 @@ export function sumText(terms: readonly Term[], most: number, more: (n: number, 
   const order = [...terms].sort((a, b) => Math.abs(b.left * b.right) - Math.abs(a.left * a.right));
   const shown = order.slice(0, most).map(({ left, right }) => `${digits(left, 3)} × ${inBrackets(right)}`);
   const rest = order.slice(most);
-  if (rest.length) shown.push(more(rest.length, inBrackets(rest.reduce((sum, { left, right }) => sum + left * right, 0))));
+  if (rest.length) shown.push(more(rest.length, inBrackets(total(rest))));
   return shown.join(" + ");
 }
 
 function inBrackets(x: number): string {
   const text = digits(x, 3);
   return text.startsWith("−") ? `(${text})` : text;
+}
+
+function total(terms: readonly Term[]): number {
+  return terms.reduce((sum, { left, right }) => sum + left * right, 0);
 }
 
 export function productTerms(a: Float32Array, b: Float32Array): Term[] {
@@ -79,12 +100,10 @@ export function formula(walked: Walked, step: Step, { i, j }: Cell, switches: { 
   const D = matrixShape(head.q)[1];
   switch (step) {
     case "fused": {
-      if (!walked.x || !walked.weightsOfV) return { text: "", result: value(head.v, i, j) };
-      const terms = productTerms(row(walked.x, i), row(walked.weightsOfV, j));
-      const product = terms.reduce((sum, { left, right }) => sum + left * right, 0);
-      const bias = value(head.v, i, j) - product;
-      const extra = Math.abs(bias) > 1e-4 ? ` + ${inBrackets(bias)}` : "";
-      return { text: sumText(terms, most, more) + extra, result: value(head.v, i, j) };
+      const result = value(head.v, i, j);
+      if (!walked.x || !walked.fused) return { text: "", result };
+      const bias = walked.fused.bias ? ` + ${inBrackets(walked.fused.bias[j] as number)}` : "";
+      return { text: sumText(productTerms(row(walked.x, i), row(walked.fused.weights, j)), most, more) + bias, result };
     }
     case "products":
       return { text: sumText(productTerms(row(head.q, i), row(head.k, j)), most, more), result: value(shown.products, i, j) };
