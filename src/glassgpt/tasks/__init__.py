@@ -25,6 +25,7 @@ __all__ = [
     "TaskData",
     "TranslationData",
     "detect_task",
+    "recognize",
     "register",
     "task_of",
     "task_of_model",
@@ -71,6 +72,24 @@ def detect_task(config: RunConfig) -> Task:
             family=config.model.family,
         )
     return task
+
+
+def recognize(config: RunConfig) -> tuple[Task, str] | None:
+    """Return the task that the sources are plainly for, with the evidence; None for running text and chats.
+
+    Only if the configuration names neither a task, nor a column or split of running text.
+    """
+    data = config.data
+    if (
+        config.task
+        or data.column
+        or data.me
+        or data.split != "auto"
+        or detect_task(config).name != "language"
+    ):
+        return None
+    found = ((task, task.evidence(config)) for task in TASKS.values())
+    return next(((task, words) for task, words in found if words), None)
 
 
 def task_of_model(config: ModelConfig) -> Task:

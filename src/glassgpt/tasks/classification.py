@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from functools import partial
 
 from glassgpt.config import ModelConfig, Resolved, Tables
-from glassgpt.data import Example, ExampleCorpus, LabelTemplate, Template, is_labeled, read_labeled
+from glassgpt.data import (
+    Example,
+    ExampleCorpus,
+    LabelTemplate,
+    Template,
+    evidence_of_labels,
+    is_labeled,
+    read_labeled,
+)
 from glassgpt.diagnose import Accuracy, Score, most_frequent, ngram_classifier
 from glassgpt.generate import classify
 from glassgpt.language import N_
@@ -70,6 +78,7 @@ TASK = Task(
     commands=("classify",),
     ability=N_("tell classes apart"),
     usage=N_('Use it        glassgpt classify {run} "a text"'),
+    evidence=lambda config: evidence_of_labels(config.data),
     detect=lambda config: is_labeled(config.data),
     fits_model=lambda config: bool(config.labels),
     facts=_facts,

@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from functools import partial
 
 from glassgpt.config import ModelConfig
-from glassgpt.data import BEGIN, END, Example, PairTemplate, Template, read_dataset, read_pairs
+from glassgpt.data import (
+    BEGIN,
+    END,
+    Example,
+    PairTemplate,
+    Template,
+    evidence_of_pairs,
+    read_dataset,
+    read_pairs,
+)
 from glassgpt.diagnose import RARE, bleu, exact_answers
 from glassgpt.errors import UserError
 from glassgpt.generate import translate
@@ -61,6 +70,7 @@ TASK = Task(
     commands=("translate",),
     ability=N_("turn one text into another"),
     usage=N_('Use it        glassgpt translate {run} "a text like those it learned from"'),
+    evidence=lambda config: evidence_of_pairs(config.data),
     specials=(BEGIN, END),
     fit=partial(fit, TranslationData),
 )

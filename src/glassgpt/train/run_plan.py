@@ -9,7 +9,7 @@ from typing import Any
 from glassgpt.config import Layer, Resolved, RunConfig, resolve
 from glassgpt.data import check_dataset
 from glassgpt.language import N_
-from glassgpt.tasks import Task, detect_task, task_of
+from glassgpt.tasks import Task, detect_task, recognize, task_of
 from glassgpt.train.autopilot import Decision, decide, decides
 from glassgpt.train.clock import Clock
 from glassgpt.train.finetune import base_layer, new_tokens_layer
@@ -29,6 +29,8 @@ class Plan:
     """Counts the seconds since the start: `Budget.training_s` says how many are left for steps."""
     decision: Decision | None = None
     """The autopilot's choice, if it made one."""
+    notes: tuple[str, ...] = ()
+    """Remarks on the choice of the task, for the user."""
 
     @property
     def config(self) -> RunConfig:
@@ -53,22 +55,40 @@ def plan(
     stage, clock = stage or (lambda _: None), clock or Clock()
     resolved = resolve(config)
     base = [base_layer(resolved)] if resolved.config.init_from.run is not None else []
-    named = [_task_layer(task_of(resolved.config))] if resolved.config.task is not None else []
+    named = []
+    if resolved.config.task is not None:  # a task that the user names chooses the model family
+        named = [_family_layer(f"task {resolved.config.task}", task_of(resolved.config))]
     resolved = resolve(resolved.given, [*named, *base])
     stage(N_("reading {sources}", sources=", ".join(resolved.config.data.sources)))
     check_dataset(resolved.config)
-    task = detect_task(resolved.config)
+    task, notes = _task(resolved)
+    if notes:
+        named = [_family_layer("data", task)]
+        resolved = resolve(resolved.given, [*named, *base])
     corpus = task.read(resolved.config)
     facts = [Layer("data", task.facts(resolved, corpus)), Layer(f"task {task.name}", {"task": task.name})]
     facts += [new_tokens_layer(resolved.config, task.specials)]
     facts = [*named, *base, *facts]
     resolved = resolve(resolved.given, facts)
     if not (autopilot and decides(resolved, task)):
-        return Plan(resolved, task, corpus, clock)
+        return Plan(resolved, task, corpus, clock, notes=notes)
     decision = decide(resolved, corpus, clock, stage)
-    return Plan(resolve(resolved.given, [*facts, decision.layer]), task, corpus, clock, decision)
+    return Plan(resolve(resolved.given, [*facts, decision.layer]), task, corpus, clock, decision, notes)
 
 
-def _task_layer(task: Task) -> Layer:
-    """A task that the user names chooses the model family."""
-    return Layer(f"task {task.name}", {"model": {"family": task.families[0]}})
+def _task(resolved: Resolved) -> tuple[Task, tuple[str, ...]]:
+    """Return the task of a run, and a note if the data alone decided against running text."""
+    free = not resolved.is_given("model.family") and resolved.config.init_from.run is None
+    if not (free and (found := recognize(resolved.config))):
+        return detect_task(resolved.config), ()
+    task, evidence = found
+    note = N_(
+        "learns to {ability}: found {evidence}. Set `task` to language to learn the file as running text",
+        ability=task.ability,
+        evidence=evidence,
+    )
+    return task, (note,)
+
+
+def _family_layer(origin: str, task: Task) -> Layer:
+    return Layer(origin, {"model": {"family": task.families[0]}})

@@ -226,7 +226,7 @@ def _create(path: Path, planned: Plan, stage: OnStage) -> tuple[Run, TaskData, t
     data = task.data.prepare(config, corpus, tokenizer, run)
     run.record_hashes()
     run.sync()  # no step may outlive the files that it needs
-    return run, data, (*corpus.notes, *data.notes)
+    return run, data, (*planned.notes, *corpus.notes, *data.notes)
 
 
 def _tokenizer(planned: Plan, stage: OnStage) -> Tokenizer:

@@ -11,7 +11,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from glassgpt.checkpoint import Run, learned_a_list, run_tokens
-from glassgpt.cli.arguments import Device, Draft, Json, MinP, RunFolder, Temperature, TopK, TopP, unescaped
+from glassgpt.cli.arguments import Device, Draft, Json, MinP, RunFolder, TopK, TopP, unescaped
 from glassgpt.cli.progress import record_use
 from glassgpt.cli.view.open_run import open_for
 from glassgpt.cli.view.samples import note_known, print_sample, write_samples
@@ -35,7 +35,9 @@ from glassgpt.paths import check_file
 from glassgpt.tokenizers import Tokenizer
 
 LINES = 10
-"""Lines of a model that learned a list, if no other length is given."""
+"""Number of lines of a model that learned a list, if no other length is given."""
+TEMPERATURE, LIST_TEMPERATURE = 0.8, 1.0
+"""Below 1, frequent beginnings of a list become more frequent, and more of its lines come back."""
 DRAFTS = ("none", "prompt", "text")
 
 
@@ -45,7 +47,7 @@ def sample(
     prompt: Annotated[str | None, Parameter(group=BASICS)] = None,
     prompt_file: Annotated[Path | None, Parameter(group=BASICS)] = None,
     max_new_tokens: Annotated[int, Parameter(group=BASICS)] = 500,
-    temperature: Temperature = 0.8,
+    temperature: Annotated[float | None, Parameter(group=BASICS)] = None,
     top_k: TopK = None,
     top_p: TopP = None,
     min_p: MinP = None,
@@ -77,6 +79,9 @@ def sample(
         UTF-8 file with the text to continue; `-` for standard input.
     max_new_tokens
         Length of each sample, in tokens.
+    temperature
+        Below 1 safer, above 1 more random; 0 always takes the most probable token. By default 0.8, and 1 for
+        single lines.
     repetition_penalty
         Above 1 makes used tokens less probable.
     stop
@@ -108,8 +113,11 @@ def sample(
         "lines": 1 if lines is None else lines,
     }
     _check(limits, lines, {"stop": stop, "until": until, "best-of": best_of, "num-samples": num_samples > 1})
+    if learned_a_list(Run.open(run)) and not any((lines, stop, until, best_of, out, json, num_samples > 1)):
+        lines = LINES
+    usual = TEMPERATURE if lines is None else LIST_TEMPERATURE
     params = SamplingParams(
-        temperature=temperature,
+        temperature=usual if temperature is None else temperature,
         top_k=top_k,
         top_p=top_p,
         min_p=min_p,
@@ -131,8 +139,6 @@ def sample(
         tuple(map(unescaped, until or ())),
         first,
     )
-    if learned_a_list(Run.open(run)) and not any((lines, stop, until, best_of, out, json, num_samples > 1)):
-        lines = LINES
     shown = "" if no_prompt else source.prompt.lstrip("\n")
     if lines is not None:
         _lines(source, run, prompt or "", lines, out, json)

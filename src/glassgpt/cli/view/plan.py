@@ -29,13 +29,13 @@ ORIGINS = {
 
 def print_plan(plan: Plan, as_json: bool) -> None:
     """Print every setting of a planned run with its value and origin."""
-    settings = list(plan.resolved.settings())
+    settings, notes = list(plan.resolved.settings()), [*plan.notes, *plan.corpus.notes]
     if as_json:
         rows = {s.name: {"value": s.value, "from": s.origin} for s in settings}
-        print_json({"task": plan.task.name, "settings": rows, "notes": plan.corpus.notes}, indent=1)
+        print_json({"task": plan.task.name, "settings": rows, "notes": notes}, indent=1)
         return
     console = Terminal()
-    console.notes(plan.corpus.notes)
+    console.notes(notes)
     console.table(settings_table(settings))
     console.print(_("\nNothing was trained or written. Leave --dry-run out to train."), style="dim")
 

@@ -36,7 +36,7 @@ def read_captioned(data: DataConfig, image_size: int) -> ExampleCorpus:
     """
     check_pillow()  # without it every row would be invalid
     folder = Path(data.sources[0]).expanduser()
-    table = _table(folder, data.follow_links)
+    table = captions_table(folder, data.follow_links)
     gallery = _Gallery(folder, image_size, data.follow_links)
     report = Report(data.skip_invalid)
     examples: list[Example] = []
@@ -44,7 +44,7 @@ def read_captioned(data: DataConfig, image_size: int) -> ExampleCorpus:
     for number, row in read_rows(table, data.encoding, report):
         where = f"{table}:{number}"
         try:
-            names = _columns(row, data)
+            names = image_columns(row, data)
             examples.append(_example(row, names, gallery, where))
             used |= dict.fromkeys(filter(None, names))
         except UserError as problem:
@@ -56,7 +56,8 @@ def read_captioned(data: DataConfig, image_size: int) -> ExampleCorpus:
     return ExampleCorpus(train, val, gallery.stack(), notes)
 
 
-def _table(folder: Path, follow_links: bool) -> Path:
+def captions_table(folder: Path, follow_links: bool) -> Path:
+    """Return the table of captions in a folder. Raises UserError for none, several, or a link out of it."""
     found = [path for name in CAPTION_FILES if (path := folder / name).is_file()]
     if len(found) > 1:
         raise UserError(
@@ -78,8 +79,11 @@ def _table(folder: Path, follow_links: bool) -> Path:
     return found[0]
 
 
-def _columns(row: dict[str, str], data: DataConfig) -> tuple[str, str, str]:
-    """Choose the columns of image, question ("" if there is none) and answer."""
+def image_columns(row: dict[str, str], data: DataConfig) -> tuple[str, str, str]:
+    """Choose the columns of image, question ("" if there is none) and answer.
+
+    Raises UserError without them.
+    """
     has_questions = data.column or any(find_column(row, name) for name in QUESTION_COLUMNS)
     return (
         _column(row, data.image_column, IMAGE_COLUMNS, "image_column"),

@@ -66,12 +66,12 @@ def read_labeled(data: DataConfig) -> ExampleCorpus:
 
 def _table_texts(table: Source, data: DataConfig, report: Report) -> Iterator[Example]:
     rows = rows_of(table, data.encoding, report)
-    yield from table_rows(rows, table.name, _label_columns, data, report, on_empty=report.skip)
+    yield from table_rows(rows, table.name, label_columns, data, report, on_empty=report.skip)
 
 
 def has_labels(path: Path, encoding: str | None = None) -> bool:
     """Return True if a table has a text column and a label column with usual names."""
-    return all(_label_columns(_first_row(path, encoding)))
+    return all(label_columns(_first_row(path, encoding)))
 
 
 def _may_have_labels(path: Path, encoding: str | None) -> bool:
@@ -111,12 +111,12 @@ def _whole_file(text: Source, encoding: str | None, report: Report) -> Iterator[
         )
 
 
-def _label_columns(row: dict[str, str]) -> Columns:
+def label_columns(row: dict[str, str]) -> Columns:
     """Find the text and label columns by their names: by the whole name, or else by its last word.
 
-    >>> _label_columns(dict.fromkeys(["", "Review Text", "Sentiment"])), _label_columns({"text": ""})
+    >>> label_columns(dict.fromkeys(["", "Review Text", "Sentiment"])), label_columns({"text": ""})
     (('Review Text', 'Sentiment'), ('text', None))
-    >>> _label_columns(dict.fromkeys(["review", "review_score"]))
+    >>> label_columns(dict.fromkeys(["review", "review_score"]))
     ('review', 'review_score')
     """
     return _first(list(row), TEXT_NAMES), _first(list(row), LABEL_NAMES)

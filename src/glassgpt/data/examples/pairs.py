@@ -6,14 +6,15 @@ are read by labeled.py, images by images.py. Limits of length depend on the mode
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from glassgpt.config import DataConfig
 from glassgpt.data.examples.columns import Columns, corpus_of, example_of, table_rows, tables_among
 from glassgpt.data.examples.examples import Example, ExampleCorpus
 from glassgpt.data.examples.prompts import PROMPT_NAMES, with_input
 from glassgpt.data.examples.tabbed import first_fields, is_tabbed, tabbed_rows, text_columns
-from glassgpt.data.examples.table import is_table, open_text, rows_of
+from glassgpt.data.examples.table import Row, is_table, open_text, rows_of
 from glassgpt.data.files import Report, Source, find_column, lines_of, resolve_sources, suffix_of
 from glassgpt.errors import UserError
 from glassgpt.language import N_
@@ -68,17 +69,35 @@ def read_pairs(data: DataConfig) -> ExampleCorpus:
     return corpus_of(examples, report, data.val_fraction)
 
 
-def _table_pairs(table: Source, data: DataConfig, report: Report) -> Iterator[Example]:
-    rows, guess = rows_of(table, data.encoding, report), _pair_columns
-    if suffix_of(table.name) in (".tsv", ".txt"):
+class PairRows(NamedTuple):
+    """The rows of a table of pairs, and the function that finds the two columns by a row."""
+
+    rows: Iterator[Row]
+    guess: Callable[[dict[str, str]], Columns]
+
+
+def pair_rows(table: Source, data: DataConfig, report: Report) -> PairRows | None:
+    """Open the rows of a table or of lines with tabs; None for another file.
+
+    data.column, data.target_column: in a file of tabs they tell a header from a first row.
+    """
+    suffix = suffix_of(table.name)
+    if not (is_table(table) or (suffix == ".txt" and is_tabbed(table, data.encoding))):
+        return None
+    rows, guess = rows_of(table, data.encoding, report), pair_columns
+    if suffix in (".tsv", ".txt"):
         header = first_fields(table, data.encoding)
         named = any(name and find_column(header, name) for name in (data.column, data.target_column))
-        if not (named or all(_pair_columns(dict.fromkeys(header, "")))):
+        if not (named or all(pair_columns(dict.fromkeys(header, "")))):
             rows, guess = tabbed_rows(table, data.encoding, report), text_columns
-        elif suffix_of(table.name) == ".txt":
+        elif suffix == ".txt":
             rows = tabbed_rows(table, data.encoding, report, has_header=True)
-    rows = ((number, with_input(row)) for number, row in rows)
-    yield from table_rows(rows, table.name, guess, data, report)
+    return PairRows(((number, with_input(row)) for number, row in rows), guess)
+
+
+def _table_pairs(table: Source, data: DataConfig, report: Report) -> Iterator[Example]:
+    if opened := pair_rows(table, data, report):
+        yield from table_rows(opened.rows, table.name, opened.guess, data, report)
 
 
 def _parallel(one: Source, other: Source, encoding: str | None, report: Report) -> Iterator[Example]:
@@ -102,12 +121,12 @@ def _parallel(one: Source, other: Source, encoding: str | None, report: Report) 
             yield from example_of(source, target, ("source", "target"), f"{one.name}:{number}", report.reject)
 
 
-def _pair_columns(row: dict[str, str]) -> Columns:
+def pair_columns(row: dict[str, str]) -> Columns:
     """Find the source and target columns by their names.
 
-    >>> _pair_columns(dict.fromkeys(["id", "Source", "Target"])), _pair_columns(dict.fromkeys(["a", "b"]))
+    >>> pair_columns(dict.fromkeys(["id", "Source", "Target"])), pair_columns(dict.fromkeys(["a", "b"]))
     (('Source', 'Target'), (None, None))
-    >>> _pair_columns(dict.fromkeys(["id", "English", "pt-BR"]))
+    >>> pair_columns(dict.fromkeys(["id", "English", "pt-BR"]))
     ('English', 'pt-BR')
     """
     known = {name.strip().casefold(): name for name in row}
@@ -116,9 +135,10 @@ def _pair_columns(row: dict[str, str]) -> Columns:
             return known[source], known[target]
     if len(known) > 2:
         known.pop("id", None)  # Indonesian only in a table of two
-    languages = [name for folded, name in known.items() if _is_language(folded)]
+    languages = [name for folded, name in known.items() if is_language(folded)]
     return (languages[0], languages[1]) if len(languages) == 2 else (None, None)
 
 
-def _is_language(name: str) -> bool:
+def is_language(name: str) -> bool:
+    """Return True for the lower-case name or code of a language: `german`, `de`, `pt-br`."""
     return name in LANGUAGE_NAMES or name.replace("_", "-").split("-")[0] in LANGUAGES
