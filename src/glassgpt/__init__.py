@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from glassgpt.lens import Trace, ablate, trace
     from glassgpt.models import Model, build
     from glassgpt.plots import plot, plot_forward
+    from glassgpt.tasks import copying
     from glassgpt.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
     from glassgpt.train import (
         Outlook,
@@ -91,6 +92,7 @@ _HOMES = {
     "hooks": ("Recording", "activation_names", "edit", "logit_lens", "record", "zero_heads"),
     "plots": ("plot", "plot_forward"),
     "interop": ("Certificate", "export", "push"),
+    "tasks": ("copying",),
     "tokenizers": ("Tokenizer", "load_tokenizer", "train_tokenizer"),
     "train": (
         "Outlook",
@@ -152,6 +154,7 @@ __all__ = [
     "classify",
     "compare",
     "complete",
+    "copying",
     "edit",
     "export",
     "fill",

@@ -59,3 +59,20 @@ def continued(prompt: str, text: str) -> str:
     """
     begin = f'<span style="opacity: 0.65">{escape(prompt)}</span>'
     return f'<div style="white-space: pre-wrap">{begin}<b style="font-weight: 500">{escape(text)}</b></div>'
+
+
+def underlined(text: str, marks: Iterable[tuple[int, int, str]]) -> str:
+    """Return a text with passages underlined. marks: start, stop and title of each, in order.
+
+    Where two overlap, the second begins at the end of the first.
+
+    >>> underlined("to be", [(3, 5, "line 1")]).count('<u title="line 1">be</u>')
+    1
+    """
+    parts, at = list[str](), 0
+    for start, stop, title in marks:
+        start = max(at, start)
+        if stop > start:
+            parts += [escape(text[at:start]), f'<u title="{escape(title)}">{escape(text[start:stop])}</u>']
+            at = stop
+    return f'<div style="white-space: pre-wrap">{"".join(parts)}{escape(text[at:])}</div>'

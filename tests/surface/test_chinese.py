@@ -77,6 +77,11 @@ def test_each_command_speaks_chinese(
     for words in (
         *("runs", "verify runs/notes", "look runs/notes green", "baselines notes.txt", "share runs/notes"),
         *("train notes.txt --dry-run", "resume runs/notes", "plot runs/notes", "runs nowhere"),
+        *(
+            "copying runs/notes the",
+            "copying runs/notes --file nowhere",
+            "sample runs/notes --copying --lines 2",
+        ),
     ):
         assert english(said(words, capsys)) == [], words
 

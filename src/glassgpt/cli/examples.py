@@ -34,6 +34,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'glassgpt compare "--size nano" "--size micro --dropout 0.1" notes.txt --minutes 1 --plot pairs.svg',
     ),
     "sweep": ("glassgpt sweep notes.txt --vary lr=0.01,0.02,0.04 --size nano --minutes 1",),
+    "copying": (
+        "glassgpt copying runs/notes",
+        'glassgpt copying runs/notes "the green bottles on the wall"',
+        "glassgpt copying runs/notes --file notes.txt",
+    ),
     "plot": ("glassgpt plot runs/notes", "glassgpt plot runs --x minutes --by lr --out curves.svg"),
     "runs": ("glassgpt runs",),
     "export": ("glassgpt export runs/notes --to safetensors",),

@@ -46,6 +46,7 @@ COMMANDS = {
     "baselines": "Measure n-grams and xz on a text, without training.",
     "compare": "Compare two sets of settings, fairly.",
     "sweep": "Compare several values of a setting, fairly.",
+    "copying": "Measure how much of a text is copied from the training text.",
     "plot": "Plot the learning curves of runs.",
     "runs": "List runs and compare them with their baselines.",
     "export": "Export a model for other programs.",

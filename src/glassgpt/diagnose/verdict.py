@@ -13,6 +13,7 @@ from typing import Any, Self, overload
 
 from glassgpt.diagnose.accuracy import Accuracy
 from glassgpt.diagnose.answer_verdict import answer_margin, compare_answers, ranked, scale_of
+from glassgpt.diagnose.copying import Copying
 from glassgpt.diagnose.curve import Trend
 from glassgpt.diagnose.finding import Finding
 from glassgpt.diagnose.loss_verdict import compare_losses, loss_margin, phrase
@@ -21,7 +22,7 @@ from glassgpt.diagnose.old_verdicts import upgrade
 from glassgpt.diagnose.score import Score, row_title
 from glassgpt.diagnose.verdict_table import VerdictTable, answers_table, loss_table
 from glassgpt.errors import UserError
-from glassgpt.language import N_
+from glassgpt.language import N_, _
 from glassgpt.notebook_html import paragraph
 
 FORMAT = 2
@@ -50,6 +51,8 @@ class Verdict:
     """The course of the run, if it is known."""
     notes: tuple[str, ...] = ()
     """Remarks on how the model was measured, and on the data."""
+    copying: Copying | None = None
+    """What a sample of the run copies from the training text, if it was measured."""
 
     @property
     def rows(self) -> tuple[Score, ...] | tuple[Accuracy, ...]:
@@ -117,7 +120,8 @@ class Verdict:
 
     def _repr_html_(self) -> str:
         notes = "".join(paragraph(f"note: {note}", faint=True) for note in self.notes)
-        return f"{self.table().to_html()}{paragraph(self.sentence)}{notes}"
+        copying = paragraph(_("copying: {line}", line=self.copying.line)) if self.copying else ""
+        return f"{self.table().to_html()}{paragraph(self.sentence)}{copying}{notes}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the stored form, ready for JSON."""
@@ -133,6 +137,7 @@ class Verdict:
             "margin": self.margin.to_dict() if self.margin else None,
             "trend": self.trend.to_dict() if self.trend else None,
             "notes": list(self.notes),
+            "copying": self.copying.to_dict() if self.copying else None,
         }
 
     @classmethod
@@ -157,6 +162,7 @@ class Verdict:
             losses=tuple(map(Score.from_dict, data["losses"])),
             trend=Trend.from_dict(data["trend"]) if data.get("trend") else None,
             notes=tuple(data.get("notes", ())),
+            copying=Copying.from_dict(data["copying"]) if data.get("copying") else None,
         )
 
 

@@ -8,6 +8,7 @@ from glassgpt.tasks.base import Inputs, Lengths, Prompt, Task, TaskData
 from glassgpt.tasks.captioning import TASK as CAPTIONING
 from glassgpt.tasks.chat import TASK as CHAT
 from glassgpt.tasks.classification import TASK as CLASSIFICATION
+from glassgpt.tasks.copied_text import CopyingMeter, copying, copying_cost, has_index, text_to_measure
 from glassgpt.tasks.language import TASK as LANGUAGE
 from glassgpt.tasks.language import LanguageData
 from glassgpt.tasks.masked import TASK as MASKED
@@ -17,6 +18,7 @@ from glassgpt.tasks.translation import TranslationData
 __all__ = [
     "TASKS",
     "AnswerData",
+    "CopyingMeter",
     "Inputs",
     "LanguageData",
     "Lengths",
@@ -24,11 +26,15 @@ __all__ = [
     "Task",
     "TaskData",
     "TranslationData",
+    "copying",
+    "copying_cost",
     "detect_task",
+    "has_index",
     "recognize",
     "register",
     "task_of",
     "task_of_model",
+    "text_to_measure",
 ]
 
 TASKS: dict[str, Task] = {

@@ -5,12 +5,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from glassgpt.checkpoint import Run
-from glassgpt.diagnose import Curve, Verdict, trend
+from glassgpt.diagnose import Copying, Curve, Verdict, trend
 from glassgpt.errors import UserError
+from glassgpt.safe_io import MAX_JSON, read_capped
+from glassgpt.tasks import CopyingMeter, copying_cost
 from glassgpt.train.trainer import Trainer
 
+COPYING_SHARE = 0.25
+"""Largest share of the time left for the copying meter of a run by the clock."""
+COPYING_S = 10.0
+"""Largest expected time of the copying meter in a run of steps."""
 TRIAL = 8
 """A verdict by the clock first measures a part this many times smaller than planned."""
 
@@ -25,16 +32,34 @@ def final_verdict(run: Run, trainer: Trainer) -> Verdict:
     if not trainer.step or not math.isfinite(trainer.best):
         raise UserError("{path}: no step was evaluated, so there is no verdict. Train longer.", path=run.path)
     data, plan = trainer.task, trainer.evals
+    copying = _copying(run, trainer)
     model = run.model(trainer.learner.device)
     course = trend(Curve.of(run.metrics(), data.tokens_per_char, data.n_train_tokens))
 
     def judge(stride: int) -> Verdict:
         data.verdict_stride = stride
-        return data.verdict(lambda: model, course)
+        return replace(data.verdict(lambda: model, course), copying=copying)
 
     if not plan.by_clock:
         return judge(plan.verdict_stride(trainer.clock.elapsed.trained_s))
     return _judged_in_time(judge, trainer)
+
+
+def _copying(run: Run, trainer: Trainer) -> Copying | None:
+    """Measure the sample of the best step with the copying meter, if there is time, a text and the extra."""
+    sample = run.samples / f"{run.best_checkpoint().name}.txt"
+    if trainer.config.task != "language" or not sample.is_file():
+        return None
+    try:
+        seconds = copying_cost(run, trainer.task.tokenizer).seconds
+        by_clock = trainer.evals.by_clock
+        left_s = COPYING_SHARE * ((trainer.left_s or 0.0) - trainer.ending.exit_s) if by_clock else COPYING_S
+        if seconds > left_s:
+            return None
+        text = read_capped(sample, MAX_JSON).decode("utf-8", "replace")
+        return CopyingMeter.open(run, trainer.task.tokenizer).measure(text)
+    except UserError:  # the extra is not installed, or the disk is full
+        return None
 
 
 def _judged_in_time(judge: Callable[[int], Verdict], trainer: Trainer) -> Verdict:

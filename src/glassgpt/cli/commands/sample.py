@@ -13,9 +13,10 @@ from cyclopts import Parameter
 from glassgpt.checkpoint import Run, learned_a_list, run_tokens
 from glassgpt.cli.arguments import Device, Draft, Json, MinP, RunFolder, TopK, TopP, unescaped
 from glassgpt.cli.progress import record_use
+from glassgpt.cli.view.copying import open_meter, print_copying
 from glassgpt.cli.view.open_run import open_for
 from glassgpt.cli.view.samples import note_known, print_sample, write_samples
-from glassgpt.cli.view.terminal import print_json, print_line, print_note
+from glassgpt.cli.view.terminal import Terminal, print_json, print_line, print_note
 from glassgpt.cli.view.terminal_input import read_text
 from glassgpt.errors import UserError
 from glassgpt.generate import (
@@ -59,6 +60,7 @@ def sample(
     lines: Annotated[int | None, Parameter(group=BASICS)] = None,
     best_of: Annotated[int | None, Parameter(group=SAMPLING)] = None,
     no_prompt: Annotated[bool, Parameter(negative="", group=OUTPUT)] = False,
+    copying: Annotated[bool, Parameter(negative="", group=OUTPUT)] = False,
     out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     precision: Annotated[Precision, Parameter(group=MACHINE)] = "float32",
     draft: Draft = "none",
@@ -100,6 +102,9 @@ def sample(
         Generate this many texts and show the most probable --num-samples of them.
     no_prompt
         Print the new text only, without its prompt.
+    copying
+        Underline passages that stand word for word in the training text, and say where. See `glassgpt
+        copying`.
     out
         Write the samples to this file instead of the screen.
     precision
@@ -113,7 +118,12 @@ def sample(
         "lines": 1 if lines is None else lines,
     }
     _check(limits, lines, {"stop": stop, "until": until, "best-of": best_of, "num-samples": num_samples > 1})
-    if learned_a_list(Run.open(run)) and not any((lines, stop, until, best_of, out, json, num_samples > 1)):
+    if copying and (
+        given := [name for name, value in {"lines": lines, "json": json, "out": out}.items() if value]
+    ):
+        raise UserError("--copying: takes no --{given}. Leave one of them out.", given=given[0])
+    single = (lines, stop, until, best_of, out, json, num_samples > 1, copying)
+    if learned_a_list(Run.open(run)) and not any(single):
         lines = LINES
     usual = TEMPERATURE if lines is None else LIST_TEMPERATURE
     params = SamplingParams(
@@ -124,6 +134,7 @@ def sample(
         repetition_penalty=repetition_penalty,
     )
     model, tokenizer = open_for("sample", run, device)
+    meter = open_meter(Run.open(run)) if copying else None
     if prompt_file is not None:
         prompt = _read_prompt(prompt_file)
     drafter = make_draft(draft, run, model.n_vocab)
@@ -142,6 +153,9 @@ def sample(
     shown = "" if no_prompt else source.prompt.lstrip("\n")
     if lines is not None:
         _lines(source, run, prompt or "", lines, out, json)
+    elif meter is not None:
+        for each in source.completions(num_samples, best_of):
+            print_copying(Terminal(), meter.measure(each.text), shown)
     elif json:
         for i, each in enumerate(source.completions(num_samples, best_of)):
             print_json(source.fields(each, first + (0 if best_of is not None else i)))

@@ -117,6 +117,8 @@ def print_end(console: Terminal, session: Session, sample: str, forecast: str = 
     console.print(f"\n{with_flags(verdict.sentence)}\n")
     if forecast:
         console.print(f"{forecast}\n")
+    if verdict.copying:
+        console.print(f"{_('copying: {line}', line=verdict.copying.line)}\n")
     console.notes(verdict.notes)
     goes_on = _may_go_on(verdict, session.trainer.config.model.family)
     more = (
