@@ -14,7 +14,18 @@ if TYPE_CHECKING:
     from glassgpt.checkpoint import Run, RunsTable, load_run, runs
     from glassgpt.config import RunConfig
     from glassgpt.data import Corpus, Example, ExampleCorpus, Message, read_corpus
-    from glassgpt.diagnose import Accuracy, Comparison, Score, Sweep, Verdict, baselines, judge
+    from glassgpt.diagnose import (
+        Accuracy,
+        Comparison,
+        Examination,
+        Score,
+        Sweep,
+        Symptom,
+        Verdict,
+        baselines,
+        judge,
+    )
+    from glassgpt.doctor import examine
     from glassgpt.errors import UserError
     from glassgpt.explain import Chapter, LearningPath, chapter, check, learning_path
     from glassgpt.generate import (
@@ -64,7 +75,18 @@ _HOMES = {
     "checkpoint": ("Run", "RunsTable", "load_run", "runs"),
     "config": ("RunConfig",),
     "data": ("Corpus", "Example", "ExampleCorpus", "Message", "read_corpus"),
-    "diagnose": ("Accuracy", "Comparison", "Score", "Sweep", "Verdict", "baselines", "judge"),
+    "diagnose": (
+        "Accuracy",
+        "Comparison",
+        "Examination",
+        "Score",
+        "Sweep",
+        "Symptom",
+        "Verdict",
+        "baselines",
+        "judge",
+    ),
+    "doctor": ("examine",),
     "errors": ("UserError",),
     "generate": (
         "Completion",
@@ -120,6 +142,7 @@ __all__ = [
     "Completion",
     "Corpus",
     "Engine",
+    "Examination",
     "Example",
     "ExampleCorpus",
     "LearningPath",
@@ -137,6 +160,7 @@ __all__ = [
     "Score",
     "Session",
     "Sweep",
+    "Symptom",
     "Token",
     "Tokenizer",
     "Trace",
@@ -156,6 +180,7 @@ __all__ = [
     "complete",
     "copying",
     "edit",
+    "examine",
     "export",
     "fill",
     "import_nanogpt",

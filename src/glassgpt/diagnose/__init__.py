@@ -44,6 +44,7 @@ from glassgpt.diagnose.loss_verdict import is_at_limit
 from glassgpt.diagnose.ngram import NGram
 from glassgpt.diagnose.score import Kind, Score, round_parts, row_title
 from glassgpt.diagnose.sign_flips import MAX_PAIRS, MIN_PAIRS, Paired, is_decided, paired
+from glassgpt.diagnose.symptom import Examination, Symptom
 from glassgpt.diagnose.text_baselines import FULL, Limits, baselines, limits
 from glassgpt.diagnose.verdict import Verdict, judge
 from glassgpt.diagnose.verdict_table import BAR, VerdictTable
@@ -64,6 +65,7 @@ __all__ = [
     "Copying",
     "CopyingScore",
     "Curve",
+    "Examination",
     "Finding",
     "IndexCost",
     "Kind",
@@ -76,6 +78,7 @@ __all__ = [
     "SuffixIndex",
     "Sweep",
     "Swept",
+    "Symptom",
     "Trend",
     "Utterance",
     "Verdict",

@@ -1,0 +1,126 @@
+"""A finding of the doctor: category and cause of a problem, its place and its cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from glassgpt.diagnose.finding import Finding, Outcome
+from glassgpt.language import N_, _
+from glassgpt.notebook_html import folded, html_card, paragraph
+
+RANKS: Mapping[Outcome, int] = {"fail": 0, "warn": 1, "unclear": 2, "ok": 3}
+"""Order of the findings: serious ones first."""
+
+
+@dataclass(frozen=True)
+class Symptom(Finding):
+    """A finding with its place in the model, its cause and its reason.
+
+    `category` is a part of the model or of the training, such as "mask" or "optimizer"; `cause` says in a few
+    words what is wrong with it. `why` is the reason for the expected value, `where` the module or tensor, and
+    `cost` the loss that the problem costs, in nats per token, if it was measured.
+    """
+
+    category: str = ""
+    cause: str = ""
+    why: str = ""
+    where: str = ""
+    cost: float | None = None
+
+    @property
+    def is_serious(self) -> bool:
+        """True if something is wrong."""
+        return self.outcome == "fail"
+
+    def lines(self) -> list[str]:
+        """Return the finding in words, in the current language."""
+        place = f" ({self.where})" if self.where else ""
+        lines = [f"{_(self.name)}: {_(self.cause)}{place}" if self.cause else _(self.name)]
+        lines.append(_("observed: {value}", value=_figure(self.observed)))
+        reason = f" ({_(self.why)})" if self.why else ""
+        lines.append(_("expected: {value}", value=_figure(self.expected) + reason))
+        if self.cost is not None:
+            lines.append(_("cost: {nats:.3f} nats per token", nats=self.cost))
+        if self.advice:
+            lines.append(_("remedy: {advice}", advice=_(self.advice)))
+        return lines
+
+
+def _figure(value: float | str) -> str:
+    return _(value) if isinstance(value, str) else f"{value:.4g}"
+
+
+@dataclass(frozen=True)
+class Examination:
+    """The findings of an examination, serious ones first, and the checks that could not run.
+
+    skipped: the name of each check that could not run, and the reason.
+    """
+
+    findings: tuple[Symptom, ...]
+    skipped: Mapping[str, str] = field(default_factory=dict[str, str])
+    subject: str = ""
+
+    @classmethod
+    def of(cls, findings: Iterable[Symptom], skipped: Mapping[str, str], subject: str = "") -> Examination:
+        """Sort the findings by outcome; those of one outcome keep their order."""
+        return cls(tuple(sorted(findings, key=lambda each: RANKS[each.outcome])), dict(skipped), subject)
+
+    @property
+    def problems(self) -> tuple[Symptom, ...]:
+        """Findings that need attention."""
+        return tuple(each for each in self.findings if not each.is_healthy)
+
+    @property
+    def is_healthy(self) -> bool:
+        """True if no finding needs attention."""
+        return not self.problems
+
+    @property
+    def is_serious(self) -> bool:
+        """True if something is wrong, not only worth a look."""
+        return any(each.is_serious for each in self.findings)
+
+    @property
+    def sentence(self) -> str:
+        """The result in one sentence."""
+        n_ok = sum(each.is_healthy for each in self.findings)
+        n_skipped = len(self.skipped)
+        if self.is_healthy:
+            return N_(
+                "healthy: {n_ok} checks passed, {n_skipped} could not run", n_ok=n_ok, n_skipped=n_skipped
+            )
+        n_serious = sum(each.is_serious for each in self.findings)
+        return N_(
+            "{n_serious} serious, {n_warn} worth a look; {n_ok} checks passed, {n_skipped} could not run",
+            n_serious=n_serious,
+            n_warn=len(self.problems) - n_serious,
+            n_ok=n_ok,
+            n_skipped=n_skipped,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything, ready for JSON."""
+        return {
+            "subject": self.subject,
+            "healthy": self.is_healthy,
+            "findings": [each.to_dict() for each in self.findings],
+            "skipped": dict(self.skipped),
+        }
+
+    def __str__(self) -> str:
+        parts = [_(self.sentence)]
+        for each in self.problems:
+            first, *rest = each.lines()
+            parts += ["", f"{'✗' if each.is_serious else '!'} {first}", *(f"  {line}" for line in rest)]
+        return "\n".join(parts)
+
+    def _repr_html_(self) -> str:
+        facts = {each.lines()[0]: "; ".join(each.lines()[1:]) for each in self.problems}
+        passed = [_(each.name) for each in self.findings if each.is_healthy]
+        skipped = [f"{_(name)}: {_(reason)}" for name, reason in self.skipped.items()]
+        rest = folded(_("passed"), "".join(map(paragraph, passed)))
+        rest += folded(_("could not run"), "".join(map(paragraph, skipped)))
+        return html_card(_(self.sentence), facts, rest)

@@ -1,0 +1,205 @@
+"""Checks of the attention: scores, weights and heads, wherever a model computes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from glassgpt.doctor.checks import Check, Problem
+from glassgpt.doctor.probes import AttentionCall, FunctionProbe, module_paths, run_watched
+from glassgpt.doctor.subject import Skip, Subject
+from glassgpt.language import N_
+
+MAX_SCALE_ERROR = 1.3
+"""Largest factor between the observed scale and 1/√d that counts as right."""
+
+
+@torch.no_grad()
+def attention_calls(s: Subject) -> list[AttentionCall]:
+    """Return every attention of one pass. Raises Skip if none was seen."""
+    probe = FunctionProbe()
+    with probe, module_paths(s.model, probe):
+        s.logits()
+    if not probe.calls:
+        raise Skip(N_("no attention was seen (no softmax or kernel of torch)"))
+    return probe.calls
+
+
+def _scale(s: Subject) -> Iterator[Problem]:
+    seen = [(call, scale) for call in attention_calls(s) if call.width and (scale := call.scale) is not None]
+    if not seen:
+        raise Skip(N_("the products of queries and keys were not seen"))
+    stated = s.setting("query_pre_attn_scalar", "attention_multiplier")
+    for call, scale in seen:
+        assert call.width is not None
+        right = call.width**-0.5
+        if stated is None and not right / MAX_SCALE_ERROR < scale < right * MAX_SCALE_ERROR:
+            yield Problem(
+                "attention scores",
+                N_("scores are not divided by √d"),
+                N_(
+                    "scale {scale:.3g} at width {d}, 1/√d is {right:.3g}",
+                    scale=scale,
+                    d=call.width,
+                    right=right,
+                ),
+                N_("multiply the scores by 1/√d"),
+                call.path,
+            )
+            return
+
+
+def _rows(s: Subject) -> Iterator[Problem]:
+    for call in attention_calls(s):
+        sums = call.weights.sum(-1)
+        if (sums - 1).abs().max() > 1e-2 and s.model.training is False:
+            yield Problem(
+                "attention scores",
+                N_("weights do not sum to 1"),
+                float(sums.mean()),
+                N_("take the softmax over the keys (the last dimension)"),
+                call.path,
+            )
+            return
+
+
+def _mask(s: Subject) -> Iterator[Problem]:
+    """See which keys each query may look at, where the scores show it."""
+    window = s.setting("window", "sliding_window")
+    for call in attention_calls(s):
+        T, S = call.weights.shape[-2:]
+        if T != S or T < 2:
+            continue
+        allowed = call.allowed & (call.weights > 0)
+        past = torch.ones(T, T, dtype=torch.bool, device=allowed.device).tril()
+        n_future = int((allowed & ~past).any(0).any(0).sum()) if s.causal else 0
+        if n_future:
+            yield Problem(
+                "mask",
+                N_("a position sees the future"),
+                N_("{n} pairs of a query and a later key are open", n=n_future),
+                N_("mask every key after the query: allow j ≤ i"),
+                call.path,
+            )
+            return
+        hidden = ~call.allowed & past
+        if (
+            not window
+            and s.causal
+            and s.small.tokens.min() >= 0
+            and hidden.any()
+            and "cross" not in call.path
+        ):
+            n = int(hidden.any(0).any(0).sum())
+            yield Problem(
+                "mask",
+                N_("a part of the past is not seen"),
+                N_("{n} pairs of a query and an earlier key are masked", n=n),
+                N_("let a query look at all keys before it"),
+                call.path,
+            )
+            return
+
+
+def _heads(s: Subject) -> Iterator[Problem]:
+    """Compare the heads of each layer with each other, and their scores with nothing."""
+    for call in attention_calls(s):
+        allowed = call.allowed & (call.weights > 0)
+        if call.scores.ndim != 4 or call.weights.shape[-2] < 4:
+            continue
+        scores = torch.where(allowed, call.scores, 0.0)
+        mean = scores.sum(-1, keepdim=True) / allowed.sum(-1, keepdim=True).clamp(min=1)
+        spread = torch.where(allowed, (call.scores - mean).abs(), 0.0).amax((0, 2, 3))  # (H,)
+        flat = [h for h, value in enumerate(spread.tolist()) if value < 1e-6]
+        if flat:
+            yield Problem(
+                "projections",
+                N_("queries or keys are zero"),
+                N_("all scores are equal in {n} of {H} heads", n=len(flat), H=len(spread)),
+                N_("initialize queries and keys with random weights"),
+                call.path,
+            )
+            return
+        twins = _twins(call.weights)
+        if twins:
+            yield Problem(
+                "projections",
+                N_("heads are equal"),
+                N_("{n} of {H} heads repeat another one", n=len(twins), H=call.weights.shape[1]),
+                N_("give each head weights of its own"),
+                call.path,
+            )
+            return
+
+
+def _twins(weights: Tensor) -> list[tuple[int, int]]:
+    """Return pairs of heads with the same weights (B, H, T, S)."""
+    H = weights.shape[1]
+    pairs: list[tuple[int, int]] = []
+    for j in range(1, H):
+        for i in range(j):
+            if (weights[:, i] - weights[:, j]).abs().max() < 1e-6:
+                pairs.append((i, j))
+                break
+    return pairs
+
+
+def _saturation(s: Subject) -> Iterator[Problem]:
+    calls = attention_calls(s)
+    spreads = [float(call.scores[call.allowed].std()) for call in calls if call.allowed.any()]
+    if max(spreads, default=0) > 20:
+        worst = max(range(len(spreads)), key=spreads.__getitem__)
+        yield Problem(
+            "attention scores",
+            N_("attention is saturated"),
+            N_("scores vary by {std:.3g}", std=spreads[worst]),
+            N_("divide the scores by √d, normalize queries and keys, or lower the learning rate"),
+            calls[worst].path,
+            outcome="warn",
+        )
+
+
+@torch.no_grad()
+def _precision(s: Subject) -> Iterator[Problem]:
+    """Find outputs of lower precision than the weights."""
+    if any(p.dtype != torch.float32 for p in s.model.parameters()) or torch.is_autocast_enabled("cpu"):
+        raise Skip(N_("the weights are not float32 throughout"))
+    low = (torch.float16, torch.bfloat16)
+    modules = {path: m for path, m in s.model.named_modules() if path}
+    for path, _, output in run_watched(s.model, modules, s.logits):
+        if output is not None and output.dtype in low:
+            yield Problem(
+                "numerics",
+                N_("computed in lower precision than the weights"),
+                str(output.dtype),
+                N_("compute in float32, or let autocast choose"),
+                path,
+            )
+            return
+
+
+SCALE = Check(
+    N_("scale of scores"),
+    N_("q · k / √d"),
+    N_("products of width d have variance d, and the softmax saturates"),
+    _scale,
+)
+ROWS = Check(N_("sums of weights"), N_("1 in each row"), N_("a head is a weighted mean of values"), _rows)
+MASK = Check(
+    N_("mask"), N_("a query sees its key and all before it"), N_("no more and no less is known"), _mask
+)
+HEADS = Check(
+    N_("heads"),
+    N_("heads differ, and their scores vary"),
+    N_("equal heads are one head, equal scores a mean"),
+    _heads,
+)
+SATURATION = Check(
+    N_("saturation"), N_("scores vary by less than 20"), N_("a one-hot softmax has no gradient"), _saturation
+)
+PRECISION = Check(
+    N_("precision"), N_("float32 throughout"), N_("small differences are lost in float16"), _precision
+)
+CHECKS = (PRECISION, SCALE, ROWS, MASK, HEADS, SATURATION)

@@ -1,0 +1,66 @@
+"""The form of a check: what it expects and why, and the function that finds problems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from glassgpt.diagnose import Outcome, Symptom
+from glassgpt.doctor.subject import Skip, Subject, preserved
+from glassgpt.errors import UserError
+from glassgpt.language import N_
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A violated expectation: category and cause, the observation and the remedy."""
+
+    category: str
+    cause: str
+    observed: float | str
+    advice: str
+    where: str = ""
+    cost: float | None = None
+    outcome: Outcome = "fail"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A property of every healthy language model, and the function that looks for violations.
+
+    `find` yields problems, nothing for a healthy model. It raises Skip if it cannot run.
+    """
+
+    name: str
+    expected: str
+    why: str
+    find: Callable[[Subject], Iterable[Problem]]
+
+    def run(self, subject: Subject) -> list[Symptom]:
+        """Return a symptom for each problem, or one that says that all is well. Raises Skip."""
+        with preserved(subject.model, subject.optimizer):
+            subject.model.eval()
+            try:
+                problems = list(self.find(subject))
+            except (UserError, Skip):
+                raise
+            except Exception as error:  # foreign code: a check that cannot run is no verdict
+                message = f"{type(error).__name__}: {error}".splitlines()[0][:100]
+                raise Skip(N_("it failed with {error}", error=message)) from error
+        if not problems:
+            return [Symptom(self.name, self.expected, self.expected, "ok", why=self.why)]
+        return [
+            Symptom(
+                self.name,
+                each.observed,
+                self.expected,
+                each.outcome,
+                each.advice,
+                category=each.category,
+                cause=each.cause,
+                why=self.why,
+                where=each.where,
+                cost=each.cost,
+            )
+            for each in problems
+        ]

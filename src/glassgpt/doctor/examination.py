@@ -1,0 +1,66 @@
+"""Examine any language model: run every check that applies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from glassgpt.diagnose import Examination, Symptom
+from glassgpt.doctor import attention, caching, gains, learning, objective, parts, wiring
+from glassgpt.doctor.checks import Check
+from glassgpt.doctor.subject import LossFunction, Skip, Subject, TrainStep
+
+CHECKS: tuple[Check, ...] = (
+    wiring.FINITE,
+    *parts.CHECKS,
+    *attention.CHECKS,
+    *wiring.CHECKS[1:],
+    *objective.CHECKS,
+    *learning.CHECKS,
+    *caching.CHECKS,
+    *gains.CHECKS,
+)
+"""Every check, in the order in which its problems are named: causes before consequences."""
+
+
+def examine(
+    model: nn.Module,
+    batch: Any,
+    *,
+    loss: LossFunction | None = None,
+    train_step: TrainStep | None = None,
+    optimizer: Optimizer | None = None,
+    causal: bool = True,
+) -> Examination:
+    """Examine a language model of any origin, and optionally its loss, optimizer and training step.
+
+    model: takes tokens (B, T) and returns logits (B, T, V), an object with `logits`, or a tuple with them.
+    batch: tokens (B, T), (tokens, targets), a dict with `input_ids`, or a `Batch`; a few rows are enough.
+    loss: `loss(model, batch)`, a scalar tensor. train_step: `train_step(model, batch)`, one step of the
+    optimizer. causal: False for a model that may see all tokens. Weights, optimizer, modes and random states
+    are afterwards as before. Raises UserError for a batch or an output that cannot be used.
+
+    >>> import torch, glassgpt
+    >>> config = glassgpt.RunConfig.model_validate({"model": {"size": "micro"}}).model
+    >>> model, batch = glassgpt.build(config, 65), torch.randint(0, 65, (4, 32))
+    >>> glassgpt.examine(model, batch).is_serious  # doctest: +SKIP
+    False
+    """
+    return run_checks(Subject(model, batch, loss, train_step, optimizer, causal), CHECKS)
+
+
+def run_checks(subject: Subject, checks: Sequence[Check]) -> Examination:
+    """Run checks in order; a model with NaN gets no further."""
+    findings: list[Symptom] = []
+    skipped: dict[str, str] = {}
+    for check in checks:
+        try:
+            findings += check.run(subject)
+        except Skip as reason:
+            skipped[check.name] = reason.args[0]
+        if check is wiring.FINITE and findings and findings[-1].is_serious:
+            break
+    return Examination.of(findings, skipped, type(subject.model).__name__)

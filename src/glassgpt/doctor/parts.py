@@ -1,0 +1,340 @@
+"""Checks of the parts: blocks, norms, MLPs, embeddings, head, and the weights in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from glassgpt.doctor.anatomy import Anatomy, category_of
+from glassgpt.doctor.checks import Check, Problem
+from glassgpt.doctor.probes import run_watched
+from glassgpt.doctor.subject import Skip, Subject
+from glassgpt.language import N_
+
+ACTIVATIONS = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
+    "gelu_pytorch_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "silu": F.silu,
+    "swish": F.silu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+}
+"""Activation functions by their name in a configuration."""
+ZERO_AT_FIRST = re.compile(r"(^|[._])(c_proj|o_proj|out_proj|down_proj|proj)\.weight$")
+"""Matrices that write to the residual stream: some initializations set them to zero."""
+
+
+@torch.no_grad()
+def _residual(s: Subject) -> Iterator[Problem]:
+    """Fit output = a · input + b · attention + c · mlp to each block, which should be exact with 1, 1, 1."""
+    anatomy = Anatomy(s.model, s.n_vocab)
+    if not anatomy.blocks:
+        raise Skip(N_("no blocks were found"))
+    if not len(anatomy.attentions) == len(anatomy.mlps) == len(anatomy.blocks):
+        raise Skip(N_("not every block has one attention and one MLP"))
+    parts = [*anatomy.blocks, *anatomy.attentions, *anatomy.mlps]
+    seen = {path: (x, y) for path, x, y in run_watched(s.model, {p.path: p.module for p in parts}, s.logits)}
+    rows = zip(anatomy.blocks, anatomy.attentions, anatomy.mlps, strict=True)
+    poor = 0
+    problems: list[Problem] = []
+    for block, attention, mlp in rows:
+        x, y = seen.get(block.path, (None, None))
+        a, m = (seen.get(part.path, (None, None))[1] for part in (attention, mlp))
+        if x is None or y is None or a is None or m is None or not x.shape == y.shape == a.shape == m.shape:
+            raise Skip(N_("the inputs and outputs of the blocks were not seen"))
+        names = {"x": x, "attention": a, "mlp": m}
+        used = {name: t.flatten().double() for name, t in names.items() if t.std() > 1e-6 * y.std()}
+        basis = torch.stack(list(used.values()), 1)
+        fit = torch.linalg.lstsq(basis, y.flatten().double()[:, None]).solution[:, 0]
+        rest = float((basis @ fit - y.flatten().double()).norm() / y.norm())
+        if rest > 1e-3:
+            poor += 1
+            problems.append(
+                Problem(
+                    "residual",
+                    N_("the output is not the sum of input and branches"),
+                    N_("{share:.1%} of it is something else", share=rest),
+                    N_("add attention and MLP to the unchanged input"),
+                    block.path,
+                )
+            )
+            continue
+        problems += _factors(dict(zip(used, fit.tolist(), strict=True)), block.path)
+    if poor == len(anatomy.blocks):
+        raise Skip(N_("the blocks are not input plus attention plus MLP"))
+    yield from problems[:1]
+
+
+def _factors(factors: dict[str, float], path: str) -> list[Problem]:
+    """Compare the factors of a block with 1."""
+    for name, factor in factors.items():
+        if abs(factor - 1) < 0.02:
+            continue
+        if name == "x" and abs(factor) < 0.02:
+            cause, advice = N_("the skip connection is missing"), N_("add the input to the branch's output")
+        elif name == "x":
+            cause, advice = N_("the skip connection is scaled"), N_("add the input unchanged")
+        else:
+            cause, advice = N_("a branch is scaled"), N_("add the branch's output unchanged")
+        observed = N_("{name} enters with the factor {factor:.3g}", name=name, factor=factor)
+        return [Problem("residual", cause, observed, advice, path, outcome="fail" if name == "x" else "warn")]
+    return []
+
+
+@torch.no_grad()
+def _norms(s: Subject) -> Iterator[Problem]:
+    """Undo gain and bias of each norm: the rest has a mean square of 1."""
+    anatomy = Anatomy(s.model, s.n_vocab)
+    if not anatomy.norms:
+        raise Skip(N_("no norms were found"))
+    seen = {p.path: p.module for p in anatomy.norms}
+    stated = s.setting("layer_norm_epsilon", "rms_norm_eps", "layer_norm_eps", "norm_eps")
+    for path, x, y in run_watched(s.model, seen, s.logits):
+        module = seen[path]
+        gain, bias = getattr(module, "weight", None), getattr(module, "bias", None)
+        if x is None or y is None or x.shape != y.shape or isinstance(module, nn.BatchNorm1d):
+            continue
+        if isinstance(gain, Tensor) and not gain.any():
+            yield Problem(
+                "normalization",
+                N_("the gain is zero"),
+                0.0,
+                N_("initialize the gain with 1"),
+                path,
+            )
+            return
+        if isinstance(bias, Tensor) and len(bias) > 8:
+            mean, std = float(bias.mean()), float(bias.std())
+            if abs(mean) > 0.2 and abs(mean) > 2 * std:
+                yield Problem(
+                    "normalization",
+                    N_("the bias is shifted in all channels"),
+                    mean,
+                    N_("initialize the bias with 0"),
+                    path,
+                )
+                return
+        eps = next(
+            (v for n in ("eps", "variance_epsilon") if isinstance(v := getattr(module, n, None), float)), None
+        )
+        if eps is not None and (
+            eps > 1e-3 or (isinstance(stated, float) and not stated / 9 < eps < stated * 9)
+        ):
+            yield Problem(
+                "normalization",
+                N_("eps is not the stated one") if isinstance(stated, float) else N_("eps is large"),
+                eps,
+                N_("use an eps of 1e-5 or 1e-6, as the configuration states"),
+                path,
+            )
+            return
+        yield from _unit_square(x, y, gain, bias, path, module)
+
+
+def _unit_square(
+    x: Tensor, y: Tensor, gain: object, bias: object, path: str, module: nn.Module
+) -> Iterator[Problem]:
+    z = y.float() - bias.float() if isinstance(bias, Tensor) else y.float()
+    if isinstance(gain, Tensor) and gain.shape == z.shape[-1:]:
+        usable = gain.abs() > 0.05 * gain.abs().max()
+        z = z[..., usable] / gain.float()[usable]
+    square = z.square().mean(-1)
+    loud = x.float().square().mean(-1) > 1e-3
+    if loud.any() and not 0.7 < float(square[loud].median()) < 1.4:
+        yield Problem(
+            "normalization",
+            N_("the norm does not normalize"),
+            N_("mean square {value:.3g} without the gain", value=float(square[loud].median())),
+            N_("divide by the root of the mean square over the width (the last dimension)"),
+            path,
+        )
+
+
+@torch.no_grad()
+def _weights(s: Subject) -> Iterator[Problem]:
+    """Look for matrices that hold nothing: zero, constant, or with zero or repeated rows."""
+    for name, p in s.model.named_parameters():
+        if p.ndim != 2 or min(p.shape) < 4 or "lora" in name.lower():
+            continue
+        category = category_of(name)
+        weight = p.detach().float()
+        if not weight.any():
+            if s.is_fresh and (category == "output" or ZERO_AT_FIRST.search(name)):
+                continue
+            yield Problem(
+                "projections" if category == "attention" else category,
+                N_("a matrix is zero"),
+                0.0,
+                N_("initialize it with random weights"),
+                name,
+            )
+            continue
+        if float(weight.std()) < 1e-6 * float(weight.abs().max()):
+            yield Problem(
+                category,
+                N_("a matrix is constant"),
+                float(weight.mean()),
+                N_("initialize it with random weights: equal rows learn the same"),
+                name,
+            )
+            continue
+        yield from _degenerate_rows(name, category, weight)
+
+
+def _degenerate_rows(name: str, category: str, weight: Tensor) -> Iterator[Problem]:
+    """Count rows and columns that are zero or equal to another."""
+    n_zero_rows = int((weight.abs().amax(1) == 0).sum())
+    n_zero_columns = int((weight.abs().amax(0) == 0).sum())
+    n, of = (n_zero_rows, len(weight)) if n_zero_rows else (n_zero_columns, weight.shape[1])
+    where = "projections" if category == "attention" else category
+    if n > 1:
+        yield Problem(
+            where,
+            N_("rows of a matrix are zero"),
+            N_("{n} of {of}", n=n, of=of),
+            N_("initialize every row with random weights, and do not switch units off"),
+            name,
+        )
+        return
+    if len(weight) <= 4096:
+        n_equal = len(weight) - len(weight.unique(dim=0))
+        if n_equal > max(1, len(weight) // 20):
+            yield Problem(
+                where,
+                N_("rows of a matrix are equal"),
+                N_("{n} of {of}", n=n_equal, of=len(weight)),
+                N_("initialize every row with its own random weights"),
+                name,
+            )
+
+
+@torch.no_grad()
+def _units(s: Subject) -> Iterator[Problem]:
+    """See the hidden units of each MLP: the input of its last linear layer."""
+    anatomy = Anatomy(s.model, s.n_vocab)
+    last: dict[str, nn.Module] = {}
+    for part in anatomy.mlps:
+        inner = [(n, m) for n, m in part.module.named_modules() if n and hasattr(m, "weight")]
+        if inner:
+            last[f"{part.path}.{inner[-1][0]}"] = inner[-1][1]
+    if not last:
+        raise Skip(N_("no MLPs were found"))
+    for path, x, _ in run_watched(s.model, last, s.logits):
+        if x is None:
+            continue
+        units = x.flatten(0, -2).float()  # (B · T, hidden)
+        if not units.any():
+            continue  # its matrix is zero, which another check reports
+        dead = float((units.std(0) < 1e-7).float().mean())
+        if dead > 0.05:
+            yield Problem(
+                "mlp",
+                N_("hidden units are dead"),
+                N_("{share:.0%} do not vary", share=dead),
+                N_("lower the learning rate, or use an activation with a gradient on both sides"),
+                path,
+                outcome="fail" if dead > 0.09 else "warn",
+            )
+            return
+
+
+@torch.no_grad()
+def _activation(s: Subject) -> Iterator[Problem]:
+    """Compare the activation function with the one that the configuration names."""
+    stated = s.setting("hidden_act", "activation_function", "hidden_activation")
+    expected = ACTIVATIONS.get(stated) if isinstance(stated, str) else None
+    if expected is None:
+        raise Skip(N_("the configuration names no known activation"))
+    x = torch.linspace(-4, 4, 81)
+    for part in Anatomy(s.model, s.n_vocab).mlps:
+        for name, module in part.module.named_modules():
+            if (
+                not name
+                or list(module.parameters())
+                or list(module.children())
+                or isinstance(module, nn.Dropout)
+            ):
+                continue
+            if (difference := float((module(x) - expected(x)).abs().max())) > 0.02:
+                yield Problem(
+                    "mlp",
+                    N_("the activation is not the stated one"),
+                    N_("it differs from {stated} by {d:.2g}", stated=stated, d=difference),
+                    N_("use the activation of the configuration"),
+                    f"{part.path}.{name}",
+                )
+                return
+
+
+@torch.no_grad()
+def _ties(s: Subject) -> Iterator[Problem]:
+    anatomy, stated = Anatomy(s.model, s.n_vocab), s.setting("tie_embeddings", "tie_word_embeddings")
+    if stated is None or anatomy.head is None or not anatomy.embeddings:
+        raise Skip(N_("the configuration does not say whether embedding and head are tied"))
+    head, table = anatomy.head.module.weight, anatomy.embeddings[0].module.weight
+    tied = head.data_ptr() == table.data_ptr()
+    if bool(stated) != tied:
+        yield Problem(
+            "output",
+            N_("embedding and head are not tied") if stated else N_("embedding and head are tied"),
+            N_("two matrices") if stated else N_("one matrix"),
+            N_("let both use the same parameter if the configuration says so, otherwise not"),
+            anatomy.head.path,
+        )
+
+
+@torch.no_grad()
+def _vocabulary(s: Subject) -> Iterator[Problem]:
+    anatomy = Anatomy(s.model, s.n_vocab)
+    n_classes = s.setting("vocab_size") or getattr(s.model, "n_vocab", None)
+    n_rows = anatomy.embeddings[0].module.num_embeddings if anatomy.embeddings else None
+    top = max(int(s.data.tokens.max()), int(s.data.targets.max()))
+    if top >= s.n_vocab or (isinstance(n_classes, int) and s.causal and n_classes != s.n_vocab):
+        yield Problem(
+            "output",
+            N_("logits do not fit the vocabulary"),
+            N_("{n} logits, {rows} tokens", n=s.n_vocab, rows=n_classes or top + 1),
+            N_("give the head one output for each token"),
+            outcome="fail",
+        )
+    elif n_rows is not None and n_rows < s.n_vocab and s.causal:
+        yield Problem(
+            "embedding",
+            N_("tokens have no embedding"),
+            N_("{n} rows, {rows} tokens", n=n_rows, rows=s.n_vocab),
+            N_("give the embedding one row for each token"),
+        )
+
+
+RESIDUAL = Check(
+    N_("residual stream"),
+    N_("input + attention + MLP"),
+    N_("the unchanged input carries gradients to every layer"),
+    _residual,
+)
+NORMS = Check(
+    N_("norms"), N_("mean square 1 before the gain"), N_("deep networks need inputs of a known size"), _norms
+)
+WEIGHTS = Check(
+    N_("weights"), N_("no matrix is empty or repeats rows"), N_("equal weights stay equal"), _weights
+)
+UNITS = Check(
+    N_("hidden units"), N_("units vary with the text"), N_("a unit that never varies is lost"), _units
+)
+ACTIVATION = Check(
+    N_("activation"), N_("as the configuration states"), N_("trained weights fit one activation"), _activation
+)
+TIES = Check(N_("tied weights"), N_("as the configuration states"), N_("untied ones double the table"), _ties)
+VOCABULARY = Check(
+    N_("vocabulary"),
+    N_("a logit and a row for each token"),
+    N_("tokens without a logit cannot be predicted"),
+    _vocabulary,
+)
+CHECKS = (VOCABULARY, WEIGHTS, TIES, NORMS, RESIDUAL, ACTIVATION, UNITS)

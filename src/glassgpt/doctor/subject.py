@@ -1,0 +1,216 @@
+"""The subject of an examination: any language model and a batch, behind one interface."""
+
+from __future__ import annotations
+
+import copy
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from glassgpt.data import IGNORE, Batch
+from glassgpt.errors import UserError
+from glassgpt.models import Model
+
+LossFunction = Callable[[nn.Module, Any], Tensor]
+"""Loss of a model on a batch, as the user's training computes it."""
+TrainStep = Callable[[nn.Module, Any], Any]
+"""One optimizer step on a batch, as the user's training takes it."""
+MAX_ROWS = 4
+MAX_TOKENS = 48
+
+
+class Skip(Exception):
+    """A check that cannot run; the message is the reason."""
+
+
+class Subject:
+    """A model, a batch and, optionally, how it is trained.
+
+    batch: tokens (B, T), (tokens, targets), a dict with `input_ids` and `labels`, or a `Batch`. Without
+    targets, the target is the next token. Raises UserError for a batch or an output that cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        batch: Any,
+        loss: LossFunction | None = None,
+        train_step: TrainStep | None = None,
+        optimizer: Optimizer | None = None,
+        causal: bool = True,
+    ) -> None:
+        self.model, self.batch = model, batch
+        self.loss_function, self.train_step, self.optimizer = loss, train_step, optimizer
+        self.causal = causal
+        device = next((p.device for p in model.parameters()), torch.device("cpu"))
+        self.data = as_batch(batch).to(device)
+        self._check_tokens()
+        self.with_targets = False  # some models show all logits only if they are given targets
+        self.n_vocab = self._find_vocabulary()
+
+    @property
+    def tokens(self) -> Tensor:
+        """Tokens (B, T) of a few short rows, for checks that need many passes."""
+        return self.small.tokens
+
+    @cached_property
+    def small(self) -> Batch:
+        """A few rows, cut to a few tokens where the targets allow it."""
+        rows = self.data.rows(slice(0, MAX_ROWS))
+        if rows.targets.shape != rows.tokens.shape:
+            return rows
+        return rows._replace(tokens=rows.tokens[:, :MAX_TOKENS], targets=rows.targets[:, :MAX_TOKENS])
+
+    @cached_property
+    def config(self) -> Any:
+        """The model's configuration object; None without one."""
+        return getattr(self.model, "config", None)
+
+    def setting(self, *names: str) -> Any:
+        """Return the first setting of these names in the model's configuration; None if it has none."""
+        found = (getattr(self.config, name, None) for name in names)
+        return next((value for value in found if value is not None), None)
+
+    def logits(self, tokens: Tensor | None = None, batch: Batch | None = None) -> Tensor:
+        """Compute logits (B, T, V), with the batch's own sources. Raises UserError for other outputs."""
+        batch = batch or self.small
+        if tokens is None:
+            tokens = batch.tokens
+        if isinstance(self.model, Model):
+            return self.model.predict(tokens, batch.source, batch.source_of)
+        return find_logits(self.model(tokens, tokens) if self.with_targets else self.model(tokens))
+
+    def loss(self, batch: Batch | None = None) -> Tensor:
+        """Compute the reference loss: mean cross-entropy in nats per target."""
+        batch = batch or self.small
+        return F.cross_entropy(
+            self.logits(batch=batch).flatten(0, 1).float(), batch.targets.flatten(), ignore_index=IGNORE
+        )
+
+    @cached_property
+    def initial_loss(self) -> float:
+        """Loss on the small batch in evaluation mode, in nats per target."""
+        with preserved(self.model), torch.no_grad():
+            self.model.eval()
+            return float(self.loss())
+
+    @property
+    def is_fresh(self) -> bool:
+        """True if the model predicts no better than a uniform guess: it has not learned yet."""
+        return not self.initial_loss < 0.93 * math.log(self.n_vocab)
+
+    def _check_tokens(self) -> None:
+        tokens = self.data.tokens
+        if tokens.ndim != 2 or tokens.dtype != torch.int64 or min(tokens.shape) < 1:
+            raise UserError(
+                "the batch has tokens of shape {shape} and type {dtype}. Pass token ids of shape (B, T), "
+                "int64.",
+                shape=tuple(tokens.shape),
+                dtype=tokens.dtype,
+            )
+
+    @torch.no_grad()
+    def _find_vocabulary(self) -> int:
+        """Return the size of the last dimension of the logits."""
+        tokens = self.small.tokens
+        with preserved(self.model):
+            self.model.eval()
+            try:
+                logits = self.logits()
+                if (
+                    logits.ndim == 3
+                    and logits.shape[1] < tokens.shape[1]
+                    and not isinstance(self.model, Model)
+                ):
+                    self.with_targets = True
+                    logits = self.logits()
+            except UserError:
+                raise
+            except Exception as error:
+                raise UserError(
+                    "the model fails on the batch: {error}. Pass token ids that the model accepts.",
+                    error=error,
+                ) from error
+        if logits.ndim != 3 or logits.shape[:2] != self.small.targets.shape:
+            raise UserError(
+                "the model returns {shape} for tokens {tokens}. Pass a model that returns logits (B, T, V).",
+                shape=tuple(logits.shape),
+                tokens=tuple(tokens.shape),
+            )
+        return logits.shape[-1]
+
+
+def as_batch(batch: Any) -> Batch:
+    """Read tokens and targets of a batch; raises UserError if it has none."""
+    if isinstance(batch, Batch):
+        return batch
+    if isinstance(batch, Tensor):
+        targets = torch.full_like(batch, IGNORE)
+        if batch.ndim == 2:
+            targets[:, :-1] = batch[:, 1:]
+        return Batch(batch, targets)
+    if (
+        isinstance(batch, tuple | list)
+        and len(batch) == 2
+        and all(isinstance(part, Tensor) for part in batch)
+    ):
+        return Batch(batch[0], batch[1].to(torch.int64))
+    if isinstance(batch, Mapping) and isinstance(tokens := batch.get("input_ids"), Tensor):
+        found = as_batch(tokens)
+        if isinstance(labels := batch.get("labels"), Tensor) and tokens.ndim == 2:
+            found.targets[:, :-1] = labels[:, 1:]  # labels are the tokens themselves; the model shifts them
+        return found
+    raise UserError(
+        "the batch is a {type}. Pass tokens (B, T), a pair of tokens and targets, or a dict with input_ids.",
+        type=type(batch).__name__,
+    )
+
+
+def find_logits(output: Any) -> Tensor:
+    """Return the logits of a model's output: a tensor, `.logits`, or the first of a tuple."""
+    if isinstance(output, Tensor):
+        return output
+    found = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
+    if found is None and isinstance(output, tuple | list):
+        found = next((part for part in output if isinstance(part, Tensor) and part.ndim == 3), None)
+    if isinstance(found, Tensor):
+        return found
+    raise UserError(
+        "the model returns {type} without logits. Pass a model that returns logits (B, T, V), an object with "
+        "`logits`, or a tuple with them.",
+        type=type(output).__name__,
+    )
+
+
+@contextmanager
+def preserved(model: nn.Module, optimizer: Optimizer | None = None) -> Iterator[None]:
+    """Restore weights, buffers, gradients, modes, optimizer and random states afterwards."""
+    tensors = [*model.parameters(), *model.buffers()]
+    values = [each.detach().clone() for each in tensors]
+    grads = [(p, p.grad if p.grad is None else p.grad.clone()) for p in model.parameters()]
+    modes = {module: module.training for module in model.modules()}
+    # load_state_dict takes over the tensors that it is given: a copy is needed
+    state = None if optimizer is None else copy.deepcopy(optimizer.state_dict())
+    python = random.getstate()
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        random.setstate(python)
+        with torch.no_grad():
+            for each, value in zip(tensors, values, strict=True):
+                each.copy_(value)
+        for p, grad in grads:
+            p.grad = grad
+        for module, training in modes.items():
+            module.training = training
+        if optimizer is not None and state is not None:
+            optimizer.load_state_dict(state)
