@@ -30,4 +30,6 @@ function start(root: HTMLElement): void {
 const root = document.querySelector<HTMLElement>("main[data-glassgpt]");
 if (root) start(root);
 
+export { Random } from "./lib/random";
+export * as sampling from "./lib/sampling";
 export default { render };

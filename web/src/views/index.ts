@@ -1,5 +1,6 @@
 // The views, in the order of their tabs.
 import type { View } from "../lib/view";
+import { bench } from "./bench";
 import { walk } from "./walk";
 
-export const views: View[] = [walk];
+export const views: View[] = [walk, bench];

@@ -28,13 +28,13 @@ export function partsOf(header: TraceHeader): Part[] {
     const cross = header.attentions.find((each) => each.path === `${path}.cross_attn`) ?? null;
     if (layer === 0) {
       const positions = t(`walk.part.positions.${header.positions}`);
-      add(`${path}.embedding`, t("walk.part.embedding"), positions, `${path}.resid_pre`, { ofSource });
+      add(`${path}.embedding`, t(ofSource ? "walk.part.encoder.embedding" : "walk.part.embedding"), positions, `${path}.resid_pre`, { ofSource });
     }
     const kind = block.kind === "encoder" && ofSource ? "encoder" : "attn";
     add(`${path}.attn`, t(`walk.part.${kind}`, { n: layer }), t("walk.part.attn.help"), `${path}.resid_mid`, { attention: own, inner: [`${path}.attn.out`].filter(has), ofSource });
     if (cross) add(`${path}.cross`, t("walk.part.cross", { n: layer }), t("walk.part.attn.help"), `${path}.resid_cross`, { attention: cross, inner: [`${path}.cross_attn.out`].filter(has) });
     const mlp = [`${path}.mlp.hidden`, `${path}.mlp.out`].filter(has);
-    add(`${path}.mlp`, t("walk.part.mlp", { n: layer }), t("walk.part.mlp.help"), `${path}.resid_post`, { inner: mlp, ofSource });
+    add(`${path}.mlp`, t(ofSource ? "walk.part.encoder.mlp" : "walk.part.mlp", { n: layer }), t("walk.part.mlp.help"), `${path}.resid_post`, { inner: mlp, ofSource });
   }
   add("norm_f", t("walk.part.norm"), t("walk.part.norm.help"), "norm_f");
   add("logits", t("walk.part.logits"), t("walk.part.logits.help"), "logits");

@@ -1,7 +1,8 @@
 // What is chosen in the walk: a source, an attention, a head, a cell, a step.
 import type { AttentionInfo, Edits, TraceHeader } from "../../lib/api";
+import type { Switches } from "../../lib/attention";
 import type { Source } from "../../lib/source";
-import { STEPS, type Step } from "./steps";
+import { loadHead, STEPS, type Step, type Walked } from "./steps";
 
 export class WalkState {
   readonly base: Source;
@@ -16,8 +17,11 @@ export class WalkState {
   /** Column of the step `output` and of `fused`. */
   column = $state(0);
   step: Step = $state("products");
+  /** The chosen head's tensors; null until they are there. */
+  walked: Walked | null = $state.raw(null);
   busy = $state(false);
   error = $state("");
+  private loads = 0;
 
   constructor(base: Source) {
     this.base = base;
@@ -26,6 +30,7 @@ export class WalkState {
     this.path = (attentions.find((each) => each.kind === "attn") ?? attentions[0])?.path ?? "";
     this.position = tokens.length - 1;
     this.key = Math.max(0, tokens.length - 2);
+    void this.show(base, this.path, 0);
   }
 
   get header(): TraceHeader {
@@ -45,9 +50,22 @@ export class WalkState {
     return Math.min(this.position, this.labels.queries.length - 1);
   }
 
-  choose(path: string, head: number): void {
-    [this.path, this.head] = [path, head];
-    this.key = Math.min(this.key, this.labels.keys.length - 1);
+  choose(path: string, head: number): Promise<void> {
+    return this.show(this.source, path, head);
+  }
+
+  /** Load a head, then show it: nothing on the page mixes two heads. */
+  private async show(source: Source, path: string, head: number): Promise<void> {
+    const load = ++this.loads;
+    const attention = this.header.attentions.find((each) => each.path === path) as AttentionInfo;
+    try {
+      const walked = await loadHead(source, attention, head, switchesOf(source));
+      if (load !== this.loads) return;
+      [this.source, this.path, this.head, this.walked, this.error] = [source, path, head, walked, ""];
+      this.key = Math.min(this.key, this.labels.keys.length - 1);
+    } catch (problem) {
+      if (load === this.loads) this.error = (problem as Error).message;
+    }
   }
 
   move(by: number): void {
@@ -60,14 +78,23 @@ export class WalkState {
     const edits: Edits = { ...(this.scale ? {} : { scale: false }), ...(this.mask ? {} : { mask: false }) };
     this.busy = true;
     try {
-      this.source = Object.keys(edits).length && this.base.trace ? await this.base.trace(edits) : this.base;
-      this.error = "";
+      const source = Object.keys(edits).length && this.base.trace ? await this.base.trace(edits) : this.base;
+      await this.show(source, this.path, this.head);
     } catch (problem) {
       this.error = (problem as Error).message;
     } finally {
       this.busy = false;
     }
   }
+
+  /** What is on in the model that is shown. */
+  get switches(): Switches {
+    return switchesOf(this.source);
+  }
+}
+
+function switchesOf({ header: { edits } }: Source): Switches {
+  return { scale: edits?.scale !== false, mask: edits?.mask !== false };
 }
 
 export function labelsOf(header: TraceHeader, attention: AttentionInfo): { queries: string[]; keys: string[] } {

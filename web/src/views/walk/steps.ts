@@ -1,6 +1,6 @@
 // The steps of one head, and the formula of each of their cells, with its numbers.
 import { audit, type Audit } from "../../lib/audit";
-import type { Chain, Head } from "../../lib/attention";
+import type { Chain, Head, Switches } from "../../lib/attention";
 import { digits } from "../../lib/labels";
 import { max } from "../../lib/softmax";
 import { columns, matrixShape, row, value, type Tensor } from "../../lib/tensor";
@@ -25,7 +25,7 @@ export interface Walked {
   readonly rotated: boolean;
 }
 
-export async function loadHead(source: Source, attention: AttentionInfo, h: number, switches: { scale: boolean; mask: boolean }): Promise<Walked> {
+export async function loadHead(source: Source, attention: AttentionInfo, h: number, switches: Switches): Promise<Walked> {
   const { path, heads, kv_heads } = attention;
   const of = (name: string, at = h): Promise<Tensor> => source.head(`${path}.${name}`, at);
   const kv = Math.floor((h * kv_heads) / heads);
@@ -95,7 +95,7 @@ export interface Cell {
 }
 
 /** Formula and result of one cell: exactly its inputs, with numbers. */
-export function formula(walked: Walked, step: Step, { i, j }: Cell, switches: { scale: boolean; mask: boolean }, more: (n: number, sum: string) => string, most = 4): { text: string; result: number } {
+export function formula(walked: Walked, step: Step, { i, j }: Cell, switches: Switches, more: (n: number, sum: string) => string, most = 4): { text: string; result: number } {
   const { head, shown } = walked;
   const D = matrixShape(head.q)[1];
   switch (step) {

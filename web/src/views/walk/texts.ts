@@ -18,6 +18,8 @@ addTexts({
   "walk.part.attn": ["Block {n}: attention", "第 {n} 块：注意力"],
   "walk.part.cross": ["Block {n}: cross-attention", "第 {n} 块：交叉注意力"],
   "walk.part.encoder": ["Encoder, block {n}: attention", "编码器第 {n} 块：注意力"],
+  "walk.part.encoder.embedding": ["Encoder: embedding", "编码器：嵌入"],
+  "walk.part.encoder.mlp": ["Encoder, block {n}: MLP", "编码器第 {n} 块：MLP"],
   "walk.part.attn.help": ["tokens exchange information, then the result is added", "词元交换信息，结果再相加"],
   "walk.part.mlp": ["Block {n}: MLP", "第 {n} 块：MLP"],
   "walk.part.mlp.help": ["each position on its own, then the result is added", "每个位置各自计算，结果再相加"],
