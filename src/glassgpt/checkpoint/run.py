@@ -61,17 +61,20 @@ class Run(RunFolder):
         files = sorted(self.samples.glob("*.txt"))
         return read_capped(files[-1], MAX_JSON).decode("utf-8", "replace") if files else ""
 
-    def model(self, device: torch.device | str = "cpu", *, merged: bool = True) -> Model:
+    def model(
+        self, device: torch.device | str = "cpu", *, merged: bool = True, step: int | None = None
+    ) -> Model:
         """Load the model with its best weights, in evaluation mode (no dropout).
 
-        merged: add LoRA adapters to their matrices; otherwise they stay separate. The checkpoint's names and
+        merged: add LoRA adapters to their matrices; otherwise they stay separate. step: a saved step instead
+        of the best one. The checkpoint's names and
         shapes are checked against config.json before anything is allocated. Raises UserError.
         """
         config, tokenizer = self.config(), self.tokenizer()
         planned = layout(config.model, tokenizer.n_vocab)
-        step = self.best_checkpoint()
-        check_weights(read_specs(step, "model"), planned, step / "model.safetensors")
-        tensors = read_tensors(step, "model")
+        folder = self.best_checkpoint() if step is None else self.checkpoint(step)
+        check_weights(read_specs(folder, "model"), planned, folder / "model.safetensors")
+        tensors = read_tensors(folder, "model")
         shape = config.model
         if merged and shape.lora_rank:
             tensors, shape = merge_adapters(tensors, shape)

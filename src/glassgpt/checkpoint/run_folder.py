@@ -23,10 +23,12 @@ from glassgpt.checkpoint.store import (
     migrate_config,
     newest_valid,
     recorded_best,
+    step_folder,
     step_is_resumable,
     steps,
     sync,
     sync_above,
+    verify_step,
     write_json,
 )
 from glassgpt.config import RunConfig
@@ -219,6 +221,23 @@ class RunFolder:
     def is_resumable(self) -> bool:
         """True if a step holds optimizer state; the step of an imported run has none."""
         return any(map(step_is_resumable, steps(self.checkpoints)))
+
+    def saved_steps(self) -> list[int]:
+        """Return the numbers of the saved steps, in order."""
+        return sorted(int(step.name.removeprefix("step-")) for step in steps(self.checkpoints))
+
+    def checkpoint(self, step: int) -> Path:
+        """Return the folder of a saved step, verified. Raises UserError if it is missing or damaged."""
+        if step not in (saved := self.saved_steps()):
+            raise UserError(
+                "{path} has no saved step {step}. Saved are: {saved}.",
+                path=self.path,
+                step=step,
+                saved=", ".join(map(str, saved)),
+            )
+        folder = step_folder(self.checkpoints, step)
+        verify_step(folder)
+        return folder
 
     def best_checkpoint(self) -> Path:
         """Return the best step, verified. If it is lost, warn and return the newest valid step."""

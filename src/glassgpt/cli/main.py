@@ -41,6 +41,7 @@ COMMANDS = {
     "classify": "Classify a text with a trained encoder.",
     "fill": "Fill the gaps of a text with a trained encoder.",
     "look": "Look inside a trained model.",
+    "lab": "See through your models in the browser.",
     "learn": "Show your way from the notes to a GPT of your own.",
     "explain": "Measure facts about transformers, live.",
     "baselines": "Measure n-grams and xz on a text, without training.",

@@ -6,7 +6,7 @@ A seq2seq or captioner first generates its answer by greedy decoding, unless `ta
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 
 import numpy as np
@@ -33,6 +33,7 @@ def trace(
     target: str | None = None,
     hide: str | None = None,
     pattern: str | Sequence[str] | None = None,
+    edits: Mapping[str, Edit] | None = None,
 ) -> Trace:
     """Run a model once on a text and record its activations.
 
@@ -40,12 +41,15 @@ def trace(
     seq2seq translates, or the question that a captioner answers about `image`, (channels, image_size,
     image_size) of uint8. target: the answer of a seq2seq or captioner, instead of its own. hide: a part of
     the text that the decoder of a seq2seq may not attend to. pattern: names to record; by default all but the
-    hidden layers of MLPs. Raises UserError for a text that is empty or longer than the model's context.
+    hidden layers of MLPs. edits: of activations, as in `record`, also while the model writes its answer.
+    Raises UserError for a text that is empty or longer than the model's context.
     """
     task = task_of_model(model.config)
     _check_prompt(model, task, image=image, target=target, hide=hide)
-    edits = {} if hide is None else _hide_edits(model, tokenizer, text, hide)
-    with edit(model, edits) if edits and target is None else nullcontext():
+    hidden = {} if hide is None else _hide_edits(model, tokenizer, text, hide)
+    edits = {**(edits or {}), **hidden}
+    writes = "target" in task.takes and target is None
+    with edit(model, edits) if edits and writes else nullcontext():
         inputs = task.inputs(model, tokenizer, Prompt(text, image, target))
     if not inputs.tokens:
         raise UserError("there is nothing to look at: the text is empty. Give a text of at least one token.")

@@ -1,0 +1,5 @@
+"""The lab: see through your own models in the browser, in a notebook, or in one HTML file."""
+
+from glassgpt.lab.serve import Lab, open_lab
+
+__all__ = ["Lab", "open_lab"]

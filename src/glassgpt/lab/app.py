@@ -1,0 +1,146 @@
+"""The lab's server: routes, and errors as sentences. `security` checks each request before."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
+
+from glassgpt.checkpoint import Run, is_locked
+from glassgpt.errors import UserError
+from glassgpt.lab.catalog import Catalog, UnknownRun
+from glassgpt.lab.requests import NextRequest, TraceRequest
+from glassgpt.lab.security import Gate
+from glassgpt.lab.studio import Studio, UnknownTrace
+from glassgpt.lab.traced import UnknownTensor
+from glassgpt.language import _
+from glassgpt.ram import is_out_of_memory
+from glassgpt.safe_io import parse_json
+
+POLL_S = 0.5
+"""Seconds between two looks at a run that trains."""
+MAX_ROWS = 200
+"""Events in one message, at most: the newest."""
+NOT_FOUND = (UnknownRun, UnknownTrace, UnknownTensor)
+
+
+def make_app(folder: Path, page: Path, *, token: str, port: int) -> Gate:
+    """Return the ASGI application for a folder of runs. page: the folder of the built page."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    studio = Studio(Catalog(folder))
+    _add_page(app, page)
+    _add_runs(app, studio)
+    _add_models(app, studio)
+    _add_errors(app)
+    return Gate(app, token=token, port=port)  # pyright: ignore[reportArgumentType]
+
+
+def _add_page(app: FastAPI, page: Path) -> None:
+    @app.get("/")
+    def index() -> FileResponse:
+        return FileResponse(page / "index.html", media_type="text/html")
+
+    @app.get("/assets/lab.js")
+    def script() -> FileResponse:
+        return FileResponse(page / "lab.js", media_type="text/javascript")
+
+    @app.get("/assets/lab.css")
+    def style() -> FileResponse:
+        return FileResponse(page / "lab.css", media_type="text/css")
+
+
+def _add_runs(app: FastAPI, studio: Studio) -> None:
+    @app.get("/api/runs")
+    def runs() -> dict[str, Any]:
+        return {"folder": str(studio.catalog.folder), "runs": studio.catalog.rows()}
+
+    @app.get("/api/runs/{id}")
+    def run(id: str) -> dict[str, Any]:
+        return studio.details(id)
+
+    @app.get("/api/runs/{id}/events")
+    def events(id: str) -> StreamingResponse:
+        return StreamingResponse(_events(studio.catalog.run(id)), media_type="text/event-stream")
+
+    @app.get("/api/runs/{id}/vocabulary")
+    def vocabulary(id: str) -> dict[str, Any]:
+        return {"labels": studio.vocabulary(id)}
+
+
+def _add_models(app: FastAPI, studio: Studio) -> None:
+    @app.post("/api/runs/{id}/trace")
+    def trace(id: str, asked: TraceRequest) -> dict[str, Any]:
+        return studio.trace(id, asked)
+
+    @app.post("/api/runs/{id}/next")
+    def next_token(id: str, asked: NextRequest) -> dict[str, Any]:
+        return studio.next(id, asked)
+
+    @app.get("/api/traces/{trace}/{name}")
+    def tensor(trace: str, name: str, head: int | None = None) -> Response:
+        return Response(studio.tensor(trace, name, head), media_type="application/octet-stream")
+
+
+def _add_errors(app: FastAPI) -> None:
+    @app.exception_handler(UserError)
+    async def unusable(request: Request, error: UserError) -> JSONResponse:
+        return _error(str(error), 404 if isinstance(error, NOT_FOUND) else 400)
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        return _error(f"{'.'.join(map(str, first['loc']))}: {first['msg']}", 400)
+
+    @app.exception_handler(RuntimeError)
+    async def full(request: Request, error: RuntimeError) -> JSONResponse:
+        if not is_out_of_memory(error):
+            raise error
+        return _error(_("the memory is full. Close other programs, or look at a shorter text."), 409)
+
+
+def _error(message: str, status: int) -> JSONResponse:
+    return JSONResponse({"error": message}, status)
+
+
+async def _events(run: Run) -> AsyncIterator[str]:
+    """Yield new rows of a run's metrics as server-sent events, until it stops training."""
+    place, shown, status_s = _end(run), "", 0.0
+    while True:
+        place, rows = await asyncio.to_thread(_new_rows, run, place)
+        if time.monotonic() - status_s > 2:
+            status_s = time.monotonic()
+            state = "training" if await asyncio.to_thread(is_locked, run.path) else "stopped"
+            rows += [{"event": "status", "status": state}] if state != shown else []
+            shown = state
+        if rows:
+            yield f"data: {json.dumps(rows)}\n\n"
+        if shown == "stopped":
+            return
+        await asyncio.sleep(POLL_S)
+
+
+def _end(run: Run) -> int:
+    return run.metrics_file.stat().st_size if run.metrics_file.is_file() else 0
+
+
+def _new_rows(run: Run, place: int) -> tuple[int, list[dict[str, Any]]]:
+    """Return the end of the last whole line after a place, and the events up to it."""
+    if _end(run) <= place:
+        return place, []
+    with run.metrics_file.open("rb") as file:
+        file.seek(place)
+        whole, newline, _rest = file.read(1 << 20).rpartition(b"\n")
+    rows = []
+    for line in whole.splitlines()[-MAX_ROWS:]:
+        try:
+            rows.append(parse_json(line, run.metrics_file))
+        except UserError:
+            continue
+    return place + len(whole) + len(newline), rows

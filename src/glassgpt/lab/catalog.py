@@ -1,0 +1,164 @@
+"""The runs that the lab shows, by id.
+
+A page names runs by ids that the catalog gives out, never by paths, so no request can lead out of the folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from glassgpt.checkpoint import Run, RunCurve, RunSummary, read_curve, summarize
+from glassgpt.config import RunConfig, fields, flat_name
+from glassgpt.errors import UserError
+from glassgpt.language import N_, _
+from glassgpt.safe_io import MAX_JSON, read_capped
+from glassgpt.tasks import task_of
+
+MAX_POINTS = 1_000
+"""Points of a curve, at most: a page cannot show more."""
+MAX_SAMPLES = 50
+"""Samples of a run, at most, the newest ones."""
+
+
+class UnknownRun(UserError):
+    """An id that no run of the folder has."""
+
+
+class Catalog:
+    """The runs of a folder, or a single run, by id. It reads the disk anew for each question."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def _folders(self) -> Iterator[Path]:
+        if (self.folder / "config.json").is_file():
+            yield self.folder
+            return
+        yield from (file.parent for file in sorted(self.folder.glob("*/config.json")))
+
+    def run(self, id: str) -> Run:
+        """Return a run by its id. Raises UnknownRun, and UserError for a damaged run."""
+        for folder in self._folders():
+            if run_id(folder) == id:
+                return Run.open(folder)
+        raise UnknownRun("no run has this id now. Open the list of runs again.")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a dict for each run, the newest first. Damaged runs are listed, too."""
+        found = sorted((summarize(Run(folder)) for folder in self._folders()), key=lambda run: -run.changed)
+        return [_row(each) for each in found]
+
+    def details(self, id: str) -> dict[str, Any]:
+        """Return a run's row with its settings, curve, baselines and samples. Raises UserError."""
+        run = self.run(id)
+        config, curve = run.config(), read_curve(run)
+        verdict = run.verdict()
+        return {
+            **_row(curve.summary),
+            "settings": _settings(run, config),
+            "ladder": [
+                {"name": _(score.name), "kind": score.kind, "loss": score.nats_per_char}
+                for score in curve.baselines
+                if math.isfinite(score.nats_per_char)
+            ],
+            "curve": _curve(curve),
+            "forecast": _forecasts(run),
+            "samples": _samples(run),
+            "steps_saved": run.saved_steps(),
+            "verdict": "" if verdict is None else str(verdict),
+        }
+
+
+def run_id(folder: Path) -> str:
+    """Return the id of a run's folder: the beginning of a hash of its path."""
+    return hashlib.sha256(str(folder.resolve()).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _row(summary: RunSummary) -> dict[str, Any]:
+    """Return the figures of a run for a table."""
+    known = summary.state != "unreadable"
+    config = Run(summary.path).config() if known else None
+    return {
+        "id": run_id(summary.path),
+        "name": summary.path.name or summary.path.resolve().name,
+        "task": summary.task,
+        "family": config.model.family if config else "",
+        "model": summary.model,
+        "status": _(_status(summary)),
+        "state": summary.state,
+        "steps": summary.n_steps,
+        "minutes": summary.minutes,
+        "progress": summary.progress,
+        "loss": summary.nats_per_char,
+        "unit": summary.unit,
+        "exact": summary.exact,
+        "baseline": _(summary.baseline) if summary.baseline else "",
+        "baseline_loss": summary.baseline_loss,
+        "baseline_exact": summary.baseline_exact,
+        "health": summary.problem or summary.health,
+        "can_trace": known and summary.state != "no checkpoints",
+        "takes": sorted(task_of(config).takes) if config else [],
+    }
+
+
+def _status(summary: RunSummary) -> str:
+    return summary.facts().get("state", "") if summary.state != "unreadable" else N_("damaged")
+
+
+def _settings(run: Run, config: RunConfig) -> list[tuple[str, str, str]]:
+    """Return name, value and origin of each setting with a value; those with an origin come first."""
+    origins = run.origins()
+    tables = config.model_dump(mode="json", exclude={"task"})
+    rows = [
+        (flat_name(RunConfig, name).rstrip("_"), _value(value), origins.get(name, ""))
+        for name, value in fields(tables)
+        if value not in (None, "", [], ())
+    ]
+    return sorted(rows, key=lambda row: not row[2])
+
+
+def _value(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _curve(curve: RunCurve) -> dict[str, list[tuple[int, float]]]:
+    training = [(point.steps, point.loss) for point in curve.training]
+    return {
+        "training": _thinned(training),
+        "held_out": [(point.steps, point.loss) for point in curve.held_out],
+    }
+
+
+def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Return every n-th point, so few that a page can draw them, and the last one."""
+    every = -(-len(points) // MAX_POINTS) or 1
+    return points[::every] + (points[-1:] if points and (len(points) - 1) % every else [])
+
+
+def _forecasts(run: Run) -> list[tuple[float, ...]]:
+    """Return step, loss, low and high of each forecast."""
+    names = ("step", "nats_per_char", "low", "high")
+    rows = ([row.get(name) for name in names] for row in run.metrics() if row.get("event") == "forecast")
+    return [
+        tuple(map(float, row))  # type: ignore[arg-type]
+        for row in rows
+        if all(isinstance(each, int | float) and math.isfinite(each) for each in row)
+    ]
+
+
+def _samples(run: Run) -> list[dict[str, Any]]:
+    files = sorted(run.samples.glob("step-*.txt"))[-MAX_SAMPLES:]
+    return [
+        {
+            "step": int(file.stem.removeprefix("step-") or 0),
+            "text": read_capped(file, MAX_JSON).decode("utf-8", "replace"),
+        }
+        for file in files
+        if file.stem.removeprefix("step-").isdigit()
+    ]

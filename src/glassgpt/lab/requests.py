@@ -1,0 +1,43 @@
+"""Bodies of requests. Unknown fields are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_TEXT = 1_000_000
+"""Characters of a text; a model sees far less."""
+MAX_IMAGE = 12_000_000
+"""Characters of a picture in base64."""
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class TraceRequest(_Body):
+    """A text to look at."""
+
+    text: str = Field(max_length=MAX_TEXT)
+    target: str | None = Field(default=None, max_length=MAX_TEXT)
+    hide: str | None = Field(default=None, max_length=MAX_TEXT)
+    image: str | None = Field(default=None, max_length=MAX_IMAGE)
+    step: int | None = None
+    edits: dict[str, Any] = Field(default_factory=dict)
+
+
+class NextRequest(_Body):
+    """Ids to continue by one."""
+
+    ids: list[int] = Field(min_length=1, max_length=1 << 20)
+    n_prompt: int | None = None
+    seed: int = 0
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repetition_penalty: float = 1.0
+    text: str = Field(default="", max_length=MAX_TEXT)
+    image: str | None = Field(default=None, max_length=MAX_IMAGE)
+    step: int | None = None

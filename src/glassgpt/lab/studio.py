@@ -1,0 +1,206 @@
+"""Models in memory, and what the page asks of them: traces, tensors, next tokens.
+
+A few models and traces stay in memory, up to a limit; older ones are dropped. One question at a time has the
+models, since a recorder attaches hooks.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import RLock
+from typing import Any
+
+import numpy as np
+import torch
+
+from glassgpt.checkpoint import Run, read_pointer
+from glassgpt.data import read_image
+from glassgpt.errors import UserError
+from glassgpt.explain.influence import held_out_prompt
+from glassgpt.generate import SamplingParams
+from glassgpt.lab.catalog import Catalog
+from glassgpt.lab.edits import make_edits
+from glassgpt.lab.labels import vocabulary
+from glassgpt.lab.next_token import NextToken
+from glassgpt.lab.requests import NextRequest, TraceRequest
+from glassgpt.lab.traced import Traced, float_bytes
+from glassgpt.lens import trace
+from glassgpt.models import Model
+from glassgpt.nn import Memory
+from glassgpt.tasks import Prompt, task_of_model
+from glassgpt.tokenizers import Tokenizer
+
+MAX_MODELS = 2
+MAX_TRACE_BYTES = 256 << 20
+"""Memory for traces. The newest one stays, however large it is."""
+NO_DATA_PROMPT = "The quick brown fox"
+"""Text for a model that came without data."""
+
+
+class UnknownTrace(UserError):
+    """A trace that is no longer in memory."""
+
+
+@dataclass
+class Loaded:
+    """A model in memory."""
+
+    run: Run
+    model: Model
+    tokenizer: Tokenizer
+
+    @cached_property
+    def next_token(self) -> NextToken:
+        """Draws its next tokens."""
+        return NextToken(self.model)
+
+    @cached_property
+    def prompt(self) -> dict[str, Any]:
+        """A held-out text of the run, of a captioner with its image."""
+        try:
+            prompt = held_out_prompt(self.run)
+        except (UserError, OSError):
+            return {"text": NO_DATA_PROMPT}
+        return prompt | {"text": _from_a_word(prompt["text"])}
+
+    _memory: tuple[tuple[str, str | None], Memory | None] | None = None
+
+    def memory(self, text: str, image: str | None) -> Memory | None:
+        """Return the encoded source of a prompt; the last one is kept."""
+        if self._memory is None or self._memory[0] != (text, image):
+            prompt = Prompt(text, self.pixels(image), target="")
+            inputs = task_of_model(self.model.config).inputs(self.model, self.tokenizer, prompt)
+            source = inputs.source if inputs.image is None else torch.from_numpy(inputs.image)
+            with torch.inference_mode():
+                states = None if source is None else self.model.encode(torch.as_tensor(source)[None])
+            self._memory = (text, image), states
+        return self._memory[1]
+
+    def pixels(self, image: str | None) -> np.ndarray | None:
+        """Return the pixels of a picture file in base64; of a captioner without one, a held-out image."""
+        config = self.model.config
+        if config.family != "captioner":
+            if image is not None:
+                raise UserError(
+                    "`image`: a {family} does not look at images. Leave it out.", family=config.family
+                )
+            return None
+        if image is None:
+            return self.prompt.get("image")
+        try:
+            content = base64.b64decode(image, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise UserError("`image`: this is no base64. Choose a picture file again.") from error
+        with TemporaryDirectory(prefix="glassgpt-") as folder:
+            path = Path(folder, "image")
+            path.write_bytes(content)
+            try:
+                return read_image(path, config.image_size, config.channels)
+            except UserError as error:
+                raise UserError(error.message.replace(str(path), "image")) from error
+
+
+def _from_a_word(text: str) -> str:
+    """Return a text from its first line or word that is whole, if that leaves most of it."""
+    for begin in (r"^[^\n]*\n+", r"^\S*\s+"):
+        rest = re.sub(begin, "", text, count=1)
+        if len(rest) * 2 > len(text):
+            return rest
+    return text
+
+
+class Studio:
+    """Answers questions about the models of a catalog."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self._models: OrderedDict[tuple[Any, ...], Loaded] = OrderedDict()
+        self._traces: OrderedDict[str, Traced] = OrderedDict()
+        self._lock = RLock()
+
+    def _open(self, id: str, step: int | None = None) -> Loaded:
+        """Return the model of a run, loaded once; again after a new best step. Raises UserError."""
+        run = self.catalog.run(id)
+        best = read_pointer(run.checkpoints, "best") if step is None else None
+        key = (str(run.path), step, best, tuple(run.saved_steps()))
+        if key not in self._models:
+            self._models[key] = Loaded(run, run.model(step=step), run.tokenizer())
+        self._models.move_to_end(key)
+        while len(self._models) > MAX_MODELS:
+            self._models.popitem(last=False)
+        return self._models[key]
+
+    def details(self, id: str) -> dict[str, Any]:
+        """Return the catalog's details, with a prompt to begin with."""
+        details = self.catalog.details(id)
+        with self._lock:
+            prompt = self._open(id).prompt["text"] if details["can_trace"] else ""
+        return details | {"prompt": prompt}
+
+    def vocabulary(self, id: str) -> list[str]:
+        """Return the visible text of each id of a run's tokenizer."""
+        return vocabulary(self.catalog.run(id).tokenizer())
+
+    def trace(self, id: str, asked: TraceRequest) -> dict[str, Any]:
+        """Record a forward pass and return its header. Raises UserError for a prompt that does not fit."""
+        with self._lock:
+            loaded = self._open(id, asked.step)
+            traced = traced_run(loaded, asked, run=id)
+            self._traces[traced.id] = traced
+            while len(self._traces) > 1 and self._n_bytes() > MAX_TRACE_BYTES:
+                self._traces.popitem(last=False)
+            return traced.header()
+
+    def _n_bytes(self) -> int:
+        return sum(each.n_bytes for each in self._traces.values())
+
+    def tensor(self, trace: str, name: str, head: int | None) -> bytes:
+        """Return the bytes of a tensor of a trace, or of one head of it. Raises UserError."""
+        with self._lock:
+            if (traced := self._traces.get(trace)) is None:
+                raise UnknownTrace("this trace is no longer in memory. Look at the text again.")
+            self._traces.move_to_end(trace)
+            return float_bytes(traced.tensor(name, head))
+
+    def next(self, id: str, asked: NextRequest) -> dict[str, Any]:
+        """Draw a next token. Raises UserError for unusable ids and settings."""
+        params = SamplingParams(
+            asked.temperature, asked.top_k, asked.top_p, asked.min_p, asked.repetition_penalty
+        )
+        with self._lock:
+            loaded = self._open(id, asked.step)
+            family = loaded.model.config.family
+            if family == "encoder":
+                raise UserError("an encoder writes no text. Choose a model that does.")
+            n_prompt = len(asked.ids) if asked.n_prompt is None else asked.n_prompt
+            if not 1 <= n_prompt <= len(asked.ids):
+                raise UserError("n_prompt is {n}. It must be between 1 and the number of ids.", n=n_prompt)
+            has_memory = family in ("seq2seq", "captioner")
+            memory = loaded.memory(asked.text, asked.image) if has_memory else None
+            drawn = loaded.next_token.draw(asked.ids, n_prompt, params, asked.seed, memory)
+        return {**vars(drawn), "logits": base64.b64encode(float_bytes(drawn.logits)).decode()}
+
+
+def traced_run(loaded: Loaded, asked: TraceRequest, run: str) -> Traced:
+    """Record a forward pass of a loaded model."""
+    model, tokenizer = loaded.model, loaded.tokenizer
+    edits = make_edits(model, asked.edits)
+    recorded = trace(
+        model,
+        tokenizer,
+        asked.text,
+        image=loaded.pixels(asked.image),
+        target=asked.target,
+        hide=asked.hide,
+        pattern="*",
+        edits=edits,
+    )
+    about = {"run": run, "task": task_of_model(model.config).name, "edits": asked.edits}
+    return Traced(recorded, model, tokenizer, **about)

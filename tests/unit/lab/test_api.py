@@ -1,0 +1,237 @@
+"""Numbers of the lab's answers, for every family, against the recorder and the engine."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from starlette.testclient import TestClient
+
+import glassgpt as gg
+from glassgpt.explain.influence import held_out_prompt
+from glassgpt.hooks import logit_lens
+from glassgpt.lab.traced import UnknownTensor
+from glassgpt.lens import Trace
+
+FAMILIES = {
+    "text": "gpt",
+    "dates": "seq2seq",
+    "scenes": "captioner",
+    "encoder": "encoder",
+    "bigram": "bigram",
+}
+TEXT = {"text": "the moon", "encoder": "the m[?]n", "bigram": "the moon"}
+
+
+def prompt(runs: Path, name: str) -> dict[str, Any]:
+    return {"text": TEXT[name]} if name in TEXT else held_out_prompt(runs / name)
+
+
+def recorded(runs: Path, name: str, **more: Any) -> tuple[Trace, Any, Any]:
+    model, tokenizer = gg.load_run(runs / name)
+    return gg.trace(model, tokenizer, **prompt(runs, name), pattern="*", **more), model, tokenizer
+
+
+def header_of(lab: TestClient, id: str, runs: Path, name: str, **more: Any) -> dict[str, Any]:
+    answer = lab.post(f"/api/runs/{id}/trace", json={"text": prompt(runs, name)["text"], **more})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def tensor(lab: TestClient, header: dict[str, Any], name: str, head: int | None = None) -> torch.Tensor:
+    info = next(each for each in header["tensors"] if each["name"] == name)
+    answer = lab.get(f"/api/traces/{header['id']}/{name}", params={} if head is None else {"head": head})
+    assert answer.status_code == 200, answer.text
+    shape = info["shape"] if head is None else info["shape"][1:]
+    return torch.from_numpy(np.frombuffer(answer.content, "<f4").reshape(shape).copy())
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_each_recorded_number_is_handed_out_exactly(
+    lab: TestClient, ids: dict[str, str], lab_runs: Path, name: str
+) -> None:
+    header = header_of(lab, ids[name], lab_runs, name)
+    expected, _, _ = recorded(lab_runs, name)
+    assert header["family"] == FAMILIES[name]
+    assert [token["text"] for token in header["tokens"]] == list(expected.tokens)
+    assert {each["name"] for each in header["tensors"]} >= set(expected.tensors)
+    for each, value in expected.tensors.items():
+        assert torch.equal(tensor(lab, header, each), value.float()), each
+    assert [each["path"] for each in header["attentions"]] == list(expected.attentions)
+
+
+@pytest.mark.parametrize("name", ["text", "dates", "scenes", "encoder"])
+def test_derived_tensors_fit_the_recorded_ones(
+    lab: TestClient, ids: dict[str, str], lab_runs: Path, name: str
+) -> None:
+    header = header_of(lab, ids[name], lab_runs, name)
+    expected, model, _ = recorded(lab_runs, name)
+    last = max(
+        each for each in expected.tensors if each.startswith("blocks.") and each.endswith("resid_post")
+    )
+    assert torch.equal(tensor(lab, header, f"lens.{last}"), tensor(lab, header, "logits"))
+    state = {"blocks.0.resid_pre": expected.tensors["blocks.0.resid_pre"][None]}
+    lens = logit_lens(model, state)["blocks.0.resid_pre"][0]
+    assert torch.equal(tensor(lab, header, "lens.blocks.0.resid_pre"), lens)
+    for attention in header["attentions"]:
+        path = attention["path"]
+        x, matrix = tensor(lab, header, f"{path}.x"), tensor(lab, header, f"weights.{path}.qkv")
+        H, D = attention["heads"], attention["d_head"]
+        seen: list[torch.Tensor] = []
+        hook = model.get_submodule(path).register_forward_pre_hook(lambda _, given: seen.append(given[0]))  # noqa: B023
+        recorded_again = gg.trace(model, gg.load_run(lab_runs / name)[1], **prompt(lab_runs, name))
+        hook.remove()
+        assert recorded_again.tokens and torch.equal(seen[-1][0], x), path
+        assert matrix.shape[1] == x.shape[1] and matrix.shape[0] >= H * D
+
+
+def test_one_head_is_a_slice_of_all(lab: TestClient, ids: dict[str, str], lab_runs: Path) -> None:
+    header = header_of(lab, ids["text"], lab_runs, "text")
+    whole = tensor(lab, header, "blocks.0.attn.weights")
+    for head in range(len(whole)):
+        assert torch.equal(tensor(lab, header, "blocks.0.attn.weights", head), whole[head])
+    url = f"/api/traces/{header['id']}"
+    for path in (f"{url}/blocks.0.attn.weights?head={len(whole)}", f"{url}/logits?head=0", f"{url}/nothing"):
+        answer = lab.get(path)
+        assert answer.status_code == 404 and answer.json()["error"].endswith(".")
+    assert lab.get("/api/traces/0/logits").status_code == 404
+    assert issubclass(UnknownTensor, gg.UserError)
+
+
+def test_edits_are_those_of_the_library(lab: TestClient, ids: dict[str, str], lab_runs: Path) -> None:
+    edits = {"ablate": [[0, 1]], "mlps": [1]}
+    header = header_of(lab, ids["text"], lab_runs, "text", edits=edits)
+    changes = {"blocks.0.attn.heads": gg.zero_heads(1), "blocks.1.mlp.out": torch.zeros_like}
+    expected, _, _ = recorded(lab_runs, "text", edits=changes)
+    plain, _, _ = recorded(lab_runs, "text")
+    assert torch.equal(tensor(lab, header, "logits"), expected.tensors["logits"])
+    assert not torch.equal(expected.tensors["logits"], plain.tensors["logits"])
+
+
+def test_without_scale_and_mask(lab: TestClient, ids: dict[str, str], lab_runs: Path) -> None:
+    plain = header_of(lab, ids["text"], lab_runs, "text")
+    D = plain["d_head"]
+    unscaled = header_of(lab, ids["text"], lab_runs, "text", edits={"scale": False})
+    scores = tensor(lab, plain, "blocks.0.attn.scores")
+    torch.testing.assert_close(tensor(lab, unscaled, "blocks.0.attn.scores"), scores * D**0.5)
+    open_ = header_of(lab, ids["text"], lab_runs, "text", edits={"mask": False})
+    torch.testing.assert_close(tensor(lab, open_, "blocks.0.attn.weights"), scores.softmax(-1))
+    assert tensor(lab, plain, "blocks.0.attn.weights")[0, 0, 1:].abs().max() == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"text": ""}, "empty"),
+        ({"text": "a" * 5000}, "tokens"),
+        ({"text": "a", "edits": {"ablate": [[9, 0]]}}, "blocks.9.attn"),
+        ({"text": "a", "edits": {"ablate": [[0, 99]]}}, "99"),
+        ({"text": "a", "edits": {"ablate": [0]}}, "pair"),
+        ({"text": "a", "edits": {"zap": 1}}, "zap"),
+        ({"text": "a", "step": 7}, "saved step"),
+        ({"text": "a", "image": "AAAA"}, "images"),
+        ({"text": "a", "hide": "a"}, "hide"),
+        ({"text": "a", "txt": "a"}, "txt"),
+        ({}, "text"),
+    ],
+)
+def test_unusable_prompts_get_a_sentence(
+    lab: TestClient, ids: dict[str, str], body: dict[str, Any], words: str
+) -> None:
+    answer = lab.post(f"/api/runs/{ids['text']}/trace", json=body)
+    assert answer.status_code == 400 and words in answer.json()["error"]
+
+
+SETTINGS = [
+    {"temperature": 1.0},
+    {"temperature": 0.0},
+    {"temperature": 0.7, "top_k": 5},
+    {"temperature": 1.3, "top_p": 0.9},
+    {"temperature": 1.0, "min_p": 0.1, "repetition_penalty": 1.2},
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_next_tokens_are_those_of_the_engine(
+    lab: TestClient, ids: dict[str, str], lab_runs: Path, settings: dict[str, Any]
+) -> None:
+    model, tokenizer = gg.load_run(lab_runs / "text")
+    start = tokenizer.encode("the moon")
+    n = model.config.block_size  # so that the context slides
+    for seed in (0, 7):
+        request = gg.Request(start, gg.SamplingParams(**settings), max_new_tokens=n, seed=seed)
+        expected = [token.id for token in gg.Engine(model).stream(request)]
+        text = list(start)
+        for id in expected:
+            body = {"ids": text, "n_prompt": len(start), "seed": seed, **settings}
+            drawn = lab.post(f"/api/runs/{ids['text']}/next", json=body).json()
+            assert drawn["token"] == id and drawn["k"] == len(text) - len(start)
+            text.append(id)
+
+
+def test_logits_and_number_give_the_token(lab: TestClient, ids: dict[str, str]) -> None:
+    body = {"ids": [10, 11, 12], "seed": 5, "temperature": 0.8}
+    drawn = lab.post(f"/api/runs/{ids['text']}/next", json=body).json()
+    logits = torch.from_numpy(np.frombuffer(base64.b64decode(drawn["logits"]), "<f4").copy())
+    p = (logits / 0.8).double().softmax(-1)
+    assert int(torch.searchsorted(p.cumsum(-1), drawn["u"], right=True)) == drawn["token"]
+    assert drawn["greedy"] == int(logits.argmax())
+    assert abs(p[drawn["token"]].item() - drawn["probability"]) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["dates", "scenes"])
+def test_next_tokens_write_the_traced_answer(
+    lab: TestClient, ids: dict[str, str], lab_runs: Path, name: str
+) -> None:
+    header = header_of(lab, ids[name], lab_runs, name)
+    text = [token["id"] for token in header["tokens"]]
+    n = header["n_prompt"]
+    body = {"seed": 0, "temperature": 0, "text": prompt(lab_runs, name)["text"], "n_prompt": n}
+    for i in range(n, len(text)):
+        drawn = lab.post(f"/api/runs/{ids[name]}/next", json={**body, "ids": text[:i]}).json()
+        assert drawn["token"] == text[i]
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "words"),
+    [
+        ("encoder", {"ids": [1], "seed": 0}, "writes no text"),
+        ("text", {"ids": [10**6], "seed": 0}, "ids"),
+        ("text", {"ids": [], "seed": 0}, "ids"),
+        ("text", {"ids": [1], "n_prompt": 2}, "n_prompt"),
+        ("text", {"ids": [1], "temperature": -1}, "temperature"),
+        ("text", {"ids": [1], "top_p": 2}, "top_p"),
+    ],
+)
+def test_unusable_draws_get_a_sentence(
+    lab: TestClient, ids: dict[str, str], name: str, body: dict[str, Any], words: str
+) -> None:
+    answer = lab.post(f"/api/runs/{ids[name]}/next", json=body)
+    assert answer.status_code == 400 and words in answer.json()["error"]
+
+
+def test_runs_and_their_details(lab: TestClient, ids: dict[str, str], lab_runs: Path) -> None:
+    assert set(ids) == set(FAMILIES)
+    details = lab.get(f"/api/runs/{ids['encoder']}").json()
+    run = gg.Run(lab_runs / "encoder")
+    assert details["loss"] == run.summary().nats_per_char and details["steps"] == 3
+    assert [point[0] for point in details["curve"]["training"]] == [1, 2, 3]
+    assert details["steps_saved"] == run.saved_steps()
+    assert {row["name"] for row in details["ladder"]} >= {"uniform", "unigram"}
+    assert details["verdict"] == str(run.verdict())
+    labels = lab.get(f"/api/runs/{ids['encoder']}/vocabulary").json()["labels"]
+    assert len(labels) == run.tokenizer().n_vocab
+    assert any(name == "n_layer" and value == "2" for name, value, _ in details["settings"])
+
+
+def test_an_earlier_step_has_other_weights(lab: TestClient, ids: dict[str, str], lab_runs: Path) -> None:
+    run = gg.Run(lab_runs / "bigram")
+    for step in run.saved_steps():
+        header = header_of(lab, ids["bigram"], lab_runs, "bigram", step=step)
+        model = run.model(step=step)
+        expected = model(torch.tensor([[token["id"] for token in header["tokens"]]]))[0]
+        torch.testing.assert_close(tensor(lab, header, "logits"), expected)
