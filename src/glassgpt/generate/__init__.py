@@ -10,6 +10,7 @@ from glassgpt.generate.engine import Engine
 from glassgpt.generate.fast import Precision, rounded, why_not_native
 from glassgpt.generate.fill_mask import Filled, fill, masked_ids
 from glassgpt.generate.lines import sample_lines
+from glassgpt.generate.next_token import Draw, NextToken
 from glassgpt.generate.request import Request, RequestError, Token
 from glassgpt.generate.sampling import (
     SamplingParams,
@@ -25,9 +26,11 @@ __all__ = [
     "Answer",
     "ChatSession",
     "Completion",
+    "Draw",
     "Engine",
     "Filled",
     "Hypothesis",
+    "NextToken",
     "Precision",
     "PromptLookup",
     "Reply",

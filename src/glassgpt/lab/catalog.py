@@ -29,7 +29,7 @@ class UnknownRun(UserError):
 
 
 class Catalog:
-    """The runs of a folder, or a single run, by id. It reads the disk anew for each question."""
+    """The runs of a folder, or a single run, by id. It reads the disk for each question."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -84,7 +84,7 @@ def _other_scores(model: Model, path: str, asked: Mapping[str, Any]) -> dict[str
     """Return edits of the scores of one attention: without ÷√d, without its mask."""
     edits: dict[str, Edit] = {}
     kept: list[Tensor] = []
-    D = model.get_submodule(path).head_dim
+    D = model.config.head_dim
 
     def unscaled(scores: Tensor) -> Tensor:
         kept[:] = [scores * D**0.5 if asked.get("scale") is False else scores]

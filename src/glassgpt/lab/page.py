@@ -19,7 +19,7 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from glassgpt.errors import UserError
-from glassgpt.lab.node import Node
+from glassgpt.lab.node import NodeJs
 from glassgpt.language import N_
 
 FILES = ("index.html", "lab.js", "lab.css")
@@ -42,7 +42,7 @@ def page_folder(tell: Callable[[str], None] = lambda message: None) -> Path:
     target = _cache() / f"page-{_hash(web, _sources(web))}"
     if _is_whole(target):
         return target
-    node = Node.find()
+    node = NodeJs.find()
     with FileLock(_cache() / "lock"):
         if not _is_whole(target):  # another process may have built it meanwhile
             _build(node, web, target, tell)
@@ -97,7 +97,7 @@ def _hash(web: Path, files: list[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _build(node: Node, web: Path, target: Path, tell: Callable[[str], None]) -> None:
+def _build(node: NodeJs, web: Path, target: Path, tell: Callable[[str], None]) -> None:
     """Build the page in a temporary folder next to the tools, and rename the result."""
     tools = _tools(node, web, tell)
     tell(N_("building the lab's page"))
@@ -114,7 +114,7 @@ def _build(node: Node, web: Path, target: Path, tell: Callable[[str], None]) -> 
         out.rename(target)
 
 
-def _tools(node: Node, web: Path, tell: Callable[[str], None]) -> Path:
+def _tools(node: NodeJs, web: Path, tell: Callable[[str], None]) -> Path:
     """Return a folder with Vite and Svelte in node_modules, installed once for each lock file."""
     lock = [web / "package.json", web / "package-lock.json", web / ".npmrc"]
     folder = _cache() / f"tools-{_hash(web, lock)}"

@@ -23,12 +23,11 @@ import torch
 from glassgpt.checkpoint import Run, read_pointer
 from glassgpt.data import read_image
 from glassgpt.errors import UserError
-from glassgpt.explain.influence import held_out_prompt
-from glassgpt.generate import SamplingParams
+from glassgpt.explain import held_out_prompt
+from glassgpt.generate import NextToken, SamplingParams
 from glassgpt.lab.catalog import Catalog
 from glassgpt.lab.edits import make_edits
 from glassgpt.lab.labels import vocabulary
-from glassgpt.lab.next_token import NextToken
 from glassgpt.lab.requests import NextRequest, TraceRequest
 from glassgpt.lab.traced import Traced, float_bytes
 from glassgpt.lens import trace
@@ -65,7 +64,7 @@ class Loaded:
     def prompt(self) -> dict[str, Any]:
         """A held-out text of the run, of a captioner with its image."""
         try:
-            prompt = held_out_prompt(self.run)
+            prompt = held_out_prompt(self.run.path)
         except (UserError, OSError):
             return {"text": NO_DATA_PROMPT}
         return prompt | {"text": _from_a_word(prompt["text"])}

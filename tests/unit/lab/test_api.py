@@ -12,7 +12,7 @@ import torch
 from starlette.testclient import TestClient
 
 import glassgpt as gg
-from glassgpt.explain.influence import held_out_prompt
+from glassgpt.explain import held_out_prompt
 from glassgpt.hooks import logit_lens
 from glassgpt.lab.traced import UnknownTensor
 from glassgpt.lens import Trace

@@ -21,7 +21,7 @@ from glassgpt.nn import Memory
 
 
 @dataclass(frozen=True)
-class Next:
+class Draw:
     """One draw."""
 
     logits: Tensor
@@ -51,8 +51,8 @@ class NextToken:
     @torch.inference_mode()
     def draw(
         self, ids: Sequence[int], n_prompt: int, params: SamplingParams, seed: int, memory: Memory | None
-    ) -> Next:
-        """Draw the token after `ids`, of which the first `n_prompt` are the prompt.
+    ) -> Draw:
+        """Draw the token after `ids`; the first `n_prompt` ids are the prompt.
 
         Raises UserError as `Engine.add`, and for logits with NaN.
         """
@@ -69,7 +69,7 @@ class NextToken:
         sequence.rewind(len(ids), 0)  # the engine draws the same number
         token = next_tokens([sequence], logits[None])[0]
         assert token.probabilities is not None
-        return Next(
+        return Draw(
             logits.float().cpu(),
             u,
             len(ids) - n_prompt,
