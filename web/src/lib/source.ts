@@ -72,10 +72,18 @@ export function serverSource(run: string, request: TraceRequest, header: TraceHe
     header,
     tensor,
     head: (name, index) => head(`${name}#${index}`),
-    trace: (edits) => openTrace(run, { ...request, edits }),
+    trace: (edits) => openTrace(run, { ...request, ...answerOf(header), edits }),
     next: (each) => api.next(run, { text: request.text, ...(request.image ? { image: request.image } : {}), ...each }),
     vocabulary: () => vocabularies(run),
   };
+}
+
+/** The answer that a translation or caption has, so that an edited model is asked about the same tokens. */
+function answerOf({ attentions, next_tokens, n_prompt }: TraceHeader): { target?: string } {
+  if (!attentions.some((each) => each.kind === "cross")) return {};
+  const hex = next_tokens.slice(Math.max(n_prompt - 1, 0)).map((each) => each?.bytes ?? "").join("");
+  const bytes = Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+  return bytes.length ? { target: new TextDecoder().decode(bytes) } : {};
 }
 
 const vocabularies = memoised((run) => api.vocabulary(run));
