@@ -54,7 +54,7 @@ def reply_baselines(train: Sequence[Utterance], val: Sequence[Utterance]) -> lis
     n_rows = val[-1].row + 1
 
     def score(model: _ConversationNGram, order: int, detail: str, remark: str = "") -> Score:
-        parts = row_parts(model.nats_of_rows(order, n_rows), n_chars)
+        parts = row_parts(model.nats_of_rows(order, n_rows), n_parts(n_chars))
         row = ngram_score(order, float(parts.sum()), n_chars, n_bytes, detail, remark)
         return replace(row, parts=round_parts(parts))
 
@@ -64,9 +64,9 @@ def reply_baselines(train: Sequence[Utterance], val: Sequence[Utterance]) -> lis
     return [*scores, score(seeing, seeing.best, detail, N_("question seen"))]
 
 
-def row_parts(nats: NDArray[np.float64], n_chars: int) -> NDArray[np.float64]:
-    """Sum the losses of examples, (n_rows,), by part of the split."""
-    sums = PartSums(n_parts(n_chars), len(nats))
+def row_parts(nats: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Sum the losses of examples, (n_rows,), by the n parts of the split."""
+    sums = PartSums(n, len(nats))
     sums.add(nats, np.ones(len(nats), dtype=np.int64))
     return sums.nats
 

@@ -126,8 +126,12 @@ class TaskData(ABC):
 
         Only for tasks whose losses are compared part by part.
         """
-        n = n_parts(self.val.n_chars)
-        return range(0, n, min(self.verdict_stride, n // MIN_PARTS))
+        return range(0, self.n_parts, min(self.verdict_stride, self.n_parts // MIN_PARTS))
+
+    @property
+    def n_parts(self) -> int:
+        """Number of parts of the validation split in which losses are compared."""
+        return n_parts(self.val.n_chars)
 
     @abstractmethod
     def probe_batch(self, n: int | None = None) -> Batch:

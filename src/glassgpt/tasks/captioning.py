@@ -13,6 +13,7 @@ from glassgpt.checkpoint import Run
 from glassgpt.config import ModelConfig, Resolved, RunConfig, Tables
 from glassgpt.data import (
     BEGIN,
+    BUILT_IN,
     END,
     SEPARATE,
     Example,
@@ -86,9 +87,10 @@ def _read(config: RunConfig) -> ExampleCorpus:
 
 
 def _facts(resolved: Resolved, corpus: ExampleCorpus) -> Tables:
-    """Return the number of image channels."""
+    """Return the number of image channels, and BPE for your own images: few captions need whole words."""
     assert corpus.images is not None
-    return {"model": {"channels": corpus.images.shape[1]}}
+    own = not set(resolved.config.data.sources) & set(BUILT_IN)
+    return {"model": {"channels": corpus.images.shape[1]}, **({"tokenizer": {"kind": "bpe"}} if own else {})}
 
 
 def _inputs(model: Model, tokenizer: Tokenizer, prompt: Prompt) -> Inputs:

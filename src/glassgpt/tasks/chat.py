@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -30,7 +30,6 @@ from glassgpt.diagnose import (
     Utterance,
     Verdict,
     judge,
-    n_parts,
     part_of,
     reply_baselines,
     row_parts,
@@ -51,6 +50,8 @@ N_SHOWN = 2
 """Held-out questions in a sample."""
 CHAT_BLOCK = 256
 """Minimum context of a chat model in tokens, if neither `block_size` nor `size` is given."""
+CHAT_VOCAB, MAX_LETTERS = 1_024, 400
+"""Vocabulary of BPE for conversations, and the most different characters for which it is the default."""
 
 
 class ChatData(TaskData):
@@ -132,9 +133,14 @@ class ChatData(TaskData):
         score = self.measure(best())
         return judge(self.baselines, score, trend=trend, notes=part_notes(trend, score))
 
+    @property
+    def n_parts(self) -> int:
+        """Number of parts, as in the baselines, where a newline closes also a reply that the context cut."""
+        return max((len(score.parts) for score in self.baselines), default=0) or super().n_parts
+
     def measure(self, model: Model) -> Score:
         """Measure a model on each `verdict_stride`-th part of the split; a conversation is one sequence."""
-        val, n = self.data.val, n_parts(self.val.n_chars)
+        val, n = self.data.val, self.n_parts
         measured = self.verdict_parts()
         in_part = np.isin(part_of(np.ones(len(val), np.int64), n, len(val)), measured)  # (n_rows,)
         nats, n_tokens = np.zeros(len(val)), 0
@@ -144,7 +150,7 @@ class ChatData(TaskData):
             nats[rows], n_tokens = losses.sum(axis=1), n_tokens + int(counted.sum())
         share = n_tokens / self.val.n_tokens
         lengths = Lengths(n_tokens, round(share * self.val.n_chars), round(share * self.val.n_bytes))
-        return part_score(row_parts(nats, self.val.n_chars), measured, lengths)
+        return part_score(row_parts(nats, n), measured, lengths)
 
     def describe(self) -> list[str]:
         n_train, n_val = count(len(self.data.train)), count(len(self.data.val))
@@ -173,8 +179,22 @@ def _lengths(split: ExampleSplit) -> Lengths:
     return Lengths(int(split.loss_mask.sum()), split.n_chars, split.n_bytes)
 
 
-def _facts(resolved: Resolved, corpus: Any) -> Tables:
-    """Return a context of at least CHAT_BLOCK tokens, unless the user chose a size."""
+def _facts(resolved: Resolved, corpus: ChatCorpus) -> Tables:
+    """Return a context of at least CHAT_BLOCK tokens, unless the user chose a size; and a tokenizer.
+
+    With BPE the context holds about three times as many letters. Of a script with many characters, such as
+    Chinese, one character is about as much as a token of a small vocabulary.
+    """
+    return {**_context(resolved), **_tokenizer(resolved, corpus)}
+
+
+def _tokenizer(resolved: Resolved, corpus: ChatCorpus) -> Tables:
+    if resolved.config.init_from.run is not None or len(set[str]().union(*corpus.texts())) > MAX_LETTERS:
+        return {}
+    return {"tokenizer": {"kind": "bpe", "vocab_size": CHAT_VOCAB}}
+
+
+def _context(resolved: Resolved) -> Tables:
     model = resolved.config.model
     can_grow = resolved.config.init_from.run is None or model.position != "learned"
     if not can_grow or resolved.is_given("model.size"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -143,3 +144,14 @@ def test_a_leak_is_a_note_of_the_verdict_and_of_the_list_of_runs(text: Path, tmp
     assert leak in read_json(tmp_path / "run/baselines.json")["notes"]
     assert read_json(tmp_path / "run/data/manifest.json")["leakage"]["share"] > 0.5
     assert summarize(Run(tmp_path / "run")).leak == leak
+
+
+def test_a_part_of_a_chat_whose_replies_the_context_cuts_is_compared(tmp_path: Path) -> None:
+    """Replies without an end count one character less than those of the baselines."""
+    chat = tmp_path / "chat.jsonl"
+    rows = ({"prompt": f"{i}?", "completion": f"{i} geese and {i * 7 % 31} swans. " * 4} for i in range(900))
+    chat.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    session = trained(chat, tmp_path / "run")
+    session.data.verdict_stride = 2
+    verdict = session.data.verdict(session.folder.model)
+    assert verdict.rows and verdict.model is not None and None in verdict.model.parts
