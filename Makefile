@@ -3,12 +3,13 @@
 # make faults kills trainings, cuts the power, fills the disk: over an hour; prints counts
 # make check  format, lint, types, floors
 # make docs   builds the documentation site; make notebooks runs the chapters and writes docs/chapters
+# make page   builds the lab's page into web/dist, for a wheel (needs Node); make web tests its sources
 # make texts  updates the translations of the chapters
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test slow faults check format docs notebooks texts clean
+.PHONY: demo test slow faults check format docs notebooks page web texts clean
 
 demo: .venv/installed
 	$(BIN)/glassgpt train python --minutes 1
@@ -38,6 +39,16 @@ docs: .venv/installed-dev
 notebooks: .venv/installed-dev
 	$(BIN)/python docs/chapters/make.py
 
+page: web/node_modules
+	cd web && npm run build && cp index.html dist/
+
+web: web/node_modules
+	cd web && npm run check && npm test
+
+web/node_modules: web/package-lock.json
+	cd web && npm ci
+	touch $@
+
 texts: .venv/installed-dev
 	$(BIN)/python tools/texts.py
 
@@ -52,4 +63,4 @@ texts: .venv/installed-dev
 	touch $@
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis web/node_modules web/dist

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     )
     from glassgpt.hooks import Recording, activation_names, edit, logit_lens, record, zero_heads
     from glassgpt.interop import Certificate, export, push
+    from glassgpt.lab import show
     from glassgpt.language import set_language
     from glassgpt.lens import Trace, ablate, trace
     from glassgpt.models import Model, build
@@ -108,6 +109,7 @@ _HOMES = {
         "translate",
     ),
     "explain": ("Chapter", "LearningPath", "chapter", "check", "learning_path"),
+    "lab": ("show",),
     "language": ("set_language",),
     "lens": ("Trace", "ablate", "trace"),
     "models": ("Model", "build"),
@@ -205,6 +207,7 @@ __all__ = [
     "sample_text",
     "set_language",
     "share",
+    "show",
     "start",
     "sweep",
     "trace",

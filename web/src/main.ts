@@ -22,6 +22,7 @@ function start(root: HTMLElement): void {
   const values: Record<string, unknown> = {
     header: JSON.parse(text("header")),
     vocabulary: JSON.parse(text("vocabulary")),
+    view: JSON.parse(text("view")),
     blob: text("blob"),
   };
   render({ model: { get: (name) => values[name] }, el: root });

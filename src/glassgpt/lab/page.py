@@ -25,7 +25,7 @@ from glassgpt.language import N_
 FILES = ("index.html", "lab.js", "lab.css")
 SOURCES = ("index.html", "package.json", "package-lock.json", ".npmrc", "svelte.config.js", "vite.config.ts")
 """Files of `web/` that a build needs, besides `src/`."""
-BUILT = Path(__file__).parent / "page"
+BUILT = Path(__file__).parent / "built"
 """The page that a wheel carries."""
 TIMEOUT = 600
 """Seconds for npm, and for Vite."""
@@ -126,7 +126,7 @@ def _tools(node: NodeJs, web: Path, tell: Callable[[str], None]) -> Path:
         made.mkdir()
         for path in lock:
             shutil.copyfile(path, made / path.name)
-        _run([*node.npm, "ci", "--no-audit", "--no-fund"], made, {})
+        _run([*node.npm, "ci", "--omit=dev", "--no-audit", "--no-fund"], made, {})
         made.rename(folder)
     return folder
 

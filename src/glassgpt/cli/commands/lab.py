@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from glassgpt.cli.view.terminal import print_line, working
 from glassgpt.interrupts import Stopped
 from glassgpt.lab import open_lab
-from glassgpt.language import _
+from glassgpt.language import N_, _
 
 
 def lab(
@@ -33,7 +33,7 @@ def lab(
     open_
         Open the page in your browser.
     """
-    with working("starting the lab") as status:
+    with working(N_("starting the lab")) as status:
         opened = open_lab(runs, port, lambda message: status.update(f"{_(message)} …"))
     print_line(_("lab   {address}", address=opened.address))
     print_line(_("      Ctrl-C ends it; trainings go on."))

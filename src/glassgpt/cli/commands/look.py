@@ -14,6 +14,7 @@ from rich.text import Text
 from glassgpt.checkpoint import Run
 from glassgpt.cli.progress import record_use
 from glassgpt.cli.view.ablation import show_ablation
+from glassgpt.cli.view.html_page import check_html, write_html
 from glassgpt.cli.view.numbers import cell, numbers_table
 from glassgpt.cli.view.open_run import note_guesses
 from glassgpt.cli.view.terminal import Terminal, print_json, print_line
@@ -49,6 +50,7 @@ def look(
     view: View | None = None,
     out: Path | None = None,
     dark: Annotated[bool, Parameter(negative="")] = False,
+    html: Path | None = None,
     trace: Path | None = None,
     precision: Literal["float16", "float32"] = "float16",
     ablate: Annotated[bool, Parameter(negative="")] = False,
@@ -87,6 +89,8 @@ def look(
         Write the plot to this file: png, svg or pdf (needs matplotlib).
     dark
         Draw the plot on a dark ground.
+    html
+        Write the lab's views of this text to one HTML file, for any browser (needs the extra [lab]).
     trace
         Write all recorded activations to this safetensors file.
     precision
@@ -99,6 +103,8 @@ def look(
         `cpu`, `cuda`, `mps` or `auto`.
     """
     _check_options(text, image, layer, head, view, out, trace, ablate)
+    if html is not None:
+        check_html(html, ablate)
     if dark and out is None:
         raise UserError("--dark: there is no file for the plot. Add --out.")
     opened = Run.open(run)
@@ -119,6 +125,9 @@ def look(
     if trace is not None:
         seen.save(trace, precision)
         _say(_("trace    {trace}  ({size})", trace=trace, size=data_size(trace.stat().st_size)), json)
+    if html is not None:
+        write_html(seen, model, tokenizer, html)
+        _say(_("page     {html}  ({size})", html=html, size=data_size(html.stat().st_size)), json)
     if plot is not None and out is not None:
         from glassgpt.plots import save
 
