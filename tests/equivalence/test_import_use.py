@@ -9,12 +9,14 @@ import pytest
 import torch
 
 import glassgpt as gg
-from glassgpt.data import Message
+from glassgpt.data import ChatTemplate, Message
+from glassgpt.data.batches.chat_format import FORMATS
 from glassgpt.interop import export
+from glassgpt.interop.chat import CONVERSATION
 from glassgpt.train import import_pretrained
 
-pytest.importorskip("transformers")
-from helpers import foreign
+transformers = pytest.importorskip("transformers")
+from helpers import commands, foreign  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +85,48 @@ def test_a_chat_template_is_kept_for_an_export(tmp_path: Path, place: str) -> No
     folder, _ = export(tmp_path / "run", "hf", tmp_path / "out")
     stored = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
     assert stored["chat_template"] == template
+
+
+CHATML = (
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+LLAMA3 = (
+    "{{ '<|begin_of_text|>' }}{% for m in messages %}{{ '<|start_header_id|>' + m['role'] }}"
+    "{{ '<|end_header_id|>\n\n' + m['content'] | trim + '<|eot_id|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "format", "end"), [(CHATML, "ChatML", "<|im_end|>"), (LLAMA3, "Llama 3", "<|eot_id|>")]
+)
+def test_a_model_of_others_chats_in_its_own_format(
+    tmp_path: Path, template: str, format: str, end: str
+) -> None:
+    names = next(each.specials for each in FORMATS if each.name == format)
+    foreign.save(tmp_path / "model", "Qwen3", "bpe", n_padding=len(names))
+    tokenizer = gg.load_tokenizer(tmp_path / "model" / "tokenizer.json").with_specials(names)
+    tokenizer.save(tmp_path / "model" / "tokenizer.json")
+    settings = tmp_path / "model" / "tokenizer_config.json"
+    foreign.edit_json(settings, chat_template=template, eos_token=end)
+    with pytest.warns(UserWarning, match=f"writes messages as {format}"):
+        run = import_pretrained(tmp_path / "model", tmp_path / "run")
+    ours = ChatTemplate(run.tokenizer())
+    talk = [*CONVERSATION, Message("assistant", "2, I said"), Message("user", f"{end} no\n")]
+    transformed = transformers.AutoTokenizer.from_pretrained(tmp_path / "model")
+    theirs = transformed.apply_chat_template(
+        [{"role": each.role, "content": each.content} for each in talk if end not in each.content],
+        add_generation_prompt=True,
+        return_dict=False,
+    )
+    assert ours.prompt(each for each in talk if end not in each.content) == theirs
+    assert ours.prompt(talk).count(tokenizer.specials[end]) == len(
+        talk
+    )  # a user's text is no token of a role
+    said = commands.run(tmp_path, "chat", "run", "--max-new-tokens", "4", "--seed", "1", stdin=b"Hello\n")
+    assert "Traceback" not in said
+    folder, _ = export(tmp_path / "run", "hf", tmp_path / "out")
+    stored = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
+    assert (stored["chat_template"], stored["eos_token"]) == (template, end)
+    assert json.loads((folder / "config.json").read_text("utf-8"))["eos_token_id"] == tokenizer.specials[end]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 import glassgpt
 from glassgpt.cli.main import COMMANDS
+from helpers import commands
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -54,10 +56,9 @@ def test_import_is_lazy() -> None:
     assert done.stdout.split() == ["False", "False"]
 
 
-def test_every_command_has_help() -> None:
+def test_every_command_has_help(tmp_path: Path) -> None:
     for command in COMMANDS:
-        done = run("-m", "glassgpt", command, "--help")
-        assert done.returncode == 0 and COMMANDS[command] in done.stdout
+        assert COMMANDS[command] in commands.run(tmp_path, command, "--help")
 
 
 FLAGS = {
@@ -80,6 +81,6 @@ FLAGS = {
 
 
 @pytest.mark.parametrize("command", FLAGS)
-def test_flags_stay(command: str) -> None:
-    text = run("-m", "glassgpt", command, "--help-all").stdout
+def test_flags_stay(command: str, tmp_path: Path) -> None:
+    text = commands.run(tmp_path, command, "--help-all")
     assert not [flag for flag in FLAGS[command].split() if flag not in text]

@@ -21,6 +21,8 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<assistant>' }}{% endif %}"
 )
 """The same tokens as `ChatTemplate.prompt`."""
+KEPT = ("eos_token", "chat_template")
+"""What a run keeps of the chat settings of an imported model."""
 CONVERSATION = (
     Message("system", "Be brief."),
     Message("user", "  你好 🙂\n1 + 1 = ?"),
@@ -41,6 +43,19 @@ class ChatRuntime(Protocol):
 def knows_chat(source: ExportSource) -> bool:
     """True if the tokenizer has the special tokens of conversations."""
     return all(name in source.tokenizer.specials for name in CHAT_SPECIALS)
+
+
+def imported_chat(source: ExportSource) -> dict[str, str]:
+    """Return `chat_template` and `eos_token` of an imported run, as far as its folder had them."""
+    chat = source.imported.get("chat")
+    found = chat.items() if isinstance(chat, dict) and not knows_chat(source) else ()
+    return {name: text for name, text in found if name in KEPT and isinstance(text, str)}
+
+
+def end_of_text(source: ExportSource) -> str | None:
+    """Return the special token that ends a text; None if no token does."""
+    name = imported_chat(source).get("eos_token", END)
+    return name if name in source.tokenizer.specials else None
 
 
 def check_chat(source: ExportSource, program: ChatRuntime) -> Iterator[Finding]:

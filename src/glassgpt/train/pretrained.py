@@ -8,7 +8,7 @@ from pathlib import Path
 
 from glassgpt.checkpoint import Run
 from glassgpt.config import DataConfig, RunConfig
-from glassgpt.data import read_corpus
+from glassgpt.data import CHAT_SPECIALS, find_chat_format, read_corpus
 from glassgpt.device import choose_device
 from glassgpt.errors import UserError
 from glassgpt.interop import HUB_PREFIX, ForeignModel, compare_import, download, open_foreign
@@ -71,14 +71,23 @@ def import_pretrained(
 
 def _notes(found: ForeignModel) -> list[str]:
     """Return the differences from the folder, for the user."""
-    if not found.n_padding:
-        return []
-    return [
-        _(
-            "{n:,} ids of the vocabulary are padding, which no token has: they are left out",
-            n=found.n_padding,
+    notes, format = [], find_chat_format(found.tokenizer)
+    if found.n_padding:
+        notes.append(
+            _(
+                "{n:,} ids of the vocabulary are padding, which no token has: they are left out",
+                n=found.n_padding,
+            )
         )
-    ]
+    if format and format.specials != CHAT_SPECIALS and "chat_template" in found.chat:
+        notes.append(
+            _(
+                "`glassgpt chat` writes messages as {format}. The folder's own chat template is kept for "
+                "exports, but not executed: what it adds, such as a system message, is missing",
+                format=format.name,
+            )
+        )
+    return notes
 
 
 def _free_path(source: str) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from glassgpt.checkpoint import Run, load_run, load_with_adapter, read_verdict
 from glassgpt.cli.view.terminal import print_note
-from glassgpt.data import CHAT_SPECIALS
+from glassgpt.data import find_chat_format
 from glassgpt.device import choose_device
 from glassgpt.errors import UserError, command_line
 from glassgpt.language import N_, _
@@ -50,7 +50,7 @@ def open_chat(run: Path, device: str, adapter: Path | None = None) -> tuple[Mode
         model, tokenizer = load_run(run, choose_device(device))
     else:
         model, tokenizer = load_with_adapter(run, adapter, choose_device(device))
-    if all(name in tokenizer.specials for name in CHAT_SPECIALS):
+    if find_chat_format(tokenizer):
         return model, tokenizer
     use = N_("`{command}` uses it", command=command_line(task_of_model(model.config).commands[0], run))
     if model.config.family == "gpt":

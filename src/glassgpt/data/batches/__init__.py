@@ -1,7 +1,8 @@
 """Token ids on disk, and the batches cut from them."""
 
 from glassgpt.data.batches.batch import IGNORE, Batch
-from glassgpt.data.batches.chat_template import CHAT_SPECIALS, ChatTemplate, write_chat
+from glassgpt.data.batches.chat_format import CHAT_SPECIALS, find_chat_format
+from glassgpt.data.batches.chat_template import ChatTemplate, write_chat
 from glassgpt.data.batches.example_tokens import (
     ExampleBatches,
     ExampleData,
@@ -58,6 +59,7 @@ __all__ = [
     "eval_batches",
     "eval_mask",
     "eval_rows",
+    "find_chat_format",
     "masked_eval_batches",
     "open_examples",
     "open_tokens",

@@ -1,7 +1,8 @@
 """Chat template: conversations to token ids, shared by training, evaluation and chat.
 
-A message is the token of its role, its content, and `<end>`. Only the assistant's content and its `<end>`
-are predicted. No text encodes to these special tokens, so a user cannot forge a turn of another role.
+A message is an opening that names its role, its content, and an end: in GlassGPT's format a token of the
+role and `<end>`. Only the assistant's content and its end are predicted. No text encodes to special tokens,
+so a user cannot forge a turn of another role.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from glassgpt.data.batches.chat_format import CHAT_SPECIALS, find_chat_format, marker_ids
 from glassgpt.data.batches.example_tokens import ExampleData, ExampleSplit, open_examples, write_split
 from glassgpt.data.batches.ragged import Ragged
 from glassgpt.data.examples import Conversation, Message
@@ -19,9 +21,7 @@ from glassgpt.errors import UserError
 from glassgpt.language import N_, join_texts
 from glassgpt.tokenizers import Tokenizer
 
-END_OF_TURN = "<end>"
-CHAT_SPECIALS = ("<system>", "<user>", "<assistant>", END_OF_TURN)
-"""Special tokens of a chat tokenizer."""
+ROLES = ("system", "user", "assistant")
 
 
 @dataclass
@@ -94,27 +94,33 @@ class ChatTemplate:
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        """Raises UserError if the tokenizer lacks the special tokens of a chat."""
-        if missing := [name for name in CHAT_SPECIALS if name not in tokenizer.specials]:
+        """Raises UserError if the tokenizer has no special tokens of a known chat format."""
+        format = find_chat_format(tokenizer)
+        if format is None:
+            missing = [name for name in CHAT_SPECIALS if name not in tokenizer.specials]
             raise UserError(
                 "the tokenizer has no {missing}: its model was not trained on conversations. Train a model "
                 "on .jsonl conversations, or fine-tune this one (`init_from.run`).",
                 missing=" ".join(missing),
             )
         self.tokenizer = tokenizer
-        names = {role: tokenizer.specials[f"<{role}>"] for role in ("system", "user", "assistant")}
-        self.opening = names
-        self.end = tokenizer.specials[END_OF_TURN]
+        self.format = format
+        self.opening = {role: marker_ids(tokenizer, format.opening.format(role=role)) for role in ROLES}
+        self.end = tokenizer.specials[format.end]
+        self.begin, self.after = (marker_ids(tokenizer, each) for each in (format.begin, format.after))
 
     def message(self, message: Message) -> Span:
-        """Encode one message. All but the first token of an assistant's message are predicted."""
-        ids = [self.opening[message.role], *self.tokenizer.encode(message.content), self.end]
-        return Span(ids, [False] + [message.role == "assistant"] * (len(ids) - 1))
+        """Encode one message. The content and the end of an assistant's message are predicted."""
+        opening, text = self.opening[message.role], message.content
+        content = self.tokenizer.encode(text.strip() if self.format.is_stripped else text)
+        predicted = [message.role == "assistant"] * (len(content) + 1)
+        mask = [False] * len(opening) + predicted + [False] * len(self.after)
+        return Span([*opening, *content, self.end, *self.after], mask)
 
     def prompt(self, messages: Iterable[Message]) -> list[int]:
         """Encode all messages and open the assistant's next turn."""
         ids = [id for message in messages for id in self.message(message).ids]
-        return [*ids, self.opening["assistant"]]
+        return [*self.begin, *ids, *self.opening["assistant"]]
 
     def spans(self, messages: Sequence[Message], size: int, truncation: Truncation) -> Iterator[Span]:
         """Split a conversation into spans of at most `size` tokens, each with predicted tokens.
@@ -165,14 +171,14 @@ class ChatTemplate:
         >>> template.read([257, 65, 66, 259, 258, 67])
         [Message(role='user', content='AB'), Message(role='assistant', content='C')]
         """
-        roles = {id: role for role, id in self.opening.items()}
-        found: list[tuple[str, list[int]]] = []
-        for id in ids:
-            if id in roles:
-                found.append((roles[id], []))
-            elif id != self.end:
-                found[-1][1].append(id)
-        return [Message(role, self.tokenizer.decode(content)) for role, content in found]
+        rest, found = list(ids)[len(self.begin) :], list[Message]()
+        while rest:
+            role = next(role for role, opening in self.opening.items() if rest[: len(opening)] == opening)
+            rest = rest[len(self.opening[role]) :]
+            n = rest.index(self.end) if self.end in rest else len(rest)
+            found.append(Message(role, self.tokenizer.decode(rest[:n])))
+            rest = rest[n + 1 + len(self.after) :]
+        return found
 
 
 def write_chat(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from glassgpt.diagnose import Finding
 from glassgpt.interop.certify import PIECE
-from glassgpt.interop.chat import END, check_chat
+from glassgpt.interop.chat import check_chat, end_of_text
 from glassgpt.interop.gguf.runtime import LlamaCpp
 from glassgpt.interop.source import ExportSource
 from glassgpt.language import N_
@@ -20,6 +20,6 @@ def check_use(source: ExportSource, program: LlamaCpp) -> Iterator[Finding]:
     pieces = [source.text[i : i + PIECE] for i in range(0, len(source.text), PIECE)]
     wrong = sum(program.decode(source.tokenizer.encode(each)) != each for each in pieces)
     yield Finding.at_most(N_("different text of token ids: pieces, of {n:,}", n=len(pieces)), wrong, 0)
-    end, expected = program.end_of_text(), END if END in source.tokenizer.specials else NO_TEXT
+    end, expected = program.end_of_text(), end_of_text(source) or NO_TEXT
     yield Finding(N_("token that ends a text"), end, expected, "ok" if end == expected else "fail")
     yield from check_chat(source, program)

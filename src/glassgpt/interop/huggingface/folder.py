@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from glassgpt.checkpoint import write_json
-from glassgpt.interop.chat import CHAT_TEMPLATE, END, knows_chat
+from glassgpt.interop.chat import CHAT_TEMPLATE, END, end_of_text, imported_chat, knows_chat
 from glassgpt.interop.huggingface.config import class_of, generation_config, model_config
 from glassgpt.interop.names import RULES, to_theirs
 from glassgpt.interop.source import ExportSource
@@ -17,7 +17,7 @@ from glassgpt.interop.source import ExportSource
 
 def write(source: ExportSource, folder: Path, dtype: str) -> None:
     """Write a run's model as transformers loads it. dtype: of the weights, such as `float32`."""
-    end = source.tokenizer.specials.get(END)
+    end = source.tokenizer.specials.get(end_of_text(source) or "")
     tensors = to_theirs(source.tensors, RULES[class_of(source.shape)], source.shape)
     kind = getattr(torch, dtype)
     tensors = {name: tensor.to(kind) for name, tensor in tensors.items()}
@@ -38,10 +38,7 @@ def _tokenizer_config(source: ExportSource) -> dict[str, Any]:
     }
     if knows_chat(source):
         found |= {"eos_token": END, "pad_token": END, "chat_template": CHAT_TEMPLATE}
-    elif isinstance(chat := source.imported.get("chat"), dict):
-        kept = {name: chat.get(name) for name in ("eos_token", "chat_template")}
-        found |= {name: text for name, text in kept.items() if isinstance(text, str)}
-    return found
+    return found | imported_chat(source)
 
 
 USAGE = """\
