@@ -22,7 +22,7 @@ CHAPTERS = (
 """Reading order of the chapters; others follow."""
 GUIDE = (
     *("start-here", "tasks", "chat", "options", "writing", "runs", "notebook", "seeing-inside"),
-    *("evaluation", "copying", "comparing", "sharing", "speed", "extending"),
+    *("evaluation", "copying", "report", "comparing", "sharing", "speed", "extending"),
 )
 """Reading order of the guide; others follow."""
 ABOUT = {

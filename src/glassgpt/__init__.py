@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from glassgpt.lens import Trace, ablate, trace
     from glassgpt.models import Model, build
     from glassgpt.plots import plot, plot_forward
+    from glassgpt.reports import Report, check_report, report
     from glassgpt.tasks import copying
     from glassgpt.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
     from glassgpt.train import (
@@ -116,6 +117,7 @@ _HOMES = {
     "hooks": ("Recording", "activation_names", "edit", "logit_lens", "record", "zero_heads"),
     "plots": ("plot", "plot_forward"),
     "interop": ("Certificate", "export", "push"),
+    "reports": ("Report", "check_report", "report"),
     "tasks": ("copying",),
     "tokenizers": ("Tokenizer", "load_tokenizer", "train_tokenizer"),
     "train": (
@@ -153,6 +155,7 @@ __all__ = [
     "Outlook",
     "PromptLookup",
     "Recording",
+    "Report",
     "Request",
     "RequestError",
     "Run",
@@ -177,6 +180,7 @@ __all__ = [
     "build",
     "chapter",
     "check",
+    "check_report",
     "classify",
     "compare",
     "complete",
@@ -201,6 +205,7 @@ __all__ = [
     "read_corpus",
     "record",
     "reply",
+    "report",
     "resume",
     "runs",
     "sample_lines",

@@ -4,10 +4,10 @@ from glassgpt.checkpoint.abandoned import clear, discard, is_abandoned
 from glassgpt.checkpoint.adapter import load_with_adapter, save_adapter
 from glassgpt.checkpoint.chosen import chosen_settings
 from glassgpt.checkpoint.curve_groups import Band, CurveGroup, Spread, group_curves
-from glassgpt.checkpoint.curves import RunCurve, RunLike, XAxis, read_curve, read_curves
+from glassgpt.checkpoint.curves import Point, RunCurve, RunLike, XAxis, read_curve, read_curves
 from glassgpt.checkpoint.lock import LOCK, OWNER, acquire_lock, is_locked
 from glassgpt.checkpoint.run import Run, load_run, load_weights, weights
-from glassgpt.checkpoint.run_data import learned_a_list, learned_lines, run_examples, run_tokens
+from glassgpt.checkpoint.run_data import has_examples, learned_a_list, learned_lines, run_examples, run_tokens
 from glassgpt.checkpoint.runs_table import NUMBERS, RunsTable, runs
 from glassgpt.checkpoint.store import (
     PLAIN_NAME,
@@ -50,6 +50,7 @@ __all__ = [
     "CorruptCheckpoint",
     "CurveGroup",
     "LazyTensors",
+    "Point",
     "Run",
     "RunCurve",
     "RunHealth",
@@ -70,6 +71,7 @@ __all__ = [
     "discard",
     "fingerprint",
     "group_curves",
+    "has_examples",
     "is_abandoned",
     "is_locked",
     "layout",

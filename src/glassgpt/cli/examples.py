@@ -39,6 +39,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'glassgpt copying runs/notes "the green bottles on the wall"',
         "glassgpt copying runs/notes --file notes.txt",
     ),
+    "report": (
+        "glassgpt report runs/notes",
+        "glassgpt report runs/notes --out report.html --lang zh",
+        "glassgpt report --check report.html",
+    ),
     "plot": ("glassgpt plot runs/notes", "glassgpt plot runs --x minutes --by lr --out curves.svg"),
     "runs": ("glassgpt runs",),
     "export": ("glassgpt export runs/notes --to safetensors",),

@@ -48,6 +48,7 @@ COMMANDS = {
     "compare": "Compare two sets of settings, fairly.",
     "sweep": "Compare several values of a setting, fairly.",
     "copying": "Measure how much of a text is copied from the training text.",
+    "report": "Write a report of a run as one HTML file, or check one.",
     "plot": "Plot the learning curves of runs.",
     "runs": "List runs and compare them with their baselines.",
     "export": "Export a model for other programs.",

@@ -17,7 +17,7 @@ from glassgpt.config.schema import (
     TrainConfig,
 )
 from glassgpt.config.toml import read_toml
-from glassgpt.config.words import settings_in_words
+from glassgpt.config.words import origin_in_words, setting_in_words, settings_in_words
 
 __all__ = [
     "CORPORA",
@@ -48,11 +48,13 @@ __all__ = [
     "invalid",
     "is_built_in",
     "merge",
+    "origin_in_words",
     "origins",
     "preset",
     "preset_names",
     "read_toml",
     "resolve",
+    "setting_in_words",
     "settings_in_words",
     "takes_settings",
 ]

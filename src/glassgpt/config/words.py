@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -13,9 +14,23 @@ from cyclopts import Parameter
 from glassgpt.config.base import Config, Kind, Tables, merge, preset_names
 from glassgpt.config.schema import RunConfig
 from glassgpt.errors import UserError
+from glassgpt.language import N_, join_texts
 
 Place = tuple[str, str]
 """Table and field of a setting; the table is "" outside of the tables."""
+ORIGINS = {
+    "default": N_("default"),
+    "option": N_("option"),
+    "autopilot": N_("autopilot"),
+    "data": N_("data"),
+    "architecture": N_("architecture"),
+    "size": N_("size"),
+    "family": N_("family"),
+    "task": N_("task"),
+    "dataset": N_("dataset"),
+    "run": N_("run"),
+}
+"""Kinds of origins, in words."""
 PRESETS: tuple[tuple[Kind, str], ...] = (("architecture", "preset"), ("size", "size"), ("family", "family"))
 """Presets that a word may name, and the field that chooses each."""
 
@@ -35,6 +50,27 @@ def settings_in_words(words: str | Sequence[str]) -> Tables:
             value = (*tables.get("data", {}).get("sources", ()), value)
         tables = merge(tables, {table: {field: value}} if table else {field: value})
     return tables
+
+
+def origin_in_words(origin: str) -> str:
+    """Return an origin such as `option` or `size nano` as a text that `_` can translate; a file's name stays.
+
+    >>> origin_in_words("size nano")
+    'size nano'
+    """
+    kind, space, name = origin.partition(" ")
+    return join_texts(space, [ORIGINS.get(kind, kind), name]) if space else ORIGINS.get(kind, kind)
+
+
+def setting_in_words(value: object) -> str:
+    """Return the value of a setting as text; a dash for none.
+
+    >>> setting_in_words(None), setting_in_words("nano"), setting_in_words(0.5)
+    ('–', 'nano', '0.5')
+    """
+    if value is None or value in ("", []):
+        return "–"
+    return value if isinstance(value, str) and value.isprintable() else json.dumps(value, ensure_ascii=False)
 
 
 def _split(words: str) -> list[str]:

@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 from rich.table import Table
 from rich.text import Text
 
 from glassgpt.cli.view.terminal import Terminal, print_json
-from glassgpt.config import DEFAULT, Setting
-from glassgpt.language import N_, _
+from glassgpt.config import DEFAULT, Setting, origin_in_words, setting_in_words
+from glassgpt.language import _
 from glassgpt.train import Plan
-
-ORIGINS = {
-    DEFAULT: N_("default"),
-    "option": N_("option"),
-    "autopilot": N_("autopilot"),
-    "data": N_("data"),
-    "architecture": N_("architecture"),
-    "size": N_("size"),
-    "family": N_("family"),
-    "task": N_("task"),
-    "dataset": N_("dataset"),
-    "run": N_("run"),
-}
-"""Kinds of origins, in words."""
 
 
 def print_plan(plan: Plan, as_json: bool) -> None:
@@ -48,19 +32,6 @@ def settings_table(settings: list[Setting]) -> Table:
     table.add_column(_("from"), overflow="fold")
     for setting in sorted(settings, key=lambda each: each.origin != DEFAULT):
         style = "dim" if setting.origin == DEFAULT else ""
-        cells = (setting.name, _shown(setting.value), _origin(setting.origin))
+        cells = (setting.name, setting_in_words(setting.value), _(origin_in_words(setting.origin)))
         table.add_row(*(Text(cell, style) for cell in cells))
     return table
-
-
-def _origin(origin: str) -> str:
-    """Return an origin such as `option` or `size nano` in words; a name of a file stays."""
-    kind, space, name = origin.partition(" ")
-    return f"{_(ORIGINS.get(kind, kind))}{space}{name}"
-
-
-def _shown(value: object) -> str:
-    """Return a value as text; a dash for none."""
-    if value is None or value in ("", []):
-        return "–"
-    return value if isinstance(value, str) and value.isprintable() else json.dumps(value, ensure_ascii=False)
