@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from glassgpt.lens import Trace, ablate, trace
     from glassgpt.models import Model, build
     from glassgpt.plots import plot, plot_forward
-    from glassgpt.reports import Report, check_report, report
+    from glassgpt.reports import RunReport, check_report, report
     from glassgpt.tasks import copying
     from glassgpt.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
     from glassgpt.train import (
@@ -117,7 +117,7 @@ _HOMES = {
     "hooks": ("Recording", "activation_names", "edit", "logit_lens", "record", "zero_heads"),
     "plots": ("plot", "plot_forward"),
     "interop": ("Certificate", "export", "push"),
-    "reports": ("Report", "check_report", "report"),
+    "reports": ("RunReport", "check_report", "report"),
     "tasks": ("copying",),
     "tokenizers": ("Tokenizer", "load_tokenizer", "train_tokenizer"),
     "train": (
@@ -155,11 +155,11 @@ __all__ = [
     "Outlook",
     "PromptLookup",
     "Recording",
-    "Report",
     "Request",
     "RequestError",
     "Run",
     "RunConfig",
+    "RunReport",
     "RunsTable",
     "SamplingParams",
     "Score",

@@ -1,6 +1,6 @@
 """Reports: one HTML file about a run, in words first, whose numbers can be computed again."""
 
 from glassgpt.reports.check import Difference, check_report
-from glassgpt.reports.page import Report, report
+from glassgpt.reports.page import RunReport, report
 
-__all__ = ["Difference", "Report", "check_report", "report"]
+__all__ = ["Difference", "RunReport", "check_report", "report"]

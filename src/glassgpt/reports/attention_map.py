@@ -40,7 +40,7 @@ def inside_section(run: Run) -> Section | None:
         rows, weights = rows[:MAX_LABELS], weights[:MAX_LABELS]
     else:
         cut = slice(0, MAX_LABELS)
-        drawing = heat_map(weights[cut, cut], rows[cut], columns[cut])
+        drawing = weights_map(weights[cut, cut], rows[cut], columns[cut])
         blocks.append(Figure(drawing, drawing, _caption(kind, layer, head)))
     if found.answer:
         answer = "".join(token for token in found.answer if token not in run.tokenizer().specials)
@@ -82,7 +82,7 @@ def _traced(run: Run) -> tuple[Trace, str]:
     return trace(model, tokenizer, text), text
 
 
-def heat_map(weights: np.ndarray, rows: Sequence[str], columns: Sequence[str], cell: int = 20) -> str:
+def weights_map(weights: np.ndarray, rows: Sequence[str], columns: Sequence[str], cell: int = 20) -> str:
     """Return weights (T, S) from 0 to 1 as SVG, with labels; cells of no weight are left out."""
     left, top = 78, 78
     width, height = left + cell * len(columns) + 8, top + cell * len(rows) + 8

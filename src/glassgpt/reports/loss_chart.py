@@ -19,7 +19,7 @@ MAX_POINTS = 240
 TICKS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
 
 
-class Size(NamedTuple):
+class ChartSize(NamedTuple):
     """Size of a drawing, and its margin at the right for labels."""
 
     width: int
@@ -27,7 +27,7 @@ class Size(NamedTuple):
     right: int
 
 
-WIDE, NARROW = Size(760, 400, 150), Size(350, 330, 122)
+WIDE, NARROW = ChartSize(760, 400, 150), ChartSize(350, 330, 122)
 LEFT, TOP, BOTTOM = 40, 12, 40
 
 
@@ -42,7 +42,7 @@ class Label(NamedTuple):
 class Frame(NamedTuple):
     """The scale of a chart: steps across, losses up, on a logarithmic scale."""
 
-    size: Size
+    size: ChartSize
     last: float
     low: float
     high: float
@@ -57,7 +57,7 @@ class Frame(NamedTuple):
         return self.size.height - BOTTOM - (self.size.height - TOP - BOTTOM) * share
 
 
-def loss_chart(curves: Sequence[RunCurve], forecasts: Sequence[Mapping[str, float]], size: Size) -> str:
+def loss_chart(curves: Sequence[RunCurve], forecasts: Sequence[Mapping[str, float]], size: ChartSize) -> str:
     """Return the learning curves of runs as one SVG, with counted losses as dashed lines.
 
     forecasts: those of the run, if it is only one; the first is drawn.
@@ -120,7 +120,7 @@ def _frame(
     curves: Sequence[RunCurve],
     levels: Mapping[str, float],
     forecasts: Sequence[Mapping[str, float]],
-    size: Size,
+    size: ChartSize,
 ) -> Frame:
     values = [point.loss for curve in curves for point in (*curve.held_out, *_binned(curve.training))]
     values += [curve.final_loss for curve in curves if curve.final_loss is not None]

@@ -76,7 +76,7 @@ class Page:
 
 
 @dataclass(frozen=True, repr=False)
-class Report:
+class RunReport:
     """A written report. A notebook shows the page."""
 
     html: str
@@ -94,7 +94,7 @@ class Report:
         return path
 
     def __repr__(self) -> str:
-        return f"<Report of {', '.join(map(str, self.runs))}, {len(self.html.encode()):,} bytes>"
+        return f"<RunReport of {', '.join(map(str, self.runs))}, {len(self.html.encode()):,} bytes>"
 
     def _repr_html_(self) -> str:
         style = "width: 100%; height: 720px; border: 1px solid rgba(128, 128, 128, 0.4)"
@@ -103,7 +103,7 @@ class Report:
 
 def report(
     *runs: Run | Path | str, out: Path | str | None = None, lang: str = "en", shown: Sequence[str] = ()
-) -> Report:
+) -> RunReport:
     """Write a report of one run, or of several, as one HTML file.
 
     out: the file to write; without it, only the returned object holds the page. lang: `en` or `zh`. shown:
@@ -121,7 +121,7 @@ def report(
         warnings.simplefilter("ignore")  # a lost best step: the section of files shows the step that is used
         page = _page(opened, names, lang, Path(out).parent if out else Path())
     html = template.render(page=page, style=(HERE / "page.css").read_text("utf-8"))
-    made = Report(
+    made = RunReport(
         "\n".join(line for line in html.splitlines() if line.strip()) + "\n",
         tuple(run.path for run in opened),
     )
