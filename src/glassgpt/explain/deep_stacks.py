@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ DEPTHS = (1, 2, 4, 8, 16, 32)
 BUILDS = {"both": (True, True), "norm": (False, True), "path": (True, False)}
 """With residual path, with norms."""
 B, T, C = 2, 16, 64
+CONFIG = ModelConfig.model_validate({"n_head": 4, "n_embd": C, "block_size": T, "preset": "modern"})
 
 
 @dataclass(frozen=True)
@@ -32,28 +34,39 @@ class DeepStack:
     """Tolerance of power / written: four standard deviations of the sum of products of different writes."""
 
 
-def grow(depth: int, with_path: bool, with_norms: bool, seed: int) -> DeepStack:
-    """Run a stack of blocks whose matrices are N(0, 1 / fan_in) forth and back, in float64."""
+def random_blocks(depth: int, seed: int) -> list[Block]:
+    """Make blocks whose matrices are N(0, 1 / fan_in), in float64."""
     generator = torch.Generator().manual_seed(seed)
-    config = ModelConfig.model_validate(
-        {"n_layer": depth, "n_head": 4, "n_embd": C, "block_size": T, "preset": "modern"}
-    )
-    rope, mask = make_rope(config), AttnMask.causal(T)
+    return [randomized(Block(CONFIG).double(), generator) for _ in range(depth)]
+
+
+def grow(
+    blocks: Sequence[Block], with_path: bool, with_norms: bool, seed: int, depths: Sequence[int] = DEPTHS
+) -> list[DeepStack]:
+    """Run the first blocks forth and back, for each of the rising depths."""
+    generator = torch.Generator().manual_seed(seed)
+    x0, upstream = torch.randn(2, B, T, C, generator=generator, dtype=torch.float64)
+    rope, mask = make_rope(CONFIG), AttnMask.causal(T)
     assert rope is not None
     angles = rope(0, T)
-    x0 = torch.randn(B, T, C, generator=generator, dtype=torch.float64).requires_grad_()
-    x, writes = x0, [x0.detach()]
-    for _ in range(depth):
-        block = randomized(Block(config).double(), generator)
+    x = x0.requires_grad_()
+    writes, found = [x0.detach()], []
+    for depth, block in enumerate(blocks, 1):
         read = block.norm_1(x) if with_norms else x
         out = block.attn(read, mask=mask, rope=angles)
         x = x + out if with_path else out
         more = block.mlp(block.norm_2(x) if with_norms else x)
         x = x + more if with_path else more
         writes += [out.detach(), more.detach()]
-    y = F.rms_norm(x, (C,))
-    upstream = torch.randn(y.shape, generator=generator, dtype=torch.float64)
-    (gradient,) = torch.autograd.grad(y, x0, upstream)
+        if depth in depths:
+            found.append(_measured(x0, x, writes, upstream))
+    return found
+
+
+def _measured(x0: Tensor, x: Tensor, writes: Sequence[Tensor], upstream: Tensor) -> DeepStack:
+    """Measure a stack from its input x0, its end x and all that was written to the stream."""
+    passed = (F.rms_norm(x, (C,)) * upstream).sum()  # a sum: its gradient at the norm is `upstream`
+    (gradient,) = torch.autograd.grad(passed, x0, retain_graph=True)
     squares = torch.stack([write.pow(2).mean() for write in writes])
     return DeepStack(
         (gradient.norm() / upstream.norm()).item(),

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from glassgpt.explain import ChapterContext, Grid
 from glassgpt.explain import block_parts as parts
 from glassgpt.explain.chapters import block
-from glassgpt.explain.deep_stacks import B, C, T, grow
+from glassgpt.explain.deep_stacks import B, C, T, grow, random_blocks
 from glassgpt.explain.influence import held_out
 from glassgpt.nn import Block
 from helpers.explain_runs import small_run
@@ -108,15 +108,15 @@ def test_a_block_that_is_no_sum_is_found_out(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_stack_without_a_path_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     right = block.grow
-    monkeypatch.setattr(block, "grow", lambda depth, path, norms, seed: right(depth, False, norms, seed))
+    monkeypatch.setattr(block, "grow", lambda blocks, path, norms, seed: right(blocks, False, norms, seed))
     assert "32 blocks with path and norms: |log₁₀| of the gradient's change" in failed()
-    monkeypatch.setattr(block, "grow", lambda depth, path, norms, seed: right(depth, True, True, seed))
+    monkeypatch.setattr(block, "grow", lambda blocks, path, norms, seed: right(blocks, True, True, seed))
     assert failed() == ["32 blocks without the path: |log₁₀| of the gradient's change"]
 
 
 def test_the_sum_of_squares_holds_within_its_tolerance() -> None:
     """The stream of independent writes: its mean square is the sum of theirs, for any seed."""
-    found = [grow(8, True, True, seed) for seed in range(20)]
+    found = [grow(random_blocks(8, seed), True, True, seed, depths=(8,))[0] for seed in range(20)]
     ratios = torch.tensor([stack.power / stack.written for stack in found])
     assert ratios.mean().item() == pytest.approx(1, abs=0.1)
     assert all(abs(stack.power / stack.written - 1) < stack.noise for stack in found)

@@ -60,8 +60,8 @@ def print_step(path: LearningPath, step: LearningStep) -> None:
 
 def neighbors(path: LearningPath, name: str) -> list[str]:
     """Return the lines about the step before and the one after, with their commands."""
-    found = ((_("before:"), path.before(name)), (_("next:"), path.following(name)))
-    return [f"{word} {step.name}   {step.command}" for word, step in found if step is not None]
+    found = ((_("before: {step}"), path.before(name)), (_("next: {step}"), path.following(name)))
+    return [f"{line.format(step=step.name)}   {step.command}" for line, step in found if step is not None]
 
 
 def commands(step: LearningStep) -> list[str]:

@@ -22,7 +22,7 @@ from glassgpt.explain.block_parts import (
 )
 from glassgpt.explain.content import Chapter, Grid, Translate
 from glassgpt.explain.context import ChapterContext, Demo
-from glassgpt.explain.deep_stacks import BUILDS, DEPTHS, DeepStack, grow
+from glassgpt.explain.deep_stacks import BUILDS, DEPTHS, DeepStack, grow, random_blocks
 from glassgpt.explain.influence import held_out
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     tokens = held_out(demo, n_texts(demo.model, passes, LENGTH), LENGTH, generator)  # (B, T)
     writes = record_writes(demo.model, tokens)
     whole, losses = knock_out(demo.model, tokens, blocks)
-    stacks = {name: [grow(depth, *build, context.seed) for depth in DEPTHS] for name, build in BUILDS.items()}
+    deep = random_blocks(DEPTHS[-1], context.seed)
+    stacks = {name: grow(deep, *build, context.seed) for name, build in BUILDS.items()}
     body = (
         *_stream(_, demo, writes),
         *_without(_, tokens.numel(), whole, losses),

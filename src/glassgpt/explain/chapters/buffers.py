@@ -136,12 +136,12 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
     body = (
         _(
             "Some tensors belong to a model but must not be trained: masks, running statistics, tables of "
-            "angles. {name} has {n} of them, {paths}: together {numbers:,} numbers, and {weights:,} "
+            "angles. In {name} there are {n}: {paths}. They hold {numbers:,} numbers, next to {weights:,} "
             "weights."
         ).format(
             name=demo.name,
             n=len(buffers),
-            paths=", ".join(list(buffers)[:4]),
+            paths=_(", ").join(list(buffers)[:4]),
             numbers=numbers,
             weights=model.n_params,
         ),

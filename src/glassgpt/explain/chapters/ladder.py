@@ -260,7 +260,7 @@ def _table(_: Translate, climbs: Sequence[Climb]) -> Grid:
         for c in climbs
     ]
     seeds = [_("seed {n}").format(n=i + 1) for i in range(SEEDS)]
-    columns = (_("before"), _("after"), "±", *seeds)
+    columns = (*(_("step {n}").format(n=n) for n in (0, STEPS)), "±", *seeds)
     names = [_("{name} ({params:,})").format(name=c.name, params=c.n_params) for c in climbs]
     return Grid(_("nats per held-out token (weights)"), names, columns, rows, decimals=3, shade=False)
 

@@ -190,9 +190,9 @@ def _of_model(demo: Demo, seen: Next | None, _: Translate) -> list[str | Grid]:
             ).format(name=demo.name)
         ]
     said = _(
-        "A model's probabilities are such a vector, only longer. {name} got {n} held-out texts and was "
-        "least certain after this one (the end is shown): “{text}”. The next table shows its {V} "
-        "probabilities for the next token, and {N:,} draws from them:"
+        "A model's probabilities are such a vector, only longer. Of {n} held-out texts, {name} was least "
+        "certain after this one (the end is shown): “{text}”. The next table shows its {V} probabilities "
+        "for the next token, and {N:,} draws from them:"
     ).format(name=demo.name, text=visible_label(seen.text), n=TEXTS, V=demo.model.n_vocab, N=N)
     grid = Grid(
         _("next token"),

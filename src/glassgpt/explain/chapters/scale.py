@@ -61,7 +61,7 @@ def softmax_of(scores: Tensor, upstream: Tensor) -> Softmax:
     """Measure a softmax. scores and upstream (the gradient at the weights): (N, S)."""
     z = scores.detach().requires_grad_()
     p = z.softmax(-1)
-    (gradient,) = torch.autograd.grad(p, z, upstream)
+    (gradient,) = torch.autograd.grad((p * upstream).sum(), z)
     lengths = gradient.norm(dim=-1)
     p = p.detach()
     return Softmax(

@@ -97,9 +97,8 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
             "weighted by p. Here, at T = 1, it is {slope:.4f} nats for each unit of T."
         ).format(slope=slope(z.double(), 1.0)),
         _(
-            "Now a trained model. {name} got {n} held-out texts and was least certain after this one (the "
-            "end is shown): “{text}”. The next table shows the most probable next tokens at each "
-            "temperature:"
+            "Now a trained model. Of {n} held-out texts, {name} was least certain after this one (the end "
+            "is shown): “{text}”. The next table shows the most probable next tokens at each temperature:"
         ).format(n=TEXTS, name=demo.name, text=visible_label(places.text)),
         _of_next(demo, places, _),
         _(

@@ -123,8 +123,8 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
         _(
             "Once a head has the weight of each token for each other token, it multiplies: W @ x. W (T, T) "
             "holds the weights, row t those of token t. x (T, D) holds one vector for each token, its "
-            "value. The next tables show both, from layer {layer}, head {head} of {name}, on {T} held-out "
-            "tokens."
+            "value. The next tables show both, from layer {layer}, head {head} of {name} (both counted from "
+            "0), on {T} held-out tokens."
         ).format(layer=shown.layer, head=shown.head, name=demo.name, T=len(W)),
         Grid.of(_("W, the weights: row t looks at column s"), shown.labels, shown.labels, W),
         _values(shown, x, _),

@@ -53,7 +53,8 @@ def gradient(with_path):
         out = F.relu(F.layer_norm(x, (C,)) @ W if with_path else x @ W)
         x = x + out if with_path else out
     g = torch.randn(x.shape)
-    return torch.autograd.grad(x, x0, g)[0].norm() / g.norm()
+    (x * g).sum().backward()  # so the gradient at x is g
+    return x0.grad.norm() / g.norm()
 
 
 without, with_path = gradient(False), gradient(True)

@@ -33,7 +33,8 @@ other = x.clone()
 other[-1] = torch.randn(T, C)
 changed = (attend(other, mask) - y).abs().amax((1, 2)) > 0  # (B,)
 
-print(f"Sequence {B - 1} of {B} was replaced. Outputs that changed: {changed.nonzero().flatten().tolist()}.")
+print(f"The last of {B} sequences was replaced: number {B - 1}, counted from 0.")
+print(f"Outputs that changed: {changed.nonzero().flatten().tolist()}.")
 
 # %% [markdown]
 # A message takes one step along an edge. Change one node, and only the nodes that it points to notice it.
@@ -95,13 +96,14 @@ from glassgpt.explain import BUILTIN, held_out_text
 
 RUN = BUILTIN / "text"  # or the folder of your own run: "runs/notes"
 model, tokenizer = gg.load_run(RUN)
-found = []
+shares, sources = [], []
 for seed in (0, 1):
     trace = gg.trace(model, tokenizer, held_out_text(RUN, seed=seed))
     W = trace.tensors["blocks.0.attn.weights"][0]  # (T, T): head 0
-    best = int(W[-1].argmax())
-    found.append(f"{W[-1, best]:.0%} from {trace.tokens[best]!r}")
+    shares.append(W[-1].max())
+    sources.append(trace.tokens[int(W[-1].argmax())])
 n_edges = int((W > 0).sum())
 
-print(f"The last token gathers {found[0]} in one text, and {found[1]} in the other.")
+print(f"In one text the last token gathers {shares[0]:.0%} from {sources[0]!r}.")
+print(f"In the other it gathers {shares[1]:.0%} from {sources[1]!r}.")
 print(f"The second text has {len(W)} nodes and {n_edges} edges.")
