@@ -1,6 +1,6 @@
-"""Write the tables of options in docs/guide/options.md, as `glassgpt train --help-all` groups them.
+"""Write the tables of options in docs/guide, as `glassgpt train --help-all` groups them, in each language.
 
-`python tools/options.py` updates the page between the markers; a test fails while they differ.
+`python tools/options.py` updates the pages between the markers; a test fails while they differ.
 """
 
 from __future__ import annotations
@@ -13,20 +13,24 @@ from cyclopts.help import HelpEntry
 from glassgpt.cli.help import description, help_page
 from glassgpt.cli.main import app
 from glassgpt.cli.view.terminal import Terminal
+from glassgpt.language import _, using
 from glassgpt.tables import markdown_table
 from markers import replace_between
 
-PAGE = Path(__file__).parent.parent / "docs" / "guide" / "options.md"
+GUIDE = Path(__file__).parent.parent / "docs" / "guide"
+PAGES = {"en": GUIDE / "options.md", "zh": GUIDE / "zh" / "options.md"}
+HEADINGS = {"en": ["option", "effect"], "zh": ["选项", "作用"]}
 BEGIN, END = "<!-- options: written by tools/options.py -->\n", "<!-- end of options -->"
 
 
-def tables() -> str:
+def tables(language: str) -> str:
     """Return a heading and a table for each group."""
-    groups = help_page(app, ["train"], Terminal()).options()
-    parts = (
-        f"### {group.title}\n\n{markdown_table(['option', 'effect'], map(_row, group.entries))}\n"
-        for group in groups
-    )
+    with using(language):
+        groups = help_page(app, ["train"], Terminal()).options()
+        parts = [
+            f"### {_(group.title)}\n\n{markdown_table(HEADINGS[language], map(_row, group.entries))}\n"
+            for group in groups
+        ]
     return "\n".join(parts)
 
 
@@ -35,12 +39,13 @@ def _row(entry: HelpEntry) -> list[str]:
     return [", ".join(f"`{name}`" for name in names), description(entry).plain]
 
 
-def replaced(text: str) -> str:
+def replaced(text: str, language: str = "en") -> str:
     """Replace the tables between the markers of a page."""
-    return replace_between(text, BEGIN, END, "\n" + tables() + "\n")
+    return replace_between(text, BEGIN, END, "\n" + tables(language) + "\n")
 
 
 if __name__ == "__main__":
     if sys.argv[1:]:
-        sys.exit("tools/options.py takes no arguments: it rewrites the tables in docs/guide/options.md")
-    PAGE.write_text(replaced(PAGE.read_text("utf-8")), "utf-8")
+        sys.exit("tools/options.py takes no arguments: it rewrites the tables of options in docs/guide")
+    for name, page in PAGES.items():
+        page.write_text(replaced(page.read_text("utf-8"), name), "utf-8")

@@ -21,13 +21,13 @@ CHAPTERS = (
 )
 """Reading order of the chapters; others follow."""
 GUIDE = (
-    *("start-here", "tasks", "chat", "options", "writing", "runs", "notebook", "seeing-inside"),
-    *("evaluation", "copying", "report", "comparing", "sharing", "speed", "extending"),
+    *("start-here", "data", "planning", "tasks", "chat", "options", "writing", "runs", "notebook"),
+    *("seeing-inside", "evaluation", "copying", "report", "comparing", "sharing", "speed", "extending"),
 )
 """Reading order of the guide; others follow."""
 ABOUT = {
     "guide": ("Guide", "One page per subject, in reading order."),
-    "guide/zh": ("指南", "每个主题一页；其余各页见英文指南。"),
+    "guide/zh": ("指南", "每个主题一页，按阅读次序排列。"),
     "chapters": (
         "Chapters",
         "One fact a chapter, each as code that ran. They are notebooks: take one and change it.",

@@ -77,7 +77,8 @@ def test_after_two_hyphens_a_topic_is_a_word() -> None:
     assert help_topic(["baselines", "--", "--help-all"]) == ("", ["baselines", "--", "--help-all"])
 
 
-def test_the_guide_has_the_same_tables() -> None:
+@pytest.mark.parametrize("language", options.PAGES)
+def test_the_guide_has_the_same_tables(language: str) -> None:
     """Run `python tools/options.py` to update it."""
-    text = options.PAGE.read_text("utf-8")
-    assert options.replaced(text) == text
+    text = options.PAGES[language].read_text("utf-8")
+    assert options.replaced(text, language) == text

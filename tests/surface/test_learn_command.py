@@ -88,7 +88,8 @@ def test_the_list_of_chapters_points_to_the_path(tmp_path: Path) -> None:
     assert "glassgpt learn" in run(tmp_path, "explain").splitlines()[-1]
 
 
-def test_the_guide_has_the_same_table() -> None:
+@pytest.mark.parametrize("language", path_tool.PAGES)
+def test_the_guide_has_the_same_table(language: str) -> None:
     """Run `python tools/learning_path.py` to update it."""
-    text = path_tool.PAGE.read_text("utf-8")
-    assert path_tool.replaced(text) == text
+    text = path_tool.PAGES[language].read_text("utf-8")
+    assert path_tool.replaced(text, language) == text
