@@ -26,6 +26,8 @@ from glassgpt.safe_io import parse_json
 
 POLL_S = 0.5
 """Seconds between two looks at a run that trains."""
+STATUS_S = 2.0
+"""Seconds between two looks at its lock."""
 MAX_ROWS = 200
 """Events in one message, at most: the newest."""
 NOT_FOUND = (UnknownRun, UnknownTrace, UnknownTensor)
@@ -114,7 +116,7 @@ async def _events(run: Run) -> AsyncIterator[str]:
     place, shown, status_s = _end(run), "", 0.0
     while True:
         place, rows = await asyncio.to_thread(_new_rows, run, place)
-        if time.monotonic() - status_s > 2:
+        if time.monotonic() - status_s >= STATUS_S:
             status_s = time.monotonic()
             state = "training" if await asyncio.to_thread(is_locked, run.path) else "stopped"
             rows += [{"event": "status", "status": state}] if state != shown else []

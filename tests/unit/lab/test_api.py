@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from starlette.testclient import TestClient
 import glassgpt as gg
 from glassgpt.explain import held_out_prompt
 from glassgpt.hooks import logit_lens
+from glassgpt.lab import app
 from glassgpt.lab.traced import UnknownTensor
 from glassgpt.lens import Trace
 
@@ -235,3 +239,29 @@ def test_an_earlier_step_has_other_weights(lab: TestClient, ids: dict[str, str],
         model = run.model(step=step)
         expected = model(torch.tensor([[token["id"] for token in header["tokens"]]]))[0]
         torch.testing.assert_close(tensor(lab, header, "logits"), expected)
+
+
+def test_events_of_a_run_that_trains(lab_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(lab_runs / "bigram", tmp_path / "live")
+    run = gg.Run(tmp_path / "live")
+    monkeypatch.setattr(app, "POLL_S", 0.01)
+    monkeypatch.setattr(app, "STATUS_S", 0)
+    locked = [True, True, False]
+    monkeypatch.setattr(app, "is_locked", lambda path: locked.pop(0))
+
+    async def read() -> list[list[dict[str, Any]]]:
+        found = []
+        async for message in app._events(run):
+            assert message.startswith("data: ") and message.endswith("\n\n")
+            found.append(json.loads(message[6:]))
+            if len(found) == 1:
+                with run.metrics_file.open("a", encoding="utf-8") as file:
+                    file.write('{"event": "step", "step": 4}\nnonsense\n{"event": "st')  # half a line
+        return found
+
+    first, *others = asyncio.run(read())
+    assert first == [{"event": "status", "status": "training"}]
+    assert [row for rows in others for row in rows] == [
+        {"event": "step", "step": 4},
+        {"event": "status", "status": "stopped"},
+    ]

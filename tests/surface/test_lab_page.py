@@ -1,0 +1,174 @@
+"""The lab in a real browser: every run and view, without an error, and nothing asked beyond loopback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import glassgpt as gg
+from glassgpt.explain import BUILTIN
+from glassgpt.lab import open_lab, write_page
+from glassgpt.lab.offline import widget_values
+from glassgpt.lab.page import page_folder
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM, reason="needs chromium"),
+]
+sync_api = pytest.importorskip("playwright.sync_api")
+uvicorn = pytest.importorskip("uvicorn")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a lab over the runs of the package, and a damaged one."""
+    from glassgpt.lab.app import make_app
+
+    folder = tmp_path_factory.mktemp("runs")
+    for name in ("text", "dates", "scenes"):
+        shutil.copytree(BUILTIN / name, folder / name)
+    (folder / "broken").mkdir()
+    (folder / "broken" / "config.json").write_text("{", "utf-8")
+    lab = open_lab(folder, None)
+    app = make_app(lab.folder, lab.page, token=lab.token, port=lab.port)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", ws="none"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [lab.socket]}, daemon=True)
+    thread.start()
+    yield lab.address
+    server.should_exit = True
+    thread.join(10)
+
+
+class Watched:
+    """A page that notes errors, and requests that leave an origin."""
+
+    def __init__(self, browser: Any, origin: str, **options: Any) -> None:
+        self.problems: list[str] = []
+        self.requests: list[str] = []
+        self.page = browser.new_page(**options)
+        self.page.on("console", lambda m: m.type in ("error", "warning") and self.problems.append(m.text))
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("request", lambda request: self._note(request.url, origin))
+
+    def _note(self, url: str, origin: str) -> None:
+        self.requests.append(url)
+        if not url.startswith((origin, "data:", "blob:")):
+            self.problems.append(f"left {origin}: {url}")
+
+
+LOOKS = [
+    {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
+    {"viewport": {"width": 1024, "height": 800}, "color_scheme": "dark", "reduced_motion": "reduce"},
+    {"viewport": {"width": 1920, "height": 1080}, "color_scheme": "light", "locale": "zh-CN"},
+]
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: str(look["viewport"]["width"]))
+def test_every_run_and_view_is_drawn(browser: Any, address: str, look: dict[str, Any]) -> None:
+    origin = address.split("/?")[0]
+    watched = Watched(browser, origin, **look)
+    page = watched.page
+    page.goto(address)
+    page.wait_for_selector("tbody tr")
+    assert page.url == f"{origin}/" and page.locator("tbody tr").count() == 4
+    assert page.locator("tbody a").count() == 3  # the damaged run is listed, and not opened
+    for name in ("text", "dates", "scenes"):
+        page.goto(f"{origin}/")
+        page.click(f"tbody a:text-is('{name}')")
+        page.wait_for_selector("h1")
+        page.locator("[role=tab]").nth(1).wait_for()
+        n = page.locator("[role=tab]").count()
+        for i in range(n):
+            page.locator("[role=tab]").nth(i).click()
+            page.wait_for_timeout(400)
+            assert page.locator("[role=alert]").count() == 0
+        assert page.locator(".token").count() > 0
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 1, f"{name}: the page is {wide} px wider than the window"
+    assert not watched.problems
+    page.close()
+
+
+def test_the_next_token_shown_is_the_recorders(browser: Any, address: str) -> None:
+    watched = Watched(browser, address.split("/?")[0])
+    page = watched.page
+    page.goto(address)
+    page.click("tbody a:text-is('text')")
+    page.locator("[role=tab]").nth(1).wait_for()
+    page.locator("[role=tab]").nth(1).click()
+    page.fill("textarea", "the moon sees")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=T = ")
+    seen = gg.trace(*gg.load_run(BUILTIN / "text"), "the moon sees")
+    page.wait_for_selector(f"text=T = {len(seen.tokens)}")
+    shown = page.locator("section p", has=page.locator(".next")).first.inner_text()
+    for _, p in seen.predictions[-1]:
+        assert f"{100 * p:.1f}%" in shown
+    page.close()
+
+
+def test_a_long_prompt_gets_a_sentence(browser: Any, address: str) -> None:
+    page = Watched(browser, address.split("/?")[0]).page
+    page.goto(address)
+    page.click("tbody a:text-is('text')")
+    page.locator("[role=tab]").nth(1).wait_for()
+    page.locator("[role=tab]").nth(1).click()
+    page.fill("textarea", "moon " * 3000)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[role=alert]")
+    assert "tokens" in page.locator("[role=alert]").inner_text()
+    page.close()
+
+
+def test_the_offline_file_asks_for_nothing(browser: Any, tmp_path: Path) -> None:
+    for name, text in (("text", "the moon"), ("dates", "3 May 1999")):
+        model, tokenizer = gg.load_run(BUILTIN / name)
+        file = write_page(gg.trace(model, tokenizer, text), model, tokenizer, tmp_path / f"{name}.html")
+        assert file.stat().st_size < 5_000_000
+        watched = Watched(browser, file.as_uri())
+        watched.page.goto(file.as_uri())
+        watched.page.wait_for_selector(".token")
+        for tab in watched.page.locator("[role=tab]").all():
+            tab.click()
+            watched.page.wait_for_timeout(300)
+        assert watched.requests == [file.as_uri()] and not watched.problems
+        watched.page.close()
+
+
+def test_the_widget_draws_from_what_a_notebook_sends(browser: Any, tmp_path: Path) -> None:
+    folder = page_folder()
+    model, tokenizer = gg.load_run(BUILTIN / "text")
+    header, blob, labels = widget_values(gg.trace(model, tokenizer, "the moon"), model, tokenizer)
+    page = Watched(browser, "about:blank").page
+    page.set_content("<body style='background: rgb(1, 2, 3)'><div id=here></div></body>")
+    page.add_style_tag(content=(folder / "lab.css").read_text("utf-8"))
+    page.evaluate(
+        """async ([script, header, bytes, labels]) => {
+            const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+            const { default: widget } = await import(url);
+            const values = { header: JSON.parse(header), vocabulary: labels, view: "",
+                             blob: new DataView(new Uint8Array(bytes).buffer) };
+            widget.render({ model: { get: (name) => values[name] }, el: document.getElementById("here") });
+        }""",
+        [(folder / "lab.js").read_text("utf-8"), json.dumps(header), list(blob), labels],
+    )
+    page.wait_for_selector("#here .token")
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == "rgb(1, 2, 3)"  # the notebook keeps its own colors
+    page.close()
