@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from glassgpt.checkpoint import Run, RunsTable, load_run, runs
+    from glassgpt.checkpoint import Run, RunsTable, load_run, runs, snapshot_steps
     from glassgpt.config import RunConfig
     from glassgpt.data import Corpus, Example, ExampleCorpus, Message, read_corpus
     from glassgpt.diagnose import (
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "checkpoint": ("Run", "RunsTable", "load_run", "runs"),
+    "checkpoint": ("Run", "RunsTable", "load_run", "runs", "snapshot_steps"),
     "config": ("RunConfig",),
     "data": ("Corpus", "Example", "ExampleCorpus", "Message", "read_corpus"),
     "diagnose": (
@@ -213,6 +213,7 @@ __all__ = [
     "set_language",
     "share",
     "show",
+    "snapshot_steps",
     "start",
     "sweep",
     "trace",

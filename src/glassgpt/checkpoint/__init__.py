@@ -9,6 +9,7 @@ from glassgpt.checkpoint.lock import LOCK, OWNER, acquire_lock, is_locked
 from glassgpt.checkpoint.run import Run, load_run, load_weights, weights
 from glassgpt.checkpoint.run_data import has_examples, learned_a_list, learned_lines, run_examples, run_tokens
 from glassgpt.checkpoint.runs_table import NUMBERS, RunsTable, runs
+from glassgpt.checkpoint.snapshots import remove_snapshot, save_snapshot, snapshot_steps
 from glassgpt.checkpoint.store import (
     PLAIN_NAME,
     CorruptCheckpoint,
@@ -98,11 +99,14 @@ __all__ = [
     "read_tensors",
     "read_verdict",
     "remove_partial_steps",
+    "remove_snapshot",
     "run_examples",
     "run_tokens",
     "runs",
     "save_adapter",
+    "save_snapshot",
     "save_step",
+    "snapshot_steps",
     "step_folder",
     "steps",
     "summarize",

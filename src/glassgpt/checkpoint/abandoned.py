@@ -15,7 +15,7 @@ from glassgpt.errors import UserError
 from glassgpt.safe_io import read_json
 
 FILES = {"config.json", "tokenizer.json", "baselines.json", "metrics.jsonl", "verdict.json"}
-FOLDERS = {"checkpoints", "data", "samples", "tensorboard"}
+FOLDERS = {"checkpoints", "data", "samples", "snapshots", "tensorboard"}
 DATA = ("data", "samples")
 DATA_SUFFIXES = {".bin", ".json", ".png", ".safetensors", ".txt", ".writing"}
 """Endings of the files in `data` and `samples`."""

@@ -19,7 +19,8 @@ from glassgpt.config import RunConfig, flat_fields
 from glassgpt.errors import UserError
 
 WITHOUT_EFFECT = (
-    *("evals", "save_minutes", "sample_tokens", "threads", "tensorboard", "trackio", "on_save_error"),
+    *("evals", "save_minutes", "sample_tokens", "snapshots", "threads"),
+    *("tensorboard", "trackio", "on_save_error"),
     "seed",
 )
 """Settings of training in which runs of a group may differ."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from glassgpt.checkpoint.run_folder import RunFolder
+from glassgpt.checkpoint.snapshots import read_snapshot
 from glassgpt.checkpoint.store import (
     CorruptCheckpoint,
     SkipInit,
@@ -62,19 +63,27 @@ class Run(RunFolder):
         return read_capped(files[-1], MAX_JSON).decode("utf-8", "replace") if files else ""
 
     def model(
-        self, device: torch.device | str = "cpu", *, merged: bool = True, step: int | None = None
+        self,
+        device: torch.device | str = "cpu",
+        *,
+        merged: bool = True,
+        step: int | None = None,
+        snapshot: int | None = None,
     ) -> Model:
         """Load the model with its best weights, in evaluation mode (no dropout).
 
         merged: add LoRA adapters to their matrices; otherwise they stay separate. step: a saved step instead
-        of the best one. The checkpoint's names and
-        shapes are checked against config.json before anything is allocated. Raises UserError.
+        of the best one. snapshot: the step of a snapshot instead, in bfloat16's precision. Names and shapes
+        are checked against config.json before anything is allocated. Raises UserError.
         """
         config, tokenizer = self.config(), self.tokenizer()
         planned = layout(config.model, tokenizer.n_vocab)
-        folder = self.best_checkpoint() if step is None else self.checkpoint(step)
-        check_weights(read_specs(folder, "model"), planned, folder / "model.safetensors")
-        tensors = read_tensors(folder, "model")
+        if snapshot is None:
+            folder = self.best_checkpoint() if step is None else self.checkpoint(step)
+            check_weights(read_specs(folder, "model"), planned, folder / "model.safetensors")
+            tensors = read_tensors(folder, "model")
+        else:
+            tensors = read_snapshot(self, snapshot, planned)
         shape = config.model
         if merged and shape.lora_rank:
             tensors, shape = merge_adapters(tensors, shape)

@@ -94,6 +94,11 @@ class RunFolder:
         """Folder with the samples drawn at evaluations."""
         return self.path / "samples"
 
+    @property
+    def snapshots(self) -> Path:
+        """Folder with the weights at several steps, in bfloat16; see `snapshot_steps`."""
+        return self.path / "snapshots"
+
     @classmethod
     def create(cls, path: Path, config: RunConfig, origins: Mapping[str, str] | None = None) -> Self:
         """Create a run's folder with its configuration. Raises UserError if the folder is not empty.

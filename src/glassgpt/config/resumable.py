@@ -20,6 +20,7 @@ RESUMABLE: dict[str, str] = {
     "evals": WATCHING,
     "save_minutes": WATCHING,
     "sample_tokens": WATCHING,
+    "snapshots": WATCHING,
     "tensorboard": WATCHING,
     "trackio": WATCHING,
     "device": ROUNDING,

@@ -156,6 +156,8 @@ class TrainConfig(Config):
     """Reaction to a failed checkpoint; a run always stops if its last one fails."""
     sample_tokens: Annotated[int, Parameter(group=OUTPUT)] = Field(default=200, ge=0)
     """Tokens to sample at each evaluation."""
+    snapshots: Annotated[int, Parameter(group=SAVING)] = Field(default=0, ge=0, le=1000)
+    """Weights to keep from steps of the training, in bfloat16, to look back at how it learned."""
     seed: Annotated[int, Parameter(group=BASICS)] = Field(default=1337, ge=0, lt=2**63)
     """Seed of weights, order, dropout, samples."""
     device: Annotated[str, Parameter(group=MACHINE)] = "auto"

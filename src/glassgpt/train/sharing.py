@@ -29,6 +29,7 @@ LEFT_OUT = {
     "checkpoints": N_("optimizer states and other steps"),
     "metrics.jsonl": N_("the loss of each step"),
     "baselines.json": N_("the losses of counting, with quotes of the text"),
+    "snapshots": N_("weights from earlier steps"),
     "samples": N_("texts that were sampled while training"),
 }
 """Parts of a run that a shared copy lacks."""

@@ -33,6 +33,7 @@ from glassgpt.train.non_finite import problem, stop_if_asked
 from glassgpt.train.observers import Observer, Observers
 from glassgpt.train.saver import AsyncSaver, StepSaver, recover_newest
 from glassgpt.train.schedule import Budget, lr_scale
+from glassgpt.train.snapshots import Snapshots
 
 
 class Trainer:
@@ -125,7 +126,10 @@ class Trainer:
         return ThreadTuner(self.config.train.threads, adapt=adapt)
 
     def _default_observers(self) -> list[Observer]:
-        return list(make_trackers(self.folder, self.config)) if self.dist.is_main else []
+        if not self.dist.is_main:
+            return []
+        kept = self.config.train.snapshots
+        return [*make_trackers(self.folder, self.config), *([Snapshots(self.folder, kept)] if kept else [])]
 
     def _events(self) -> Iterator[Event]:
         """Run the loop; yield its events."""

@@ -1,0 +1,63 @@
+"""Snapshots: the weights at several steps of a training, in bfloat16, to look back at how it learned.
+
+A resume does not need them. They are files of tensors only, checked like the weights of a checkpoint.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from glassgpt.atomic_write import replacing
+from glassgpt.checkpoint.run_folder import RunFolder
+from glassgpt.checkpoint.store import Layout, check_weights, make_folder, read_header
+from glassgpt.errors import UserError
+from glassgpt.language import N_
+
+NAME = re.compile(r"step-(\d{1,12})\.safetensors")
+
+
+def snapshot_steps(run: RunFolder) -> list[int]:
+    """Return the steps that have a snapshot, in order. Step 0 is the weights before training."""
+    if not run.snapshots.is_dir():
+        return []
+    found = (NAME.fullmatch(path.name) for path in run.snapshots.iterdir())
+    return sorted(int(match[1]) for match in found if match)
+
+
+def save_snapshot(run: RunFolder, step: int, tensors: Mapping[str, Tensor]) -> None:
+    """Write the weights of a step in bfloat16. Raises OSError if that fails."""
+    make_folder(run.snapshots)
+    half = {name: tensor.to("cpu", torch.bfloat16).contiguous() for name, tensor in tensors.items()}
+    with replacing(_file(run, step)) as temporary:
+        save_file(half, temporary)
+
+
+def remove_snapshot(run: RunFolder, step: int) -> None:
+    """Delete the snapshot of a step, if there is one."""
+    _file(run, step).unlink(missing_ok=True)
+
+
+def read_snapshot(run: RunFolder, step: int, planned: Layout) -> dict[str, Tensor]:
+    """Read the weights of a step in float32. Raises UserError if they are missing or do not fit the model."""
+    file = _file(run, step)
+    if step not in (saved := snapshot_steps(run)):
+        raise UserError(
+            "{path} has no snapshot of step {step}. {there_are}",
+            path=run.path,
+            step=step,
+            there_are=N_("Snapshots: {steps}.", steps=", ".join(map(str, saved)))
+            if saved
+            else N_("Train a run with `snapshots` to have some."),
+        )
+    check_weights(read_header(file), planned, file)
+    return {name: tensor.float() for name, tensor in load_file(file).items()}
+
+
+def _file(run: RunFolder, step: int) -> Path:
+    return run.snapshots / f"step-{step:06d}.safetensors"
