@@ -17,6 +17,8 @@ export class WalkState {
   /** Column of the step `output` and of `fused`. */
   column = $state(0);
   step: Step = $state("products");
+  /** The head that was asked for last; path and head follow when its tensors are there. */
+  asked: { path: string; head: number } = $state({ path: "", head: 0 });
   /** The chosen head's tensors; null until they are there. */
   walked: Walked | null = $state.raw(null);
   busy = $state(false);
@@ -57,6 +59,7 @@ export class WalkState {
   /** Load a head, then show it: nothing on the page mixes two heads. */
   private async show(source: Source, path: string, head: number): Promise<void> {
     const load = ++this.loads;
+    this.asked = { path, head };
     const attention = this.header.attentions.find((each) => each.path === path) as AttentionInfo;
     try {
       const walked = await loadHead(source, attention, head, switchesOf(source));
@@ -79,7 +82,7 @@ export class WalkState {
     this.busy = true;
     try {
       const source = Object.keys(edits).length && this.base.trace ? await this.base.trace(edits) : this.base;
-      await this.show(source, this.path, this.head);
+      await this.show(source, this.asked.path, this.asked.head);
     } catch (problem) {
       this.error = (problem as Error).message;
     } finally {
