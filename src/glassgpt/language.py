@@ -8,6 +8,7 @@ translates them where they are shown.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -23,6 +24,7 @@ __all__ = [
     "join_texts",
     "language",
     "preferred",
+    "restored",
     "set_language",
     "translator",
     "using",
@@ -66,6 +68,26 @@ def clipped(text: str, clip: Callable[[str], str]) -> str:
     short = str.__new__(Translatable, clip(text))
     short.template, short.values, short.clip = text.template, text.values, lambda said: clip(text.clip(said))
     return short
+
+
+def restored(text: str, templates: Iterable[str]) -> str:
+    """Return a text from a file as one that `_` can translate, if it follows one of some templates of `N_`.
+
+    >>> restored("3,000 of 5 rows", [N_("{n:,} of {n_all} rows")]).values
+    {'n': 3000, 'n_all': 5}
+    """
+    for template in templates:
+        pattern = re.sub(r"\\\{(\w+):[^}]*\}", r"(?P<\1>[\\d,]+)", re.escape(template))  # a number
+        pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", pattern)
+        if match := re.fullmatch(pattern, text, re.DOTALL):
+            return Translatable(template, **{name: _value(said) for name, said in match.groupdict().items()})
+    return text
+
+
+def _value(said: str) -> object:
+    """Return the number in a text, or the text."""
+    digits = said.replace(",", "")
+    return int(digits) if digits.isdecimal() else Translatable(said)
 
 
 def join_texts(separator: str, texts: Iterable[str]) -> str:

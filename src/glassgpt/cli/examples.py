@@ -41,8 +41,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "report": (
         "glassgpt report runs/notes",
-        "glassgpt report runs/notes --out report.html --lang zh",
-        "glassgpt report --check report.html",
+        "glassgpt report runs/notes --out notes.html",
+        "glassgpt report --check notes.html",
     ),
     "plot": ("glassgpt plot runs/notes", "glassgpt plot runs --x minutes --by lr --out curves.svg"),
     "runs": ("glassgpt runs",),

@@ -36,7 +36,7 @@ from glassgpt.diagnose.copying import (
     span_source,
 )
 from glassgpt.diagnose.curve import Curve, Trend, trend
-from glassgpt.diagnose.finding import Finding, Outcome
+from glassgpt.diagnose.finding import MARKS, Finding, Outcome
 from glassgpt.diagnose.gap_baselines import masked_baselines, masked_parts
 from glassgpt.diagnose.initial_loss import expected_initial_loss, initial_loss_noise
 from glassgpt.diagnose.interval import MIN_PARTS, PartSums, loss_interval, n_parts, part_of
@@ -53,6 +53,7 @@ __all__ = [
     "BAR",
     "CHUNK",
     "FULL",
+    "MARKS",
     "MAX_PAIRS",
     "MIN_PAIRS",
     "MIN_PARTS",

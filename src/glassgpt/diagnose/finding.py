@@ -1,10 +1,16 @@
 """One checked observation: the common type of verdicts, the doctor and the chapters' claims."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
+from glassgpt.language import _
+from glassgpt.notebook_html import html_card
+
 Outcome = Literal["ok", "warn", "fail", "unclear"]
 """As expected; worth a look; wrong; or too noisy to decide."""
+MARKS: Mapping[Outcome, str] = {"ok": "✓", "warn": "!", "fail": "✗", "unclear": "?"}
+"""Sign of each outcome."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,12 @@ class Finding:
         """True if nothing needs attention; `unclear` needs none."""
         return self.outcome in ("ok", "unclear")
 
+    def _repr_html_(self) -> str:
+        facts = {_("measured"): _figure(self.observed), _("expected"): _figure(self.expected)}
+        if self.advice:
+            facts[_("remedy")] = _(self.advice)
+        return html_card(f"{MARKS[self.outcome]} {_(self.name)}", facts)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, ready for JSON."""
         return asdict(self)
@@ -61,3 +73,7 @@ class Finding:
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Rebuild a finding from `to_dict`; also read `verdict`, the old name of `outcome`."""
         return cls(**{"outcome" if key == "verdict" else key: value for key, value in data.items()})
+
+
+def _figure(value: float | str) -> str:
+    return _(value) if isinstance(value, str) else f"{value:.4g}"

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from glassgpt.errors import UserError
-from glassgpt.explain.content import MARKS, Chapter, Grid, expectation, figure
+from glassgpt.explain.content import Chapter, Grid, expectation, figure
 from glassgpt.explain.context import BUILTIN, ChapterContext, Demo
 from glassgpt.explain.exercise import Checked, load_exercises
 from glassgpt.explain.influence import held_out_prompt, held_out_text
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = [
     "BUILTIN",
     "LANGUAGES",
-    "MARKS",
     "PATH",
     "Chapter",
     "ChapterContext",

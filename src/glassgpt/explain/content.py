@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from glassgpt.diagnose import Finding, Outcome
+from glassgpt.diagnose import MARKS, Finding
 from glassgpt.explain.exercise import Exercise
 from glassgpt.explain.lesson import Lesson
 from glassgpt.language import Translate
@@ -21,8 +21,6 @@ from glassgpt.tables import as_markdown, prose_markdown
 if TYPE_CHECKING:
     from glassgpt.plots import Plot
 
-MARKS: dict[Outcome, str] = {"ok": "✓", "warn": "!", "fail": "✗", "unclear": "?"}
-"""Sign of each outcome."""
 NO_CODE = Lesson("", ())
 
 

@@ -52,13 +52,13 @@ def _caption(kind: str, layer: int, head: int) -> str:
     if kind == "cross":
         return _(
             "Alignment: each row is a token of the answer, each column a token of the source. Layer {layer}, "
-            "head {head}, the clearest; the darker, the more weight.",
+            "head {head}, the clearest; the stronger the color, the more weight.",
             layer=layer,
             head=head,
         )
     return _(
         "Attention: each row is a token, and its cells say which tokens it looks at. Layer {layer}, "
-        "head {head}, the clearest; the darker, the more weight.",
+        "head {head}, the clearest; the stronger the color, the more weight.",
         layer=layer,
         head=head,
     )

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from glassgpt.checkpoint import Run, RunCurve, quick_check
-from glassgpt.diagnose import Accuracy, Finding, Score, Verdict, judge
-from glassgpt.language import N_, _
+from glassgpt.diagnose import MARKS, Accuracy, Finding, Score, Verdict, judge
+from glassgpt.language import N_, _, restored
 from glassgpt.reports.blocks import Block, Figure, Prose, Section, Table
 from glassgpt.reports.loss_chart import NARROW, WIDE, loss_chart
 from glassgpt.safe_io import read_json
+from glassgpt.tasks import NOTES
 
 OUTCOMES = {
     "ok": N_("as expected"),
@@ -18,7 +19,6 @@ OUTCOMES = {
     "fail": N_("wrong"),
     "unclear": N_("too noisy to tell"),
 }
-MARKS = {"ok": "✓", "warn": "!", "fail": "✗", "unclear": "~"}
 
 
 def judged_again(verdict: Verdict) -> Verdict:
@@ -90,7 +90,7 @@ def _verdict_blocks(run: Run, curve: RunCurve) -> Iterator[Block]:
     if curve.verdict.copying is not None:
         yield Prose(_("copying: {line}", line=curve.verdict.copying.line))
     for note in curve.verdict.notes:
-        yield Prose(_("note: {note}", note=note), "faint")
+        yield Prose(_("note: {note}", note=restored(note, NOTES)), "faint")
 
 
 def curve_section(curves: Sequence[RunCurve], forecasts: Sequence[dict[str, float]] = ()) -> Section:

@@ -4,7 +4,7 @@ from glassgpt.config import ModelConfig, RunConfig
 from glassgpt.errors import UserError
 from glassgpt.language import join_texts
 from glassgpt.tasks.answers import AnswerData
-from glassgpt.tasks.base import Inputs, Lengths, Prompt, Task, TaskData
+from glassgpt.tasks.base import NOTES, Inputs, Lengths, Prompt, Task, TaskData
 from glassgpt.tasks.captioning import TASK as CAPTIONING
 from glassgpt.tasks.chat import TASK as CHAT
 from glassgpt.tasks.classification import TASK as CLASSIFICATION
@@ -16,6 +16,7 @@ from glassgpt.tasks.translation import TASK as TRANSLATION
 from glassgpt.tasks.translation import TranslationData
 
 __all__ = [
+    "NOTES",
     "TASKS",
     "AnswerData",
     "CopyingMeter",

@@ -36,6 +36,19 @@ EVAL_LOGITS = 1 << 26
 """Maximum number of logits per forward pass of an evaluation: 256 MB in float32."""
 
 
+PART_NOTE = N_("measured on {n:,} of {n_all:,} {what}, spread evenly, to end on time")
+BEST_STEP_NOTE = N_(
+    "the best step of {n_evals} evaluations was chosen on the same held-out text, which favors the model a "
+    "little"
+)
+CONTEXT_NOTE = N_(
+    "each token is predicted from {past} or more tokens before it (overlapping windows); the evaluations "
+    "while training read each block by itself and come out higher"
+)
+NOTES = (PART_NOTE, BEST_STEP_NOTE, CONTEXT_NOTE)
+"""Notes of a verdict about its measurement. The file of a verdict holds them in English."""
+
+
 @dataclass(frozen=True)
 class Lengths:
     """The size of the predicted part of a split, in three units."""
@@ -216,26 +229,9 @@ def stored_baselines(run: Run) -> Verdict:
 
 def measuring_notes(trend: Trend | None, n: int, n_all: int, what: str) -> list[str]:
     """Return remarks on a measurement of n of `n_all` parts: what was left out, and what favors the model."""
-    notes = (
-        [
-            N_(
-                "measured on {n:,} of {n_all:,} {what}, spread evenly, to end on time",
-                n=n,
-                n_all=n_all,
-                what=what,
-            )
-        ]
-        if n < n_all
-        else []
-    )
+    notes = [N_(PART_NOTE, n=n, n_all=n_all, what=what)] if n < n_all else []
     if trend is not None and trend.n_evals > 1:
-        notes.append(
-            N_(
-                "the best step of {n_evals} evaluations was chosen on the same held-out text, "
-                "which favors the model a little",
-                n_evals=trend.n_evals,
-            )
-        )
+        notes.append(N_(BEST_STEP_NOTE, n_evals=trend.n_evals))
     return notes
 
 

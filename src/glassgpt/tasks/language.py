@@ -28,6 +28,7 @@ from glassgpt.models import Model
 from glassgpt.nn import PAD
 from glassgpt.objective import token_losses
 from glassgpt.tasks.base import (
+    CONTEXT_NOTE,
     Inputs,
     Lengths,
     Prompt,
@@ -129,12 +130,7 @@ class LanguageData(TaskData):
         if self.config.model.family == "bigram":
             return ""
         past = self.windows.T - max(1, self.windows.T // 2) + 1
-        return N_(
-            "each token is predicted from {past} or more tokens before it (overlapping "
-            "windows); the evaluations while training read each block by itself and come out "
-            "higher",
-            past=past,
-        )
+        return N_(CONTEXT_NOTE, past=past)
 
     def measure(self, model: Model) -> Score:
         """Measure a model in overlapping windows, on each `verdict_stride`-th of the split's parts."""

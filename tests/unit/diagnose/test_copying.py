@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glassgpt.diagnose import Copying, build_index, longest_matches, measure_copying, open_index
+from glassgpt.diagnose import Copying, Finding, build_index, longest_matches, measure_copying, open_index
 from glassgpt.diagnose.copying import suffixes
 from glassgpt.errors import UserError
 
@@ -155,3 +155,8 @@ def test_figures_survive_a_file_and_marks_are_escaped(tmp_path: Path) -> None:
     assert Copying.from_dict(found.to_dict()).to_dict() == found.to_dict()
     assert "&lt;b&gt;" in found._repr_html_() and "<b>" not in found._repr_html_()
     assert f"{len(train)} characters" in str(found)
+
+
+def test_a_finding_shows_itself_in_a_notebook() -> None:
+    shown = Finding("loss <b>", 1.5, 1.25, "fail", "train longer")._repr_html_()
+    assert "✗ loss &lt;b&gt;" in shown and "1.25" in shown and "train longer" in shown

@@ -112,6 +112,11 @@ def test_another_language_and_several_runs(folder: Path) -> None:
     assert check_report(folder / "both.html") == []
 
 
+def test_notes_of_a_stored_verdict_are_translated(folder: Path) -> None:
+    html = report(folder / "run", lang="zh").html
+    assert "重叠的窗口" in html and "overlapping windows" not in html
+
+
 def test_every_mutated_number_is_caught(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = report(folder / "run", out=folder / "page.html").save(folder / "page.html")
     assert check_report(path) == []

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from glassgpt.diagnose import Finding
-from glassgpt.explain import MARKS, expectation, figure
+from glassgpt.diagnose import MARKS, Finding
+from glassgpt.explain import expectation, figure
 from glassgpt.language import _
 
 STYLES = {"ok": "green", "fail": "red"}
