@@ -74,7 +74,7 @@ def _obstacle(source: ExportSource) -> str:
 
 FORMAT = ExportFormat(
     name="safetensors",
-    title="plain safetensors",
+    title=N_("plain safetensors"),
     library="pytorch",
     limits={
         "float32": Tolerance(logit=1e-6, kl=1e-12),

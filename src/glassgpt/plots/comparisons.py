@@ -22,12 +22,12 @@ SHORT = 24
 def plot_comparison(found: Comparison) -> Plot:
     """Draw the losses of each pair as a line, and the differences with their 95 % interval."""
     plot, (left, right) = panels(2, size=(4.4, 4.2))
-    plot.suptitle(found.sentence, fontsize=12)
+    plot.suptitle(_(found.sentence), fontsize=12)
     losses = np.asarray(found.losses)  # (n, 2)
     for pair in losses:
         left.plot([0, 1], pair, color=color(0), alpha=0.45, linewidth=1.6, marker="o", markersize=5)
     left.plot(
-        [0, 1], losses.mean(0), color=current().text, linewidth=2.4, marker="D", markersize=6, label="mean"
+        [0, 1], losses.mean(0), color=current().text, linewidth=2.4, marker="D", markersize=6, label=_("mean")
     )
     left.set_xlim(-0.3, 1.3)
     left.set_xticks([0, 1], found.names)
@@ -45,11 +45,13 @@ def _differences(axes: Axes, found: Comparison) -> None:
     pairs = np.arange(1, len(paired.differences) + 1)
     axes.axhline(0, color=current().faint, linewidth=1.2)
     if paired.low is not None and paired.high is not None:
-        axes.axhspan(paired.low, paired.high, color=color(0), alpha=0.16, linewidth=0, label="95 % interval")
-    axes.axhline(paired.mean, color=current().text, linewidth=2, label="mean")
+        axes.axhspan(
+            paired.low, paired.high, color=color(0), alpha=0.16, linewidth=0, label=_("95 % interval")
+        )
+    axes.axhline(paired.mean, color=current().text, linewidth=2, label=_("mean"))
     axes.plot(pairs, paired.differences, "o", color=color(0), markersize=7)
     axes.set_xticks(pairs)
-    axes.set_xlabel("pair")
+    axes.set_xlabel(_("pair"))
     axes.set_ylabel(_("{first} − {second}, nats per character", first=found.names[0], second=found.names[1]))
     axes.margins(y=0.15)
     axes.legend()
@@ -64,7 +66,9 @@ def plot_sweep(found: Sweep) -> Plot:
     x = np.arange(len(names))
     for seed in losses.T:
         axes.plot(x, seed, color=color(0), alpha=0.4, linewidth=1.2, marker="o", markersize=4)
-    axes.plot(x, losses.mean(1), color=current().text, linewidth=2.2, marker="D", markersize=6, label="mean")
+    axes.plot(
+        x, losses.mean(1), color=current().text, linewidth=2.2, marker="D", markersize=6, label=_("mean")
+    )
     marked = [names.index(each.name) for each in found.comparisons if each.is_real]
     if marked:
         axes.plot(

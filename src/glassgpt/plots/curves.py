@@ -13,13 +13,18 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from glassgpt.checkpoint import Band, CurveGroup, Run, RunsTable, XAxis, group_curves, read_curves
 from glassgpt.errors import UserError
+from glassgpt.language import N_, _, join_texts
 from glassgpt.plots.colors import color, current, theme
 from glassgpt.plots.level_labels import Level, label_levels
 from glassgpt.plots.slide import BODY, slide_panels
 from glassgpt.plots.style import Plot, drawing
 from glassgpt.units import count
 
-X_TITLES = {"steps": "steps", "minutes": "minutes of training", "tokens": "tokens read in training"}
+X_TITLES = {
+    "steps": N_("steps"),
+    "minutes": N_("minutes of training"),
+    "tokens": N_("tokens read in training"),
+}
 HEIGHT = 5.6
 """Height of the axes on a slide, inches."""
 ROOM = 1.06
@@ -68,7 +73,7 @@ def _drawn(groups: Sequence[CurveGroup], x: XAxis) -> Plot:
     for axes in right:
         _draw_answers(axes, groups, x)
     for axes in (left, *right):
-        axes.set_xlabel(X_TITLES[x])
+        axes.set_xlabel(_(X_TITLES[x]))
         axes.set_xlim(left=0)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _amount(value)))
         axes.grid(color=current().line, linewidth=0.6)
@@ -78,7 +83,7 @@ def _drawn(groups: Sequence[CurveGroup], x: XAxis) -> Plot:
 
 def _draw_losses(axes: Axes, groups: Sequence[CurveGroup], x: XAxis) -> None:
     units = {curve.summary.unit for group in groups for curve in group.curves}
-    axes.set_ylabel(f"loss, {' or '.join(sorted(units)).replace('/', ' per ')}")
+    axes.set_ylabel(_("loss, {units}", units=join_texts(" or ", (N_(unit) for unit in sorted(units)))))
     trained, held_out = [g.training(x) for g in groups], [g.held_out(x) for g in groups]
     for at, band in enumerate(trained):
         axes.plot(band.x, band.mean, color=color(at), linewidth=0.9, alpha=0.65)
@@ -89,18 +94,18 @@ def _draw_losses(axes: Axes, groups: Sequence[CurveGroup], x: XAxis) -> None:
             ends[at] = Level(final.mean, f"{group.label} {final}", color(at))
     counted = _common({row.name: row.nats_per_char for row in c.baselines} for g in groups for c in g.curves)
     _limit(axes, groups, [*trained, *held_out], counted, [level.y for level in ends.values()])
-    levels = _draw_levels(axes, counted, lambda name, loss: f"{name} {loss:.2f}")
+    levels = _draw_levels(axes, counted, lambda name, loss: f"{_(name)} {loss:.2f}")
     label_levels(axes, [*ends.values(), *levels], BODY, HEIGHT)
     _explain(axes, groups, any(map(len, trained)))
 
 
 def _draw_answers(axes: Axes, groups: Sequence[CurveGroup], x: XAxis) -> None:
-    axes.set_ylabel("exact answers")
+    axes.set_ylabel(_("exact answers"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
     ends = _draw_bands(axes, groups, [group.exact(x) for group in groups], ".1%")
     counted = _common({row.name: row.share for row in c.answers} for g in groups for c in g.curves)
     axes.set_ylim(0, 1.02 * max(1e-3, *(level.y for level in ends.values()), *counted.values()))
-    levels = _draw_levels(axes, counted, lambda name, share: f"{name} {share:.1%}")
+    levels = _draw_levels(axes, counted, lambda name, share: f"{_(name)} {share:.1%}")
     label_levels(axes, [*ends.values(), *levels], BODY, HEIGHT)
 
 
@@ -181,13 +186,17 @@ def _draw_levels(axes: Axes, counted: Mapping[str, float], label: Callable[[str,
 def _explain(axes: Axes, groups: Sequence[CurveGroup], trained: bool) -> None:
     """Say in the legend what the kinds of lines are."""
     gray = current().text
-    axes.plot([], [], color=gray, linewidth=2.4, marker="o", markersize=5, label="held out, while training")
+    axes.plot(
+        [], [], color=gray, linewidth=2.4, marker="o", markersize=5, label=_("held out, while training")
+    )
     if trained:
-        axes.plot([], [], color=gray, linewidth=0.9, label="training batches")
+        axes.plot([], [], color=gray, linewidth=0.9, label=_("training batches"))
     if any(group.spread("final_loss") for group in groups):
-        axes.plot([], [], "D", color=gray, markersize=8, label="verdict: best step, more context")
+        axes.plot([], [], "D", color=gray, markersize=8, label=_("verdict: best step, more context"))
     if any(len(group.curves) > 1 for group in groups):
-        axes.fill_between([], [], color=gray, alpha=0.25, linewidth=0, label="± standard deviation of seeds")
+        axes.fill_between(
+            [], [], color=gray, alpha=0.25, linewidth=0, label=_("± standard deviation of seeds")
+        )
     axes.legend(loc="upper right")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from glassgpt.errors import UserError
+from glassgpt.language import N_, _
 from glassgpt.lens import Trace, clearest_head
 from glassgpt.plots.alignment import alignment_map
 from glassgpt.plots.graph import attention_graph, bipartite_graph
@@ -13,24 +14,28 @@ from glassgpt.plots.image import over_image
 from glassgpt.plots.logit_lens import logit_lens_table
 from glassgpt.plots.style import Plot
 
-KINDS = {"attn": "self-attention", "cross": "cross-attention", "encoder": "attention in the encoder"}
+KINDS = {
+    "attn": N_("self-attention"),
+    "cross": N_("cross-attention"),
+    "encoder": N_("attention in the encoder"),
+}
 
 
 def plot_heads(trace: Trace, layer: int | None = None, kind: str | None = None) -> Plot:
     """Draw all heads of one kind of attention: a row of heat maps for each layer."""
     path = trace.attention(layer or 0, kind)
-    kind, _ = _place(trace, path)
+    kind = _place(trace, path)[0]
     paths = trace.kinds[kind] if layer is None else [path]
     grids = torch.stack([trace.tensors[f"{each}.weights"].float() for each in paths])  # (L, H, T, S)
     layers = [_place(trace, each)[1] for each in paths]
-    names = [f"layer {each}, head {head}" for each in layers for head in range(grids.shape[1])]
+    names = [_place_name(each, head) for each in layers for head in range(grids.shape[1])]
     rows, columns = trace.labels(path)
     return head_grid(
         grids if layer is None else grids[0],
         rows,
         columns,
         titles=names,
-        title=f"{KINDS[kind]}: query (row), key (column)",
+        title=_("{kind}: query (row), key (column)", kind=KINDS[kind]),
         hidden=_hidden(trace, path),
     )
 
@@ -83,15 +88,15 @@ def plot_logit_lens(trace: Trace) -> Plot:
             "there is no logit lens in this trace. Record the residual stream of a model with an output head."
         )
     # The first state is the input of the blocks, each other one the output of a block.
-    rows = ["embedding", *(f"layer {number}" for number in range(len(lens.states) - 1))]
+    rows = [_("embedding"), *(_("layer {n}", n=n) for n in range(len(lens.states) - 1))]
     return logit_lens_table(
         lens.tokens,
         torch.tensor(lens.probabilities),
         trace.tokens,
         rows,
-        title="logit lens: the prediction after each layer",
-        column_title="token",
-        bar_title="probability",
+        title=_("logit lens: the prediction after each layer"),
+        column_title=_("token"),
+        bar_title=_("probability"),
     )
 
 
@@ -103,7 +108,11 @@ def _place(trace: Trace, path: str) -> tuple[str, int]:
 def _title(trace: Trace, path: str, head: int) -> str:
     """Return the title of a head; layers and heads count from 0, as the flags of `look` do."""
     kind, layer = _place(trace, path)
-    return f"layer {layer}, head {head}, {KINDS[kind]}"
+    return _("{place}, {kind}", place=_place_name(layer, head), kind=KINDS[kind])
+
+
+def _place_name(layer: int, head: int) -> str:
+    return _("layer {layer}, head {head}", layer=layer, head=head)
 
 
 def _hidden(trace: Trace, path: str) -> torch.Tensor | None:

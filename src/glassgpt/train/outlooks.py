@@ -80,7 +80,7 @@ class Outlook:
         """Return the outlook in words: when it passes counting, and when more time stops helping."""
         counted = [score for score in self.scores if score.kind == "ngram"]
         best = min(counted, key=lambda score: score.nats_per_char)
-        name = N_("the best counted table ({name}, {loss:.3f})", name=best.name, loss=best.nats_per_char)
+        name = N_("the best counted table ({name}, {loss:.3f})", name=N_(best.name), loss=best.nats_per_char)
         minutes = self.minutes_to_pass(best)
         found = [
             N_(

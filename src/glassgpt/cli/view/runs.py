@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from glassgpt.checkpoint import NUMBERS, RunsTable
+from glassgpt.checkpoint import NUMBERS, RunsTable, RunSummary
 from glassgpt.cli.view.terminal import Terminal, printable
 from glassgpt.errors import command_line
 from glassgpt.language import N_, _
@@ -61,8 +61,8 @@ def print_runs(found: RunsTable, wide: bool) -> None:
             ),
             style="dim",
         )
-    console.notes(f"{run.path}: {_(run.problem or run.health)}" for run in found.runs if run.damaged)
-    console.notes(f"{run.path}: {_(run.leak)}" for run in found.runs if run.leak)
+    console.notes(_about(run, run.problem or run.health) for run in found.runs if run.damaged)
+    console.notes(_about(run, run.leak) for run in found.runs if run.leak)
     _print_commands(
         console, _("damaged; check with:"), "verify", [run.path for run in found.runs if run.damaged]
     )
@@ -107,6 +107,10 @@ def _cell(name: str, text: str) -> Text:
     styles = {_(word): style for word, style in STYLES.items()}
     style = styles.get(text.partition(" ")[0], "") if name == "status" else ""
     return Text(text, style, overflow="ellipsis")
+
+
+def _about(run: RunSummary, note: str) -> str:
+    return _("{name}: {note}", name=run.path, note=_(note))
 
 
 def _print_commands(console: Terminal, title: str, command: str, paths: list[Path]) -> None:
