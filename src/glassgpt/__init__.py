@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         baselines,
         judge,
     )
-    from glassgpt.doctor import examine
+    from glassgpt.doctor import examine, examine_run
     from glassgpt.errors import UserError
     from glassgpt.explain import Chapter, LearningPath, chapter, check, learning_path
     from glassgpt.generate import (
@@ -88,7 +88,7 @@ _HOMES = {
         "baselines",
         "judge",
     ),
-    "doctor": ("examine",),
+    "doctor": ("examine", "examine_run"),
     "errors": ("UserError",),
     "generate": (
         "Completion",
@@ -187,6 +187,7 @@ __all__ = [
     "copying",
     "edit",
     "examine",
+    "examine_run",
     "export",
     "fill",
     "import_nanogpt",

@@ -57,6 +57,7 @@ COMMANDS = {
     "import": "Import a model of transformers or nanoGPT as a run.",
     "adapter": "Save the LoRA adapters of a run as one small file.",
     "bench": "Measure the speed of a trained model on this machine.",
+    "doctor": "Find out what is wrong with a run.",
     "verify": "Check a run for damage.",
 }
 

@@ -70,16 +70,19 @@ def _mask(s: Subject) -> Iterator[Problem]:
     window = s.setting("window", "sliding_window")
     for call in attention_calls(s):
         T, S = call.weights.shape[-2:]
-        if T != S or T < 2:
+        if T != S or T < 2 or any(word in call.path for word in ("cross", "encoder", "vision")):
             continue
         allowed = call.allowed & (call.weights > 0)
         past = torch.ones(T, T, dtype=torch.bool, device=allowed.device).tril()
-        n_future = int((allowed & ~past).any(0).any(0).sum()) if s.causal else 0
-        if n_future:
+        future = (allowed & ~past).flatten(0, -3) if s.causal else allowed[:0]
+        if future.any():
             yield Problem(
                 "mask",
-                N_("a position sees the future"),
-                N_("{n} pairs of a query and a later key are open", n=n_future),
+                _mask_cause(future, call.allowed, past),
+                N_(
+                    "{share:.0%} of the later keys are open",
+                    share=float(future.sum() / (~past).sum() / len(future)),
+                ),
                 N_("mask every key after the query: allow j ≤ i"),
                 call.path,
             )
@@ -101,6 +104,17 @@ def _mask(s: Subject) -> Iterator[Problem]:
                 call.path,
             )
             return
+
+
+def _mask_cause(future: Tensor, allowed: Tensor, past: Tensor) -> str:
+    """Tell masks apart. future: (B · H, T, T), open later keys; allowed: (B, H, T, T)."""
+    if (future != future[:1]).any():
+        return N_("the mask differs between sequences or heads")
+    if (~allowed & past).any():
+        return N_("the mask is inverted")
+    if future[0].sum() == (~past).sum():
+        return N_("the mask is not applied")
+    return N_("a position sees a part of the future")
 
 
 def _heads(s: Subject) -> Iterator[Problem]:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from glassgpt.doctor.checks import Check, Problem
+from glassgpt.doctor.comparing import moved
 from glassgpt.doctor.probes import FunctionProbe
 from glassgpt.doctor.subject import Skip, Subject, find_logits
-from glassgpt.doctor.wiring import moved
 from glassgpt.language import N_
 from glassgpt.models import Model
 
@@ -58,7 +58,18 @@ def _cache(s: Subject) -> Iterator[Problem]:
         raise Skip(N_("the batch is too short or padded"))
     for row in range(min(2, len(tokens))):
         one = tokens[row : row + 1]
-        full, cached = s.logits(one, s.small.rows(slice(row, row + 1))), _decoded(s, one, T // 3)
+        full = s.logits(one, s.small.rows(slice(row, row + 1)))
+        try:
+            cached = _decoded(s, one, T // 3)
+        except (RuntimeError, IndexError, ValueError) as error:
+            yield Problem(
+                "cache",
+                N_("decoding with the cache fails"),
+                str(error).splitlines()[0][:80],
+                N_("check positions, order and length of what is cached"),
+                outcome="warn",
+            )
+            return
         wrong = [t for t in range(T) if moved(full[:, t], cached[:, t], 1e-2)]
         if not wrong:
             continue

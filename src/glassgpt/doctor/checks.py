@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from glassgpt.checkpoint import Run
 from glassgpt.diagnose import Outcome, Symptom
 from glassgpt.doctor.subject import Skip, Subject, preserved
 from glassgpt.errors import UserError
@@ -35,6 +36,8 @@ class Check:
     expected: str
     why: str
     find: Callable[[Subject], Iterable[Problem]]
+    last: bool = False
+    """True for a check that says little about a model with serious problems, and takes long."""
 
     def run(self, subject: Subject) -> list[Symptom]:
         """Return a symptom for each problem, or one that says that all is well. Raises Skip."""
@@ -47,20 +50,42 @@ class Check:
             except Exception as error:  # foreign code: a check that cannot run is no verdict
                 message = f"{type(error).__name__}: {error}".splitlines()[0][:100]
                 raise Skip(N_("it failed with {error}", error=message)) from error
-        if not problems:
-            return [Symptom(self.name, self.expected, self.expected, "ok", why=self.why)]
-        return [
-            Symptom(
-                self.name,
-                each.observed,
-                self.expected,
-                each.outcome,
-                each.advice,
-                category=each.category,
-                cause=each.cause,
-                why=self.why,
-                where=each.where,
-                cost=each.cost,
-            )
-            for each in problems
-        ]
+        return symptoms(self.name, self.expected, self.why, problems)
+
+
+@dataclass(frozen=True)
+class RunCheck:
+    """A property of every healthy run; `find` yields problems, or raises Skip."""
+
+    name: str
+    expected: str
+    why: str
+    find: Callable[[Run], Iterable[Problem]]
+
+    def run(self, run: Run) -> list[Symptom]:
+        """Return a symptom for each problem, or one that says that all is well. Raises Skip."""
+        try:
+            return symptoms(self.name, self.expected, self.why, list(self.find(run)))
+        except UserError as error:
+            raise Skip(N_("it failed with {error}", error=str(error))) from error
+
+
+def symptoms(name: str, expected: str, why: str, problems: Sequence[Problem]) -> list[Symptom]:
+    """Return a symptom for each problem; without any, one that says that all is well."""
+    if not problems:
+        return [Symptom(name, expected, expected, "ok", why=why)]
+    return [
+        Symptom(
+            name,
+            each.observed,
+            expected,
+            each.outcome,
+            each.advice,
+            category=each.category,
+            cause=each.cause,
+            why=why,
+            where=each.where,
+            cost=each.cost,
+        )
+        for each in problems
+    ]

@@ -9,19 +9,36 @@ from torch import nn
 from torch.optim import Optimizer
 
 from glassgpt.diagnose import Examination, Symptom
-from glassgpt.doctor import attention, caching, gains, learning, objective, parts, wiring
+from glassgpt.doctor import (
+    attention,
+    caching,
+    gains,
+    learning,
+    objective,
+    optimizing,
+    order,
+    parts,
+    weights,
+    wiring,
+)
 from glassgpt.doctor.checks import Check
 from glassgpt.doctor.subject import LossFunction, Skip, Subject, TrainStep
+from glassgpt.language import N_
 
 CHECKS: tuple[Check, ...] = (
     wiring.FINITE,
+    wiring.DETERMINISM,
+    *weights.CHECKS,
     *parts.CHECKS,
     *attention.CHECKS,
-    *wiring.CHECKS[1:],
-    *objective.CHECKS,
-    *learning.CHECKS,
-    *caching.CHECKS,
+    *wiring.CHECKS[2:],
+    *order.CHECKS,
     *gains.CHECKS,
+    *objective.CHECKS,
+    *learning.CHECKS[:2],
+    *optimizing.CHECKS,
+    *learning.CHECKS[2:],
+    *caching.CHECKS,
 )
 """Every check, in the order in which its problems are named: causes before consequences."""
 
@@ -57,6 +74,9 @@ def run_checks(subject: Subject, checks: Sequence[Check]) -> Examination:
     findings: list[Symptom] = []
     skipped: dict[str, str] = {}
     for check in checks:
+        if check.last and any(each.is_serious for each in findings):
+            skipped[check.name] = N_("the serious problems come first")
+            continue
         try:
             findings += check.run(subject)
         except Skip as reason:

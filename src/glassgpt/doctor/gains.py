@@ -1,14 +1,21 @@
-"""Checks of learned sizes: training leaves each part at the size at which the loss is lowest."""
+"""Checks of a trained model: training leaves each part where the loss is lowest.
+
+Another size of a part, a part left out, queries and keys or two tokens in each other's place: a trained model
+is not better for any of these. If it is, something changed after the training, and the gain is its cost.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
 import torch
+from torch import Tensor, nn
 
-from glassgpt.doctor.anatomy import Anatomy
+from glassgpt.data import IGNORE, Batch
+from glassgpt.doctor.anatomy import Anatomy, NamedModule
 from glassgpt.doctor.checks import Check, Problem
 from glassgpt.doctor.probes import FunctionProbe, scaled_outputs
 from glassgpt.doctor.subject import Skip, Subject
@@ -17,73 +24,202 @@ from glassgpt.language import N_
 FACTORS = (0.25, 0.5, 0.707, 1.414, 2.0, 4.0)
 MIN_NATS = 0.03
 MIN_SHARE = 0.02
-"""Smallest gain by another size that counts, as a share of the loss."""
-CAUSES = {
+"""Smallest gain by a change that counts, as a share of the loss."""
+LEARNED_SHARE = 0.8
+"""Loss of a model that has learned, at most, as a share of the entropy of single tokens."""
+LEFT_OUT = 0.3
+"""A part that is best at a smaller factor than this does harm."""
+ROWS = 16
+N_PAIRS = 6
+"""Pairs of tokens that are exchanged in turn."""
+SIZES: dict[str, str] = {
     "attention scores": N_("scores have the wrong size"),
     "attention": N_("the attention's output has the wrong size"),
-    "mlp": N_("the MLP's output has the wrong size"),
+    "projections": N_("the attention's matrices have the wrong size"),
+    "mlp": N_("the MLP's matrices have the wrong size"),
+    "mlp output": N_("the MLP's output has the wrong size"),
     "normalization": N_("the gain has the wrong size"),
     "output": N_("logits have the wrong size"),
 }
 
 
-def _scaled(s: Subject, anatomy: Anatomy, category: str, factor: float) -> AbstractContextManager[None]:
+class Change(NamedTuple):
+    """A changed size: part, factor, and the nats that it saves."""
+
+    category: str
+    factor: float
+    nats: float
+
+
+@contextmanager
+def _scaled(s: Subject, anatomy: Anatomy, category: str, factor: float) -> Iterator[None]:
+    """Change the size of a part."""
     if category == "attention scores":
-        return FunctionProbe(keep=False, score_scale=factor)  # type: ignore[return-value]
-    last = anatomy.head
-    parts = {
-        "attention": anatomy.attentions,
-        "mlp": anatomy.mlps,
-        "normalization": [part for part in anatomy.norms if _is_inner(part.path, anatomy)],
-        "output": [] if last is None else [last],
-    }[category]
-    return scaled_outputs([part.module for part in parts], factor)
+        with FunctionProbe(keep=False, score_scale=factor):
+            yield
+    elif category in ("projections", "mlp"):
+        parts = anatomy.mlps if category == "mlp" else anatomy.attentions
+        matrices = {p for part in parts for p in part.module.parameters() if p.ndim >= 2}
+        with _multiplied(matrices, factor):
+            yield
+    else:
+        full = [each for each in anatomy.norms if _is_full(each, anatomy)]
+        head = [] if anatomy.head is None else [anatomy.head]
+        parts = {
+            "attention": anatomy.attentions,
+            "mlp output": anatomy.mlps,
+            "normalization": full,
+            "output": head,
+        }[category]
+        with scaled_outputs([part.module for part in parts], factor):
+            yield
 
 
-def _is_inner(path: str, anatomy: Anatomy) -> bool:
-    """True for a norm directly inside a block."""
-    return any(path.rpartition(".")[0] == block.path for block in anatomy.blocks)
+@contextmanager
+def _multiplied(matrices: set[nn.Parameter], factor: float) -> Iterator[None]:
+    kept = {p: p.detach().clone() for p in matrices}
+    try:
+        for p in matrices:
+            p.mul_(factor)
+        yield
+    finally:
+        for p, value in kept.items():
+            p.copy_(value)
 
 
-@torch.no_grad()
-def best_sizes(s: Subject) -> dict[str, tuple[float, float]]:
-    """Return the best factor of each part and the nats that it saves."""
-    anatomy = Anatomy(s.model, s.n_vocab)
-    batch = s.data.rows(slice(0, 16))
-    base = float(s.loss(batch))
-    found: dict[str, tuple[float, float]] = {}
-    for category in CAUSES:
-        losses = {1.0: base}
-        for factor in FACTORS:
-            with _scaled(s, anatomy, category, factor):
-                losses[factor] = float(s.loss(batch))
-        best = min(losses, key=lambda f: losses[f] if math.isfinite(losses[f]) else math.inf)
-        found[category] = (best, base - losses[best])
-    return found
-
-
-def _sizes(s: Subject) -> Iterator[Problem]:
-    loss = s.initial_loss
-    if s.is_fresh and loss < math.log(s.n_vocab) + 0.2:
-        raise Skip(N_("the model has not learned yet"))
-    found = best_sizes(s)
-    category = max(found, key=lambda each: found[each][1])
-    factor, nats = found[category]
-    if nats < max(MIN_NATS, MIN_SHARE * loss):
-        return
-    yield Problem(
-        category,
-        CAUSES[category],
-        N_("{factor:g} times as large costs {nats:.3f} nats less", factor=factor, nats=nats),
-        N_("look for a factor that training did not have"),
-        cost=nats,
+def _is_full(norm: NamedModule, anatomy: Anatomy) -> bool:
+    """True for a norm over the whole width: directly inside a block, or outside of all."""
+    above = norm.path.rpartition(".")[0]
+    return any(above == block.path for block in anatomy.blocks) or not any(
+        norm.path.startswith(block.path + ".") for block in anatomy.blocks
     )
 
 
-SIZES = Check(
+def _batch(s: Subject) -> Batch:
+    return s.data.rows(slice(0, ROWS))
+
+
+def _check_learned(s: Subject) -> float:
+    """Return the smallest gain that counts. Raises Skip for a model that has not learned."""
+    if s.is_fresh and s.initial_loss < math.log(s.n_vocab) + 0.2:
+        raise Skip(N_("the model has not learned yet"))
+    return max(MIN_NATS, MIN_SHARE * s.initial_loss)
+
+
+@torch.no_grad()
+def _sizes(s: Subject) -> Iterator[Problem]:
+    """Try every part at other sizes, and attention and MLP left out."""
+    needed, anatomy, batch = _check_learned(s), Anatomy(s.model, s.n_vocab), _batch(s)
+    base = float(s.loss(batch))
+    changes: list[Change] = []
+    for category in SIZES:
+        for factor in (*FACTORS, *((0.0,) if category in ("attention", "mlp output") else ())):
+            with _scaled(s, anatomy, category, factor):
+                changes.append(Change(category, factor, base - float(s.loss(batch))))
+    if base > LEARNED_SHARE * _unigram_nats(batch):  # a model at the beginning would rather be surer
+        changes = [each for each in changes if each.factor < 1]
+    best = max(changes, key=lambda each: each.nats if math.isfinite(each.nats) else -math.inf)
+    swapped = _gain_of_exchange(s, batch, base)
+    if swapped > max(needed, best.nats):
+        yield Problem(
+            "projections",
+            N_("queries and keys are exchanged"),
+            N_("in each other's place they cost {nats:.3f} nats less", nats=swapped),
+            N_("check the order in which the projections are read"),
+            cost=swapped,
+        )
+    elif best.nats > needed:
+        place = {"mlp output": "mlp", "attention": "projections"}.get(best.category, best.category)
+        yield Problem(
+            place,
+            SIZES[best.category] if best.factor > LEFT_OUT else N_("a part does harm"),
+            N_("{factor:g} times as large costs {nats:.3f} nats less", factor=best.factor, nats=best.nats),
+            N_("look for a factor or weights that training did not have; load the weights again"),
+            cost=best.nats,
+        )
+
+
+def _unigram_nats(batch: Batch) -> float:
+    """Return the entropy of the batch's own targets, in nats."""
+    counts = batch.targets[batch.targets != IGNORE].unique(return_counts=True)[1].double()
+    share = counts / counts.sum()
+    return float(-(share * share.log()).sum())
+
+
+def _gain_of_exchange(s: Subject, batch: Batch, base: float) -> float:
+    """Return the nats that queries and keys save in each other's place."""
+    with FunctionProbe(keep=False, exchange=True):
+        return base - float(s.loss(batch))
+
+
+def _tokens(s: Subject) -> Iterator[Problem]:
+    """Exchange the embeddings of pairs of tokens: those for which the gradient promises most."""
+    needed, tables = _check_learned(s), Anatomy(s.model, s.n_vocab).embeddings
+    if not tables or not s.predicts_tokens:
+        raise Skip(N_("no table of tokens was found"))
+    table: Tensor = tables[0].module.weight
+    batch = _batch(s)
+    was_learning = table.requires_grad
+    table.requires_grad_(True)
+    table.grad = None
+    loss = s.loss(batch)
+    loss.backward()
+    table.requires_grad_(was_learning)
+    if table.grad is None or table.grad.is_sparse:
+        raise Skip(N_("the table of tokens has no gradient"))
+    pairs = _promising(table.detach(), table.grad, batch.tokens)
+    base = now = loss.item()
+    n = 0
+    with torch.no_grad():
+        for a, b in pairs:
+            table[[a, b]] = table[[b, a]]
+            tried = float(s.loss(batch))
+            if tried < now - needed / 4:
+                now, n = tried, n + 1
+            else:
+                table[[a, b]] = table[[b, a]]
+    if base - now > needed:
+        yield Problem(
+            "embedding",
+            N_("tokens are exchanged"),
+            N_("{n} pairs cost {nats:.3f} nats less in each other's place", n=n, nats=base - now),
+            N_("use the tokenizer and the embedding rows that the model was trained with"),
+            tables[0].path,
+            cost=base - now,
+        )
+
+
+@torch.no_grad()
+def _promising(table: Tensor, grad: Tensor, tokens: Tensor) -> list[tuple[int, int]]:
+    """Return pairs of rows (V, C) whose exchange lowers the loss most, to first order."""
+    seen = tokens[tokens >= 0].unique()[:512]
+    e, g = table[seen], grad[seen]  # (n, C)
+    own = (g * e).sum(1)
+    change = g @ e.T + (g @ e.T).T - own[:, None] - own[None]  # (n, n)
+    order = change.triu(1).flatten().argsort()[: 20 * N_PAIRS]
+    used: set[int] = set()
+    pairs: list[tuple[int, int]] = []
+    for at in order.tolist():
+        a, b = int(seen[at // len(seen)]), int(seen[at % len(seen)])
+        if a != b and not {a, b} & used:
+            used |= {a, b}
+            pairs.append((a, b))
+    return pairs[:N_PAIRS]
+
+
+def _learned(s: Subject) -> Iterator[Problem]:
+    """Try both, and name the one that costs more."""
+    found = list(_sizes(s))
+    with suppress(Skip):
+        found += _tokens(s)
+    yield from sorted(found, key=lambda each: -(each.cost or 0))[:1]
+
+
+LEARNED = Check(
     N_("learned sizes"),
-    N_("no part is better at another size"),
+    N_("no part is better at another size or place"),
     N_("training itself would have found it"),
-    _sizes,
+    _learned,
+    last=True,
 )
-CHECKS = (SIZES,)
+CHECKS = (LEARNED,)

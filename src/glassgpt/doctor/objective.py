@@ -84,7 +84,7 @@ def loss_gradient(s: Subject) -> LossGradient:
     loss.backward()
     if logits.grad is None:
         raise Skip(N_("the loss does not depend on the logits that were seen"))
-    return LossGradient(float(loss), logits.detach(), logits.grad.detach())
+    return LossGradient(loss.item(), logits.detach(), logits.grad.detach())
 
 
 def _target(s: Subject) -> Iterator[Problem]:

@@ -1,15 +1,14 @@
-"""Checks of the parts: blocks, norms, MLPs, embeddings, head, and the weights in them."""
+"""Checks of the parts: residual stream, norms, hidden units, activation."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glassgpt.doctor.anatomy import Anatomy, category_of
+from glassgpt.doctor.anatomy import Anatomy
 from glassgpt.doctor.checks import Check, Problem
 from glassgpt.doctor.probes import run_watched
 from glassgpt.doctor.subject import Skip, Subject
@@ -26,8 +25,6 @@ ACTIVATIONS = {
     "sigmoid": torch.sigmoid,
 }
 """Activation functions by their name in a configuration."""
-ZERO_AT_FIRST = re.compile(r"(^|[._])(c_proj|o_proj|out_proj|down_proj|proj)\.weight$")
-"""Matrices that write to the residual stream: some initializations set them to zero."""
 
 
 @torch.no_grad()
@@ -157,64 +154,6 @@ def _unit_square(
 
 
 @torch.no_grad()
-def _weights(s: Subject) -> Iterator[Problem]:
-    """Look for matrices that hold nothing: zero, constant, or with zero or repeated rows."""
-    for name, p in s.model.named_parameters():
-        if p.ndim != 2 or min(p.shape) < 4 or "lora" in name.lower():
-            continue
-        category = category_of(name)
-        weight = p.detach().float()
-        if not weight.any():
-            if s.is_fresh and (category == "output" or ZERO_AT_FIRST.search(name)):
-                continue
-            yield Problem(
-                "projections" if category == "attention" else category,
-                N_("a matrix is zero"),
-                0.0,
-                N_("initialize it with random weights"),
-                name,
-            )
-            continue
-        if float(weight.std()) < 1e-6 * float(weight.abs().max()):
-            yield Problem(
-                category,
-                N_("a matrix is constant"),
-                float(weight.mean()),
-                N_("initialize it with random weights: equal rows learn the same"),
-                name,
-            )
-            continue
-        yield from _degenerate_rows(name, category, weight)
-
-
-def _degenerate_rows(name: str, category: str, weight: Tensor) -> Iterator[Problem]:
-    """Count rows and columns that are zero or equal to another."""
-    n_zero_rows = int((weight.abs().amax(1) == 0).sum())
-    n_zero_columns = int((weight.abs().amax(0) == 0).sum())
-    n, of = (n_zero_rows, len(weight)) if n_zero_rows else (n_zero_columns, weight.shape[1])
-    where = "projections" if category == "attention" else category
-    if n > 1:
-        yield Problem(
-            where,
-            N_("rows of a matrix are zero"),
-            N_("{n} of {of}", n=n, of=of),
-            N_("initialize every row with random weights, and do not switch units off"),
-            name,
-        )
-        return
-    if len(weight) <= 4096:
-        n_equal = len(weight) - len(weight.unique(dim=0))
-        if n_equal > max(1, len(weight) // 20):
-            yield Problem(
-                where,
-                N_("rows of a matrix are equal"),
-                N_("{n} of {of}", n=n_equal, of=len(weight)),
-                N_("initialize every row with its own random weights"),
-                name,
-            )
-
-
-@torch.no_grad()
 def _units(s: Subject) -> Iterator[Problem]:
     """See the hidden units of each MLP: the input of its last linear layer."""
     anatomy = Anatomy(s.model, s.n_vocab)
@@ -272,46 +211,6 @@ def _activation(s: Subject) -> Iterator[Problem]:
                 return
 
 
-@torch.no_grad()
-def _ties(s: Subject) -> Iterator[Problem]:
-    anatomy, stated = Anatomy(s.model, s.n_vocab), s.setting("tie_embeddings", "tie_word_embeddings")
-    if stated is None or anatomy.head is None or not anatomy.embeddings:
-        raise Skip(N_("the configuration does not say whether embedding and head are tied"))
-    head, table = anatomy.head.module.weight, anatomy.embeddings[0].module.weight
-    tied = head.data_ptr() == table.data_ptr()
-    if bool(stated) != tied:
-        yield Problem(
-            "output",
-            N_("embedding and head are not tied") if stated else N_("embedding and head are tied"),
-            N_("two matrices") if stated else N_("one matrix"),
-            N_("let both use the same parameter if the configuration says so, otherwise not"),
-            anatomy.head.path,
-        )
-
-
-@torch.no_grad()
-def _vocabulary(s: Subject) -> Iterator[Problem]:
-    anatomy = Anatomy(s.model, s.n_vocab)
-    n_classes = s.setting("vocab_size") or getattr(s.model, "n_vocab", None)
-    n_rows = anatomy.embeddings[0].module.num_embeddings if anatomy.embeddings else None
-    top = max(int(s.data.tokens.max()), int(s.data.targets.max()))
-    if top >= s.n_vocab or (isinstance(n_classes, int) and s.causal and n_classes != s.n_vocab):
-        yield Problem(
-            "output",
-            N_("logits do not fit the vocabulary"),
-            N_("{n} logits, {rows} tokens", n=s.n_vocab, rows=n_classes or top + 1),
-            N_("give the head one output for each token"),
-            outcome="fail",
-        )
-    elif n_rows is not None and n_rows < s.n_vocab and s.causal:
-        yield Problem(
-            "embedding",
-            N_("tokens have no embedding"),
-            N_("{n} rows, {rows} tokens", n=n_rows, rows=s.n_vocab),
-            N_("give the embedding one row for each token"),
-        )
-
-
 RESIDUAL = Check(
     N_("residual stream"),
     N_("input + attention + MLP"),
@@ -321,20 +220,11 @@ RESIDUAL = Check(
 NORMS = Check(
     N_("norms"), N_("mean square 1 before the gain"), N_("deep networks need inputs of a known size"), _norms
 )
-WEIGHTS = Check(
-    N_("weights"), N_("no matrix is empty or repeats rows"), N_("equal weights stay equal"), _weights
-)
 UNITS = Check(
     N_("hidden units"), N_("units vary with the text"), N_("a unit that never varies is lost"), _units
 )
 ACTIVATION = Check(
     N_("activation"), N_("as the configuration states"), N_("trained weights fit one activation"), _activation
 )
-TIES = Check(N_("tied weights"), N_("as the configuration states"), N_("untied ones double the table"), _ties)
-VOCABULARY = Check(
-    N_("vocabulary"),
-    N_("a logit and a row for each token"),
-    N_("tokens without a logit cannot be predicted"),
-    _vocabulary,
-)
-CHECKS = (VOCABULARY, WEIGHTS, TIES, NORMS, RESIDUAL, ACTIVATION, UNITS)
+
+CHECKS = (NORMS, RESIDUAL, ACTIVATION, UNITS)

@@ -60,17 +60,21 @@ class AttentionCall:
 class FunctionProbe(TorchFunctionMode):
     """Sees softmax, matrix products and dropout, wherever a model calls them.
 
-    no_dropout: replace dropout by the identity. score_scale: multiply every attention score.
+    no_dropout: replace dropout by the identity. score_scale: multiply every attention score. exchange: let
+    queries and keys play each other's role.
     """
 
-    def __init__(self, *, keep: bool = True, no_dropout: bool = False, score_scale: float = 1.0) -> None:
+    def __init__(
+        self, *, keep: bool = True, no_dropout: bool = False, score_scale: float = 1.0, exchange: bool = False
+    ) -> None:
         super().__init__()
         self.keep, self.no_dropout, self.score_scale = keep, no_dropout, score_scale
+        self.exchange = exchange
         self.calls: list[AttentionCall] = []
         self.dropouts: list[tuple[str, float, torch.Size]] = []
         self.path = ""
         self._product: tuple[Tensor, int] | None = None
-        self._dropped: tuple[int, ...] | None = None
+        self._dropped: str | None = None  # path of a dropout since the last softmax
 
     def __torch_function__(
         self,
@@ -87,6 +91,8 @@ class FunctionProbe(TorchFunctionMode):
         if func in SOFTMAX and args and args[0].ndim >= 3 and args[0].is_floating_point():
             return self._softmax(func, args, options)
         result = func(*args, **options)
+        if self.exchange and func in MATMUL and is_product(result, args[0]):
+            return result.mT
         if func in MATMUL and self.keep and isinstance(result, Tensor) and result.ndim >= 3:
             self._product = (result.detach(), args[0].shape[-1])
         return result
@@ -97,7 +103,7 @@ class FunctionProbe(TorchFunctionMode):
         training = args[2] if len(args) > 2 else options.get("training", True)
         if training and p:
             self.dropouts.append((self.path, float(p), x.shape))
-            self._dropped = tuple(x.shape)
+            self._dropped = self.path
         return x if self.no_dropout else func(*args, **options)
 
     def _softmax(self, func: Callable[..., Any], args: Any, options: dict[str, Any]) -> Tensor:
@@ -111,7 +117,6 @@ class FunctionProbe(TorchFunctionMode):
         if self.keep:
             product, width = self._product or (None, None)
             same = product is not None and product.shape == scores.shape
-            on_scores = self._dropped == tuple(scores.shape) and scores.shape[-1] == scores.shape[-2]
             self.calls.append(
                 AttentionCall(
                     self.path,
@@ -119,11 +124,15 @@ class FunctionProbe(TorchFunctionMode):
                     weights.detach().float(),
                     product.float() if same and product is not None else None,
                     width if same else None,
-                    dropout_on_scores=on_scores,
+                    dropout_on_scores=self._is_early(),
                 )
             )
         self._dropped = None
         return weights
+
+    def _is_early(self) -> bool:
+        """True if a dropout ran inside this attention before its softmax."""
+        return self._dropped is not None and bool(self.path) and self._dropped.startswith(self.path)
 
     def _sdpa(
         self,
@@ -138,6 +147,8 @@ class FunctionProbe(TorchFunctionMode):
     ) -> Tensor:
         if dropout_p:
             self.dropouts.append((self.path, dropout_p, query.shape))
+        if self.exchange and query.shape == key.shape:
+            query, key = key, query
         D = query.shape[-1]
         factor = D**-0.5 if scale is None else scale
         if self.keep:
@@ -150,8 +161,9 @@ class FunctionProbe(TorchFunctionMode):
                 scores = scores.masked_fill(~attn_mask, -math.inf)
             elif attn_mask is not None:
                 scores = scores + attn_mask.float()
-            call = AttentionCall(self.path, scores, scores.softmax(-1), raw, D, dropout_p)
-            self.calls.append(call)
+            early = self._is_early()
+            self.calls.append(AttentionCall(self.path, scores, scores.softmax(-1), raw, D, dropout_p, early))
+            self._dropped = None
         return F.scaled_dot_product_attention(
             query,
             key,
@@ -162,6 +174,13 @@ class FunctionProbe(TorchFunctionMode):
             scale=factor * self.score_scale,
             enable_gqa=enable_gqa,
         )
+
+
+def is_product(result: Any, left: Any) -> bool:
+    """True for scores (B, H, T, T) of queries and keys."""
+    if not isinstance(result, Tensor) or result.ndim != 4 or not isinstance(left, Tensor):
+        return False
+    return result.shape[-1] == result.shape[-2] == left.shape[-2] != left.shape[-1]
 
 
 @contextmanager

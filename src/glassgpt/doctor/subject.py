@@ -103,6 +103,11 @@ class Subject:
             return float(self.loss())
 
     @property
+    def predicts_tokens(self) -> bool:
+        """True if there is a target for each token, not one for each row."""
+        return self.data.targets.shape == self.data.tokens.shape
+
+    @property
     def is_fresh(self) -> bool:
         """True if the model predicts no better than a uniform guess: it has not learned yet."""
         return not self.initial_loss < 0.93 * math.log(self.n_vocab)
