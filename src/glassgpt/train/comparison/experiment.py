@@ -151,9 +151,7 @@ class Experiment:
         common = [note for note in arms[0].notes if all(note in arm.notes for arm in arms)] if arms else []
         found = list(common)
         for name, arm in zip(self.names, arms, strict=False):
-            found += [
-                N_("{name}: {note}", name=name, note=note) for note in arm.notes if note not in common
-            ]
+            found += [N_("{name}: {note}", name=name, note=note) for note in arm.notes if note not in common]
             if arm.shared < 1:
                 found.append(
                     N_(
