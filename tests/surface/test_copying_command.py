@@ -48,6 +48,22 @@ def test_a_copied_passage_is_shown_with_its_line(folder: Path, capsys: pytest.Ca
     assert [span["line"] for span in found["spans"]] == [8]
 
 
+def test_a_passage_is_found_in_its_document(folder: Path) -> None:
+    (folder / "many").mkdir()
+    for i in range(60):
+        text = "".join(f"Page {i}, row {j}: number {i * 77 + j * j} of the book.\n" for j in range(33))
+        (folder / "many" / f"page{i}.txt").write_text(f"{text}Ends.", "utf-8")
+    gg.train(str(folder / "many"), size="nano", steps=1, out=folder / "pages", autopilot=False)
+    n_found = 0
+    for i in range(60):
+        found = gg.copying(folder / "pages", f"Page {i}, row 30: number {i * 77 + 900} of the book.\n")
+        for span in found.spans:
+            if span.text.startswith(f"Page {i}, row 30") and len(span) > 35:
+                n_found += 1
+                assert (span.document, span.line) == (f"page{i}.txt", 31)
+    assert 40 <= n_found < 60  # some pages are held out
+
+
 def test_the_model_writes_if_no_text_is_given(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["copying", "run"], ["sample", "run", "--copying", "--seed", "1"]):
         main([words[0], str(folder / "run"), *words[2:], "--max-new-tokens", "40"])

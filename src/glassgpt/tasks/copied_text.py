@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +45,8 @@ class CopyingMeter:
 
     index: SuffixIndex
     held_out: str
-    document: str = ""
-    """Name of the only document; empty if there are several, or if lines were shuffled."""
+    documents: tuple[tuple[str, int], ...] = ()
+    """Name of each document, and the byte of the training text after it; empty if lines were shuffled."""
 
     @classmethod
     def open(cls, run: Run, tokenizer: Tokenizer) -> CopyingMeter:
@@ -58,14 +59,19 @@ class CopyingMeter:
             chunk = min(CHUNK, memory_bytes() // 16)
             index = build_index(folder, _pieces(data.train, tokenizer), key, chunk)
         held_out = b"".join(_pieces(Split(data.val.ids[:HELD_OUT_TOKENS], 0, 0), tokenizer))
-        return cls(index, held_out.decode("utf-8", "replace"), _document(run))
+        return cls(index, held_out.decode("utf-8", "replace"), _documents(run))
 
     def measure(self, text: str) -> Copying:
         """Measure a text; see `copying`."""
         return measure_copying(self.index, text, self.held_out, self._locate)
 
     def _locate(self, offset: int) -> tuple[int, str]:
-        return self.index.line_of(offset), self.document
+        start = 0
+        for name, stop in self.documents:
+            if offset < stop:
+                return self.index.line_of(offset) - self.index.line_of(start) + 1, name
+            start = stop
+        return self.index.line_of(offset), ""
 
 
 def copying(
@@ -123,13 +129,17 @@ def _key(run: Run) -> str:
     return hashlib.sha256(f"{about} {fingerprint(run.tokenizer_file)}".encode()).hexdigest()
 
 
-def _document(run: Run) -> str:
-    """Return the name of the document whose lines are those of the training text."""
+def _documents(run: Run) -> tuple[tuple[str, int], ...]:
+    """Return the documents of the training text with their ends, as far as the manifest knows them."""
     try:
         about = read_json(run.data / "manifest.json", MAX_LIST)
     except UserError:
-        return ""
+        return ()
     match about:
-        case {"split": "end", "documents": [{"name": str(name)}]}:
-            return Path(name).name
-    return ""
+        case {"documents": [*documents], "train_bytes": [*sizes]} if len(documents) == len(sizes):
+            names = [Path(str(each.get("name", ""))).name for each in documents if isinstance(each, dict)]
+            ends = accumulate(size if isinstance(size, int) else 0 for size in sizes)
+            return tuple(zip(names, ends, strict=False))
+        case {"split": "end", "documents": [{"name": str(name)}], "train": {"n_bytes": int(n)}}:
+            return ((Path(name).name, n),)  # a run from before the sizes were recorded
+    return ()

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from glassgpt.config import DataConfig
 from glassgpt.data.corpus.leakage import Leakage, find_leakage
 from glassgpt.data.corpus.skipped import skipped_files
@@ -53,6 +55,8 @@ class Corpus:
     """The kind of split."""
     leakage: Leakage | None = None
     """Passages and lines in both splits, if there are any."""
+    train_bytes: tuple[int, ...] = ()
+    """Bytes of each document in the training split, in order; empty if its lines were shuffled."""
 
     @property
     def leak_note(self) -> str:
@@ -75,7 +79,7 @@ class Corpus:
             if not n_chars:
                 raise UserError("the text is empty. Give a text to train on.")
             document = Document("text", "utf-8", n_chars, len(data), hashlib.sha256(data).hexdigest())
-            return _split(spool, "end", val_fraction, [document], [])
+            return _split(spool, "end", val_fraction, [document], [], [0])
 
     def texts(self) -> Iterator[str]:
         """Yield the training text in pieces, for a tokenizer to learn from."""
@@ -94,6 +98,7 @@ class Corpus:
             "sha256": digest.hexdigest(),
             "notes": list(self.notes),
             "split": self.split,
+            "train_bytes": list(self.train_bytes),
             "leakage": asdict(self.leakage) if self.leakage else None,
             "leak_note": self.leak_note,
         }
@@ -109,13 +114,15 @@ def read_corpus(config: DataConfig, folder: Path | None = None) -> Corpus:
     """
     # before the spool exists: it may lie in one of these folders
     sources = resolve_sources(config.sources, config.follow_links)
-    documents: list[Document] = []
+    documents, starts = list[Document](), list[int]()
     report = Report()
     skipped: list[tuple[str, NotText]] = []
     with Spool(folder) as spool:
         for source in (part for whole in sources for part in unpack(whole)):
             try:
+                first = spool.n_parts
                 documents.append(_read_document(source, config, spool, report))
+                starts.append(spool.part_start(first))
             except NotText as problem:
                 if source.explicit:
                     raise
@@ -123,7 +130,7 @@ def read_corpus(config: DataConfig, folder: Path | None = None) -> Corpus:
         left_out = skipped_files(skipped, config.list_skipped)
         _check_length(config, spool.n_chars, left_out)
         notes = [*hidden_files(config.sources), *report.notes(), *left_out]
-        return _split(spool, config.split, config.val_fraction, documents, notes)
+        return _split(spool, config.split, config.val_fraction, documents, notes, starts)
 
 
 def _read_document(source: Source, config: DataConfig, spool: Spool, report: Report) -> Document:
@@ -146,12 +153,26 @@ def _split(
     val_fraction: float,
     documents: Sequence[Document],
     notes: Sequence[str],
+    starts: Sequence[int],
 ) -> Corpus:
+    """Divide a text. starts: the offset in bytes of each document."""
     division = divide(spool, kind, min(val_fraction, MAX_VAL_CHARS / spool.n_chars))
     train, val = division.train, division.val
     notes = (*notes, *filter(None, [division.note]))
-    corpus = Corpus(train, val, tuple(documents), notes, division.kind, find_leakage(train, val))
+    sizes = () if division.kind == "lines" else _train_bytes(train, [*starts, spool.n_bytes])
+    corpus = Corpus(train, val, tuple(documents), notes, division.kind, find_leakage(train, val), sizes)
     return replace(corpus, notes=(*notes, *filter(None, [corpus.leak_note])))
+
+
+def _train_bytes(train: Text, edges: Sequence[int]) -> tuple[int, ...]:
+    """Return the bytes of each document in the training split, with the blank line after it.
+
+    edges: the offsets of all documents, and that of the end.
+    """
+    sizes = np.zeros(len(edges) - 1, np.int64)
+    for start, stop, _ in train.stretches:
+        sizes += np.diff(np.clip(edges, start, stop))
+    return tuple(sizes.tolist())
 
 
 def _check_length(config: DataConfig, n_chars: int, skipped: Sequence[str]) -> None:

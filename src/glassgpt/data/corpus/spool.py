@@ -118,6 +118,15 @@ class Spool:
             self.path.unlink(missing_ok=True)  # an incomplete corpus is of no use
 
     @property
+    def n_bytes(self) -> int:
+        """Length in bytes of what was added."""
+        return self._n_bytes
+
+    def part_start(self, i: int) -> int:
+        """Return the offset in bytes of document or row i."""
+        return self._part_bytes[i]
+
+    @property
     def n_parts(self) -> int:
         """Number of documents and rows."""
         return len(self._digests)
