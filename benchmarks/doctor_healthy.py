@@ -27,7 +27,7 @@ FAMILIES: tuple[dict[str, Any], ...] = (
     {"family": "gpt", "tie_embeddings": True},
     {"family": "gpt", "window": 8},
     {"family": "gpt", "position": "sinusoidal", "preset": "gpt2"},
-    {"family": "gpt", "lora_rank": 2},
+    {"family": "gpt", "lora_rank": 2, "init": "gpt2"},
     {"family": "bigram"},
     {"family": "encoder"},
     {"family": "encoder", "labels": ("a", "b", "c")},

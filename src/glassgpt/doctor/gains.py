@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from glassgpt.data import IGNORE, Batch
 from glassgpt.doctor.anatomy import Anatomy, NamedModule
 from glassgpt.doctor.checks import Check, Problem
+from glassgpt.doctor.objective import random_loss
 from glassgpt.doctor.probes import FunctionProbe, scaled_outputs
 from glassgpt.doctor.subject import Skip, Subject
 from glassgpt.language import N_
@@ -101,8 +102,11 @@ def _batch(s: Subject) -> Batch:
 
 def _check_learned(s: Subject) -> float:
     """Return the smallest gain that counts. Raises Skip for a model that has not learned."""
-    if s.is_fresh and s.initial_loss < math.log(s.n_vocab) + 0.2:
-        raise Skip(N_("the model has not learned yet"))
+    if s.is_fresh:
+        with torch.no_grad():
+            logits = s.logits().flatten(0, 1)
+        if s.initial_loss < random_loss(s.n_vocab, logits[s.small.targets.flatten() != IGNORE]):
+            raise Skip(N_("the model has not learned yet"))
     return max(MIN_NATS, MIN_SHARE * s.initial_loss)
 
 
@@ -153,12 +157,18 @@ def _gain_of_exchange(s: Subject, batch: Batch, base: float) -> float:
 
 
 def _tokens(s: Subject) -> Iterator[Problem]:
-    """Exchange the embeddings of pairs of tokens: those for which the gradient promises most."""
+    """Exchange the embeddings of pairs of tokens: those for which the gradient promises most.
+
+    One half of the rows chooses the pairs, the other measures the gain: that of chance does not carry over.
+    """
     needed, tables = _check_learned(s), Anatomy(s.model, s.n_vocab).embeddings
     if not tables or not s.predicts_tokens:
         raise Skip(N_("no table of tokens was found"))
+    if len(s.data.tokens) < 2:
+        raise Skip(N_("the batch has one row only"))
     table: Tensor = tables[0].module.weight
-    batch = _batch(s)
+    half = min(ROWS, len(s.data.tokens)) // 2
+    batch, other = s.data.rows(slice(0, half)), s.data.rows(slice(half, 2 * half))
     was_learning = table.requires_grad
     table.requires_grad_(True)
     table.grad = None
@@ -168,9 +178,9 @@ def _tokens(s: Subject) -> Iterator[Problem]:
     if table.grad is None or table.grad.is_sparse:
         raise Skip(N_("the table of tokens has no gradient"))
     pairs = _promising(table.detach(), table.grad, batch.tokens)
-    base = now = loss.item()
-    n = 0
+    now, n = loss.item(), 0
     with torch.no_grad():
+        base = float(s.loss(other))
         for a, b in pairs:
             table[[a, b]] = table[[b, a]]
             tried = float(s.loss(batch))
@@ -178,14 +188,15 @@ def _tokens(s: Subject) -> Iterator[Problem]:
                 now, n = tried, n + 1
             else:
                 table[[a, b]] = table[[b, a]]
-    if base - now > needed:
+        gain = base - float(s.loss(other))
+    if gain > needed:
         yield Problem(
             "embedding",
             N_("tokens are exchanged"),
-            N_("{n} pairs cost {nats:.3f} nats less in each other's place", n=n, nats=base - now),
+            N_("{n} pairs cost {nats:.3f} nats less in each other's place", n=n, nats=gain),
             N_("use the tokenizer and the embedding rows that the model was trained with"),
             tables[0].path,
-            cost=base - now,
+            cost=gain,
         )
 
 

@@ -182,6 +182,13 @@ def _value(s: Subject) -> Iterator[Problem]:
         )
 
 
+def random_loss(n_vocab: int, logits: Tensor) -> float:
+    """Return the largest loss that logits (n, V) have by chance: ln V + σ²/2 and noise, for σ up to 1."""
+    variance = float(logits.float().var(-1).mean())
+    noise = 4 * initial_loss_noise(len(logits), max(variance, 0.01)) + 0.1
+    return expected_initial_loss(n_vocab, min(variance, 1.0)) + noise
+
+
 @torch.no_grad()
 def _initial(s: Subject) -> Iterator[Problem]:
     """Compare the loss of a model that has not learned with that of random logits."""
@@ -194,10 +201,7 @@ def _initial(s: Subject) -> Iterator[Problem]:
     uniform = math.log(s.n_vocab)
     if loss < uniform:
         return
-    variance = float(logits.var(-1).mean())
-    right = expected_initial_loss(s.n_vocab, min(variance, 1.0))
-    noise = 4 * initial_loss_noise(int(counted.sum()), max(variance, 0.01)) + 0.1
-    if loss > right + noise:
+    if loss > random_loss(s.n_vocab, logits[counted]):
         yield Problem(
             "output",
             N_("worse than a uniform guess"),

@@ -63,6 +63,8 @@ def _past(s: Subject) -> Iterator[Problem]:
     changed = other_tokens(s, row)
     probes = torch.cat([torch.where(torch.arange(T, device=row.device) == j, changed, row) for j in range(T)])
     base = s.logits(row, batch)[0, -1].float()
+    if not base.std() > 1e-9:
+        raise Skip(N_("the logits are all equal"))
     if batch.source is None:
         last = s.logits(probes, batch)[:, -1].float()  # (T, V)
     else:
