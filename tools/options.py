@@ -13,7 +13,7 @@ from cyclopts.help import HelpEntry
 from glassgpt.cli.help import description, help_page
 from glassgpt.cli.main import app
 from glassgpt.cli.view.terminal import Terminal
-from glassgpt.language import using
+from glassgpt.language import _, using
 from glassgpt.tables import markdown_table
 from markers import replace_between
 
@@ -28,7 +28,7 @@ def tables(language: str) -> str:
     with using(language):
         groups = help_page(app, ["train"], Terminal()).options()
         parts = [
-            f"### {group.title}\n\n{markdown_table(HEADINGS[language], map(_row, group.entries))}\n"
+            f"### {_(str(group.title))}\n\n{markdown_table(HEADINGS[language], map(_row, group.entries))}\n"
             for group in groups
         ]
     return "\n".join(parts)

@@ -14,6 +14,7 @@ from glassgpt.explain import cross_attention as asking
 from glassgpt.explain.chapters import cross
 from glassgpt.explain.context import BUILTIN
 from glassgpt.hooks import record
+from glassgpt.language import using
 from glassgpt.nn import Attention
 from helpers.explain_runs import small_run
 from helpers.templates import make_template
@@ -110,3 +111,11 @@ def test_questions_that_name_no_place_are_shown_without_a_cell(monkeypatch: pyte
     assert not any("asked cell" in finding.name for finding in chapter.findings)
     assert any("name no cell" in part for part in chapter.body if isinstance(part, str))
     assert chapter.plot() is not None
+
+
+@pytest.mark.parametrize(("spoken", "asked"), [("en", "what is at"), ("zh", "角是什么")])
+def test_the_question_is_in_the_language_of_the_reader(spoken: str, asked: str) -> None:
+    demo = ChapterContext().demo("captioner")
+    with using(spoken):
+        row = cross._shown(demo, np.arange(60), 4)
+    assert asked in asking.question(demo, row)

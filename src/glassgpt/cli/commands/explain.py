@@ -21,6 +21,7 @@ from glassgpt.cli.view.terminal import Terminal, print_json, print_line, print_t
 from glassgpt.errors import UserError
 from glassgpt.explain import Chapter, chapter, check, learning_path, make_notebook, titles, unmeasured_chapter
 from glassgpt.language import N_, _
+from glassgpt.paths import check_file
 
 ONE_OUTPUT = N_("--code, --json and --answer each print something else. Choose one.")
 
@@ -130,6 +131,7 @@ def _answer(name: str, exercise: int, answer: str) -> None:
 
 def _function_of(file: Path) -> object:
     """Run a Python file of the user and return the last function that it defines."""
+    check_file(file)
     try:
         names = runpy.run_path(str(file))
     except OSError as error:

@@ -27,6 +27,7 @@ from glassgpt.explain.cross_attention import (
     cross_weights,
     question,
 )
+from glassgpt.language import language
 from glassgpt.lens import token_labels
 
 if TYPE_CHECKING:
@@ -185,12 +186,12 @@ def _place(layer: int, head: int, _: Translate) -> str:
 
 
 def _shown(demo: Demo, rows: np.ndarray, side: int) -> int:
-    """Choose the first question about a place with a digit, in ASCII; or the first question."""
-    split = demo.examples.val
+    """Choose the first question about a place with a digit, in the reader's language; else the first one."""
+    split, english = demo.examples.val, language() == "en"
     for row in rows.tolist():
         asked = question(demo, row)
         answer = demo.tokenizer.decode(split.text[row][split.n_prompt[row] :])
-        if asked.isascii() and answer.isdigit() and asked_cell(asked, side) is not None:
+        if asked.isascii() == english and answer.isdigit() and asked_cell(asked, side) is not None:
             return row
     return int(rows[0])
 
