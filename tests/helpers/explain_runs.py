@@ -10,7 +10,7 @@ import glassgpt as gg
 WORDS = "the moon sees seven green boats on a cold river and no bird sings".split()
 
 
-def small_run(folder: Path, family: str, **model: object) -> Path:
+def small_run(folder: Path, family: str, train: dict[str, object] | None = None, **model: object) -> Path:
     """Make a run of a family (gpt, encoder, bigram, seq2seq). Its sources and answers share no letter."""
     rng = random.Random(0)
     lines = [" ".join(rng.choices(WORDS, k=5)) for _ in range(200)]
@@ -25,7 +25,7 @@ def small_run(folder: Path, family: str, **model: object) -> Path:
         "data": {"sources": [str(source)]},
         "tokenizer": {"kind": "char"},
         "model": shape,
-        "train": {"steps": 3, "evals": 1, "sample_tokens": 0, "device": "cpu"},
+        "train": {"steps": 3, "evals": 1, "sample_tokens": 0, "device": "cpu"} | (train or {}),
     }
     out = folder / "run"
     for _ in gg.start(gg.RunConfig.model_validate(config), out=out).run():

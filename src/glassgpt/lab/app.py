@@ -16,7 +16,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response, StreamingRes
 from glassgpt.checkpoint import Run, is_locked
 from glassgpt.errors import UserError
 from glassgpt.lab.catalog import Catalog, UnknownRun
-from glassgpt.lab.requests import NextRequest, TraceRequest
+from glassgpt.lab.requests import NextRequest, SampleRequest, TraceRequest
 from glassgpt.lab.security import Gate
 from glassgpt.lab.studio import Studio, UnknownTrace
 from glassgpt.lab.traced import UnknownTensor
@@ -71,6 +71,10 @@ def _add_runs(app: FastAPI, studio: Studio) -> None:
     def events(id: str) -> StreamingResponse:
         return StreamingResponse(_events(studio.catalog.run(id)), media_type="text/event-stream")
 
+    @app.get("/api/runs/{id}/snapshots")
+    def snapshots(id: str) -> dict[str, Any]:
+        return studio.catalog.snapshots(id)
+
     @app.get("/api/runs/{id}/vocabulary")
     def vocabulary(id: str) -> dict[str, Any]:
         return {"labels": studio.vocabulary(id)}
@@ -84,6 +88,10 @@ def _add_models(app: FastAPI, studio: Studio) -> None:
     @app.post("/api/runs/{id}/next")
     def next_token(id: str, asked: NextRequest) -> dict[str, Any]:
         return studio.next(id, asked)
+
+    @app.post("/api/runs/{id}/sample")
+    def sample(id: str, asked: SampleRequest) -> dict[str, Any]:
+        return studio.sample(id, asked)
 
     @app.get("/api/traces/{trace}/{name}")
     def tensor(trace: str, name: str, head: int | None = None) -> Response:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from glassgpt.checkpoint import Run, RunCurve, RunSummary, read_curve, summarize
+from glassgpt.checkpoint import Run, RunCurve, RunSummary, read_curve, snapshot_steps, summarize
 from glassgpt.config import RunConfig, fields, flat_name
 from glassgpt.errors import UserError
 from glassgpt.language import N_, _
@@ -70,6 +70,17 @@ class Catalog:
             "samples": _samples(run),
             "steps_saved": run.saved_steps(),
             "verdict": "" if verdict is None else str(verdict),
+        }
+
+    def snapshots(self, id: str) -> dict[str, Any]:
+        """Return the steps with a snapshot, each with its held-out loss where it was measured, and the curve."""
+        run = self.run(id)
+        curve = read_curve(run)
+        held_out = {point.steps: point.loss for point in curve.held_out}
+        return {
+            "snapshots": [{"step": step, "loss": held_out.get(step)} for step in snapshot_steps(run)],
+            "curve": _curve(curve),
+            "unit": curve.summary.unit,
         }
 
 

@@ -24,6 +24,7 @@ class TraceRequest(_Body):
     hide: str | None = Field(default=None, max_length=MAX_TEXT)
     image: str | None = Field(default=None, max_length=MAX_IMAGE)
     step: int | None = None
+    snapshot: int | None = None
     edits: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -41,3 +42,17 @@ class NextRequest(_Body):
     text: str = Field(default="", max_length=MAX_TEXT)
     image: str | None = Field(default=None, max_length=MAX_IMAGE)
     step: int | None = None
+    snapshot: int | None = None
+
+
+class SampleRequest(_Body):
+    """Ids to continue by many."""
+
+    ids: list[int] = Field(min_length=1, max_length=1 << 20)
+    n: int = Field(default=80, ge=1, le=1000)
+    seed: int = 0
+    temperature: float = 1.0
+    text: str = Field(default="", max_length=MAX_TEXT)
+    image: str | None = Field(default=None, max_length=MAX_IMAGE)
+    step: int | None = None
+    snapshot: int | None = None

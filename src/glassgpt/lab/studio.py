@@ -20,15 +20,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from glassgpt.checkpoint import Run, read_pointer
-from glassgpt.data import read_image
+from glassgpt.checkpoint import Run, read_pointer, snapshot_steps
+from glassgpt.data import PairTemplate, read_image
 from glassgpt.errors import UserError
 from glassgpt.explain import held_out_prompt
-from glassgpt.generate import NextToken, SamplingParams
+from glassgpt.generate import Engine, NextToken, Request, SamplingParams, stream_text
 from glassgpt.lab.catalog import Catalog
 from glassgpt.lab.edits import make_edits
 from glassgpt.lab.labels import vocabulary
-from glassgpt.lab.requests import NextRequest, TraceRequest
+from glassgpt.lab.requests import NextRequest, SampleRequest, TraceRequest
 from glassgpt.lab.traced import Traced, float_bytes
 from glassgpt.lens import trace
 from glassgpt.models import Model
@@ -124,13 +124,15 @@ class Studio:
         self._traces: OrderedDict[str, Traced] = OrderedDict()
         self._lock = RLock()
 
-    def _open(self, id: str, step: int | None = None) -> Loaded:
+    def _open(self, id: str, step: int | None = None, snapshot: int | None = None) -> Loaded:
         """Return the model of a run, loaded once; again after a new best step. Raises UserError."""
+        if step is not None and snapshot is not None:
+            raise UserError("`step` and `snapshot` name different weights. Give one of them.")
         run = self.catalog.run(id)
         best = read_pointer(run.checkpoints, "best") if step is None else None
-        key = (str(run.path), step, best, tuple(run.saved_steps()))
+        key = (str(run.path), step, snapshot, best, tuple(run.saved_steps()))
         if key not in self._models:
-            self._models[key] = Loaded(run, run.model(step=step), run.tokenizer())
+            self._models[key] = Loaded(run, run.model(step=step, snapshot=snapshot), run.tokenizer())
         self._models.move_to_end(key)
         while len(self._models) > MAX_MODELS:
             self._models.popitem(last=False)
@@ -150,15 +152,19 @@ class Studio:
     def trace(self, id: str, asked: TraceRequest) -> dict[str, Any]:
         """Record a forward pass and return its header. Raises UserError for a prompt that does not fit."""
         with self._lock:
-            loaded = self._open(id, asked.step)
+            loaded = self._open(id, asked.step, asked.snapshot)
             traced = traced_run(loaded, asked, run=id)
             self._traces[traced.id] = traced
             while len(self._traces) > 1 and self._n_bytes() > MAX_TRACE_BYTES:
                 self._traces.popitem(last=False)
-            return traced.header()
+            return traced.header() | {"n_snapshots": len(snapshot_steps(loaded.run))}
 
     def _n_bytes(self) -> int:
-        return sum(each.n_bytes for each in self._traces.values())
+        """Memory of the traces, and of models that only they keep."""
+        loaded = {id(each.model) for each in self._models.values()}
+        kept = {id(each.model): each.model for each in self._traces.values() if id(each.model) not in loaded}
+        weights = sum(p.nbytes for model in kept.values() for p in model.parameters())
+        return weights + sum(each.n_bytes for each in self._traces.values())
 
     def tensor(self, trace: str, name: str, head: int | None) -> bytes:
         """Return the bytes of a tensor of a trace, or of one head of it. Raises UserError."""
@@ -174,17 +180,32 @@ class Studio:
             asked.temperature, asked.top_k, asked.top_p, asked.min_p, asked.repetition_penalty
         )
         with self._lock:
-            loaded = self._open(id, asked.step)
-            family = loaded.model.config.family
-            if family == "encoder":
-                raise UserError("an encoder writes no text. Choose a model that does.")
+            loaded = self._open(id, asked.step, asked.snapshot)
+            memory = _memory(loaded, asked)
             n_prompt = len(asked.ids) if asked.n_prompt is None else asked.n_prompt
             if not 1 <= n_prompt <= len(asked.ids):
                 raise UserError("n_prompt is {n}. It must be between 1 and the number of ids.", n=n_prompt)
-            has_memory = family in ("seq2seq", "captioner")
-            memory = loaded.memory(asked.text, asked.image) if has_memory else None
             drawn = loaded.next_token.draw(asked.ids, n_prompt, params, asked.seed, memory)
         return {**vars(drawn), "logits": base64.b64encode(float_bytes(drawn.logits)).decode()}
+
+    def sample(self, id: str, asked: SampleRequest) -> dict[str, Any]:
+        """Continue ids as the engine does with this seed. Raises UserError for unusable ids and settings."""
+        with self._lock:
+            loaded = self._open(id, asked.step, asked.snapshot)
+            memory, params = _memory(loaded, asked), SamplingParams(asked.temperature)
+            end = None if memory is None else PairTemplate(loaded.tokenizer).end
+            request = Request(asked.ids, params, asked.n, asked.seed, eos_id=end, memory=memory)
+            ids = [token.id for token in Engine(loaded.model, max_batch=1).stream(request)]
+        text = ids[:-1] if ids[-1] == end else ids
+        return {"ids": ids, "text": "".join(stream_text(loaded.tokenizer, text))}
+
+
+def _memory(loaded: Loaded, asked: NextRequest | SampleRequest) -> Memory | None:
+    """Return what a model that writes attends to. Raises UserError for a model that does not write."""
+    family = loaded.model.config.family
+    if family == "encoder":
+        raise UserError("an encoder writes no text. Choose a model that does.")
+    return loaded.memory(asked.text, asked.image) if family in ("seq2seq", "captioner") else None
 
 
 def traced_run(loaded: Loaded, asked: TraceRequest, run: str) -> Traced:

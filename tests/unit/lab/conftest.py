@@ -35,3 +35,12 @@ def lab(lab_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> TestClient:
 def ids(lab: TestClient) -> dict[str, str]:
     """Ids of the runs by name."""
     return {row["name"]: row["id"] for row in lab.get("/api/runs").json()["runs"]}
+
+
+@pytest.fixture(scope="session")
+def rewound(tmp_path_factory: pytest.TempPathFactory) -> tuple[TestClient, str, Path]:
+    """A lab over one run with snapshots: the client, the run's id and its folder."""
+    folder = tmp_path_factory.mktemp("rewound")
+    run = small_run(folder, "gpt", train={"steps": 6, "evals": 2, "snapshots": 4})
+    lab = client(folder, tmp_path_factory.mktemp("page"))
+    return lab, lab.get("/api/runs").json()["runs"][0]["id"], run

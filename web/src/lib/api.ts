@@ -98,6 +98,8 @@ export interface TraceHeader {
   predictions: [string, number][][];
   tensors: TensorInfo[];
   edits: Edits;
+  /** Snapshots of the run; absent offline. */
+  n_snapshots?: number;
 }
 
 export interface TraceRequest {
@@ -107,6 +109,7 @@ export interface TraceRequest {
   /** A picture file, base64. */
   image?: string;
   step?: number;
+  snapshot?: number;
   edits?: Edits;
 }
 
@@ -121,6 +124,25 @@ export interface NextRequest {
   repetition_penalty?: number;
   text?: string;
   image?: string;
+  step?: number;
+  snapshot?: number;
+}
+
+export interface SampleRequest {
+  ids: number[];
+  n: number;
+  seed: number;
+  temperature: number;
+  text?: string;
+  image?: string;
+  snapshot?: number;
+}
+
+export interface Snapshots {
+  /** Held-out loss, null where none was measured at the step. */
+  snapshots: { step: number; loss: number | null }[];
+  curve: { training: [number, number][]; held_out: [number, number][] };
+  unit: string;
 }
 
 export interface Next {
@@ -172,6 +194,9 @@ export const api = {
   vocabulary: async (id: string): Promise<string[]> =>
     (await json<{ labels: string[] }>(`${run(id)}/vocabulary`)).labels,
   trace: (id: string, request: TraceRequest): Promise<TraceHeader> => json(`${run(id)}/trace`, request),
+  snapshots: (id: string): Promise<Snapshots> => json(`${run(id)}/snapshots`),
+  sample: async (id: string, request: SampleRequest): Promise<string> =>
+    (await json<{ text: string }>(`${run(id)}/sample`, request)).text,
   tensor: async (trace: string, name: string, head?: number): Promise<Float32Array> => {
     const query = head === undefined ? "" : `?head=${head}`;
     const response = await call(`/api/traces/${encodeURIComponent(trace)}/${encodeURIComponent(name)}${query}`);

@@ -1,10 +1,17 @@
 // The tensors of one trace: from the server, or from the blob of a notebook or an offline file.
-import { api, bytesOf, type Edits, type Next, type NextRequest, type TraceHeader, type TraceRequest } from "./api";
+import { api, bytesOf, type Edits, type Next, type NextRequest, type Snapshots, type TraceHeader, type TraceRequest } from "./api";
 
 export interface Tensor {
   name: string;
   shape: number[];
   data: Float32Array;
+}
+
+/** The same prompt at earlier steps of the training. */
+export interface Rewind {
+  snapshots(): Promise<Snapshots>;
+  at(snapshot: number): Promise<Source>;
+  sample(snapshot: number, options: { seed: number; temperature: number; n: number }): Promise<string>;
 }
 
 export interface Source {
@@ -14,6 +21,7 @@ export interface Source {
   trace?(edits: Edits): Promise<Source>;
   next?(request: NextRequest): Promise<Next>;
   vocabulary(): Promise<string[]>;
+  rewind?: Rewind; // absent offline
 }
 
 /** What anywidget passes to `render`; the page passes an adapter with the same method. */
@@ -68,13 +76,21 @@ export function serverSource(run: string, request: TraceRequest, header: TraceHe
     const data = await api.tensor(header.id, name, Number(index));
     return { name, shape: infoOf(header, name).shape.slice(1), data };
   });
+  const { step, snapshot, ...prompt } = request;
+  const weights = { ...(step === undefined ? {} : { step }), ...(snapshot === undefined ? {} : { snapshot }) };
+  const given = { text: request.text, ...(request.image ? { image: request.image } : {}) };
   return {
     header,
     tensor,
     head: (name, index) => head(`${name}#${index}`),
     trace: (edits) => openTrace(run, { ...request, ...answerOf(header), edits }),
-    next: (each) => api.next(run, { text: request.text, ...(request.image ? { image: request.image } : {}), ...each }),
+    next: (each) => api.next(run, { ...given, ...weights, ...each }),
     vocabulary: () => vocabularies(run),
+    rewind: {
+      snapshots: () => api.snapshots(run),
+      at: (step) => openTrace(run, { ...prompt, ...answerOf(header), snapshot: step }),
+      sample: (step, options) => api.sample(run, { ...given, ids: promptIds(header), snapshot: step, ...options }),
+    },
   };
 }
 
@@ -84,6 +100,12 @@ function answerOf({ attentions, next_tokens, n_prompt }: TraceHeader): { target?
   const hex = next_tokens.slice(Math.max(n_prompt - 1, 0)).map((each) => each?.bytes ?? "").join("");
   const bytes = Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
   return bytes.length ? { target: new TextDecoder().decode(bytes) } : {};
+}
+
+/** Ids that a sample continues: without the answer of a translation or caption. */
+function promptIds({ attentions, tokens, n_prompt }: TraceHeader): number[] {
+  const answers = attentions.some((each) => each.kind === "cross");
+  return (answers ? tokens.slice(0, n_prompt) : tokens).map((each) => each.id);
 }
 
 const vocabularies = memoised((run) => api.vocabulary(run));
