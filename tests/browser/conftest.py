@@ -26,6 +26,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser") / "runs"
     small = small_run(tmp_path_factory.mktemp("gpt2"), "gpt", preset="gpt2", n_kv_head=2)
     shutil.copytree(small, folder / "grouped")
+    kept = {"steps": 12, "evals": 2, "snapshots": 5}
+    learned = small_run(tmp_path_factory.mktemp("learned"), "gpt", train=kept)
+    shutil.copytree(learned, folder / "learned")
     for name in ("text", "dates", "scenes"):
         shutil.copytree(BUILTIN / name, folder / name)
     return folder

@@ -73,7 +73,7 @@ class Catalog:
         }
 
     def snapshots(self, id: str) -> dict[str, Any]:
-        """Return the steps with a snapshot, each with its held-out loss where it was measured, and the curve."""
+        """Return the steps with a snapshot, each with its held-out loss if it was measured, and the curve."""
         run = self.run(id)
         curve = read_curve(run)
         held_out = {point.steps: point.loss for point in curve.held_out}

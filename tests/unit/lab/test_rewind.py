@@ -11,6 +11,7 @@ import torch
 from starlette.testclient import TestClient
 
 import glassgpt as gg
+from glassgpt.generate import generate
 from glassgpt.lab import studio
 
 Rewound = tuple[TestClient, str, Path]
@@ -47,7 +48,8 @@ def test_a_trace_of_a_snapshot_is_the_recorders(rewound: Rewound) -> None:
         header = trace(rewound, snapshot=step)
         assert torch.equal(logits(rewound, header), expected.tensors["logits"])
         assert expected.logit_lens is not None
-        assert header["logit_lens"]["probabilities"] == [list(row) for row in expected.logit_lens.probabilities]
+        lens = [list(row) for row in expected.logit_lens.probabilities]
+        assert header["logit_lens"]["probabilities"] == lens
         assert header["n_snapshots"] == len(gg.snapshot_steps(run))
     first, last = (logits(rewound, trace(rewound, snapshot=step)) for step in (0, 6))
     assert not torch.equal(first, last)
@@ -61,7 +63,7 @@ def test_a_sample_and_a_draw_are_the_engines(rewound: Rewound) -> None:
         body = {"ids": ids, "seed": 3, "snapshot": step, "temperature": 0.8}
         sampled = lab.post(f"/api/runs/{id}/sample", json={**body, "n": 90}).json()
         expected = list(
-            gg.generate(run.model(snapshot=step), ids, gg.SamplingParams(0.8), max_new_tokens=90, seed=3)
+            generate(run.model(snapshot=step), ids, gg.SamplingParams(0.8), max_new_tokens=90, seed=3)
         )
         assert sampled["ids"] == expected and sampled["text"] == run.tokenizer().decode(expected)
         assert lab.post(f"/api/runs/{id}/next", json=body).json()["token"] == expected[0]
