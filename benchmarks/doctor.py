@@ -50,7 +50,11 @@ CATEGORIES = {
 """Their categories → ours."""
 CAUSES = {
     "mask_application": {"the mask is not applied", "the mask is inverted"},
-    "mask_generation": {"the mask differs between sequences or heads", "a part of the past is not seen"},
+    "mask_generation": {
+        "the mask hides and opens the wrong keys",
+        "the mask differs between sequences or heads",
+        "a part of the past is not seen",
+    },
     "dynamic_mask": {"a position sees a part of the future", "the mask differs between sequences or heads"},
     "parameter_initialization": {"a matrix is zero", "queries or keys are zero"},
     "head_interaction": {"queries and keys are exchanged", "rows of a matrix are equal", "heads are equal"},
@@ -79,7 +83,11 @@ CAUSES = {
     "residual_scaling": {"the skip connection is scaled"},
     "residual_path": {"noise is added"},
     "output_scaling": {"logits have the wrong size"},
-    "output_dimension": {"logits do not fit the vocabulary", "rows of a matrix are zero"},
+    "output_dimension": {
+        "logits are shifted against the tokens",
+        "logits do not fit the vocabulary",
+        "rows of a matrix are zero",
+    },
     "output_type": {"a matrix is zero", "logits have the wrong size", "worse than a uniform guess"},
 }
 """Their root causes → ours."""

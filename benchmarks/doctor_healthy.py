@@ -80,7 +80,7 @@ def runs(n: int) -> Iterator[tuple[str, Visit]]:
         settings: dict[str, Any] = {
             "model": {"size": "nano", "preset": rng.choice(("gpt2", "modern")), "block_size": 48},
             "train": {"steps": steps, "micro_batch_size": 8, "sample_tokens": 0, "seed": i, "evals": 2},
-            "data": {"tokenizer": rng.choice(("char", "bpe"))},
+            "tokenizer": {"kind": rng.choice(("char", "bpe")), "vocab_size": 300},
         }
         if i % 6 == 1:
             settings["model"]["family"] = "encoder"
@@ -91,7 +91,7 @@ def runs(n: int) -> Iterator[tuple[str, Visit]]:
         if i % 6 == 4:
             settings = {
                 "model": {"family": "seq2seq", "size": "nano"},
-                "data": {"sources": ("dates",)},
+                "data": {"dataset": "dates"},
                 "train": {"steps": steps, "micro_batch_size": 8, "sample_tokens": 0, "seed": i, "evals": 2},
             }
         yield f"run {settings}", lambda s=settings, t=text[begin : begin + length]: trained(s, t)
@@ -101,7 +101,7 @@ def trained(settings: dict[str, Any], text: str) -> Examination:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "text.txt"
         source.write_text(text, "utf-8")
-        settings = {**settings, "data": {"sources": (str(source),), **settings["data"]}}
+        settings = {"data": {"sources": (str(source),)}, **settings}
         run = Path(folder) / "run"
         for _ in start(RunConfig.model_validate(settings), run).run():
             pass

@@ -110,8 +110,11 @@ def _mask_cause(future: Tensor, allowed: Tensor, past: Tensor) -> str:
     """Tell masks apart. future: (B · H, T, T), open later keys; allowed: (B, H, T, T)."""
     if (future != future[:1]).any():
         return N_("the mask differs between sequences or heads")
-    if (~allowed & past).any():
+    hidden = (~allowed & past).float().sum() / (past.sum() * allowed[..., 0, 0].numel())
+    if hidden > 0.9:
         return N_("the mask is inverted")
+    if hidden:
+        return N_("the mask hides and opens the wrong keys")
     if future[0].sum() == (~past).sum():
         return N_("the mask is not applied")
     return N_("a position sees a part of the future")

@@ -33,6 +33,7 @@ CHECKS: tuple[Check, ...] = (
     *attention.CHECKS,
     *wiring.CHECKS[2:],
     *order.CHECKS,
+    objective.EXCHANGED,
     *gains.CHECKS,
     *objective.CHECKS,
     *learning.CHECKS[:2],

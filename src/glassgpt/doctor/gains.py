@@ -28,10 +28,13 @@ MIN_SHARE = 0.02
 """Smallest gain by a change that counts, as a share of the loss."""
 LEARNED_SHARE = 0.8
 """Loss of a model that has learned, at most, as a share of the entropy of single tokens."""
+GLOBAL = ("normalization", "output")
+"""Parts whose size changes everything after them."""
+MOST = 0.7
 LEFT_OUT = 0.3
 """A part that is best at a smaller factor than this does harm."""
 ROWS = 16
-N_PAIRS = 6
+N_PAIRS = 12
 """Pairs of tokens that are exchanged in turn."""
 SIZES: dict[str, str] = {
     "attention scores": N_("scores have the wrong size"),
@@ -122,7 +125,7 @@ def _sizes(s: Subject) -> Iterator[Problem]:
                 changes.append(Change(category, factor, base - float(s.loss(batch))))
     if base > LEARNED_SHARE * _unigram_nats(batch):  # a model at the beginning would rather be surer
         changes = [each for each in changes if each.factor < 1]
-    best = max(changes, key=lambda each: each.nats if math.isfinite(each.nats) else -math.inf)
+    best = _most_local(changes)
     swapped = _gain_of_exchange(s, batch, base)
     if swapped > max(needed, best.nats):
         yield Problem(
@@ -136,11 +139,24 @@ def _sizes(s: Subject) -> Iterator[Problem]:
         place = {"mlp output": "mlp", "attention": "projections"}.get(best.category, best.category)
         yield Problem(
             place,
-            SIZES[best.category] if best.factor > LEFT_OUT else N_("a part does harm"),
+            N_("a part does harm")
+            if best.factor < LEFT_OUT and place != best.category
+            else SIZES[best.category],
             N_("{factor:g} times as large costs {nats:.3f} nats less", factor=best.factor, nats=best.nats),
             N_("look for a factor or weights that training did not have; load the weights again"),
             cost=best.nats,
         )
+
+
+def _most_local(changes: list[Change]) -> Change:
+    """Return the best change; that of one part if it explains most of what a change of all would."""
+
+    def best(some: list[Change]) -> Change:
+        return max(some, key=lambda each: each.nats if math.isfinite(each.nats) else -math.inf)
+
+    local = best([each for each in changes if each.category not in GLOBAL])
+    overall = best(changes)
+    return local if local.nats > MOST * overall.nats else overall
 
 
 def _unigram_nats(batch: Batch) -> float:
@@ -223,7 +239,9 @@ def _learned(s: Subject) -> Iterator[Problem]:
     found = list(_sizes(s))
     with suppress(Skip):
         found += _tokens(s)
-    yield from sorted(found, key=lambda each: -(each.cost or 0))[:1]
+    cost = max((each.cost or 0.0 for each in found), default=0.0)
+    exact = [each for each in found if each.category == "embedding" and (each.cost or 0) > cost / 2]
+    yield from [*exact, *sorted(found, key=lambda each: -(each.cost or 0))][:1]
 
 
 LEARNED = Check(

@@ -66,7 +66,7 @@ def _degenerate_rows(name: str, category: str, weight: Tensor) -> Iterator[Probl
     n_zero_columns = int((weight.abs().amax(0) == 0).sum())
     n, of = (n_zero_rows, len(weight)) if n_zero_rows else (n_zero_columns, weight.shape[1])
     where = "projections" if category == "attention" else category
-    if n > 1:
+    if n > (category in ("mlp", "attention")):
         yield Problem(
             where,
             N_("rows of a matrix are zero"),
