@@ -184,9 +184,8 @@ def _value(s: Subject) -> Iterator[Problem]:
 
 def random_loss(n_vocab: int, logits: Tensor) -> float:
     """Return the largest loss that logits (n, V) have by chance: ln V + σ²/2 and noise, for σ up to 1."""
-    variance = float(logits.float().var(-1).mean())
-    noise = 4 * initial_loss_noise(len(logits), max(variance, 0.01)) + 0.1
-    return expected_initial_loss(n_vocab, min(variance, 1.0)) + noise
+    variance = min(max(float(logits.float().var(-1).mean()), 0.01), 1.0)
+    return expected_initial_loss(n_vocab, variance) + 4 * initial_loss_noise(len(logits), variance) + 0.1
 
 
 @torch.no_grad()
