@@ -91,7 +91,7 @@ def runs(n: int) -> Iterator[tuple[str, Visit]]:
         if i % 6 == 4:
             settings = {
                 "model": {"family": "seq2seq", "size": "nano"},
-                "data": {"dataset": "dates"},
+                "data": {"sources": ("dates",)},
                 "train": {"steps": steps, "micro_batch_size": 8, "sample_tokens": 0, "seed": i, "evals": 2},
             }
         yield f"run {settings}", lambda s=settings, t=text[begin : begin + length]: trained(s, t)
