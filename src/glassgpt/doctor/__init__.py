@@ -3,7 +3,7 @@
 from glassgpt.doctor.checks import Check, Problem, RunCheck
 from glassgpt.doctor.examination import CHECKS, examine, run_checks
 from glassgpt.doctor.subject import Skip, Subject
-from glassgpt.doctor.visit import examine_run, training_batch, training_loss
+from glassgpt.doctor.visit import examine_outcome, examine_run, training_batch, training_loss
 
 __all__ = [
     "CHECKS",
@@ -13,6 +13,7 @@ __all__ = [
     "Skip",
     "Subject",
     "examine",
+    "examine_outcome",
     "examine_run",
     "run_checks",
     "training_batch",

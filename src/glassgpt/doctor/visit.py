@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from glassgpt.checkpoint import Run
 from glassgpt.data import Batch
 from glassgpt.diagnose import Examination, Symptom
 from glassgpt.doctor import data, outcome
+from glassgpt.doctor.checks import RunCheck
 from glassgpt.doctor.examination import CHECKS, run_checks
 from glassgpt.doctor.subject import Skip, Subject
 from glassgpt.errors import UserError
@@ -35,13 +37,7 @@ def examine_run(run: Run | Path | str) -> Examination:
     >>> print(glassgpt.examine_run("runs/notes"))  # doctest: +SKIP
     """
     run = run if isinstance(run, Run) else Run.open(run)
-    findings: list[Symptom] = []
-    skipped: dict[str, str] = {}
-    for check in (*data.CHECKS, *outcome.CHECKS):
-        try:
-            findings += check.run(run)
-        except Skip as reason:
-            skipped[check.name] = reason.args[0]
+    findings, skipped = _checked(run, (*data.CHECKS, *outcome.CHECKS))
     model = run.model()
     try:
         batch = training_batch(run)
@@ -51,6 +47,23 @@ def examine_run(run: Run | Path | str) -> Examination:
     causal = run.config().model.family not in BIDIRECTIONAL
     found = run_checks(Subject(model, batch, training_loss, causal=causal), CHECKS)
     return Examination.of([*found.findings, *findings], {**found.skipped, **skipped}, str(run.path))
+
+
+def examine_outcome(run: Run) -> Examination:
+    """Examine what a run recorded: its curve, verdict and forecast. Reads no weights and no text."""
+    return Examination.of(*_checked(run, outcome.CHECKS), str(run.path))
+
+
+def _checked(run: Run, checks: Iterable[RunCheck]) -> tuple[list[Symptom], dict[str, str]]:
+    """Return the findings of checks, and the reasons of those that could not run."""
+    findings: list[Symptom] = []
+    skipped: dict[str, str] = {}
+    for check in checks:
+        try:
+            findings += check.run(run)
+        except Skip as reason:
+            skipped[check.name] = reason.args[0]
+    return findings, skipped
 
 
 def training_batch(run: Run) -> Batch:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from glassgpt.checkpoint import Run, RunCurve, quick_check
-from glassgpt.diagnose import MARKS, Accuracy, Finding, Score, Verdict, judge
+from glassgpt.diagnose import MARKS, Accuracy, Finding, Score, Symptom, Verdict, judge
+from glassgpt.doctor import examine_outcome
 from glassgpt.language import N_, _, restored
 from glassgpt.reports.blocks import Block, Figure, Prose, Section, Table
 from glassgpt.reports.loss_chart import NARROW, WIDE, loss_chart
@@ -171,13 +172,15 @@ def forecast_section(run: Run, curve: RunCurve) -> Section | None:
     return Section("forecast", _("Forecast and outcome"), blocks)
 
 
-def findings_section(run: Run, curve: RunCurve, findings: Sequence[Finding] = ()) -> Section:
-    """Return what was checked: the verdict's finding, others', and the state of the files."""
+def findings_section(run: Run, curve: RunCurve) -> Section:
+    """Return what was checked: the verdict, the outcome as the doctor sees it, and the state of the files."""
     verdict = judged_again(curve.verdict) if curve.verdict else None
-    found = [*([verdict.finding] if verdict and verdict.finding else []), *findings]
+    found: list[Finding] = [verdict.finding] if verdict and verdict.finding else []
+    # The verdict's own finding says already how the model stands to counting, with advice by its trend.
+    found += [each for each in examine_outcome(run).problems if each.name != "counting"]
     rows = [
         (
-            f"{MARKS[each.outcome]} {_(each.name)}",
+            f"{MARKS[each.outcome]} {_title(each)}",
             _figure(each.observed),
             _figure(each.expected),
             _(OUTCOMES[each.outcome]) + (f": {_(each.advice)}" if each.advice else ""),
@@ -185,15 +188,22 @@ def findings_section(run: Run, curve: RunCurve, findings: Sequence[Finding] = ()
         for each in found
     ]
     head = (_("finding"), _("measured"), _("expected"), _("outcome"))
-    blocks: list[Block] = [Table(_("findings"), head, rows, (1, 2))] if rows else []
+    blocks: list[Block] = [Table(_("findings"), head, rows)] if rows else []
     if curve.summary.leak:
         blocks.append(Prose(_("note: {note}", note=curve.summary.leak)))
     health = quick_check(run)
+    more = _("`glassgpt doctor` examines the model and the text, too.")
+    blocks.append(Prose(more, "faint"))
     if health == "ok":
         blocks.append(Prose(_("The checkpoints are whole, by names and sizes."), "faint"))
     else:
         blocks.append(Prose(_("Checkpoints: {health}.", health=_(health))))
     return Section("findings", _("Findings"), blocks)
+
+
+def _title(finding: Finding) -> str:
+    """Return the name of a finding, or its cause, which says more."""
+    return _(finding.cause) if isinstance(finding, Symptom) and finding.cause else _(finding.name)
 
 
 def _figure(value: float | str) -> str:
