@@ -16,10 +16,11 @@ from fastapi.responses import FileResponse, JSONResponse, Response, StreamingRes
 from glassgpt.checkpoint import Run, is_locked
 from glassgpt.errors import UserError
 from glassgpt.lab.catalog import Catalog, UnknownRun
-from glassgpt.lab.requests import NextRequest, SampleRequest, TraceRequest
+from glassgpt.lab.requests import NextRequest, ResumeRequest, SampleRequest, TraceRequest, TrainRequest
 from glassgpt.lab.security import Gate
 from glassgpt.lab.studio import Studio, UnknownTrace
 from glassgpt.lab.traced import UnknownTensor
+from glassgpt.lab.trainings import Trainings, settings
 from glassgpt.language import _
 from glassgpt.ram import is_out_of_memory
 from glassgpt.safe_io import parse_json
@@ -40,6 +41,7 @@ def make_app(folder: Path, page: Path, *, token: str, port: int) -> Gate:
     _add_page(app, page)
     _add_runs(app, studio)
     _add_models(app, studio)
+    _add_trainings(app, studio, Trainings(folder))
     _add_errors(app)
     return Gate(app, token=token, port=port)  # pyright: ignore[reportArgumentType]
 
@@ -96,6 +98,33 @@ def _add_models(app: FastAPI, studio: Studio) -> None:
     @app.get("/api/traces/{trace}/{name}")
     def tensor(trace: str, name: str, head: int | None = None) -> Response:
         return Response(studio.tensor(trace, name, head), media_type="application/octet-stream")
+
+
+def _add_trainings(app: FastAPI, studio: Studio, trainings: Trainings) -> None:
+    @app.get("/api/settings")
+    def offered() -> dict[str, Any]:
+        return {"settings": settings()}
+
+    @app.post("/api/plan")
+    def plan(asked: TrainRequest) -> dict[str, Any]:
+        return {"plan": trainings.plan(asked)}
+
+    @app.post("/api/trainings")
+    def start(asked: TrainRequest) -> dict[str, Any]:
+        return {"id": trainings.start(asked)}
+
+    @app.get("/api/trainings/{id}")
+    def state(id: str) -> dict[str, Any]:
+        return trainings.state(id)
+
+    @app.post("/api/runs/{id}/stop")
+    def stop(id: str) -> dict[str, Any]:
+        trainings.stop(id)
+        return {}
+
+    @app.post("/api/runs/{id}/resume")
+    def resume(id: str, asked: ResumeRequest) -> dict[str, Any]:
+        return {"id": trainings.resume(studio.catalog.run(id), asked)}
 
 
 def _add_errors(app: FastAPI) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 MAX_TEXT = 1_000_000
 """Characters of a text; a model sees far less."""
+MAX_TRAINING_TEXT = 12_000_000
+"""Characters of a pasted text to train on; larger ones are trained on in a terminal."""
 MAX_IMAGE = 12_000_000
 """Characters of a picture in base64."""
 
@@ -56,3 +58,19 @@ class SampleRequest(_Body):
     image: str | None = Field(default=None, max_length=MAX_IMAGE)
     step: int | None = None
     snapshot: int | None = None
+
+
+class TrainRequest(_Body):
+    """A text to train on."""
+
+    name: str = Field(max_length=200)
+    text: str = Field(min_length=1, max_length=MAX_TRAINING_TEXT)
+    minutes: float = Field(gt=0, le=100_000)
+    size: Literal["", "nano", "micro", "mini", "small"] = ""
+    settings: dict[str, str] = Field(default_factory=dict)
+
+
+class ResumeRequest(_Body):
+    """A new length of a training, in total."""
+
+    minutes: float = Field(gt=0, le=100_000)

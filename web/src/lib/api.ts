@@ -155,6 +155,26 @@ export interface Next {
   n_past: number;
 }
 
+export interface TrainRequest {
+  name: string;
+  text: string;
+  minutes: number;
+  size: string;
+  settings: Record<string, string>;
+}
+
+export interface Setting {
+  name: string;
+  default: string;
+  choices: string[];
+}
+
+export interface TrainingState {
+  running: boolean;
+  code: number | null;
+  output: string;
+}
+
 export class ApiError extends Error {
   constructor(
     message: string,
@@ -202,6 +222,12 @@ export const api = {
     const response = await call(`/api/traces/${encodeURIComponent(trace)}/${encodeURIComponent(name)}${query}`);
     return new Float32Array(await response.arrayBuffer());
   },
+  settings: async (): Promise<Setting[]> => (await json<{ settings: Setting[] }>("/api/settings")).settings,
+  plan: async (request: TrainRequest): Promise<string> => (await json<{ plan: string }>("/api/plan", request)).plan,
+  train: async (request: TrainRequest): Promise<string> => (await json<{ id: string }>("/api/trainings", request)).id,
+  training: (id: string): Promise<TrainingState> => json(`/api/trainings/${encodeURIComponent(id)}`),
+  stop: (id: string): Promise<unknown> => json(`${run(id)}/stop`, {}),
+  resume: (id: string, minutes: number): Promise<{ id: string }> => json(`${run(id)}/resume`, { minutes }),
   next: async (id: string, request: NextRequest): Promise<Next> => {
     const answer = await json<Omit<Next, "logits"> & { logits: string }>(`${run(id)}/next`, request);
     return { ...answer, logits: new Float32Array(bytesOf(answer.logits).buffer) };
