@@ -20,7 +20,7 @@ from glassgpt.lab.requests import NextRequest, ResumeRequest, SampleRequest, Tra
 from glassgpt.lab.security import Gate
 from glassgpt.lab.studio import Studio, UnknownTrace
 from glassgpt.lab.traced import UnknownTensor
-from glassgpt.lab.trainings import Trainings, settings
+from glassgpt.lab.trainings import Trainings, offered_settings
 from glassgpt.language import _
 from glassgpt.ram import is_out_of_memory
 from glassgpt.safe_io import parse_json
@@ -103,7 +103,7 @@ def _add_models(app: FastAPI, studio: Studio) -> None:
 def _add_trainings(app: FastAPI, studio: Studio, trainings: Trainings) -> None:
     @app.get("/api/settings")
     def offered() -> dict[str, Any]:
-        return {"settings": settings()}
+        return {"settings": offered_settings()}
 
     @app.post("/api/plan")
     def plan(asked: TrainRequest) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def _row(summary: RunSummary) -> dict[str, Any]:
         "baseline_loss": summary.baseline_loss,
         "baseline_exact": summary.baseline_exact,
         "health": summary.problem or summary.health,
-        "can_trace": known and summary.state != "no checkpoints",
+        "can_trace": known and bool(Run(summary.path).saved_steps()),
         "takes": sorted(task_of(config).takes) if config else [],
     }
 

@@ -122,6 +122,7 @@ class Studio:
         self.catalog = catalog
         self._models: OrderedDict[tuple[Any, ...], Loaded] = OrderedDict()
         self._traces: OrderedDict[str, Traced] = OrderedDict()
+        self._prompts: dict[str, str] = {}
         self._lock = RLock()
 
     def _open(self, id: str, step: int | None = None, snapshot: int | None = None) -> Loaded:
@@ -141,9 +142,10 @@ class Studio:
     def details(self, id: str) -> dict[str, Any]:
         """Return the catalog's details, with a prompt to begin with."""
         details = self.catalog.details(id)
-        with self._lock:
-            prompt = self._open(id).prompt["text"] if details["can_trace"] else ""
-        return details | {"prompt": prompt}
+        if details["can_trace"] and id not in self._prompts:  # a page that follows a training asks often
+            with self._lock:
+                self._prompts[id] = self._open(id).prompt["text"]
+        return details | {"prompt": self._prompts.get(id, "")}
 
     def vocabulary(self, id: str) -> list[str]:
         """Return the visible text of each id of a run's tokenizer."""

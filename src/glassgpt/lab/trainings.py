@@ -133,7 +133,7 @@ class Trainings:
         return folder
 
 
-def settings() -> list[dict[str, Any]]:
+def offered_settings() -> list[dict[str, Any]]:
     """Return name, default and values of each setting that the page offers, from the schema."""
     return [
         {"name": name.rstrip("_"), "default": _shown(field.default), "choices": _choices(field.annotation)}
@@ -157,7 +157,7 @@ def _shown(default: Any) -> str:
 
 
 def _flag(name: str) -> str:
-    if name not in {each["name"] for each in settings()}:
+    if name not in {each["name"] for each in offered_settings()}:
         raise UserError("{name}: this setting is unknown. Choose one of the list.", name=name)
     return "--" + name.replace("_", "-")
 

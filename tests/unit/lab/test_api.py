@@ -20,6 +20,7 @@ from glassgpt.hooks import logit_lens
 from glassgpt.lab import app
 from glassgpt.lab.traced import UnknownTensor
 from glassgpt.lens import Trace
+from helpers.lab_runs import client
 
 FAMILIES = {
     "text": "gpt",
@@ -265,3 +266,16 @@ def test_events_of_a_run_that_trains(lab_runs: Path, tmp_path: Path, monkeypatch
         {"event": "step", "step": 4},
         {"event": "status", "status": "stopped"},
     ]
+
+
+def test_a_training_without_a_saved_step_has_a_page(
+    lab_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(lab_runs / "bigram", tmp_path / "runs" / "young")
+    shutil.rmtree(tmp_path / "runs" / "young" / "checkpoints")
+    monkeypatch.setattr("glassgpt.checkpoint.summary.is_locked", lambda path: True)
+    here = client(tmp_path / "runs", tmp_path / "page")
+    row = here.get("/api/runs").json()["runs"][0]
+    assert row["state"] == "training" and not row["can_trace"]
+    details = here.get(f"/api/runs/{row['id']}")
+    assert details.status_code == 200 and details.json()["curve"]["training"]
