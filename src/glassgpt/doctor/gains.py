@@ -108,7 +108,7 @@ def _check_learned(s: Subject) -> float:
     if s.is_fresh:
         with torch.no_grad():
             logits = s.logits().flatten(0, 1)
-        if s.initial_loss < random_loss(s.n_vocab, logits[s.small.targets.flatten() != IGNORE]):
+        if s.initial_loss < random_loss(s, logits[s.small.targets.flatten() != IGNORE]):
             raise Skip(N_("the model has not learned yet"))
     return max(MIN_NATS, MIN_SHARE * s.initial_loss)
 

@@ -182,10 +182,15 @@ def _value(s: Subject) -> Iterator[Problem]:
         )
 
 
-def random_loss(n_vocab: int, logits: Tensor) -> float:
-    """Return the largest loss that logits (n, V) have by chance: ln V + σ²/2 and noise, for σ up to 1."""
+def random_loss(s: Subject, logits: Tensor) -> float:
+    """Return the largest loss that logits (n, V) have by chance: ln V + σ²/2 and noise, for σ up to 1.
+
+    A trained model has no right to random logits: little more than ln V.
+    """
+    if s.is_trained:
+        return math.log(s.n_vocab) + 0.1
     variance = min(max(float(logits.float().var(-1).mean()), 0.01), 1.0)
-    return expected_initial_loss(n_vocab, variance) + 4 * initial_loss_noise(len(logits), variance) + 0.1
+    return expected_initial_loss(s.n_vocab, variance) + 4 * initial_loss_noise(len(logits), variance) + 0.1
 
 
 @torch.no_grad()
@@ -200,7 +205,7 @@ def _initial(s: Subject) -> Iterator[Problem]:
     uniform = math.log(s.n_vocab)
     if loss < uniform:
         return
-    if loss > random_loss(s.n_vocab, logits[counted]):
+    if loss > random_loss(s, logits[counted]):
         yield Problem(
             "output",
             N_("worse than a uniform guess"),

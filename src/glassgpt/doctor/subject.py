@@ -108,6 +108,12 @@ class Subject:
         return self.data.targets.shape == self.data.tokens.shape
 
     @property
+    def is_trained(self) -> bool:
+        """True if the gain of a norm is no longer constant, as it was at first: the weights have moved."""
+        gains = [p for name, p in self.model.named_parameters() if p.ndim == 1 and name.endswith("weight")]
+        return any(float(gain.detach().std()) > 0 for gain in gains if gain.numel() > 1)
+
+    @property
     def is_fresh(self) -> bool:
         """True if the model predicts no better than a uniform guess: it has not learned yet."""
         return not self.initial_loss < 0.93 * math.log(self.n_vocab)

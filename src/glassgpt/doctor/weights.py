@@ -32,7 +32,7 @@ def _weights(s: Subject) -> Iterator[Problem]:
         if len(weight) == s.n_vocab and int(seen.max()) < s.n_vocab:
             weight = weight[seen]  # rows of tokens that never occur stay as they began
         if not weight.any():
-            if s.is_fresh and (category == "output" or ZERO_AT_FIRST.search(name)):
+            if s.is_fresh and not s.is_trained and (category == "output" or ZERO_AT_FIRST.search(name)):
                 continue
             yield Problem(
                 "projections" if category == "attention" else category,
