@@ -4,5 +4,6 @@ import { bench } from "./bench";
 import { cross } from "./cross";
 import { rewind } from "./rewind";
 import { walk } from "./walk";
+import { whatif } from "./whatif";
 
-export const views: View[] = [walk, cross, bench, rewind];
+export const views: View[] = [walk, cross, bench, whatif, rewind];
