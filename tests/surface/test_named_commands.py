@@ -33,6 +33,7 @@ EVERYWHERE = {"--help", "--version", "--lang"}
 FOREIGN = {
     *("--nproc-per-node", "--standalone"),  # torchrun
     "--upgrade",  # pip
+    *("--omit", "--no-audit", "--no-fund", "--log"),  # npm and Vite
     "--logdir",  # tensorboard
     "--temp",  # llama.cpp
     "--no",  # begins the name of a switch that is off
