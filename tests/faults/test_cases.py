@@ -13,7 +13,7 @@ import pytest
 from glassgpt.config import Layer
 from glassgpt.data import Corpus
 from glassgpt.errors import UserError
-from glassgpt.tokenizers import load_tokenizer
+from glassgpt.tokenizers import END_OF_DOCUMENT, load_tokenizer
 from glassgpt.train import Plan, plan
 
 CASES = Path(os.environ.get("GLASSGPT_DATA") or "missing").resolve().parent / "cases"
@@ -34,7 +34,7 @@ def rows(found: Plan) -> list[str]:
     corpus = found.corpus
     assert isinstance(corpus, Corpus)
     text = corpus.train.read() + "\n\n" + corpus.val.read()
-    return [row for row in text.split("\n\n") if row]
+    return [row for row in text.replace(END_OF_DOCUMENT, "\n").split("\n\n") if row]
 
 
 def said(found: Plan) -> str:

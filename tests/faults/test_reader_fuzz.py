@@ -91,6 +91,7 @@ def test_damage_is_an_error_in_words(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)  # Python's reader of mails takes half a second for some
 @pytest.mark.parametrize("name", FILES)
 def test_much_damage_is_an_error_in_words(tmp_path: Path, name: str) -> None:
     fuzz(tmp_path, name, MANY)

@@ -89,6 +89,8 @@ class ModelConfig(Config):
     """Image channels: 1 for gray, 3 for color; derived from the data."""
     prompt: Annotated[str, Parameter(parse=False)] = Field(default="\n", min_length=1)
     """Beginning of a sample without a prompt, derived from the data: a newline, or the text's first word."""
+    end: Annotated[str, Parameter(parse=False)] = ""
+    """Mark at the end of each document of the text, at which samples stop; derived from the data."""
     labels: Annotated[tuple[str, ...], Parameter(parse=False)] = ()
     """Class names of a classifier, derived from the data; an encoder without classes fills masks."""
 

@@ -69,12 +69,14 @@ def sample_text(
     stop: Sequence[str] = (),
     until: Sequence[str] = (),
     seed: int | None = None,
+    ignore_end: bool = False,
     precision: Precision = "float32",
     draft: PromptLookup | None = None,
 ) -> Iterator[str]:
     """Yield text to continue a prompt, in pieces: `generate` and `stream_text` in one.
 
-    Without a prompt, the text begins as the model's training text may: see `ModelConfig.prompt`.
+    Without a prompt, the text begins as the training text may: see `ModelConfig.prompt`. It ends where
+    a document ends, if the model has learned that, unless `ignore_end`.
     """
     ids = generate(
         model,
@@ -85,7 +87,7 @@ def sample_text(
         precision=precision,
         draft=draft,
     )
-    return stream_text(tokenizer, ids, stop, until)
+    return stream_text(tokenizer, ids, _stops(model, stop, ignore_end), until)
 
 
 def complete(
@@ -99,12 +101,14 @@ def complete(
     max_new_tokens: int = 200,
     stop: Sequence[str] = (),
     until: Sequence[str] = (),
+    ignore_end: bool = False,
     seed: int | None = None,
 ) -> list[list[Completion]]:
     """Generate `n` completions of each prompt, batched.
 
     best_of: generate this many and keep the n with the highest log probability per token, best first.
-    stop: strings that end a text before them; until: strings that end it and belong to it.
+    stop: strings that end a text before them; until: strings that end it and belong to it. ignore_end: go on
+    after the end of a document.
     Sample i of a prompt has seed + i, and equals the text of `sample_text` with that seed. A prompt is
     prefilled once for all its samples. Raises UserError if best_of is below n, and as `Engine.add`.
     """
@@ -120,6 +124,7 @@ def complete(
     else:
         engine = Engine(model, max_batch=min(16, many * len(prompts)) or 1)
     first = torch.seed() % 2**62 if seed is None else seed
+    stop = _stops(engine.model, stop, ignore_end)
     texts: dict[int, TextAccumulator] = {}  # by request id
     begins: list[str] = []
     try:
@@ -139,6 +144,12 @@ def complete(
     if best_of is None:
         return groups
     return [sorted(group, key=_per_token, reverse=True)[:n] for group in groups]
+
+
+def _stops(model: Model, stop: Sequence[str], ignore_end: bool) -> Sequence[str]:
+    """Return the stop strings, and the end of a document if the model has learned it."""
+    end = model.config.end
+    return [*stop, end] if end and not ignore_end and not isinstance(stop, str) else stop
 
 
 def _run(engine: Engine, texts: Mapping[int, TextAccumulator]) -> None:

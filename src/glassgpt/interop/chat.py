@@ -53,9 +53,18 @@ def imported_chat(source: ExportSource) -> dict[str, str]:
 
 
 def end_of_text(source: ExportSource) -> str | None:
-    """Return the special token that ends a text; None if no token does."""
+    """Return the special token that ends a text, or the mark that ends a document; None without one."""
     name = imported_chat(source).get("eos_token", END)
-    return name if name in source.tokenizer.specials else None
+    return name if name in source.tokenizer.specials else source.shape.end or None
+
+
+def end_id(source: ExportSource) -> int | None:
+    """Return the id of the token that ends a text; None without one."""
+    end, tokenizer = end_of_text(source), source.tokenizer
+    if end is None or end in tokenizer.specials:
+        return None if end is None else tokenizer.specials[end]
+    ids = tokenizer.encode(end)
+    return ids[0] if len(ids) == 1 else None
 
 
 def check_chat(source: ExportSource, program: ChatRuntime) -> Iterator[Finding]:

@@ -53,6 +53,11 @@ class ExportSource:
         return self.model.config
 
     @property
+    def prompt(self) -> str:
+        """Text to begin an example with; without the mark that ends a document."""
+        return self.shape.prompt.removeprefix(self.shape.end)
+
+    @property
     def tensors(self) -> Mapping[str, Tensor]:
         """Weights by our names, shared ones once."""
         return weights(self.model)

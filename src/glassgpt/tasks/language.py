@@ -41,7 +41,7 @@ from glassgpt.tasks.base import (
 )
 from glassgpt.tasks.counted import text_scores
 from glassgpt.tasks.default_prompt import default_prompt
-from glassgpt.tokenizers import Tokenizer
+from glassgpt.tokenizers import END_OF_DOCUMENT, Tokenizer
 from glassgpt.units import count
 
 N_PROBE = 64
@@ -105,7 +105,8 @@ class LanguageData(TaskData):
         return eval_batches(self.data, self.config.model.block_size, B)
 
     def sample(self, model: Model, n_tokens: int, seed: int) -> str:
-        return "".join(sample_text(model, self.tokenizer, max_new_tokens=n_tokens, seed=seed))
+        pieces = sample_text(model, self.tokenizer, max_new_tokens=n_tokens, seed=seed, ignore_end=True)
+        return "".join(pieces).replace(END_OF_DOCUMENT, "\n")
 
     def warnings(self) -> list[str]:
         if self.windows.T == self.config.model.block_size:
@@ -194,13 +195,20 @@ def _inputs(model: Model, tokenizer: Tokenizer, prompt: Prompt) -> Inputs:
 
 
 def _facts(_: Resolved, corpus: Corpus) -> Tables:
-    return {"model": {"prompt": default_prompt(corpus.texts())}}
+    prompt = f"{corpus.end}\n" if corpus.end else default_prompt(corpus.texts())
+    return {"model": {"prompt": prompt, "end": corpus.end}}
+
+
+def _read(config: RunConfig) -> Corpus:
+    """Read running text; a base run whose vocabulary has no mark for the end of a document gets none."""
+    knows_all = config.tokenizer.byte_fallback or config.tokenizer.kind != "char"
+    return read_corpus(config.data, marks=knows_all or config.init_from.run is None)
 
 
 TASK = Task(
     name="language",
     families=("gpt", "bigram"),
-    read=lambda config: read_corpus(config.data),
+    read=_read,
     data=LanguageData,
     facts=_facts,
     inputs=_inputs,

@@ -9,6 +9,7 @@ from glassgpt.tokenizers.char import CharTokenizer
 from glassgpt.tokenizers.format import byte_symbols
 
 __all__ = [
+    "END_OF_DOCUMENT",
     "BpeTokenizer",
     "ByteTokenizer",
     "CharTokenizer",
@@ -22,6 +23,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+END_OF_DOCUMENT = "\x1e"
+"""Mark after a document, Unicode's record separator. It is one token of every tokenizer: BPE never learns to
+join it with other bytes. Baselines count it like any character."""
 MAX_FILE = 1 << 25
 """Largest tokenizer file, in bytes. Vocabularies of 250,000 tokens take half of it."""
 
@@ -51,6 +55,7 @@ def train_tokenizer(
         case "byte":
             return ByteTokenizer(specials)
         case "bpe":
+            pieces = (piece.replace(END_OF_DOCUMENT, "\n") for piece in pieces)
             return BpeTokenizer.train(pieces, vocab_size, specials)
         case _:
             raise UserError("unknown tokenizer {kind!r}. Choose char, byte or bpe.", kind=kind)

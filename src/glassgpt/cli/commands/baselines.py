@@ -39,7 +39,7 @@ def baselines(
     if sources:
         config = config.model_copy(update={"sources": sources})
     with working(_("reading")) as status:
-        corpus = read_corpus(config)
+        corpus = read_corpus(config, marks=True)
         status.update(_("counting n-grams and compressing with xz …"))
         result = judge(text_scores(corpus), None, notes=corpus.notes)
     if json:

@@ -33,7 +33,7 @@ from glassgpt.generate import (
 from glassgpt.language import _
 from glassgpt.option_groups import BASICS, MACHINE, OUTPUT, SAMPLING
 from glassgpt.paths import check_file
-from glassgpt.tokenizers import Tokenizer
+from glassgpt.tokenizers import END_OF_DOCUMENT, Tokenizer
 
 LINES = 10
 """Number of lines of a model that learned a list, if no other length is given."""
@@ -55,6 +55,7 @@ def sample(
     repetition_penalty: Annotated[float, Parameter(group=SAMPLING)] = 1.0,
     stop: Annotated[list[str] | None, Parameter(negative="", group=BASICS)] = None,
     until: Annotated[list[str] | None, Parameter(negative="", group=BASICS)] = None,
+    ignore_end: Annotated[bool, Parameter(negative="", group=BASICS)] = False,
     seed: Annotated[int | None, Parameter(group=BASICS)] = None,
     num_samples: Annotated[int, Parameter(group=BASICS)] = 1,
     lines: Annotated[int | None, Parameter(group=BASICS)] = None,
@@ -91,6 +92,8 @@ def sample(
         \\\\ a backslash.
     until
         As --stop, but the sample ends after this text and contains it.
+    ignore_end
+        Go on where a document ends. By default a model that learned many documents stops there.
     seed
         The same seed gives the same text.
     num_samples
@@ -148,9 +151,10 @@ def sample(
         max_new_tokens,
         tuple(map(unescaped, stop or ())),
         tuple(map(unescaped, until or ())),
+        ignore_end,
         first,
     )
-    shown = "" if no_prompt else source.prompt.lstrip("\n")
+    shown = "" if no_prompt else source.prompt.lstrip(f"\n{END_OF_DOCUMENT}")
     if lines is not None:
         _lines(source, run, prompt or "", lines, out, json)
     elif meter is not None:
@@ -182,13 +186,17 @@ class Samples:
     max_new_tokens: int
     stop: tuple[str, ...]
     until: tuple[str, ...]
+    ignore_end: bool
     seed: int
 
     def pieces(self, seed: int) -> Iterator[str]:
         """Yield one text piece by piece."""
         request = Request(self.tokenizer.encode(self.prompt), self.params, self.max_new_tokens, seed)
         ids = (token.id for token in self.engine.stream(request))
-        return stream_text(self.tokenizer, ids, self.stop, self.until)
+        end = self.engine.model.config.end
+        stop = (*self.stop, end) if end and not self.ignore_end else self.stop
+        pieces = stream_text(self.tokenizer, ids, stop, self.until)
+        return (piece.replace(END_OF_DOCUMENT, "\n") for piece in pieces)
 
     def completions(self, n: int, best_of: int | None) -> Iterator[Completion]:
         """Yield n texts one after the other, or the best n of `best_of` together."""
@@ -203,6 +211,7 @@ class Samples:
                 max_new_tokens=self.max_new_tokens,
                 stop=self.stop,
                 until=self.until,
+                ignore_end=self.ignore_end,
                 seed=self.seed + i,
             )
             yield from found

@@ -53,6 +53,8 @@ class Corpus:
     """Notes for the user: guessed encodings, skipped files, passages in both splits."""
     split: SplitKind = "end"
     """The kind of split."""
+    end: str = ""
+    """Mark at the end of each document, see split.py; "" without one."""
     leakage: Leakage | None = None
     """Passages and lines in both splits, if there are any."""
     train_bytes: tuple[int, ...] = ()
@@ -99,18 +101,19 @@ class Corpus:
             "notes": list(self.notes),
             "split": self.split,
             "train_bytes": list(self.train_bytes),
+            "end": self.end,
             "leakage": asdict(self.leakage) if self.leakage else None,
             "leak_note": self.leak_note,
         }
 
 
-def read_corpus(config: DataConfig, folder: Path | None = None) -> Corpus:
+def read_corpus(config: DataConfig, folder: Path | None = None, *, marks: bool = False) -> Corpus:
     """Read all `config.sources` into one UTF-8 file, joined by blank lines, and split it, see split.py.
 
     The file lies in `folder`; by default in a temporary folder, removed with the last text in it. RAM use is
     bounded for any size. A file that was found in a folder or archive and has no readable text is skipped and
     named in a note. Raises UserError for such a file if the user named it, and for fewer than MIN_CHARS
-    characters.
+    characters. marks: mark the ends of documents, if there are many.
     """
     # before the spool exists: it may lie in one of these folders
     sources = resolve_sources(config.sources, config.follow_links)
@@ -130,7 +133,7 @@ def read_corpus(config: DataConfig, folder: Path | None = None) -> Corpus:
         left_out = skipped_files(skipped, config.list_skipped)
         _check_length(config, spool.n_chars, left_out)
         notes = [*hidden_files(config.sources), *report.notes(), *left_out]
-        return _split(spool, config.split, config.val_fraction, documents, notes, starts)
+        return _split(spool, config.split, config.val_fraction, documents, notes, starts, marks)
 
 
 def _read_document(source: Source, config: DataConfig, spool: Spool, report: Report) -> Document:
@@ -154,13 +157,15 @@ def _split(
     documents: Sequence[Document],
     notes: Sequence[str],
     starts: Sequence[int],
+    marks: bool = False,
 ) -> Corpus:
-    """Divide a text. starts: the offset in bytes of each document."""
-    division = divide(spool, kind, min(val_fraction, MAX_VAL_CHARS / spool.n_chars))
+    """Divide a text. starts: the offset in bytes of each document. marks: see `read_corpus`."""
+    division = divide(spool, kind, min(val_fraction, MAX_VAL_CHARS / spool.n_chars), marks)
     train, val = division.train, division.val
     notes = (*notes, *filter(None, [division.note]))
     sizes = () if division.kind == "lines" else _train_bytes(train, [*starts, spool.n_bytes])
-    corpus = Corpus(train, val, tuple(documents), notes, division.kind, find_leakage(train, val), sizes)
+    kept = {"leakage": find_leakage(train, val), "train_bytes": sizes}
+    corpus = Corpus(train, val, tuple(documents), notes, division.kind, division.end, **kept)
     return replace(corpus, notes=(*notes, *filter(None, [corpus.leak_note])))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
 
@@ -19,6 +19,7 @@ from glassgpt.data.corpus.lists import is_list
 from glassgpt.data.corpus.spool import Segment, Spool
 from glassgpt.data.corpus.text import Stretch, Text
 from glassgpt.language import N_, join_texts
+from glassgpt.tokenizers import END_OF_DOCUMENT
 from glassgpt.units import count
 
 SplitKind = Literal["end", "documents", "lines"]
@@ -26,6 +27,9 @@ MAX_LIST_BYTES = 1 << 26
 """Limit of a list of lines, which is shuffled in RAM."""
 LARGE = 0.25
 """A document longer than this share of the held-out text is held out in part, others whole or not at all."""
+MIN_MARKED, MAX_MARKED_CHARS = 20, 10_000
+"""Documents get marks at their ends if there are so many, of so many characters on average: with few marks, a
+model cannot learn where a document ends."""
 REACH = 2_000
 """Characters to look through for the start of a line."""
 SEED = 1337
@@ -39,12 +43,15 @@ class Division:
     train: Text
     val: Text
     note: str = ""
+    end: str = ""
+    """Mark at the end of each document; "" without one."""
 
 
-def divide(spool: Spool, kind: SplitKind | Literal["auto"], fraction: float) -> Division:
+def divide(spool: Spool, kind: SplitKind | Literal["auto"], fraction: float, marks: bool = False) -> Division:
     """Hold out a fraction of the text. Nothing can be added to the spool afterwards.
 
-    kind: "auto" chooses by the text: "lines" for a list, "documents" for several of them, else "end".
+    kind: "auto" chooses by the text: "lines" for a list, "documents" for several of them, else "end". marks:
+    mark the ends of many documents.
     """
     division = None
     if kind == "lines" or (kind == "auto" and _may_be_list(spool)):
@@ -53,7 +60,18 @@ def divide(spool: Spool, kind: SplitKind | Literal["auto"], fraction: float) -> 
             division = _by_lines(spool, text, fraction)
     elif kind == "documents" or (kind == "auto" and spool.n_parts > 1):
         division = _by_documents(spool, fraction)
+        if division and marks and _is_short(spool) and spool.mark_ends():
+            division = replace(division, note=_marked(division.note), end=END_OF_DOCUMENT)
     return division or Division("end", *spool.split(int(spool.n_chars * (1 - fraction))))
+
+
+def _is_short(spool: Spool) -> bool:
+    """True for many documents that are short on average."""
+    return spool.n_parts >= MIN_MARKED and spool.n_chars <= MAX_MARKED_CHARS * spool.n_parts
+
+
+def _marked(note: str) -> str:
+    return N_("{note}; a mark ends each of them, and samples stop there", note=note)
 
 
 def _may_be_list(spool: Spool) -> bool:

@@ -20,6 +20,7 @@ from typing import BinaryIO, NamedTuple, Self
 from glassgpt.data.corpus.text import Stretch, Text
 from glassgpt.data.files import replace_surrogates
 from glassgpt.errors import UserError
+from glassgpt.tokenizers import END_OF_DOCUMENT
 
 FILE_NAME = "corpus.txt"
 PIECE_CHARS = 1 << 20
@@ -68,6 +69,7 @@ class Spool:
         self._marks = [(0, 0)]
         self._n_bytes = 0
         self._ends_with = "\n\n"
+        self._has_marks = False
         # Of each part: its first character and byte, and the hash of its text.
         self._part_chars, self._part_bytes, self._digests = array("q"), array("q"), array("Q")
         try:
@@ -176,6 +178,20 @@ class Spool:
         skipped = before + newline if newline else ""
         return n_chars + len(skipped), offset + len(skipped.encode())
 
+    def mark_ends(self) -> bool:
+        """Replace the first newline of the blank line after each part, if there is one, by END_OF_DOCUMENT.
+
+        Lengths and offsets stay. Returns False, and changes nothing, for a text that holds the mark itself.
+        """
+        if self._has_marks:
+            return False
+        self._file.close()
+        with self.path.open("r+b") as file:
+            for start in self._part_bytes[1:]:
+                file.seek(start - 2)
+                file.write(END_OF_DOCUMENT.encode())
+        return True
+
     def rewrite(self, pieces: Iterable[str]) -> None:
         """Replace the whole text by one document."""
         self._file.close()
@@ -203,6 +219,7 @@ class Spool:
     def _write(self, text: str) -> None:
         if not text:
             return
+        self._has_marks = self._has_marks or END_OF_DOCUMENT in text
         try:
             data = text.encode()
         except UnicodeEncodeError:  # a lone surrogate: json can spell it, UTF-8 cannot

@@ -47,7 +47,7 @@ IRRELEVANT = frozenset(
         *("preset", "size", "init", "dropout", "ngram_dropout"),  # no effect after training
         *("lora_rank", "lora_alpha", "new_tokens"),  # they change types of layers, which `supports` checks
         *("n_encoder_layer", "image_size", "patch_size", "channels"),  # the model's own encoder runs
-        "prompt",  # a text
+        *("prompt", "end"),  # texts
         "labels",  # of classifiers, which generate nothing
     }
 )

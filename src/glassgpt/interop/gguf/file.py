@@ -96,7 +96,7 @@ NOTE = f" llama.cpp reads the character {SPACE} (U+2581) as a space."
 def usage(source: ExportSource) -> str:
     """Return the commands that load the file, in Markdown."""
     n = min(200, source.shape.block_size // 2)
-    plain = f"-no-cnv --temp 0.8 -n {n} -p {source.shape.prompt!r}"
+    plain = f"-no-cnv --temp 0.8 -n {n} -p {source.prompt!r}"
     return USAGE.format(
         folder=f"{source.run.path.name}-gguf",
         file=FILE,

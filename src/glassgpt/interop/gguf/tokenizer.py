@@ -11,7 +11,7 @@ from typing import Any
 
 from gguf import GGUFWriter, TokenType
 
-from glassgpt.interop.chat import CHAT_TEMPLATE, end_of_text, imported_chat, knows_chat
+from glassgpt.interop.chat import CHAT_TEMPLATE, end_id, imported_chat, knows_chat
 from glassgpt.interop.source import ExportSource
 from glassgpt.language import N_
 from glassgpt.tokenizers import Tokenizer, byte_symbols
@@ -68,7 +68,8 @@ def add_tokenizer(writer: GGUFWriter, source: ExportSource) -> None:
     writer.add_token_types([_type(token, tokenizer) for token in tokens])
     writer.add_add_bos_token(False)
     writer.add_add_eos_token(False)
-    end = tokenizer.specials.get(end_of_text(source) or "", _never(tokenizer, id_of))
+    known = end_id(source)
+    end = _never(tokenizer, id_of) if known is None else known
     writer.add_bos_token_id(end)
     writer.add_eos_token_id(end)
     if template := CHAT_TEMPLATE if knows_chat(source) else imported_chat(source).get("chat_template"):

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from glassgpt.checkpoint import write_json
-from glassgpt.interop.chat import CHAT_TEMPLATE, END, end_of_text, imported_chat, knows_chat
+from glassgpt.interop.chat import CHAT_TEMPLATE, END, end_id, imported_chat, knows_chat
 from glassgpt.interop.huggingface.config import class_of, generation_config, model_config
 from glassgpt.interop.names import RULES, to_theirs
 from glassgpt.interop.source import ExportSource
@@ -17,7 +17,7 @@ from glassgpt.interop.source import ExportSource
 
 def write(source: ExportSource, folder: Path, dtype: str) -> None:
     """Write a run's model as transformers loads it. dtype: of the weights, such as `float32`."""
-    end = source.tokenizer.specials.get(end_of_text(source) or "")
+    end = end_id(source)
     tensors = to_theirs(source.tensors, RULES[class_of(source.shape)], source.shape)
     kind = getattr(torch, dtype)
     tensors = {name: tensor.to(kind) for name, tensor in tensors.items()}
@@ -66,7 +66,7 @@ out = model.generate(**inputs, max_new_tokens=%d)"""
 def usage(source: ExportSource) -> str:
     """Return the code that loads the folder with transformers, in Markdown."""
     n = min(200, source.shape.block_size // 2)
-    prompt = source.shape.prompt
+    prompt = source.prompt
     call = CHAT_CALL % n if knows_chat(source) else PLAIN_CALL.format(prompt=prompt, n=n)
     name = f"{source.run.path.name}-hf"
     return USAGE.format(folder=name, call=call, block_size=source.shape.block_size)

@@ -29,7 +29,7 @@ from glassgpt.data import (
 from glassgpt.diagnose import Finding
 from glassgpt.errors import UserError
 from glassgpt.interop.certify import CONTINUE_TEXT, Tolerance, log_probs
-from glassgpt.interop.chat import knows_chat
+from glassgpt.interop.chat import end_id, knows_chat
 from glassgpt.interop.onnx.runtime import OnnxRuntime
 from glassgpt.interop.source import ExportSource
 from glassgpt.nn import PAD
@@ -90,7 +90,7 @@ def _compare_prompt(source: ExportSource, program: OnnxRuntime) -> Finding:
         chat = ChatTemplate(tokenizer)
         ours = [*chat.prompt([Message("user", text)]), chat.end]
     else:
-        ours = [*tokenizer.encode(text), None]
+        ours = [*tokenizer.encode(text), end_id(source)]
     theirs = [*program.generator.prompt(text), program.generator.settings["end"]]
     return Finding.at_most("different token ids: prompts", int(ours != theirs), 0)
 

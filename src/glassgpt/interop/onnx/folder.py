@@ -9,6 +9,7 @@ from typing import Any
 from glassgpt.checkpoint import write_json
 from glassgpt.data import BEGIN, CHAT_SPECIALS, END, MASK, SEPARATE
 from glassgpt.errors import missing_extra
+from glassgpt.interop.chat import end_id
 from glassgpt.interop.source import ExportSource
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -39,7 +40,7 @@ def model_settings(source: ExportSource, dtype: str) -> dict[str, Any]:
     """Return the content of model.json: all that is in no graph."""
     shape, specials = source.shape, source.tokenizer.specials
     family = shape.family
-    before, after, end = _around(family, specials)
+    before, after, end = _around(source)
     return {
         "family": family,
         "dtype": dtype,
@@ -55,8 +56,9 @@ def model_settings(source: ExportSource, dtype: str) -> dict[str, Any]:
     }
 
 
-def _around(family: str, specials: dict[str, int]) -> tuple[list[int], list[int], int | None]:
-    """Return the ids before and after a prompt, and the id that ends an answer."""
+def _around(source: ExportSource) -> tuple[list[int], list[int], int | None]:
+    """Return the ids before and after a prompt, and the id that ends an answer or a document."""
+    family, specials = source.shape.family, source.tokenizer.specials
     if family == "seq2seq":  # the text is the source
         return [specials[BEGIN]], [], specials[END]
     if family == "captioner":
@@ -64,7 +66,7 @@ def _around(family: str, specials: dict[str, int]) -> tuple[list[int], list[int]
     if all(name in specials for name in CHAT_SPECIALS):
         _, user, assistant, end = (specials[name] for name in CHAT_SPECIALS)
         return [user], [end, assistant], end
-    return [], [], None
+    return [], [], end_id(source)
 
 
 def export_obstacle(source: ExportSource) -> str:
@@ -93,9 +95,7 @@ def usage(source: ExportSource) -> str:
     return USAGE.format(
         packages="numpy onnxruntime tokenizers" + (" pillow" if family == "captioner" else ""),
         program=program(source),
-        example=examples.get(
-            family, f"{source.shape.prompt.strip() or 'The'!r} --tokens 200 --temperature 0.8"
-        ),
+        example=examples.get(family, f"{source.prompt.strip() or 'The'!r} --tokens 200 --temperature 0.8"),
         encoder=" and `encoder.onnx`" if family in ("seq2seq", "captioner") else "",
         cache="" if family == "encoder" else ", and how the cache is passed on",
         settings="the special tokens and the context" + (" and the classes" if source.shape.labels else ""),
