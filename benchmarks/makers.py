@@ -79,7 +79,9 @@ JOBS = {
     "documents": Job(files.documents, "language", TEXT, SENTENCE, line_by_line=False),
     "subtitles": Job(files.subtitles, "language", TEXT, SENTENCE, line_by_line=False),
     "pairs": Job(files.pairs, "translation", ("translate", "The baker sells old maps again."), SENTENCE),
-    "captions": Job(files.captions, "captioning", ("ask", "{photo}"), r"[a-z ]+"),
+    "captions": Job(
+        files.captions, "captioning", ("ask", "{photo}"), r"a (red|green|blue) (square|circle) +\(\d+% sure\)"
+    ),
 }
 
 
