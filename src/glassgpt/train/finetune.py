@@ -6,17 +6,24 @@ name, its step and the SHA-256 of its weights.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
 from glassgpt.checkpoint import Run, read_manifest, weights
 from glassgpt.config import Config, Layer, OptimConfig, Resolved, RunConfig, Tables, combine
 from glassgpt.errors import UserError
+from glassgpt.language import N_
+from glassgpt.tokenizers import CharTokenizer, Tokenizer
 
 MAY_CHANGE = {"dropout", "block_size", "lora_rank", "lora_alpha"}
 """Fields of a model's shape on which no weight depends."""
 SHARE = 0.5
 """Default learning rates of fine-tuning, as a share of the usual ones; measured in docs/experiments.md."""
+RARE_SHARE, SHOWN = 0.001, 8
+"""Share of unknown characters below which nothing is said, and the number of them that are named."""
 LORA_LR = 0.01
 """Default learning rate of adapters."""
 
@@ -58,6 +65,26 @@ def new_tokens_layer(config: RunConfig, specials: tuple[str, ...]) -> Layer:
         return Layer("data", {})
     known = Run.open(config.init_from.run).tokenizer().specials
     return Layer("data", {"model": {"new_tokens": sum(name not in known for name in specials)}})
+
+
+def unknown_characters(tokenizer: Tokenizer, texts: Iterable[str]) -> tuple[str, ...]:
+    """Return a note on characters that the base run's vocabulary lacks; none if they are rare."""
+    if not isinstance(tokenizer, CharTokenizer):
+        return ()
+    counts = sum((Counter(text) for text in texts), Counter[str]())
+    unknown = {char: n for char, n in counts.items() if char not in tokenizer.chars}
+    share = sum(unknown.values()) / max(1, counts.total())
+    if share < RARE_SHARE:
+        return ()
+    most = sorted(unknown, key=unknown.__getitem__, reverse=True)[:SHOWN]
+    note = N_(
+        "the base run does not know {n:,} characters, {share:.1%} of the text (such as {shown}): each is "
+        "learned as its bytes",
+        n=len(unknown),
+        share=share,
+        shown=" ".join(char if char.isprintable() else repr(char) for char in most),
+    )
+    return (note,)
 
 
 def initial_weights(config: RunConfig, n_vocab: int) -> dict[str, Tensor]:

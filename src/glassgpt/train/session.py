@@ -33,7 +33,7 @@ from glassgpt.train.clock import Clock
 from glassgpt.train.eval_plan import STAGE_S
 from glassgpt.train.events import Event, Stage
 from glassgpt.train.final import final_verdict
-from glassgpt.train.finetune import initial_weights
+from glassgpt.train.finetune import initial_weights, unknown_characters
 from glassgpt.train.learner import make_learner
 from glassgpt.train.memory import check_memory, named_out_of_memory
 from glassgpt.train.metrics import check_trackers
@@ -226,7 +226,9 @@ def _create(path: Path, planned: Plan, stage: OnStage) -> tuple[Run, TaskData, t
     data = task.data.prepare(config, corpus, tokenizer, run)
     run.record_hashes()
     run.sync()  # no step may outlive the files that it needs
-    return run, data, (*planned.notes, *corpus.notes, *data.notes)
+    based = config.init_from.run is not None
+    unknown = unknown_characters(tokenizer, planned.corpus.texts()) if based else ()
+    return run, data, (*planned.notes, *corpus.notes, *unknown, *data.notes)
 
 
 def _tokenizer(planned: Plan, stage: OnStage) -> Tokenizer:

@@ -114,6 +114,13 @@ def test_contradictions_are_named(base: Path, chat: Path, tables: dict[str, Any]
     assert same.model.dropout == 0.1 and same.model.n_embd == 32
 
 
+def test_unknown_characters_are_said(base: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("Größe\n" * 40 + TEXT, "utf-8")
+    notes = start(settings(tmp_path / "text.txt", base), tmp_path / "run").notes
+    [note] = [note for note in notes if "does not know" in note]
+    assert "3 characters" in note and all(letter in note for letter in "Göß")
+
+
 def test_given_rates_stay(base: Path, chat: Path) -> None:
     optim = on_base(settings(chat, base, optim={"muon_lr": 0.5})).optim
     assert optim.muon_lr == 0.5 and optim.peak_lrs["lr"] < 0.02
