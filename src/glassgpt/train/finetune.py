@@ -23,7 +23,7 @@ MAY_CHANGE = {"dropout", "block_size", "lora_rank", "lora_alpha"}
 SHARE = 0.5
 """Default learning rates of fine-tuning, as a share of the usual ones; measured in docs/experiments.md."""
 RARE_SHARE, SHOWN = 0.001, 8
-"""Share of unknown characters below which nothing is said, and the number of them that are named."""
+"""Share of unknown characters that needs no note, and the number of them that a note names."""
 LORA_LR = 0.01
 """Default learning rate of adapters."""
 
