@@ -53,7 +53,7 @@ def lab(runs: Path) -> Iterator[Lab]:
     listening.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop would disturb other tests
 def browser() -> Iterator[Any]:
     """The Chromium of this machine."""
     api = pytest.importorskip("playwright.sync_api")

@@ -14,6 +14,8 @@ from glassgpt.doctor.probes import run_watched
 from glassgpt.doctor.subject import Skip, Subject
 from glassgpt.language import N_
 
+SOME_DEAD, MANY_DEAD = 0.05, 0.25
+"""Shares of hidden units that do not vary. Healthy models with ReLU have some, after large steps a tenth."""
 ACTIVATIONS = {
     "relu": F.relu,
     "gelu": F.gelu,
@@ -171,14 +173,14 @@ def _units(s: Subject) -> Iterator[Problem]:
         if not units.any():
             continue  # its matrix is zero, which another check reports
         dead = float((units.std(0) < 1e-7).float().mean())
-        if dead > 0.05:
+        if dead > SOME_DEAD:
             yield Problem(
                 "mlp",
                 N_("hidden units are dead"),
                 N_("{share:.0%} do not vary", share=dead),
                 N_("lower the learning rate, or use an activation with a gradient on both sides"),
                 path,
-                outcome="fail" if dead > 0.09 else "warn",
+                outcome="fail" if dead > MANY_DEAD else "warn",
             )
             return
 

@@ -106,9 +106,8 @@ def _modes(s: Subject) -> Iterator[Problem]:
 
 @torch.no_grad()
 def _dropouts(s: Subject) -> Iterator[Problem]:
-    names = ("dropout", "attention_dropout", "attn_pdrop", "resid_pdrop", "embd_pdrop", "hidden_dropout_prob")
-    found = {name: getattr(s.config, name, None) for name in names}
-    stated = {float(value) for value in found.values() if isinstance(value, int | float)}
+    settings = vars(s.config) if hasattr(s.config, "__dict__") else {}
+    stated = {float(p) for name, p in settings.items() if "drop" in name and isinstance(p, int | float)}
     s.model.train()
     probe = FunctionProbe()
     with probe, module_paths(s.model, probe):

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.helpers.small_gpt import Attention, SmallGPT
 from torch import Tensor, nn
 
 import glassgpt as gg
 from glassgpt.config import ModelConfig
+from helpers.small_gpt import Attention, SmallGPT
 
 V = 65
 
@@ -56,6 +56,15 @@ def test_a_healthy_model_and_its_training(family: str) -> None:
     found = gg.examine(model, batch(), loss=loss, train_step=step, optimizer=optimizer)
     assert found.is_healthy, str(found)
     assert len(found.findings) > 25
+
+
+def test_dropout_of_any_name_is_stated() -> None:
+    shape = ModelConfig(n_layer=1, n_head=2, n_embd=32, block_size=32, ngram_order=3, ngram_rows=512)
+    model = gg.build(shape.model_copy(update={"ngram_dropout": 0.5, "dropout": 0.1}), n_vocab=65)
+    found = gg.examine(model, batch())
+    assert "dropout" not in [each.category for each in found.problems], str(found)
+    model.config = shape.model_copy(update={"ngram_dropout": 0.3, "dropout": 0.1})
+    assert "dropout is not the stated one" in causes(gg.examine(model, batch()))
 
 
 def test_everything_is_as_before() -> None:
