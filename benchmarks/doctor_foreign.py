@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from defaultplusplus.deform import OPERATORS, get_injector
+from defaultplusplus.deform import OPERATORS, get_injector  # pyright: ignore[reportMissingImports]
 from transformers import GPT2Config, GPT2LMHeadModel, Qwen3Config, Qwen3ForCausalLM
 
 from glassgpt.doctor import examine

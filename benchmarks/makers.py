@@ -46,7 +46,7 @@ class Job(NamedTuple):
     """Pattern of each line of the sample."""
     answer: tuple[str, str] | None = None
     """Option and value with which the person answers a question."""
-    count: str = ""
+    rows: str = ""
     """Pattern that each row of a running text has once; else its documents are counted."""
     line_by_line: bool = True
     """False if the form is that of the whole sample."""
@@ -64,7 +64,7 @@ JOBS = {
     "telegram": Job(files.telegram, "chat", ("chat",), SENTENCE, ("--me", "Ana")),
     "discord": Job(files.discord, "chat", ("chat",), SENTENCE, ("--me", "Ana")),
     "sharegpt": Job(files.sharegpt, "chat", ("chat",), SENTENCE),
-    "names": Job(_names, "language", ("sample", "--lines", "20"), r"\w{1,20}", count=r"(?m)^.+$"),
+    "names": Job(_names, "language", ("sample", "--lines", "20"), r"\w{1,20}", rows=r"(?m)^.+$"),
     "recipes": Job(
         files.recipes,
         "language",
@@ -75,7 +75,7 @@ JOBS = {
         False,
     ),
     "reviews": Job(files.reviews, "classification", ("classify", "it tastes of soap"), r"[1245]\b.*"),
-    "mails": Job(files.mails, "language", TEXT, SENTENCE, count="Über ", line_by_line=False),
+    "mails": Job(files.mails, "language", TEXT, SENTENCE, rows="Über ", line_by_line=False),
     "documents": Job(files.documents, "language", TEXT, SENTENCE, line_by_line=False),
     "subtitles": Job(files.subtitles, "language", TEXT, SENTENCE, line_by_line=False),
     "pairs": Job(files.pairs, "translation", ("translate", "The baker sells old maps again."), SENTENCE),
@@ -145,7 +145,7 @@ def learned(run: Run, job: Job) -> tuple[int, str]:
     text = "\n".join(tokenizer.decode(split.ids.tolist()) for split in (tokens.train, tokens.val))
     if job.task == "language":
         manifest = json.loads((run.data / "manifest.json").read_text("utf-8"))
-        return len(re.findall(job.count, text)) if job.count else len(manifest["documents"]), text
+        return len(re.findall(job.rows, text)) if job.rows else len(manifest["documents"]), text
     examples = run_examples(run, tokenizer.n_vocab)
     splits = examples.train, examples.val
     if job.task != "chat":

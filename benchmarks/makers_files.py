@@ -28,7 +28,7 @@ WHEN = (
         "|"
     )
 )
-FRENCH = dict(
+FRENCH: dict[str, str] = dict(
     zip(
         (*WHO, *DOES, *WHAT, *WHEN),
         "le boulanger|un renard las|notre capitaine|ma tante|la vieille machine|un chien calme|le commis|"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from torch import nn
+from torch import Tensor, nn
 
 PATTERNS: tuple[tuple[str, str], ...] = (
     ("normalization", r"norm|(^|[._])ln(_|$|\d)"),
@@ -42,6 +42,13 @@ class NamedModule:
 
     path: str
     module: nn.Module
+
+    @property
+    def weight(self) -> Tensor:
+        """The matrix of a table or of a linear layer."""
+        weight = self.module.weight
+        assert isinstance(weight, Tensor)
+        return weight
 
 
 class Anatomy:

@@ -37,7 +37,7 @@ def other_tokens(s: Subject, tokens: Tensor) -> Tensor:
 def first_culprit(s: Subject, one: Tensor, other: Tensor, part: Callable[[Tensor], Tensor]) -> str:
     """Return the path of the first module whose output differs where it must not."""
     modules = {path: m for path, m in s.model.named_modules() if path}
-    runs = [run_watched(s.model, modules, lambda t=t: s.logits(t)) for t in (one, other)]
+    first, second = (run_watched(s.model, modules, lambda t=t: s.logits(t)) for t in (one, other))
     B, T = one.shape
 
     def differs(a: Tensor, b: Tensor) -> bool:
@@ -45,4 +45,4 @@ def first_culprit(s: Subject, one: Tensor, other: Tensor, part: Callable[[Tensor
             return False
         return moved(part(a), part(b), 1e-3)
 
-    return first_difference(*runs, differs) or ""
+    return first_difference(first, second, differs) or ""

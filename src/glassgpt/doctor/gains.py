@@ -182,7 +182,7 @@ def _tokens(s: Subject) -> Iterator[Problem]:
         raise Skip(N_("no table of tokens was found"))
     if len(s.data.tokens) < 2:
         raise Skip(N_("the batch has one row only"))
-    table: Tensor = tables[0].module.weight
+    table = tables[0].weight
     half = min(ROWS, len(s.data.tokens)) // 2
     batch, other = s.data.rows(slice(0, half)), s.data.rows(slice(half, 2 * half))
     was_learning = table.requires_grad

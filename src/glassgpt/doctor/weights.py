@@ -56,7 +56,7 @@ def _weights(s: Subject) -> Iterator[Problem]:
 
 def _tables(s: Subject) -> list[NamedModule]:
     anatomy = Anatomy(s.model, s.n_vocab)
-    tokens = [part for part in anatomy.embeddings if len(part.module.weight) == s.n_vocab]
+    tokens = [part for part in anatomy.embeddings if len(part.weight) == s.n_vocab]
     return [*tokens, *anatomy.positions]
 
 
@@ -92,7 +92,7 @@ def _ties(s: Subject) -> Iterator[Problem]:
     anatomy, stated = Anatomy(s.model, s.n_vocab), s.setting("tie_embeddings", "tie_word_embeddings")
     if stated is None or anatomy.head is None or not anatomy.embeddings or not s.predicts_tokens:
         raise Skip(N_("the configuration does not say whether embedding and head are tied"))
-    head, table = anatomy.head.module.weight, anatomy.embeddings[0].module.weight
+    head, table = anatomy.head.weight, anatomy.embeddings[0].weight
     tied = head.data_ptr() == table.data_ptr()
     if bool(stated) != tied:
         yield Problem(
@@ -110,7 +110,7 @@ def _vocabulary(s: Subject) -> Iterator[Problem]:
         raise Skip(N_("the model predicts classes"))
     anatomy = Anatomy(s.model, s.n_vocab)
     n_classes = s.setting("vocab_size") or getattr(s.model, "n_vocab", None)
-    n_rows = anatomy.embeddings[0].module.num_embeddings if anatomy.embeddings else None
+    n_rows = len(anatomy.embeddings[0].weight) if anatomy.embeddings else None
     top = max(int(s.data.tokens.max()), int(s.data.targets.max()))
     if top >= s.n_vocab or (isinstance(n_classes, int) and s.causal and n_classes != s.n_vocab):
         yield Problem(

@@ -38,7 +38,7 @@ def show(
         from glassgpt.lab.widget import TraceWidget
     except ImportError as error:
         raise missing_extra("lab", "anywidget") from error
-    opened = Run.open(run)
+    opened = Run.open(Path(run))
     model, tokenizer = opened.model(), opened.tokenizer()
     seen = trace(model, tokenizer, text, image=image, target=target, hide=hide)
     header, blob, labels = widget_values(seen, model, tokenizer)

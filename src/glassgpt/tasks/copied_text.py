@@ -97,9 +97,8 @@ def text_to_measure(run: Run, max_new_tokens: int, seed: int) -> str:
     """Let a run write. Raises UserError for a model that does not continue text."""
     if run.config().model.family not in ("gpt", "bigram"):
         raise UserError("{run}: this model does not continue text. Give the text to measure.", run=run)
-    options = {"max_new_tokens": max_new_tokens, "seed": seed}
-    pieces = sample_text(run.model(), run.tokenizer(), ignore_end=True, **options)
-    return "".join(pieces)
+    model, tokenizer = run.model(), run.tokenizer()
+    return "".join(sample_text(model, tokenizer, ignore_end=True, max_new_tokens=max_new_tokens, seed=seed))
 
 
 def has_index(run: Run) -> bool:
