@@ -19,7 +19,7 @@ from glassgpt.config import RunConfig, flat_fields
 from glassgpt.errors import UserError
 
 WITHOUT_EFFECT = (
-    *("evals", "save_minutes", "sample_tokens", "snapshots", "threads"),
+    *("evals", "save_minutes", "sample_tokens", "snapshots", "doctor", "threads"),
     *("tensorboard", "trackio", "on_save_error"),
     "seed",
 )

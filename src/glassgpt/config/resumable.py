@@ -21,6 +21,7 @@ RESUMABLE: dict[str, str] = {
     "save_minutes": WATCHING,
     "sample_tokens": WATCHING,
     "snapshots": WATCHING,
+    "doctor": WATCHING,
     "tensorboard": WATCHING,
     "trackio": WATCHING,
     "device": ROUNDING,

@@ -158,6 +158,8 @@ class TrainConfig(Config):
     """Tokens to sample at each evaluation."""
     snapshots: Annotated[int, Parameter(group=SAVING)] = Field(default=0, ge=0, le=1000)
     """Weights to keep from steps of the training, in bfloat16, to look back at how it learned."""
+    doctor: Annotated[bool, Parameter(group=OUTPUT)] = False
+    """Watch gradients, updates and losses while training, and warn of what goes wrong."""
     seed: Annotated[int, Parameter(group=BASICS)] = Field(default=1337, ge=0, lt=2**63)
     """Seed of weights, order, dropout, samples."""
     device: Annotated[str, Parameter(group=MACHINE)] = "auto"

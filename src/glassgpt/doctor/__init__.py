@@ -1,5 +1,6 @@
 """The doctor: active checks of models, training and data that say what is wrong, and the remedy."""
 
+from glassgpt.doctor.anatomy import category_of
 from glassgpt.doctor.checks import Check, Problem, RunCheck
 from glassgpt.doctor.examination import CHECKS, examine, run_checks
 from glassgpt.doctor.subject import Skip, Subject
@@ -12,6 +13,7 @@ __all__ = [
     "RunCheck",
     "Skip",
     "Subject",
+    "category_of",
     "examine",
     "examine_outcome",
     "examine_run",

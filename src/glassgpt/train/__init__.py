@@ -16,6 +16,7 @@ from glassgpt.train.displays import progress
 from glassgpt.train.events import Evaluated, Event, Forecasted, Sampled, Saved, Stage, StepDone, Warned
 from glassgpt.train.importing import import_nanogpt
 from glassgpt.train.learner import Learner, make_learner
+from glassgpt.train.live_doctor import Diagnosed, LiveDoctor
 from glassgpt.train.observers import Observer
 from glassgpt.train.one_call import train
 from glassgpt.train.optim import Muon, make_optimizers, orthogonalize, set_lr, state_tensors
@@ -37,6 +38,7 @@ __all__ = [
     "Choice",
     "Clock",
     "Decision",
+    "Diagnosed",
     "Dist",
     "Evaluated",
     "Event",
@@ -45,6 +47,7 @@ __all__ = [
     "Forecasted",
     "Forecaster",
     "Learner",
+    "LiveDoctor",
     "Muon",
     "Observer",
     "Outlook",

@@ -28,6 +28,7 @@ from glassgpt.train.eval_plan import STAGE_S
 from glassgpt.train.evaluation import Evaluator
 from glassgpt.train.events import Evaluated, Event, Sampled, Saved, Stage, StepDone, Warned
 from glassgpt.train.learner import GradientStats, Learner
+from glassgpt.train.live_doctor import LiveDoctor
 from glassgpt.train.metrics import make_trackers
 from glassgpt.train.non_finite import problem, stop_if_asked
 from glassgpt.train.observers import Observer, Observers
@@ -128,8 +129,9 @@ class Trainer:
     def _default_observers(self) -> list[Observer]:
         if not self.dist.is_main:
             return []
-        kept = self.config.train.snapshots
-        return [*make_trackers(self.folder, self.config), *([Snapshots(self.folder, kept)] if kept else [])]
+        train = self.config.train
+        kept = [Snapshots(self.folder, train.snapshots)] if train.snapshots else []
+        return [*make_trackers(self.folder, self.config), *kept, *([LiveDoctor()] if train.doctor else [])]
 
     def _events(self) -> Iterator[Event]:
         """Run the loop; yield its events."""

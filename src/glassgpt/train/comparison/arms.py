@@ -17,7 +17,9 @@ LENGTHS = ("steps", "minutes", "tokens")
 """Settings of `TrainConfig` that give the length of a run; one of them at a time."""
 MINUTES = 1.0
 """Length of each training if none is given."""
-UNWATCHED: Tables = {"train": {"sample_tokens": 0, "snapshots": 0, "tensorboard": False, "trackio": False}}
+UNWATCHED: Tables = {
+    "train": {"sample_tokens": 0, "snapshots": 0, "doctor": False, "tensorboard": False, "trackio": False}
+}
 """Settings of every training of a comparison: nobody reads its samples."""
 
 
