@@ -76,7 +76,7 @@ def simulate(minutes: float, evals: int, n_tokens: int, token_s: float, wrong: f
     return run
 
 
-@pytest.mark.parametrize("minutes", [0.2, 1, 10, 60])
+@pytest.mark.parametrize("minutes", [0.2, 1, 10, pytest.param(60, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("n_tokens", [2_000, 100_000, 2_000_000])
 @pytest.mark.parametrize("tokens_per_s", [1_000, 15_000, 1_000_000])
 @pytest.mark.parametrize("wrong", [0.5, 1.0, 3.0])

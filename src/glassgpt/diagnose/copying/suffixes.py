@@ -9,8 +9,8 @@ Source: Manber and Myers 1993, "Suffix arrays: a new method for on-line string s
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
-import tempfile
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -25,6 +25,8 @@ from glassgpt.errors import UserError, cannot_write, missing_extra
 from glassgpt.language import N_
 from glassgpt.safe_io import damaged, file_size, read_json
 
+UNFINISHED = ".writing-copying-"
+"""Beginning of the name of a folder that a build has not finished."""
 FORMAT = 1
 CAP = 64
 """Bytes of a suffix that are compared for all positions at once."""
@@ -143,21 +145,24 @@ def build_index(folder: Path, pieces: Iterable[bytes], key: str, chunk: int = CH
     once. The folder appears complete or not at all. Raises UserError if the extra is not installed, or if
     the disk refuses.
     """
-    sort = _sorter()
+    sort, made = _sorter(), folder.with_name(f"{UNFINISHED}{secrets.token_hex(4)}")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".index-", dir=folder.parent) as temporary:
-            made = Path(temporary) / folder.name
-            made.mkdir()
-            n_bytes = _write_text(made / TEXT, pieces)
-            chunks = _write_suffixes(made, n_bytes, sort, chunk)
-            about = {"format": FORMAT, "key": key, "n_bytes": n_bytes, "chunks": [list(c) for c in chunks]}
-            (made / ABOUT).write_text(json.dumps(about), "utf-8")
-            shutil.rmtree(folder, ignore_errors=True)  # of another text, or damaged
-            with suppress(FileExistsError, OSError):  # another process was first: its index is the same
-                made.rename(folder)
+        made.mkdir(parents=True)
+        n_bytes = _write_text(made / TEXT, pieces)
+        chunks = _write_suffixes(made, n_bytes, sort, chunk)
+        about = {"format": FORMAT, "key": key, "n_bytes": n_bytes, "chunks": [list(c) for c in chunks]}
+        (made / ABOUT).write_text(json.dumps(about), "utf-8")
+        shutil.rmtree(folder, ignore_errors=True)  # of another text, or damaged
+        with suppress(OSError):  # another process was first: its index is the same
+            made.rename(folder)
+        for left in folder.parent.glob(f"{UNFINISHED}*"):  # by a kill, or by a process that is late
+            shutil.rmtree(left, ignore_errors=True)
     except OSError as error:
+        with suppress(UserError):  # another process was first, and removed this one's files
+            return open_index(folder, key)
         raise cannot_write(folder, error) from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
     return open_index(folder, key)
 
 
