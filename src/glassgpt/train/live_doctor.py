@@ -27,7 +27,7 @@ EVERY = 100
 FIRST = (3, 10, 30)
 """Early steps that are looked at, too: most mistakes show at once."""
 SETTLED = 30
-"""Step from which updates are small beside the weights; matrices may begin at zero."""
+"""Step from which updates are small next to the weights; matrices may begin at zero."""
 MAX_SHARE = 0.02
 """Share of the time for looking."""
 MAX_UPDATE = 0.3
