@@ -12,6 +12,7 @@ import os
 import platform
 import random
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,16 +23,8 @@ from glassgpt.config import DataConfig
 from glassgpt.data import read_corpus
 from glassgpt.diagnose import SuffixIndex, build_index, longest_matches, measure_copying
 
-
-def brute_force(train: str, text: str) -> list[int]:
-    """Return the longest match at each character, by looking for every prefix."""
-    found, stop = [], 0
-    for start in range(len(text)):
-        stop = max(stop, start)
-        while stop < len(text) and text[start : stop + 1] in train:
-            stop += 1
-        found.append(stop - start)
-    return found
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.helpers.brute_force import brute_force
 
 
 def exact(train: str, folder: Path, n: int) -> int:

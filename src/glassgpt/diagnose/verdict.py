@@ -52,7 +52,7 @@ class Verdict:
     notes: tuple[str, ...] = ()
     """Remarks on how the model was measured, and on the data."""
     copying: Copying | None = None
-    """What a sample of the run copies from the training text, if it was measured."""
+    """Copying of a sample of the run from the training text, if it was measured."""
 
     @property
     def rows(self) -> tuple[Score, ...] | tuple[Accuracy, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from glassgpt.data import Batch
 from glassgpt.doctor.anatomy import Anatomy, category_of
 from glassgpt.doctor.checks import Check, Problem
 from glassgpt.doctor.comparing import first_culprit, gap, moved, other_tokens
@@ -146,9 +147,9 @@ def _positions(s: Subject) -> Iterator[Problem]:
     yield from _position_table(s, anatomy)
 
 
-def _output(s: Subject, path: str, tokens: Tensor, batch: object) -> Tensor | None:
+def _output(s: Subject, path: str, tokens: Tensor, batch: Batch) -> Tensor | None:
     modules = {path: s.model.get_submodule(path)}
-    kept = run_watched(s.model, modules, lambda: s.logits(tokens, batch))  # type: ignore[arg-type]
+    kept = run_watched(s.model, modules, lambda: s.logits(tokens, batch))
     return kept[0][2] if kept else None
 
 

@@ -18,6 +18,7 @@ from glassgpt.doctor.examination import CHECKS, run_checks
 from glassgpt.doctor.subject import Skip, Subject
 from glassgpt.errors import UserError
 from glassgpt.language import N_
+from glassgpt.models import Model
 from glassgpt.objective import CrossEntropy
 from glassgpt.tasks import task_of
 
@@ -76,7 +77,7 @@ def training_batch(run: Run) -> Batch:
 
 def training_loss(model: nn.Module, batch: Any) -> Tensor:
     """Compute the loss of a GlassGPT model as training does, in nats per target."""
-    assert isinstance(batch, Batch)
+    assert isinstance(model, Model) and isinstance(batch, Batch)
     with torch.enable_grad():
-        loss = CrossEntropy(model)(batch)  # type: ignore[arg-type]
+        loss = CrossEntropy(model)(batch)
     return loss.total / loss.n_tokens

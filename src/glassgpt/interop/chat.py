@@ -22,7 +22,7 @@ CHAT_TEMPLATE = (
 )
 """The same tokens as `ChatTemplate.prompt`."""
 KEPT = ("eos_token", "chat_template")
-"""What a run keeps of the chat settings of an imported model."""
+"""Chat settings of an imported model that its run keeps."""
 CONVERSATION = (
     Message("system", "Be brief."),
     Message("user", "  你好 🙂\n1 + 1 = ?"),

@@ -155,9 +155,10 @@ def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
 def _forecasts(run: Run) -> list[tuple[float, ...]]:
     """Return step, loss, low and high of each forecast."""
     names = ("step", "nats_per_char", "low", "high")
-    rows = ([row.get(name) for name in names] for row in run.metrics() if row.get("event") == "forecast")
+    forecasts = (row for row in run.metrics() if row.get("event") == "forecast")
+    rows = ([row.get(name, math.nan) for name in names] for row in forecasts)
     return [
-        tuple(map(float, row))  # type: ignore[arg-type]
+        tuple(map(float, row))
         for row in rows
         if all(isinstance(each, int | float) and math.isfinite(each) for each in row)
     ]

@@ -205,7 +205,7 @@ class Task:
     detect: Callable[[RunConfig], bool] = lambda config: True
     """True if the sources look like this task's data; asked only for models of its families."""
     evidence: Callable[[RunConfig], str] = lambda config: ""
-    """What in the sources shows that they are for this task, in a few words; "" for nothing. Asked if no task
+    """Signs in the sources that they are for this task, in a few words; "" for none. Asked if no task
     and no model family is named."""
     fits_model: Callable[[ModelConfig], bool] = lambda config: True
     """True if a model without a run is for this task; asked only for models of its families."""

@@ -13,19 +13,9 @@ import pytest
 from glassgpt.diagnose import Copying, Finding, build_index, longest_matches, measure_copying, open_index
 from glassgpt.diagnose.copying import suffixes
 from glassgpt.errors import UserError
+from helpers.brute_force import brute_force
 
 ALPHABETS = ("ab", "abcd\n", "é中a𝄞", "aé\u4e2d\u4e2e", "the cat sat on a mat. ")
-
-
-def brute_force(train: str, text: str) -> list[int]:
-    """Return the longest match at each character, by looking for every prefix."""
-    found, stop = [], 0
-    for start in range(len(text)):
-        stop = max(stop, start)
-        while stop < len(text) and text[start : stop + 1] in train:
-            stop += 1
-        found.append(stop - start)
-    return found
 
 
 def random_case(seed: int) -> tuple[str, str, int]:

@@ -1,4 +1,4 @@
-"""How conversations are written as tokens: GlassGPT's way, and two that imported models know.
+"""Formats of conversations as tokens: GlassGPT's, and two that imported models know.
 
 A format is data: nothing of a model's own Jinja template is executed. It is found by its special tokens.
 """

@@ -30,7 +30,7 @@ Locate = Callable[[int], tuple[int, str]]
 
 @dataclass(frozen=True)
 class CopyingScore:
-    """How much of a text stands verbatim in the training text."""
+    """Share and length of the passages of a text that stand verbatim in the training text."""
 
     longest: int
     """Length of the longest passage in characters, phrases left out."""
@@ -42,7 +42,7 @@ class CopyingScore:
 
 @dataclass(frozen=True, repr=False)
 class Copying:
-    """What a text copies from the training text. `print` says it; a notebook marks the passages."""
+    """Passages that a text copies from the training text. `print` says them; a notebook marks them."""
 
     n_chars: int
     score: CopyingScore
