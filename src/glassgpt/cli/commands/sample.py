@@ -196,7 +196,7 @@ class Samples:
         end = self.engine.model.config.end
         stop = (*self.stop, end) if end and not self.ignore_end else self.stop
         pieces = stream_text(self.tokenizer, ids, stop, self.until)
-        return (piece.replace(END_OF_DOCUMENT, "\n") for piece in pieces)
+        return (piece.replace(end, "\n") for piece in pieces) if end else pieces
 
     def completions(self, n: int, best_of: int | None) -> Iterator[Completion]:
         """Yield n texts one after the other, or the best n of `best_of` together."""
