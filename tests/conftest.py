@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,8 +50,11 @@ def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _seed() -> None:
+def _seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts without a --seed are the same ones each time: a test must not depend on its luck."""
     torch.manual_seed(0)
+    drawn = random.Random(0)
+    monkeypatch.setattr(random, "SystemRandom", lambda: drawn)
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,11 @@ emptied. The next step prefills the texts again, which takes time and changes no
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from random import SystemRandom
 
 from glassgpt.generate.request import Request
 from glassgpt.generate.sequence import ActiveSequence
@@ -120,7 +120,7 @@ class Schedule:
     def add(self, request: Request) -> ActiveSequence:
         """Queue a request that `check_request` returned."""
         self._n_requests += 1
-        seed = SystemRandom().getrandbits(64) if request.seed is None else request.seed
+        seed = random.SystemRandom().getrandbits(64) if request.seed is None else request.seed
         sequence = ActiveSequence(self._n_requests, request, self.decoder.model.n_vocab, seed)
         self.sequences[sequence.request_id] = sequence
         self.queue.append(sequence)

@@ -339,7 +339,7 @@ def test_a_compiler_that_hangs_is_ended_and_remembered(
         assert "took longer than" in str(native.why_not_native())
     n_beats = beats.stat().st_size
     assert again() is None and "remembered" in str(native.why_not_native())
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20  # the compiler itself takes 60
     if "BEATS" in script:
         time.sleep(0.3)
         assert beats.stat().st_size == n_beats > 0  # what it had started has ended, too

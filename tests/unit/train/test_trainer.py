@@ -158,7 +158,7 @@ def test_minutes_end_on_time(text_file: Path, tmp_path: Path) -> None:
     began = time.monotonic()
     session = start(config(text_file, {"minutes": 0.05}), tmp_path / "run")
     events = finished(session)
-    assert 1.5 < time.monotonic() - began < 8  # 3 s were given; a busy machine may be late with the last save
+    assert 1.5 < time.monotonic() - began < 20  # 3 s were given; a busy machine saves late
     assert isinstance(events[-1], Saved | Sampled) and any(isinstance(e, Evaluated) for e in events)
 
 
