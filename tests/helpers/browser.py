@@ -29,6 +29,10 @@ class Lab:
     runs: Path
     port: int
 
+    def folder(self, id: str) -> Path:
+        """Return the folder of a run by its id."""
+        return Catalog(self.runs).run(id).path
+
     def open(self, page: Any, run: str, view: str, text: str = "") -> None:
         """Open a view of a run in a page, over a text."""
         rows = {row["name"]: row["id"] for row in Catalog(self.runs).rows()}

@@ -16,6 +16,7 @@ from glassgpt.explain.influence import held_out_prompt, held_out_text
 from glassgpt.explain.lesson import Lesson, load_lesson
 from glassgpt.explain.notebook import make_notebook
 from glassgpt.explain.path import PATH, LearningPath, LearningStep, learning_path, near_hint
+from glassgpt.explain.progress import finished_steps, forget_steps, progress_file, record_step, record_use
 from glassgpt.language import LANGUAGES, translator, using
 from glassgpt.language import language as chosen
 from glassgpt.wrap import wrapped
@@ -39,11 +40,16 @@ __all__ = [
     "check",
     "expectation",
     "figure",
+    "finished_steps",
+    "forget_steps",
     "held_out_prompt",
     "held_out_text",
     "learning_path",
     "load_lesson",
     "make_notebook",
+    "progress_file",
+    "record_step",
+    "record_use",
     "titles",
     "translator",
     "unmeasured_chapter",

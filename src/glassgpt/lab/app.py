@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -16,7 +16,16 @@ from fastapi.responses import FileResponse, JSONResponse, Response, StreamingRes
 from glassgpt.checkpoint import Run, is_locked
 from glassgpt.errors import UserError
 from glassgpt.lab.catalog import Catalog, UnknownRun
-from glassgpt.lab.requests import NextRequest, ResumeRequest, SampleRequest, TraceRequest, TrainRequest
+from glassgpt.lab.chapters import Chapters
+from glassgpt.lab.requests import (
+    AnswerRequest,
+    ChapterRequest,
+    NextRequest,
+    ResumeRequest,
+    SampleRequest,
+    TraceRequest,
+    TrainRequest,
+)
 from glassgpt.lab.security import Gate
 from glassgpt.lab.studio import Studio, UnknownTrace
 from glassgpt.lab.traced import UnknownTensor
@@ -38,9 +47,11 @@ def make_app(folder: Path, page: Path, *, token: str, port: int) -> Gate:
     """Return the ASGI application for a folder of runs. page: the folder of the built page."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     studio = Studio(Catalog(folder))
+    chapters = Chapters(studio.catalog)
     _add_page(app, page)
     _add_runs(app, studio)
-    _add_models(app, studio)
+    _add_models(app, studio, chapters)
+    _add_chapters(app, chapters)
     _add_trainings(app, studio, Trainings(folder))
     _add_errors(app)
     return Gate(app, token=token, port=port)  # pyright: ignore[reportArgumentType]
@@ -82,10 +93,12 @@ def _add_runs(app: FastAPI, studio: Studio) -> None:
         return {"labels": studio.vocabulary(id)}
 
 
-def _add_models(app: FastAPI, studio: Studio) -> None:
+def _add_models(app: FastAPI, studio: Studio, chapters: Chapters) -> None:
     @app.post("/api/runs/{id}/trace")
     def trace(id: str, asked: TraceRequest) -> dict[str, Any]:
-        return studio.trace(id, asked)
+        header = studio.trace(id, asked)
+        chapters.looked_at(id)
+        return header
 
     @app.post("/api/runs/{id}/next")
     def next_token(id: str, asked: NextRequest) -> dict[str, Any]:
@@ -98,6 +111,24 @@ def _add_models(app: FastAPI, studio: Studio) -> None:
     @app.get("/api/traces/{trace}/{name}")
     def tensor(trace: str, name: str, head: int | None = None) -> Response:
         return Response(studio.tensor(trace, name, head), media_type="application/octet-stream")
+
+
+def _add_chapters(app: FastAPI, chapters: Chapters) -> None:
+    @app.get("/api/chapters")
+    def path(language: Literal["en", "zh"] = "en") -> dict[str, Any]:
+        return chapters.path(language)
+
+    @app.post("/api/chapters/{name}")
+    def read(name: str, asked: ChapterRequest) -> dict[str, Any]:
+        return chapters.read(name, asked)
+
+    @app.post("/api/chapters/{name}/notebook")
+    def notebook(name: str, asked: ChapterRequest) -> dict[str, Any]:
+        return chapters.notebook(name, asked)
+
+    @app.post("/api/chapters/{name}/answer")
+    def answer(name: str, asked: AnswerRequest) -> dict[str, Any]:
+        return chapters.check(name, asked)
 
 
 def _add_trainings(app: FastAPI, studio: Studio, trainings: Trainings) -> None:
@@ -124,7 +155,7 @@ def _add_trainings(app: FastAPI, studio: Studio, trainings: Trainings) -> None:
 
     @app.post("/api/runs/{id}/resume")
     def resume(id: str, asked: ResumeRequest) -> dict[str, Any]:
-        return {"id": trainings.resume(studio.catalog.run(id), asked)}
+        return {"id": trainings.resume(studio.catalog.own_run(id), asked)}
 
 
 def _add_errors(app: FastAPI) -> None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from glassgpt.checkpoint import Run, RunCurve, RunSummary, read_curve, snapshot_steps, summarize
 from glassgpt.config import RunConfig, fields, flat_name
 from glassgpt.errors import UserError
+from glassgpt.explain import BUILTIN
 from glassgpt.language import N_, _
 from glassgpt.safe_io import MAX_JSON, read_capped
 from glassgpt.tasks import task_of
@@ -41,11 +42,12 @@ class Catalog:
         yield from (file.parent for file in sorted(self.folder.glob("*/config.json")))
 
     def run(self, id: str) -> Run:
-        """Return a run by its id. Raises UnknownRun, and UserError for a damaged run."""
-        for folder in self._folders():
-            if run_id(folder) == id:
-                return Run.open(folder)
-        raise UnknownRun("no run has this id now. Open the list of runs again.")
+        """Return a run of the folder, or a built-in one, by its id. Raises UnknownRun, and UserError."""
+        return _find(id, [*self._folders(), *builtin_folders()])
+
+    def own_run(self, id: str) -> Run:
+        """Return a run of the folder by its id. Raises UnknownRun, and UserError for a damaged run."""
+        return _find(id, self._folders())
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a dict for each run, the newest first. Damaged runs are listed, too."""
@@ -82,6 +84,18 @@ class Catalog:
             "curve": _curve(curve),
             "unit": curve.summary.unit,
         }
+
+
+def builtin_folders() -> list[Path]:
+    """Return the folders of the runs that come with the package: not listed, but the chapters show them."""
+    return [file.parent for file in sorted(BUILTIN.glob("*/config.json"))]
+
+
+def _find(id: str, folders: Iterable[Path]) -> Run:
+    for folder in folders:
+        if run_id(folder) == id:
+            return Run.open(folder)
+    raise UnknownRun("no run has this id now. Open the list of runs again.")
 
 
 def run_id(folder: Path) -> str:

@@ -74,3 +74,18 @@ class ResumeRequest(_Body):
     """A new length of a training, in total."""
 
     minutes: float = Field(gt=0, le=100_000)
+
+
+class ChapterRequest(_Body):
+    """A run to measure a chapter on: an id; `builtin` for the built-in run; none to choose one that fits."""
+
+    run: str | None = Field(default=None, max_length=100)
+    language: Literal["en", "zh"] = "en"
+
+
+class AnswerRequest(_Body):
+    """A number that answers an exercise."""
+
+    exercise: int
+    answer: str = Field(max_length=200)
+    language: Literal["en", "zh"] = "en"

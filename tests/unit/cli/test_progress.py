@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from glassgpt.cli import progress
-from glassgpt.cli.progress import finished_steps, forget_steps, progress_file, record_step, record_use
+from glassgpt.cli.progress import finished_steps, forget_steps, record_step, record_use
+from glassgpt.explain import progress, progress_file
 
 
 @pytest.fixture(autouse=True)

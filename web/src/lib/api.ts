@@ -175,6 +175,68 @@ export interface TrainingState {
   output: string;
 }
 
+/** A step of the learning path. */
+export interface LearningStep {
+  name: string;
+  kind: "chapter" | "practice";
+  title: string;
+  torch: string;
+  seconds: number;
+  after: string[];
+  extra: string | null;
+  extra_is_missing: boolean;
+  done: boolean;
+  run: { id: string; name: string } | null;
+  /** Commands of a practice step. */
+  train: string;
+  use: string;
+  view: string;
+  at: string;
+  view_run: string | null;
+}
+
+export interface LearningPath {
+  steps: LearningStep[];
+  done: number;
+  next: string | null;
+  /** Why the progress could not be kept; empty if it was. */
+  note: string;
+}
+
+export interface ChapterTable {
+  title: string;
+  columns: string[];
+  rows: string[];
+  values: string[][];
+  shares: number[][] | null;
+}
+
+export interface ChapterFinding {
+  name: string;
+  observed: string;
+  expected: string;
+  outcome: "ok" | "warn" | "fail" | "unclear";
+  mark: string;
+  advice: string;
+}
+
+/** A chapter measured on a run: every figure as `glassgpt explain` prints it. */
+export interface Chapter {
+  name: string;
+  title: string;
+  body: ({ text: string } | ChapterTable)[];
+  findings: ChapterFinding[];
+  cells: ({ text: string } | { code: string; output: string })[];
+  exercises: { question: string; start: string; is_number: boolean }[];
+  module: string;
+  shown_run: { id: string; name: string } | null;
+  view: string;
+  at: string;
+  view_run: string | null;
+  command: string;
+  notebook: string;
+}
+
 export class ApiError extends Error {
   constructor(
     message: string,
@@ -206,6 +268,7 @@ async function json<T>(path: string, body?: unknown): Promise<T> {
 }
 
 const run = (id: string): string => `/api/runs/${encodeURIComponent(id)}`;
+const chapter = (name: string): string => `/api/chapters/${encodeURIComponent(name)}`;
 
 export const api = {
   runs: (): Promise<{ folder: string; runs: RunRow[] }> => json("/api/runs"),
@@ -228,6 +291,12 @@ export const api = {
   training: (id: string): Promise<TrainingState> => json(`/api/trainings/${encodeURIComponent(id)}`),
   stop: (id: string): Promise<unknown> => json(`${run(id)}/stop`, {}),
   resume: (id: string, minutes: number): Promise<{ id: string }> => json(`${run(id)}/resume`, { minutes }),
+  path: (language: string): Promise<LearningPath> => json(`/api/chapters?language=${language}`),
+  chapter: (name: string, request: { run?: string; language: string }): Promise<Chapter> => json(chapter(name), request),
+  notebook: async (name: string, request: { run?: string; language: string }): Promise<string> =>
+    JSON.stringify(await json(`${chapter(name)}/notebook`, request), null, 1),
+  answer: (name: string, request: { exercise: number; answer: string; language: string }): Promise<{ right: boolean; message: string }> =>
+    json(`${chapter(name)}/answer`, request),
   next: async (id: string, request: NextRequest): Promise<Next> => {
     const answer = await json<Omit<Next, "logits"> & { logits: string }>(`${run(id)}/next`, request);
     return { ...answer, logits: new Float32Array(bytesOf(answer.logits).buffer) };

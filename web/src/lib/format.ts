@@ -1,5 +1,6 @@
 // Figures as the command line shows them.
 import type { RunRow } from "./api";
+import { t } from "./i18n";
 
 export function loss(value: number | null): string {
   return value === null ? "" : value.toFixed(3);
@@ -17,4 +18,9 @@ export function result(run: RunRow): string {
 export function counted(run: RunRow): string {
   const figure = run.baseline_exact === null ? loss(run.baseline_loss) : percent(run.baseline_exact);
   return figure && `${figure} ${run.baseline}`;
+}
+
+/** Rough time of a step, in seconds or minutes. */
+export function span(seconds: number): string {
+  return seconds < 60 ? t("chapters.seconds", { n: seconds }) : t("chapters.minutes", { n: Math.round(seconds / 60) });
 }

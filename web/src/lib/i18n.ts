@@ -5,6 +5,7 @@ export type Language = "en" | "zh";
 const texts = {
   "app.name": ["GlassGPT lab", "GlassGPT 实验室"],
   "app.runs": ["Runs", "训练"],
+  "app.chapters": ["Chapters", "章节"],
   "app.language": ["中文", "English"],
   "app.loading": ["Loading …", "加载中……"],
   "app.offline": ["Offline file: every number is in it.", "离线文件：所有数字都在其中。"],

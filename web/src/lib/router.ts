@@ -1,19 +1,29 @@
-// Addresses after the #: "", "runs/ID", "runs/ID/VIEW?text=…".
+// Addresses after the #: "", "runs/ID", "runs/ID/VIEW?text=…", "chapters", "chapters/NAME?run=ID".
 
 export interface Place {
+  page: "runs" | "chapters";
   run: string;
   view: string;
+  chapter: string;
   query: URLSearchParams;
 }
 
 export function placeOf(hash: string): Place {
   const [path = "", query = ""] = hash.replace(/^#\/?/, "").split("?");
-  const [, run = "", view = ""] = path.split("/").map(decodeURIComponent);
-  return { run, view, query: new URLSearchParams(query) };
+  const [page = "", name = "", view = ""] = path.split("/").map(decodeURIComponent);
+  const isChapter = page === "chapters";
+  return {
+    page: isChapter ? "chapters" : "runs",
+    run: isChapter ? "" : name,
+    view: isChapter ? "" : view,
+    chapter: isChapter ? name : "",
+    query: new URLSearchParams(query),
+  };
 }
 
-export function address({ run = "", view = "", query }: Partial<Place>): string {
-  const path = ["#", ...(run ? ["runs", run] : []), ...(view ? [view] : [])];
+export function address({ page = "runs", run = "", view = "", chapter = "", query }: Partial<Place>): string {
+  const parts = page === "chapters" ? ["chapters", chapter] : run ? ["runs", run, view] : [];
+  const path = ["#", ...parts.filter(Boolean).map(encodeURIComponent)].join("/");
   const search = query?.toString();
-  return path.map((part) => (part === "#" ? part : encodeURIComponent(part))).join("/") + (search ? `?${search}` : "");
+  return path + (search ? `?${search}` : "");
 }

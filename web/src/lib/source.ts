@@ -34,9 +34,9 @@ export function sourceOf(model: Model): Source {
   return (model.get("source") as Source | undefined) ?? blobSource(model);
 }
 
-/** A model for `render` in the page. */
-export function adapter(source: Source): Model {
-  return { get: (name) => (name === "source" ? source : undefined) };
+/** A model for `render` in the page. at: where in the view to begin, such as a step of the walk. */
+export function adapter(source: Source, at: string | null = null): Model {
+  return { get: (name) => (name === "source" ? source : name === "at" ? at : undefined) };
 }
 
 function infoOf(header: TraceHeader, name: string): TraceHeader["tensors"][number] {

@@ -10,7 +10,7 @@ export const walk: View = {
   title: "view.walk",
   fits: (header) => header.attentions.length > 0,
   render({ model, el }) {
-    const app = mount(Walk, { target: el, props: { base: sourceOf(model) } });
+    const app = mount(Walk, { target: el, props: { base: sourceOf(model), at: model.get("at") } });
     return () => void unmount(app);
   },
 };
