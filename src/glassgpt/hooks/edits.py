@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 
 from glassgpt.errors import UserError
@@ -29,9 +31,21 @@ def zero_heads(*heads: int) -> Edit:
     return change
 
 
-def patch(value: Tensor) -> Edit:
-    """Return an edit that puts in a tensor of another forward pass: activation patching."""
-    return lambda _: value
+def patch(value: Tensor, positions: Mapping[int, int] | None = None) -> Edit:
+    """Return an edit that puts in a tensor of another forward pass: activation patching.
+
+    positions: from positions of this pass to those of the other one, of a tensor (B, T, C); by default the
+    whole tensor is replaced, and the shapes must be the same.
+    """
+    if positions is None:
+        return lambda _: value
+
+    def change(own: Tensor) -> Tensor:
+        edited = own.clone()
+        edited[:, list(positions)] = value[:, list(positions.values())].to(own)
+        return edited
+
+    return change
 
 
 def zero(value: Tensor) -> Tensor:

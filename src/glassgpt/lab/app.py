@@ -20,6 +20,7 @@ from glassgpt.lab.chapters import Chapters
 from glassgpt.lab.requests import (
     AnswerRequest,
     ChapterRequest,
+    LabelsRequest,
     NextRequest,
     ResumeRequest,
     SampleRequest,
@@ -92,6 +93,10 @@ def _add_runs(app: FastAPI, studio: Studio) -> None:
     def vocabulary(id: str) -> dict[str, Any]:
         return {"labels": studio.vocabulary(id)}
 
+    @app.post("/api/runs/{id}/labels")
+    def labels(id: str, asked: LabelsRequest) -> dict[str, Any]:
+        return {"labels": studio.labels(id, asked.ids)}
+
 
 def _add_models(app: FastAPI, studio: Studio, chapters: Chapters) -> None:
     @app.post("/api/runs/{id}/trace")
@@ -108,9 +113,13 @@ def _add_models(app: FastAPI, studio: Studio, chapters: Chapters) -> None:
     def sample(id: str, asked: SampleRequest) -> dict[str, Any]:
         return studio.sample(id, asked)
 
+    @app.get("/api/lenses/{trace}")
+    def lens(trace: str, start: int = 0, stop: int | None = None) -> dict[str, Any]:
+        return {"lens": studio.lens(trace, start, stop)}
+
     @app.get("/api/traces/{trace}/{name}")
-    def tensor(trace: str, name: str, head: int | None = None) -> Response:
-        return Response(studio.tensor(trace, name, head), media_type="application/octet-stream")
+    def tensor(trace: str, name: str, head: int | None = None, row: int | None = None) -> Response:
+        return Response(studio.tensor(trace, name, head, row), media_type="application/octet-stream")
 
 
 def _add_chapters(app: FastAPI, chapters: Chapters) -> None:

@@ -1,4 +1,4 @@
-"""What-if edits of a request: heads and MLPs off, no division by √d, no mask."""
+"""What-if edits of a request: heads and MLPs off, no division by √d, no mask, other tokens."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from glassgpt.hooks import Edit, activation_names, n_heads, zero, zero_heads
 from glassgpt.language import N_
 from glassgpt.models import Model
 
-NAMES = ("ablate", "mlps", "scale", "mask")
+NAMES = ("ablate", "mlps", "scale", "mask", "patches", "tokens")
 
 
 def make_edits(model: Model, asked: Mapping[str, Any]) -> dict[str, Edit]:
     """Return the edits of activations that a request asks for, by name.
 
     ablate: pairs of a layer, or the path of an attention, and a head. mlps: layers, or paths of blocks.
-    scale: False leaves out the division by √d. mask: False lets each query attend to all keys. Raises
-    UserError for a layer, a head or a word that the model does not have.
+    scale: False leaves out the division by √d. mask: False lets each query attend to all keys. `patches` and
+    `tokens` are read by `make_patches` and `new_tokens`. Raises UserError for a layer, a head or a word that
+    the model does not have.
     """
     if unknown := sorted(asked.keys() - set(NAMES)):
         raise UserError(
@@ -32,6 +33,21 @@ def make_edits(model: Model, asked: Mapping[str, Any]) -> dict[str, Edit]:
     for path in n_heads(model):
         edits |= _other_scores(model, path.removesuffix(".heads"), asked)
     return edits
+
+
+def new_tokens(asked: Mapping[str, Any]) -> dict[int, int]:
+    """Return the ids that a request puts in place of tokens, by position: pairs of both. Raises UserError."""
+    pairs = asked.get("tokens") or ()
+    for pair in pairs:
+        if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(map(_is_index, pair)):
+            raise UserError(
+                "edits: {pair!r} is no pair of a position and an id. Give two numbers.", pair=pair
+            )
+    return dict(pairs)
+
+
+def _is_index(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _without_heads(model: Model, pairs: Sequence[Any]) -> dict[str, Edit]:

@@ -30,6 +30,12 @@ class TraceRequest(_Body):
     edits: dict[str, Any] = Field(default_factory=dict)
 
 
+class LabelsRequest(_Body):
+    """Ids whose text is asked for."""
+
+    ids: list[int] = Field(max_length=10_000)
+
+
 class NextRequest(_Body):
     """Ids to continue by one."""
 

@@ -26,11 +26,12 @@ from glassgpt.errors import UserError
 from glassgpt.explain import held_out_prompt
 from glassgpt.generate import Engine, NextToken, Request, SamplingParams, stream_text
 from glassgpt.lab.catalog import Catalog
-from glassgpt.lab.edits import make_edits
+from glassgpt.lab.edits import make_edits, new_tokens
 from glassgpt.lab.labels import vocabulary
+from glassgpt.lab.patches import make_patches
 from glassgpt.lab.requests import NextRequest, SampleRequest, TraceRequest
 from glassgpt.lab.traced import Traced, float_bytes
-from glassgpt.lens import trace
+from glassgpt.lens import Trace, token_labels, trace, visible_label
 from glassgpt.models import Model
 from glassgpt.nn import Memory
 from glassgpt.tasks import Prompt, task_of_model
@@ -149,7 +150,20 @@ class Studio:
 
     def vocabulary(self, id: str) -> list[str]:
         """Return the visible text of each id of a run's tokenizer."""
-        return vocabulary(self.catalog.run(id).tokenizer())
+        return vocabulary(self._tokenizer(id))
+
+    def labels(self, id: str, ids: list[int]) -> list[str]:
+        """Return the visible text of some ids; of one without a text its number."""
+        tokenizer = self._tokenizer(id)
+        known = [each for each in ids if 0 <= each < tokenizer.n_vocab]
+        texts = dict(zip(known, map(visible_label, token_labels(tokenizer, known)), strict=True))
+        return [texts.get(each, f"#{each}") for each in ids]
+
+    def _tokenizer(self, id: str) -> Tokenizer:
+        """Return a run's tokenizer, of a model in memory if there is one."""
+        run = self.catalog.run(id)
+        loaded = (each.tokenizer for each in self._models.values() if each.run.path == run.path)
+        return next(loaded, None) or run.tokenizer()
 
     def trace(self, id: str, asked: TraceRequest) -> dict[str, Any]:
         """Record a forward pass and return its header. Raises UserError for a prompt that does not fit."""
@@ -168,13 +182,21 @@ class Studio:
         weights = sum(p.nbytes for model in kept.values() for p in model.parameters())
         return weights + sum(each.n_bytes for each in self._traces.values())
 
-    def tensor(self, trace: str, name: str, head: int | None) -> bytes:
-        """Return the bytes of a tensor of a trace, or of one head of it. Raises UserError."""
+    def _traced(self, id: str) -> Traced:
+        if (traced := self._traces.get(id)) is None:
+            raise UnknownTrace("this trace is no longer in memory. Look at the text again.")
+        self._traces.move_to_end(id)
+        return traced
+
+    def tensor(self, trace: str, name: str, head: int | None, row: int | None) -> bytes:
+        """Return the bytes of a tensor of a trace, of one head or of one row of it. Raises UserError."""
         with self._lock:
-            if (traced := self._traces.get(trace)) is None:
-                raise UnknownTrace("this trace is no longer in memory. Look at the text again.")
-            self._traces.move_to_end(trace)
-            return float_bytes(traced.tensor(name, head))
+            return float_bytes(self._traced(trace).tensor(name, head, row))
+
+    def lens(self, trace: str, start: int, stop: int | None) -> dict[str, Any] | None:
+        """Return the logit lens of a trace at positions start … stop − 1. Raises UserError."""
+        with self._lock:
+            return self._traced(trace).lens(max(0, start), stop)
 
     def next(self, id: str, asked: NextRequest) -> dict[str, Any]:
         """Draw a next token. Raises UserError for unusable ids and settings."""
@@ -213,16 +235,21 @@ def _memory(loaded: Loaded, asked: NextRequest | SampleRequest) -> Memory | None
 def traced_run(loaded: Loaded, asked: TraceRequest, run: str) -> Traced:
     """Record a forward pass of a loaded model."""
     model, tokenizer = loaded.model, loaded.tokenizer
-    edits = make_edits(model, asked.edits)
+    given: dict[str, Any] = {"image": loaded.pixels(asked.image), "target": asked.target}
+
+    def look(text: str, states: list[str]) -> Trace:
+        return trace(model, tokenizer, text, **given, pattern=states, lens=False)
+
     recorded = trace(
         model,
         tokenizer,
         asked.text,
-        image=loaded.pixels(asked.image),
-        target=asked.target,
+        **given,
         hide=asked.hide,
         pattern="*",
-        edits=edits,
+        edits=make_edits(model, asked.edits) | make_patches(model, asked.edits, look),
+        replace=new_tokens(asked.edits),
+        lens=False,
     )
     about = {"run": run, "task": task_of_model(model.config).name, "edits": asked.edits}
     return Traced(recorded, model, tokenizer, **about)

@@ -1,7 +1,8 @@
 """A trace for the page: a header in JSON, and tensors by name.
 
-Recorded tensors are handed out as they are. A few more are computed from them by the model's own modules when
-they are asked for: the input of an attention (`….x`), the logit lens (`lens.…`), and matrices (`weights.…`).
+Recorded tensors are handed out as they are, whole, by head, or by row. A few more are computed from them by
+the model's own modules when they are asked for: the input of an attention (`….x`), the logit lens (`lens.…`),
+matrices (`weights.…`), and the loss of each next token (`loss`).
 """
 
 from __future__ import annotations
@@ -9,20 +10,24 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glassgpt.errors import UserError
 from glassgpt.hooks import KERNEL_ACTIVATIONS, logit_lens
 from glassgpt.lab.labels import token_rows
-from glassgpt.lens import Trace, visible_label
-from glassgpt.models import Classifier, Model, Transformer
+from glassgpt.lens import LogitLens, Trace, read_states, visible_label
+from glassgpt.models import Bigram, Classifier, Model, Transformer
 from glassgpt.tokenizers import Tokenizer
 
 Make = Callable[[], Tensor]
+MAX_LENS = 2_000_000_000
+"""Products of the logit lens of all positions up to which it is in the header: some 0.1 s."""
 MATRICES = {"qkv": "qkv.weight", "qkv_bias": "qkv.bias", "proj": "proj.weight"}
 """Matrices of an attention by the last word of their names."""
 
@@ -44,12 +49,16 @@ class Traced:
         return sum(tensor.nbytes for tensor in self.trace.tensors.values())
 
     @torch.inference_mode()
-    def tensor(self, name: str, head: int | None = None) -> Tensor:
-        """Return a tensor in float32, or one head of it. Raises UnknownTensor."""
+    def tensor(self, name: str, head: int | None = None, row: int | None = None) -> Tensor:
+        """Return a tensor in float32, one head of it, or one row of a matrix. Raises UnknownTensor."""
         if name not in self._shapes:
             raise UnknownTensor("this trace has no tensor {name}. Its header lists all names.", name=name)
         recorded = self.trace.tensors.get(name)
         value = self._derived[name]() if recorded is None else recorded
+        if row is not None:
+            if head is not None or value.ndim != 2 or not 0 <= row < len(value):
+                raise UnknownTensor("{name} has no row {row}. Leave it out.", name=name, row=row)
+            return value[row].float()
         if head is None:
             return value.float()
         if not _is_per_head(name) or not 0 <= head < len(value):
@@ -59,7 +68,7 @@ class Traced:
     @cached_property
     def _derived(self) -> dict[str, Make]:
         """Functions that compute the tensors that the recorder does not keep."""
-        return self._inputs() | self._lens() | self._matrices()
+        return self._inputs() | self._lens() | self._matrices() | self._losses()
 
     def _inputs(self) -> dict[str, Make]:
         """Input of each attention, (T, C): the norm of the state before it."""
@@ -71,21 +80,61 @@ class Traced:
                 found[f"{path}.x"] = _applied(self.model.get_submodule(f"{block}.{norm}"), before)
         return found
 
-    def _lens(self) -> dict[str, Make]:
-        """Logits (T, V) of each state of the decoder."""
+    @cached_property
+    def _states(self) -> list[str]:
+        """Names of the states that the output head can read."""
         if not isinstance(self.model, Transformer) or isinstance(self.model, Classifier):
-            return {}
-        states = [
+            return []
+        return [
             name
             for name in self.trace.tensors
             if name == "blocks.0.resid_pre" or (name.startswith("blocks.") and name.endswith(".resid_post"))
         ]
 
+    def _lens(self) -> dict[str, Make]:
+        """Logits (T, V) of each state of the decoder."""
+
         def read(name: str) -> Make:
             state = self.trace.tensors[name].to(self.model.device)
             return lambda: logit_lens(self.model, {name: state[None]})[name][0].cpu()
 
-        return {f"lens.{name}": read(name) for name in states}
+        return {f"lens.{name}": read(name) for name in self._states}
+
+    def _losses(self) -> dict[str, Make]:
+        """−ln p of the token after each position, (T,), in nats; NaN where it is not known."""
+        if "logits" not in self.trace.tensors or not any(self.trace.next_tokens):
+            return {}
+        ids = torch.tensor([*self.trace.ids[1:], -1])  # (T,)
+
+        def losses() -> Tensor:
+            logits = self.trace.tensors["logits"].float()  # (T, V)
+            each = F.cross_entropy(logits, ids, ignore_index=-1, reduction="none")
+            return each.masked_fill(ids < 0, torch.nan)
+
+        return {"loss": losses}
+
+    @torch.inference_mode()
+    def lens(self, start: int = 0, stop: int | None = None) -> dict[str, Any] | None:
+        """Return the most probable token of each state at positions start … stop − 1; None without states."""
+        if (known := self.trace.logit_lens) is None:
+            names = ["logits"] if isinstance(self.model, Bigram) else self._states
+            states = {name: self.trace.tensors[name][None, start:stop] for name in names}
+            on_device = {name: state.to(self.model.device) for name, state in states.items()}
+            rows = read_states(self.model, self.tokenizer, on_device)
+        else:
+            rows = replace(
+                known,
+                tokens=tuple(row[start:stop] for row in known.tokens),
+                probabilities=tuple(row[start:stop] for row in known.probabilities),
+            )
+        return None if rows is None else _lens_rows(rows)
+
+    @property
+    def _reads_all_states(self) -> bool:
+        """True if the header may hold the logit lens of all positions: it was made, or takes a moment."""
+        T, V = len(self.trace.tokens), self.model.n_vocab
+        products = len(self._states) * T * V * self.model.config.n_embd
+        return self.trace.logit_lens is not None or products <= MAX_LENS
 
     def _matrices(self) -> dict[str, Make]:
         """Matrices of each attention."""
@@ -110,6 +159,8 @@ class Traced:
             elif name.startswith("weights."):
                 path, _, short = name.removeprefix("weights.").rpartition(".")
                 derived[name] = tuple(weights[f"{path}.{MATRICES[short]}"].shape)
+            elif name == "loss":
+                derived[name] = (len(self.trace.tokens),)
             else:
                 path = name.removesuffix(".x")
                 derived[name] = (recorded[f"{path}.q"][1], self.model.config.n_embd)
@@ -135,7 +186,8 @@ class Traced:
             },
             "attentions": [self._attention(path) for path in trace.attentions],
             "blocks": _blocks(trace),
-            "logit_lens": _lens_rows(trace),
+            "logit_lens": self.lens() if self._reads_all_states else None,
+            "lens_states": list(trace.logit_lens.states if trace.logit_lens else self._states),
             "predictions": [[(visible_label(name), p) for name, p in row] for row in trace.predictions],
             "tensors": _places({name: self._shapes[name] for name in listed}),
         }
@@ -195,10 +247,8 @@ def _facts(model: Model) -> dict[str, Any]:
     }
 
 
-def _lens_rows(trace: Trace) -> dict[str, Any] | None:
+def _lens_rows(lens: LogitLens) -> dict[str, Any]:
     """Return the most probable token of each state, and its probability."""
-    if (lens := trace.logit_lens) is None:
-        return None
     tokens = [[visible_label(name) for name in row] for row in lens.tokens]
     return {"states": lens.states, "tokens": tokens, "probabilities": lens.probabilities}
 

@@ -13,7 +13,7 @@ from glassgpt.lens.ablation import (
 from glassgpt.lens.heads import HeadSummary, clearest_head, describe_heads
 from glassgpt.lens.labels import columns_of, token_labels, visible_label
 from glassgpt.lens.traces import LogitLens, Trace
-from glassgpt.lens.tracing import trace
+from glassgpt.lens.tracing import read_states, trace
 
 __all__ = [
     "EXACT",
@@ -30,6 +30,7 @@ __all__ = [
     "describe_heads",
     "held_out_figures",
     "most_important_head",
+    "read_states",
     "token_labels",
     "trace",
     "visible_label",

@@ -11,6 +11,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from glassgpt.errors import UserError
 from glassgpt.hooks import Edit, Recording, activation_names, edit, logit_lens, record
@@ -34,6 +35,8 @@ def trace(
     hide: str | None = None,
     pattern: str | Sequence[str] | None = None,
     edits: Mapping[str, Edit] | None = None,
+    replace: Mapping[int, int] | None = None,
+    lens: bool = True,
 ) -> Trace:
     """Run a model once on a text and record its activations.
 
@@ -42,7 +45,9 @@ def trace(
     image_size) of uint8. target: the answer of a seq2seq or captioner, instead of its own. hide: a part of
     the text that the decoder of a seq2seq may not attend to. pattern: names to record; by default all but the
     hidden layers of MLPs. edits: of activations, as in `record`, also while the model writes its answer.
-    Raises UserError for a text that is empty or longer than the model's context.
+    replace: ids to put in place of tokens, by position. lens: False leaves out the logit lens, which costs
+    more than the pass itself for a large vocabulary. Raises UserError for a text that is empty or longer than
+    the model's context.
     """
     task = task_of_model(model.config)
     _check_prompt(model, task, image=image, target=target, hide=hide)
@@ -53,6 +58,7 @@ def trace(
         inputs = task.inputs(model, tokenizer, Prompt(text, image, target))
     if not inputs.tokens:
         raise UserError("there is nothing to look at: the text is empty. Give a text of at least one token.")
+    _replace_tokens(inputs, replace or {}, model.n_vocab)
     names = [name for name in activation_names(model) if not name.endswith("mlp.hidden")]
     was_training = model.training
     model.eval()
@@ -70,7 +76,7 @@ def trace(
         tuple(_next_labels(tokenizer, inputs.next_tokens)),
         tuple(_source_labels(model, tokenizer, inputs)),
         inputs.n_prompt,
-        _logit_lens(model, tokenizer, seen) if not isinstance(model, Classifier) else None,
+        read_states(model, tokenizer, seen) if lens and not isinstance(model, Classifier) else None,
         model.config.model_dump(mode="json"),
         tuple(inputs.tokens),
         tuple(inputs.source or ()),
@@ -116,6 +122,22 @@ def _hide_edits(model: Model, tokenizer: Tokenizer, text: str, hide: str) -> dic
     return {"blocks.*.cross_attn.masked_scores": lambda scores: scores.masked_fill(hidden, -torch.inf)}
 
 
+def _replace_tokens(inputs: Inputs, ids: Mapping[int, int], n_vocab: int) -> None:
+    """Put other ids in place of tokens. Raises UserError for a position or an id that is not there."""
+    for place, id in ids.items():
+        for name, value, size in ((N_("position"), place, len(inputs.tokens)), (N_("id"), id, n_vocab)):
+            if not 0 <= value < size:
+                raise UserError(
+                    "`replace`: {name} {value} is outside 0 … {last}. Choose another one.",
+                    name=name,
+                    value=value,
+                    last=size - 1,
+                )
+        inputs.tokens[place] = id
+        if place and inputs.next_tokens:
+            inputs.next_tokens[place - 1] = id
+
+
 def _run(model: Model, inputs: Inputs) -> None:
     memory = None
     if inputs.image is not None:
@@ -146,29 +168,37 @@ def _predictions(
     """Return the most probable tokens or classes of each position, if the logits were recorded."""
     if "logits" not in seen:
         return ()
-    p = seen["logits"][0].float().softmax(-1)  # (1, T, V) -> (T, V)
-    top = p.topk(min(MOST_PROBABLE, p.shape[-1]))
+    logits = seen["logits"][0].float()  # (1, T, V) -> (T, V)
+    top = logits.topk(min(MOST_PROBABLE, logits.shape[-1]))
+    p = (top.values - logits.logsumexp(-1, keepdim=True)).exp()
     labels = model.config.labels
     rows = [
         [labels[id] for id in ids] if labels else token_labels(tokenizer, ids) for ids in top.indices.tolist()
     ]
     return tuple(
         tuple(zip(names, (round(value, 4) for value in values), strict=True))
-        for names, values in zip(rows, top.values.tolist(), strict=True)
+        for names, values in zip(rows, p.tolist(), strict=True)
     )
 
 
-def _logit_lens(model: Model, tokenizer: Tokenizer, seen: Recording) -> LogitLens | None:
-    """Read the state after each block with the output head, if those states were recorded."""
+def read_states(model: Model, tokenizer: Tokenizer, seen: Mapping[str, Tensor]) -> LogitLens | None:
+    """Read the state after each block with the output head; None without such states.
+
+    seen: recorded activations by name, (1, T, C) each; of a bigram model its logits.
+    """
     states = [name for name in seen if name.startswith("blocks.") and name.endswith(".resid_post")]
     first = [name for name in seen if name == "blocks.0.resid_pre"]
     if isinstance(model, Bigram):
-        logits = {name: seen[name] for name in seen if name == "logits"}
-    elif states:
-        logits = logit_lens(model, {name: seen[name] for name in [*first, *states]})
+        names = [name for name in seen if name == "logits"]
     else:
+        names = [*first, *states] if states else []
+    if not names:
         return None
-    best = {name: each[0].float().softmax(-1).max(-1) for name, each in logits.items()}  # (1, T, V) -> (T,)
+    best = {}
+    for name in names:  # one after the other: the logits of all states would fill the memory
+        state = {name: seen[name]}
+        logits = state if isinstance(model, Bigram) else logit_lens(model, state)
+        best[name] = logits[name][0].float().softmax(-1).max(-1)  # (1, T, V) -> (T,)
     return LogitLens(
         tuple(best),
         tuple(tuple(token_labels(tokenizer, p.indices.tolist())) for p in best.values()),

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 import glassgpt as gg
 from glassgpt.explain import held_out_prompt
-from glassgpt.hooks import logit_lens
+from glassgpt.hooks import logit_lens, patch
 from glassgpt.lab import app
 from glassgpt.lab.traced import UnknownTensor
 from glassgpt.lens import Trace
@@ -29,6 +29,7 @@ FAMILIES = {
     "encoder": "encoder",
     "bigram": "bigram",
 }
+PATCH = {"text": "b", "state": "blocks.0.resid_post", "source": 0, "position": 0}
 TEXT = {"text": "the moon", "encoder": "the m[?]n", "bigram": "the moon"}
 
 
@@ -117,6 +118,39 @@ def test_edits_are_those_of_the_library(lab: TestClient, ids: dict[str, str], la
     assert not torch.equal(expected.tensors["logits"], plain.tensors["logits"])
 
 
+def test_a_patch_is_the_librarys(lab: TestClient, ids: dict[str, str], lab_runs: Path) -> None:
+    state, other = "blocks.0.resid_post", "the sun sees"
+    patches = [{"text": other, "state": state, "source": 4 + at, "position": at} for at in (3, 5)]
+    header = header_of(lab, ids["text"], lab_runs, "text", edits={"patches": patches})
+    model, tokenizer = gg.load_run(lab_runs / "text")
+    value = gg.trace(model, tokenizer, other).tensors[state][None]
+    expected, _, _ = recorded(lab_runs, "text", edits={state: patch(value, {3: 7, 5: 9})})
+    assert torch.equal(expected.tensors[state][3], value[0, 7])
+    assert torch.equal(tensor(lab, header, "logits"), expected.tensors["logits"])
+
+
+def test_a_patch_from_the_same_text_changes_nothing(
+    lab: TestClient, ids: dict[str, str], lab_runs: Path
+) -> None:
+    for name, state in (("text", "blocks.1.resid_mid"), ("dates", "encoder.blocks.0.resid_post")):
+        text = prompt(lab_runs, name)["text"]
+        plain, _, tokenizer = recorded(lab_runs, name)
+        patches = [{"text": text, "state": state, "source": 2, "position": 2}]
+        target = {"target": tokenizer.decode(plain.ids[plain.n_prompt :])} if name == "dates" else {}
+        header = header_of(lab, ids[name], lab_runs, name, edits={"patches": patches}, **target)
+        assert torch.equal(tensor(lab, header, "logits"), plain.tensors["logits"])
+
+
+def test_a_new_token_is_another_text(lab: TestClient, ids: dict[str, str], lab_runs: Path) -> None:
+    tokenizer = gg.Run(lab_runs / "text").tokenizer()
+    other = tokenizer.encode("the noon")
+    header = header_of(lab, ids["text"], lab_runs, "text", edits={"tokens": [[4, other[4]]]})
+    plain = gg.trace(*gg.load_run(lab_runs / "text"), "the noon", pattern="*")
+    assert [token["id"] for token in header["tokens"]] == other
+    assert [each["id"] for each in header["next_tokens"] if each] == other[1:]
+    assert torch.equal(tensor(lab, header, "logits"), plain.tensors["logits"])
+
+
 def test_without_scale_and_mask(lab: TestClient, ids: dict[str, str], lab_runs: Path) -> None:
     plain = header_of(lab, ids["text"], lab_runs, "text")
     D = plain["d_head"]
@@ -137,6 +171,14 @@ def test_without_scale_and_mask(lab: TestClient, ids: dict[str, str], lab_runs: 
         ({"text": "a", "edits": {"ablate": [[0, 99]]}}, "99"),
         ({"text": "a", "edits": {"ablate": [0]}}, "pair"),
         ({"text": "a", "edits": {"zap": 1}}, "zap"),
+        ({"text": "a", "edits": {"tokens": [[0, "x"]]}}, "pair"),
+        ({"text": "a", "edits": {"tokens": [[1, 0]]}}, "position 1"),
+        ({"text": "a", "edits": {"tokens": [[0, 10**6]]}}, "1000000"),
+        ({"text": "a", "edits": {"patches": 1}}, "list"),
+        ({"text": "a", "edits": {"patches": [{"text": "b"}]}}, "state"),
+        ({"text": "a", "edits": {"patches": [PATCH | {"state": "logits"}]}}, "logits is no state"),
+        ({"text": "a", "edits": {"patches": [PATCH | {"position": 9}]}}, "no position 9"),
+        ({"text": "a", "edits": {"patches": [PATCH | {"source": 1}]}}, "no position 1"),
         ({"text": "a", "step": 7}, "saved step"),
         ({"text": "a", "image": "AAAA"}, "images"),
         ({"text": "a", "hide": "a"}, "hide"),
