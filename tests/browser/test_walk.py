@@ -54,6 +54,8 @@ def check_head(page: Any, trace: Trace, model: Model, path: str, head: int) -> i
     for step in STEPS:
         page.locator("ol button").filter(has_text=step).last.click()
         page.locator(f"[data-heatmap^='walk-{path}-{head}-']").first.wait_for()
+        if step == STEPS[0]:
+            page.locator(f"[data-heatmap='walk-{path}-{head}-x']").wait_for()
         for id, shown in shown_tables(page).items():
             _, of, at, part = id.split("-")
             assert (of, at) == (path, str(head))

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 import glassgpt as gg
-from glassgpt.hooks import record, zero, zero_heads
+from glassgpt.hooks import patch, record, zero, zero_heads
 from helpers.browser import Lab, assert_shown, number, shown_tables
 
 pytestmark = pytest.mark.browser
@@ -38,6 +38,57 @@ def test_ablated_parts_move_the_loss_as_in_the_library(lab: Lab, page: Any) -> N
     said = torch.tensor([number(found) for found in re.findall(r"\d+\.\d+", text)])
     before, after = expected.mean(-1)
     assert_shown(said, torch.stack([before, after, (after - before).abs()]), 4)
+
+
+def shown_losses(page: Any) -> torch.Tensor:
+    """The loss of each token, as trained and changed, once the page has both."""
+    page.locator("[data-loss]").filter(has_text="→").wait_for()
+    page.wait_for_load_state("networkidle")
+    return shown_tables(page)["whatif-losses"]
+
+
+@torch.inference_mode()
+def losses_of(model: Any, ids: list[int], edits: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the loss of each next token, (T − 1,), and the last logits, (V,)."""
+    with record(model, "logits", edits=edits) as seen:
+        model(torch.tensor([ids]))
+    logits = seen["logits"][0]
+    return F.cross_entropy(logits[:-1], torch.tensor(ids[1:]), reduction="none"), logits[-1]
+
+
+def test_a_patched_state_is_followed_to_losses_and_next_token(lab: Lab, page: Any) -> None:
+    model, tokenizer = gg.load_run(lab.runs / "text")
+    ids, other, state = tokenizer.encode(TEXT), "the sun sees", "blocks.0.resid_post"
+    value = gg.trace(model, tokenizer, other).tensors[state][None]
+    changes = {state: patch(value, {7: 5})}
+    (before, _), (after, logits) = losses_of(model, ids, {}), losses_of(model, ids, changes)
+    lab.open(page, "text", "whatif", TEXT)
+    page.get_by_label("The other text").fill(other)
+    page.get_by_role("button", name="Read it").click()
+    page.get_by_label("State", exact=True).select_option(state)
+    page.get_by_label("From there").select_option("5")
+    page.get_by_label("To here").select_option("7")
+    page.get_by_role("button", name="Patch").click()
+    page.locator("[data-patches] li").wait_for()
+    page.locator("[data-next] td[data-p$=',1']").first.wait_for()
+    assert_shown(shown_losses(page), torch.stack([before, after]), 4)
+    shown = [number(cell) for cell in page.locator("[data-next] td[data-p$=',1']").all_text_contents()]
+    p = logits.softmax(-1).sort(descending=True).values
+    assert_shown(torch.tensor(sorted(shown, reverse=True)[:6]), p[:6], 4)
+    page.locator("[data-patches] button").click()
+    page.locator("[data-loss]").filter(has_text="nothing changed").wait_for()
+
+
+def test_another_token_is_another_text(lab: Lab, page: Any) -> None:
+    model, tokenizer = gg.load_run(lab.runs / "text")
+    ids, changed = tokenizer.encode(TEXT), tokenizer.encode("the noon")
+    (before, _), (after, _) = losses_of(model, ids, {}), losses_of(model, changed, {})
+    lab.open(page, "text", "whatif", TEXT)
+    page.locator("[data-lens] th button").nth(4).click()
+    page.get_by_label("Search the vocabulary").fill("n")
+    page.locator(f"[data-id='{changed[4]}']").click()
+    page.locator("[data-tokens] li").wait_for()
+    assert_shown(shown_losses(page), torch.stack([before, after]), 4)
 
 
 def test_the_logit_lens_is_the_traces(lab: Lab, page: Any) -> None:

@@ -7,9 +7,9 @@ import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
@@ -117,9 +117,13 @@ def _add_models(app: FastAPI, studio: Studio, chapters: Chapters) -> None:
     def lens(trace: str, start: int = 0, stop: int | None = None) -> dict[str, Any]:
         return {"lens": studio.lens(trace, start, stop)}
 
+    @app.get("/api/rows/{trace}/{row}")
+    def rows(trace: str, row: int, name: Annotated[list[str], Query(max_length=1000)]) -> Response:
+        return Response(studio.rows(trace, name, row), media_type="application/octet-stream")
+
     @app.get("/api/traces/{trace}/{name}")
-    def tensor(trace: str, name: str, head: int | None = None, row: int | None = None) -> Response:
-        return Response(studio.tensor(trace, name, head, row), media_type="application/octet-stream")
+    def tensor(trace: str, name: str, head: int | None = None) -> Response:
+        return Response(studio.tensor(trace, name, head), media_type="application/octet-stream")
 
 
 def _add_chapters(app: FastAPI, chapters: Chapters) -> None:

@@ -62,6 +62,11 @@ class Loaded:
         return NextToken(self.model)
 
     @cached_property
+    def vocabulary(self) -> list[str]:
+        """The visible text of each id."""
+        return vocabulary(self.tokenizer)
+
+    @cached_property
     def prompt(self) -> dict[str, Any]:
         """A held-out text of the run, of a captioner with its image."""
         try:
@@ -150,20 +155,21 @@ class Studio:
 
     def vocabulary(self, id: str) -> list[str]:
         """Return the visible text of each id of a run's tokenizer."""
-        return vocabulary(self._tokenizer(id))
+        loaded = self._loaded(id)
+        return loaded.vocabulary if loaded else vocabulary(self.catalog.run(id).tokenizer())
 
     def labels(self, id: str, ids: list[int]) -> list[str]:
         """Return the visible text of some ids; of one without a text its number."""
-        tokenizer = self._tokenizer(id)
+        loaded = self._loaded(id)
+        tokenizer = loaded.tokenizer if loaded else self.catalog.run(id).tokenizer()
         known = [each for each in ids if 0 <= each < tokenizer.n_vocab]
         texts = dict(zip(known, map(visible_label, token_labels(tokenizer, known)), strict=True))
         return [texts.get(each, f"#{each}") for each in ids]
 
-    def _tokenizer(self, id: str) -> Tokenizer:
-        """Return a run's tokenizer, of a model in memory if there is one."""
-        run = self.catalog.run(id)
-        loaded = (each.tokenizer for each in self._models.values() if each.run.path == run.path)
-        return next(loaded, None) or run.tokenizer()
+    def _loaded(self, id: str) -> Loaded | None:
+        """Return a model of a run if there is one in memory."""
+        path = self.catalog.run(id).path
+        return next((each for each in self._models.values() if each.run.path == path), None)
 
     def trace(self, id: str, asked: TraceRequest) -> dict[str, Any]:
         """Record a forward pass and return its header. Raises UserError for a prompt that does not fit."""
@@ -188,10 +194,15 @@ class Studio:
         self._traces.move_to_end(id)
         return traced
 
-    def tensor(self, trace: str, name: str, head: int | None, row: int | None) -> bytes:
-        """Return the bytes of a tensor of a trace, of one head or of one row of it. Raises UserError."""
+    def tensor(self, trace: str, name: str, head: int | None) -> bytes:
+        """Return the bytes of a tensor of a trace, or of one head of it. Raises UserError."""
         with self._lock:
-            return float_bytes(self._traced(trace).tensor(name, head, row))
+            return float_bytes(self._traced(trace).tensor(name, head))
+
+    def rows(self, trace: str, names: list[str], row: int) -> bytes:
+        """Return the bytes of one row of each matrix, one after the other. Raises UserError."""
+        with self._lock:
+            return float_bytes(self._traced(trace).rows(names, row))
 
     def lens(self, trace: str, start: int, stop: int | None) -> dict[str, Any] | None:
         """Return the logit lens of a trace at positions start … stop − 1. Raises UserError."""

@@ -1,6 +1,6 @@
 """A trace for the page: a header in JSON, and tensors by name.
 
-Recorded tensors are handed out as they are, whole, by head, or by row. A few more are computed from them by
+Recorded tensors are handed out as they are, whole, by head or by row. A few more are computed from them by
 the model's own modules when they are asked for: the input of an attention (`….x`), the logit lens (`lens.…`),
 matrices (`weights.…`), and the loss of each next token (`loss`).
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -49,21 +49,27 @@ class Traced:
         return sum(tensor.nbytes for tensor in self.trace.tensors.values())
 
     @torch.inference_mode()
-    def tensor(self, name: str, head: int | None = None, row: int | None = None) -> Tensor:
-        """Return a tensor in float32, one head of it, or one row of a matrix. Raises UnknownTensor."""
+    def tensor(self, name: str, head: int | None = None) -> Tensor:
+        """Return a tensor in float32, or one head of it. Raises UnknownTensor."""
         if name not in self._shapes:
             raise UnknownTensor("this trace has no tensor {name}. Its header lists all names.", name=name)
         recorded = self.trace.tensors.get(name)
         value = self._derived[name]() if recorded is None else recorded
-        if row is not None:
-            if head is not None or value.ndim != 2 or not 0 <= row < len(value):
-                raise UnknownTensor("{name} has no row {row}. Leave it out.", name=name, row=row)
-            return value[row].float()
         if head is None:
             return value.float()
         if not _is_per_head(name) or not 0 <= head < len(value):
             raise UnknownTensor("{name} has no head {head}. Leave it out.", name=name, head=head)
         return value[head].float()
+
+    def rows(self, names: Sequence[str], at: int) -> Tensor:
+        """Return one row of each matrix, one after the other, in float32. Raises UnknownTensor."""
+        found = []
+        for name in names:
+            matrix = self.tensor(name)
+            if matrix.ndim != 2 or not 0 <= at < len(matrix):
+                raise UnknownTensor("{name} has no row {row}. Choose another one.", name=name, row=at)
+            found.append(matrix[at])
+        return torch.cat(found)
 
     @cached_property
     def _derived(self) -> dict[str, Make]:

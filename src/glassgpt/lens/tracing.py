@@ -84,6 +84,8 @@ def trace(
     )
 
 
+LENS_ROWS = 256
+"""Rows that the logit lens reads at a time."""
 MOST_PROBABLE = 5
 """Number of predictions to keep at each position."""
 NOT_TAKEN = {
@@ -194,13 +196,29 @@ def read_states(model: Model, tokenizer: Tokenizer, seen: Mapping[str, Tensor]) 
         names = [*first, *states] if states else []
     if not names:
         return None
-    best = {}
-    for name in names:  # one after the other: the logits of all states would fill the memory
-        state = {name: seen[name]}
-        logits = state if isinstance(model, Bigram) else logit_lens(model, state)
-        best[name] = logits[name][0].float().softmax(-1).max(-1)  # (1, T, V) -> (T,)
+    best = _best(model, torch.cat([seen[name] for name in names], dim=1))
+    T = best.values.shape[0] // len(names)
     return LogitLens(
-        tuple(best),
-        tuple(tuple(token_labels(tokenizer, p.indices.tolist())) for p in best.values()),
-        tuple(tuple(round(value, 4) for value in p.values.tolist()) for p in best.values()),
+        tuple(names),
+        tuple(tuple(token_labels(tokenizer, ids.tolist())) for ids in best.indices.split(T)),
+        tuple(tuple(round(p, 4) for p in row.tolist()) for row in best.values.split(T)),
     )
+
+
+def _best(model: Model, rows: Tensor) -> torch.return_types.max:
+    """Return probability and id of the most probable token of each row: (1, N, C), of a bigram (1, N, V).
+
+    A part of the rows at a time: the logits of all would fill the memory.
+    """
+    parts = rows.split(LENS_ROWS, dim=1)
+    logits = parts if isinstance(model, Bigram) else (_logits(model, part) for part in parts)
+    best = [each[0].float().softmax(-1).max(-1) for each in logits]
+    return torch.return_types.max(
+        (torch.cat([each.values for each in best]), torch.cat([each.indices for each in best]))
+    )
+
+
+def _logits(model: Model, rows: Tensor) -> Tensor:
+    """Read rows of any state (1, N, C) with the output head: (1, N, V)."""
+    (logits,) = logit_lens(model, {"blocks.0.resid_post": rows}).values()
+    return logits

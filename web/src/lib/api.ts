@@ -65,11 +65,29 @@ export interface AttentionInfo {
   causal: boolean;
 }
 
+/** A state of another text, and the position here that it is put into. */
+export interface Patch {
+  text: string;
+  state: string;
+  source: number;
+  position: number;
+}
+
 export interface Edits {
   ablate?: [number | string, number][];
   mlps?: (number | string)[];
   scale?: boolean;
   mask?: boolean;
+  patches?: Patch[];
+  /** Positions, and the ids that stand there instead. */
+  tokens?: [number, number][];
+}
+
+/** The most probable token of each state, at some positions. */
+export interface Lens {
+  states: string[];
+  tokens: string[][];
+  probabilities: number[][];
 }
 
 export interface TraceHeader {
@@ -94,7 +112,9 @@ export interface TraceHeader {
   image: { name: string; channels: number; size: number; patch: number } | null;
   attentions: AttentionInfo[];
   blocks: { path: string; kind: "decoder" | "encoder"; layer: number }[];
-  logit_lens: { states: string[]; tokens: string[][]; probabilities: number[][] } | null;
+  /** null for a model without one, and for a large one: then `Source.lens` reads it for some positions. */
+  logit_lens: Lens | null;
+  lens_states: string[];
   predictions: [string, number][][];
   tensors: TensorInfo[];
   edits: Edits;
@@ -285,6 +305,14 @@ export const api = {
     const response = await call(`/api/traces/${encodeURIComponent(trace)}/${encodeURIComponent(name)}${query}`);
     return new Float32Array(await response.arrayBuffer());
   },
+  rows: async (trace: string, names: string[], row: number): Promise<Float32Array> => {
+    const query = new URLSearchParams(names.map((name) => ["name", name]));
+    return new Float32Array(await (await call(`/api/rows/${encodeURIComponent(trace)}/${row}?${query}`)).arrayBuffer());
+  },
+  lens: async (trace: string, start: number, stop: number): Promise<Lens | null> =>
+    (await json<{ lens: Lens | null }>(`/api/lenses/${encodeURIComponent(trace)}?start=${start}&stop=${stop}`)).lens,
+  labels: async (id: string, ids: number[]): Promise<string[]> =>
+    (await json<{ labels: string[] }>(`${run(id)}/labels`, { ids })).labels,
   settings: async (): Promise<Setting[]> => (await json<{ settings: Setting[] }>("/api/settings")).settings,
   plan: async (request: TrainRequest): Promise<string> => (await json<{ plan: string }>("/api/plan", request)).plan,
   train: async (request: TrainRequest): Promise<string> => (await json<{ id: string }>("/api/trainings", request)).id,

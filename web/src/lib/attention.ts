@@ -46,11 +46,12 @@ export function multiplyTransposed(a: Tensor, b: Tensor): Tensor {
   const [T, D] = matrixShape(a);
   const [S] = matrixShape(b);
   const result = tensor([T, S]);
+  const [x, y, out] = [a.data, b.data, result.data];
   for (let i = 0; i < T; i++)
     for (let j = 0; j < S; j++) {
       let sum = 0;
-      for (let d = 0; d < D; d++) sum += value(a, i, d) * value(b, j, d);
-      result.data[i * S + j] = sum;
+      for (let d = 0, p = i * D, q = j * D; d < D; d++) sum += (x[p++] as number) * (y[q++] as number);
+      out[i * S + j] = sum;
     }
   return result;
 }
@@ -65,7 +66,7 @@ export function multiply(a: Tensor, b: Tensor): Tensor {
     sums.fill(0);
     for (let j = 0; j < S; j++) {
       const weight = value(a, i, j);
-      if (weight !== 0) for (let d = 0; d < D; d++) sums[d] = (sums[d] as number) + weight * value(b, j, d);
+      if (weight !== 0) for (let d = 0, q = j * D; d < D; d++) sums[d] = (sums[d] as number) + weight * (b.data[q++] as number);
     }
     result.data.set(sums, i * D);
   }

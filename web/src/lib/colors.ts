@@ -50,8 +50,8 @@ export function blend(stops: readonly string[], place: number): string {
 
 export type Scale = (value: number) => string;
 
-/** Colors from the ground (0) to the largest value; orange to blue where values are negative. */
-export function scaleOf(values: ArrayLike<number>, theme: Theme, limit?: number): Scale {
+/** The numbers at the ends of the scale of some values: from 0, or around 0 where values are negative. */
+export function rangeOf(values: ArrayLike<number>, limit?: number): [low: number, high: number] {
   let [low, high] = [0, 0];
   for (let i = 0; i < values.length; i++) {
     const each = values[i] as number;
@@ -59,12 +59,15 @@ export function scaleOf(values: ArrayLike<number>, theme: Theme, limit?: number)
     if (each < low) low = each;
     if (each > high) high = each;
   }
-  if (low < 0) {
-    const reach = limit ?? (Math.max(-low, high) || 1);
-    return (each) => blend(theme.diverging, (each / reach + 1) / 2);
-  }
-  const reach = limit ?? (high || 1);
-  return (each) => blend(theme.sequential, each / reach);
+  const reach = limit ?? (Math.max(-low, high) || 1);
+  return [low < 0 ? -reach : 0, reach];
+}
+
+/** Colors from the ground (0) to the largest value; orange to blue where values are negative. */
+export function scaleOf(values: ArrayLike<number>, theme: Theme, limit?: number): Scale {
+  const [low, high] = rangeOf(values, limit);
+  const stops = low < 0 ? theme.diverging : theme.sequential;
+  return (each) => blend(stops, (each - low) / (high - low));
 }
 
 /** The text color, dark or white, with more contrast to a background. Source: WCAG 2.2. */

@@ -1,6 +1,8 @@
 // Matrices as pixels, one a cell.
-import { scaleOf, type Theme } from "./colors";
+import { rangeOf, scaleOf, type Theme } from "./colors";
 import { matrixShape, type Tensor } from "./tensor";
+
+const SHADES = 1024;
 
 /** Draw a matrix into a canvas, one pixel a cell. −∞ has the color of masked cells. */
 export function paint(canvas: HTMLCanvasElement, values: Tensor, theme: Theme, limit?: number): void {
@@ -9,9 +11,17 @@ export function paint(canvas: HTMLCanvasElement, values: Tensor, theme: Theme, l
   const context = canvas.getContext("2d");
   if (!context || !T || !S) return;
   const image = context.createImageData(S, T);
+  const cells = new Uint32Array(image.data.buffer);
   const color = scaleOf(values.data, theme, limit);
-  const masked = channels(theme.masked);
-  values.data.forEach((each, at) => image.data.set(Number.isFinite(each) ? channels(color(each)) : masked, 4 * at));
+  const [low, high] = rangeOf(values.data, limit);
+  const shades = Uint32Array.from({ length: SHADES + 1 }, (_, n) => word(color(low + (n / SHADES) * (high - low))));
+  const masked = word(theme.masked);
+  const factor = SHADES / (high - low);
+  for (let at = 0; at < cells.length; at++) {
+    const each = values.data[at] as number;
+    const shade = Math.round(Math.min(high, Math.max(low, each)) * factor - low * factor);
+    cells[at] = Number.isFinite(each) ? (shades[shade] as number) : masked;
+  }
   context.putImageData(image, 0, 0);
 }
 
@@ -22,8 +32,8 @@ export function pixels(values: Tensor, theme: Theme, limit?: number): string {
   return canvas.toDataURL("image/png");
 }
 
-function channels(color: string): [number, number, number, number] {
+/** A color as the bytes of a pixel, in the order of this machine. */
+function word(color: string): number {
   const bits = parseInt(color.slice(1), 16);
-  return [bits >> 16, (bits >> 8) & 255, bits & 255, 255];
+  return new Uint32Array(Uint8Array.of(bits >> 16, (bits >> 8) & 255, bits & 255, 255).buffer)[0] as number;
 }
-

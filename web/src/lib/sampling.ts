@@ -71,18 +71,18 @@ export function temperature(logits: Float32Array, t: number): Float32Array {
 /** Keep the k largest logits; ties go to lower ids. */
 export function topK(logits: Float32Array, k: number): Float32Array {
   if (k >= logits.length) return logits;
-  return keep(logits, descending(logits).slice(0, k));
+  return keepLargest(logits, Float32Array.from(logits).sort(), k);
 }
 
 /** Keep the fewest tokens with together at least this probability; ties go to lower ids. */
 export function topP(logits: Float32Array, p: number): Float32Array {
   if (p >= 1) return logits;
-  const order = descending(logits);
-  const ordered = softmax(Float32Array.from(order, (id) => logits[id] as number));
+  const ascending = Float32Array.from(logits).sort();
+  const ordered = softmax(ascending.slice().reverse());
   let sum = 0;
   let n = 0;
-  while (n < order.length && (n === 0 || Math.fround(sum) < Math.fround(p))) sum += ordered[n++] as number;
-  return keep(logits, order.slice(0, n));
+  while (n < ordered.length && (n === 0 || Math.fround(sum) < Math.fround(p))) sum += ordered[n++] as number;
+  return keepLargest(logits, ascending, n);
 }
 
 /** Keep tokens with at least this share of the largest probability. */
@@ -118,17 +118,10 @@ export function nextToken(probabilities: Float32Array, params: SamplingParams, u
   return params.temperature === 0 ? argmax(probabilities) : draw(cumulative(probabilities), u);
 }
 
-function descending(logits: Float32Array): Uint32Array {
-  const ids = Uint32Array.from(logits, (_, id) => id);
-  return ids.sort((a, b) => compare(logits[b] as number, logits[a] as number) || a - b);
-}
-
-function compare(a: number, b: number): number {
-  return a === b ? 0 : a - b; // −∞ − −∞ is not a number
-}
-
-function keep(logits: Float32Array, ids: Uint32Array): Float32Array {
-  const result = new Float32Array(logits.length).fill(-Infinity);
-  for (const id of ids) result[id] = logits[id] as number;
-  return result;
+/** Keep the n largest logits; of equal ones, those with lower ids. ascending: the same logits, sorted. */
+function keepLargest(logits: Float32Array, ascending: Float32Array, n: number): Float32Array {
+  const lowest = ascending[ascending.length - n] as number;
+  let equal = n; // how many of the lowest are kept
+  for (let at = ascending.length - 1; at >= 0 && (ascending[at] as number) > lowest; at--) equal--;
+  return logits.map((each) => (each > lowest || (each === lowest && equal-- > 0) ? each : -Infinity));
 }

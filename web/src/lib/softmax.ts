@@ -28,9 +28,20 @@ export function argmax(values: ArrayLike<number>): number {
 
 /** Ids of the n largest values, the largest first; ties go to lower ids. */
 export function largest(values: ArrayLike<number>, n: number): number[] {
-  const ids = Array.from({ length: values.length }, (_, id) => id);
-  ids.sort((a, b) => (values[b] as number) - (values[a] as number) || a - b);
-  return ids.slice(0, n);
+  const few = n * 8 < values.length ? aboveThe(values, n) : Array.from({ length: values.length }, (_, id) => id);
+  return few.sort((a, b) => compare(values[b] as number, values[a] as number) || a - b).slice(0, n);
+}
+
+/** Ids of all values that are not below the n-th largest. */
+function aboveThe(values: ArrayLike<number>, n: number): number[] {
+  const lowest = Float64Array.from(values).sort()[values.length - n] as number;
+  const ids: number[] = [];
+  for (let id = 0; id < values.length; id++) if ((values[id] as number) >= lowest) ids.push(id);
+  return ids;
+}
+
+function compare(a: number, b: number): number {
+  return a === b ? 0 : a - b; // −∞ − −∞ is not a number
 }
 
 /** −ln p of one id, in nats. */

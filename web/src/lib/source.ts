@@ -1,5 +1,5 @@
 // The tensors of one trace: from the server, or from the blob of a notebook or an offline file.
-import { api, bytesOf, type Edits, type Next, type NextRequest, type Snapshots, type TraceHeader, type TraceRequest } from "./api";
+import { api, bytesOf, type Edits, type Lens, type Next, type NextRequest, type Snapshots, type TraceHeader, type TraceRequest } from "./api";
 
 export interface Tensor {
   name: string;
@@ -18,9 +18,17 @@ export interface Source {
   header: TraceHeader;
   tensor(name: string): Promise<Tensor>;
   head(name: string, head: number): Promise<Tensor>;
+  /** One row of a matrix; a large matrix stays with the server. */
+  row(name: string, index: number): Promise<Float32Array>;
+  /** The logit lens at positions start … stop − 1; null for a model without one. */
+  lens(start: number, stop: number): Promise<Lens | null>;
   trace?(edits: Edits): Promise<Source>;
+  /** Another text with the same model, and the same answer where one is written. */
+  other?(text: string): Promise<Source>;
   next?(request: NextRequest): Promise<Next>;
   vocabulary(): Promise<string[]>;
+  /** The labels of some ids. */
+  labels(ids: readonly number[]): Promise<string[]>;
   rewind?: Rewind; // absent offline
 }
 
@@ -64,6 +72,48 @@ function memoised<T>(make: (key: string) => Promise<T>): (key: string) => Promis
   };
 }
 
+/** Bytes of a matrix up to which it is fetched whole, and ids of a vocabulary. */
+const WHOLE = 1 << 18;
+const FEW_LABELS = 8192;
+
+function rowOf({ shape, data }: Tensor, index: number): Float32Array {
+  const width = shape[1] ?? 1;
+  return data.subarray(index * width, (index + 1) * width);
+}
+
+function partOf(lens: Lens, start: number, stop: number): Lens {
+  return { states: lens.states, tokens: lens.tokens.map((row) => row.slice(start, stop)), probabilities: lens.probabilities.map((row) => row.slice(start, stop)) };
+}
+
+/** Rows by name and index: those that are asked for at once come in one answer. */
+function rowsOf(header: TraceHeader): (name: string, index: number) => Promise<Float32Array> {
+  const waiting = new Map<number, Set<string>>();
+  const answers = new Map<number, Promise<Map<string, Float32Array>>>();
+  async function fetched(index: number, names: Set<string>): Promise<Map<string, Float32Array>> {
+    await Promise.resolve();
+    waiting.delete(index);
+    answers.delete(index);
+    const data = await api.rows(header.id, [...names], index);
+    let start = 0;
+    return new Map([...names].map((name) => [name, data.subarray(start, (start += infoOf(header, name).shape[1] ?? 1))]));
+  }
+  return memoisedRows(async (name, index) => {
+    const names = waiting.get(index) ?? new Set();
+    waiting.set(index, names.add(name));
+    const answer = answers.get(index) ?? fetched(index, names);
+    answers.set(index, answer);
+    return (await answer).get(name) as Float32Array;
+  });
+}
+
+function memoisedRows(make: (name: string, index: number) => Promise<Float32Array>): (name: string, index: number) => Promise<Float32Array> {
+  const kept = memoised((key) => {
+    const [name = "", index = "0"] = key.split("#");
+    return make(name, Number(index));
+  });
+  return (name, index) => kept(`${name}#${index}`);
+}
+
 /** Tensors that the server hands out on demand. */
 export function serverSource(run: string, request: TraceRequest, header: TraceHeader): Source {
   const tensor = memoised(async (name) => ({
@@ -76,6 +126,12 @@ export function serverSource(run: string, request: TraceRequest, header: TraceHe
     const data = await api.tensor(header.id, name, Number(index));
     return { name, shape: infoOf(header, name).shape.slice(1), data };
   });
+  const rows = rowsOf(header);
+  const lenses = memoised((key) => {
+    const [start = 0, stop = 0] = key.split("-").map(Number);
+    return api.lens(header.id, start, stop);
+  });
+  const few = memoised((key) => api.labels(run, key.split(",").map(Number)));
   const { step, snapshot, ...prompt } = request;
   const weights = { ...(step === undefined ? {} : { step }), ...(snapshot === undefined ? {} : { snapshot }) };
   const given = { text: request.text, ...(request.image ? { image: request.image } : {}) };
@@ -83,9 +139,16 @@ export function serverSource(run: string, request: TraceRequest, header: TraceHe
     header,
     tensor,
     head: (name, index) => head(`${name}#${index}`),
+    row: async (name, index) => (infoOf(header, name).bytes <= WHOLE ? rowOf(await tensor(name), index) : rows(name, index)),
+    lens: async (start, stop) => (header.logit_lens ? partOf(header.logit_lens, start, stop) : header.lens_states.length ? lenses(`${start}-${stop}`) : null),
+    other: (text) => openTrace(run, { ...prompt, ...weights, ...answerOf(header), text }),
     trace: (edits) => openTrace(run, { ...request, ...answerOf(header), edits }),
     next: (each) => api.next(run, { ...given, ...weights, ...each }),
     vocabulary: () => vocabularies(run),
+    labels: async (ids) => {
+      if (header.vocab > FEW_LABELS) return ids.length ? few(ids.join(",")) : [];
+      return labelsOf(await vocabularies(run), ids);
+    },
     rewind: {
       snapshots: () => api.snapshots(run),
       at: (step) => openTrace(run, { ...prompt, ...answerOf(header), snapshot: step }),
@@ -108,6 +171,10 @@ function promptIds({ attentions, tokens, n_prompt }: TraceHeader): number[] {
   return (answers ? tokens.slice(0, n_prompt) : tokens).map((each) => each.id);
 }
 
+function labelsOf(vocabulary: readonly string[], ids: readonly number[]): string[] {
+  return ids.map((id) => vocabulary[id] ?? `#${id}`);
+}
+
 const vocabularies = memoised((run) => api.vocabulary(run));
 
 /** Trace a text with a run of the server. */
@@ -124,10 +191,14 @@ function blobSource(model: Model): Source {
     const start = view.byteOffset + offset;
     return { name, shape, data: new Float32Array(view.buffer.slice(start, start + bytes) as ArrayBuffer) };
   };
+  const vocabulary = (model.get("vocabulary") as string[] | undefined) ?? [];
   return {
     header,
     tensor,
     head: async (name, index) => headOf(await tensor(name), index),
-    vocabulary: async () => (model.get("vocabulary") as string[] | undefined) ?? [],
+    row: async (name, index) => rowOf(await tensor(name), index),
+    lens: async (start, stop) => header.logit_lens && partOf(header.logit_lens, start, stop),
+    vocabulary: async () => vocabulary,
+    labels: async (ids) => labelsOf(vocabulary, ids),
   };
 }

@@ -9,7 +9,7 @@ import WhatIf from "./whatif/WhatIf.svelte";
 export const whatif: View = {
   id: "whatif",
   title: "view.whatif",
-  fits: (header) => header.attentions.length > 0 && header.logit_lens !== null,
+  fits: (header) => header.attentions.length > 0 && header.lens_states.length > 0,
   render({ model, el }) {
     const app = mount(WhatIf, { target: el, props: { base: sourceOf(model) } });
     return () => void unmount(app);

@@ -2,7 +2,7 @@
 import type { AttentionInfo, Edits, TraceHeader } from "../../lib/api";
 import type { Switches } from "../../lib/attention";
 import type { Source } from "../../lib/source";
-import { loadHead, STEPS, type Step, type Walked } from "./steps";
+import { loadFused, loadHead, STEPS, type Fused, type Step, type Walked } from "./steps";
 
 export class WalkState {
   readonly base: Source;
@@ -21,6 +21,8 @@ export class WalkState {
   asked: { path: string; head: number } = $state({ path: "", head: 0 });
   /** The chosen head's tensors; null until they are there. */
   walked: Walked | null = $state.raw(null);
+  /** What its q, k and v are made from; null until the step needs it. */
+  fused: Fused | null = $state.raw(null);
   busy = $state(false);
   error = $state("");
   private loads = 0;
@@ -64,10 +66,22 @@ export class WalkState {
     try {
       const walked = await loadHead(source, attention, head, switchesOf(source));
       if (load !== this.loads) return;
-      [this.source, this.path, this.head, this.walked, this.error] = [source, path, head, walked, ""];
+      [this.source, this.path, this.head, this.walked, this.fused, this.error] = [source, path, head, walked, null, ""];
       this.key = Math.min(this.key, this.labels.keys.length - 1);
     } catch (problem) {
       if (load === this.loads) this.error = (problem as Error).message;
+    }
+  }
+
+  /** Load what q, k and v are made from, if the step shows it. */
+  async explain(): Promise<void> {
+    const { walked, step, source, attention, head } = this;
+    if (step !== "fused" || !walked || this.fused) return;
+    try {
+      const fused = await loadFused(source, attention, head, walked.head.q);
+      if (this.walked === walked) this.fused = fused;
+    } catch (problem) {
+      this.error = (problem as Error).message;
     }
   }
 

@@ -17,38 +17,51 @@ export interface Walked {
   readonly shown: Record<Exclude<Step, "fused">, Tensor>;
   readonly chain: Chain;
   readonly audit: Audit;
+}
+
+/** What q, k and v of a head are made from. */
+export interface Fused {
   /** (T, C), or null where the trace does not hold it. */
   readonly x: Tensor | null;
   /** What makes v of this head: the rows of the fused matrix, (D, C), and its biases, (D,). */
-  readonly fused: { readonly weights: Tensor; readonly bias: Float32Array | null } | null;
+  readonly part: { readonly weights: Tensor; readonly bias: Float32Array | null } | null;
   /** True if a norm or a rotation follows the product for q and k. */
   readonly rotated: boolean;
 }
 
 export async function loadHead(source: Source, attention: AttentionInfo, h: number, switches: Switches): Promise<Walked> {
-  const { path, heads, kv_heads } = attention;
+  const { path } = attention;
   const of = (name: string, at = h): Promise<Tensor> => source.head(`${path}.${name}`, at);
-  const kv = Math.floor((h * kv_heads) / heads);
-  const has = (name: string): boolean => source.header.tensors.some((each) => each.name === name);
+  const kv = kvOf(attention, h);
   const [q, k, v, scores, masked, weights, output] = await Promise.all([
     of("q"), of("k", kv), of("v", kv), of("scores"), of("masked_scores"), of("weights"), of("heads"),
   ]);
   const head = { q, k, v };
   const { chain, audit: found } = audit(head, { scores, masked, weights, output }, switches);
+  return { head, shown: { products: chain.products, scores, masked, weights, output }, chain, audit: found };
+}
+
+function kvOf({ heads, kv_heads }: AttentionInfo, h: number): number {
+  return Math.floor((h * kv_heads) / heads);
+}
+
+/** The matrix is large, so it comes when its step is shown. */
+export async function loadFused(source: Source, attention: AttentionInfo, h: number, q: Tensor): Promise<Fused> {
+  const { path, heads, kv_heads } = attention;
+  const has = (name: string): boolean => source.header.tensors.some((each) => each.name === name);
   const x = has(`${path}.x`) ? await source.tensor(`${path}.x`) : null;
   const matrix = has(`weights.${path}.qkv`) ? await source.tensor(`weights.${path}.qkv`) : null;
   const biases = has(`weights.${path}.qkv_bias`) ? await source.tensor(`weights.${path}.qkv_bias`) : null;
-  const part = (first: number): Walked["fused"] => {
+  const part = (first: number): Fused["part"] => {
     const [start, stop] = [first * attention.d_head, (first + 1) * attention.d_head];
     return matrix && { weights: rowsOf(matrix, start, stop), bias: biases ? biases.data.subarray(start, stop) : null };
   };
   const rotated = x !== null && attention.kind !== "cross" && !makes(part(h), x, q);
-  const fused = attention.kind === "cross" ? null : part(heads + kv_heads + kv);
-  return { head, shown: { products: chain.products, scores, masked, weights, output }, chain, audit: found, x, fused, rotated };
+  return { x, part: attention.kind === "cross" ? null : part(heads + kv_heads + kvOf(attention, h)), rotated };
 }
 
 /** True if the product of x with a part of the fused matrix is the recorded tensor. */
-function makes(part: Walked["fused"], x: Tensor, recorded: Tensor): boolean {
+function makes(part: Fused["part"], x: Tensor, recorded: Tensor): boolean {
   if (!part) return true;
   const last = matrixShape(x)[0] - 1;
   return row(recorded, last).every((each, d) => {
@@ -95,15 +108,15 @@ export interface Cell {
 }
 
 /** Formula and result of one cell: exactly its inputs, with numbers. */
-export function formula(walked: Walked, step: Step, { i, j }: Cell, switches: Switches, more: (n: number, sum: string) => string, most = 4): { text: string; result: number } {
+export function formula(walked: Walked, fused: Fused | null, step: Step, { i, j }: Cell, switches: Switches, more: (n: number, sum: string) => string, most = 4): { text: string; result: number } {
   const { head, shown } = walked;
   const D = matrixShape(head.q)[1];
   switch (step) {
     case "fused": {
       const result = value(head.v, i, j);
-      if (!walked.x || !walked.fused) return { text: "", result };
-      const bias = walked.fused.bias ? ` + ${inBrackets(walked.fused.bias[j] as number)}` : "";
-      return { text: sumText(productTerms(row(walked.x, i), row(walked.fused.weights, j)), most, more) + bias, result };
+      if (!fused?.x || !fused.part) return { text: "", result };
+      const bias = fused.part.bias ? ` + ${inBrackets(fused.part.bias[j] as number)}` : "";
+      return { text: sumText(productTerms(row(fused.x, i), row(fused.part.weights, j)), most, more) + bias, result };
     }
     case "products":
       return { text: sumText(productTerms(row(head.q, i), row(head.k, j)), most, more), result: value(shown.products, i, j) };
