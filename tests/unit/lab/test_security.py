@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -14,13 +16,35 @@ from glassgpt.lab.app import make_app
 from glassgpt.lab.security import HEADERS
 from helpers.lab_runs import HOST, ORIGIN, PORT, TOKEN, client, empty_page
 
+VALUES = {"row": "0", "trace": "0" * 16}
+"""Parameters of a path that are no names."""
+BODIES: dict[str, dict[str, Any]] = {
+    "trace": {"text": "a"},
+    "next": {"ids": [1]},
+    "sample": {"ids": [1]},
+    "labels": {"ids": [1]},
+    "stop": {},
+    "resume": {"minutes": 1},
+}
+"""A body that is right, for each route that takes a run's id and a body."""
 
-def routes(tmp: Path) -> list[tuple[str, str]]:
+
+def api_routes(tmp: Path) -> list[tuple[str, str]]:
+    """Return method and path of each route of the application."""
     app = make_app(tmp, empty_page(tmp), token=TOKEN, port=PORT).app
     assert isinstance(app, FastAPI)
     found = [(method, r.path) for r in app.routes if isinstance(r, APIRoute) for method in r.methods or ()]
-    assert len(found) >= 10
-    return [(method, path.format(id="0", trace="0", name="x")) for method, path in found]
+    assert len(found) >= 20
+    return found
+
+
+def filled(path: str, **values: str) -> str:
+    """Put values into a path's parameters."""
+    return re.sub(r"\{(\w+)\}", lambda found: {**VALUES, **values}.get(found[1], "0"), path)
+
+
+def routes(tmp: Path) -> list[tuple[str, str]]:
+    return [(method, filled(path)) for method, path in api_routes(tmp)]
 
 
 @pytest.fixture
@@ -91,11 +115,57 @@ def test_large_and_unmeasured_bodies_are_refused(owner: TestClient) -> None:
     assert owner.post("/api/runs/0/trace", content=iter([b"{}"])).status_code == 413  # chunked
 
 
-@pytest.mark.parametrize("id", ["..", "%2e%2e", "..%2f..%2fetc", "%2fetc%2fpasswd", "text", "0" * 12])
-def test_a_run_is_named_by_its_id_alone(lab: TestClient, id: str) -> None:
-    for path in (f"/api/runs/{id}", f"/api/runs/{id}/events", f"/api/runs/{id}/vocabulary"):
-        assert lab.get(path).status_code == 404
-    assert lab.post(f"/api/runs/{id}/trace", json={"text": "a"}).status_code in (404, 405)
+HOSTILE = [
+    "..",
+    "%2e%2e",
+    "..%2f..%2fetc%2fpasswd",
+    "%2fetc%2fpasswd",
+    "text",
+    "~",
+    "0" * 12,
+    "%00",
+    "x" * 3000,
+]
+
+
+@pytest.mark.parametrize("id", HOSTILE, ids=lambda id: id[:30])
+def test_every_route_names_a_run_by_its_id_alone(lab: TestClient, tmp_path: Path, id: str) -> None:
+    of_runs = [(method, path) for method, path in api_routes(tmp_path) if "{id}" in path]
+    assert len(of_runs) >= 10
+    for method, path in of_runs:
+        kind = path.rsplit("/", 1)[-1]
+        answer = lab.request(method, filled(path, id=id), json=BODIES[kind] if method == "POST" else None)
+        assert answer.status_code in (400, 404, 405), path
+        assert "root:" not in answer.text
+        if not re.search(r"\.|%2", id) and kind != "stop" and "trainings" not in path:
+            assert "no run has this id" in answer.json()["error"], path
+
+
+@pytest.mark.parametrize("name", ["..", "..%2f..%2fetc%2fpasswd", "nothing", "%00"])
+def test_every_route_of_a_trace_knows_its_names_alone(
+    lab: TestClient, ids: dict[str, str], tmp_path: Path, name: str
+) -> None:
+    trace = lab.post(f"/api/runs/{ids['bigram']}/trace", json={"text": "the"}).json()["id"]
+    of_traces = [path for _, path in api_routes(tmp_path) if "{trace}" in path]
+    assert len(of_traces) == 3
+    for path in of_traces:
+        assert lab.get(filled(path, trace=name), params={"name": "logits"}).status_code == 404, path
+        if "{name}" in path:
+            assert lab.get(filled(path, trace=trace, name=name)).status_code == 404
+    answer = lab.get(f"/api/rows/{trace}/0", params={"name": [name, "logits"]})
+    assert answer.status_code == 404 and answer.json()["error"].endswith(".")
+    assert lab.get(f"/api/rows/{trace}/-1", params={"name": "logits"}).status_code == 404
+    assert lab.get(f"/api/rows/{trace}/99", params={"name": "logits"}).status_code == 404
+
+
+def test_the_policy_of_content_is_strict() -> None:
+    directives = dict(each.strip().split(" ", 1) for each in HEADERS["Content-Security-Policy"].split(";"))
+    assert directives["default-src"] == "'none'" and directives["script-src"] == "'self'"
+    assert directives["connect-src"] == "'self'" and directives["frame-ancestors"] == "'none'"
+    assert directives["base-uri"] == directives["form-action"] == "'none'"
+    sources = " ".join(directives.values()).split()
+    assert set(sources) <= {"'none'", "'self'", "'unsafe-inline'", "data:", "blob:"}
+    assert [name for name, value in directives.items() if "unsafe" in value] == ["style-src-attr"]
 
 
 def test_a_hostile_run_is_listed_as_damaged_and_not_opened(tmp_path: Path, lab_runs: Path) -> None:

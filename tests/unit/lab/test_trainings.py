@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 from starlette.testclient import TestClient
@@ -15,7 +20,7 @@ import glassgpt as gg
 from glassgpt.checkpoint import OWNER, is_locked
 from glassgpt.lab import trainings
 from helpers.explain_runs import WORDS
-from helpers.lab_runs import client
+from helpers.lab_runs import TOKEN, client, empty_page
 
 TEXT = "\n".join(" ".join(WORDS[i % 7 :] + WORDS[: i % 5]) for i in range(300))
 BODY = {"name": "moon", "text": TEXT, "minutes": 1, "size": "nano"}
@@ -134,3 +139,48 @@ def test_start_stop_and_resume(lab: TestClient, tmp_path: Path) -> None:
     assert lab.post(f"/api/runs/{id}/resume", json={"minutes": minutes}).json() == {"id": id}
     _wait(lambda: run.summary().n_steps > stopped.n_steps and not is_locked(run.path))
     assert run.verdict() is not None
+
+
+SERVER = """
+import socket, sys
+from pathlib import Path
+from glassgpt.lab.serve import Lab
+folder, page, token = sys.argv[1:]
+listening = socket.create_server(("127.0.0.1", 0))
+print(listening.getsockname()[1], flush=True)
+Lab(Path(folder), Path(page), listening, token).serve()
+"""
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_when_the_lab_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    words = [sys.executable, "-c", SERVER, tmp_path / "runs", empty_page(tmp_path / "page"), TOKEN]
+    lab = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert lab.stdout
+    origin = f"http://127.0.0.1:{int(lab.stdout.readline())}"
+    run = gg.Run(tmp_path / "runs" / "moon")
+    owner = 0
+    try:
+        headers = {
+            "origin": origin,
+            "cookie": f"glassgpt-lab-{origin.rsplit(':')[-1]}={TOKEN}",
+            "content-type": "application/json",
+        }
+        body = json.dumps({**BODY, "minutes": 5, "settings": {"evals": "50"}}).encode()
+        urlopen(Request(f"{origin}/api/trainings", body, headers), timeout=60).read()
+        _wait(lambda: run.config_file.is_file() and run.summary().n_steps > 5)
+        owner = json.loads((run.path / OWNER).read_text("utf-8"))["process"]
+        os.killpg(lab.pid, signal.SIGKILL)
+        lab.wait()
+        n = run.summary().n_steps
+        _wait(lambda: run.summary().n_steps > n + 50)
+        assert is_locked(run.path)
+        os.kill(owner, signal.SIGINT)  # saves and stops, as Ctrl-C does
+        _wait(lambda: not is_locked(run.path))
+        assert run.summary().resumable and run.summary().n_steps > n + 50
+    finally:
+        for process in filter(None, (owner, lab.pid if lab.poll() is None else 0)):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        lab.stdout.close()
