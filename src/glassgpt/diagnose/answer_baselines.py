@@ -86,13 +86,14 @@ def ngram_classifier(
     train_labels: Sequence[str],
     val_texts: Sequence[str],
     val_labels: Sequence[str],
+    max_chars: int = MAX_CLASS_CHARS,
 ) -> Accuracy:
     """Score a Bayes classifier over character 5-grams of each class.
 
     The class with the highest likelihood times its share in training wins. A newline opens and closes each
     text, so its beginning and end count and neighboring texts do not. To stay under a minute, a class with
     much text is counted on every 2nd, 3rd, … text, and of many or long texts only the beginning is read;
-    `detail` says so.
+    `detail` says so. max_chars: characters to count, all classes together.
     """
     texts_of: defaultdict[str, list[str]] = defaultdict(list)
     for text, label in zip(train_texts, train_labels, strict=True):
@@ -102,7 +103,7 @@ def ngram_classifier(
             "baselines: 0 training examples to count classes in. Give at least one of each class."
         )
     classes = sorted(texts_of)
-    limit = MAX_CLASS_CHARS // len(classes)
+    limit = max(1, max_chars // len(classes))
     steps = {label: max(1, math.ceil(sum(map(len, texts)) / limit)) for label, texts in texts_of.items()}
     n_read = _chars_to_read(val_texts, len(classes))
     tokenizer = CharTokenizer.train(["\n", *train_texts])
@@ -146,12 +147,15 @@ def _losses(model: NGram, pieces: Sequence[np.ndarray], before: np.ndarray) -> I
         yield from -np.add.reduceat(np.log(probabilities[max(model.orders)]), starts)
 
 
-def target_ngram(train_targets: Sequence[str], val_targets: Sequence[str]) -> Score:
+def target_ngram(
+    train_targets: Sequence[str], val_targets: Sequence[str], max_chars: int = MAX_TRAIN_BYTES
+) -> Score:
     """Score the best n-gram over the targets alone, without their sources.
 
     A newline closes each target, in counting and measuring, so `n_chars` is the characters of `val_targets`
     plus one for each. The order is chosen on the last tenth of the training targets. A model with about
-    this loss may ignore its source; a model with a much lower loss does not.
+    this loss may ignore its source; a model with a much lower loss does not. max_chars: characters of the
+    training targets to count, from the end; `detail` says so where some are left out.
 
     >>> target_ngram(["ja", "nein"] * 50, ["ja", "nein"]).n_chars
     8
@@ -161,10 +165,10 @@ def target_ngram(train_targets: Sequence[str], val_targets: Sequence[str]) -> Sc
         counts = f"{len(train_targets):,} targets to count and {len(val_targets):,} to measure on"
         raise UserError("baselines: {counts}. Give at least one of both.", counts=counts)
     notes = ["over the targets alone, without the source, each closed by a newline"]
-    if len(train) > MAX_TRAIN_BYTES:
-        notes.append(f"counted on the last {MAX_TRAIN_BYTES:,} characters of the training targets")
+    if len(train) > max_chars:
+        notes.append(f"counted on the last {max_chars:,} characters of the training targets")
     tokenizer = CharTokenizer.train([train])
-    history = tokenizer.encode_array(train[-MAX_TRAIN_BYTES:])
+    history = tokenizer.encode_array(train[-max_chars:])
     order = choose_order(history, tokenizer.n_vocab)
     model = NGram(history, tokenizer.n_vocab, {order})
     context = history[-MAX_ORDER:]

@@ -26,12 +26,15 @@ class Utterance(NamedTuple):
     row: int = 0
 
 
-def reply_baselines(train: Sequence[Utterance], val: Sequence[Utterance]) -> list[Score]:
+def reply_baselines(
+    train: Sequence[Utterance], val: Sequence[Utterance], max_chars: int = MAX_TRAIN_BYTES
+) -> list[Score]:
     """Score a uniform guess, n-grams of the replies alone, and n-grams of whole conversations.
 
     A newline closes each message, in counting and measuring, so `n_chars` is the characters of the held-out
     replies plus one for each. Orders are chosen on the last tenth of the counted text. The last row sees
-    the end of the question, as far as its order reaches.
+    the end of the question, as far as its order reaches. max_chars: characters of the training messages to
+    count, from the end; `detail` says so where some are left out.
 
     >>> said = [Utterance("is it?", False), Utterance("it is", True)] * 50
     >>> [score.name for score in reply_baselines(said, said[:2])][:2]
@@ -45,7 +48,7 @@ def reply_baselines(train: Sequence[Utterance], val: Sequence[Utterance]) -> lis
             n_val=len(replies[1]),
         )
         raise UserError("baselines: {counts}. Give conversations with replies for both.", counts=counts)
-    alone, seeing = _ConversationNGram(*replies), _ConversationNGram(train, val)
+    alone, seeing = (_ConversationNGram(*said, max_chars) for said in (replies, (train, val)))
     n_chars = sum(len(each.text) + 1 for each in replies[1])
     n_bytes = sum(len(each.text.encode("utf-8", "replace")) + 1 for each in replies[1])
 
@@ -58,9 +61,9 @@ def reply_baselines(train: Sequence[Utterance], val: Sequence[Utterance]) -> lis
         row = ngram_score(order, float(parts.sum()), n_chars, n_bytes, detail, remark)
         return replace(row, parts=round_parts(parts))
 
-    detail = "over the replies alone, each closed by a newline"
+    detail = f"over the replies alone, each closed by a newline{alone.left_out}"
     scores += [score(alone, order, detail) for order in sorted({1, alone.best})]
-    detail = "over questions and replies, as they follow"
+    detail = f"over questions and replies, as they follow{seeing.left_out}"
     return [*scores, score(seeing, seeing.best, detail, N_("question seen"))]
 
 
@@ -74,8 +77,11 @@ def row_parts(nats: NDArray[np.float64], n: int) -> NDArray[np.float64]:
 class _ConversationNGram:
     """Character n-grams of the training messages, and the ids of the held-out messages."""
 
-    def __init__(self, train: Sequence[Utterance], val: Sequence[Utterance]) -> None:
-        text = "".join(f"{each.text}\n" for each in train)[-MAX_TRAIN_BYTES:]
+    def __init__(self, train: Sequence[Utterance], val: Sequence[Utterance], max_chars: int) -> None:
+        whole = "".join(f"{each.text}\n" for each in train)
+        text = whole[-max_chars:]
+        some = len(text) < len(whole)
+        self.left_out = f"; counted on the last {max_chars:,} characters" if some else ""
         self.tokenizer = CharTokenizer.train([text])
         self.history = self.tokenizer.encode_array(text)
         best = choose_order(self.history, self.tokenizer.n_vocab)

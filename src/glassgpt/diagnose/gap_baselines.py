@@ -19,19 +19,23 @@ def masked_baselines(
     n_vocab: int,
     n_chars: int,
     n_bytes: int,
+    max_counted: int = MAX_COUNTED,
 ) -> list[Score]:
     """Score count-based predictions of the masked tokens of the validation split.
 
     train: (N,), val: (M,) token ids, each below `n_vocab`. masked: (M,), True for the tokens to predict,
-    whose text has `n_chars` characters and `n_bytes` bytes.
+    whose text has `n_chars` characters and `n_bytes` bytes. max_counted: training tokens to count, from the
+    end; `detail` says so where some are left out.
     """
-    positions, model = np.flatnonzero(masked), BidirectionalNGram(train[-MAX_COUNTED:], n_vocab)
+    positions, model = np.flatnonzero(masked), BidirectionalNGram(train[-max_counted:], n_vocab)
     seen = np.unique(train)
     n_unseen = int((~np.isin(val[positions], seen)).sum())
     uniform = uniform_nats(len(positions), n_unseen, len(seen), n_vocab)
     unigram = model.probabilities(val, positions, np.ones_like(masked))
     neighbors = model.probabilities(val, positions, masked)
     visible = "two on each side of a gap, less those that are hidden themselves"
+    if len(train) > max_counted:
+        visible += f"; counted on the last {max_counted:,} training tokens"
 
     def score(name: str, kind: Kind, probabilities: NDArray[np.float64], detail: str = "") -> Score:
         parts = masked_parts(-np.log(probabilities), masked, n_chars)

@@ -13,7 +13,7 @@ from glassgpt.diagnose.interval import TYPICAL_NOISE, loss_interval
 from glassgpt.diagnose.margin import Margin
 from glassgpt.diagnose.score import Score, row_title
 from glassgpt.errors import UserError
-from glassgpt.language import N_
+from glassgpt.language import N_, join_texts
 
 MIN_CHARS = 400
 """No ranking on fewer characters: differences of 0.2 nats may be chance there."""
@@ -50,6 +50,15 @@ def compare_losses(
     name = "validation loss, nats per character"
     finding = Finding(name, _loss(model), _loss(best), judgment.outcome, judgment.advice)
     return rows, judgment.sentence, finding
+
+
+def left_out_notes(baselines: Sequence[Score], rows: Sequence[Score]) -> list[str]:
+    """Return a remark on the baselines that have no row; empty if all have one."""
+    shown = {row.name for row in rows}
+    names = [phrase(score) for score in baselines if score.name not in shown]
+    if not names:
+        return []
+    return [N_("without {names}: known for the whole held-out text only", names=join_texts(", ", names))]
 
 
 def loss_margin(model: Score, best: Score) -> Margin | None:

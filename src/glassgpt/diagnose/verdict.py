@@ -16,7 +16,7 @@ from glassgpt.diagnose.answer_verdict import answer_margin, compare_answers, ran
 from glassgpt.diagnose.copying import Copying
 from glassgpt.diagnose.curve import Trend
 from glassgpt.diagnose.finding import Finding
-from glassgpt.diagnose.loss_verdict import compare_losses, loss_margin, phrase
+from glassgpt.diagnose.loss_verdict import compare_losses, left_out_notes, loss_margin, phrase
 from glassgpt.diagnose.margin import Margin
 from glassgpt.diagnose.old_verdicts import upgrade
 from glassgpt.diagnose.score import Score, row_title
@@ -217,6 +217,7 @@ def judge(
     answers = [row for row in baselines if isinstance(row, Accuracy)]
     if scores and isinstance(model, Score | None):
         rows, sentence, finding = compare_losses(scores, model, trend, family)
+        notes = [*notes, *left_out_notes(scores, rows)]
         return Verdict(model, rows, sentence, finding, trend=trend, notes=tuple(notes))
     if not answers or not isinstance(model, Accuracy | None):
         raise UserError("there are no baselines of the model's kind. Use the baselines.json of the same run.")

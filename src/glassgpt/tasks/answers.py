@@ -53,6 +53,7 @@ from glassgpt.tasks.base import (
     measuring_notes,
     stored_baselines,
 )
+from glassgpt.tasks.counted import counting_bytes
 from glassgpt.tokenizers import Tokenizer
 from glassgpt.units import count
 
@@ -99,7 +100,7 @@ class AnswerData(TaskData):
     def prepare(cls, config: RunConfig, corpus: ExampleCorpus, tokenizer: Tokenizer, run: Run) -> Self:
         splits = {"train": corpus.train, "val": corpus.val}
         data = write_examples(splits, cls.template(config.model, tokenizer), corpus.images, run.data)
-        rows, losses = run_in_thread(cls.count_baselines, corpus)
+        rows, losses = run_in_thread(cls.count_baselines, corpus, counting_bytes(config.train.minutes))
         counted = judge(rows, asked=cls.asked, losses=losses)
         write_json(run.baselines_file, counted.to_dict())
         return cls(config, tokenizer, data, lambda: counted)
@@ -114,8 +115,11 @@ class AnswerData(TaskData):
         )
 
     @classmethod
-    def count_baselines(cls, corpus: ExampleCorpus) -> tuple[list[Accuracy], list[Score]]:
-        """Score baselines that count: their correct answers, and the loss of an n-gram of the answers."""
+    def count_baselines(cls, corpus: ExampleCorpus, max_chars: int) -> tuple[list[Accuracy], list[Score]]:
+        """Score baselines that count: their correct answers, and the loss of an n-gram of the answers.
+
+        max_chars: characters of the training examples that n-grams may count.
+        """
         train, val = corpus.train, corpus.val
         targets = [e.target for e in train], [e.target for e in val]
         questions = [e.question for e in train], [e.question for e in val]
@@ -124,7 +128,7 @@ class AnswerData(TaskData):
             rows.append(copy_source([e.source for e in val], targets[1]))
         if any(questions[0]):
             rows.append(most_frequent_per_question(questions[0], targets[0], questions[1], targets[1]))
-        return rows, [target_ngram(*targets)]
+        return rows, [target_ngram(*targets, max_chars)]
 
     def train_batch(self, index: int, B: int) -> Batch:
         return self.batches.batch(index, B)

@@ -41,6 +41,7 @@ from glassgpt.models import Model
 from glassgpt.objective import token_losses
 from glassgpt.tasks.answers import N_PROBE
 from glassgpt.tasks.base import Lengths, Read, Task, TaskData
+from glassgpt.tasks.counted import counting_bytes
 from glassgpt.tasks.language import TASK as LANGUAGE
 from glassgpt.tasks.language import part_notes, part_score, stored_scores
 from glassgpt.tokenizers import Tokenizer
@@ -80,7 +81,7 @@ class ChatData(TaskData):
         splits = {"train": corpus.train, "val": corpus.val}
         data, truncation = write_chat(splits, template, block_size, run.data)
         said = _utterances(data.train, template), _utterances(data.val, template)
-        scores = run_in_thread(reply_baselines, *said)
+        scores = run_in_thread(reply_baselines, *said, counting_bytes(config.train.minutes, passes=2))
         write_json(run.baselines_file, judge(scores, None).to_dict())
         prepared = cls(config, tokenizer, data, lambda: scores)
         prepared.notes = truncation.notes(block_size)

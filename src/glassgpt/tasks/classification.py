@@ -35,12 +35,13 @@ class ClassificationData(AnswerData):
         return LabelTemplate(tokenizer, config.labels, config.block_size)
 
     @classmethod
-    def count_baselines(cls, corpus: ExampleCorpus) -> tuple[list[Accuracy], list[Score]]:
+    def count_baselines(cls, corpus: ExampleCorpus, max_chars: int) -> tuple[list[Accuracy], list[Score]]:
         """Score the most frequent class, and counted n-grams of each class."""
         train, val = corpus.train, corpus.val
         targets = [e.target for e in train], [e.target for e in val]
         texts = [e.source for e in train], [e.source for e in val]
-        return [most_frequent(*targets), ngram_classifier(texts[0], targets[0], texts[1], targets[1])], []
+        counted = ngram_classifier(texts[0], targets[0], texts[1], targets[1], max_chars)
+        return [most_frequent(*targets), counted], []
 
     def answers(self, model: Model, rows: Sequence[int]) -> list[str]:
         assert isinstance(model, Classifier)

@@ -51,6 +51,21 @@ def _counted(corpus: Corpus, minutes: float) -> list[Score]:
     return _counted_within(corpus, _latest_bounds[0])
 
 
+def counting_bytes(minutes: float | None, passes: float = 1.0) -> int:
+    """Return how much training text a run of so many minutes may count, on the machine as it is now.
+
+    passes: how often the text is counted, in passes of the n-grams of running text. Without a clock, as much
+    as is ever counted.
+
+    >>> counting_bytes(None), counting_bytes(0.2, passes=8)
+    (16777216, 262144)
+    """
+    if not minutes:
+        return FULL.ngram_bytes
+    seconds = 60 * COUNTING_SHARE * minutes / 2 ** halvings(crowding())
+    return limits(seconds / passes, n_val_bytes=0).ngram_bytes
+
+
 _latest_bounds: list[Limits] = []
 """Limits of this process's latest count: the same run asks again, when the machine may be less crowded."""
 

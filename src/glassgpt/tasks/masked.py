@@ -26,9 +26,12 @@ from glassgpt.language import N_
 from glassgpt.models import MaskedLM, Model
 from glassgpt.objective import token_losses
 from glassgpt.tasks.base import Inputs, Lengths, Prompt, Read, Task, TaskData, check_context
-from glassgpt.tasks.counted import array_hash, kept
+from glassgpt.tasks.counted import array_hash, counting_bytes, kept
 from glassgpt.tasks.language import LanguageData, part_score
 from glassgpt.tokenizers import Tokenizer
+
+COUNTING_PASSES = 2.0
+"""Counting neighbors on both sides takes so many times as long as counting n-grams of running text."""
 
 
 class MaskedData(LanguageData):
@@ -53,8 +56,9 @@ class MaskedData(LanguageData):
         masked = eval_mask(len(data.val.ids), config.train.seed)  # (n_val,) of bool
         lengths = _masked_lengths(tokenizer, data.val, masked)
         train, val = data.train.ids, data.val.ids
-        name = ["masked", str(tokenizer.n_vocab), *map(array_hash, (train, val, masked))]
-        given = (train, val, masked, tokenizer.n_vocab, lengths.n_chars, lengths.n_bytes)
+        n_counted = min(len(train), counting_bytes(config.train.minutes, COUNTING_PASSES))
+        name = ["masked", str(tokenizer.n_vocab), str(n_counted), *map(array_hash, (train, val, masked))]
+        given = (train, val, masked, tokenizer.n_vocab, lengths.n_chars, lengths.n_bytes, n_counted)
         return kept(corpus, name, lambda: masked_baselines(*given))
 
     def train_batch(self, index: int, B: int) -> Batch:

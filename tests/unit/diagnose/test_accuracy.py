@@ -205,9 +205,8 @@ def test_batches_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> N
 def test_much_text_is_cut_and_the_reader_told(monkeypatch: pytest.MonkeyPatch) -> None:
     train = [text * 50 for text in [*words("aabc", 40, 0), *words("bccd", 40, 1)]]
     labels = ["x"] * 40 + ["y"] * 40
-    monkeypatch.setattr(module, "MAX_CLASS_CHARS", 4000)
     monkeypatch.setattr(module, "MAX_PREDICTIONS", 80 * 2 * 120)
-    found = ngram_classifier(train, labels, train, labels)
+    found = ngram_classifier(train, labels, train, labels, max_chars=4000)
     assert "one training text in " in found.detail
     assert "the first 120 characters are read" in found.detail
     assert found.share > 0.75
@@ -222,6 +221,7 @@ def test_the_targets_alone() -> None:
     accented = target_ngram(["né"] * 20, ["né", "ñ"])
     assert (accented.n_chars, accented.n_bytes) == (5, 7)
     assert math.isfinite(accented.total_nats)
+    assert "counted on the last 500 characters" in target_ngram(train, val, max_chars=500).detail
 
 
 def test_nothing_to_measure_on_or_to_count() -> None:

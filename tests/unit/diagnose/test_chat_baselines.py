@@ -25,6 +25,13 @@ def test_the_question_helps() -> None:
     assert seeing.name.endswith("gram, question seen")
 
 
+def test_a_bounded_count_says_so() -> None:
+    train, val = talk(400), talk(40)
+    _, *best, seeing = reply_baselines(train, val, max_chars=600)
+    assert all("counted on the last 600 characters" in row.detail for row in (*best, seeing))
+    assert not any("counted on" in row.detail for row in reply_baselines(train, val))
+
+
 def test_characters_of_the_questions_cost_nothing() -> None:
     train = talk(100)
     val = [Utterance("ab" * 500, False), Utterance("ab", True)]

@@ -114,3 +114,11 @@ def test_crowding_is_wall_time_over_cpu_time(monkeypatch: pytest.MonkeyPatch) ->
     started = time.monotonic()
     monkeypatch.setattr(counted.time, "monotonic", lambda: 3 * (started + counted.time.thread_time()))
     assert counted.crowding(0.01) == pytest.approx(3, rel=0.01)
+
+
+def test_other_tasks_count_as_much_as_the_time_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counted, "crowding", lambda: 1.0)
+    minute, half = counted.counting_bytes(1), counted.counting_bytes(1, passes=2)
+    assert minute == 2 * half < counted.counting_bytes(None)
+    monkeypatch.setattr(counted, "crowding", lambda: 2.1)
+    assert counted.counting_bytes(1) == half
