@@ -5,13 +5,13 @@ from glassgpt.config.export import Export, exportable_as
 from glassgpt.config.flat import flat_fields, flat_name, flat_settings, invalid, takes_settings
 from glassgpt.config.layers import CORPORA, DATASETS, Layer, combine, fields, is_built_in, origins
 from glassgpt.config.model import ModelConfig
+from glassgpt.config.optim import OptimConfig
 from glassgpt.config.renamed import check_renamed, check_renamed_flags
 from glassgpt.config.resolution import DEFAULT, Resolved, Setting, resolve
 from glassgpt.config.resumable import FIXED
 from glassgpt.config.schema import (
     DataConfig,
     InitFromConfig,
-    OptimConfig,
     RunConfig,
     TokenizerConfig,
     TrainConfig,

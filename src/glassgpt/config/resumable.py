@@ -9,6 +9,7 @@ from __future__ import annotations
 from glassgpt.language import N_
 
 LENGTH = "the total length; the learning rate follows the new length from now on"
+ENDING = "the run may end at another step; the weights of each step are the same"
 WATCHING = "the weights are the same"
 ROUNDING = "the weights are the same up to rounding; a warning says so"
 POLICY = "the reaction to errors from now on"
@@ -17,6 +18,7 @@ RESUMABLE: dict[str, str] = {
     "steps": LENGTH,
     "minutes": LENGTH,
     "tokens": LENGTH,
+    "patience": ENDING,
     "evals": WATCHING,
     "save_minutes": WATCHING,
     "sample_tokens": WATCHING,

@@ -23,6 +23,7 @@ from glassgpt.config.export import exportable_as
 from glassgpt.config.flat import flat_name, flat_settings, invalid, takes_settings
 from glassgpt.config.layers import Layer, combine, fields, preset_layers
 from glassgpt.config.model import ModelConfig
+from glassgpt.config.optim import OptimConfig
 from glassgpt.config.renamed import check_renamed
 from glassgpt.language import N_, join_texts
 from glassgpt.notebook_html import folded, html_card
@@ -91,42 +92,6 @@ class TokenizerConfig(Config):
 
 
 @Parameter(name="*", group=OPTIMIZER)
-class OptimConfig(Config):
-    """Optimizer, learning rates and gradient clipping."""
-
-    optimizer: Literal["muon", "adamw"] = "muon"
-    """Muon for the matrices of the blocks and AdamW for the rest, or AdamW for all weights."""
-    lr: float | None = Field(default=None, gt=0)
-    """Peak learning rate of AdamW; by default 0.02 together with Muon, else 0.002."""
-    muon_lr: float = Field(default=0.03, gt=0)
-    """Peak learning rate of Muon."""
-    ngram_lr: float = Field(default=0.05, gt=0)
-    """Peak learning rate of the n-gram embeddings."""
-    weight_decay: float = Field(default=0.1, ge=0)
-    """Weight decay of matrices, multiplied by the learning rate at each step."""
-    beta1: float = Field(default=0.9, ge=0, lt=1)
-    """AdamW's decay rate of the mean gradient."""
-    beta2: float = Field(default=0.99, ge=0, lt=1)
-    """AdamW's decay rate of the mean squared gradient."""
-    warmup: float = Field(default=0.02, ge=0, lt=1)
-    """Share of the run for learning rate warmup, from zero to the peak."""
-    final_lr: float = Field(default=0.0, ge=0, le=1)
-    """Final learning rate, as a share of the peak."""
-    grad_clip: float = Field(default=1.0, ge=0)
-    """Maximum norm of the gradient; 0 disables clipping."""
-
-    @property
-    def peak_lrs(self) -> dict[str, float]:
-        """Peak learning rates, resolved, by the names of their fields.
-
-        >>> OptimConfig().peak_lrs
-        {'lr': 0.02, 'muon_lr': 0.03, 'ngram_lr': 0.05}
-        """
-        lr = self.lr or (0.02 if self.optimizer == "muon" else 0.002)
-        return {"lr": lr, "muon_lr": self.muon_lr, "ngram_lr": self.ngram_lr}
-
-
-@Parameter(name="*", group=OPTIMIZER)
 class TrainConfig(Config):
     """Length, batches, device, checkpoints and tracking of a training run."""
 
@@ -148,6 +113,9 @@ class TrainConfig(Config):
     """Share of masked tokens in an encoder's training; evaluation always masks 15 %."""
     evals: Annotated[int, Parameter(group=OUTPUT)] = Field(default=10, ge=1)
     """Evaluations on a fixed part of the validation split; fewer if they would take over 3 % of the time."""
+    patience: Annotated[int, Parameter(group=OUTPUT)] = Field(default=0, ge=0)
+    """Evaluations in a row that are over 0.5 % worse than the best one, after which the run ends; 0 for none.
+    The autopilot sets 3 in a run by the clock."""
     save_minutes: Annotated[float, Parameter(group=SAVING)] = Field(default=5.0, gt=0)
     """Minutes between checkpoints; each new best and the end are saved, too."""
     on_nan: Annotated[Literal["stop", "skip", "rollback"], Parameter(group=SAVING)] = "stop"

@@ -294,7 +294,8 @@ def resume(
         notes = trainer.resume()
         # A run by the clock ends before its time is up; one of steps may have lost its last step to damage.
         by_clock = trainer.budget.seconds is not None and trainer.budget == Budget.of(run.config())
-        if run.verdict_file.is_file() and (by_clock or trainer.progress >= 1):
+        ended = by_clock or trainer.progress >= 1 or trainer.patience.is_over
+        if run.verdict_file.is_file() and ended:
             done = N_(
                 "{n_steps} steps in {minutes:.2f} minutes",
                 n_steps=trainer.step,

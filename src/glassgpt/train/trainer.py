@@ -32,6 +32,7 @@ from glassgpt.train.live_doctor import LiveDoctor
 from glassgpt.train.metrics import make_trackers
 from glassgpt.train.non_finite import problem, stop_if_asked
 from glassgpt.train.observers import Observer, Observers
+from glassgpt.train.patience import Patience
 from glassgpt.train.saver import AsyncSaver, StepSaver, recover_newest
 from glassgpt.train.schedule import Budget, lr_scale
 from glassgpt.train.snapshots import Snapshots
@@ -68,6 +69,7 @@ class Trainer:
         self.threads = self._make_threads()
         self.step = 0
         self.best = math.inf  # nats per character
+        self.patience = Patience(config.train.patience)
         self.skipped_steps: list[int] = []  # steps whose gradient was not finite
         self._best_step: str | None = None
 
@@ -151,6 +153,9 @@ class Trainer:
                 yield from self._evaluate()
                 continue  # a stop may have been requested meanwhile
             if progress >= 1 and self.step:
+                break
+            if self.patience.is_over:
+                yield Warned(self.patience.reason)
                 break
             yield from self.train_step()
             yield from self._announced(self.saves.finished())
@@ -238,6 +243,7 @@ class Trainer:
             )
         event = Evaluated.of(measured, self.task.val, step=self.step, best=self.best, seconds=seconds)
         self.best = min(self.best, event.nats_per_char)
+        self.patience.saw(event.nats_per_char, self.best)
         yield event
         yield from self._watching.ask(lambda each: each.on_evaluation(event, self.model))
         began = time.monotonic()
@@ -307,6 +313,7 @@ class Trainer:
             "eval_stride": self.evals.stride,
             "best": self.best if math.isfinite(self.best) else None,
             "best_step": self._best_step,
+            "n_worse": self.patience.n_worse,
             "skipped_steps": self.skipped_steps,
             "environment": self._environment(),
         }
@@ -341,6 +348,7 @@ class Trainer:
         self.learner.load({stem: read_tensors(step, stem) for stem in ("model", "optimizer")})
         self.step, self._best_step = state["step"], state["best_step"]
         self.best = math.inf if state["best"] is None else state["best"]
+        self.patience.n_worse = state.get("n_worse", 0)
         self.skipped_steps = sorted({*self.skipped_steps, *state.get("skipped_steps", ())})
         return state
 

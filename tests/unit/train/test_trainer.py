@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import random
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,18 @@ import torch
 from glassgpt.checkpoint import Run, load_run, read_tensors, steps
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
-from glassgpt.train import Budget, Evaluated, Sampled, Saved, Session, StepDone, learner, resume, start
+from glassgpt.train import (
+    Budget,
+    Evaluated,
+    Sampled,
+    Saved,
+    Session,
+    StepDone,
+    Warned,
+    learner,
+    resume,
+    start,
+)
 from glassgpt.train.clock import Elapsed
 from glassgpt.train.session import acquire_lock
 from helpers.material import material
@@ -43,6 +55,20 @@ def config(path: Path, train: dict[str, Any], **groups: dict[str, Any]) -> RunCo
 
 def finished(session: Session) -> list[Any]:
     return list(session.run())
+
+
+def test_a_run_ends_when_its_text_is_learned_by_heart(tmp_path: Path) -> None:
+    letters = random.Random(1)
+    (tmp_path / "noise.txt").write_text("".join(letters.choice("abcdefgh") for _ in range(3_000)))
+    settings = {"steps": 300, "evals": 15, "patience": 2, "sample_tokens": 0}
+    session = start(config(tmp_path / "noise.txt", settings), tmp_path / "run")
+    events = finished(session)
+    losses = [e.nats_per_char for e in events if isinstance(e, Evaluated)]
+    assert 3 <= len(losses) < 15 and min(losses) < losses[-2] and min(losses) < losses[-1]
+    assert [e.message for e in events if isinstance(e, Warned)][-1].startswith("2 evaluations in a row")
+    assert session.verdict().model is not None
+    with pytest.raises(UserError, match="is finished"):
+        resume(tmp_path / "run")
 
 
 def test_events_of_a_run(text_file: Path, tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ MIN_STEPS = 100
 """A run of fewer steps keeps the defaults: the law was not fitted to so short ones."""
 MIN_SECONDS = 20.0
 """A run of fewer seconds keeps the defaults: timing would take too much of it."""
+PATIENCE = 3
+"""Evaluations in a row without a gain that end a run by the clock: a small text is learned by heart."""
 PREPARATION_S = 2.0
 """Preparation that follows the choice: the tokenizer, and the text as tokens."""
 TIMINGS = 4
@@ -55,7 +57,10 @@ class Decision:
     @property
     def layer(self) -> Layer:
         """The choice as settings, for `resolve`."""
-        return chosen_layer(self.chooser, self.choice.recipe)
+        found = chosen_layer(self.chooser, self.choice.recipe)
+        if self.length.seconds is not None:
+            found.tables.setdefault("train", {})["patience"] = PATIENCE
+        return found
 
 
 def decides(resolved: Resolved, task: Task) -> bool:
