@@ -40,8 +40,10 @@ PRIOR = {
     },
 }
 """Weights without data; 0 for all others."""
-CURVE = 40
-"""Means of the training loss in a row of the grid."""
+SPREAD_EVALS = 58
+"""Rows from this one on were evaluated on windows from all over the split."""
+CLOSE = 0.006
+"""Errors of a refinement below this count as squares, those beyond as they are."""
 
 
 class Grid(NamedTuple):
@@ -58,7 +60,8 @@ class Grid(NamedTuple):
 
 def read_grid(path: Path) -> Grid:
     """Read the rows of a grid."""
-    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    lines = path.read_text("utf-8").splitlines()
+    rows = [json.loads(line) | {"line": i} for i, line in enumerate(lines)]
     rows = [row for row in rows if row["loss"] < row["baselines"]["unigram"]]  # else nothing was learned
     texts = [facts(row) for row in rows]
     return Grid(
@@ -103,6 +106,7 @@ def facts(row: dict[str, Any]) -> TextFacts:
         row["n_val_chars"],
         max(scores.values()),
         scores["unigram"],
+        scores["trigram"],
         counted[best],
         best,
         tuple((int(n), loss) for n, loss in row["counted"]),
@@ -170,51 +174,52 @@ def summary(errors: Floats) -> str:
     return f"median {np.median(np.abs(errors)):.1%}, p90 {np.quantile(np.abs(errors), 0.9):.1%}"
 
 
-def ridge(x: Floats, y: Floats, prior: Floats, strength: float = 0.3) -> Floats:
-    """Return the weights of a regression through the origin, shrunk towards the prior."""
-    return prior + np.linalg.solve(x.T @ x + strength * np.eye(x.shape[1]), x.T @ (y - x @ prior))
-
-
 def refinements(grid: Grid, laws: Floats) -> list[dict[str, Any]]:
-    """Fit how losses during a run move the forecast, for several points of progress.
+    """Fit how the evaluations of a run give its final loss, for several points of progress.
 
     laws: the law's forecasts for each text by a fit to the others, (n,), so that the refinement knows its
-    errors.
+    errors. Only rows whose evaluations came from all over the split are used.
     """
-    found = []
+    chosen = np.array([row["line"] >= SPREAD_EVALS for row in grid.rows])
+    grid, laws, found = part(grid, chosen), laws[chosen], []
     for progress in (i / 10 for i in range(1, 11)):
-        x = [
-            _curve_inputs(row, law, progress, about)
-            for row, law, about in zip(grid.rows, laws, grid.x, strict=True)
-        ]
+        evals = [_evals(row, progress) for row in grid.rows]
+        each = zip(laws, evals, grid.x, grid.best, strict=True)
+        x = [refinement_inputs(law, e, about | {"counted": math.log(best)}) for law, e, about, best in each]
         names = [*x[0]]
-        matrix, y = np.array([[*each.values()] for each in x]), np.log(grid.loss / laws)
-        prior = np.array([float(name == "best") for name in names])  # the best loss so far stays the best
-        errors = y - _leave_out(grid.texts, matrix, y, prior)
+        matrix = np.array([[*row.values()] for row in x])
+        y = np.log(grid.loss / np.array([min(loss for _, loss in each) for each in evals]))
+        errors = y - _leave_out(grid.texts, matrix, y)
         print(f"  at {progress:.1%}: {summary(errors)}, 80 % within {quantile80(errors):.2%}")
-        weights = dict(zip(names, ridge(matrix, y, prior).round(4).tolist(), strict=True))
+        weights = dict(zip(names, robust(matrix, y).round(4).tolist(), strict=True))
         found.append({"progress": progress, "weights": weights, "spread": round(quantile80(errors), 4)})
     return found
 
 
-def _leave_out(texts: NDArray[np.str_], x: Floats, y: Floats, prior: Floats) -> Floats:
+def robust(x: Floats, y: Floats, strength: float = 0.03, rounds: int = 6) -> Floats:
+    """Return the weights of a regression of the absolute error, shrunk towards 0: reweighted squares."""
+    share = np.ones(len(y))
+    found = np.zeros(x.shape[1])
+    for _ in range(rounds):
+        weighted = (x * share[:, None]).T
+        found = np.linalg.solve(weighted @ x + strength * np.eye(x.shape[1]), weighted @ y)
+        share = CLOSE / np.maximum(np.abs(y - x @ found), CLOSE)
+    return found
+
+
+def _leave_out(texts: NDArray[np.str_], x: Floats, y: Floats) -> Floats:
     """Return the predictions for each text by a regression on the others."""
     predictions = np.zeros(len(y))
     for text in sorted(set(texts.tolist())):
         chosen = texts == text
-        predictions[chosen] = x[chosen] @ ridge(x[~chosen], y[~chosen], prior)
+        predictions[chosen] = x[chosen] @ robust(x[~chosen], y[~chosen])
     return predictions
 
 
-def _curve_inputs(
-    row: dict[str, Any], law: float, progress: float, about: dict[str, float]
-) -> dict[str, float]:
-    """Return the inputs of a refinement from the curve of a row."""
-    n = round(progress * len(row["curve"]))
-    train = float(np.mean(row["curve"][max(0, n - 2) : n]))
-    until = (progress + 0.02) * row["steps"]
-    vals = [loss for step, loss in row["evals"] if step <= until]
-    return refinement_inputs(law, train, vals, about)
+def _evals(row: dict[str, Any], progress: float) -> list[tuple[float, float]]:
+    """Return the evaluations of a row until some progress, each with its own."""
+    found = [(step / row["steps"], loss) for step, loss in row["evals"]]
+    return [(at, loss) for at, loss in found if at <= progress + 0.02]
 
 
 def prices(grid: Grid) -> dict[str, float]:

@@ -5,7 +5,7 @@
 
 Each line of OUT is one training: its settings, the counted baselines of its text, and its losses. Losses
 depend on the number of steps and not on the speed of the machine, so a busy machine does no harm. Runs that
-are in OUT already are left out. `--held-out` trains on the texts that the law is not fitted to.
+are in OUT already are left out. `--texts held-out` trains on the texts that the law is not fitted to.
 """
 
 from __future__ import annotations
@@ -32,21 +32,24 @@ from glassgpt.train import Evaluated, Session, StepDone
 from glassgpt.train.autopilot import Chooser, Length, Recipe, TextFacts, the_law
 from glassgpt.train.autopilot.candidates import Candidates
 from glassgpt.train.autopilot.speed import MachineSpeed, prior_seconds
-from texts import GRID, HELD_OUT
+from texts import GRID, HELD_OUT, MORE
 
 SHAPES = [(2, 64), (2, 96), (2, 128), (4, 128), (3, 192), (4, 256), (6, 384)]
 FEWEST, MOST = 200, 4_000
 """Steps of a training."""
 CHEAPEST_S, DEAREST_S = 6, 150
 """Seconds of a training by the estimate for the grid's machine, on one core."""
+TEXTS = {"grid": GRID, "more": MORE, "held-out": HELD_OUT}
+SEEDS = {"grid": "False", "more": "more", "held-out": "True"}
+"""Part of the seed of a design."""
 CURVE = 40
 """Number of means that a training loss is kept as."""
 
 
-def design(index: int, held_out: bool = False) -> dict[str, Any]:
+def design(index: int, texts: str = "grid") -> dict[str, Any]:
     """Return the settings of run number `index`: the same on every machine."""
-    draw = random.Random(f"{held_out} {index}")
-    names = [*(HELD_OUT if held_out else GRID)]
+    draw = random.Random(f"{SEEDS[texts]} {index}")
+    names = [*TEXTS[texts]]
     dearest = 2 * CHEAPEST_S * (DEAREST_S / CHEAPEST_S / 2) ** draw.random()
     while True:
         recipe, steps = _draw(draw), round(FEWEST * (MOST / FEWEST) ** draw.random())
@@ -78,14 +81,15 @@ def _draw(draw: random.Random) -> Recipe:
     )
 
 
-def design_near_best(index: int, held_out: bool, texts: dict[str, TextFacts]) -> dict[str, Any]:
+def design_near_best(index: int, which: str, texts: dict[str, TextFacts], dearest: float) -> dict[str, Any]:
     """Return the settings of run number `index`, near those that the present law finds best.
 
-    They differ from its choice along two axes. So the law learns most where it decides.
+    They differ from its choice along two axes. So the law learns most where it decides. dearest: seconds of
+    the longest training by the estimate.
     """
-    draw = random.Random(f"near {held_out} {index}")
+    draw = random.Random(f"near {SEEDS[which]} {index}")
     text = [*texts][index % len(texts)]
-    seconds = CHEAPEST_S * (2 * DEAREST_S / CHEAPEST_S) ** draw.random()
+    seconds = CHEAPEST_S * (dearest / CHEAPEST_S) ** draw.random()
     found = Candidates(texts[text], {}, exportable=draw.random() < 0.3)
     recipe = Chooser(texts[text], found, the_law(), MachineSpeed()).choose(Length(seconds=seconds)).recipe
     for axis in draw.sample([*found.neighbors(recipe)], 2):
@@ -155,20 +159,21 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--step", type=int, default=1)
     parser.add_argument("--last", type=int, default=1_000)
-    parser.add_argument("--held-out", action="store_true")
+    parser.add_argument("--texts", choices=[*TEXTS], default="grid", dest="which")
     parser.add_argument("--near-best", action="store_true")
+    parser.add_argument("--dearest", type=float, default=2 * DEAREST_S, help="seconds, of near-best runs")
     given = parser.parse_args()
     torch.set_num_threads(1)
     done = {json.loads(line)["index"] for line in given.out.open()} if given.out.exists() else set()
-    texts = measure_texts(given.texts, HELD_OUT if given.held_out else GRID) if given.near_best else {}
+    texts = measure_texts(given.texts, TEXTS[given.which]) if given.near_best else {}
     for index in range(given.first, given.last, given.step):
         if index in done:
             continue
         began = time.monotonic()
         plan = (
-            design_near_best(index, given.held_out, texts)
+            design_near_best(index, given.which, texts, given.dearest)
             if given.near_best
-            else design(index, given.held_out)
+            else design(index, given.which)
         )
         found = run(plan, given.texts)
         row = {"index": index, **plan, **found}

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from fit import ridge
+from fit import robust
 
 sys.path.append(str(Path(__file__).parents[1]))
 from report import write_report
@@ -51,7 +51,7 @@ def main(checkout: Path) -> None:
         errors = np.zeros(len(y))
         for i, (_, schedule) in enumerate(curves):
             others = np.array([name != schedule for _, name in curves])
-            errors[i] = y[i] - x[i] @ ridge(x[others], y[others], np.zeros(x.shape[1]), 1e-3)
+            errors[i] = y[i] - x[i] @ robust(x[others], y[others], 1e-3)
         for size, theirs in THEIRS.items():
             own = np.abs(errors[[each == size for each, _ in curves]])
             mean, worst = float(own.mean()), float(own.max())

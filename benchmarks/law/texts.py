@@ -3,7 +3,7 @@
     python benchmarks/law/texts.py FOLDER
 
 Needs the packages of Debian: fortunes, fortunes-min, fortunes-{cs,de,es,it,pl,ru,zh}, perl-doc, libc6-dev and
-manpages-zh.
+manpages-zh, libstdc++-dev; and the packages numpy and scipy.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sysconfig
 from pathlib import Path
 
 FORTUNES = "/usr/share/games/fortunes"
+SITE = sysconfig.get_paths()["purelib"]
 LIBRARY = sysconfig.get_paths()["stdlib"]
 GRID = {
     "kids": [f"{FORTUNES}/kids"],
@@ -35,6 +36,22 @@ GRID = {
     "tests": [f"{LIBRARY}/test/test_[a-d]*.py"],
 }
 """Texts that the law is fitted to."""
+MORE = {
+    "licenses": ["/usr/share/common-licenses/*"],
+    "perl-modules": ["/usr/share/perl/5.*.*/*.pm"],
+    "cpp": ["/usr/include/c++/*/bits/*.h"],
+    "locales": ["/usr/share/i18n/locales/[d-f]*"],
+    "commands": ["/usr/share/man/man1/[bt]*.gz"],
+    "numpy": [f"{SITE}/numpy/lib/*.py", f"{SITE}/numpy/ma/*.py"],
+    "scipy": [f"{SITE}/scipy/stats/*.py"],
+    "politics": [f"{FORTUNES}/politics", f"{FORTUNES}/law"],
+    "people": [f"{FORTUNES}/people", f"{FORTUNES}/wisdom"],
+    "definitions": [f"{FORTUNES}/definitions"],
+    "formiche": [f"{FORTUNES}/formiche", f"{FORTUNES}/italia"],
+    "science": [f"{FORTUNES}/science", f"{FORTUNES}/startrek"],
+    "sk": [f"{FORTUNES}/sk/*"],
+}
+"""Texts that were added later, to which the law is fitted, too."""
 HELD_OUT = {
     "linux": [f"{FORTUNES}/linux"],
     "chat": [f"{FORTUNES}/knghtbrd"],
@@ -48,7 +65,7 @@ HELD_OUT = {
 def write_texts(folder: Path) -> None:
     """Write each text into `folder` as NAME.txt."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, patterns in (GRID | HELD_OUT).items():
+    for name, patterns in (GRID | MORE | HELD_OUT).items():
         paths = sorted(path for pattern in patterns for path in glob.glob(pattern))
         text = "\n".join(filter(None, map(read, paths)))
         (folder / f"{name}.txt").write_text(text, "utf-8")

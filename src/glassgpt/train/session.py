@@ -177,7 +177,7 @@ def start(
         undo.callback(lock.release, force=True)
         run, data, notes = _create(path, planned, stage)
         compiler.join()
-        forecaster = _forecaster(planned.decision, data, run)
+        forecaster = _forecaster(planned.decision, run)
         seen = [*observers, *([forecaster] if forecaster else [])]
         with named_out_of_memory(planned.config, data.tokenizer.n_vocab, device):
             trainer = _first_trainer(run, planned.config, data, dist, seen, clock)
@@ -188,10 +188,10 @@ def start(
     return session
 
 
-def _forecaster(decision: Decision | None, data: TaskData, run: Run) -> Forecaster | None:
+def _forecaster(decision: Decision | None, run: Run) -> Forecaster | None:
     if decision is None:
         return None
-    return Forecaster.start(decision.choice.forecast, decision.about, data.tokens_per_char, run)
+    return Forecaster.start(decision.choice.forecast, decision.about, run)
 
 
 def _join(dist: Dist, observers: Sequence[Observer], clock: Clock) -> Session:

@@ -46,6 +46,7 @@ class TextFacts:
     n_val_chars: int
     uniform: float
     unigram: float
+    trigram: float
     best: float
     """Loss of the best counted n-gram."""
     best_name: str
@@ -66,6 +67,7 @@ class TextFacts:
             corpus.val.n_chars,
             nats["uniform"],
             nats["unigram"],
+            nats["trigram"],
             best.nats_per_char,
             best.name,
             count_parts(corpus),

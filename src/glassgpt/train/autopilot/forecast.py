@@ -21,8 +21,10 @@ from glassgpt.train.observers import Answer, Observer
 
 TINY = 1e-3
 """Smallest loss whose logarithm is taken: of a text that repeats itself."""
-N_BINS = 40
-"""Parts of a run; a refinement looks at the mean training loss of the newest part."""
+SLACK = 0.02
+"""An evaluation so little after half of the time counts as one before it."""
+Evals = Sequence[tuple[float, float]]
+"""Evaluations of a run: (progress, held-out loss in nats per character)."""
 
 
 @dataclass(frozen=True)
@@ -51,28 +53,41 @@ class Forecast:
         return asdict(self)
 
 
-def refinement_inputs(
-    law: float, train: float, vals: Sequence[float], about: Mapping[str, float]
-) -> dict[str, float]:
-    """Return the inputs of a refinement: the run's losses next to the law's final one, as logarithms.
+def refinement_inputs(law: float, evals: Evals, about: Mapping[str, float]) -> dict[str, float]:
+    """Return the inputs of a refinement: the held-out losses so far, next to the law and to counting.
 
-    law, train, vals: nats per character; the mean training loss of late, and all evaluations so far. about:
-    inputs of the law at the end of the run.
+    law: the law's final loss in nats per character. evals: all evaluations so far. about: inputs of the law
+    at the end of the run, and `counted`, the logarithm of the best counted loss.
     """
-    found = {name: about[name] for name in ("one", "epochs", "block", "ngram", "ngram_dropout", "dropout")}
-    law = max(law, TINY)
-    shown = {"train": train, "val": vals[-1], "best": min(vals)}
-    found |= {name: math.log(max(loss, TINY) / law) for name, loss in shown.items()}
-    return found | {"repeated": max(0.0, found["epochs"])}
+    progress, last = evals[-1]
+    best = _log_best(evals)
+    earlier = [each for each in evals if each[0] <= progress / 2 + SLACK] or evals
+    found = {name: about[name] for name in ("one", "epochs", "ngram", "chars")}
+    return found | {
+        "law": math.log(max(law, TINY)) - best,
+        "rise": math.log(max(last, TINY)) - best,
+        "drop": best - _log_best(earlier),  # of the second half so far
+        "counted": best - about["counted"],
+        "block_chars": about["block"] + about["bpe"],
+        "repeated": max(0.0, about["epochs"]),
+    }
 
 
-def refine(
-    law: float, progress: float, inputs: Mapping[str, float], refinements: Sequence[Mapping[str, Any]]
-) -> Forecast:
+def refine(evals: Evals, inputs: Mapping[str, float], refinements: Sequence[Mapping[str, Any]]) -> Forecast:
     """Return the refined forecast, by the refinement for the nearest progress."""
+    progress = evals[-1][0]
     nearest = min(refinements, key=lambda each: abs(each["progress"] - progress))
     shift = sum(weight * inputs[name] for name, weight in nearest["weights"].items())
-    return Forecast.of(law * math.exp(shift), nearest["spread"], progress)
+    return Forecast.of(math.exp(_log_best(evals) + shift), nearest["spread"], progress)
+
+
+def log_counted(loss: float) -> float:
+    """Return the input `counted` of a refinement, from the best counted loss."""
+    return math.log(max(loss, TINY))
+
+
+def _log_best(evals: Evals) -> float:
+    return math.log(max(min(loss for _, loss in evals), TINY))
 
 
 class Forecaster(Observer):
@@ -85,21 +100,15 @@ class Forecaster(Observer):
         """Take the forecasts of a run, as `start` makes them or as they were stored."""
         self.file, self.outcome = file, record["outcome"]
         self.about: dict[str, float] = record["about"]
-        self.tokens_per_char: float = record["tokens_per_char"]
         self.forecasts = [Forecast(**each) for each in record["forecasts"]]
-        self._losses: list[tuple[float, float]] = []  # (progress, training loss in nats per character)
-        self._vals: list[float] = []
-        self._step = 0
+        self.evals = [(float(progress), float(loss)) for progress, loss in record["evals"]]
+        self._step: int | None = None
+        self._progress = 0.0
 
     @classmethod
-    def start(cls, first: Forecast, about: Mapping[str, float], tokens_per_char: float, run: Run) -> Self:
-        """Begin with the law's forecast for a new run. about: inputs of the law at its end."""
-        record = {
-            "about": about,
-            "tokens_per_char": tokens_per_char,
-            "forecasts": [first.to_dict()],
-            "outcome": None,
-        }
+    def start(cls, first: Forecast, about: Mapping[str, float], run: Run) -> Self:
+        """Begin with the law's forecast for a new run. about: as in `refinement_inputs`."""
+        record = {"about": about, "forecasts": [first.to_dict()], "evals": [], "outcome": None}
         found = cls(record, run.forecast_file)
         found.save()
         return found
@@ -121,12 +130,11 @@ class Forecaster(Observer):
         """See losses; answer with a forecast when it is due."""
         match event:
             case StepDone():
-                self._step = event.step
-                self._losses.append((event.progress, event.loss * self.tokens_per_char))
-                if len(self._losses) == 1:
-                    return [self._event()]
-            case Evaluated() if self._losses:
-                self._vals.append(event.nats_per_char)
+                first = self._step is None
+                self._step, self._progress = event.step, event.progress
+                return [self._event()] if first else None
+            case Evaluated() if self._step is not None:
+                self.evals.append((self._progress, event.nats_per_char))
                 return self._refined()
             case _:
                 return None
@@ -140,23 +148,20 @@ class Forecaster(Observer):
         """Write forecast.json."""
         record = {
             "about": self.about,
-            "tokens_per_char": self.tokens_per_char,
             "forecasts": [each.to_dict() for each in self.forecasts],
+            "evals": self.evals,
             "outcome": self.outcome,
         }
         write_json(self.file, record)
 
     def _refined(self) -> Answer:
         """Make the forecast at the last step."""
-        progress = self._losses[-1][0]
-        recent = [loss for at, loss in self._losses if at > progress - 2 / N_BINS]
-        law = self.forecasts[0].nats_per_char
-        x = refinement_inputs(law, sum(recent) / len(recent), self._vals, self.about)
-        found = refine(law, progress, x, the_law().refinements)
+        inputs = refinement_inputs(self.forecasts[0].nats_per_char, self.evals, self.about)
+        found = refine(self.evals, inputs, the_law().refinements)
         self.forecasts.append(found)
         self.save()
         return [self._event()]
 
     def _event(self) -> Forecasted:
         now = self.newest
-        return Forecasted(self._step, now.nats_per_char, now.low, now.high, now.progress)
+        return Forecasted(self._step or 0, now.nats_per_char, now.low, now.high, now.progress)

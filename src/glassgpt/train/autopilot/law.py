@@ -24,7 +24,7 @@ from glassgpt.train.autopilot.recipe import Recipe
 FILE = Path(__file__).with_name("law.json")
 
 TERMS: dict[str, tuple[str, ...]] = {
-    "capacity": ("one", "params", "ngram", "bpe", "vocab", "block", "counted", "best"),
+    "capacity": ("one", "params", "ngram", "bpe", "vocab", "block", "counted", "trigram", "best"),
     "training": (
         *(
             "one",
@@ -39,7 +39,7 @@ TERMS: dict[str, tuple[str, ...]] = {
             "rate",
             "rate2",
         ),
-        *("rate_params", "block", "dropout", "ngram_dropout", "counted", "best", "decay"),
+        *("rate_params", "block", "dropout", "ngram_dropout", "counted", "trigram", "best", "decay"),
     ),
     "overfitting": (
         *(
@@ -88,6 +88,7 @@ def inputs(text: TextFacts, recipe: Recipe, n_steps: float) -> dict[str, float]:
         "epochs": math.log(n_chars / text.n_chars),
         "text_chars": math.log(text.n_chars / 1e6),
         "counted": _odds(text, text.counted_at(min(n_chars, text.n_chars))),
+        "trigram": _odds(text, text.trigram),
         "best": _odds(text, text.best),
     }
 

@@ -15,6 +15,7 @@ from glassgpt.tasks.counted import text_scores
 from glassgpt.train.autopilot.candidates import Candidates, fixed_fields
 from glassgpt.train.autopilot.choice import Choice, Chooser, Length
 from glassgpt.train.autopilot.facts import VOCAB_SIZES, TextFacts
+from glassgpt.train.autopilot.forecast import log_counted
 from glassgpt.train.autopilot.law import inputs, the_law
 from glassgpt.train.autopilot.recipe import Recipe
 from glassgpt.train.autopilot.speed import MachineSpeed, prior_seconds, time_step
@@ -51,8 +52,9 @@ class Decision:
 
     @property
     def about(self) -> dict[str, float]:
-        """Inputs of the law for the choice, at its end."""
-        return inputs(self.chooser.text, self.choice.recipe, self.choice.n_steps)
+        """Inputs of the law for the choice at its end, and of its refinement: see `refinement_inputs`."""
+        text = self.chooser.text
+        return inputs(text, self.choice.recipe, self.choice.n_steps) | {"counted": log_counted(text.best)}
 
     @property
     def layer(self) -> Layer:

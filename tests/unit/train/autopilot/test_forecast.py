@@ -12,9 +12,7 @@ from glassgpt.train import Evaluated, Forecasted, StepDone
 from glassgpt.train.autopilot import Forecast, Forecaster, the_law
 from glassgpt.train.autopilot.forecast import refine, refinement_inputs
 
-ABOUT = {
-    **{"one": 1.0, "epochs": 0.5, "block": 0.0, "ngram": 1.0, "ngram_dropout": 0.0, "dropout": 0.0},
-}
+ABOUT = {"one": 1.0, "epochs": 0.5, "block": 0.0, "bpe": 0.8, "ngram": 1.0, "chars": 0.3, "counted": 0.4}
 
 
 def step(progress: float, loss: float) -> StepDone:
@@ -27,7 +25,7 @@ def evaluated(progress: float, nats: float) -> Evaluated:
 
 @pytest.fixture
 def forecaster(tmp_path: Path) -> Forecaster:
-    return Forecaster.start(Forecast.of(1.5, 0.05), ABOUT, tokens_per_char=0.5, run=Run(tmp_path))
+    return Forecaster.start(Forecast.of(1.5, 0.05), ABOUT, Run(tmp_path))
 
 
 def told(forecaster: Forecaster, *events: object) -> list[Forecasted]:
@@ -51,7 +49,7 @@ def test_each_evaluation_refines_it(forecaster: Forecaster) -> None:
 def test_higher_losses_raise_the_forecast(tmp_path: Path) -> None:
     found = []
     for val in (1.5, 1.8):
-        run = Forecaster.start(Forecast.of(1.5, 0.05), ABOUT, 0.5, Run(tmp_path))
+        run = Forecaster.start(Forecast.of(1.5, 0.05), ABOUT, Run(tmp_path))
         found.append(told(run, step(0.5, 2 * val), evaluated(0.5, val))[-1].nats_per_char)
     assert found[1] > 1.05 * found[0]
 
@@ -64,8 +62,8 @@ def test_intervals_narrow_in_the_course_of_a_run() -> None:
 def test_a_late_forecast_follows_the_last_evaluation() -> None:
     forecasts = []
     for val in (1.5, 1.6):
-        inputs = refinement_inputs(1.5, val, [2.0, 1.7, val], ABOUT)
-        forecasts.append(refine(1.5, 1.0, inputs, the_law().refinements))
+        evals = [(0.3, 2.0), (0.6, 1.7), (1.0, val)]
+        forecasts.append(refine(evals, refinement_inputs(1.5, evals, ABOUT), the_law().refinements))
     low, high = forecasts
     assert high.nats_per_char / low.nats_per_char == pytest.approx(1.6 / 1.5, rel=0.03)
 
@@ -73,12 +71,14 @@ def test_a_late_forecast_follows_the_last_evaluation() -> None:
 def test_pairs_are_kept_and_a_resumed_run_goes_on(forecaster: Forecaster, tmp_path: Path) -> None:
     told(forecaster, step(0.1, 3.0), evaluated(0.1, 1.9))
     again = Forecaster.open(Run(tmp_path))
-    assert again is not None and again.forecasts == forecaster.forecasts
+    assert again is not None and again.forecasts == forecaster.forecasts and again.evals == [(0.1, 1.9)]
     again.end(1.47)
     assert json.loads((tmp_path / "forecast.json").read_text())["outcome"] == 1.47
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"forecasts": 3, "about": 1, "outcome": 0}', "{" * 9])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"evals": [[1]], "forecasts": [], "about": 1, "outcome": 0}', "{" * 9]
+)
 def test_a_damaged_file_ends_the_forecasts_only(tmp_path: Path, content: str) -> None:
     (tmp_path / "forecast.json").write_text(content)
     assert Forecaster.open(Run(tmp_path)) is None
