@@ -41,6 +41,12 @@ def test_a_list_is_sampled_by_lines_and_its_known_ones_are_counted(folder: Path)
     assert len(begun) == 5 and all(line.startswith("an") for line in begun)
 
 
+def test_neighboring_seeds_share_no_lines_but_by_chance(folder: Path) -> None:
+    shown = ("sample", "names", "--lines", "12", "--temperature", "3", "--seed")
+    first, second = ([*run(folder, *shown, seed).splitlines()][:12] for seed in ("5", "6"))
+    assert not {line for line in first if len(line) > 5} & set(second)
+
+
 def test_ten_lines_are_the_default_of_a_list_only(folder: Path) -> None:
     assert learned_a_list(Run(folder / "names")) and not learned_a_list(Run(folder / "notes"))
     assert len(run(folder, "sample", "names").splitlines()) == 11  # with the note

@@ -19,6 +19,7 @@ from glassgpt.generate.sampling import (
     sample_inverse_cdf,
     temperature,
 )
+from glassgpt.generate.seeds import derived_seed
 from glassgpt.generate.speculation import PromptLookup
 from glassgpt.generate.text import TextAccumulator, TextStream, stream_text
 
@@ -47,6 +48,7 @@ __all__ = [
     "check_source",
     "classify",
     "complete",
+    "derived_seed",
     "fill",
     "generate",
     "masked_ids",

@@ -10,6 +10,7 @@ from glassgpt.errors import UserError
 from glassgpt.generate.chat import chat_prompt, reply
 from glassgpt.generate.engine import Engine
 from glassgpt.generate.sampling import SamplingParams
+from glassgpt.generate.seeds import derived_seed
 from glassgpt.language import N_
 from glassgpt.models import Model
 from glassgpt.tokenizers import Tokenizer
@@ -105,7 +106,7 @@ class ChatSession:
 
     def _stream_reply(self) -> Generator[str]:
         """Yield the reply and store it as a message, even if stopped early."""
-        seed = None if self.seed is None else self.seed + self._n_replies
+        seed = None if self.seed is None else derived_seed(self.seed, self._n_replies)
         self._n_replies += 1
         pieces: list[str] = []
         try:

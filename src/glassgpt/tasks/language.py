@@ -58,7 +58,8 @@ class LanguageData(TaskData):
     ) -> None:
         super().__init__(config, tokenizer)
         self.data, self._read_baselines = data, cache(read_baselines)
-        self.windows = TrainWindows(data.train, config.model.block_size, config.train.seed)
+        line_end = _line_end(tokenizer) if data.is_list else None
+        self.windows = TrainWindows(data.train, config.model.block_size, config.train.seed, line_end)
         self.val = Lengths(len(data.val), data.val.n_chars, data.val.n_bytes)
         self.tokens_per_char = len(data.train) / data.train.n_chars
         self.n_train_tokens = self.windows.per_epoch * self.windows.T
@@ -167,6 +168,12 @@ def part_score(nats: np.ndarray, measured: Sequence[int], lengths: Lengths) -> S
     rows = round_parts(nats)
     parts = tuple(rows[i] if i in measured else None for i in range(len(rows)))
     return Score(N_("this model"), float(nats.sum()), lengths.n_chars, lengths.n_bytes, parts=parts)
+
+
+def _line_end(tokenizer: Tokenizer) -> int | None:
+    """Return the token that ends a line; None if it has several."""
+    ids = tokenizer.encode("\n")
+    return ids[0] if len(ids) == 1 else None
 
 
 def _lengths(tokenizer: Tokenizer, pieces: Sequence[np.ndarray]) -> Lengths:

@@ -73,7 +73,8 @@ class Ending:
         if not self.plan.by_clock:
             return 0.0
         half_step_s = median(self._steps) / 2 if self._steps else 0.0  # the last step ends late or early
-        measured_s = MARGIN * (self.plan.seconds + self.save_s) + self.plan.verdict_s()
+        once_s = self.plan.seconds + self.plan.sample_s + self.save_s
+        measured_s = MARGIN * once_s + self.plan.verdict_s()
         return self.slowdown * measured_s + self.exit_s + half_step_s
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 TRAINING_SHARE = 0.03
-"""Largest share of a run's time for the evaluations during training."""
+"""Largest share of a run's time for the evaluations during training, and as much again for their samples."""
 VERDICT_SHARE = 0.06
 """Largest share of a run's time for the verdict."""
 MIN_TOKENS, MAX_TOKENS = 16_384, 131_072
@@ -62,7 +62,11 @@ class EvalPlan:
         self.token_s = 0.0
         """Seconds that the loss of one held-out token takes, measured or estimated."""
         self.seconds = 0.0
-        """Seconds that one evaluation during training takes, its sample included."""
+        """Seconds that one evaluation during training takes, without its sample."""
+        self.sample_s = 0.0
+        """Seconds that a sample takes."""
+        self.next_sample = 0.0
+        """Progress from which an evaluation has a sample again."""
         self.stride = 1
         """An evaluation during training reads every `stride`-th batch."""
         self.next = 1 / evals
@@ -82,6 +86,16 @@ class EvalPlan:
             return 1 / self.evals
         return max(1 / self.evals, self.seconds / (TRAINING_SHARE * max(self.time_s, 1e-9)))
 
+    def sample_is_due(self, progress: float) -> bool:
+        """Return True if an evaluation at this progress has a sample: all do, if samples are quick."""
+        return not self.by_clock or progress >= min(1.0, self.next_sample - 1e-9)
+
+    def sampled(self, progress: float, seconds: float) -> None:
+        """Note the time of a sample, which sets the distance to the next one."""
+        self.sample_s = seconds
+        if self.by_clock:
+            self.next_sample = progress + seconds / (TRAINING_SHARE * max(self.time_s, 1e-9))
+
     def choose_part(self, step_tokens: int) -> None:
         """Fix the part that evaluations read, by the time that is left for them.
 
@@ -97,9 +111,9 @@ class EvalPlan:
         self.stride = max(1, round(self.n_tokens / part))
         self.seconds = self.token_s * self.n_tokens / self.stride
 
-    def restore(self, seconds: float, stride: int) -> None:
-        """Continue with the part and the evaluation time of an earlier attempt."""
-        self.seconds, self.stride = seconds, stride
+    def restore(self, seconds: float, stride: int, sample_s: float = 0.0) -> None:
+        """Continue with the part and the times of an earlier attempt."""
+        self.seconds, self.stride, self.sample_s = seconds, stride, sample_s
         self.token_s = seconds * stride / self.n_tokens
 
     def verdict_s(self, trained_s: float = 0.0) -> float:

@@ -44,7 +44,9 @@ class Evaluator:
             return
         self.plan.token_s, self._step_tokens = self._time_forward()
         self.plan.choose_part(self._step_tokens)
-        (self.plan.seconds,) = self.dist.all_reduce_max(self.plan.seconds + self._time_sample())
+        self.plan.seconds, self.plan.sample_s = self.dist.all_reduce_max(
+            self.plan.seconds, self._time_sample()
+        )
 
     def check_time(self, prepared_s: float) -> list[str]:
         """Return warnings about a short time, after `prepare`. Raises UserError if none is left to train.
@@ -69,8 +71,11 @@ class Evaluator:
         return measured
 
     def sync(self, seconds: float) -> None:
-        """Agree with all processes on the time of an evaluation."""
-        self.plan.seconds, self.plan.token_s = self.dist.all_reduce_max(seconds, self.plan.token_s)
+        """Agree with all processes on the time of an evaluation and a sample."""
+        plan = self.plan
+        plan.seconds, plan.sample_s, plan.token_s = self.dist.all_reduce_max(
+            seconds, plan.sample_s, plan.token_s
+        )
         self.ending.evaluated()
 
     def _time_sample(self) -> float:

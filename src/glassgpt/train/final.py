@@ -10,6 +10,7 @@ from dataclasses import replace
 from glassgpt.checkpoint import Run
 from glassgpt.diagnose import Copying, Curve, Verdict, trend
 from glassgpt.errors import UserError
+from glassgpt.models import Model
 from glassgpt.safe_io import MAX_JSON, read_capped
 from glassgpt.tasks import CopyingMeter, copying_cost
 from glassgpt.train.trainer import Trainer
@@ -32,8 +33,8 @@ def final_verdict(run: Run, trainer: Trainer) -> Verdict:
     if not trainer.step or not math.isfinite(trainer.best):
         raise UserError("{path}: no step was evaluated, so there is no verdict. Train longer.", path=run.path)
     data, plan = trainer.task, trainer.evals
-    copying = _copying(run, trainer)
     model = run.model(trainer.learner.device)
+    copying = _copying(run, trainer, model)
     course = trend(Curve.of(run.metrics(), data.tokens_per_char, data.n_train_tokens))
 
     def judge(stride: int) -> Verdict:
@@ -45,18 +46,23 @@ def final_verdict(run: Run, trainer: Trainer) -> Verdict:
     return _judged_in_time(judge, trainer)
 
 
-def _copying(run: Run, trainer: Trainer) -> Copying | None:
-    """Measure the sample of the best step with the copying meter, if there is time, a text and the extra."""
-    sample = run.samples / f"{run.best_checkpoint().name}.txt"
-    if trainer.config.task != "language" or not sample.is_file():
+def _copying(run: Run, trainer: Trainer, model: Model) -> Copying | None:
+    """Measure a sample of the best step with the copying meter, if there is time, a text and the extra."""
+    n_tokens = trainer.config.train.sample_tokens
+    if trainer.config.task != "language" or not n_tokens:
         return None
     try:
+        sample = run.samples / f"{run.best_checkpoint().name}.txt"
         seconds = copying_cost(run, trainer.task.tokenizer).seconds
+        seconds += 0.0 if sample.is_file() else trainer.evals.sample_s
         by_clock = trainer.evals.by_clock
         left_s = COPYING_SHARE * ((trainer.left_s or 0.0) - trainer.ending.exit_s) if by_clock else COPYING_S
         if seconds > left_s:
             return None
-        text = read_capped(sample, MAX_JSON).decode("utf-8", "replace")
+        if sample.is_file():
+            text = read_capped(sample, MAX_JSON).decode("utf-8", "replace")
+        else:  # an evaluation without a sample was the best
+            text = trainer.task.sample(model, n_tokens, trainer.config.train.seed)
         return CopyingMeter.open(run, trainer.task.tokenizer).measure(text)
     except UserError:  # the extra is not installed, or the disk is full
         return None

@@ -246,9 +246,9 @@ class Trainer:
         self.patience.saw(event.nats_per_char, self.best)
         yield event
         yield from self._watching.ask(lambda each: each.on_evaluation(event, self.model))
-        began = time.monotonic()
-        yield from self._sample()
-        self._plan_next_eval(seconds + time.monotonic() - began)
+        if self.evals.sample_is_due(self._progress_at(self.step)):
+            yield from self._sample()
+        self._plan_next_eval(seconds)
         if event.best:
             yield from self._save(best=True)
 
@@ -273,9 +273,11 @@ class Trainer:
         """Generate text with the model, in the main process."""
         n_tokens, seed = self.config.train.sample_tokens, self.config.train.seed
         if n_tokens and self.dist.is_main:
+            began = time.monotonic()
             self.model.eval()
             text = self.stop.unless_stopped(lambda: self.task.sample(self.model, n_tokens, seed))
             self.model.train()
+            self.evals.sampled(self._progress_at(self.step), time.monotonic() - began)
             if text is not None:
                 yield Sampled(self.step, text)
 
@@ -311,6 +313,7 @@ class Trainer:
             "next_eval": self.evals.next,
             "eval_s": self.evals.seconds,
             "eval_stride": self.evals.stride,
+            "sample_s": self.evals.sample_s,
             "best": self.best if math.isfinite(self.best) else None,
             "best_step": self._best_step,
             "n_worse": self.patience.n_worse,
@@ -335,7 +338,8 @@ class Trainer:
         state = self._load(self.folder.checkpoints / name)
         prepared_s = state.get("prepared_s", 0.0)  # older runs did not count it
         self.clock.add(Elapsed(prepared_s, max(0.0, state["elapsed_s"] - prepared_s)))
-        self.evals.restore(state["eval_s"], state.get("eval_stride", 1))  # runs before strides read it all
+        stride, sample_s = state.get("eval_stride", 1), state.get("sample_s", 0.0)  # older runs lack them
+        self.evals.restore(state["eval_s"], stride, sample_s)
         self.evals.advance(self._progress_at(self.step))
         self.evals.next = min(state["next_eval"], self.evals.next)  # the run may have become longer
         self.saves.started(self.step, self.clock.synced.trained_s)

@@ -79,3 +79,27 @@ def test_sliding_windows_of_some_ranges() -> None:
     batches = sliding_batches(data, block_size=16, B=2, ranges=[(0, 10), (30, 41), (99, 100)])
     seen = [t for _, targets, *_ in batches for t in targets[targets != IGNORE].tolist()]
     assert seen == [*range(50, 60), *range(80, 91), 149]
+
+
+LIST = "".join(f"{name}\n" for name in ("ada", "bo", "cleo", "dan", "eve", "flo", "gus", "hal", "ivy", "jo"))
+
+
+def list_windows(T: int, seed: int = 0) -> TrainWindows:
+    ids = np.frombuffer(LIST.encode(), np.uint8)
+    return TrainWindows(Split(ids, len(ids), len(ids)), T, seed, line_end=ord("\n"))
+
+
+def test_lines_of_a_list_have_a_new_order_in_each_epoch_and_are_never_mixed() -> None:
+    windows = list_windows(T=12)
+    texts = [bytes(windows.batch(i, 1).tokens[0].tolist()).decode() for i in range(40 * windows.per_epoch)]
+    assert all(text.startswith("\n") for text in texts)
+    assert {line for text in texts for line in text[1:].split("\n")[:-1]} == set(LIST.split())
+    followed = {tuple(text[1:].split("\n")[:2]) for text in texts if text.count("\n") > 2}
+    assert len({after for before, after in followed if before == "ada"}) > 2
+    assert torch.equal(list_windows(T=12).batch(21, 2).tokens, windows.batch(21, 2).tokens)
+
+
+def test_a_line_longer_than_a_window_is_learned_to_its_end() -> None:
+    windows = list_windows(T=2)
+    seen = {bytes(windows.batch(i, 1).tokens[0].tolist()) for i in range(30 * windows.per_epoch)}
+    assert b"eo" in seen and b"\nc" in seen

@@ -169,3 +169,15 @@ def test_no_verdict_without_a_step(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no step was evaluated"):
         session.verdict()
     session.close()
+
+
+def test_slow_samples_do_not_make_evaluations_rare() -> None:
+    plan = EvalPlan(60, 10, 1_000)
+    plan.token_s, plan.seconds = 1e-5, 0.01
+    sampled = []
+    for progress in (0.1 * i for i in range(1, 11)):
+        assert plan.gap == 0.1
+        if plan.sample_is_due(progress):
+            plan.sampled(progress, seconds=0.5)  # 3 % of a minute are 1.8 s
+            sampled.append(round(progress, 1))
+    assert sampled == [0.1, 0.4, 0.7, 1.0]

@@ -26,6 +26,8 @@ class Progress(BaseModel):
     """Progress of the run, 0 to 1, at which the next evaluation is due."""
     eval_s: Amount
     """Seconds of one evaluation."""
+    sample_s: Amount = 0.0
+    """Seconds of its sample."""
     eval_stride: Annotated[int, Field(ge=1)] = 1
     best: Amount | None
     """Lowest validation loss in nats per character; None before the first evaluation."""

@@ -27,6 +27,7 @@ from glassgpt.generate import (
     Request,
     SamplingParams,
     complete,
+    derived_seed,
     sample_lines,
     stream_text,
 )
@@ -212,7 +213,7 @@ class Samples:
                 stop=self.stop,
                 until=self.until,
                 ignore_end=self.ignore_end,
-                seed=self.seed + i,
+                seed=self.seed + i if best_of is None else derived_seed(self.seed, 0),
             )
             yield from found
 

@@ -61,14 +61,13 @@ def choice_table(decision: Decision) -> Table:
     choice = decision.choice
     others = decision.chooser.alternatives(choice, decision.length)
     for (name, words), along in zip(AXES.items(), others, strict=True):
-        table.add_row(_(name), words(choice.recipe), _otherwise(name, along))
+        only = _("for a small text") if decision.chooser.candidates.is_small else _("given")
+        table.add_row(_(name), words(choice.recipe), _otherwise(name, along) or only)
     return table
 
 
 def _otherwise(name: str, along: list[Choice]) -> str:
-    """Return the best two alternatives with their forecasts; "given" where there are none."""
-    if not along:
-        return _("given")
+    """Return the best two alternatives with their forecasts; "" where there are none."""
     return ", ".join(f"{AXES[name](each.recipe)}: {each.forecast.nats_per_char:.3f}" for each in along[:2])
 
 

@@ -50,6 +50,8 @@ class TokenData:
     val: Split
     leak_note: str = ""
     """Note about passages and lines in both splits; empty without any."""
+    is_list: bool = False
+    """True for a list of lines, whose order means nothing."""
 
 
 def write_tokens(corpus: Corpus, tokenizer: Tokenizer, folder: Path) -> TokenData:
@@ -74,7 +76,8 @@ def open_tokens(folder: Path) -> TokenData:
     about = read_json(manifest, MAX_LIST)
     tokens, leakage = about.get("tokens"), stored_leakage(about.get("leakage"))
     train, val = (_open_split(folder, name, tokens, manifest) for name in ("train", "val"))
-    return TokenData(train, val, str(leakage) if leakage and leakage.is_notable else "")
+    leak_note = str(leakage) if leakage and leakage.is_notable else ""
+    return TokenData(train, val, leak_note, about.get("split") == "lines")
 
 
 def _write_ids(path: Path, chunks: Iterable[str], tokenizer: Tokenizer) -> tuple[str, int]:

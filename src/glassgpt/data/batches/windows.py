@@ -1,6 +1,8 @@
 """Batches of running text as a pure function of (seed, step), without a stateful loader.
 
-Training draws non-overlapping windows in shuffled order; each epoch has a new order and a new offset.
+Training draws non-overlapping windows in shuffled order; each epoch has a new order and a new offset. A list
+of lines, such as names, is put into a new order for each epoch: else a model learns by heart which line
+follows which.
 Evaluation walks the validation split from end to end and predicts each token exactly once: in windows without
 overlap, which is quick, or in overlapping ones, which give each token its past.
 """
@@ -15,34 +17,67 @@ import torch
 from glassgpt.data.batches.batch import IGNORE, Batch
 from glassgpt.data.batches.tokens import Split, TokenData
 
+MAX_LIST_TOKENS = 1 << 22
+"""Longer lists keep their order: they are read too few times to be learned by heart."""
+
 
 class TrainWindows:
-    """Shuffled windows of T tokens and their targets."""
+    """Shuffled windows of T tokens and their targets.
 
-    def __init__(self, split: Split, block_size: int, seed: int) -> None:
-        self.ids, self.T, self.seed = split.ids, min(block_size, len(split) - 1), seed
-        self.per_epoch = max(1, (len(self.ids) - self.T) // self.T)
+    line_end: token that ends each line of a list. The lines then have a new order in each epoch, and a window
+    begins at the end of a line if one is at most half a window before it.
+    """
+
+    def __init__(self, split: Split, block_size: int, seed: int, line_end: int | None = None) -> None:
+        self.T, self.seed = min(block_size, len(split) - 1), seed
+        self.line_end = line_end if len(split) <= MAX_LIST_TOKENS else None
+        self.per_epoch = max(1, (len(split) - self.T) // self.T)
+        self._split, self._ids = split.ids, split.ids
         self._epoch, self._starts = -1, np.zeros(0, np.int64)
 
     def batch(self, index: int, B: int) -> Batch:
         """Return batch number `index` of B sequences."""
-        places = np.arange(index * B, (index + 1) * B)
-        starts = np.array([self._start(place) for place in places.tolist()])  # (B,)
-        rows = self.ids[starts[:, None] + np.arange(self.T + 1)]  # (B, T + 1)
-        rows = torch.from_numpy(rows.astype(np.int64))
+        places = range(index * B, (index + 1) * B)
+        rows = torch.from_numpy(np.stack([self._window(place) for place in places]).astype(np.int64))
         return Batch(rows[:, :-1].contiguous(), rows[:, 1:].contiguous())
 
-    def _start(self, place: int) -> int:
+    def _window(self, place: int) -> np.ndarray:
+        """Return the T + 1 tokens of a window."""
         epoch, position = divmod(place, self.per_epoch)
         if epoch != self._epoch:
             self._epoch, self._starts = epoch, self._shuffle(epoch)
-        return int(self._starts[position])
+        start = self._starts[position]
+        return self._ids[start : start + self.T + 1]
 
     def _shuffle(self, epoch: int) -> np.ndarray:
         rng = np.random.default_rng((self.seed, epoch))
-        room = len(self.ids) - 1 - self.per_epoch * self.T  # largest offset of the first window
+        room = len(self._split) - 1 - self.per_epoch * self.T  # largest offset of the first window
         offset = rng.integers(0, min(self.T, room) + 1)
-        return offset + self.T * rng.permutation(self.per_epoch)
+        starts = offset + self.T * rng.permutation(self.per_epoch)
+        if self.line_end is None:
+            return starts
+        self._ids = shuffled_lines(self._split, self.line_end, rng)
+        return _line_starts(self._ids == self.line_end, starts, self.T // 2)
+
+
+def shuffled_lines(ids: np.ndarray, line_end: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the lines of a list in a random order, (n,), each with the end of a line before it.
+
+    >>> shuffled_lines(np.array([7, 8, 0, 5, 0, 6, 0]), line_end=0, rng=np.random.default_rng(1)).tolist()
+    [0, 7, 8, 0, 5, 0, 6]
+    """
+    stops = np.append(np.flatnonzero(ids[:-1] == line_end) + 1, len(ids))
+    starts = np.append(0, stops[:-1])
+    order = rng.permutation(len(starts))
+    lengths = (stops - starts)[order]
+    shift = starts[order] - (np.cumsum(lengths) - lengths)
+    return np.roll(ids[np.arange(len(ids)) + np.repeat(shift, lengths)], 1)
+
+
+def _line_starts(is_end: np.ndarray, starts: np.ndarray, reach: int) -> np.ndarray:
+    """Return the last end of a line at or before each start, or the start if that is further than `reach`."""
+    last = np.maximum.accumulate(np.where(is_end, np.arange(len(is_end)), -1))[starts]
+    return np.where((last >= 0) & (starts - last <= reach), last, starts)
 
 
 def eval_batches(data: TokenData, block_size: int, B: int, stride: int = 1) -> Iterator[Batch]:

@@ -15,6 +15,9 @@ SHAPES = ((2, 64), (2, 96), (2, 128), (4, 128), (3, 192), (4, 256), (6, 384))
 HEAD_WIDTH = 32
 ROWS = (1 << 16, 1 << 17)
 """Rows of the n-gram table."""
+SMALL_CHARS = 20_000
+"""Shorter texts get SMALL: the law knows none of them, and they are learned by heart in a minute."""
+SMALL = Recipe(n_layer=2, n_head=2, n_embd=64, batch=32, rate=0.35, dropout=0.3, weight_decay=1.0)
 FIELDS = {
     "tokenizer": ("tokenizer.kind", "tokenizer.byte_fallback"),
     "vocab_size": ("tokenizer.vocab_size",),
@@ -50,7 +53,7 @@ class Candidates:
     """
 
     def __init__(self, text: TextFacts, fixed: Mapping[str, Any], exportable: bool = False) -> None:
-        self.fixed = dict(fixed)
+        self.fixed, self.base = dict(fixed), Recipe()
         self.vocab_sizes = [n for kind, n in text.tokens if kind == "bpe"]
         tokenizers = [{"tokenizer": kind, "vocab_size": n} for kind, n in text.tokens if kind != "byte"]
         self.axes: list[list[dict[str, Any]]] = [
@@ -63,23 +66,31 @@ class Candidates:
             _values("weight_decay", 0.1, 0.3, 1.0),
         ]
         self.tables = [{"preset": "modern", "ngram_rows": 0, "ngram_dropout": 0.0}]
-        if not exportable and fixed.get("preset") in (None, "speedrun"):
+        if text.n_chars < SMALL_CHARS:
+            self.base, self.axes = SMALL, _only(SMALL)
+        elif not exportable and fixed.get("preset") in (None, "speedrun"):
             self.tables += [
                 {"preset": "speedrun", "ngram_rows": rows, "ngram_dropout": p}
                 for rows in ROWS
                 for p in (0.0, 0.25, 0.5)
             ]
 
+    @property
+    def is_small(self) -> bool:
+        """True if the text is too short for the law, and there is one recipe for all such texts."""
+        return self.base == SMALL
+
     def smallest(self) -> Recipe:
         """Return the recipe with the cheapest step."""
-        first = Recipe(n_layer=SHAPES[0][0], n_embd=SHAPES[0][1], n_head=SHAPES[0][1] // HEAD_WIDTH)
+        n_layer, n_embd = SHAPES[0]
+        first = replace(self.base, n_layer=n_layer, n_embd=n_embd, n_head=n_embd // HEAD_WIDTH)
         return self._change(first, self.axes[0][0] | self.tables[-1])
 
     def starts(self) -> Iterator[Recipe]:
         """Yield one recipe for each tokenizer and each kind of n-gram table."""
         for tokenizer in self.axes[0]:
             for table in self.tables:
-                yield self._change(Recipe(), tokenizer | table)
+                yield self._change(self.base, tokenizer | table)
 
     def neighbors(self, recipe: Recipe) -> Iterator[Iterator[Recipe]]:
         """Yield, for each axis, the recipes that differ from this one along it only."""
@@ -107,6 +118,16 @@ class Candidates:
         if recipe.preset != "speedrun":
             return replace(recipe, ngram_rows=0, ngram_dropout=0.0)
         return replace(recipe, ngram_rows=recipe.ngram_rows or ROWS[0])
+
+
+def _only(recipe: Recipe) -> list[list[dict[str, Any]]]:
+    """Return axes with the values of one recipe."""
+    axes = (
+        ("tokenizer", "vocab_size"),
+        ("n_layer", "n_embd", "n_head"),
+        *(("block_size",), ("step_tokens",), ("rate",), ("dropout",), ("weight_decay",)),
+    )
+    return [[{name: getattr(recipe, name) for name in axis}] for axis in axes]
 
 
 def _values(field: str, *values: Any) -> list[dict[str, Any]]:

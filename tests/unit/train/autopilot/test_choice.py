@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from glassgpt.config import Layer, resolve
 from glassgpt.train.autopilot import Chooser, Length, Recipe, TextFacts, TokenCount, the_law
-from glassgpt.train.autopilot.candidates import Candidates, fixed_fields
+from glassgpt.train.autopilot.candidates import SMALL, Candidates, fixed_fields
 from glassgpt.train.autopilot.choice import _rank, n_changes
 from glassgpt.train.autopilot.speed import MachineSpeed, prior_seconds
 
@@ -48,6 +51,17 @@ def test_fixed_fields_stay(fixed: dict[str, object]) -> None:
 
 def test_an_exportable_model_has_no_ngram_table() -> None:
     assert chooser(exportable=True).choose(Length(seconds=30)).recipe.ngram_rows == 0
+
+
+def test_a_text_too_short_for_the_law_gets_the_recipe_for_small_texts() -> None:
+    small = text(7_000)
+    fixed: dict[str, Any]
+    for fixed in ({}, {"n_layer": 3, "dropout": 0.1}):
+        candidates = Candidates(small, fixed)
+        found = Chooser(small, candidates, the_law(), MachineSpeed())
+        choice = found.choose(Length(seconds=60))
+        assert candidates.is_small and choice.recipe == replace(SMALL, **fixed)
+        assert not any(found.alternatives(choice, Length(seconds=60)))
 
 
 def test_settings_of_the_user_fix_the_fields_that_follow_from_them() -> None:
