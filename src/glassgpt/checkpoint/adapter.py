@@ -22,9 +22,11 @@ from glassgpt.errors import UserError
 from glassgpt.models import ADAPTERS, Model, build, merge_adapters
 from glassgpt.paths import check_file
 from glassgpt.safe_io import parse_json, quoted
-from glassgpt.tokenizers import Tokenizer
+from glassgpt.tokenizers import CharTokenizer, Tokenizer
 
 FORMAT = "glassgpt-adapter-1"
+EMBEDDINGS = ("wte.weight", "lm_head.weight")
+"""Embedding and head, whole if letters were new."""
 ROWS = ".rows"
 """Suffix of the rows of new tokens, stored as trained."""
 
@@ -48,12 +50,17 @@ def save_adapter(run: Path | str, file: Path | str) -> Path:
     for name in [name for name in tensors if _kind(name) == ADAPTERS[2]]:
         layer, added = name.removesuffix(f".{ADAPTERS[2]}"), tensors[name]
         kept[layer + ROWS] = tensors[f"{layer}.weight"][-len(added) :] + added
-    specials = list(trained.tokenizer().specials)
+    if shape.lora_embeddings:
+        kept |= {name: tensors[name] for name in EMBEDDINGS if name in tensors}
+    tokenizer = trained.tokenizer()
+    specials = list(tokenizer.specials)
     about = {
         "format": FORMAT,
         "rank": shape.lora_rank,
         "scale": shape.lora_scale,
-        "specials": specials[len(specials) - shape.new_tokens :],
+        "specials": specials if shape.lora_embeddings else specials[len(specials) - shape.new_tokens :],
+        "characters": tokenizer.chars if isinstance(tokenizer, CharTokenizer) else "",
+        "embeddings": shape.lora_embeddings,
         "block_size": shape.block_size,
         "base": config.init_from.run,
         "sha256": config.init_from.sha256,
@@ -87,8 +94,12 @@ def load_with_adapter(
             about=quoted(str(about.get("base")), 200),
         )
     base = base_run.model()
-    tokenizer = base_run.tokenizer().with_specials(about["specials"])
+    tokenizer = base_run.tokenizer()
+    if isinstance(tokenizer, CharTokenizer):  # of older files, no letters are new
+        tokenizer = tokenizer.with_characters(about.get("characters", ""))
+    tokenizer = tokenizer.with_specials(about["specials"])
     changes: dict[str, Any] = {"lora_rank": about["rank"], "lora_alpha": about["scale"] * about["rank"]}
+    changes["lora_embeddings"] = about.get("embeddings", False)
     shape = base.config.model_copy(update={**changes, "block_size": about["block_size"]})
     tensors = weights(base) | _read(file, shape, base.n_vocab, tokenizer.n_vocab)
     for name in [name for name in tensors if name.endswith(ROWS)]:
@@ -109,6 +120,8 @@ def _about(file: Path) -> dict[str, Any]:
         rank, specials, sha256 = about["rank"], about["specials"], about["sha256"]
         good = about["format"] == FORMAT and isinstance(rank, int) and isinstance(sha256, str)
         good &= isinstance(about["scale"], float) and isinstance(about["block_size"], int)
+        good &= isinstance(about.get("characters", ""), str)
+        good &= isinstance(about.get("embeddings", False), bool)
         good &= isinstance(specials, list) and all(isinstance(name, str) for name in specials)
         if good and rank >= 1 and about["block_size"] >= 1:
             return about
@@ -122,7 +135,10 @@ def _about(file: Path) -> dict[str, Any]:
 def _read(file: Path, shape: ModelConfig, n_old: int, n_vocab: int) -> dict[str, Tensor]:
     """Check names and shapes of an adapter's tensors against the model, then read them."""
     wanted = {name: each for name, each in layout(shape, n_old).shapes.items() if _kind(name) in ADAPTERS}
-    if n_vocab > n_old:
+    if shape.lora_embeddings:
+        names = EMBEDDINGS[:1] if shape.tie_embeddings else EMBEDDINGS
+        wanted |= dict.fromkeys(names, (n_vocab, shape.n_embd))
+    elif n_vocab > n_old:
         rows = ["wte"] if shape.tie_embeddings else ["wte", "lm_head"]
         wanted |= {name + ROWS: (n_vocab - n_old, shape.n_embd) for name in rows}
     if read_header(file) != {name: Spec("F32", each) for name, each in wanted.items()}:

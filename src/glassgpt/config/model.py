@@ -81,6 +81,8 @@ class ModelConfig(Config):
     """LoRA scale: the adapter's output times alpha / rank; by default alpha is twice the rank."""
     new_tokens: Annotated[int, Parameter(parse=False)] = Field(default=0, ge=0)
     """Added tokens at the end of the vocabulary, trained with the adapters; derived from the data."""
+    lora_embeddings: Annotated[bool, Parameter(parse=False)] = False
+    """Train embedding and head as a whole, next to adapters; derived from the data, if letters are new."""
     image_size: int = Field(default=64, ge=4, le=1024)
     """Width and height of a captioner's images after resizing, in pixels."""
     patch_size: int = Field(default=8, ge=1, le=256)

@@ -16,7 +16,8 @@ ADAPTERS = ("lora_a", "lora_b", "added")
 def adapt(model: GPT) -> GPT:
     """Freeze a model and attach LoRA adapters to all matrices of its blocks.
 
-    The rows of `config.new_tokens` in embedding and head are trained, too. Changes the model and returns it.
+    The rows of `config.new_tokens` in embedding and head are trained, too, or with `config.lora_embeddings`
+    all of their rows. Changes the model and returns it.
     """
     config = model.config
     for p in model.parameters():
@@ -26,6 +27,9 @@ def adapt(model: GPT) -> GPT:
             for name, part in owner.named_children():
                 if isinstance(part, nn.Linear):
                     setattr(owner, name, LoraLinear(part, config.lora_rank, config.lora_scale))
+    if config.lora_embeddings:
+        for part in (model.wte, model.lm_head):
+            part.weight.requires_grad_(True)
     if config.new_tokens:
         extended = ExtendedEmbedding(model.wte, config.new_tokens)
         own = nn.Parameter(torch.zeros_like(extended.added))
@@ -52,4 +56,5 @@ def merge_adapters(tensors: dict[str, Tensor], config: ModelConfig) -> tuple[dic
             rows = plain[weight].clone()
             rows[-len(tensor) :] += tensor
             plain[weight] = rows
-    return plain, config.model_copy(update={"lora_rank": 0, "lora_alpha": None, "new_tokens": 0})
+    own = {"lora_rank": 0, "lora_alpha": None, "new_tokens": 0, "lora_embeddings": False}
+    return plain, config.model_copy(update=own)

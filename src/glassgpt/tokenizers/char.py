@@ -57,6 +57,15 @@ class CharTokenizer(TableTokenizer):
             seen[_code_points(chunk)] = True
         return cls(map(chr, np.flatnonzero(seen).tolist()), specials, fallback=fallback)
 
+    @property
+    def symbols(self) -> dict[str, int]:
+        """Characters, bytes and special tokens by name, with their ids, in order."""
+        return self._vocab | self.specials
+
+    def with_characters(self, chars: Iterable[str]) -> "CharTokenizer":
+        """Return a copy with more characters. The ids of others change: `symbols` has both."""
+        return CharTokenizer([*self.chars, *chars], self.specials, fallback=self.fallback)
+
     def with_specials(self, names: Iterable[str]) -> "CharTokenizer":
         """Return a copy with more special tokens, with ids after all others.
 

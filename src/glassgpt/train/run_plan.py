@@ -10,9 +10,11 @@ from glassgpt.config import Layer, Resolved, RunConfig, resolve
 from glassgpt.data import check_dataset
 from glassgpt.language import N_
 from glassgpt.tasks import Task, detect_task, recognize, task_of
+from glassgpt.tokenizers import Tokenizer
 from glassgpt.train.autopilot import Decision, decide, decides
 from glassgpt.train.clock import Clock
-from glassgpt.train.finetune import base_layer, new_tokens_layer
+from glassgpt.train.finetune import base_layer
+from glassgpt.train.vocabulary import extended_vocabulary
 
 OnStage = Callable[[str], None]
 """Called with a few words at the start of each stage of preparation."""
@@ -30,7 +32,9 @@ class Plan:
     decision: Decision | None = None
     """The autopilot's choice, if it made one."""
     notes: tuple[str, ...] = ()
-    """Remarks on the choice of the task, for the user."""
+    """Remarks on the choice of the task and on new characters, for the user."""
+    tokenizer: Tokenizer | None = None
+    """The base run's, extended for the data; None without a base run."""
 
     @property
     def config(self) -> RunConfig:
@@ -67,11 +71,15 @@ def plan(
         resolved = resolve(resolved.given, [*named, *base])
     corpus = task.read(resolved.config)
     facts = [Layer("data", task.facts(resolved, corpus)), Layer(f"task {task.name}", {"task": task.name})]
-    facts += [new_tokens_layer(resolved.config, task.specials)]
+    tokenizer = None
+    if base:
+        vocabulary = extended_vocabulary(resolved.config, corpus.texts(), task.specials)
+        tokenizer, notes = vocabulary.tokenizer, (*notes, *vocabulary.notes)
+        facts.append(vocabulary.layer)
     facts = [*named, *base, *facts]
     resolved = resolve(resolved.given, facts)
     if not (autopilot and decides(resolved, task)):
-        return Plan(resolved, task, corpus, clock, notes=notes)
+        return Plan(resolved, task, corpus, clock, notes=notes, tokenizer=tokenizer)
     decision = decide(resolved, corpus, clock, stage)
     return Plan(resolve(resolved.given, [*facts, decision.layer]), task, corpus, clock, decision, notes)
 

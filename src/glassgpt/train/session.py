@@ -33,7 +33,7 @@ from glassgpt.train.clock import Clock
 from glassgpt.train.eval_plan import STAGE_S
 from glassgpt.train.events import Event, Stage
 from glassgpt.train.final import final_verdict
-from glassgpt.train.finetune import initial_weights, unknown_characters
+from glassgpt.train.finetune import initial_weights
 from glassgpt.train.learner import make_learner
 from glassgpt.train.memory import check_memory, named_out_of_memory
 from glassgpt.train.metrics import check_trackers
@@ -210,7 +210,7 @@ def _first_trainer(
     learner = make_learner(config, data.tokenizer.n_vocab, dist)
     trainer = Trainer(run, config, data, learner, observers, clock)
     if config.init_from.run is not None:
-        trainer.learner.load_initial(initial_weights(config, data.tokenizer.n_vocab))
+        trainer.learner.load_initial(initial_weights(config, data.tokenizer))
     return trainer
 
 
@@ -226,16 +226,14 @@ def _create(path: Path, planned: Plan, stage: OnStage) -> tuple[Run, TaskData, t
     data = task.data.prepare(config, corpus, tokenizer, run)
     run.record_hashes()
     run.sync()  # no step may outlive the files that it needs
-    based = config.init_from.run is not None
-    unknown = unknown_characters(tokenizer, planned.corpus.texts()) if based else ()
-    return run, data, (*planned.notes, *corpus.notes, *unknown, *data.notes)
+    return run, data, (*planned.notes, *corpus.notes, *data.notes)
 
 
 def _tokenizer(planned: Plan, stage: OnStage) -> Tokenizer:
     """Return the base run's tokenizer, or train one on the corpus."""
     config, specials = planned.config, planned.task.specials
-    if config.init_from.run is not None:
-        return Run.open(config.init_from.run).tokenizer().with_specials(specials)
+    if planned.tokenizer is not None:
+        return planned.tokenizer
     kind, vocab_size = config.tokenizer.kind, config.tokenizer.vocab_size
     stage(N_("training the {kind} tokenizer", kind=kind))
     return run_in_thread(

@@ -22,7 +22,8 @@ QUICK = ["--steps", "4", "--evals", "1", "--sample-tokens", "0"]
 def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run `base` of a text, and `tuned`, which has adapters for conversations."""
     folder = tmp_path_factory.mktemp("desk")
-    (folder / "text.txt").write_text(TEXT)
+    letters = "".join(map(chr, range(33, 127)))  # with them, no letter of the conversations is new
+    (folder / "text.txt").write_text(f"{letters}\n{TEXT}")
     conversations.write(folder / "chat.jsonl", 60)
     shape = ["--preset", request.param, "--n-layer", "1", "--n-embd", "32", "--block-size", "96"]
     command(folder, "train", "text.txt", *shape, *QUICK, "--out", "base")

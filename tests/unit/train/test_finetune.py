@@ -9,16 +9,19 @@ from typing import Any
 import pytest
 import torch
 
-from glassgpt.checkpoint import Run, load_run, read_tensors, steps
+from glassgpt.checkpoint import Run, load_run, load_with_adapter, read_tensors, save_adapter, steps
 from glassgpt.config import RunConfig, resolve
 from glassgpt.data import CHAT_SPECIALS
 from glassgpt.errors import UserError
 from glassgpt.tokenizers import load_tokenizer, train_tokenizer
 from glassgpt.train import resume, start
-from glassgpt.train.finetune import base_layer, resize_embeddings
+from glassgpt.train.finetune import base_layer
+from glassgpt.train.vocabulary import resize_embeddings
 from helpers import conversations
 
 TEXT = "".join(f"{i} geese, {i * 7 % 31} swans, {i * 5 % 13} ashore.\n" for i in range(100))
+LETTERS = "".join(map(chr, range(33, 127)))
+"""A base text with them knows all characters of the conversations."""
 TRAIN = {"steps": 6, "evals": 2, "sample_tokens": 0, "micro_batch_size": 4}
 
 
@@ -36,7 +39,7 @@ def on_base(config: RunConfig) -> RunConfig:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("base")
-    (folder / "text.txt").write_text(TEXT)
+    (folder / "text.txt").write_text(LETTERS + "\n" + TEXT)
     shape = {"n_layer": 1, "n_embd": 32, "n_head": 2, "block_size": 32}
     session = start(settings(folder / "text.txt", model=shape), folder / "run")
     list(session.run())
@@ -114,11 +117,39 @@ def test_contradictions_are_named(base: Path, chat: Path, tables: dict[str, Any]
     assert same.model.dropout == 0.1 and same.model.n_embd == 32
 
 
-def test_unknown_characters_are_said(base: Path, tmp_path: Path) -> None:
-    (tmp_path / "text.txt").write_text("Größe\n" * 40 + TEXT, "utf-8")
-    notes = start(settings(tmp_path / "text.txt", base), tmp_path / "run").notes
-    [note] = [note for note in notes if "does not know" in note]
-    assert "3 characters" in note and all(letter in note for letter in "Göß")
+@pytest.mark.parametrize("rank", [0, 2])
+def test_new_characters_get_rows_that_are_trained(base: Path, tmp_path: Path, rank: int) -> None:
+    (tmp_path / "text.txt").write_text("Größe ñ\n" * 40 + TEXT + "é", "utf-8")
+    session = start(settings(tmp_path / "text.txt", base, model={"lora_rank": rank}), tmp_path / "run")
+    [note] = [note for note in session.notes if "does not know" in note]
+    assert "3 characters" in note and "grows by 3 tokens" in note and all(letter in note for letter in "ößñ")
+    assert ("embedding and head are trained as a whole" in note) == (rank > 0)
+    known, ours = Run(base).tokenizer(), session.data.tokenizer
+    theirs, began = read_tensors(Run(base).best_checkpoint(), "model"), first(session)
+    for char in "g\n7~":
+        ([old], [new]) = known.encode(char), ours.encode(char)
+        assert torch.equal(theirs["wte.weight"][old], began["wte.weight"][new])
+        assert torch.equal(theirs["lm_head.weight"][old], began["lm_head.weight"][new])
+    [row] = ours.encode("ß")
+    list(session.run())
+    merged = load_run(tmp_path / "run")[0].state_dict()
+    assert not torch.equal(merged["wte.weight"][row], began["wte.weight"][row])
+    assert Run(tmp_path / "run").tokenizer().decode(ours.encode("Größe é")) == "Größe é"
+    if rank:
+        file = save_adapter(tmp_path / "run", tmp_path / "a.safetensors")
+        model, tokenizer = load_with_adapter(base, file)
+        assert tokenizer.spec() == Run(tmp_path / "run").tokenizer().spec()
+        assert all(torch.equal(a, merged[name]) for name, a in model.state_dict().items())
+
+
+def test_ngram_embeddings_keep_their_vocabulary(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text(TEXT)
+    shape = {"preset": "speedrun", "n_layer": 1, "n_embd": 32, "n_head": 2, "ngram_rows": 64}
+    list(start(settings(tmp_path / "text.txt", model=shape), tmp_path / "base").run())
+    (tmp_path / "more.txt").write_text("Größe\n" * 40 + TEXT, "utf-8")
+    session = start(settings(tmp_path / "more.txt", tmp_path / "base"), tmp_path / "run")
+    assert session.data.tokenizer.n_vocab == Run(tmp_path / "base").tokenizer().n_vocab
+    assert any("each is learned as its bytes" in note for note in session.notes)
 
 
 def test_given_rates_stay(base: Path, chat: Path) -> None:
@@ -154,15 +185,18 @@ def test_new_rows() -> None:
         "lm_head.weight": torch.randn(40, 8),
         "norm_f.weight": torch.ones(8),
     }
-    new = resize_embeddings(old, 44, seed=1)
+    rows44 = [*range(40), -1, -1, -1, -1]
+    new = resize_embeddings(old, rows44, seed=1)
     assert all(torch.equal(new[name][:40], old[name][:40]) for name in old)
     assert torch.allclose(new["lm_head.weight"][40:], old["lm_head.weight"].mean(0).expand(4, -1))
     rows = new["wte.weight"][40:]
     assert len(rows.unique(dim=0)) == 4 and 1 < rows.std() < 6
-    assert torch.equal(rows, resize_embeddings(old, 44, seed=1)["wte.weight"][40:])
-    tied = resize_embeddings({"wte.weight": old["wte.weight"]}, 44, seed=1)["wte.weight"]
+    assert torch.equal(rows, resize_embeddings(old, rows44, seed=1)["wte.weight"][40:])
+    tied = resize_embeddings({"wte.weight": old["wte.weight"]}, rows44, seed=1)["wte.weight"]
     assert torch.allclose(tied[40:], tied[:40].mean(0).expand(4, -1))
-    assert resize_embeddings(old, 40, seed=1).keys() == old.keys()
+    assert resize_embeddings(old, range(40), seed=1).keys() == old.keys()
+    moved = resize_embeddings(old, [-1, *range(40)], seed=1)
+    assert all(torch.equal(moved[name][1:], old[name]) for name in ("wte.weight", "lm_head.weight"))
 
 
 @pytest.mark.parametrize("kind", ["char", "byte", "bpe"])

@@ -46,6 +46,7 @@ IRRELEVANT = frozenset(
     {
         *("preset", "size", "init", "dropout", "ngram_dropout"),  # no effect after training
         *("lora_rank", "lora_alpha", "new_tokens"),  # they change types of layers, which `supports` checks
+        "lora_embeddings",  # of training
         *("n_encoder_layer", "image_size", "patch_size", "channels"),  # the model's own encoder runs
         *("prompt", "end"),  # texts
         "labels",  # of classifiers, which generate nothing
