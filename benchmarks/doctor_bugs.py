@@ -7,6 +7,7 @@ at hand. The second set is in `doctor_model_bugs.py`, `doctor_training_bugs.py` 
 # Bugs change models in ways that types forbid.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 # pyright: reportIndexIssue=false, reportOperatorIssue=false, reportOptionalCall=false
+# pyright: reportOptionalMemberAccess=false, reportReturnType=false
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ reader of the finding should look at.
 # Bugs change models in ways that types forbid.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 # pyright: reportIndexIssue=false, reportOperatorIssue=false, reportOptionalCall=false
+# pyright: reportOptionalMemberAccess=false, reportReturnType=false
 
 from __future__ import annotations
 
@@ -53,6 +54,9 @@ class Case:
     loss: Any = None
     optimizer: Any = None
     frozen: list[str] = field(default_factory=list)
+    make_step: Any = None
+    """make_step(loss, optimizer) returns a training step; None for a usual one."""
+    batch: Any = None
 
 
 def make_case(kind: str, seed: int = 0) -> Case:
@@ -207,6 +211,8 @@ def arrange(c: Case) -> tuple[Any, Any, Any]:
     optimizer = c.optimizer or torch.optim.AdamW(
         [p for p in c.model.parameters() if p.requires_grad], lr=c.lr
     )
+    if c.make_step is not None:
+        return loss, c.make_step(loss, optimizer), optimizer
     old = tuple(part.roll(3, 1) for part in batch_of(5))
 
     def step(model: nn.Module, batch: Any) -> None:

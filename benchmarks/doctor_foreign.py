@@ -86,14 +86,19 @@ def windows(ids: torch.Tensor, n: int, seed: int) -> torch.Tensor:
 
 def make(name: str, seed: int, **settings: Any) -> Any:
     torch.manual_seed(seed)
-    tokens = {"vocab_size": 65, "bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
+    tokens: dict[str, Any] = {
+        "vocab_size": 65,
+        "bos_token_id": None,
+        "eos_token_id": None,
+        "pad_token_id": None,
+    }
     if name == "gpt2":
-        shape = {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": T}
+        shape: dict[str, Any] = {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": T}
         config = GPT2Config(**(shape | tokens | settings))
         config.resid_pdrop = config.embd_pdrop = config.attn_pdrop = 0.0
         config._attn_implementation = "eager"
         return GPT2LMHeadModel(config)
-    shape = {
+    shape: dict[str, Any] = {
         "hidden_size": 64,
         "intermediate_size": 192,
         "num_hidden_layers": 2,

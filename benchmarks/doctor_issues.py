@@ -55,7 +55,7 @@ def llama(seed: int = 3, **settings: Any) -> SmallLlama:
 
 
 def attentions(model: SmallLlama) -> list[Attention]:
-    return [block.self_attn for block in model.layers]
+    return [module for module in model.modules() if isinstance(module, Attention)]
 
 
 def taught(model: nn.Module, steps: int = 150) -> nn.Module:
@@ -221,7 +221,7 @@ def window_rolls_too_early(buggy: bool) -> Examination:
     model = llama(sliding_window=24, layer_types=("sliding_attention", "sliding_attention"))
 
     def kept(attn: Attention, k: Tensor, v: Tensor) -> Past:
-        n = attn.window
+        n = attn.window or 0
         return (k[:, :, 2 - n :], v[:, :, 2 - n :]) if k.shape[2] >= n else (k, v)
 
     for attn in attentions(model) if buggy else ():

@@ -123,8 +123,8 @@ def zero_grad_is_missing(buggy: bool) -> list[list[str]]:
 @mechanism(
     "pytorch-51800",
     "a weight is normalized in the forward pass of training, and by something else in evaluation",
-    {"mlp", "normalization", "residual", "dropout"},
-    {"evaluation differs from training", "training differs from evaluation"},
+    {"mlp", "normalization", "residual", "dropout", "attention scores"},
+    {"training and evaluation compute different things", "random besides dropout"},
 )
 def lazily_normalized_weight(buggy: bool) -> list[list[str]]:
     model = llama()
@@ -175,7 +175,8 @@ def lost_in_transfer(buggy: bool) -> list[list[str]]:
         optimizer.zero_grad()
         loss_of(model, batch).backward()
         for p in list(model.layers.parameters())[:8] if buggy else ():
-            p.grad.zero_()
+            if p.grad is not None:
+                p.grad.zero_()
         optimizer.step()
 
     return train(model, step, optimizer)
@@ -207,7 +208,7 @@ def initialized_again(buggy: bool) -> list[list[str]]:
     "transformers-33844",
     "a fast attention drops weights in evaluation as well",
     {"dropout"},
-    {"dropout in evaluation", "evaluation is random"},
+    {"dropout is active in evaluation mode"},
 )
 def dropout_in_evaluation(buggy: bool) -> list[list[str]]:
     model = llama()
