@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         baselines,
         judge,
     )
-    from glassgpt.doctor import examine, examine_run
+    from glassgpt.doctor import examine
     from glassgpt.errors import UserError
     from glassgpt.explain import Chapter, LearningPath, chapter, check, learning_path
     from glassgpt.generate import (
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         Session,
         Trainer,
         compare,
+        examine_run,
         import_nanogpt,
         import_pretrained,
         outlook,
@@ -88,7 +89,7 @@ _HOMES = {
         "baselines",
         "judge",
     ),
-    "doctor": ("examine", "examine_run"),
+    "doctor": ("examine",),
     "errors": ("UserError",),
     "generate": (
         "Completion",
@@ -125,6 +126,7 @@ _HOMES = {
         "Session",
         "Trainer",
         "compare",
+        "examine_run",
         "import_nanogpt",
         "import_pretrained",
         "outlook",

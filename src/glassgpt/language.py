@@ -23,10 +23,12 @@ __all__ = [
     "clipped",
     "join_texts",
     "language",
+    "pack_text",
     "preferred",
     "restored",
     "set_language",
     "translator",
+    "unpack_text",
     "using",
 ]
 
@@ -82,6 +84,31 @@ def restored(text: str, templates: Iterable[str]) -> str:
         if match := re.fullmatch(pattern, text, re.DOTALL):
             return Translatable(template, **{name: _value(said) for name, said in match.groupdict().items()})
     return text
+
+
+def pack_text(text: object) -> object:
+    """Return a text of `N_` as a value for JSON that `unpack_text` can translate; others as they are."""
+    if not isinstance(text, Translatable) or not text.values:
+        return text
+    values = {name: pack_text(value) for name, value in text.values.items()}
+    return {"text": str(text), "template": text.template, "values": values}
+
+
+def unpack_text(stored: object) -> object:
+    """Return what `pack_text` was given, or the English text if its template is none of ours."""
+    match stored:
+        case {"text": str(text), "template": str(template), "values": dict(values)}:
+            if translator("zh")(template) == template:
+                return text  # a format string of a stranger is not executed
+            try:
+                return Translatable(
+                    template, **{str(name): unpack_text(each) for name, each in values.items()}
+                )
+            except (ValueError, KeyError, TypeError, IndexError):
+                return text
+        case str():
+            return Translatable(stored)
+    return stored
 
 
 def _value(said: str) -> object:

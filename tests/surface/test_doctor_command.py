@@ -25,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_healthy_run_in_words(folder: Path) -> None:
     said = command(folder, "doctor", "runs/notes")
     assert "checks passed" in said and "✗" not in said
-    assert "training step: no training step was given" in said
+    assert "processes: there is one process only" in said
     assert max(map(len, said.splitlines())) <= 80
 
 

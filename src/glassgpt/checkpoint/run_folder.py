@@ -75,6 +75,11 @@ class RunFolder:
         return self.path / "forecast.json"
 
     @property
+    def doctor_file(self) -> Path:
+        """Findings of the last `glassgpt doctor`."""
+        return self.path / "doctor.json"
+
+    @property
     def baselines_file(self) -> Path:
         """Losses or accuracies of the baselines."""
         return self.path / "baselines.json"

@@ -56,7 +56,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "adapter": ("glassgpt adapter runs/lora adapter.safetensors",),
     "bench": ("glassgpt bench generate runs/notes",),
     "bench generate": ("glassgpt bench generate runs/notes",),
-    "doctor": ("glassgpt doctor runs/notes", "glassgpt doctor runs/notes --json"),
+    "doctor": ("glassgpt doctor runs/notes", "glassgpt doctor runs/notes --try"),
     "verify": ("glassgpt verify runs/notes",),
 }
 """Command → command lines."""

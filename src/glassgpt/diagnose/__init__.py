@@ -1,6 +1,7 @@
 """Baselines, verdicts and findings about a text or a model."""
 
 from glassgpt.diagnose.accuracy import RARE, Accuracy, bleu, bleu_signature, exact_answers
+from glassgpt.diagnose.advice import advice_on, remedy_of
 from glassgpt.diagnose.answer_baselines import (
     copy_source,
     most_frequent,
@@ -44,9 +45,9 @@ from glassgpt.diagnose.loss_verdict import is_at_limit
 from glassgpt.diagnose.ngram import NGram
 from glassgpt.diagnose.score import Kind, Score, round_parts, row_title
 from glassgpt.diagnose.sign_flips import MAX_PAIRS, MIN_PAIRS, Paired, is_decided, paired
-from glassgpt.diagnose.symptom import Examination, Symptom
+from glassgpt.diagnose.symptom import Examination, Symptom, Trial
 from glassgpt.diagnose.text_baselines import FULL, Limits, baselines, limits
-from glassgpt.diagnose.verdict import Verdict, judge
+from glassgpt.diagnose.verdict import Verdict, judge, judged_again
 from glassgpt.diagnose.verdict_table import BAR, VerdictTable
 
 __all__ = [
@@ -81,9 +82,11 @@ __all__ = [
     "Swept",
     "Symptom",
     "Trend",
+    "Trial",
     "Utterance",
     "Verdict",
     "VerdictTable",
+    "advice_on",
     "baselines",
     "bleu",
     "bleu_signature",
@@ -99,6 +102,7 @@ __all__ = [
     "is_at_limit",
     "is_decided",
     "judge",
+    "judged_again",
     "limits",
     "longest_matches",
     "loss_interval",
@@ -114,6 +118,7 @@ __all__ = [
     "paired",
     "pairs_needed",
     "part_of",
+    "remedy_of",
     "reply_baselines",
     "round_parts",
     "row_parts",

@@ -19,6 +19,32 @@ LONGER = N_("train longer")
 TEXT = N_("text")
 
 
+LOWER = N_("lower `lr` and `muon_lr`")
+REMEDIES = {
+    LONGER: "train longer",
+    LOWER: "lower the rate",
+    N_("train longer, or change the learning rate"): "raise the rate",
+    N_("give more {data}, or raise `dropout`"): "more dropout",
+    N_("give more {data}, take a smaller model or raise `dropout`; more steps do not help"): "more dropout",
+    N_("take a larger model, or give more {data}"): "larger model",
+}
+"""Names of the remedies that can be tried, by the advice that gives them."""
+
+
+def remedy_of(advice: str) -> str:
+    """Return the name of the remedy of an advice that can be tried; empty if there is none.
+
+    >>> remedy_of(N_("take a larger model, or give more {data}", data="text"))
+    'larger model'
+    """
+    return REMEDIES.get(getattr(advice, "template", advice), "")
+
+
+def advice_on(trend: Trend, more: str = TEXT) -> str:
+    """Return the advice that follows from the course of a run; see `judged`."""
+    return _course(trend, None, more)[1]
+
+
 class Judgment(NamedTuple):
     """A statement, its outcome, the course of the run, and advice; the last two may be empty."""
 
@@ -74,7 +100,7 @@ def _course(trend: Trend, limit: float | None, more: str) -> tuple[str, str]:
             low=trend.train_low,
             loss=trend.train,
         )
-        return course, N_("lower `lr` and `muon_lr`")
+        return course, LOWER
     if trend.direction == "rising":
         return _rising(trend, more, read)
     if trend.is_stuck:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from glassgpt.diagnose.finding import Finding, Outcome
 from glassgpt.language import N_, _
@@ -15,12 +16,55 @@ RANKS: Mapping[Outcome, int] = {"fail": 0, "warn": 1, "unclear": 2, "ok": 3}
 
 
 @dataclass(frozen=True)
+class Trial:
+    """A remedy that was tried: held-out losses in nats per token after as many steps without and with it."""
+
+    change: str
+    n_steps: int
+    without: float
+    with_it: float
+    error: float
+    """Standard error of the difference, over held-out batches."""
+
+    @property
+    def gain(self) -> float:
+        """Nats per token that the remedy saves; below 0 it costs."""
+        return self.without - self.with_it
+
+    @property
+    def sentence(self) -> str:
+        """What came of it."""
+        if math.isnan(self.gain) or abs(self.gain) < 2 * self.error:
+            return N_(
+                "{change}, for {n:,} steps: {loss:.3f} instead of {without:.3f} nats per token: no clear "
+                "difference (±{error:.3f})",
+                change=self.change,
+                n=self.n_steps,
+                loss=self.with_it,
+                without=self.without,
+                error=2 * self.error,
+            )
+        return N_(
+            "{change}, for {n:,} steps: {loss:.3f} instead of {without:.3f} nats per token: {gain:.3f} "
+            "{outcome} (±{error:.3f})",
+            change=self.change,
+            n=self.n_steps,
+            loss=self.with_it,
+            without=self.without,
+            gain=abs(self.gain),
+            outcome=N_("better") if self.gain > 0 else N_("worse"),
+            error=2 * self.error,
+        )
+
+
+@dataclass(frozen=True)
 class Symptom(Finding):
     """A finding with its place in the model, its cause and its reason.
 
     `category` is a part of the model or of the training, such as "mask" or "optimizer"; `cause` says in a few
     words what is wrong with it. `why` is the reason for the expected value, `where` the module or tensor, and
-    `cost` the loss that the problem costs, in nats per token, if it was measured.
+    `cost` the loss that the problem costs, in nats per token, if it was measured. `remedy` names a change of
+    settings that can be tried, `trial` is what came of it.
     """
 
     category: str = ""
@@ -28,6 +72,8 @@ class Symptom(Finding):
     why: str = ""
     where: str = ""
     cost: float | None = None
+    remedy: str = ""
+    trial: Trial | None = None
 
     @property
     def is_serious(self) -> bool:
@@ -45,7 +91,18 @@ class Symptom(Finding):
             lines.append(_("cost: {nats:.3f} nats per token", nats=self.cost))
         if self.advice:
             lines.append(_("remedy: {advice}", advice=_(self.advice)))
+        if self.trial is not None:
+            lines.append(_("tried: {result}", result=_(self.trial.sentence)))
         return lines
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Rebuild a symptom from `to_dict`. Raises KeyError, TypeError or ValueError for wrong fields."""
+        trial = data.get("trial")
+        found = cls(**{**data, "trial": None if trial is None else Trial(**trial)})
+        if found.outcome not in RANKS or not isinstance(found.cause, str):
+            raise ValueError(found.outcome)
+        return found
 
 
 def _figure(value: float | str) -> str:
@@ -109,6 +166,13 @@ class Examination:
             "findings": [each.to_dict() for each in self.findings],
             "skipped": dict(self.skipped),
         }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Rebuild an examination from `to_dict`. Raises KeyError, TypeError or ValueError."""
+        findings = tuple(map(Symptom.from_dict, data["findings"]))
+        skipped = {str(name): str(reason) for name, reason in dict(data["skipped"]).items()}
+        return cls(findings, skipped, str(data["subject"]))
 
     def __str__(self) -> str:
         parts = [_(self.sentence)]

@@ -243,3 +243,23 @@ def _of_one_type(rows: Sequence[Score | Accuracy]) -> tuple[Score, ...] | tuple[
     if scores and accuracies:
         raise ValueError("baselines mix losses and correct answers")
     return scores or accuracies
+
+
+def judged_again(verdict: Verdict) -> Verdict:
+    """Return a stored verdict with its sentence computed from its figures, in any language."""
+    rows, model = verdict.baselines, verdict.model
+    scores = [row for row in rows if isinstance(row, Score)]
+    if isinstance(model, Score) and scores:
+        return judge(scores, model, trend=verdict.trend, notes=verdict.notes)
+    answers = [row for row in rows if isinstance(row, Accuracy)]
+    if isinstance(model, Accuracy) and answers:
+        return judge(
+            answers,
+            model,
+            without_source=verdict.without_source,
+            asked=verdict.asked,
+            losses=verdict.losses,
+            trend=verdict.trend,
+            notes=verdict.notes,
+        )
+    return verdict

@@ -3,21 +3,23 @@
 from glassgpt.doctor.anatomy import category_of
 from glassgpt.doctor.checks import Check, Problem, RunCheck
 from glassgpt.doctor.examination import CHECKS, examine, run_checks
+from glassgpt.doctor.kept import Kept, keep_examination, kept_examination
 from glassgpt.doctor.subject import Skip, Subject
-from glassgpt.doctor.visit import examine_outcome, examine_run, training_batch, training_loss
+from glassgpt.doctor.visit import examine_data, examine_outcome
 
 __all__ = [
     "CHECKS",
     "Check",
+    "Kept",
     "Problem",
     "RunCheck",
     "Skip",
     "Subject",
     "category_of",
     "examine",
+    "examine_data",
     "examine_outcome",
-    "examine_run",
+    "keep_examination",
+    "kept_examination",
     "run_checks",
-    "training_batch",
-    "training_loss",
 ]

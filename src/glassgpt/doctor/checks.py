@@ -23,6 +23,8 @@ class Problem:
     where: str = ""
     cost: float | None = None
     outcome: Outcome = "fail"
+    remedy: str = ""
+    """Name of a change of settings that can be tried on a run; see glassgpt.train.remedy."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Check:
 
     def run(self, subject: Subject) -> list[Symptom]:
         """Return a symptom for each problem, or one that says that all is well. Raises Skip."""
-        with preserved(subject.model, subject.optimizer):
+        with preserved(subject.model, subject.optimizers):
             subject.model.eval()
             try:
                 problems = list(self.find(subject))
@@ -86,6 +88,7 @@ def symptoms(name: str, expected: str, why: str, problems: Sequence[Problem]) ->
             why=why,
             where=each.where,
             cost=each.cost,
+            remedy=each.remedy,
         )
         for each in problems
     ]

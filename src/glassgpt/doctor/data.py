@@ -19,7 +19,9 @@ MAX_TOKENS = 1 << 21
 MAX_REPEATED = 0.3
 """Share of repeated passages above which a text is mostly copies."""
 MAX_UNSEEN = 0.002
-"""Share of held-out tokens that training never saw."""
+"""Share of held-out tokens that training never saw, if the text lets expect none."""
+UNEXPECTED = 3
+"""A share of unseen tokens so many times as large as expected says that the texts differ."""
 BASE = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -74,15 +76,20 @@ def _repeats(run: Run) -> Iterator[Problem]:
 
 
 def _unseen(run: Run) -> Iterator[Problem]:
+    """Compare the held-out tokens that training never saw with what its own rare tokens let expect.
+
+    Source: Good 1953: the share of unseen tokens is about that of tokens that were seen once.
+    """
     data, n_vocab = _tokens(run), run.tokenizer().n_vocab
     counts = np.bincount(np.asarray(data.train.ids), minlength=n_vocab)
     val = np.bincount(np.asarray(data.val.ids), minlength=n_vocab)
-    unseen = val[counts == 0].sum() / max(1, val.sum())
-    if unseen > MAX_UNSEEN:
+    unseen = float(val[counts == 0].sum() / max(1, val.sum()))
+    expected = float((counts == 1).sum() / max(1, counts.sum()))
+    if unseen > MAX_UNSEEN + UNEXPECTED * expected:
         yield Problem(
             "data",
             N_("held-out tokens were never trained"),
-            N_("{share:.1%} of them", share=float(unseen)),
+            N_("{share:.1%} of them, {expected:.1%} were expected", share=unseen, expected=expected),
             N_("hold out text of the same kind as the rest"),
             outcome="warn",
         )

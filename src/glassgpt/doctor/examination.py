@@ -11,13 +11,20 @@ from torch.optim import Optimizer
 from glassgpt.diagnose import Examination, Symptom
 from glassgpt.doctor import (
     attention,
+    batch_order,
     caching,
+    devices,
     gains,
     learning,
     objective,
     optimizing,
     order,
+    padding,
     parts,
+    processes,
+    rate,
+    sampling,
+    slope,
     weights,
     wiring,
 )
@@ -33,13 +40,20 @@ CHECKS: tuple[Check, ...] = (
     *attention.CHECKS,
     *wiring.CHECKS[2:],
     *order.CHECKS,
+    *padding.CHECKS,
     objective.EXCHANGED,
     *gains.CHECKS,
     *objective.CHECKS,
     *learning.CHECKS[:2],
+    *slope.CHECKS,
     *optimizing.CHECKS,
+    *processes.CHECKS,
+    *rate.CHECKS,
     *learning.CHECKS[2:],
     *caching.CHECKS,
+    *sampling.CHECKS,
+    *devices.CHECKS,
+    *batch_order.CHECKS,
 )
 """Every check, in the order in which its problems are named: causes before consequences."""
 
@@ -50,7 +64,8 @@ def examine(
     *,
     loss: LossFunction | None = None,
     train_step: TrainStep | None = None,
-    optimizer: Optimizer | None = None,
+    optimizer: Optimizer | Sequence[Optimizer] | None = None,
+    batches: Sequence[Any] = (),
     causal: bool = True,
 ) -> Examination:
     """Examine a language model of any origin, and optionally its loss, optimizer and training step.
@@ -58,8 +73,10 @@ def examine(
     model: takes tokens (B, T) and returns logits (B, T, V), an object with `logits`, or a tuple with them.
     batch: tokens (B, T), (tokens, targets), a dict with `input_ids`, or a `Batch`; a few rows are enough.
     loss: `loss(model, batch)`, a scalar tensor. train_step: `train_step(model, batch)`, one step of the
-    optimizer. causal: False for a model that may see all tokens. Weights, optimizer, modes and random states
-    are afterwards as before. Raises UserError for a batch or an output that cannot be used.
+    optimizer, or of several. batches: the first batches of a training, in their order. causal: False for a
+    model that may see all tokens. Weights, optimizers, modes and random states are afterwards as before.
+    Under `torchrun`, every process must call it. Raises UserError for a batch or an output that cannot be
+    used.
 
     >>> import torch, glassgpt
     >>> config = glassgpt.RunConfig.model_validate({"model": {"size": "micro"}}).model
@@ -67,7 +84,8 @@ def examine(
     >>> glassgpt.examine(model, batch).is_serious  # doctest: +SKIP
     False
     """
-    return run_checks(Subject(model, batch, loss, train_step, optimizer, causal), CHECKS)
+    optimizers = (optimizer,) if isinstance(optimizer, Optimizer) else tuple(optimizer or ())
+    return run_checks(Subject(model, batch, loss, train_step, optimizers, causal, batches), CHECKS)
 
 
 def run_checks(subject: Subject, checks: Sequence[Check]) -> Examination:

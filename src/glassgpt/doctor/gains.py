@@ -26,6 +26,9 @@ FACTORS = (0.25, 0.5, 0.707, 1.414, 2.0, 4.0)
 MIN_NATS = 0.03
 MIN_SHARE = 0.02
 """Smallest gain by a change that counts, as a share of the loss."""
+EARLY, EARLY_SHARE = 4, 0.7
+"""Above this share of the entropy of single tokens a model is not at its best yet: a gain must be EARLY
+times as large to count."""
 LEARNED_SHARE = 0.8
 """Loss of a model that has learned, at most, as a share of the entropy of single tokens."""
 GLOBAL = ("normalization", "output")
@@ -110,7 +113,8 @@ def _check_learned(s: Subject) -> float:
             logits = s.logits().flatten(0, 1)
         if s.initial_loss < random_loss(s, logits[s.small.targets.flatten() != IGNORE]):
             raise Skip(N_("the model has not learned yet"))
-    return max(MIN_NATS, MIN_SHARE * s.initial_loss)
+    early = s.initial_loss > EARLY_SHARE * _unigram_nats(_batch(s))
+    return max(MIN_NATS, MIN_SHARE * s.initial_loss) * (EARLY if early else 1)
 
 
 @torch.no_grad()

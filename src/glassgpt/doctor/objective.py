@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -21,6 +21,8 @@ from glassgpt.doctor.subject import Skip, Subject, find_logits
 from glassgpt.errors import UserError
 from glassgpt.language import N_
 
+MAX_SMOOTHING = 0.5
+"""Largest share that label smoothing spreads; more is another objective."""
 SHIFTS = (0, 2, -1, 3)
 """Wrong distances between a token and its target."""
 
@@ -32,18 +34,47 @@ class LossGradient:
     loss: float
     logits: Tensor
     gradient: Tensor
+    expected: Tensor
+    """Targets of the batch, (B, T)."""
 
     @property
     def weights(self) -> Tensor:
-        """Weight of each position (B, T): the sum of the positive parts of its gradient, over 1 − p."""
-        p = self.logits.float().softmax(-1)
-        down = -self.gradient.clamp(max=0).sum(-1)  # weight · (1 − p of the target)
-        return down / (1 - p.gather(-1, self.targets[..., None])[..., 0]).clamp(min=1e-6)
+        """Weight of each position (B, T): the gradient of its label's logit, over that of its own loss."""
+        if self.smoothing:  # which holds for equal weights only
+            return self.counted / self.counted.sum()
+        own = self.logits.float().softmax(-1).gather(-1, self.labels[..., None])[..., 0]
+        down = -self.gradient.float().gather(-1, self.labels[..., None])[..., 0]
+        return down / (1 - own).clamp(min=1e-6)
+
+    @cached_property
+    def smoothing(self) -> float:
+        """Share of each target that label smoothing spreads over all tokens, by value and gradient."""
+        log_p = self.logits.float().log_softmax(-1)[self.counted]  # (n, V)
+        targets, V = self.labels[self.counted], log_p.shape[-1]
+        nats = float(-log_p.gather(-1, targets[:, None]).mean()) if len(targets) else 0.0
+        spread = float(-log_p.mean()) - nats if len(targets) else 0.0
+        share = (self.loss - nats) / spread if abs(spread) > 1e-3 else 0.0
+        if not 0.005 < share < MAX_SMOOTHING:
+            return 0.0
+        goal = torch.full_like(log_p, share / V)
+        goal.scatter_add_(-1, targets[:, None], torch.full_like(goal[:, :1], 1 - share))
+        expected = (log_p.exp() - goal) / len(targets)
+        off = float((self.gradient.float()[self.counted] - expected).norm() / expected.norm())
+        return share if off < 0.02 else 0.0
 
     @property
     def targets(self) -> Tensor:
         """Token whose logit the loss raises most, (B, T)."""
         return self.gradient.argmin(-1)
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """Targets (B, T): those of the batch if most agree, since a smoothed one may be sure enough."""
+        if self.expected.shape != self.targets.shape:
+            return self.targets
+        known = self.counted & (self.expected != IGNORE)
+        agree = (self.targets == self.expected)[known].float().mean()
+        return torch.where(known, self.expected, self.targets) if agree > 0.5 else self.targets
 
     @property
     def counted(self) -> Tensor:
@@ -84,7 +115,7 @@ def loss_gradient(s: Subject) -> LossGradient:
     loss.backward()
     if logits.grad is None:
         raise Skip(N_("the loss does not depend on the logits that were seen"))
-    return LossGradient(loss.item(), logits.detach(), logits.grad.detach())
+    return LossGradient(loss.item(), logits.detach(), logits.grad.detach(), s.data.targets)
 
 
 def _target(s: Subject) -> Iterator[Problem]:
@@ -101,7 +132,7 @@ def _target(s: Subject) -> Iterator[Problem]:
         )
         return
     right = float((targets == expected)[counted].float().mean())
-    if right > 0.98:
+    if right > 0.98 or seen.smoothing:
         return
     tokens = s.data.tokens
     for k in SHIFTS:
@@ -171,7 +202,8 @@ def _value(s: Subject) -> Iterator[Problem]:
     seen = loss_gradient(s)
     counted = seen.counted
     p = seen.logits.float().log_softmax(-1)
-    nats = float(-p.gather(-1, seen.targets[..., None])[..., 0][counted].mean())
+    nats = float(-p.gather(-1, seen.labels[..., None])[..., 0][counted].mean())
+    nats += seen.smoothing * (float(-p[counted].mean()) - nats)
     if abs(seen.loss - nats) > 0.02 * max(nats, 0.1) + 0.01:
         yield Problem(
             "objective",

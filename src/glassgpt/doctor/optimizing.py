@@ -16,15 +16,17 @@ from glassgpt.doctor.short_training import trainable
 from glassgpt.doctor.subject import Skip, Subject
 from glassgpt.language import N_
 
-MAX_RATIO = 0.3
-"""Update relative to the weights of a matrix, per step."""
+MAX_RATIO, MOST = 0.3, 3.0
+"""Update relative to the weights of a matrix, per step: the first is too large if the loss rises, the other
+always. Matrices that began at zero move far in healthy first steps."""
 
 
 def _groups(s: Subject) -> Iterator[Problem]:
     """Compare the parameters of the optimizer with those of the model."""
-    if s.optimizer is None:
+    if not s.optimizers:
         raise Skip(N_("no optimizer was given"))
-    held = [p for group in s.optimizer.param_groups for p in group["params"]]
+    groups = [group for optimizer in s.optimizers for group in optimizer.param_groups]
+    held = [p for group in groups for p in group["params"]]
     counts = Counter(map(id, held))
     known = {id(p): name for name, p in s.model.named_parameters()}
     foreign = [p for p in held if id(p) not in known]
@@ -54,9 +56,18 @@ def _groups(s: Subject) -> Iterator[Problem]:
             N_("put each parameter into one group"),
             twice[0],
         )
-    rates = [float(group.get("lr", 1.0)) for group in s.optimizer.param_groups]
+    rates = [float(group.get("lr", 1.0)) for group in groups]
     if rates and max(rates) <= 0:
         yield Problem("optimizer", N_("the learning rate is zero"), 0.0, N_("set lr"))
+
+
+def _gradients(s: Subject) -> dict[str, Tensor]:
+    """Return copies of the gradients, without sparse ones: clipping leaves those out."""
+    return {
+        name: p.grad.detach().clone()
+        for name, p in trainable(s.model).items()
+        if p.grad is not None and not p.grad.is_sparse
+    }
 
 
 class _Steps:
@@ -67,9 +78,7 @@ class _Steps:
 
     def __call__(self, *_: Any) -> None:
         self.n += 1
-        self.grads = {
-            name: p.grad.detach().clone() for name, p in trainable(self.s.model).items() if p.grad is not None
-        }
+        self.grads = _gradients(self.s)
 
 
 def _step(s: Subject) -> Iterator[Problem]:
@@ -79,20 +88,33 @@ def _step(s: Subject) -> Iterator[Problem]:
     s.model.train()
     before = {name: p.detach().clone() for name, p in s.model.named_parameters()}
     steps = _Steps(s)
-    handle = None if s.optimizer is None else s.optimizer.register_step_pre_hook(steps)
+    handles = [optimizer.register_step_pre_hook(steps) for optimizer in s.optimizers]
     try:
         with FunctionProbe(keep=False, no_dropout=True):
             s.train_step(s.model, s.batch)
             after = {name: p.detach().clone() for name, p in s.model.named_parameters()}
-            yield from _updates(s, before, after)
-            if handle is not None:
+            yield from _updates(s, before, after, rose=_rose(s, before, after))
+            if handles:
                 yield from _accumulation(s, steps)
     finally:
-        if handle is not None:
+        for handle in handles:
             handle.remove()
 
 
-def _updates(s: Subject, before: dict[str, Tensor], after: dict[str, Tensor]) -> Iterator[Problem]:
+@torch.no_grad()
+def _rose(s: Subject, before: dict[str, Tensor], after: dict[str, Tensor]) -> bool:
+    """Return True if the loss of the batch is higher after a step than before; NaN is higher."""
+    losses: list[float] = []
+    for weights in (before, after):
+        for name, p in s.model.named_parameters():
+            p.copy_(weights[name])
+        losses.append(float(s.loss(s.data)))
+    return not losses[1] <= losses[0]
+
+
+def _updates(
+    s: Subject, before: dict[str, Tensor], after: dict[str, Tensor], rose: bool
+) -> Iterator[Problem]:
     learning = trainable(s.model)
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     wrong = [name for name in moved if name not in learning]
@@ -126,7 +148,7 @@ def _updates(s: Subject, before: dict[str, Tensor], after: dict[str, Tensor]) ->
         if before[name].ndim == 2 and before[name].any() and "lora" not in name.lower()
     }
     worst = max(ratios, key=ratios.__getitem__, default=None)
-    if worst is not None and ratios[worst] > MAX_RATIO:
+    if worst is not None and ratios[worst] > (MAX_RATIO if rose else MOST):
         yield Problem(
             "optimizer",
             N_("the step is too large"),
@@ -157,7 +179,7 @@ def _accumulation(s: Subject, steps: _Steps) -> Iterator[Problem]:
         loss_of.backward()
     else:
         loss_gradient(s)
-    own = {name: p.grad.clone() for name, p in trainable(s.model).items() if p.grad is not None}
+    own = _gradients(s)
     with torch.no_grad():
         for name, p in s.model.named_parameters():
             p.copy_(weights[name])

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from glassgpt.checkpoint import Run
-from glassgpt.diagnose import Accuracy, Score, Trend, Verdict
+from glassgpt.diagnose import Accuracy, Score, Trend, Verdict, advice_on, judged_again, remedy_of
 from glassgpt.doctor.checks import Problem, RunCheck
 from glassgpt.doctor.subject import Skip
 from glassgpt.language import N_
@@ -20,7 +20,7 @@ def _verdict(run: Run) -> Verdict:
     verdict = run.verdict()
     if verdict is None or verdict.model is None:
         raise Skip(N_("the run has no verdict yet"))
-    return verdict
+    return judged_again(verdict)
 
 
 def _trend(run: Run) -> Trend:
@@ -38,9 +38,10 @@ def _overfitting(run: Run) -> Iterator[Problem]:
         "outcome",
         N_("overfitting since step {step}", step=trend.best_step),
         N_("the held-out loss rose from {best:.3f} to {last:.3f}", best=trend.best, last=trend.last),
-        N_("give more text, raise `dropout` or `weight_decay`, or take a smaller model"),
+        advice_on(trend),
         cost=trend.last - trend.best,
         outcome="warn",
+        remedy=remedy_of(advice_on(trend)),
     )
 
 
@@ -53,16 +54,18 @@ def _training_loss(run: Run) -> Iterator[Problem]:
             "outcome",
             N_("the training diverged"),
             N_("the training loss rose from {low:.3f} to {last:.3f}", low=trend.train_low, last=trend.train),
-            N_("lower `lr` and `muon_lr`"),
+            advice_on(trend),
             cost=trend.train - trend.train_low,
+            remedy=remedy_of(advice_on(trend)),
         )
     elif trend.is_stuck:
         yield Problem(
             "outcome",
             N_("nothing was learned"),
             N_("the training loss stayed at {loss:.3f}", loss=trend.train),
-            N_("train longer, or change the learning rate"),
+            advice_on(trend),
             outcome="warn",
+            remedy=remedy_of(advice_on(trend)),
         )
 
 
@@ -89,9 +92,10 @@ def _counting(run: Run) -> Iterator[Problem]:
         "outcome",
         N_("no better than counting"),
         observed,
-        N_("train longer, give more text, or take a larger model"),
+        verdict.finding.advice or N_("train longer, or give more text"),
         cost=cost,
         outcome="warn",
+        remedy=remedy_of(verdict.finding.advice),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -32,7 +32,7 @@ class Skip(Exception):
 
 
 class Subject:
-    """A model, a batch and, optionally, how it is trained.
+    """A model, a batch and, optionally, how it is trained: loss, step, optimizers, batches in their order.
 
     batch: tokens (B, T), (tokens, targets), a dict with `input_ids` and `labels`, or a `Batch`. Without
     targets, the target is the next token. Raises UserError for a batch or an output that cannot be used.
@@ -44,12 +44,16 @@ class Subject:
         batch: Any,
         loss: LossFunction | None = None,
         train_step: TrainStep | None = None,
-        optimizer: Optimizer | None = None,
+        optimizers: Sequence[Optimizer] = (),
         causal: bool = True,
+        batches: Sequence[Any] = (),
+        dtype: str = "",
     ) -> None:
         self.model, self.batch = model, batch
-        self.loss_function, self.train_step, self.optimizer = loss, train_step, optimizer
+        self.loss_function, self.train_step, self.optimizers = loss, train_step, tuple(optimizers)
         self.causal = causal
+        self.batches = [as_batch(each) for each in batches]
+        self.dtype = dtype  # precision of a pass, as in the settings of a run; that of the weights by default
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
         self.data = as_batch(batch).to(device)
         self._check_tokens()
@@ -202,14 +206,14 @@ def find_logits(output: Any) -> Tensor:
 
 
 @contextmanager
-def preserved(model: nn.Module, optimizer: Optimizer | None = None) -> Iterator[None]:
-    """Restore weights, buffers, gradients, modes, optimizer and random states afterwards."""
+def preserved(model: nn.Module, optimizers: Sequence[Optimizer] = ()) -> Iterator[None]:
+    """Restore weights, buffers, gradients, modes, optimizers and random states afterwards."""
     tensors = [*model.parameters(), *model.buffers()]
     values = [each.detach().clone() for each in tensors]
     grads = [(p, p.grad if p.grad is None else p.grad.clone()) for p in model.parameters()]
     modes = {module: module.training for module in model.modules()}
     # load_state_dict takes over the tensors that it is given: a copy is needed
-    state = None if optimizer is None else copy.deepcopy(optimizer.state_dict())
+    states = [copy.deepcopy(optimizer.state_dict()) for optimizer in optimizers]
     python = random.getstate()
     try:
         with torch.random.fork_rng():
@@ -223,5 +227,5 @@ def preserved(model: nn.Module, optimizer: Optimizer | None = None) -> Iterator[
             p.grad = grad
         for module, training in modes.items():
             module.training = training
-        if optimizer is not None and state is not None:
+        for optimizer, state in zip(optimizers, states, strict=True):
             optimizer.load_state_dict(state)

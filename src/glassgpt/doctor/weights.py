@@ -20,7 +20,7 @@ ZERO_AT_FIRST = re.compile(r"(^|[._])(c_proj|o_proj|out_proj|down_proj|proj)\.we
 @torch.no_grad()
 def _weights(s: Subject) -> Iterator[Problem]:
     """Look for matrices that hold nothing: zero, constant, or with zero or repeated rows."""
-    seen = s.data.tokens[s.data.tokens >= 0].unique()
+    adapted = any("lora" in name.lower() for name, _ in s.model.named_parameters())
     tables = {f"{part.path}.weight" for part in _tables(s)}
     for name, p in s.model.named_parameters():
         if isinstance(s.model.get_submodule(name.rpartition(".")[0]), nn.Embedding) and name not in tables:
@@ -29,8 +29,10 @@ def _weights(s: Subject) -> Iterator[Problem]:
             continue
         category = category_of(name)
         weight = p.detach().float()
-        if len(weight) == s.n_vocab and int(seen.max()) < s.n_vocab:
-            weight = weight[seen]  # rows of tokens that never occur stay as they began
+        if len(weight) == s.n_vocab:
+            if adapted and not p.requires_grad:
+                continue  # the base run may not know the tokens of this text
+            weight = weight[_used(s, name in tables)]
         if not weight.any():
             if s.is_fresh and not s.is_trained and (category == "output" or ZERO_AT_FIRST.search(name)):
                 continue
@@ -52,6 +54,15 @@ def _weights(s: Subject) -> Iterator[Problem]:
             )
             continue
         yield from _degenerate_rows(name, category, weight)
+
+
+def _used(s: Subject, is_table: bool) -> Tensor:
+    """Return the tokens whose rows learn from the batch: those read, or for a head those predicted.
+
+    Rows of all others stay as they began, or move together.
+    """
+    tokens = s.data.tokens if is_table else s.data.targets
+    return tokens[(tokens >= 0) & (tokens < s.n_vocab)].unique()
 
 
 def _tables(s: Subject) -> list[NamedModule]:

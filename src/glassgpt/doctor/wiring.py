@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from glassgpt.doctor.anatomy import category_of
 from glassgpt.doctor.checks import Check, Problem
 from glassgpt.doctor.comparing import first_culprit, moved
-from glassgpt.doctor.probes import FunctionProbe, module_paths, run_watched
+from glassgpt.doctor.probes import FunctionProbe, OperationProbe, first_tensor, module_paths, run_watched
 from glassgpt.doctor.subject import Skip, Subject
 from glassgpt.language import N_
 
@@ -29,20 +31,73 @@ def _finite(s: Subject) -> Iterator[Problem]:
             )
             return
     modules = {path: m for path, m in s.model.named_modules() if path}
+    operations = OperationProbe()
+    with operations, module_paths(s.model, operations):
+        s.logits()
     for path, given, output in run_watched(s.model, modules, s.logits):
         if output is not None and output.is_floating_point() and not output.isfinite().all():
             if given is None or not given.is_floating_point() or given.isfinite().all():
                 yield Problem(
                     "numerics",
                     N_("the first values that are not finite come from here"),
-                    N_("NaN or infinity from finite inputs"),
+                    N_("NaN or infinity from finite inputs, first in {name}", name=operations.first or "?"),
                     N_("look for a division by zero, an overflow or an empty row of a mask"),
                     path,
                 )
                 return
     yield Problem(
-        "numerics", N_("logits are not finite"), N_("NaN or infinity"), N_("look for an empty row of a mask")
+        "numerics",
+        N_("logits are not finite"),
+        N_("NaN or infinity, first in {name}", name=operations.first or "?"),
+        N_("look for an empty row of a mask"),
+        operations.where,
     )
+
+
+def _finite_gradients(s: Subject) -> Iterator[Problem]:
+    """Follow the gradient backwards to the first module that makes it infinite."""
+    s.model.train()
+    s.model.zero_grad(set_to_none=True)
+    passed: list[tuple[Tensor, str, bool]] = []  # backwards: an output, its module, if its gradient is finite
+
+    def watch(path: str) -> Callable[..., None]:
+        def hook(_: Any, given: Any, output: Any) -> None:
+            value = first_tensor(output)
+            if value is not None and value.requires_grad:
+                value.register_hook(lambda grad: passed.append((value, path, _is_finite(grad))))
+
+        return hook
+
+    handles = [m.register_forward_hook(watch(path)) for path, m in s.model.named_modules() if path]
+    try:
+        with torch.enable_grad(), FunctionProbe(keep=False, no_dropout=True):
+            s.loss().backward()
+    finally:
+        for handle in handles:
+            handle.remove()
+    bad = [name for name, p in s.model.named_parameters() if p.grad is not None and not _is_finite(p.grad)]
+    if bad:
+        yield Problem(
+            "numerics",
+            N_("a gradient is not finite"),
+            N_("{n} parameters, of a finite loss", n=len(bad)),
+            N_("look for the root, the logarithm or the norm of zero, and for infinities that a mask hides"),
+            _last_finite(passed) or bad[-1],
+        )
+
+
+def _last_finite(passed: list[tuple[Tensor, str, bool]]) -> str:
+    """Return the module whose own backward pass breaks: its output's gradient is finite, the next is not."""
+    first = next((i for i, (_, _, finite) in enumerate(passed) if not finite), 0)
+    if not first:
+        return ""
+    last = passed[first - 1][0]  # the output of several modules, if one ends with another
+    return next(path for value, path, _ in passed if value is last)
+
+
+def _is_finite(grad: Tensor) -> bool:
+    """True if every value of a gradient, sparse or not, is finite."""
+    return bool((grad.coalesce().values() if grad.is_sparse else grad).isfinite().all())
 
 
 @torch.no_grad()
@@ -157,4 +212,11 @@ DROPOUT = Check(
     _dropouts,
 )
 
-CHECKS = (FINITE, DETERMINISM, MODES, DROPOUT)
+FINITE_GRADIENTS = Check(
+    N_("finite gradients"),
+    N_("every gradient is finite"),
+    N_("one NaN spreads to every weight in one step"),
+    _finite_gradients,
+)
+
+CHECKS = (FINITE, DETERMINISM, MODES, DROPOUT, FINITE_GRADIENTS)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from glassgpt.checkpoint import Run, RunCurve, quick_check
-from glassgpt.diagnose import MARKS, Accuracy, Finding, Score, Symptom, Verdict, judge
-from glassgpt.doctor import examine_outcome
+from glassgpt.diagnose import MARKS, Finding, Symptom, judged_again
+from glassgpt.doctor import Kept, examine_outcome, kept_examination
 from glassgpt.language import N_, _, restored
 from glassgpt.reports.blocks import Block, Figure, Prose, Section, Table
 from glassgpt.reports.loss_chart import NARROW, WIDE, loss_chart
@@ -20,26 +20,6 @@ OUTCOMES = {
     "fail": N_("wrong"),
     "unclear": N_("too noisy to tell"),
 }
-
-
-def judged_again(verdict: Verdict) -> Verdict:
-    """Return a stored verdict with its sentence computed from its figures, in any language."""
-    rows, model = verdict.baselines, verdict.model
-    scores = [row for row in rows if isinstance(row, Score)]
-    if isinstance(model, Score) and scores:
-        return judge(scores, model, trend=verdict.trend, notes=verdict.notes)
-    answers = [row for row in rows if isinstance(row, Accuracy)]
-    if isinstance(model, Accuracy) and answers:
-        return judge(
-            answers,
-            model,
-            without_source=verdict.without_source,
-            asked=verdict.asked,
-            losses=verdict.losses,
-            trend=verdict.trend,
-            notes=verdict.notes,
-        )
-    return verdict
 
 
 def headline(run: Run, curve: RunCurve) -> str:
@@ -177,7 +157,12 @@ def findings_section(run: Run, curve: RunCurve) -> Section:
     verdict = judged_again(curve.verdict) if curve.verdict else None
     found: list[Finding] = [verdict.finding] if verdict and verdict.finding else []
     # The verdict's own finding says already how the model stands to counting, with advice by its trend.
-    found += [each for each in examine_outcome(run).problems if each.name != "counting"]
+    recorded = examine_outcome(run)
+    found += [each for each in recorded.problems if each.name != "counting"]
+    kept = kept_examination(run)
+    if kept is not None:
+        known = {each.name for each in recorded.findings} | recorded.skipped.keys()
+        found += [each for each in kept.found.problems if each.name not in known]
     rows = [
         (
             f"{MARKS[each.outcome]} {_title(each)}",
@@ -192,13 +177,26 @@ def findings_section(run: Run, curve: RunCurve) -> Section:
     if curve.summary.leak:
         blocks.append(Prose(_("note: {note}", note=curve.summary.leak)))
     health = quick_check(run)
-    more = _("`glassgpt doctor` examines the model and the text, too.")
-    blocks.append(Prose(more, "faint"))
+    blocks += _doctor_blocks(run, kept)
     if health == "ok":
         blocks.append(Prose(_("The checkpoints are whole, by names and sizes."), "faint"))
     else:
         blocks.append(Prose(_("Checkpoints: {health}.", health=_(health))))
     return Section("findings", _("Findings"), blocks)
+
+
+def _doctor_blocks(run: Run, kept: Kept | None) -> Iterator[Block]:
+    """Yield what the doctor said about the model and the text, with the remedies that were tried."""
+    if kept is None:
+        yield Prose(_("`glassgpt doctor` examines the model and the text, too."), "faint")
+        return
+    step = int(kept.step.rpartition("-")[2])
+    yield Prose(_("The doctor about step {step:,}: {result}.", step=step, result=_(kept.found.sentence)))
+    for each in kept.found.problems:
+        if each.trial is not None:
+            yield Prose(_("Tried: {result}.", result=_(each.trial.sentence)))
+    if kept.step != run.best_checkpoint().name:
+        yield Prose(_("The best step is another one by now: run `glassgpt doctor` again."), "faint")
 
 
 def _title(finding: Finding) -> str:

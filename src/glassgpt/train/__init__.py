@@ -14,6 +14,7 @@ from glassgpt.train.clock import Clock
 from glassgpt.train.comparison import Experiment, compare, sweep
 from glassgpt.train.displays import progress
 from glassgpt.train.events import Evaluated, Event, Forecasted, Sampled, Saved, Stage, StepDone, Warned
+from glassgpt.train.examined_run import examine_run, run_loss
 from glassgpt.train.importing import import_nanogpt
 from glassgpt.train.learner import Learner, make_learner
 from glassgpt.train.live_doctor import Diagnosed, LiveDoctor
@@ -23,6 +24,7 @@ from glassgpt.train.optim import Muon, make_optimizers, orthogonalize, set_lr, s
 from glassgpt.train.outlooks import Outlook, PlannedRun, outlook
 from glassgpt.train.parallel import Dist, parallelize
 from glassgpt.train.pretrained import import_pretrained
+from glassgpt.train.remedy import try_remedy, with_trials
 from glassgpt.train.run_plan import Plan, plan
 from glassgpt.train.saver import AsyncSaver
 from glassgpt.train.schedule import Budget, lr_scale
@@ -64,6 +66,7 @@ __all__ = [
     "Trainer",
     "Warned",
     "compare",
+    "examine_run",
     "import_nanogpt",
     "import_pretrained",
     "lr_scale",
@@ -76,12 +79,15 @@ __all__ = [
     "plan_seeds",
     "progress",
     "resume",
+    "run_loss",
     "set_lr",
     "share",
     "start",
     "state_tensors",
     "sweep",
     "train",
+    "try_remedy",
+    "with_trials",
 ]
 
 

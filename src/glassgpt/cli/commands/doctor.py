@@ -8,28 +8,47 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from glassgpt.checkpoint import Run
 from glassgpt.cli.view.examination import print_examination
-from glassgpt.cli.view.terminal import Terminal, print_json
-from glassgpt.doctor import examine_run
+from glassgpt.cli.view.terminal import Terminal, print_hint, print_json
+from glassgpt.doctor import keep_examination
+from glassgpt.errors import UserError
+from glassgpt.train import examine_run, with_trials
 
 
-def doctor(run: Path, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
-    """Examine model, objective, data and outcome of a run, and name what is wrong.
+def doctor(
+    run: Path,
+    *,
+    try_: Annotated[bool, Parameter(name="--try", negative="")] = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Examine model, objective, training step, data and outcome of a run, and name what is wrong.
 
     Changes one thing at a time and looks at what moves: the future, the past, the order of tokens. Takes
-    seconds and changes nothing. Exit codes: 0 if nothing serious was found, 1 for a serious problem.
+    seconds, and keeps its findings in the run as doctor.json, for the report. Exit codes: 0 if nothing
+    serious was found, 1 for a serious problem.
 
     Parameters
     ----------
     run
         Folder of a run.
+    try_
+        Try remedies that are a setting: some steps with it, next to the same steps without it, up to a
+        minute each.
     json
         Print the findings as JSON.
     """
-    found = examine_run(run)
+    opened = Run.open(run)
+    found = examine_run(opened)
+    if try_:
+        found = with_trials(opened, found)
     if json:
         print_json(found.to_dict(), indent=1)
     else:
         print_examination(found, Terminal())
+    try:
+        keep_examination(opened, found)
+    except UserError as error:  # a run that cannot be written can be examined
+        print_hint(str(error))
     if found.is_serious:
         sys.exit(1)

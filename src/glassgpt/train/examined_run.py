@@ -1,0 +1,106 @@
+"""Examine a run: its model and its training step on its own batches, its data, and its outcome."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from glassgpt.checkpoint import Run, read_tensors
+from glassgpt.config import RunConfig
+from glassgpt.data import Batch
+from glassgpt.diagnose import Examination
+from glassgpt.doctor import CHECKS, Subject, examine_data, examine_outcome, run_checks
+from glassgpt.errors import UserError
+from glassgpt.language import N_
+from glassgpt.models import Model
+from glassgpt.objective import CrossEntropy
+from glassgpt.tasks import TaskData, task_of
+from glassgpt.train.learner import Learner, make_learner
+from glassgpt.train.optim import set_lr
+
+BATCH_TOKENS = 4096
+"""Tokens of the batch that a model is examined with."""
+N_BATCHES = 16
+"""Batches whose order is examined."""
+BIDIRECTIONAL = ("encoder",)
+"""Families whose positions see all others."""
+
+
+def examine_run(run: Run | Path | str) -> Examination:
+    """Examine a run of any family: model, objective, training step, data and outcome.
+
+    The model has its best weights, and its optimizer the state of that step if it was saved; the batches are
+    the first ones of its training. What is missing (a verdict, the training text) is skipped and named. A
+    visit changes nothing. Raises UserError if there is no model to load.
+
+    >>> import glassgpt
+    >>> print(glassgpt.examine_run("runs/notes"))  # doctest: +SKIP
+    """
+    run = run if isinstance(run, Run) else Run.open(run)
+    config, recorded = run.config(), examine_outcome(run)
+    parts = [recorded, examine_data(run)]
+    learner = best_learner(run, config)
+    try:
+        data = task_of(config).data.open(config, run.tokenizer(), run)
+        subject = _subject(config, learner, data)
+    except UserError as error:
+        reason = N_("its training data cannot be read ({reason})", reason=str(error))
+        parts.append(Examination.of((), {N_("the model"): reason}))
+    else:
+        parts.insert(0, run_checks(subject, CHECKS))
+    findings = [finding for part in parts for finding in part.findings]
+    skipped = {name: reason for part in parts for name, reason in part.skipped.items()}
+    return Examination.of(findings, skipped, str(run.path))
+
+
+def best_learner(run: Run, config: RunConfig) -> Learner:
+    """Return the learner of a run as it was at its best step, on the CPU, at its full rate."""
+    learner = make_learner(on_cpu(config), run.tokenizer().n_vocab)
+    model, step = run.model(merged=False), run.best_checkpoint()
+    with suppress(UserError):  # an imported step has no optimizer state: a fresh one serves as well
+        learner.load({stem: read_tensors(step, stem) for stem in ("model", "optimizer")})
+    learner.model.load_state_dict(model.state_dict())
+    set_lr(learner.optimizers, 1.0)
+    return learner
+
+
+def on_cpu(config: RunConfig) -> RunConfig:
+    """Return a configuration for the CPU, without a compiled graph."""
+    train = config.train.model_copy(update={"compile": False, "device": "cpu"})
+    return config.model_copy(update={"train": train})
+
+
+def _subject(config: RunConfig, learner: Learner, data: TaskData) -> Subject:
+    batches = [data.train_batch(i, config.train.micro_batch_size) for i in range(N_BATCHES)]
+    rows = max(1, BATCH_TOKENS // batches[0].tokens.shape[1])
+    return Subject(
+        learner.model,
+        batches[0].rows(slice(0, rows)),
+        partial(run_loss, smoothing=config.train.label_smoothing),
+        _step_of(learner),
+        tuple(learner.optimizers.values()),
+        config.model.family not in BIDIRECTIONAL,
+        batches,
+        config.train.dtype,
+    )
+
+
+def _step_of(learner: Learner) -> Any:
+    def step(_: nn.Module, batch: Batch) -> None:
+        learner.gradient([batch])
+        for optimizer in learner.optimizers.values():
+            optimizer.step()
+        learner.zero_grad()
+
+    return step
+
+
+def run_loss(model: nn.Module, batch: Any, smoothing: float = 0.0) -> Tensor:
+    """Compute the loss of a GlassGPT model as training does, in nats per target."""
+    assert isinstance(model, Model) and isinstance(batch, Batch)
+    loss = CrossEntropy(model, smoothing)(batch)
+    return loss.total / loss.n_tokens

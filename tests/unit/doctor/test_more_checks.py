@@ -1,0 +1,207 @@
+"""Each further check of the doctor: it names a planted fault, and is silent without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import glassgpt as gg
+from glassgpt.config import ModelConfig
+from glassgpt.data import Batch
+from glassgpt.doctor import Subject
+from glassgpt.doctor.batch_order import ORDER, REPEATED
+from glassgpt.doctor.checks import Check
+from glassgpt.doctor.devices import REFERENCE
+from glassgpt.doctor.objective import AVERAGE, VALUE
+from glassgpt.doctor.padding import PADDING
+from glassgpt.doctor.rate import RATE
+from glassgpt.doctor.sampling import SAMPLING
+from glassgpt.doctor.slope import SLOPE
+from glassgpt.doctor.wiring import FINITE, FINITE_GRADIENTS
+from helpers.small_gpt import SmallGPT
+
+V = 65
+
+
+def tokens(rows: int = 4, length: int = 25, seed: int = 0) -> Tensor:
+    return torch.randint(0, V, (rows, length), generator=torch.Generator().manual_seed(seed))
+
+
+def pair(seed: int = 0) -> tuple[Tensor, Tensor]:
+    drawn = tokens(seed=seed)
+    return drawn[:, :-1], drawn[:, 1:]
+
+
+def small_gpt() -> SmallGPT:
+    torch.manual_seed(0)
+    return SmallGPT(V)
+
+
+def causes(check: Check, subject: Subject) -> list[str]:
+    return [each.cause for each in check.run(subject) if not each.is_healthy]
+
+
+def loss(model: nn.Module, batch: Any) -> Tensor:
+    return model(*batch)[1]
+
+
+def smoothed(share: float, factor: float = 1.0) -> Callable[..., Tensor]:
+    def function(model: nn.Module, batch: Any) -> Tensor:
+        logits = model(*batch)[0].flatten(0, 1)
+        return factor * F.cross_entropy(logits, batch[1].flatten(), label_smoothing=share)
+
+    return function
+
+
+def test_label_smoothing_is_no_fault() -> None:
+    model = small_gpt()
+    model.lm_head.weight.data.mul_(10)  # else smoothing changes nothing yet
+    for check in (AVERAGE, VALUE):
+        assert causes(check, Subject(model, pair(), smoothed(0.1))) == []
+    assert causes(VALUE, Subject(model, pair(), smoothed(0.1, factor=1.5)))
+
+
+def test_a_wrong_backward_pass_is_named() -> None:
+    model = small_gpt()
+    assert causes(SLOPE, Subject(model, pair())) == []
+    model.h[0].mlp.register_forward_hook(lambda module, args, out: out + (out - out.detach()))
+    assert causes(SLOPE, Subject(model, pair())) == ["the gradient is not the slope of the loss"]
+
+
+class Ruined(nn.Module):
+    """A square root whose gradient at zero is infinite."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + (0 * x).square().sum(-1, keepdim=True).sqrt() * x
+
+
+def test_an_infinite_gradient_names_its_module() -> None:
+    model = small_gpt()
+    assert causes(FINITE_GRADIENTS, Subject(model, pair())) == []
+    model.h[1].mlp = nn.Sequential(model.h[1].mlp, Ruined())
+    (found,) = [each for each in FINITE_GRADIENTS.run(Subject(model, pair())) if not each.is_healthy]
+    assert found.cause == "a gradient is not finite" and found.where == "h.1.mlp.1"
+
+
+def test_nan_names_its_operation() -> None:
+    model = small_gpt()
+    model.h[1].mlp.register_forward_hook(lambda module, args, out: torch.log(-out.abs()))
+    (found,) = FINITE.run(Subject(model, pair()))
+    assert "log" in str(found.observed)
+
+
+def trained_step(rate: float) -> tuple[SmallGPT, Callable[..., None], torch.optim.Optimizer]:
+    model = small_gpt()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
+
+    def step(model: nn.Module, batch: Any) -> None:
+        optimizer.zero_grad()
+        loss(model, batch).backward()
+        optimizer.step()
+
+    return model, step, optimizer
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"),
+    [
+        (3e-3, []),
+        (1e-3, []),
+        (1.0, ["the learning rate is too high"]),
+        (3e-6, ["the learning rate is low"]),
+    ],
+)
+def test_the_rate(rate: float, expected: list[str]) -> None:
+    model, step, optimizer = trained_step(rate)
+    assert causes(RATE, Subject(model, pair(), loss, step, (optimizer,))) == expected
+
+
+class Generating(SmallGPT):
+    """A model with a loop like nanoGPT's, which takes the token of rank `at` among the most likely ones."""
+
+    at = 0
+
+    @torch.no_grad()
+    def generate(self, idx: Tensor, max_new_tokens: int, top_k: int | None = None) -> Tensor:
+        for _ in range(max_new_tokens):
+            logits = self(idx)
+            row = (logits[0] if isinstance(logits, tuple) else logits)[:, -1]
+            idx = torch.cat([idx, row.argsort(descending=True)[:, self.at : self.at + 1]], 1)
+        return idx
+
+
+@pytest.mark.parametrize(("at", "is_wrong"), [(0, False), (3, True)])
+def test_generated_tokens(at: int, is_wrong: bool) -> None:
+    torch.manual_seed(0)
+    model = Generating(V)
+    model.at = at
+    assert bool(causes(SAMPLING, Subject(model, pair()))) == is_wrong
+
+
+def test_the_engine_samples_what_the_model_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    model = gg.build(ModelConfig(n_layer=1, n_head=2, n_embd=16, block_size=32, init="gpt2"), V)
+    assert causes(SAMPLING, Subject(model, pair())) == []
+    stream = gg.Engine.stream
+
+    def wrong(engine: gg.Engine, request: gg.Request) -> Any:
+        return stream(engine, gg.Request([1, *request.prompt[1:-1], 2], max_new_tokens=8, seed=1, logprobs=0))
+
+    monkeypatch.setattr(gg.Engine, "stream", wrong)
+    assert causes(SAMPLING, Subject(model, pair()))
+
+
+@pytest.mark.parametrize("family", ["encoder", "seq2seq"])
+def test_padding(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    config = {"family": family, "n_layer": 1, "n_head": 2, "n_embd": 16, "block_size": 64, "init": "gpt2"}
+    model = gg.build(ModelConfig.model_validate(config), V)
+    batch = Batch(*pair(), tokens(length=9) if family == "seq2seq" else None)
+    subject = Subject(model, batch, causal=family != "encoder")
+    assert causes(PADDING, subject) == []
+    predict = model.predict
+
+    def padding_is_a_token(tokens: Tensor, source: Tensor | None, source_of: Tensor | None) -> Tensor:
+        return predict(tokens.clamp(min=0), None if source is None else source.clamp(min=0), source_of)
+
+    monkeypatch.setattr(model, "predict", padding_is_a_token)
+    assert causes(PADDING, subject) == ["padding moves the logits"]
+
+
+def windows(starts: list[list[int]]) -> list[tuple[Tensor, Tensor]]:
+    text = tokens(1, 2000, seed=3)[0]
+    rows = [torch.stack([text[at : at + 17] for at in each]) for each in starts]
+    return [(each[:, :-1], each[:, 1:]) for each in rows]
+
+
+@pytest.mark.parametrize(
+    ("starts", "check", "cause"),
+    [
+        ([[16 * (i * 4 + j) for j in range(4)] for i in range(8)], ORDER, "the rows are not shuffled"),
+        ([[500 * j + 16 * i for j in range(4)] for i in range(8)], ORDER, "the rows are not shuffled"),
+        ([[7, 50, 90, 3]] * 8, REPEATED, "a batch comes twice"),
+        ([[16 * i] * 4 for i in range(8)], REPEATED, "all rows of a batch are equal"),
+    ],
+)
+def test_the_order_of_batches(starts: list[list[int]], check: Check, cause: str) -> None:
+    model = small_gpt()
+    generator = torch.Generator().manual_seed(1)
+    drawn = (16 * torch.randperm(120, generator=generator))[:32].view(8, 4).tolist()
+    for each in (ORDER, REPEATED):
+        assert causes(each, Subject(model, pair(), batches=windows(drawn))) == []
+    assert causes(check, Subject(model, pair(), batches=windows(starts))) == [cause]
+
+
+def test_low_precision_is_compared_with_float32() -> None:
+    model = small_gpt().bfloat16()
+    assert causes(REFERENCE, Subject(model, pair())) == []
+    model.h[0].mlp.register_forward_hook(
+        lambda module, args, out: out if out.dtype == torch.float32 else out.flip(-1)
+    )
+    (found,) = [each for each in REFERENCE.run(Subject(model, pair())) if not each.is_healthy]
+    assert found.where == "h.0.mlp"
