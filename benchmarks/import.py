@@ -22,33 +22,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from random_gpt2 import make_gpt2
 from report import write_report
 
 SECONDS, RATIO = 3.0, 1.2
 ROUNDS = 3
-
-
-def make(folder: Path, n_layer: int) -> None:
-    """Save a GPT-2 with random weights, and a tokenizer of as many tokens as bytes and merges give."""
-    import torch
-    import transformers
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-
-    torch.manual_seed(0)
-    config = transformers.GPT2Config(n_layer=n_layer)
-    transformers.GPT2LMHeadModel(config).save_pretrained(folder)
-    symbols = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocab = {symbol: id for id, symbol in enumerate(symbols)}
-    merges = []
-    for pair in ((a, b) for a in symbols for b in symbols):
-        if len(vocab) == config.vocab_size:
-            break
-        merges.append(pair)
-        vocab["".join(pair)] = len(vocab)
-    tokenizer = Tokenizer(models.BPE(vocab, merges))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.save(str(folder / "tokenizer.json"))
 
 
 def import_it(source: Path, target: Path) -> None:
@@ -114,7 +92,7 @@ def main() -> None:
         return measure(given.task, given.source)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "model"
-        make(source, 2 if given.small else 12)
+        make_gpt2(source, n_layer=2 if given.small else 12)
         size = (source / "model.safetensors").stat().st_size
         found: dict[str, list[dict[str, float]]] = {name: [] for name in TASKS}
         for _ in range(ROUNDS):
