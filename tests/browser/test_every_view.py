@@ -77,9 +77,9 @@ FAST = [
     Look(390, "dark", language="zh"),
 ]
 MATRIX = [
-    Look(*each)
-    for each in itertools.product(
-        (390, 1024, 1920), ("light", "dark"), ("reduce", "no-preference"), ("en", "zh")
+    Look(width, scheme, "no-preference" if n % 2 else "reduce", language)
+    for n, (width, scheme, language) in enumerate(
+        itertools.product((390, 1024, 1920), ("light", "dark"), ("en", "zh"))
     )
 ]
 PAIRS = [pytest.param(place, FAST[n % len(FAST)]) for n, place in enumerate(PLACES)]

@@ -70,13 +70,13 @@ export function scaleOf(values: ArrayLike<number>, theme: Theme, limit?: number)
   return (each) => blend(stops, (each - low) / (high - low));
 }
 
-/** The text color, dark or white, with more contrast to a background. Source: WCAG 2.2. */
+/** The text color, black or white, with more contrast to a background: at least 4.5 : 1. Source: WCAG 2.2. */
 export function ink(background: string): string {
   const [red, green, blue] = rgb(background).map((c) => {
     const share = c / 255;
     return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
   }) as [number, number, number];
-  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.2 ? "#111111" : "#FFFFFF";
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000000" : "#FFFFFF";
 }
 
 function rgb(color: string): number[] {
