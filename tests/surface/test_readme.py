@@ -119,7 +119,9 @@ def shell(folder: Path, line: str) -> str:
 
 
 @pytest.mark.parametrize("code", [code for language, code in BLOCKS if language == "python"])
-def test_python(code: str, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+def test_python(
+    code: str, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     monkeypatch.chdir(desk)
     exec(compile(code, "page", "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out

@@ -6,6 +6,7 @@ Each family has one template. Conversations have their own, see chat_template.py
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Protocol
 
 from glassgpt.config import ModelConfig
@@ -60,7 +61,8 @@ class ImageTemplate:
     """Captioner: the encoder reads an image; the decoder continues the question with the answer."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self.tokenizer = tokenizer
+        # Questions and answers recur by the thousand.
+        self._encode = lru_cache(maxsize=4096)(tokenizer.encode)
         self.begin, self.separate, self.end = (tokenizer.specials[name] for name in (BEGIN, SEPARATE, END))
 
     def source(self, example: Example) -> Sequence[int]:
@@ -69,11 +71,11 @@ class ImageTemplate:
 
     def prompt(self, example: Example) -> Sequence[int]:
         """Encode the question between `<bos>` and `<sep>`."""
-        return [self.begin, *self.tokenizer.encode(example.question), self.separate]
+        return [self.begin, *self._encode(example.question), self.separate]
 
     def answer(self, example: Example) -> Sequence[int]:
         """Encode the target text, with `<eos>`."""
-        return [*self.tokenizer.encode(example.target), self.end]
+        return [*self._encode(example.target), self.end]
 
 
 class LabelTemplate:
