@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -10,11 +11,15 @@ from typing import Any
 
 import pytest
 
-from glassgpt.config import Layer
+from faults.mutate import rehash
+from glassgpt.checkpoint import Run, steps
+from glassgpt.config import Layer, RunConfig
 from glassgpt.data import Corpus
 from glassgpt.errors import UserError
+from glassgpt.generate import Engine, Request
 from glassgpt.tokenizers import END_OF_DOCUMENT, load_tokenizer
-from glassgpt.train import Plan, plan
+from glassgpt.train import Plan, plan, resume, start
+from helpers.commands import run as command
 
 CASES = Path(os.environ.get("GLASSGPT_DATA") or "missing").resolve().parent / "cases"
 pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="the folder of cases is not here")
@@ -175,4 +180,75 @@ def test_a_tokenizer_with_a_long_number_is_refused_at_once(tmp_path: Path) -> No
     began = time.process_time()
     with pytest.raises(UserError):
         load_tokenizer(tmp_path / "tokenizer.json")
+    assert time.process_time() - began < 0.5
+
+
+def trained(name: str, out: Path, n_steps: int, **tables: Any) -> Run:
+    """Train a tiny model on a case."""
+    train = {"steps": n_steps, "sample_tokens": 0, **tables.pop("train", {})}
+    model = {"n_layer": 1, "n_embd": 32, "n_head": 2, "block_size": 32, **tables.pop("model", {})}
+    data = {"sources": [str(CASES / name)]}
+    list(start(RunConfig.model_validate({"data": data, "model": model, "train": train}), out).run())
+    return Run.open(out)
+
+
+@pytest.fixture(scope="module")
+def hyphens(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return trained("hyphens.txt", tmp_path_factory.mktemp("hyphens") / "run", 60, train={"evals": 1})
+
+
+@pytest.mark.slow
+def test_a_protein_that_is_learned_by_heart_is_said_to_be(tmp_path: Path) -> None:
+    model = {"n_layer": 2, "n_embd": 64, "block_size": 64}
+    verdict = trained("protein.txt", tmp_path / "run", 130, model=model).verdict()
+    assert verdict is not None and verdict.trend is not None
+    assert verdict.trend.best_step < verdict.trend.last_step
+    for words in (f"Step {verdict.trend.best_step} of 130 was its best", "learns by heart", "more text"):
+        assert words in verdict.sentence
+
+
+def test_a_hyphen_means_what_it_says(hyphens: Run) -> None:
+    folder, quick = hyphens.path.parent, ("--seed", "1", "--max-new-tokens", "60")
+    until = command(folder, "sample", "run", "--prompt", "red", "--until", "-", *quick)
+    stopped = command(folder, "sample", "run", "--prompt", "red", "--stop", "-", *quick)
+    assert until.strip().endswith("-") and stopped.strip() == until.strip().removesuffix("-")
+    asked = command(folder, "sample", "run", "--prompt", "-", "--json", *quick)
+    assert json.loads(asked)["prompt"] == "-"
+    assert "<stdin>" not in command(folder, "look", "run", "-")
+    command(folder, "sample", "run", "--out", "-", *quick)
+    assert (folder / "-").read_text("utf-8").strip()
+
+
+@pytest.mark.parametrize("name", ["101-12-state.json", "101-714-state.json", "202-257-state.json"])
+def test_a_wrong_state_is_a_clear_error(hyphens: Run, tmp_path: Path, name: str) -> None:
+    shutil.copytree(hyphens.path, tmp_path / "run")
+    for step in steps(tmp_path / "run" / "checkpoints"):
+        shutil.copyfile(CASES / "states" / name, step / "state.json")
+    rehash(tmp_path / "run")
+    config = Run.open(tmp_path / "run").config()
+    longer = config.model_copy(update={"train": config.train.model_copy(update={"steps": 90})})
+    with pytest.raises(UserError, match=r"state\.json|no checkpoint"):
+        resume(tmp_path / "run", longer)
+
+
+def test_a_cancelled_request_leaves_its_slot(hyphens: Run) -> None:
+    tokenizer = hyphens.tokenizer()
+    engine = Engine(hyphens.model())
+    first, second = (engine.add(Request(tokenizer.encode(text), seed=1)) for text in ("red", "new"))
+    engine.step()
+    engine.cancel(first)
+    assert [each.request_id for each in engine._schedule.active] == [second]
+    streams = [engine.stream(Request(tokenizer.encode(text), seed=3)) for text in ("blue", "old")]
+    for stream in streams:
+        next(stream)
+    streams[0].close()
+    assert len(engine._schedule.active) == 2 and next(streams[1]).id is not None
+
+
+def test_a_configuration_of_quotes_is_refused_at_once(hyphens: Run, tmp_path: Path) -> None:
+    shutil.copytree(hyphens.path, tmp_path / "run")
+    shutil.copyfile(CASES / "redos-config-20kB.json", tmp_path / "run" / "config.json")
+    began = time.process_time()
+    with pytest.raises(UserError, match=r"config\.json"):
+        Run.open(tmp_path / "run").config()
     assert time.process_time() - began < 0.5

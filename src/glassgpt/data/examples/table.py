@@ -77,8 +77,7 @@ def open_text(source: Source, encoding: str | None, report: Report) -> Iterator[
     with source.open() as stream:
         with reading(source.name):
             decoded = detect_and_decode(stream, source.name, encoding, lenient=report.skip_invalid)
-        for note in decoded.notes:
-            report.note(note, source.name)
+        decoded.tell(report, source.name)
         yield readable(decoded.pieces, source.name)
 
 

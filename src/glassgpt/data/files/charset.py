@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from glassgpt.data.files.charset_legacy import legacy
+from glassgpt.data.files.report import Report
 from glassgpt.data.files.signatures import HEAD, Kind, certain_kind, probable_kind
 from glassgpt.data.files.unreadable import NotText
 from glassgpt.errors import UserError
@@ -64,6 +65,16 @@ class Decoded:
     encoding: str
     pieces: Iterator[str]
     notes: tuple[str, ...] = ()
+    n_invalid: int = 0
+    """Number of invalid parts that become U+FFFD."""
+
+    def tell(self, report: Report, name: str) -> None:
+        """Add the notes to the report on a file."""
+        for note in self.notes:
+            report.note(note, name)
+        if self.n_invalid:
+            times = N_("{name} ({n:,} times)", name=name, n=self.n_invalid)
+            report.note(N_("invalid bytes replaced by U+FFFD"), times)
 
 
 def scan(stream: BinaryIO) -> Scan:
@@ -196,11 +207,23 @@ def detect_and_decode(
         chosen = detect(stream, name, found, declared, lenient)
         if chosen not in CERTAIN:
             notes.append(N_("read as {encoding} (detected; set `encoding` to override)", encoding=chosen))
-    if lenient and chosen in CERTAIN and found.bad_utf8 is not None:
-        notes.append(N_("invalid bytes replaced by U+FFFD"))
+    is_bad = lenient and chosen in CERTAIN and found.bad_utf8 is not None
     if found.n_nul and not _is_wide(chosen):
         notes.append(N_("NUL characters kept as text"))
-    return Decoded(chosen, decode(stream, name, chosen, lenient), tuple(notes))
+    n_invalid = _n_invalid(stream) if is_bad else 0
+    return Decoded(chosen, decode(stream, name, chosen, lenient), tuple(notes), n_invalid)
+
+
+def _n_invalid(stream: BinaryIO) -> int:
+    """Count the characters that decoding as UTF-8 replaces by U+FFFD."""
+    decoder, n, more = codecs.getincrementaldecoder("utf-8")("replace"), 0, True
+    counter = codecs.getincrementaldecoder("utf-8")("ignore")
+    stream.seek(0)
+    while more:
+        more = bool(piece := stream.read(PIECE))
+        n += decoder.decode(piece, final=not more).count("\ufffd")
+        n -= counter.decode(piece, final=not more).count("\ufffd")
+    return n
 
 
 def replace_surrogates(text: str) -> str:

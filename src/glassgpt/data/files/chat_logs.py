@@ -69,15 +69,17 @@ def parse_whatsapp(lines: Iterable[str]) -> ChatLog:
     >>> [(message.author, message.text) for message in log.messages]
     [('Ana', 'Happy\\nnew year!'), ('Bo', 'Hi')]
     """
-    found = list[tuple[re.Match[str], list[str]]]()
+    found, n_before = list[tuple[re.Match[str], list[str]]](), 0
     for line in lines:
         line = line.rstrip("\r\n")
         if match := WHATSAPP.match(line):
             found.append((match, [match["text"]]))
         elif found:
             found[-1][1].append(line)
+        else:
+            n_before += bool(line.strip())
     month_first = _month_is_first([match["date"] for match, _ in found])
-    log = ChatLog("WhatsApp", [])
+    log = ChatLog("WhatsApp", [], n_before)
     for match, texts in found:
         text = "\n".join(texts)
         if (
@@ -155,15 +157,17 @@ def parse_exports(value: Any) -> list[ChatLog]:
 
 def _one_export(value: Any) -> Iterator[ChatLog]:
     values = value.get("messages") if isinstance(value, dict) else None
-    values = [each for each in values if isinstance(each, dict)] if isinstance(values, list) else []
+    listed = values if isinstance(values, list) else []
+    values = [each for each in listed if isinstance(each, dict)]
+    n_dropped = len(listed) - len(values)
     if any(isinstance(each.get("author"), dict) for each in values):
-        yield _log("Discord", values)
+        yield _log("Discord", values, n_dropped)
     elif any("from" in each and each.get("type") in ("message", "service") for each in values):
-        yield _log("Telegram", values)
+        yield _log("Telegram", values, n_dropped)
 
 
-def _log(kind: str, values: list[dict[str, Any]]) -> ChatLog:
-    log = ChatLog(kind, [])
+def _log(kind: str, values: list[dict[str, Any]], n_dropped: int) -> ChatLog:
+    log = ChatLog(kind, [], n_dropped)
     for value in values:
         author, text, _ = parse_message(value)
         if isinstance(author, str) and text.strip() and value.get("type", "Default") in SPOKEN:

@@ -14,13 +14,14 @@ from glassgpt.data.files.archives import open_zip, read_member
 from glassgpt.data.files.budget import UnpackBudget
 from glassgpt.data.files.charset import detect_and_decode
 from glassgpt.data.files.html import MAX_PAGE, declared_encoding, html_text
+from glassgpt.data.files.report import Report
 from glassgpt.data.files.unreadable import NotText
 
 MAX_XML = 2 << 20
 
 
-def read_epub(stream: BinaryIO, name: str, budget: UnpackBudget) -> Iterator[str]:
-    """Yield the text of a book's pages in reading order.
+def read_epub(stream: BinaryIO, name: str, budget: UnpackBudget, report: Report) -> Iterator[str]:
+    """Yield the text of a book's pages in reading order; pages without text are counted.
 
     Raises NotText if there is none, for a malformed book, and for one over the budget.
     Source: EPUB 3.3, container.xml → package document → spine.
@@ -38,8 +39,13 @@ def read_epub(stream: BinaryIO, name: str, budget: UnpackBudget) -> Iterator[str
             path = posixpath.normpath(posixpath.join(posixpath.dirname(root), unquote(item.get("href", ""))))
             if "html" in item.get("media-type", "html") and path in book.NameToInfo:
                 text = _page(book, path, name, budget)
+            else:
+                text = ""
+            if text:
                 yield ("\n\n" if seen_any else "") + text
-                seen_any = seen_any or bool(text)
+                seen_any = True
+            else:
+                report.skip_empty(f"{name}/{path}")
         if not seen_any:
             raise NotText(
                 "{name}: no page has text; it is a book of pictures, or locked. Convert it to text first.",

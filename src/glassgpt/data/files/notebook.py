@@ -7,11 +7,13 @@ from typing import Any
 
 from glassgpt.data.files.html import MAX_PAGE
 from glassgpt.data.files.json_records import parse_value
+from glassgpt.data.files.report import Report
 from glassgpt.data.files.unreadable import NotText
+from glassgpt.language import N_
 
 
-def read_notebook(pieces: Iterator[str], name: str) -> Iterator[str]:
-    """Yield the source of each cell that is not empty: text and code, in their order.
+def read_notebook(pieces: Iterator[str], name: str, report: Report) -> Iterator[str]:
+    """Yield the source of each cell, text and code, in their order; cells without text are counted.
 
     Raises NotText for JSON that is no notebook, UserError for what is not JSON and over MAX_PAGE characters.
     Source: nbformat 3 (`worksheets`, `input`) and 4.
@@ -26,7 +28,11 @@ def read_notebook(pieces: Iterator[str], name: str) -> Iterator[str]:
             )
     match parse_value(whole, name):
         case {"cells": list(cells)} | {"worksheets": [{"cells": list(cells)}, *_]}:
-            yield from filter(None, map(_source, cells))
+            for number, text in enumerate(map(_source, cells), 1):
+                if text.strip():
+                    yield text
+                else:
+                    report.skip_empty(N_("{name}, cell {number}", name=name, number=number))
         case _:
             raise NotText(
                 "{name}: this is not a notebook: it has no cells. Give it the ending .json.", name=name

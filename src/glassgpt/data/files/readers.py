@@ -28,10 +28,12 @@ from glassgpt.data.files.rows import read_csv, read_json_rows
 from glassgpt.data.files.rtf import read_rtf
 from glassgpt.data.files.subtitles import SUBTITLES, read_subtitles
 from glassgpt.data.files.unreadable import NotText, readable, reading
+from glassgpt.language import N_
 
 if TYPE_CHECKING:
     import pypdf
 
+BinaryReader = Callable[[BinaryIO, str, UnpackBudget, Report], Iterator[str]]
 MAILBOX = ".mbox"
 PAGES = frozenset({".html", ".htm", ".xhtml"})
 
@@ -73,21 +75,20 @@ def open_document(
                     "{name}: this is a gzipped {suffix} file. Unpack it first.", name=name, suffix=suffix
                 )
             budget = budget or UnpackBudget.of(stream, name)
-            pieces = budget.metered(reader(stream, name, budget))
+            pieces = budget.metered(reader(stream, name, budget, report))
             return OpenDocument(suffix[1:], found.n_bytes, found.sha256, readable(pieces, name))
         declared = declared_encoding(stream) if suffix in PAGES else None
         decoded = detect_and_decode(
             stream, name, config.encoding, found=found, declared=declared, lenient=config.skip_invalid
         )
-    for note in decoded.notes:
-        report.note(note, name)
+    decoded.tell(report, name)
     pieces = decoded.pieces
     if suffix in PAGES:
         pieces = read_html(pieces, name)
     elif suffix in SUBTITLES:
-        pieces = read_subtitles(pieces, name)
+        pieces = read_subtitles(pieces, name, report)
     elif suffix == ".ipynb":
-        pieces = _joined(read_notebook(pieces, name))
+        pieces = _joined(read_notebook(pieces, name, report))
     elif suffix in ROW_READERS:
         pieces = _joined(ROW_READERS[suffix](pieces, name, config.column, report))
     elif suffix == ".txt":
@@ -96,8 +97,8 @@ def open_document(
     return OpenDocument(decoded.encoding, found.n_bytes, found.sha256, pieces, rows=suffix in ROW_READERS)
 
 
-def read_pdf(stream: BinaryIO, name: str, budget: UnpackBudget) -> Iterator[str]:
-    """Yield the text of the pages, with blank lines between them.
+def read_pdf(stream: BinaryIO, name: str, budget: UnpackBudget, report: Report) -> Iterator[str]:
+    """Yield the text of the pages, with blank lines between them; pages without text are counted.
 
     Raises NotText for a pdf that is damaged, encrypted, over the budget or without text.
     """
@@ -109,11 +110,13 @@ def read_pdf(stream: BinaryIO, name: str, budget: UnpackBudget) -> Iterator[str]
         pdf = pypdf.PdfReader(stream)
         if pdf.is_encrypted and not pdf.decrypt(""):
             raise NotText("{name}: a password protects it. Save a copy without one.", name=name)
-        for page in pdf.pages:
+        for number, page in enumerate(pdf.pages, 1):
             budget.spend(_content_size(page))  # any number of pages may share one content
             if text := page.extract_text().strip():
                 yield text if blank else "\n\n" + text
                 blank = False
+            else:
+                report.skip_empty(N_("{name}, page {number}", name=name, number=number))
     except NotText:
         raise
     except Exception as error:  # pypdf raises nearly anything for a malformed pdf
@@ -141,13 +144,18 @@ def _joined(rows: Iterator[str]) -> Iterator[str]:
             between = "\n\n"
 
 
-BINARY_READERS: dict[str, Callable[[BinaryIO, str, UnpackBudget], Iterator[str]]] = {
+def _whole(reader: Callable[[BinaryIO, str, UnpackBudget], Iterator[str]]) -> BinaryReader:
+    """Return a reader of a document whose text is one part, of which nothing is skipped."""
+    return lambda stream, name, budget, _: reader(stream, name, budget)
+
+
+BINARY_READERS: dict[str, BinaryReader] = {
     ".pdf": read_pdf,
     ".epub": read_epub,
-    ".docx": read_docx,
-    ".odt": read_odt,
-    ".rtf": read_rtf,
-    ".eml": read_eml,
+    ".docx": _whole(read_docx),
+    ".odt": _whole(read_odt),
+    ".rtf": _whole(read_rtf),
+    ".eml": _whole(read_eml),
 }
 ROW_READERS: dict[str, Callable[[Iterator[str], str, str | None, Report], Iterator[str]]] = {
     ".jsonl": read_json_rows,

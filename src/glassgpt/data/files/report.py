@@ -45,6 +45,10 @@ class Report:
         if self.n_skipped <= SHOWN:
             self._problems.append(without_remedy(problem))
 
+    def skip_empty(self, where: str) -> None:
+        """Count a part of a file without text, such as a row, a page or a subtitle."""
+        self.skip(UserError("{where}: no text. Fill it in, or leave it out.", where=where))
+
     def note(self, text: str, name: str) -> None:
         """Add a file to the note with this text."""
         self._names.setdefault(text, []).append(name)

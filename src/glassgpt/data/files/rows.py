@@ -42,7 +42,7 @@ def read_json_rows(pieces: Iterator[str], name: str, column: str | None, report:
         except UserError as problem:
             report.reject(problem)
         else:
-            yield text
+            yield from _with_text(text, number, name, report)
 
 
 def read_csv(pieces: Iterator[str], name: str, column: str | None, report: Report) -> Iterator[str]:
@@ -58,9 +58,17 @@ def read_csv(pieces: Iterator[str], name: str, column: str | None, report: Repor
         report.note(N_("no header: the first row is text, too"), name)
         yield names[0]
     if number:
-        yield first[index]
-    for _, row in rows:
-        yield row[index]
+        yield from _with_text(first[index], number, name, report)
+    for number, row in rows:
+        yield from _with_text(row[index], number, name, report)
+
+
+def _with_text(text: str, number: int, name: str, report: Report) -> Iterator[str]:
+    """Yield the text of a row, or count a row without text."""
+    if text.strip():
+        yield text
+    else:
+        report.skip_empty(f"{name}:{number}")
 
 
 def _is_name(cell: str, below: str) -> bool:

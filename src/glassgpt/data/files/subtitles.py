@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from glassgpt.data.files.html import MAX_PAGE
+from glassgpt.data.files.report import Report
 from glassgpt.data.files.unreadable import NotText
+from glassgpt.language import N_
 
 SUBTITLES = frozenset({".srt", ".vtt", ".ass", ".ssa"})
 
 
-def read_subtitles(pieces: Iterator[str], name: str) -> Iterator[str]:
-    """Yield the text of each subtitle on lines of its own.
+def read_subtitles(pieces: Iterator[str], name: str, report: Report) -> Iterator[str]:
+    """Yield the text of each subtitle on lines of its own; those without text are counted.
 
     Raises NotText for a file without subtitles and over MAX_PAGE characters.
     """
@@ -29,7 +31,11 @@ def read_subtitles(pieces: Iterator[str], name: str) -> Iterator[str]:
         raise NotText(
             "{name}: these are no subtitles ({error}). Give it the ending .txt.", name=name, error=error
         ) from error
-    said = [text for event in events if not event.is_comment and (text := event.plaintext.strip())]
-    if not said:
+    said = [event.plaintext.strip() for event in events if not event.is_comment]
+    if not any(said):
         raise NotText("{name}: it has no subtitles. Give it the ending .txt.", name=name)
-    yield from (text + "\n" for text in said)
+    for number, text in enumerate(said, 1):
+        if text:
+            yield text + "\n"
+        else:
+            report.skip_empty(N_("{name}, subtitle {number}", name=name, number=number))
