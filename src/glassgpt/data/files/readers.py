@@ -145,7 +145,7 @@ def _joined(rows: Iterator[str]) -> Iterator[str]:
 
 
 def _whole(reader: Callable[[BinaryIO, str, UnpackBudget], Iterator[str]]) -> BinaryReader:
-    """Return a reader of a document whose text is one part, of which nothing is skipped."""
+    """Return a reader for a document that is one part: it has nothing to report."""
     return lambda stream, name, budget, _: reader(stream, name, budget)
 
 
