@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import base64
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 import glassgpt as gg
-from glassgpt.explain import BUILTIN
+from glassgpt.explain import BUILTIN, held_out_prompt
 from glassgpt.lab import open_lab, write_page
 from glassgpt.lab.offline import widget_values
 from glassgpt.lab.page import page_folder
+from helpers.browser import assert_shown, shown_tables
+from helpers.explain_runs import small_run
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 uvicorn = pytest.importorskip("uvicorn")
@@ -122,19 +128,43 @@ def test_a_long_prompt_gets_a_sentence(browser: Any, address: str) -> None:
     page.close()
 
 
-def test_the_offline_file_asks_for_nothing(browser: Any, tmp_path: Path) -> None:
-    for name, text in (("text", "the moon"), ("dates", "3 May 1999")):
-        model, tokenizer = gg.load_run(BUILTIN / name)
-        file = write_page(gg.trace(model, tokenizer, text), model, tokenizer, tmp_path / f"{name}.html")
-        assert file.stat().st_size < 5_000_000
-        watched = Watched(browser, file.as_uri())
-        watched.page.goto(file.as_uri())
-        watched.page.wait_for_selector(".token")
-        for tab in watched.page.locator("[role=tab]").all():
-            tab.click()
-            watched.page.wait_for_timeout(300)
-        assert watched.requests == [file.as_uri()] and not watched.problems
-        watched.page.close()
+PROMPTS: dict[str, dict[str, Any]] = {
+    "text": {"text": "the moon"},
+    "dates": {"text": "3 May 1999"},
+    "encoder": {"text": "the m[?]n"},
+    "bigram": {"text": "the moon"},
+}
+
+
+@pytest.mark.parametrize("name", ["text", "dates", "scenes", "encoder", "bigram"])
+def test_the_offline_file_asks_for_nothing(browser: Any, tmp_path: Path, name: str) -> None:
+    """Each family, opened from the disk: its tabs, its tokens, and its audit where it has heads."""
+    run = BUILTIN / name if (BUILTIN / name).is_dir() else small_run(tmp_path, name)
+    model, tokenizer = gg.load_run(run)
+    prompt = PROMPTS.get(name) or held_out_prompt(run)
+    file = write_page(gg.trace(model, tokenizer, **prompt), model, tokenizer, tmp_path / f"{name}.html")
+    assert file.stat().st_size < 5_000_000
+    watched = Watched(browser, file.as_uri())
+    watched.page.goto(file.as_uri())
+    watched.page.wait_for_selector(".token")
+    tabs = watched.page.locator("[role=tab]").all()
+    assert len(tabs) >= (1 if name == "bigram" else 2)
+    for tab in tabs:
+        tab.click()
+        watched.page.wait_for_timeout(300)
+        if tab.get_attribute("data-tab") == "walk":
+            watched.page.wait_for_selector("[data-audit]")
+    assert watched.requests == [file.as_uri()] and not watched.problems
+    watched.page.close()
+
+
+RENDER = """async ([script, values, bytes]) => {
+    const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+    const { default: widget } = await import(url);
+    const numbers = Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0));
+    const all = { ...values, blob: new DataView(numbers.buffer) };
+    widget.render({ model: { get: (name) => all[name] }, el: document.getElementById("here") });
+}"""
 
 
 def test_the_widget_draws_from_what_a_notebook_sends(browser: Any, tmp_path: Path) -> None:
@@ -144,17 +174,51 @@ def test_the_widget_draws_from_what_a_notebook_sends(browser: Any, tmp_path: Pat
     page = Watched(browser, "about:blank").page
     page.set_content("<body style='background: rgb(1, 2, 3)'><div id=here></div></body>")
     page.add_style_tag(content=(folder / "lab.css").read_text("utf-8"))
-    page.evaluate(
-        """async ([script, header, bytes, labels]) => {
-            const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
-            const { default: widget } = await import(url);
-            const values = { header: JSON.parse(header), vocabulary: labels, view: "",
-                             blob: new DataView(new Uint8Array(bytes).buffer) };
-            widget.render({ model: { get: (name) => values[name] }, el: document.getElementById("here") });
-        }""",
-        [(folder / "lab.js").read_text("utf-8"), json.dumps(header), list(blob), labels],
-    )
+    values = {"header": header, "vocabulary": labels, "view": ""}
+    script = (folder / "lab.js").read_text("utf-8")
+    page.evaluate(RENDER, [script, values, base64.b64encode(blob).decode()])
     page.wait_for_selector("#here .token")
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == "rgb(1, 2, 3)"  # the notebook keeps its own colors
     page.close()
+
+
+KERNEL = """
+import sys, nbformat
+from jupyter_client.manager import KernelManager
+from nbclient import NotebookClient
+source, out, sockets = sys.argv[1:]
+book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+manager = KernelManager(kernel_name="python3", transport="ipc", ip=f"{sockets}/kernel")  # not over TCP
+NotebookClient(book, timeout=250, km=manager, store_widget_state=True).execute()
+nbformat.write(book, out)
+"""
+
+
+def test_what_a_kernel_sends_is_drawn_with_its_numbers(browser: Any, tmp_path: Path) -> None:
+    """`gg.show` in a real kernel; the state that a notebook saves, drawn by the module that it saves."""
+    nbformat = pytest.importorskip("nbformat")
+    pytest.importorskip("nbclient")
+    code = f"import glassgpt as gg\ngg.show({str(BUILTIN / 'text')!r}, 'the moon', view='walk')"
+    env = {**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    with TemporaryDirectory() as sockets:  # their path must be short
+        command = [sys.executable, "-c", KERNEL, code, str(tmp_path / "out.ipynb"), sockets]
+        ended = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=280)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    book = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    shown = next(output.data for output in book.cells[0].outputs if "data" in output)
+    id = shown["application/vnd.jupyter.widget-view+json"]["model_id"]
+    saved = book.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"][id]
+    state, buffers = saved["state"], {"/".join(each["path"]): each["data"] for each in saved["buffers"]}
+    watched = Watched(browser, "about:blank")
+    watched.page.set_content("<div id=here></div>")
+    values = {name: state[name] for name in ("header", "vocabulary", "view")}
+    watched.page.evaluate(RENDER, [state["_esm"], values, buffers["blob"]])
+    watched.page.locator("[data-audit]").wait_for()
+    assert float(watched.page.locator("[data-audit]").get_attribute("data-audit")) <= 1e-5
+    watched.page.locator("ol li button").filter(has_text="softmax").last.click()
+    weights = shown_tables(watched.page)["walk-blocks.0.attn-0-weights"]
+    trace = gg.trace(*gg.load_run(BUILTIN / "text"), "the moon")
+    assert_shown(weights, trace.tensors["blocks.0.attn.weights"][0], 4)
+    assert not watched.problems
+    watched.page.close()

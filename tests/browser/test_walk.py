@@ -146,31 +146,3 @@ def test_a_walk_by_keys_alone(lab: Lab, page: Any) -> None:
     trace, _ = recorded(lab.runs, "text")
     weight = trace.tensors["blocks.0.attn.weights"][0, -2, -4].item()
     assert number(page.locator("[data-result]").inner_text()) == pytest.approx(weight, abs=1e-4)
-
-
-@pytest.mark.parametrize("width", [390, 1024, 1920])
-def test_no_view_is_wider_than_the_window(lab: Lab, page: Any, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 900})
-    for name, view, ready in (
-        ("text", "walk", "[data-audit]"),
-        ("text", "bench", "[data-curve]"),
-        ("dates", "cross", "[data-head]"),
-    ):
-        lab.open(page, name, view, TEXTS[name])
-        page.locator(ready).first.wait_for()
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
-
-
-def test_views_in_chinese(lab: Lab, page: Any) -> None:
-    lab.open(page, "dates", "walk", TEXTS["dates"])
-    page.locator("[data-audit]").wait_for()
-    page.get_by_role("button", name="中文").click()
-    for tab, ready in (
-        ("注意力漫步", "[data-audit]"),
-        ("交叉注意力", "[data-head]"),
-        ("采样台", "[data-curve]"),
-    ):
-        page.get_by_role("tab", name=tab).click()
-        page.locator(ready).first.wait_for()
-        text = page.locator("main, body").first.inner_text()
-        assert not any(key in text for key in ("walk.", "cross.", "bench.", "view."))
