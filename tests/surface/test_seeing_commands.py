@@ -14,6 +14,7 @@ from glassgpt.data import open_examples, write_image
 from glassgpt.explain import NAMES
 from glassgpt.explain.context import BUILTIN
 from glassgpt.lens import Trace
+from helpers.climbs import remembered_climbs  # noqa: F401
 from helpers.commands import run
 
 DATES, TEXT, SCENES = (str(BUILTIN / name) for name in ("dates", "text", "scenes"))

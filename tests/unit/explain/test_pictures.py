@@ -13,6 +13,7 @@ from glassgpt.plots import Canvas, Plot, fonts
 from glassgpt.plots.colors import THEMES
 from glassgpt.plots.labels import broken_lines
 from glassgpt.plots.slide import SMALLEST
+from helpers.climbs import remembered_climbs  # noqa: F401
 from helpers.pictures import drawn_texts, faint, outside, overlapping, without_texts
 
 
