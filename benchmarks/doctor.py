@@ -5,7 +5,8 @@
 FOLDER has tinyshakespeare.txt. `foreign`: the operators of `defaultplusplus` 0.4.1 in tiny models of
 transformers (doctor_foreign.py), in an environment of their own, which has that package and what GlassGPT
 needs. `issues`: eleven reported faults, ported. `traincheck`: silent faults of training, ported. `first` and
-`second`: planted bugs. `healthy`: models of every family and size, and short runs.
+`second`: planted bugs in models and training steps, `runs`: in whole runs. `healthy`: models of every family
+and size, and short runs.
 
 Prints each confusion matrix, every miss and all rates; `--json` writes `results/doctor.json`, in which parts
 that are not run keep their last figures. Exits with 1 where a bar is missed. TUNED says which sets the checks
@@ -36,6 +37,7 @@ from doctor_cases import ALL_KINDS, Bug, arrange, batch_of, make_case  # noqa: E
 from doctor_healthy import models, runs  # noqa: E402
 from doctor_issues import ISSUES  # noqa: E402
 from doctor_model_bugs import MODEL_BUGS  # noqa: E402
+from doctor_run_bugs import RUN_BUGS  # noqa: E402
 from doctor_scores import Row, of_foreign, of_planted, of_ports  # noqa: E402
 from doctor_traincheck import MECHANISMS  # noqa: E402
 from doctor_training_bugs import TRAINING_BUGS  # noqa: E402
@@ -50,6 +52,7 @@ TUNED = {
     "traincheck": "not before their first figures; then their misses were reported in words",
     "first": "yes: the checks were changed with these bugs at hand",
     "second": "not before their first figures; then their misses were reported in words",
+    "runs": "not before their first figures; then their misses were reported in words",
     "healthy": "yes: alarms were mended as they were found",
 }
 """For each part, whether the checks were changed while it was being looked at."""
@@ -59,6 +62,7 @@ BARS: dict[str, dict[str, float]] = {
     "traincheck": {"detected": 10},
     "first": {"named first or second": 0.95},
     "second": {"named first or second": 0.95},
+    "runs": {"named first or second": 0.95},
 }
 MAX_FALSE_ALARMS = 0.02
 
@@ -67,10 +71,8 @@ def named(found: Examination) -> list[list[str]]:
     return [[each.category, each.cause] for each in found.problems]
 
 
-def foreign(python: str | None, quick: bool, which: str) -> Row:
+def foreign(python: str, quick: bool, which: str) -> Row:
     """Run the operators in both models, and score what was killed."""
-    if python is None:
-        raise SystemExit("foreign bugs: pass --foreign-python, or leave the part out with --parts")
     rows: list[Row] = []
     for model in ("qwen3", "gpt2"):
         with tempfile.TemporaryDirectory() as folder:
@@ -79,7 +81,7 @@ def foreign(python: str | None, quick: bool, which: str) -> Row:
             env = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
             command = [python, "-W", "ignore", str(script), str(out), "--model", model, "--set", which]
             subprocess.run(command + ["--quick"] * quick, env=env, check=True, stderr=subprocess.DEVNULL)
-            rows += [{"model": model, **row} for row in json.loads(out.read_text("utf-8"))]
+            rows += json.loads(out.read_text("utf-8"))
     return of_foreign(rows)
 
 
@@ -119,6 +121,18 @@ def planted(bugs: tuple[Bug, ...], quick: bool) -> Row:
             part = sorted(bug.categories)[0]
             rows.append({"kind": kind, "bug": bug.name, "part": part, "named": found[:2], "ok": ok})
             print("ok  " if ok else "MISS", kind, bug.name, found[:2], flush=True)
+    return of_planted(rows)
+
+
+def planted_in_runs(quick: bool) -> Row:
+    """Examine runs with bugs, quick: six of them."""
+    rows: list[Row] = []
+    for bug in RUN_BUGS[:: 3 if quick else 1]:
+        found = named(bug.visit())
+        ok = any(category in bug.categories for category, _ in found[:2])
+        part = sorted(bug.categories)[0]
+        rows.append({"kind": "run", "bug": bug.name, "part": part, "named": found[:2], "ok": ok})
+        print("ok  " if ok else "MISS", "run", bug.name, found[:2], flush=True)
     return of_planted(rows)
 
 
@@ -167,6 +181,9 @@ def reached(part: str, figures: Row) -> dict[str, bool]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="The doctor's rates.")
     parser.add_argument("--foreign-python", help="python of an environment with defaultplusplus 0.4.1")
+    parser.add_argument(
+        "--foreign-json", type=Path, nargs="+", help="score these files of doctor_foreign.py instead"
+    )
     parser.add_argument("--foreign-set", choices=("tuned", "fresh", "second"), default="fresh")
     parser.add_argument("--parts", nargs="+", choices=tuple(TUNED), default=list(TUNED))
     parser.add_argument("--models", type=int, default=80, help="healthy models")
@@ -176,13 +193,21 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
+    if "foreign" in args.parts and not (args.foreign_python or args.foreign_json):
+        print("foreign bugs are left out: pass --foreign-python")
+        args.parts.remove("foreign")
     n_models, n_runs = (11, 3) if args.quick else (args.models, args.runs)
     take: dict[str, Callable[[], Row]] = {
-        "foreign": lambda: foreign(args.foreign_python, args.quick, args.foreign_set),
+        "foreign": lambda: (
+            of_foreign([row for file in args.foreign_json for row in json.loads(file.read_text("utf-8"))])
+            if args.foreign_json
+            else foreign(args.foreign_python, args.quick, args.foreign_set)
+        ),
         "issues": issues,
         "traincheck": lambda: traincheck(args.quick),
         "first": lambda: planted(tuple(BUGS), args.quick),
         "second": lambda: planted(SECOND, args.quick),
+        "runs": lambda: planted_in_runs(args.quick),
         "healthy": lambda: healthy(n_models, n_runs),
     }
     figures: dict[str, Any] = {}

@@ -225,7 +225,7 @@ def controls(name: str, seeds: dict[str, int], ids: torch.Tensor) -> Iterator[di
             train(model, ids, stage - done, 2e-3, seed + stage)
             done = stage
             found = examined(copy.deepcopy(model), windows(ids, 16, seed + stage))
-            yield {"operator": None, "settings": settings, "steps": stage, **found}
+            yield {"model": name, "operator": None, "settings": settings, "steps": stage, **found}
 
 
 def main() -> None:
@@ -250,7 +250,7 @@ def main() -> None:
         if (args.only and name not in args.only) or (args.quick and name in seen):
             continue
         seen.add(name)
-        row = mutant.named()
+        row = {"model": args.model, **mutant.named()}
         try:
             row["killed"] = judge.kills(mutant)
             model = copy.deepcopy(base)

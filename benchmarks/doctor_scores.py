@@ -56,6 +56,7 @@ CAUSES = {
     "residual_path": {"noise is added"},
     "output_scaling": {"logits have the wrong size"},
     "output_dimension": {
+        "a matrix is zero",
         "logits are shifted against the tokens",
         "logits do not fit the vocabulary",
         "rows of a matrix are zero",

@@ -164,7 +164,7 @@ def parameters_of_an_earlier_step(buggy: bool) -> list[list[str]]:
 @mechanism(
     "pytorch-84803",
     "a transfer loses data: a part of the gradients arrives as zeros",
-    {"optimizer", "processes"},
+    {"optimizer", "distributed"},
     {"the gradient is not that of the loss"},
 )
 def lost_in_transfer(buggy: bool) -> list[list[str]]:
@@ -262,7 +262,7 @@ def frozen_stages_thaw(buggy: bool) -> list[list[str]]:
     "stackoverflow-67180955",
     "every worker of the loader has the same seed: rows of a batch are the same",
     {"data"},
-    {"rows of the batch are equal", "a batch repeats rows", "rows are duplicates"},
+    {"all rows of a batch are equal", "rows of a batch are equal", "a batch comes twice"},
 )
 def workers_with_one_seed(buggy: bool) -> list[list[str]]:
     model = llama()
@@ -366,12 +366,12 @@ def in_two_processes(name: str, buggy: bool) -> list[list[str]]:
         return json.loads((Path(folder) / "0.json").read_text("utf-8"))
 
 
-OUT_OF_SYNC = {"processes differ", "weights differ between processes", "gradients are not shared"}
+OUT_OF_SYNC = {"the weights differ between processes", "the step takes the processes apart"}
 for _case, _name, _what in (
     ("x-jxmnop-ddp-out-of-sync", "unwrapped", "the step uses the module without DDP around it"),
     ("pytorch-104336", "moved", "the parameters were replaced after DDP had hooked them"),
     ("deepspeed-1801", "clipped alone", "one process clips what the other does not"),
 ):
-    mechanism(_case, _what, {"processes", "optimizer"}, OUT_OF_SYNC)(
+    mechanism(_case, _what, {"distributed", "optimizer"}, OUT_OF_SYNC)(
         lambda buggy, name=_name: in_two_processes(name, buggy)
     )
