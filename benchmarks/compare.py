@@ -95,21 +95,22 @@ def simulation(trials: int) -> dict[str, Any]:
     return {"planned_pairs": PLANNED, "rows": rows, "power_at_detectable": power}
 
 
-def real(trials: int, planted: int, source: str, folder: Path) -> dict[str, Any]:
-    """Run trials of the command's library call; write the report after each."""
+def real(trials: int, planted: int, source: str, folder: Path, first: int) -> dict[str, Any]:
+    """Run trials of the command's library call; write the report after each. first: the first seed."""
     import glassgpt
 
     base = {**BASE, "data": {"sources": [source]}}
     report: dict[str, Any] = {
         "text": Path(source).name,
         "length": LENGTH,
+        "first_seed": first,
         "base": BASE,
         "a_a": [],
         "planted": [],
     }
     jobs = [("planted", WORSE, i) for i in range(planted)] + [("a_a", SAME, i) for i in range(trials)]
     for kind, b, i in jobs:
-        seed = 1000 + 100 * i + 50 * (kind == "planted")
+        seed = first + 100 * i + 50 * (kind == "planted")
         found = glassgpt.compare(A, b, base, length=LENGTH, seed=seed, out=folder / f"{kind}-{i}")
         report[kind].append(
             {"losses": found.losses, "real": found.paired.is_real, "sentence": found.sentence}
@@ -149,12 +150,13 @@ def main() -> None:
     parser.add_argument("--trials", type=int)
     parser.add_argument("--planted", type=int, default=10)
     parser.add_argument("--text", default=TEXT)
+    parser.add_argument("--first-seed", type=int, default=1000, help="another one gives fresh trials")
     given = parser.parse_args()
     if given.part == "simulation":
         write_report("compare-simulation", simulation(given.trials or 2_000))
         return
     with TemporaryDirectory() as folder:
-        report = real(given.trials or 100, given.planted, given.text, Path(folder))
+        report = real(given.trials or 100, given.planted, given.text, Path(folder), given.first_seed)
     print(json.dumps(report["summary"], indent=1))
 
 

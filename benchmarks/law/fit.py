@@ -199,10 +199,10 @@ def refinements(grid: Grid, laws: Floats) -> list[dict[str, Any]]:
 def robust(x: Floats, y: Floats, strength: float = 0.03, rounds: int = 6) -> Floats:
     """Return the weights of a regression of the absolute error, shrunk towards 0: reweighted squares."""
     share = np.ones(len(y))
-    found = np.zeros(x.shape[1])
+    found: Floats = np.zeros(x.shape[1])
     for _ in range(rounds):
         weighted = (x * share[:, None]).T
-        found = np.linalg.solve(weighted @ x + strength * np.eye(x.shape[1]), weighted @ y)
+        found = np.asarray(np.linalg.solve(weighted @ x + strength * np.eye(x.shape[1]), weighted @ y), float)
         share = CLOSE / np.maximum(np.abs(y - x @ found), CLOSE)
     return found
 

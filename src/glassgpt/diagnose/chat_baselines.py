@@ -48,7 +48,8 @@ def reply_baselines(
             n_val=len(replies[1]),
         )
         raise UserError("baselines: {counts}. Give conversations with replies for both.", counts=counts)
-    alone, seeing = (_ConversationNGram(*said, max_chars) for said in (replies, (train, val)))
+    alone = _ConversationNGram(replies[0], replies[1], max_chars)
+    seeing = _ConversationNGram(train, val, max_chars)
     n_chars = sum(len(each.text) + 1 for each in replies[1])
     n_bytes = sum(len(each.text.encode("utf-8", "replace")) + 1 for each in replies[1])
 
