@@ -117,7 +117,7 @@ def real(trials: int, planted: int, source: str, folder: Path, first: int) -> di
         )
         print(kind, i, len(found.losses), found.sentence, flush=True)
         report["summary"] = summary(report)
-        write_report("compare-real", report)
+        write_report("compare-real" if first == 1000 else f"compare-real-{first}", report)
     return report
 
 

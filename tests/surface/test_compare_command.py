@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from glassgpt.train.comparison import samplers
 from helpers.commands import run
 
 TEXT = "".join(f"{i} sheep and {i * i} goats went over {i % 7} hills. " for i in range(400))
@@ -47,6 +48,21 @@ def test_a_run_is_a_set_of_settings(folder: Path) -> None:
     out = run(folder, *words)
     assert "Too few pairs to tell" in out and "--pairs" in out
     assert (folder / "c" / "A-1337" / "verdict.json").is_file()
+
+
+def test_two_ways_of_sampling(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samplers, "N_CHARS", 600)
+    short = ("--evals", "1", "--steps", "40", "--sample-tokens", "0")
+    run(folder, "train", "notes.txt", *TINY, *short, "--out", "run")
+    words = ("compare", "temperature=0", "--temperature 1 --top-p 0.95", "run", "--pairs", "2")
+    out = run(folder, *words)
+    assert "A      temperature=0" in out and "Too few pairs to tell" in out
+    found = json.loads(run(folder, *words, "--json", "--plot", "s.svg"))
+    assert all(a > b + 0.1 for a, b in found["losses"])  # greedy text repeats itself
+    assert (folder / "s.svg").is_file()
+    assert "two ways of sampling need one run" in run(folder, *words[:3], code=2)
+    refused = run(folder, *words[:3], "notes.txt", code=2)
+    assert "notes.txt" in refused
 
 
 def test_a_sweep_and_its_plot(folder: Path) -> None:

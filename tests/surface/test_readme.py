@@ -90,7 +90,8 @@ def shell(folder: Path, line: str) -> str:
     piped, _, line = line.rpartition(" | ")
     words = shlex.split(line, comments=True)
     if {"compare", "sweep"} & set(words):
-        words[words.index("--minutes") : words.index("--minutes") + 2] = ["--steps", "2", "--evals", "1"]
+        if "--minutes" in words:
+            words[words.index("--minutes") : words.index("--minutes") + 2] = ["--steps", "2", "--evals", "1"]
         words += ["--pairs", "1"]
     if {"train", "resume"} & set(words):
         for length in ("--minutes", "--steps"):

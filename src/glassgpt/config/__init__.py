@@ -17,7 +17,7 @@ from glassgpt.config.schema import (
     TrainConfig,
 )
 from glassgpt.config.toml import read_toml
-from glassgpt.config.words import origin_in_words, setting_in_words, settings_in_words
+from glassgpt.config.words import named_values, origin_in_words, setting_in_words, settings_in_words
 
 __all__ = [
     "CORPORA",
@@ -48,6 +48,7 @@ __all__ = [
     "invalid",
     "is_built_in",
     "merge",
+    "named_values",
     "origin_in_words",
     "origins",
     "preset",

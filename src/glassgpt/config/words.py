@@ -52,6 +52,23 @@ def settings_in_words(words: str | Sequence[str]) -> Tables:
     return tables
 
 
+def named_values(words: str) -> dict[str, Any]:
+    """Return the values in words such as `top_k=40 --temperature 0.7`, by name; {} if there is anything else.
+
+    >>> named_values("top_k=40 --temperature 0.7"), named_values("nano top_k=40")
+    ({'top_k': 40, 'temperature': 0.7}, {})
+    """
+    found, rest = dict[str, Any](), _split(words)
+    while rest:
+        name, has_value, value = rest.pop(0).partition("=")
+        if not has_value:
+            if not name.startswith("--") or not rest:
+                return {}
+            value = rest.pop(0)
+        found[_name(name)] = _value(value)
+    return found
+
+
 def origin_in_words(origin: str) -> str:
     """Return an origin such as `option` or `size nano` as a text that `_` can translate; a file's name stays.
 

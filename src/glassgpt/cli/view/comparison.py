@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from rich.table import Table
 from rich.text import Text
@@ -136,6 +137,37 @@ def print_comparison(experiment: Experiment, found: Comparison, as_json: bool) -
         print_json({**_about(experiment), **found.to_dict()}, indent=1)
         return
     console = Terminal()
+    _print_answer(console, found)
+    console.notes(experiment.notes)
+
+
+@contextmanager
+def working_on_pairs(pairs: int, as_json: bool) -> Iterator[Callable[[int], object]]:
+    """Show which pair is being made; yields a function to call with its number."""
+    console = Terminal()
+    live = console.is_terminal and not as_json
+    with console.status(_("preparing …")) if live else working(_("sampling")) as status:
+        yield lambda pair: status.update(_("pair {pair} of {pairs} …", pair=pair, pairs=pairs))
+
+
+def print_samplers(found: Comparison, words: tuple[str, str], run: str, as_json: bool) -> None:
+    """Print a comparison of two ways of sampling: each pair, and the answer."""
+    if as_json:
+        print_json({"samplers": list(words), "run": run, **found.to_dict()}, indent=1)
+        return
+    console = Terminal()
+    for name, way in zip(found.names, words, strict=True):
+        console.say(f"{name:<6} {way}")
+    console.say(
+        _("loss of the held-out text of {run}, by n-grams counted on what each writes\n", run=run), "dim"
+    )
+    for i, (a, b) in enumerate(found.losses, 1):
+        console.say(f"{i:>5}  A {a:.3f}   B {b:.3f}   {b - a:+.3f}")
+    _print_answer(console, found)
+
+
+def _print_answer(console: Terminal, found: Comparison) -> None:
+    """Print the sentence, its interval and what would have been seen."""
     console.print(f"\n{with_flags(found.sentence)}")
     paired = found.paired
     if paired.low is not None and paired.high is not None and paired.bca is not None:
@@ -151,7 +183,6 @@ def print_comparison(experiment: Experiment, found: Comparison, as_json: bool) -
         console.say(
             _("detectable in 8 of 10: {nats} nats per character", nats=nats_figure(paired.detectable)), "dim"
         )
-    console.notes(experiment.notes)
 
 
 def print_sweep(experiment: Experiment, found: Sweep, as_json: bool) -> None:
