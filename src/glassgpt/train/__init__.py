@@ -11,7 +11,7 @@ from typing import Any
 
 from glassgpt.train.autopilot import Choice, Decision, Forecast, Forecaster, Recipe
 from glassgpt.train.clock import Clock
-from glassgpt.train.comparison import Experiment, compare, sweep
+from glassgpt.train.comparison import Experiment, compare, compare_samplers, sampler_in_words, sweep
 from glassgpt.train.displays import progress
 from glassgpt.train.events import Evaluated, Event, Forecasted, Sampled, Saved, Stage, StepDone, Warned
 from glassgpt.train.examined_run import examine_run, run_loss
@@ -66,6 +66,7 @@ __all__ = [
     "Trainer",
     "Warned",
     "compare",
+    "compare_samplers",
     "examine_run",
     "import_nanogpt",
     "import_pretrained",
@@ -80,6 +81,7 @@ __all__ = [
     "progress",
     "resume",
     "run_loss",
+    "sampler_in_words",
     "set_lr",
     "share",
     "start",

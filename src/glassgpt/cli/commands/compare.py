@@ -90,7 +90,7 @@ def compare(
 
 def both_samplers(a: str, b: str) -> tuple[SamplingParams, SamplingParams] | None:
     """Return two ways of sampling, if both arms name one."""
-    from glassgpt.train.comparison import sampler_in_words
+    from glassgpt.train import sampler_in_words
 
     first, second = sampler_in_words(a), sampler_in_words(b)
     return None if first is None or second is None else (first, second)
@@ -106,7 +106,7 @@ def compare_ways_of_sampling(
 ) -> Comparison:
     """Compare two ways of sampling from one run, and print the answer."""
     from glassgpt.cli.view.comparison import print_samplers, working_on_pairs
-    from glassgpt.train.comparison import compare_samplers
+    from glassgpt.train import compare_samplers
 
     if len(sources) != 1 or (settings and settings.given()):
         raise UserError(

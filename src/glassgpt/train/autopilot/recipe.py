@@ -8,8 +8,11 @@ from typing import Any, Self
 
 from glassgpt.config import RunConfig, Tables
 
-NGRAM_ORDER = 5
-"""Longest n-gram of the speedrun architecture."""
+NGRAM_ORDER, BPE_ORDER = 5, 3
+"""Longest n-gram of the table over characters, and over BPE tokens: three of these are as many characters.
+
+Longer ones of BPE tokens are rare, and take rows from the others.
+"""
 BASE_RATES = {"lr": 0.02, "muon_lr": 0.03}
 """Peak learning rates that `rate` multiplies."""
 
@@ -70,6 +73,15 @@ class Recipe:
         """
         return 12 * self.n_layer * self.n_embd**2
 
+    @property
+    def ngram_order(self) -> int:
+        """Longest n-gram of the table.
+
+        >>> Recipe().ngram_order, Recipe("bpe", 1024).ngram_order
+        (5, 3)
+        """
+        return BPE_ORDER if self.tokenizer == "bpe" else NGRAM_ORDER
+
     def tables(self, without: Collection[str] = ()) -> Tables:
         """Return the settings as tables of a configuration.
 
@@ -98,6 +110,6 @@ class Recipe:
         if self.vocab_size:
             found["vocab_size"] = {"tokenizer.vocab_size": self.vocab_size}
         if self.ngram_rows:
-            found["ngram_rows"] = {"model.ngram_order": NGRAM_ORDER, "model.ngram_rows": self.ngram_rows}
+            found["ngram_rows"] = {"model.ngram_order": self.ngram_order, "model.ngram_rows": self.ngram_rows}
             found["ngram_dropout"] = {"model.ngram_dropout": self.ngram_dropout}
         return found

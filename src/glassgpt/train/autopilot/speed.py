@@ -36,7 +36,7 @@ def work(recipe: Recipe, n_vocab: int) -> dict[str, float]:
         "flops": n * products,
         "muon": recipe.block_params * 10 * d,
         "calls": recipe.n_layer + 2,
-        "rows": n * d * 4 if recipe.ngram_rows else 0.0,
+        "rows": n * d * (recipe.ngram_order - 1) if recipe.ngram_rows else 0.0,
         "adam": 2 * n_vocab * d,
     }
 
