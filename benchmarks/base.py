@@ -91,7 +91,7 @@ def main() -> None:
         for name, path in (("chat", talk(folder, text)), ("short", short(folder, text))):
             on_top = trained(str(path), folder / f"{name}-top", ON_TOP, base, **shape)
             bare = [
-                trained(str(path), folder / f"{name}-{n}", n, **shape, **tokenizer)
+                trained(str(path), folder / f"{name}-{n}", n, None, **shape, **tokenizer)
                 for n in (ON_TOP, FROM_NOTHING)
             ]
             print(f"{name:<8}{on_top:>16.3f}{bare[0]:>16.3f}{bare[1]:>16.3f}", flush=True)
