@@ -6,6 +6,7 @@ wrong. The doctor sees what `glassgpt doctor RUN` sees.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -82,11 +83,16 @@ def copied(folder: Path) -> Path:
 
 
 def with_weights(run: Path, change: Callable[[dict[str, Tensor]], None]) -> Path:
-    """Change the weights of every saved step."""
+    """Change the weights of every saved step, as a faulty conversion would: the manifest fits them."""
     for file in run.rglob("model.safetensors"):
         weights = load_file(file)
         change(weights)
         save_file({name: value.contiguous() for name, value in weights.items()}, file)
+        manifest = file.with_name("MANIFEST.json")
+        listed = json.loads(manifest.read_text("utf-8"))
+        content = file.read_bytes()
+        listed["files"][file.name].update(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+        manifest.write_text(json.dumps(listed), "utf-8")
     return run
 
 
