@@ -36,7 +36,8 @@ def test_the_copy_is_the_same_model_without_the_text(notes: Path) -> None:
     torch.testing.assert_close(theirs(ids), model(ids), rtol=0, atol=0)
     assert (shared.path / "README.md").read_text().startswith("---\nlicense: mit\n")
     assert shared.n_bytes + sum(shared.left_out.values()) == pytest.approx(shared.run_bytes, abs=8_000)
-    assert set(shared.left_out) == {"data", "checkpoints", "metrics.jsonl", "baselines.json", "samples"}
+    left_out = {"data", "checkpoints", "metrics.jsonl", "baselines.json", "samples", "snapshots"}
+    assert set(shared.left_out) == left_out
 
 
 def test_nothing_of_the_text_and_of_the_disk_is_in_it(notes: Path) -> None:

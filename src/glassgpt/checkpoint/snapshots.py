@@ -6,11 +6,13 @@ A resume does not need them. They are files of tensors only, checked like the we
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from glassgpt.atomic_write import replacing
@@ -18,8 +20,11 @@ from glassgpt.checkpoint.run_folder import RunFolder
 from glassgpt.checkpoint.store import Layout, check_weights, make_folder, read_header
 from glassgpt.errors import UserError
 from glassgpt.language import N_
+from glassgpt.safe_io import damaged
 
 NAME = re.compile(r"step-(\d{1,12})\.safetensors")
+CHECKSUM = "crc32"
+"""Name of the checksum in a file's metadata."""
 
 
 def snapshot_steps(run: RunFolder) -> list[int]:
@@ -35,7 +40,7 @@ def save_snapshot(run: RunFolder, step: int, tensors: Mapping[str, Tensor]) -> N
     make_folder(run.snapshots)
     half = {name: tensor.to("cpu", torch.bfloat16).contiguous() for name, tensor in tensors.items()}
     with replacing(_file(run, step)) as temporary:
-        save_file(half, temporary)
+        save_file(half, temporary, {CHECKSUM: _checksum(half)})
 
 
 def remove_snapshot(run: RunFolder, step: int) -> None:
@@ -56,7 +61,30 @@ def read_snapshot(run: RunFolder, step: int, planned: Layout) -> dict[str, Tenso
             else N_("Train a run with `snapshots` to have some."),
         )
     check_weights(read_header(file), planned, file)
-    return {name: tensor.float() for name, tensor in load_file(file).items()}
+    with safe_open(file, "pt") as opened:
+        expected = (opened.metadata() or {}).get(CHECKSUM)
+        half = {name: opened.get_tensor(name) for name in planned.shapes}
+    if expected is not None and expected != _checksum(half):  # the first snapshots had none
+        raise damaged(file, N_("its numbers are not those that were written"))
+    return {name: tensor.float() for name, tensor in half.items()}
+
+
+def check_snapshots(run: RunFolder, planned: Layout) -> None:
+    """Read every snapshot. Raises UserError for one that is damaged or does not fit the model."""
+    for step in snapshot_steps(run):
+        try:
+            read_snapshot(run, step, planned)
+        except UserError:
+            if _file(run, step).exists():  # else a training process has replaced it meanwhile
+                raise
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    """Return the CRC-32 of all numbers, by the names of the tensors."""
+    value = 0
+    for name in sorted(tensors):
+        value = zlib.crc32(tensors[name].flatten().view(torch.uint8).numpy(), value)
+    return f"{value:08x}"
 
 
 def _file(run: RunFolder, step: int) -> Path:

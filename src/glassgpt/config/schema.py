@@ -124,8 +124,8 @@ class TrainConfig(Config):
     """Reaction to a failed checkpoint; a run always stops if its last one fails."""
     sample_tokens: Annotated[int, Parameter(group=OUTPUT)] = Field(default=200, ge=0)
     """Tokens to sample at each evaluation."""
-    snapshots: Annotated[int, Parameter(group=SAVING)] = Field(default=0, ge=0, le=1000)
-    """Weights to keep from steps of the training, in bfloat16, to look back at how it learned."""
+    snapshots: Annotated[int | None, Parameter(group=SAVING)] = Field(default=None, ge=0, le=1000)
+    """Weights to keep in bfloat16, to look back: by default 24, or as many as fit in 200 MB; 0 for none."""
     doctor: Annotated[bool, Parameter(group=OUTPUT)] = False
     """Watch gradients, updates and losses while training, and warn of what goes wrong."""
     seed: Annotated[int, Parameter(group=BASICS)] = Field(default=1337, ge=0, lt=2**63)

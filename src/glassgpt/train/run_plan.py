@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from glassgpt.config import Layer, Resolved, RunConfig, resolve
@@ -14,6 +14,7 @@ from glassgpt.tokenizers import Tokenizer
 from glassgpt.train.autopilot import Decision, decide, decides
 from glassgpt.train.clock import Clock
 from glassgpt.train.finetune import base_layer
+from glassgpt.train.snapshots import snapshots_layer
 from glassgpt.train.vocabulary import extended_vocabulary
 
 OnStage = Callable[[str], None]
@@ -35,11 +36,18 @@ class Plan:
     """Remarks on the choice of the task and on new characters, for the user."""
     tokenizer: Tokenizer | None = None
     """The base run's, extended for the data; None without a base run."""
+    facts: tuple[Layer, ...] = ()
+    """Settings that follow from the data, the base run and the autopilot."""
 
     @property
     def config(self) -> RunConfig:
         """The complete configuration."""
         return self.resolved.config
+
+    def with_vocabulary(self, n_vocab: int) -> Plan:
+        """Return the plan for a vocabulary that is known now: it decides how many snapshots fit."""
+        layer = snapshots_layer(self.config, n_vocab)
+        return replace(self, resolved=resolve(self.resolved.given, [*self.facts, layer]))
 
 
 def plan(
@@ -78,10 +86,13 @@ def plan(
         facts.append(vocabulary.layer)
     facts = [*named, *base, *facts]
     resolved = resolve(resolved.given, facts)
-    if not (autopilot and decides(resolved, task)):
-        return Plan(resolved, task, corpus, clock, notes=notes, tokenizer=tokenizer)
-    decision = decide(resolved, corpus, clock, stage)
-    return Plan(resolve(resolved.given, [*facts, decision.layer]), task, corpus, clock, decision, notes)
+    decision = decide(resolved, corpus, clock, stage) if autopilot and decides(resolved, task) else None
+    if decision is not None:
+        facts.append(decision.layer)
+        resolved = resolve(resolved.given, facts)
+    n_vocab = None if tokenizer is None else tokenizer.n_vocab
+    resolved = resolve(resolved.given, [*facts, snapshots_layer(resolved.config, n_vocab)])
+    return Plan(resolved, task, corpus, clock, decision, notes, tokenizer, tuple(facts))
 
 
 def _task(resolved: Resolved) -> tuple[Task, tuple[str, ...]]:

@@ -175,7 +175,9 @@ def start(
         lock = acquire_lock(path)
         undo.callback(discard, path, made)
         undo.callback(lock.release, force=True)
-        run, data, notes = _create(path, planned, stage)
+        tokenizer = _tokenizer(planned, stage)
+        planned = planned.with_vocabulary(tokenizer.n_vocab)
+        run, data, notes = _create(path, planned, tokenizer, stage)
         compiler.join()
         forecaster = _forecaster(planned.decision, run)
         seen = [*observers, *([forecaster] if forecaster else [])]
@@ -214,10 +216,11 @@ def _first_trainer(
     return trainer
 
 
-def _create(path: Path, planned: Plan, stage: OnStage) -> tuple[Run, TaskData, tuple[str, ...]]:
+def _create(
+    path: Path, planned: Plan, tokenizer: Tokenizer, stage: OnStage
+) -> tuple[Run, TaskData, tuple[str, ...]]:
     """Create a run with its tokenizer, data and baselines; returns notes for the user as well."""
     config, task = planned.config, planned.task
-    tokenizer = _tokenizer(planned, stage)
     check_memory(config, tokenizer.n_vocab, choose_device(config.train.device))
     corpus = task.fit(config, planned.corpus, tokenizer)
     run = Run.create(path, config, planned.resolved.origins)

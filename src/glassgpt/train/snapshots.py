@@ -1,17 +1,50 @@
-"""An observer that keeps the weights at several steps of a training."""
+"""Snapshots, the weights at several steps of a training: how many, and the observer that keeps them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from glassgpt.checkpoint import Run, remove_snapshot, save_snapshot, snapshot_steps, weights
+from glassgpt.checkpoint import (
+    Run,
+    planned_layout,
+    remove_snapshot,
+    save_snapshot,
+    snapshot_steps,
+    weights,
+)
+from glassgpt.config import Layer, RunConfig
+from glassgpt.errors import UserError
 from glassgpt.models import Model
 from glassgpt.train.events import Evaluated
 from glassgpt.train.observers import Observer
 
-GROWTH = 1.25
-"""A snapshot is due after a quarter more steps: learning is fast at first."""
+DEFAULT = 24
+"""Snapshots of a small model."""
+MAX_BYTES = 200_000_000
+"""Disk space for the snapshots of a run, where their number is not given."""
+LEAST = 6
+"""Fewer would show no learning: a large model has none."""
+USUAL_VOCAB = 512
+"""Tokens of a vocabulary of characters or bytes, before it is known."""
+
+
+def snapshots_layer(config: RunConfig, n_vocab: int | None = None) -> Layer:
+    """Return the number of snapshots that fits the size of a model, for a run that does not give it.
+
+    n_vocab: tokens of the vocabulary; an estimate before there is a tokenizer.
+
+    >>> snapshots_layer(RunConfig.of(size="micro")).tables, snapshots_layer(RunConfig.of(size="small")).tables
+    ({'train': {'snapshots': 24}}, {'train': {'snapshots': 0}})
+    """
+    if n_vocab is None:
+        n_vocab = config.tokenizer.vocab_size if config.tokenizer.kind == "bpe" else USUAL_VOCAB
+    try:
+        shapes = planned_layout(config.model, n_vocab).shapes
+    except UserError:  # no model can have this size: the check of memory says so
+        return Layer("size", {"train": {"snapshots": 0}})
+    n = min(DEFAULT, MAX_BYTES // (2 * sum(map(math.prod, shapes.values()))))
+    return Layer("size", {"train": {"snapshots": n if n >= LEAST else 0}})
 
 
 class Snapshots(Observer):
@@ -19,6 +52,8 @@ class Snapshots(Observer):
 
     def __init__(self, run: Run, n: int) -> None:
         self.run, self.n = run, n
+        self.growth = 1 + 6 / n
+        """The next snapshot is due after so many times the steps: learning is fast at first."""
         self.steps: list[int] | None = None
 
     def on_gradients(self, step: int, model: Model) -> None:
@@ -34,7 +69,7 @@ class Snapshots(Observer):
 
     def on_update(self, step: int, model: Model) -> None:
         """Save the weights if a snapshot is due."""
-        if self.steps is not None and step >= (self.steps[-1] if self.steps else 0) * GROWTH:
+        if self.steps is not None and step >= (self.steps[-1] if self.steps else 0) * self.growth:
             self._save(step, model)
 
     def on_evaluation(self, event: Evaluated, model: Model) -> None:

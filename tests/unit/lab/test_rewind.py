@@ -85,8 +85,8 @@ def test_an_unknown_step_gets_a_sentence(rewound: Rewound, body: dict[str, Any],
 
 
 def test_a_run_without_snapshots(lab: TestClient, ids: dict[str, str]) -> None:
-    assert lab.get(f"/api/runs/{ids['encoder']}/snapshots").json()["snapshots"] == []
-    answer = lab.post(f"/api/runs/{ids['encoder']}/trace", json={"text": "the m[?]n", "snapshot": 0})
+    assert lab.get(f"/api/runs/{ids['text']}/snapshots").json()["snapshots"] == []
+    answer = lab.post(f"/api/runs/{ids['text']}/trace", json={"text": "the moon", "snapshot": 0})
     assert answer.status_code == 400 and "has no snapshot of step 0" in answer.json()["error"]
 
 

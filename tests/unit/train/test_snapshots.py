@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import glassgpt as gg
-from glassgpt.checkpoint import snapshot_steps
+from glassgpt.checkpoint import snapshot_steps, verify_run
 from glassgpt.errors import UserError
-from glassgpt.train import Observer, resume, start
-from glassgpt.train.snapshots import least_needed
+from glassgpt.train import Observer, plan, resume, start
+from glassgpt.train.snapshots import least_needed, snapshots_layer
 
 TEXT = "".join(f"The moon sees {i * 7 % 31} boats.\n" for i in range(300))
 
@@ -93,6 +93,40 @@ def test_a_missing_or_damaged_snapshot_is_named(trained: tuple[gg.Run, Remember]
             run.model(snapshot=40)
     finally:
         file.write_bytes(whole)
+
+
+def test_verify_finds_one_changed_number(trained: tuple[gg.Run, Remember]) -> None:
+    run, _ = trained
+    assert not verify_run(run.path).problems
+    file = run.snapshots / "step-000040.safetensors"
+    whole = file.read_bytes()
+    try:
+        file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        (problem,) = verify_run(run.path).problems
+        assert "step-000040" in problem and "not those that were written" in problem
+    finally:
+        file.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("size", "n_vocab", "n"),
+    [("nano", 300, 24), ("micro", 5000, 24), ("mini", 300, 9), ("mini", 60_000, 0), ("small", 300, 0)],
+)
+def test_a_model_has_as_many_as_fit_in_200_mb(size: str, n_vocab: int, n: int) -> None:
+    config = gg.RunConfig.of(size=size)
+    assert snapshots_layer(config, n_vocab).tables == {"train": {"snapshots": n}}
+
+
+def test_the_number_is_in_the_plan_with_its_origin(tmp_path: Path) -> None:
+    asked = {"sources": str(tmp_path / "a.txt"), "size": "nano", "steps": 1, "device": "cpu"}
+    (tmp_path / "a.txt").write_text(TEXT)
+    for given, expected in (({}, (24, "size")), ({"snapshots": 0}, (0, "given"))):
+        planned = plan(gg.RunConfig.of(**asked, **given))
+        assert (planned.config.train.snapshots, planned.resolved.origins["train.snapshots"]) == expected
+    session = start(gg.RunConfig.of(**asked), out=tmp_path / "run")
+    assert session.folder.config().train.snapshots == 24
+    assert session.folder.origins()["train.snapshots"] == "size"
+    session.close()
 
 
 def test_a_full_disk_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def check_metrics(run: RunFolder) -> None:
 def stale_files(run: RunFolder) -> list[str]:
     """Return remains of kills and repairs, each with advice."""
     found = []
-    folders = [folder for folder in (run.path, run.checkpoints, run.data) if folder.is_dir()]
+    folders = [folder for folder in (run.path, run.checkpoints, run.data, run.snapshots) if folder.is_dir()]
     for path in sorted(path for folder in folders for path in folder.iterdir()):
         name, shown = path.name, quoted(str(path), 300)
         if name.startswith((".writing-", ".removing-")) or name.endswith((".tmp", ".writing")):

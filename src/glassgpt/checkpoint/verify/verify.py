@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from glassgpt.checkpoint.run_folder import RunFolder
+from glassgpt.checkpoint.snapshots import check_snapshots
 from glassgpt.checkpoint.store import (
     CorruptCheckpoint,
     Layout,
@@ -54,6 +55,7 @@ def verify_run(path: Path | str) -> RunHealth:
         checks: list[Callable[[], object]] = [
             partial(check_data, run, n_vocab),
             partial(check_metrics, run),
+            partial(check_snapshots, run, planned),
         ]
     except UserError as problem:
         fatal, checks = [str(problem)], []
