@@ -24,8 +24,8 @@ from glassgpt.checkpoint import Run, remove_snapshot, snapshot_steps
 from glassgpt.config import RunConfig
 from glassgpt.models import Model
 from glassgpt.paths import size_on_disk
-from glassgpt.train import start
 from glassgpt.train import snapshots as module
+from glassgpt.train import start
 from report import write_report
 
 BAR = 0.03

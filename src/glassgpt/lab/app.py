@@ -89,6 +89,10 @@ def _add_runs(app: FastAPI, studio: Studio) -> None:
     def snapshots(id: str) -> dict[str, Any]:
         return studio.catalog.snapshots(id)
 
+    @app.get("/api/runs/{id}/embeddings")
+    def embeddings(id: str) -> dict[str, Any]:
+        return studio.embeddings(id)
+
     @app.get("/api/runs/{id}/vocabulary")
     def vocabulary(id: str) -> dict[str, Any]:
         return {"labels": studio.vocabulary(id)}

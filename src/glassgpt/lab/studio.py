@@ -27,6 +27,7 @@ from glassgpt.explain import held_out_prompt
 from glassgpt.generate import Engine, NextToken, Request, SamplingParams, stream_text
 from glassgpt.lab.catalog import Catalog
 from glassgpt.lab.edits import make_edits, new_tokens
+from glassgpt.lab.embeddings import embedding_map
 from glassgpt.lab.labels import vocabulary
 from glassgpt.lab.patches import make_patches
 from glassgpt.lab.requests import NextRequest, SampleRequest, TraceRequest
@@ -129,6 +130,7 @@ class Studio:
         self._models: OrderedDict[tuple[Any, ...], Loaded] = OrderedDict()
         self._traces: OrderedDict[str, Traced] = OrderedDict()
         self._prompts: dict[str, str] = {}
+        self._maps: dict[str, tuple[list[int], dict[str, Any]]] = {}
         self._lock = RLock()
 
     def _open(self, id: str, step: int | None = None, snapshot: int | None = None) -> Loaded:
@@ -152,6 +154,15 @@ class Studio:
             with self._lock:
                 self._prompts[id] = self._open(id).prompt["text"]
         return details | {"prompt": self._prompts.get(id, "")}
+
+    def embeddings(self, id: str) -> dict[str, Any]:
+        """Return the map of a run's token embeddings; again when it has other snapshots."""
+        run = self.catalog.run(id)
+        steps = snapshot_steps(run)
+        with self._lock:
+            if id not in self._maps or self._maps[id][0] != steps:
+                self._maps[id] = steps, embedding_map(run)
+            return self._maps[id][1]
 
     def vocabulary(self, id: str) -> list[str]:
         """Return the visible text of each id of a run's tokenizer."""
