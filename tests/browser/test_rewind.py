@@ -10,6 +10,7 @@ import torch
 
 import glassgpt as gg
 from glassgpt.generate import generate
+from glassgpt.lab.embeddings import embedding_map
 from helpers.browser import Lab, assert_shown, number, shown_tables
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -35,16 +36,32 @@ def assert_step(page: Any, run: gg.Run, step: int) -> None:
     assert page.locator("[data-sample]").text_content() == tokenizer.decode(list(ids))
 
 
+def assert_map(page: Any, run: gg.Run, step: int) -> None:
+    """Assert that the map's table has the places of a step."""
+    page.wait_for_selector(f"[data-map='{step}']")
+    table = page.locator("[data-map] .tools button[aria-pressed=false]").first
+    if table.count():
+        table.click()
+    found = embedding_map(run)
+    rows = page.locator("[data-map] tbody tr").all()
+    assert [row.locator("th").text_content() for row in rows] == found["tokens"]
+    shown = [[number(cell) for cell in row.locator("td").all_text_contents()] for row in rows]
+    assert shown == [pytest.approx(point, abs=1e-4) for point in found["points"][found["steps"].index(step)]]
+
+
 def test_each_step_shows_its_own_numbers(page: Any, lab: Lab, runs: Path) -> None:
     run = gg.Run(runs / "learned")
     steps = gg.snapshot_steps(run)
     lab.open(page, "learned", "rewind", TEXT)
     assert_step(page, run, steps[-1])
+    assert_map(page, run, steps[-1])
+    assert page.get_by_text("Most probable next", exact=True).count() == 0  # that is the best checkpoint's
     marks = [page.locator("line[data-at]").get_attribute("x1")]
     page.locator("input[type=range]").focus()
     for step in steps[-2::-1]:
         page.keyboard.press("ArrowLeft")
         assert_step(page, run, step)
+        assert_map(page, run, step)
         marks.append(page.locator("line[data-at]").get_attribute("x1"))
     assert marks == sorted(marks, key=float, reverse=True) and len(set(marks)) == len(steps)
     first, last = (run.model(snapshot=step)(torch.tensor([[1, 2]])) for step in (steps[0], steps[-1]))

@@ -69,6 +69,30 @@ def test_a_sample_and_a_draw_are_the_engines(rewound: Rewound) -> None:
         assert lab.post(f"/api/runs/{id}/next", json=body).json()["token"] == expected[0]
 
 
+def test_the_map_is_the_pca_of_all_steps(rewound: Rewound) -> None:
+    lab, id, folder = rewound
+    run = gg.Run(folder)
+    found = lab.get(f"/api/runs/{id}/embeddings").json()
+    assert found["steps"] == gg.snapshot_steps(run) and found["n_vocab"] == run.tokenizer().n_vocab
+    assert "".join(found["tokens"][:3]) and set(found["ids"]) == set(run.tokenizer().encode(text_of(run)))
+    models = [run.model(snapshot=step) for step in found["steps"]]
+    rows = np.stack([model.get_submodule("wte").weight.detach().numpy()[found["ids"]] for model in models])
+    centered = rows.astype("f8") - rows.astype("f8").mean((0, 1))
+    _, sizes, axes = np.linalg.svd(centered.reshape(-1, centered.shape[-1]), full_matrices=False)
+    expected, shown = centered @ axes[:2].T, np.array(found["points"])
+    signs = np.sign((expected * shown).sum((0, 1)))  # an axis has no direction
+    np.testing.assert_allclose(shown, expected * signs, atol=2e-6)
+    np.testing.assert_allclose(found["shares"], sizes[:2] ** 2 / (sizes**2).sum(), rtol=1e-6)
+
+
+def text_of(run: gg.Run) -> str:
+    return Path(run.config().data.sources[0]).read_text("utf-8")
+
+
+def test_a_run_without_snapshots_has_no_map(lab: TestClient, ids: dict[str, str]) -> None:
+    assert lab.get(f"/api/runs/{ids['text']}/embeddings").json()["points"] == []
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [

@@ -165,6 +165,18 @@ export interface Snapshots {
   unit: string;
 }
 
+/** Where each frequent token's embedding lies at each snapshot, on axes that are the same at all steps. */
+export interface Embeddings {
+  steps: number[];
+  ids: number[];
+  tokens: string[];
+  /** (steps, tokens, 2) */
+  points: [number, number][][];
+  /** Share of the variance along each axis. */
+  shares: [number, number];
+  n_vocab: number;
+}
+
 export interface Next {
   logits: Float32Array;
   u: number;
@@ -298,6 +310,7 @@ export const api = {
     (await json<{ labels: string[] }>(`${run(id)}/vocabulary`)).labels,
   trace: (id: string, request: TraceRequest): Promise<TraceHeader> => json(`${run(id)}/trace`, request),
   snapshots: (id: string): Promise<Snapshots> => json(`${run(id)}/snapshots`),
+  embeddings: (id: string): Promise<Embeddings> => json(`${run(id)}/embeddings`),
   sample: async (id: string, request: SampleRequest): Promise<string> =>
     (await json<{ text: string }>(`${run(id)}/sample`, request)).text,
   tensor: async (trace: string, name: string, head?: number): Promise<Float32Array> => {

@@ -1,5 +1,5 @@
 // The tensors of one trace: from the server, or from the blob of a notebook or an offline file.
-import { api, bytesOf, type Edits, type Lens, type Next, type NextRequest, type Snapshots, type TraceHeader, type TraceRequest } from "./api";
+import { api, bytesOf, type Edits, type Embeddings, type Lens, type Next, type NextRequest, type Snapshots, type TraceHeader, type TraceRequest } from "./api";
 
 export interface Tensor {
   name: string;
@@ -11,6 +11,7 @@ export interface Tensor {
 export interface Rewind {
   snapshots(): Promise<Snapshots>;
   at(snapshot: number): Promise<Source>;
+  embeddings(): Promise<Embeddings>;
   sample(snapshot: number, options: { seed: number; temperature: number; n: number }): Promise<string>;
 }
 
@@ -151,6 +152,7 @@ export function serverSource(run: string, request: TraceRequest, header: TraceHe
     },
     rewind: {
       snapshots: () => api.snapshots(run),
+      embeddings: () => api.embeddings(run),
       at: (step) => openTrace(run, { ...prompt, ...answerOf(header), snapshot: step }),
       sample: (step, options) => api.sample(run, { ...given, ids: promptIds(header), snapshot: step, ...options }),
     },

@@ -1,8 +1,10 @@
 // The chosen step, and what the server says about the prompt at that step.
-import type { AttentionInfo, Snapshots } from "../../lib/api";
+import type { AttentionInfo, Embeddings, Lens, Snapshots } from "../../lib/api";
 import type { Rewind, Source, Tensor } from "../../lib/source";
 
 export const SAMPLE = { n: 80, temperature: 0.8 };
+/** Positions of the logit lens, at most: the last ones. */
+export const MAX_LENS = 64;
 const PAUSE_MS = 600;
 
 export interface Head {
@@ -19,6 +21,7 @@ interface Wanted {
 export interface Frame extends Wanted {
   readonly source: Source;
   readonly weights: Tensor | null;
+  readonly lens: Lens | null;
   /** null while it is written, and for a model that does not write. */
   readonly sample: string | null;
 }
@@ -26,6 +29,7 @@ export interface Frame extends Wanted {
 export class RewindState {
   found = $state.raw<Snapshots | null>(null);
   frame = $state.raw<Frame | null>(null);
+  map = $state.raw<Embeddings | null>(null);
   index = $state(0);
   picked = $state(0);
   seed = $state(0);
@@ -54,6 +58,7 @@ export class RewindState {
       this.found = await this.rewind.snapshots();
       this.index = Math.max(0, this.last);
       await this.load();
+      if (this.last >= 0) this.map = await this.rewind.embeddings();
     } catch (problem) {
       this.error = (problem as Error).message;
     }
@@ -93,8 +98,10 @@ export class RewindState {
     const source = before?.source ?? (await this.rewind.at(wanted.step));
     const head = this.heads[wanted.picked];
     const weights = head ? await source.head(`${head.attention.path}.weights`, head.head) : null;
+    const n = source.header.tokens.length;
+    const lens = before?.lens ?? (await source.lens(Math.max(0, n - MAX_LENS), n));
     const sample = before?.seed === wanted.seed ? before.sample : null;
-    this.frame = { ...wanted, source, weights, sample };
+    this.frame = { ...wanted, source, weights, lens, sample };
     const now = this.#wanted();
     if (sample !== null || !this.writes || now?.step !== wanted.step || now.seed !== wanted.seed) return;
     this.frame = { ...this.frame, sample: await this.rewind.sample(wanted.step, { seed: wanted.seed, ...SAMPLE }) };
