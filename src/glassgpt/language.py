@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Self
@@ -20,6 +21,7 @@ __all__ = [
     "N_",
     "Translate",
     "_",
+    "answering_in",
     "clipped",
     "join_texts",
     "language",
@@ -43,6 +45,7 @@ VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 """Environment variables that choose a language; the first that is set decides."""
 
 _language = "en"
+_of_request: ContextVar[str | None] = ContextVar("language", default=None)
 
 
 class Translatable(str):
@@ -139,7 +142,7 @@ def _(text: str, /, **values: object) -> str:
     clip = str
     if isinstance(text, Translatable):
         text, values, clip = text.template, text.values | values, text.clip
-    said = translator(_language)(text) if text else ""  # gettext has its header under ""
+    said = translator(language())(text) if text else ""  # gettext has its header under ""
     return clip(said.format(**{name: _spoken(value) for name, value in values.items()}) if values else said)
 
 
@@ -157,8 +160,8 @@ def N_(text: str, /, **values: object) -> str:
 
 
 def language() -> str:
-    """Return the language of the process."""
-    return _language
+    """Return the language of this request of a server, or of the process."""
+    return _of_request.get() or _language
 
 
 def set_language(language: str) -> None:
@@ -173,13 +176,23 @@ def set_language(language: str) -> None:
 
 @contextmanager
 def using(language: str) -> Iterator[None]:
-    """Use a language inside the `with` block."""
+    """Use a language inside the `with` block, in all threads."""
     before = _language
     set_language(language)
     try:
         yield
     finally:
         set_language(before)
+
+
+@contextmanager
+def answering_in(language: str) -> Iterator[None]:
+    """Use a language inside the `with` block for one request only: others have theirs at the same time."""
+    token = _of_request.set(language)
+    try:
+        yield
+    finally:
+        _of_request.reset(token)
 
 
 @cache

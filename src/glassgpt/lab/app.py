@@ -17,6 +17,7 @@ from glassgpt.checkpoint import Run, is_locked
 from glassgpt.errors import UserError
 from glassgpt.lab.catalog import Catalog, UnknownRun
 from glassgpt.lab.chapters import Chapters
+from glassgpt.lab.report_page import report_page
 from glassgpt.lab.requests import (
     AnswerRequest,
     ChapterRequest,
@@ -41,6 +42,7 @@ STATUS_S = 2.0
 """Seconds between two looks at its lock."""
 MAX_ROWS = 200
 """Events in one message, at most: the newest."""
+Language = Literal["en", "zh"]
 NOT_FOUND = (UnknownRun, UnknownTrace, UnknownTensor)
 
 
@@ -89,6 +91,14 @@ def _add_runs(app: FastAPI, studio: Studio) -> None:
     def snapshots(id: str) -> dict[str, Any]:
         return studio.catalog.snapshots(id)
 
+    @app.post("/api/runs/{id}/examine")
+    def examine(id: str) -> dict[str, Any]:
+        return studio.examine(id)
+
+    @app.get("/api/report")
+    def report(run: Annotated[list[str], Query()], language: Language = "en") -> Response:
+        return report_page([studio.catalog.run(id) for id in run], language)
+
     @app.get("/api/runs/{id}/embeddings")
     def embeddings(id: str) -> dict[str, Any]:
         return studio.embeddings(id)
@@ -132,7 +142,7 @@ def _add_models(app: FastAPI, studio: Studio, chapters: Chapters) -> None:
 
 def _add_chapters(app: FastAPI, chapters: Chapters) -> None:
     @app.get("/api/chapters")
-    def path(language: Literal["en", "zh"] = "en") -> dict[str, Any]:
+    def path(language: Language = "en") -> dict[str, Any]:
         return chapters.path(language)
 
     @app.post("/api/chapters/{name}")

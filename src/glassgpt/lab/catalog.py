@@ -15,7 +15,9 @@ from glassgpt.checkpoint import Run, RunCurve, RunSummary, read_curve, snapshot_
 from glassgpt.config import RunConfig, fields, flat_name
 from glassgpt.errors import UserError
 from glassgpt.explain import BUILTIN
+from glassgpt.lab.findings import outcome_findings
 from glassgpt.language import N_, _
+from glassgpt.reports import read_forecasts
 from glassgpt.safe_io import MAX_JSON, read_capped
 from glassgpt.tasks import task_of
 
@@ -69,6 +71,7 @@ class Catalog:
             ],
             "curve": _curve(curve),
             "forecast": _forecasts(run),
+            "findings": outcome_findings(run),
             "samples": _samples(run),
             "steps_saved": run.saved_steps(),
             "verdict": "" if verdict is None else str(verdict),
@@ -167,15 +170,10 @@ def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
 
 
 def _forecasts(run: Run) -> list[tuple[float, ...]]:
-    """Return step, loss, low and high of each forecast."""
-    names = ("step", "nats_per_char", "low", "high")
-    forecasts = (row for row in run.metrics() if row.get("event") == "forecast")
-    rows = ([row.get(name, math.nan) for name in names] for row in forecasts)
-    return [
-        tuple(map(float, row))
-        for row in rows
-        if all(isinstance(each, int | float) and math.isfinite(each) for each in row)
-    ]
+    """Return progress, final loss, low and high of each forecast."""
+    names = ("progress", "nats_per_char", "low", "high")
+    rows = (tuple(each[name] for name in names) for each in read_forecasts(run))
+    return [row for row in rows if all(map(math.isfinite, row))]
 
 
 def _samples(run: Run) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from glassgpt.language import N_, _
+from glassgpt.language import LANGUAGES, N_, _, answering_in, language
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -29,6 +29,7 @@ POLICY = (
     "img-src 'self' data: blob:; connect-src 'self'; font-src 'self'; form-action 'none'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
+POLICY_NAME = b"content-security-policy"
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -67,8 +68,9 @@ class Gate:
                 message["headers"] = _merged(message.get("headers", ()))
             await send(message)
 
-        answer = self._refusal(scope) or self._welcome(scope)
-        await (answer or self.app)(scope, receive, send_with_headers)
+        with answering_in(_language_of(scope)):
+            answer = self._refusal(scope) or self._welcome(scope)
+            await (answer or self.app)(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope) -> Response | None:
         """Return the answer to a request that may not pass."""
@@ -111,6 +113,12 @@ class Gate:
         return answer
 
 
+def _language_of(scope: Scope) -> str:
+    """Return the language that a page asks for, or that of the server."""
+    asked = _single(scope["headers"]).get(b"accept-language", b"").decode("latin-1")[:2]
+    return asked if asked in LANGUAGES else language()
+
+
 def _single(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """Return the headers by name; of one that comes twice, nothing, so that no check reads another value."""
     names = [name.lower() for name, _ in headers]
@@ -126,6 +134,8 @@ def _is_small(method: str, headers: dict[bytes, bytes]) -> bool:
 
 
 def _merged(headers: Any) -> list[tuple[bytes, bytes]]:
-    """Return the headers of an answer with those of security."""
+    """Return the headers of an answer with those of security; a page may bring a policy of its own."""
     ours = {name.lower().encode(): value.encode() for name, value in HEADERS.items()}
+    if any(name.lower() == POLICY_NAME for name, _ in headers):
+        del ours[POLICY_NAME]
     return [(name, value) for name, value in headers if name.lower() not in ours] + [*ours.items()]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import RLock
+from threading import Lock, RLock
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from glassgpt.generate import Engine, NextToken, Request, SamplingParams, stream
 from glassgpt.lab.catalog import Catalog
 from glassgpt.lab.edits import make_edits, new_tokens
 from glassgpt.lab.embeddings import embedding_map
+from glassgpt.lab.findings import examined
 from glassgpt.lab.labels import vocabulary
 from glassgpt.lab.patches import make_patches
 from glassgpt.lab.requests import NextRequest, SampleRequest, TraceRequest
@@ -132,6 +133,7 @@ class Studio:
         self._prompts: dict[str, str] = {}
         self._maps: dict[str, tuple[list[int], dict[str, Any]]] = {}
         self._lock = RLock()
+        self._examining = Lock()
 
     def _open(self, id: str, step: int | None = None, snapshot: int | None = None) -> Loaded:
         """Return the model of a run, loaded once; again after a new best step. Raises UserError."""
@@ -154,6 +156,11 @@ class Studio:
             with self._lock:
                 self._prompts[id] = self._open(id).prompt["text"]
         return details | {"prompt": self._prompts.get(id, "")}
+
+    def examine(self, id: str) -> dict[str, Any]:
+        """Examine a run as the doctor does. Raises UserError if there is no model to load."""
+        with self._examining:
+            return examined(self.catalog.run(id))
 
     def embeddings(self, id: str) -> dict[str, Any]:
         """Return the map of a run's token embeddings; again when it has other snapshots."""

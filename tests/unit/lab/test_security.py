@@ -19,6 +19,7 @@ from helpers.lab_runs import HOST, ORIGIN, PORT, TOKEN, client, empty_page
 VALUES = {"row": "0", "trace": "0" * 16}
 """Parameters of a path that are no names."""
 BODIES: dict[str, dict[str, Any]] = {
+    "examine": {},
     "trace": {"text": "a"},
     "next": {"ids": [1]},
     "sample": {"ids": [1]},
@@ -185,3 +186,12 @@ def test_a_hostile_run_is_listed_as_damaged_and_not_opened(tmp_path: Path, lab_r
     ):
         assert answer.status_code == 400 and "link" in answer.json()["error"]
         assert "private" not in answer.text
+
+
+def test_each_request_is_answered_in_its_own_language(owner: TestClient) -> None:
+    said = {
+        code: owner.get("/api/runs/0", headers={"accept-language": code}).json()["error"]
+        for code in ("en", "zh", "zh-CN,en;q=0.5", "fr")
+    }
+    assert said["en"] == said["fr"] and said["en"].startswith("no run has this id")
+    assert said["zh"] == said["zh-CN,en;q=0.5"] != said["en"]

@@ -1,5 +1,7 @@
 // Every call of the server, and the types of its answers. README.md describes them.
 
+import { language } from "./i18n";
+
 export interface RunRow {
   id: string;
   name: string;
@@ -28,11 +30,21 @@ export interface Baseline {
   loss: number;
 }
 
+/** Something that the doctor finds worth a look. */
+export interface RunFinding {
+  mark: string;
+  outcome: string;
+  title: string;
+  text: string;
+}
+
 export interface RunDetails extends RunRow {
   settings: [string, string, string][];
   ladder: Baseline[];
   curve: { training: [number, number][]; held_out: [number, number][] };
+  /** Progress, final loss, low and high of each forecast. */
   forecast: [number, number, number, number][];
+  findings: RunFinding[];
   samples: { step: number; text: string }[];
   steps_saved: number[];
   verdict: string;
@@ -279,10 +291,11 @@ export class ApiError extends Error {
 }
 
 async function call(path: string, body?: unknown): Promise<Response> {
+  const spoken = { "Accept-Language": language() };
   const init: RequestInit =
     body === undefined
-      ? {}
-      : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+      ? { headers: spoken }
+      : { method: "POST", headers: { ...spoken, "Content-Type": "application/json" }, body: JSON.stringify(body) };
   const response = await fetch(path, { credentials: "same-origin", ...init });
   if (response.ok) return response;
   const text = await response.text();
@@ -310,6 +323,9 @@ export const api = {
     (await json<{ labels: string[] }>(`${run(id)}/vocabulary`)).labels,
   trace: (id: string, request: TraceRequest): Promise<TraceHeader> => json(`${run(id)}/trace`, request),
   snapshots: (id: string): Promise<Snapshots> => json(`${run(id)}/snapshots`),
+  examine: (id: string): Promise<{ sentence: string; findings: RunFinding[] }> => json(`${run(id)}/examine`, {}),
+  /** Address of the report of one run, or of several side by side. */
+  report: (ids: readonly string[], language: string): string => `/api/report?${new URLSearchParams([...ids.map((id) => ["run", id]), ["language", language]])}`,
   embeddings: (id: string): Promise<Embeddings> => json(`${run(id)}/embeddings`),
   sample: async (id: string, request: SampleRequest): Promise<string> =>
     (await json<{ text: string }>(`${run(id)}/sample`, request)).text,
