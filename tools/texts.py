@@ -30,10 +30,9 @@ CHAPTER_PAGES = {
     *("cli/view/chapter.py", "cli/view/learn.py"),
 }
 """Files whose texts belong to the chapters, outside `explain`."""
-KEYWORDS = {"_", "say", "N_", "join_texts", "UserError", "NotText", "CorruptCheckpoint"} | {
-    "UnknownRun",
-    "UnknownTensor",
-    "UnknownTrace",
+KEYWORDS = {
+    *("_", "say", "N_", "join_texts", "UserError", "NotText", "CorruptCheckpoint"),
+    *("UnknownRun", "UnknownTensor", "UnknownTrace"),
 }
 """Functions and errors with a text as their first argument."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from glassgpt.atomic_write import replacing
@@ -39,8 +39,9 @@ def save_snapshot(run: RunFolder, step: int, tensors: Mapping[str, Tensor]) -> N
     """Write the weights of a step in bfloat16. Raises OSError if that fails."""
     make_folder(run.snapshots)
     half = {name: tensor.to("cpu", torch.bfloat16).contiguous() for name, tensor in tensors.items()}
+    content = save(half, {CHECKSUM: _checksum(half)})  # its own writer raises no OSError
     with replacing(_file(run, step)) as temporary:
-        save_file(half, temporary, {CHECKSUM: _checksum(half)})
+        temporary.write_bytes(content)
 
 
 def remove_snapshot(run: RunFolder, step: int) -> None:
