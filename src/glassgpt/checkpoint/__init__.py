@@ -9,7 +9,13 @@ from glassgpt.checkpoint.lock import LOCK, OWNER, acquire_lock, is_locked
 from glassgpt.checkpoint.run import Run, load_run, load_weights, weights
 from glassgpt.checkpoint.run_data import has_examples, learned_a_list, learned_lines, run_examples, run_tokens
 from glassgpt.checkpoint.runs_table import NUMBERS, RunsTable, runs
-from glassgpt.checkpoint.snapshots import read_snapshot, remove_snapshot, save_snapshot, snapshot_steps
+from glassgpt.checkpoint.snapshots import (
+    read_snapshot,
+    remove_partial_snapshots,
+    remove_snapshot,
+    save_snapshot,
+    snapshot_steps,
+)
 from glassgpt.checkpoint.store import (
     PLAIN_NAME,
     CorruptCheckpoint,
@@ -100,6 +106,7 @@ __all__ = [
     "read_tensors",
     "read_verdict",
     "remove_partial_steps",
+    "remove_partial_snapshots",
     "remove_snapshot",
     "run_examples",
     "run_tokens",

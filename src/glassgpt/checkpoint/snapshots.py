@@ -49,6 +49,12 @@ def remove_snapshot(run: RunFolder, step: int) -> None:
     _file(run, step).unlink(missing_ok=True)
 
 
+def remove_partial_snapshots(run: RunFolder) -> None:
+    """Delete what a killed process left half written."""
+    for path in run.snapshots.glob(".step-*.writing"):
+        path.unlink(missing_ok=True)
+
+
 def read_snapshot(run: RunFolder, step: int, planned: Layout) -> dict[str, Tensor]:
     """Read the weights of a step in float32. Raises UserError if they are missing or do not fit the model."""
     file = _file(run, step)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from glassgpt.checkpoint import (
     Run,
     planned_layout,
+    remove_partial_snapshots,
     remove_snapshot,
     save_snapshot,
     snapshot_steps,
@@ -60,6 +61,7 @@ class Snapshots(Observer):
         """Save the weights before the first step; forget what a resumed run will do again."""
         if self.steps is not None:
             return
+        remove_partial_snapshots(self.run)
         found = snapshot_steps(self.run)
         for later in [each for each in found if each >= step]:
             remove_snapshot(self.run, later)

@@ -75,10 +75,12 @@ def test_a_resumed_run_goes_on(tmp_path: Path) -> None:
     for _ in session.run():
         pass
     (tmp_path / "run" / "snapshots" / "step-000099.safetensors").write_bytes(b"of a part that was lost")
+    partial = tmp_path / "run" / "snapshots" / ".step-000007.safetensors.writing"
+    partial.write_bytes(b"of a process that was killed")
     for _ in resume(tmp_path / "run", config(tmp_path, steps=40)).run():
         pass
     steps = snapshot_steps(gg.Run(tmp_path / "run"))
-    assert steps[0] == 0 and steps[-1] == 40 and len(steps) == 8
+    assert steps[0] == 0 and steps[-1] == 40 and len(steps) == 8 and not partial.exists()
 
 
 def test_a_missing_or_damaged_snapshot_is_named(trained: tuple[gg.Run, Remember]) -> None:
