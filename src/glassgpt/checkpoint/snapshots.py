@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -50,9 +51,10 @@ def remove_snapshot(run: RunFolder, step: int) -> None:
 
 
 def remove_partial_snapshots(run: RunFolder) -> None:
-    """Delete what a killed process left half written."""
+    """Delete what a killed process left half written, where that is possible."""
     for path in run.snapshots.glob(".step-*.writing"):
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
 
 
 def read_snapshot(run: RunFolder, step: int, planned: Layout) -> dict[str, Tensor]:

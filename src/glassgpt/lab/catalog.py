@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from glassgpt.checkpoint import Run, RunCurve, RunSummary, read_curve, snapshot_steps, summarize
-from glassgpt.config import RunConfig, fields, flat_name
+from glassgpt.config import RunConfig, fields, flat_name, origin_in_words
 from glassgpt.errors import UserError
 from glassgpt.explain import BUILTIN
 from glassgpt.lab.findings import outcome_findings
@@ -142,7 +142,7 @@ def _settings(run: Run, config: RunConfig) -> list[tuple[str, str, str]]:
     origins = run.origins()
     tables = config.model_dump(mode="json", exclude={"task"})
     rows = [
-        (flat_name(RunConfig, name).rstrip("_"), _value(value), origins.get(name, ""))
+        (flat_name(RunConfig, name).rstrip("_"), _value(value), _(origin_in_words(origins.get(name, ""))))
         for name, value in fields(tables)
         if value not in (None, "", [], ())
     ]

@@ -56,12 +56,12 @@ class Snapshots(Observer):
         self.growth = 1 + 6 / n
         """The next snapshot is due after so many times the steps: learning is fast at first."""
         self.steps: list[int] | None = None
+        remove_partial_snapshots(run)
 
     def on_gradients(self, step: int, model: Model) -> None:
         """Save the weights before the first step; forget what a resumed run will do again."""
         if self.steps is not None:
             return
-        remove_partial_snapshots(self.run)
         found = snapshot_steps(self.run)
         for later in [each for each in found if each >= step]:
             remove_snapshot(self.run, later)
