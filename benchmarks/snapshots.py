@@ -77,7 +77,7 @@ def measure(folder: Path, settings: dict[str, Any], seconds: float, rounds: int)
     n_steps = 8
     spent, _ = train(folder / "run-first", settings, n_steps, None)
     n_steps = max(n_steps, round(n_steps * seconds / spent))
-    plain, with_snapshots, shares, walls, kept = [], [], [], [], 0.0
+    plain, with_snapshots, shares, walls, kept, n_kept = [], [], [], [], 0.0, 0
     Timed.n_saves = 0
     for i in range(rounds):
         plain.append(train(folder / f"run-{i}-without", settings, n_steps, 0)[0])

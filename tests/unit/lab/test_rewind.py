@@ -76,7 +76,9 @@ def test_the_map_is_the_pca_of_all_steps(rewound: Rewound) -> None:
     assert found["steps"] == gg.snapshot_steps(run) and found["n_vocab"] == run.tokenizer().n_vocab
     assert "".join(found["tokens"][:3]) and set(found["ids"]) == set(run.tokenizer().encode(text_of(run)))
     models = [run.model(snapshot=step) for step in found["steps"]]
-    rows = np.stack([model.get_submodule("wte").weight.detach().numpy()[found["ids"]] for model in models])
+    rows = np.stack(
+        [dict(model.named_parameters())["wte.weight"].detach().numpy()[found["ids"]] for model in models]
+    )
     centered = rows.astype("f8") - rows.astype("f8").mean((0, 1))
     _, sizes, axes = np.linalg.svd(centered.reshape(-1, centered.shape[-1]), full_matrices=False)
     expected, shown = centered @ axes[:2].T, np.array(found["points"])
