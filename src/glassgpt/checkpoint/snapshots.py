@@ -92,7 +92,7 @@ def _checksum(tensors: Mapping[str, Tensor]) -> str:
     """Return the CRC-32 of all numbers, by the names of the tensors."""
     value = 0
     for name in sorted(tensors):
-        value = zlib.crc32(memoryview(tensors[name].flatten().view(torch.uint8).numpy()), value)
+        value = zlib.crc32(tensors[name].flatten().view(torch.uint8).numpy().data, value)
     return f"{value:08x}"
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from glassgpt.checkpoint import Run
 from glassgpt.diagnose import MARKS, Symptom
-from glassgpt.doctor import examine_outcome, examine_run
+from glassgpt.doctor import examine_outcome
 from glassgpt.language import _
+from glassgpt.train import examine_run
 
 
 def outcome_findings(run: Run) -> list[dict[str, str]]:
