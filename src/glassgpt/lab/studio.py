@@ -40,7 +40,7 @@ from glassgpt.tasks import Prompt, task_of_model
 from glassgpt.tokenizers import Tokenizer
 
 MAX_MODELS = 2
-MAX_TRACE_BYTES = 256 << 20
+MAX_TRACE_BYTES = 96 << 20
 """Memory for traces. The newest one stays, however large it is."""
 NO_DATA_PROMPT = "The quick brown fox"
 """Text for a model that came without data."""

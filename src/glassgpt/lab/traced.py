@@ -71,9 +71,12 @@ class Traced:
             found.append(matrix[at])
         return torch.cat(found)
 
-    @cached_property
+    @property
     def _derived(self) -> dict[str, Make]:
-        """Functions that compute the tensors that the recorder does not keep."""
+        """Functions that compute the tensors that the recorder does not keep.
+
+        They are made anew each time: kept, they would keep the trace alive after it is dropped.
+        """
         return self._inputs() | self._lens() | self._matrices() | self._losses()
 
     def _inputs(self) -> dict[str, Make]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import json
 import shutil
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,8 @@ from starlette.testclient import TestClient
 import glassgpt as gg
 from glassgpt.explain import held_out_prompt
 from glassgpt.hooks import logit_lens, patch
-from glassgpt.lab import app
-from glassgpt.lab.traced import UnknownTensor
+from glassgpt.lab import app, studio
+from glassgpt.lab.traced import Traced, UnknownTensor
 from glassgpt.lens import Trace
 from helpers.lab_runs import client
 
@@ -149,6 +151,29 @@ def test_a_new_token_is_another_text(lab: TestClient, ids: dict[str, str], lab_r
     assert [token["id"] for token in header["tokens"]] == other
     assert [each["id"] for each in header["next_tokens"] if each] == other[1:]
     assert torch.equal(tensor(lab, header, "logits"), plain.tensors["logits"])
+
+
+def test_traces_that_are_dropped_leave_the_memory(
+    lab: TestClient, ids: dict[str, str], lab_runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that changes one thing after the other makes a trace each time."""
+    made: list[weakref.ref[Traced]] = []
+
+    class Watched(Traced):
+        def __init__(self, *trace: Any, **about: Any) -> None:
+            super().__init__(*trace, **about)
+            made.append(weakref.ref(self))
+
+    monkeypatch.setattr(studio, "Traced", Watched)
+    monkeypatch.setattr(studio, "MAX_TRACE_BYTES", 0)
+    for name in ("lens.blocks.0.resid_post", "blocks.0.attn.x", "loss"):
+        tensor(lab, header_of(lab, ids["text"], lab_runs, "text"), name)
+    gc.disable()
+    try:
+        header_of(lab, ids["text"], lab_runs, "text")
+        assert [each() is None for each in made] == [True, True, True, False]
+    finally:
+        gc.enable()
 
 
 def test_without_scale_and_mask(lab: TestClient, ids: dict[str, str], lab_runs: Path) -> None:
