@@ -25,6 +25,23 @@ export function paint(canvas: HTMLCanvasElement, values: Tensor, theme: Theme, l
   context.putImageData(image, 0, 0);
 }
 
+/** Write a text into each cell of a canvas of its own, as sharp as the screen. */
+export function write(canvas: HTMLCanvasElement, values: Tensor, width: number, height: number, font: number, text: (each: number) => string, color: (each: number) => string): void {
+  const [T, S] = matrixShape(values);
+  const sharpness = window.devicePixelRatio || 1;
+  [canvas.width, canvas.height] = [Math.ceil(S * width * sharpness), Math.ceil(T * height * sharpness)];
+  const context = canvas.getContext("2d");
+  if (!context) return;
+  context.scale(sharpness, sharpness);
+  context.font = `${font}px system-ui, sans-serif`;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  values.data.forEach((each, n) => {
+    context.fillStyle = color(each);
+    context.fillText(text(each), ((n % S) + 0.5) * width, (Math.floor(n / S) + 0.5) * height + 0.5);
+  });
+}
+
 /** The pixels as a data URL, for an `<image>` that SVG and PNG files keep. */
 export function pixels(values: Tensor, theme: Theme, limit?: number): string {
   const canvas = document.createElement("canvas");

@@ -32,9 +32,7 @@ export function distribution(logits: Float32Array, params: SamplingParams, past:
   const droppedBy: Array<Filter | undefined> = new Array<undefined>(logits.length);
   let filtered = tempered;
   const apply = (name: Filter, next: Float32Array): void => {
-    next.forEach((each, id) => {
-      if (each === -Infinity && filtered[id] !== -Infinity) droppedBy[id] = name;
-    });
+    for (let id = 0; id < next.length; id++) if (next[id] === -Infinity && filtered[id] !== -Infinity) droppedBy[id] = name;
     filtered = next;
   };
   if (params.temperature === 0) tempered.forEach((each, id) => { if (each === -Infinity) droppedBy[id] = "temperature"; });
@@ -65,7 +63,9 @@ export function temperature(logits: Float32Array, t: number): Float32Array {
   }
   const top = max(logits);
   const divisor = Math.fround(t);
-  return logits.map((each) => Math.fround(each - top) / divisor);
+  const result = new Float32Array(logits.length);
+  for (let id = 0; id < result.length; id++) result[id] = Math.fround((logits[id] as number) - top) / divisor;
+  return result;
 }
 
 /** Keep the k largest logits; ties go to lower ids. */
@@ -96,7 +96,7 @@ export function minP(logits: Float32Array, share: number): Float32Array {
 export function cumulative(probabilities: Float32Array): Float64Array {
   const cdf = new Float64Array(probabilities.length);
   let sum = 0;
-  probabilities.forEach((p, id) => (cdf[id] = sum += p));
+  for (let id = 0; id < cdf.length; id++) cdf[id] = sum += probabilities[id] as number;
   return cdf;
 }
 
@@ -123,5 +123,10 @@ function keepLargest(logits: Float32Array, ascending: Float32Array, n: number): 
   const lowest = ascending[ascending.length - n] as number;
   let equal = n; // how many of the lowest are kept
   for (let at = ascending.length - 1; at >= 0 && (ascending[at] as number) > lowest; at--) equal--;
-  return logits.map((each) => (each > lowest || (each === lowest && equal-- > 0) ? each : -Infinity));
+  const result = new Float32Array(logits.length).fill(-Infinity);
+  for (let id = 0; id < result.length; id++) {
+    const each = logits[id] as number;
+    if (each > lowest || (each === lowest && equal-- > 0)) result[id] = each;
+  }
+  return result;
 }
