@@ -75,7 +75,7 @@ class Traced:
     def _derived(self) -> dict[str, Make]:
         """Functions that compute the tensors that the recorder does not keep.
 
-        They are made anew each time: kept, they would keep the trace alive after it is dropped.
+        They are made each time: kept ones would keep the trace alive after it is dropped.
         """
         return self._inputs() | self._lens() | self._matrices() | self._losses()
 
