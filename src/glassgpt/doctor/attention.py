@@ -111,7 +111,8 @@ def _mask_cause(future: Tensor, allowed: Tensor, past: Tensor) -> str:
     if (future != future[:1]).any():
         return N_("the mask differs between sequences or heads")
     hidden = (~allowed & past).float().sum() / (past.sum() * allowed[..., 0, 0].numel())
-    if hidden > 0.9:
+    own = allowed.diagonal(dim1=-2, dim2=-1).float().mean()
+    if hidden > 0.9 and own < 0.5:
         return N_("the mask is inverted")
     if hidden:
         return N_("the mask hides and opens the wrong keys")

@@ -16,6 +16,8 @@ from glassgpt.doctor.subject import Skip, Subject, find_logits
 from glassgpt.language import N_
 from glassgpt.models import Model
 
+AT_ONCE = 3
+"""Tokens that are read together after a prompt."""
 Decoder = Callable[[Tensor], Tensor]
 """Reads the next tokens (1, n) with what it has cached, and returns their logits."""
 
@@ -43,10 +45,10 @@ def _new_decoder(s: Subject) -> Decoder:
 
 
 def _decoded(s: Subject, tokens: Tensor, n_prompt: int) -> Tensor:
-    """Read a prompt, then one token after another; return all logits (1, T, V)."""
+    """Read a prompt, some tokens at once, then one after another; return all logits (1, T, V)."""
     decode = _new_decoder(s)
-    parts = [decode(tokens[:, :n_prompt])]
-    parts += [decode(tokens[:, t : t + 1]) for t in range(n_prompt, tokens.shape[1])]
+    parts = [decode(tokens[:, :n_prompt]), decode(tokens[:, n_prompt : n_prompt + AT_ONCE])]
+    parts += [decode(tokens[:, t : t + 1]) for t in range(n_prompt + AT_ONCE, tokens.shape[1])]
     return torch.cat(parts, 1)
 
 
@@ -54,7 +56,7 @@ def _decoded(s: Subject, tokens: Tensor, n_prompt: int) -> Tensor:
 def _cache(s: Subject) -> Iterator[Problem]:
     tokens = s.tokens
     T = tokens.shape[1]
-    if T < 6 or (tokens < 0).any():
+    if T < 9 or (tokens < 0).any():
         raise Skip(N_("the batch is too short or padded"))
     for row in range(min(2, len(tokens))):
         one = tokens[row : row + 1]
@@ -98,7 +100,16 @@ def _saved(s: Subject) -> Iterator[Problem]:
         if p.is_floating_point():
             p.mul_(0.5)
     file.seek(0)
-    s.model.load_state_dict(torch.load(file, weights_only=True))
+    try:
+        s.model.load_state_dict(torch.load(file, weights_only=True))
+    except RuntimeError as error:
+        yield Problem(
+            "saving",
+            N_("saved weights cannot be loaded"),
+            str(error).splitlines()[-1].strip()[:80],
+            N_("let load_state_dict() accept what state_dict() returns"),
+        )
+        return
     with FunctionProbe(keep=False):
         loaded = s.logits()
     if moved(base, loaded, 1e-5):

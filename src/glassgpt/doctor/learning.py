@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from glassgpt.doctor.anatomy import category_of
+from glassgpt.doctor.anatomy import Anatomy, category_of
 from glassgpt.doctor.checks import Check, Problem
 from glassgpt.doctor.short_training import WARM_STEPS, short_training, trainable
 from glassgpt.doctor.subject import Skip, Subject
@@ -32,6 +32,28 @@ def _gradients(s: Subject) -> Iterator[Problem]:
         )
 
 
+def _rows(s: Subject) -> Iterator[Problem]:
+    """See whether the rows of all tokens that were read get a gradient."""
+    tables = [part for part in Anatomy(s.model, s.n_vocab).embeddings if len(part.weight) == s.n_vocab]
+    if not tables or not s.predicts_tokens or not tables[0].weight.requires_grad:
+        raise Skip(N_("no table of tokens was found"))
+    path, table = tables[0].path, tables[0].weight
+    for _ in short_training(s, WARM_STEPS, 1e-3):
+        pass
+    if table.grad is None or table.grad.is_sparse:
+        raise Skip(N_("the table of tokens has no gradient"))
+    read = s.tokens[(s.tokens >= 0) & (s.small.targets >= 0)].unique()
+    lost = read[table.grad[read].abs().amax(1) == 0]
+    if len(lost) and len(lost) < len(read):
+        yield Problem(
+            "embedding",
+            N_("rows get no gradient"),
+            N_("those of {n} of {of} tokens of the batch", n=len(lost), of=len(read)),
+            N_("look for padding_idx, a mask of tokens, or ids that are changed before the table"),
+            path,
+        )
+
+
 def _any(grad: Tensor) -> bool:
     return bool(grad.coalesce().values().any() if grad.is_sparse else grad.any())
 
@@ -46,19 +68,21 @@ def _place(s: Subject, names: list[str]) -> str:
 
 
 def _frozen(s: Subject) -> Iterator[Problem]:
-    """Frozen matrices next to learning ones of the same block are unusual, except below adapters."""
+    """Frozen parameters next to learning ones are unusual, except below adapters."""
     if any("lora" in name.lower() for name, _ in s.model.named_parameters()):
         raise Skip(N_("adapters freeze the weights below them"))
-    frozen = [name for name, p in s.model.named_parameters() if not p.requires_grad]
-    siblings = {name.rsplit(".", 3)[0] for name in trainable(s.model)}
-    odd = [name for name in frozen if name.rsplit(".", 3)[0] in siblings and name.count(".") > 2]
-    if odd and trainable(s.model):
+    frozen = [
+        name
+        for name, p in s.model.named_parameters()
+        if not p.requires_grad and category_of(name) != "positions"
+    ]
+    if frozen and trainable(s.model):
         yield Problem(
-            _place(s, odd),
+            _place(s, frozen),
             N_("parameters are frozen"),
             N_("{n} of {of} parameters", n=len(frozen), of=len(frozen) + len(trainable(s.model))),
             N_("set requires_grad, unless it is meant"),
-            odd[0],
+            frozen[0],
             outcome="warn",
         )
 
@@ -109,7 +133,7 @@ def _depth(s: Subject) -> Iterator[Problem]:
 GRADIENTS = Check(
     N_("gradients"), N_("every parameter has one"), N_("what has no gradient does not learn"), _gradients
 )
-FROZEN = Check(N_("frozen parameters"), N_("all or none in a block"), N_("a part stays random"), _frozen)
+FROZEN = Check(N_("frozen parameters"), N_("all or none"), N_("a part stays random"), _frozen)
 DEPTH = Check(N_("size of gradients"), N_("norm below 1000"), N_("larger ones destroy the weights"), _depth)
 OVERFITS = Check(
     N_("one batch by heart"),
@@ -119,4 +143,11 @@ OVERFITS = Check(
     last=True,
 )
 
-CHECKS = (GRADIENTS, FROZEN, DEPTH, OVERFITS)
+ROWS = Check(
+    N_("rows of the table"),
+    N_("each token that was read learns"),
+    N_("a row without a gradient stays random"),
+    _rows,
+)
+
+CHECKS = (GRADIENTS, FROZEN, ROWS, DEPTH, OVERFITS)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from glassgpt.doctor.checks import Check, Problem
-from glassgpt.doctor.objective import loss_gradient
 from glassgpt.doctor.probes import FunctionProbe
+from glassgpt.doctor.processes import several_processes
 from glassgpt.doctor.short_training import trainable
-from glassgpt.doctor.subject import Skip, Subject
+from glassgpt.doctor.subject import Skip, Subject, as_batch, mapped
+from glassgpt.doctor.updates import directions, updates
 from glassgpt.language import N_
 
-MAX_RATIO, MOST = 0.3, 3.0
-"""Update relative to the weights of a matrix, per step: the first is too large if the loss rises, the other
-always. Matrices that began at zero move far in healthy first steps."""
+MIN_SIMILARITY = 0.5
+"""Cosine of a matrix's gradient with that of the loss, at least."""
 
 
 def _groups(s: Subject) -> Iterator[Problem]:
@@ -86,6 +86,7 @@ def _step(s: Subject) -> Iterator[Problem]:
     if s.train_step is None:
         raise Skip(N_("no training step was given"))
     s.model.train()
+    learning = list(trainable(s.model))
     before = {name: p.detach().clone() for name, p in s.model.named_parameters()}
     steps = _Steps(s)
     handles = [optimizer.register_step_pre_hook(steps) for optimizer in s.optimizers]
@@ -93,73 +94,17 @@ def _step(s: Subject) -> Iterator[Problem]:
         with FunctionProbe(keep=False, no_dropout=True):
             s.train_step(s.model, s.batch)
             after = {name: p.detach().clone() for name, p in s.model.named_parameters()}
-            yield from _updates(s, before, after, rose=_rose(s, before, after))
-            if handles:
+            yield from updates(s, before, after, learning)
+            yield from directions(before, after, steps.grads)
+            if handles and not several_processes():
                 yield from _accumulation(s, steps)
     finally:
         for handle in handles:
             handle.remove()
 
 
-@torch.no_grad()
-def _rose(s: Subject, before: dict[str, Tensor], after: dict[str, Tensor]) -> bool:
-    """Return True if the loss of the batch is higher after a step than before; NaN is higher."""
-    losses: list[float] = []
-    for weights in (before, after):
-        for name, p in s.model.named_parameters():
-            p.copy_(weights[name])
-        losses.append(float(s.loss(s.data)))
-    return not losses[1] <= losses[0]
-
-
-def _updates(
-    s: Subject, before: dict[str, Tensor], after: dict[str, Tensor], rose: bool
-) -> Iterator[Problem]:
-    learning = trainable(s.model)
-    moved = {name for name in before if not torch.equal(before[name], after[name])}
-    wrong = [name for name in moved if name not in learning]
-    if wrong:
-        yield Problem(
-            "optimizer",
-            N_("frozen parameters move"),
-            N_("{n} parameters", n=len(wrong)),
-            N_("leave them out of the optimizer"),
-            wrong[0],
-        )
-    if not moved:
-        yield Problem(
-            "optimizer",
-            N_("the step changes nothing"),
-            0.0,
-            N_("call optimizer.step() on the model's own parameters, with a learning rate above 0"),
-        )
-        return
-    if any(not after[name].isfinite().all() for name in moved):
-        yield Problem(
-            "optimizer",
-            N_("the step gives NaN"),
-            N_("not finite"),
-            N_("lower the learning rate; clip gradients"),
-        )
-        return
-    ratios = {
-        name: float((after[name] - before[name]).norm() / before[name].norm().clamp(min=1e-6))
-        for name in moved
-        if before[name].ndim == 2 and before[name].any() and "lora" not in name.lower()
-    }
-    worst = max(ratios, key=ratios.__getitem__, default=None)
-    if worst is not None and ratios[worst] > (MAX_RATIO if rose else MOST):
-        yield Problem(
-            "optimizer",
-            N_("the step is too large"),
-            N_("one step changes a matrix by {ratio:.0%}", ratio=ratios[worst]),
-            N_("lower the learning rate; 0.1 % is usual"),
-            worst,
-        )
-
-
 def _accumulation(s: Subject, steps: _Steps) -> Iterator[Problem]:
-    """Compare the gradient of the second step with the gradient of the loss at its weights."""
+    """Take a step on another batch, and compare its gradient with that of the loss at these weights."""
     assert s.train_step is not None
     if steps.n == 0:
         yield Problem(
@@ -169,46 +114,84 @@ def _accumulation(s: Subject, steps: _Steps) -> Iterator[Problem]:
             N_("call step() of the optimizer that holds the model's parameters"),
         )
         return
-    first = steps.grads
-    kept = {name: None if p.grad is None else p.grad.clone() for name, p in s.model.named_parameters()}
-    weights = {name: p.detach().clone() for name, p in s.model.named_parameters()}
-    for p in s.model.parameters():
-        p.grad = None
-    if s.loss_function is None:
-        loss_of = s.loss(s.data)
-        loss_of.backward()
-    else:
-        loss_gradient(s)
-    own = _gradients(s)
-    with torch.no_grad():
-        for name, p in s.model.named_parameters():
-            p.copy_(weights[name])
-            p.grad = kept[name]
-    s.train_step(s.model, s.batch)
-    names = [name for name in own if name in steps.grads and name in first]
+    first, other = steps.grads, mapped(s.batch, _rolled)
+    own, of_part = _own_gradients(s, other), _own_gradients(s, mapped(other, lambda t: t[:1]))
+    s.train_step(s.model, other)
+    names = [name for name in own if name in steps.grads and name in first and name in of_part]
     if not names:
         return
-    seen, mine, old = (torch.cat([g[n].flatten() for n in names]) for g in (steps.grads, own, first))
-    similarity = float(torch.cosine_similarity(seen, mine, 0))
-    factor = float(seen.norm() / mine.norm().clamp(min=1e-12))
+    seen, mine, old, part = (_joined(each, names) for each in (steps.grads, own, first, of_part))
+    similarity = _cosine(seen, mine)
     if similarity < 0.97:
-        both = float(torch.cosine_similarity(seen, mine + old, 0))
-        stale = both > similarity + 0.005
-        yield Problem(
-            "optimizer",
-            N_("gradients are not zeroed") if stale else N_("the gradient is not that of the loss"),
-            N_("cosine {value:.3f} with the gradient of the batch", value=similarity),
-            N_("call zero_grad() before each backward pass")
-            if stale
-            else N_("look at what changes the gradient"),
-        )
-    elif factor > 1.3:
+        stale = max(_cosine(seen, mine + old), _cosine(seen, mine + old * _size(mine) / _size(old)))
+        if stale > max(similarity + 0.02, 0.9):
+            cause, advice = N_("gradients are not zeroed"), N_("call zero_grad() before each backward pass")
+        elif len(s.data.tokens) > 1 and _cosine(seen, part) > max(similarity + 0.02, 0.97):
+            cause, advice = N_("the step uses a part of the batch"), N_("take the loss of every row")
+        else:
+            cause = N_("the gradient is not that of the loss")
+            advice = N_("look at what changes the gradient")
+        said = N_("cosine {value:.3f} with the gradient of the batch", value=similarity)
+        yield Problem("optimizer", cause, said, advice)
+        return
+    yield from _each_gradient(steps.grads, own)
+    factor = _size(seen) / max(_size(mine), 1e-12)
+    if factor > 1.3:
         yield Problem(
             "optimizer",
             N_("the gradient is a multiple of that of the mean loss"),
             N_("{factor:.3g} times as long", factor=factor),
             N_("divide the loss by the number of accumulation steps, and zero the gradient"),
         )
+
+
+def _each_gradient(seen: dict[str, Tensor], own: dict[str, Tensor]) -> Iterator[Problem]:
+    """Compare the gradients matrix by matrix."""
+    longest = max(map(_size, own.values()))
+    for name, mine in own.items():
+        if name not in seen or mine.ndim < 2 or _size(mine) < 1e-2 * longest:
+            continue
+        similarity = _cosine(seen[name], mine)
+        if similarity < MIN_SIMILARITY:
+            yield Problem(
+                "optimizer",
+                N_("the gradient is not that of the loss"),
+                N_("cosine {value:.3f} with the gradient of the batch", value=similarity),
+                N_("look at what changes the gradient"),
+                name,
+            )
+            return
+
+
+def _own_gradients(s: Subject, batch: Any) -> dict[str, Tensor]:
+    """Return the gradient of the user's loss at the weights of now; the model's own ones stay."""
+    kept = {name: p.grad for name, p in s.model.named_parameters()}
+    for p in s.model.parameters():
+        p.grad = None
+    with torch.enable_grad():
+        loss = s.loss(as_batch(batch)) if s.loss_function is None else s.loss_function(s.model, batch)
+    loss.backward()
+    own = _gradients(s)
+    for name, p in s.model.named_parameters():
+        p.grad = kept[name]
+    return own
+
+
+def _rolled(tensor: Tensor) -> Tensor:
+    """Return another batch of the same kind: each row begins later, with its beginning at the end."""
+    return tensor.roll(-max(1, tensor.shape[1] // 3), 1) if tensor.ndim == 2 else tensor
+
+
+def _joined(grads: dict[str, Tensor], names: Sequence[str]) -> Tensor:
+    return torch.cat([grads[name].flatten().float() for name in names])
+
+
+def _cosine(a: Tensor, b: Tensor) -> float:
+    return float(torch.cosine_similarity(a.flatten().float(), b.flatten().float(), 0))
+
+
+def _size(tensor: Tensor) -> float:
+    return float(tensor.norm())
 
 
 GROUPS = Check(N_("optimizer"), N_("each parameter once"), N_("others do not learn, or move twice"), _groups)

@@ -11,7 +11,7 @@ from glassgpt.data import Batch
 from glassgpt.doctor.anatomy import Anatomy, category_of
 from glassgpt.doctor.checks import Check, Problem
 from glassgpt.doctor.comparing import first_culprit, gap, moved, other_tokens
-from glassgpt.doctor.probes import run_watched
+from glassgpt.doctor.probes import FunctionProbe, run_watched
 from glassgpt.doctor.short_training import warm_up
 from glassgpt.doctor.subject import Skip, Subject
 from glassgpt.language import N_
@@ -22,8 +22,19 @@ PLACES = {"attention": "mask", "residual": "mask"}
 
 @torch.no_grad()
 def _causality(s: Subject) -> Iterator[Problem]:
+    """Change what follows a position, in evaluation and in training mode."""
     if not s.causal:
         raise Skip(N_("the model may see all tokens"))
+    if found := list(_leaks(s)):
+        yield from found
+        return
+    s.model.train()
+    with FunctionProbe(keep=False, no_dropout=True):
+        yield from _leaks(s)
+
+
+@torch.no_grad()
+def _leaks(s: Subject) -> Iterator[Problem]:
     tokens = s.tokens
     T = tokens.shape[1]
     changed = other_tokens(s, tokens)
@@ -144,7 +155,33 @@ def _positions(s: Subject) -> Iterator[Problem]:
             N_("add position embeddings to the tokens, or rotate queries and keys"),
             first.path,
         )
+    elif batch.source is None:
+        yield from _repeating(s, first.path, row, base)
     yield from _position_table(s, anatomy)
+
+
+def _repeating(s: Subject, path: str, row: Tensor, base: Tensor) -> Iterator[Problem]:
+    """Swap the pairs of tokens at each distance: if some distances change nothing, positions repeat."""
+    T = row.shape[1]
+    distances = [d for d in range(1, T - 2) if row[0, T - 2 - d] != row[0, T - 2]]
+    if not distances or s.setting("window", "sliding_window"):
+        return
+    swapped = row.repeat(len(distances), 1)
+    for i, d in enumerate(distances):
+        swapped[i, [T - 2 - d, T - 2]] = row[0, [T - 2, T - 2 - d]]
+    output = _output(s, path, swapped, s.small.rows(slice(0, 1)))
+    if output is None or output.shape[0] != len(distances):
+        return
+    change = (output[:, -1] - base[0, -1]).abs().amax(-1) / base[0, -1].std()
+    same = [d for d, c in zip(distances, change.tolist(), strict=True) if c < 1e-5]
+    if same:
+        yield Problem(
+            "positions",
+            N_("positions repeat"),
+            N_("swapping tokens {d} apart changes nothing", d=min(same)),
+            N_("give each position a vector or an angle of its own"),
+            path,
+        )
 
 
 def _output(s: Subject, path: str, tokens: Tensor, batch: Batch) -> Tensor | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,9 @@ N_PADDING = 3
 
 @torch.no_grad()
 def _padding(s: Subject) -> Iterator[Problem]:
+    if found := list(_seen_padding(s)):
+        yield from found
+        return
     base, n_real = s.logits(), s.tokens.shape[1]
     for what, padded in _padded(s):
         if padded.ndim == 3 and padded.shape[1] >= base.shape[1] and moved(base, padded[:, : base.shape[1]]):
@@ -39,6 +42,30 @@ def _padding(s: Subject) -> Iterator[Problem]:
             return
     if not n_real:
         raise Skip(N_("the batch has no tokens"))
+
+
+def _seen_padding(s: Subject) -> Iterator[Problem]:
+    """Write another token into the places that the batch's own mask hides: nothing else may move."""
+    mask = s.batch.get("attention_mask") if isinstance(s.batch, Mapping) else None
+    if not isinstance(mask, Tensor) or mask.shape != s.data.tokens.shape or mask.all():
+        return
+    tokens, real = s.data.tokens, mask.bool().to(s.data.tokens.device)
+    known = tokens[real].unique()
+    if len(known) < 2:
+        return
+    others = known[(torch.searchsorted(known, tokens).clamp(max=len(known) - 1) + 1) % len(known)]
+    probe = torch.where(real, tokens, others)
+    try:
+        base, moved_to = (find_logits(s.model(t, attention_mask=mask))[real] for t in (tokens, probe))
+    except TypeError:
+        base, moved_to = (s.logits(t, s.data)[real] for t in (tokens, probe))
+    if moved(base, moved_to):
+        yield Problem(
+            "mask",
+            N_("padding is seen"),
+            N_("another token in padded places moves logits by {d:.2g}", d=gap(base, moved_to)),
+            N_("let no query look at padding: use the batch's attention_mask"),
+        )
 
 
 def _padded(s: Subject) -> Iterator[tuple[str, Tensor]]:

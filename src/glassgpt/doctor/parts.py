@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from glassgpt.doctor.anatomy import Anatomy
 from glassgpt.doctor.checks import Check, Problem
 from glassgpt.doctor.probes import run_watched
+from glassgpt.doctor.short_training import warm_up
 from glassgpt.doctor.subject import Skip, Subject
 from glassgpt.language import N_
 
@@ -213,6 +214,41 @@ def _activation(s: Subject) -> Iterator[Problem]:
                 return
 
 
+@torch.no_grad()
+def _linear(s: Subject) -> Iterator[Problem]:
+    """Double the input of each MLP: a linear one doubles its output."""
+    with torch.enable_grad():
+        warm_up(s)
+    mlps = {part.path: part.module for part in Anatomy(s.model, s.n_vocab).mlps}
+    if not mlps:
+        raise Skip(N_("no MLPs were found"))
+    for path, x, y in run_watched(s.model, mlps, s.logits):
+        if x is None or y is None or x.shape != y.shape or not y.std() > 1e-9:
+            continue
+        at_zero, twice = mlps[path](torch.zeros_like(x)), mlps[path](2 * x)
+        if not isinstance(twice, Tensor):
+            continue
+        off = (twice - at_zero - 2 * (y - at_zero)).norm() / (y - at_zero).norm().clamp(min=1e-9)
+        if off < 1e-4:
+            yield Problem(
+                "mlp",
+                N_("the MLP is linear"),
+                N_("twice the input gives twice the output"),
+                N_("put an activation between its matrices"),
+                path,
+            )
+            return
+        if float(y.min()) >= 0:
+            yield Problem(
+                "mlp",
+                N_("the MLP's output is never negative"),
+                N_("the smallest value is {low:.2g}", low=float(y.min())),
+                N_("end with a matrix, not with an activation"),
+                path,
+            )
+            return
+
+
 RESIDUAL = Check(
     N_("residual stream"),
     N_("input + attention + MLP"),
@@ -229,4 +265,11 @@ ACTIVATION = Check(
     N_("activation"), N_("as the configuration states"), N_("trained weights fit one activation"), _activation
 )
 
-CHECKS = (NORMS, RESIDUAL, ACTIVATION, UNITS)
+LINEAR = Check(
+    N_("shape of the MLP"),
+    N_("neither linear nor one-sided"),
+    N_("a linear MLP adds nothing to the attention's matrices"),
+    _linear,
+)
+
+CHECKS = (RESIDUAL, NORMS, ACTIVATION, LINEAR, UNITS)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -50,11 +50,18 @@ class AttentionCall:
 
     @property
     def scale(self) -> float | None:
-        """The factor between the products and the scores: the median of their ratios."""
+        """The factor between the products and the scores: the median of their ratios.
+
+        With several rows it compares their differences, in which a bias of positions cancels.
+        """
         if self.raw is None or self.raw.shape != self.scores.shape:
             return None
-        usable = self.allowed & (self.raw.abs() > 1e-3 * self.raw.abs().max())
-        return float((self.scores / self.raw)[usable].median()) if usable.any() else None
+        raw, scores, allowed = self.raw, self.scores, self.allowed
+        if len(raw) > 1:
+            raw, allowed = raw[1:] - raw[:-1], allowed[1:] & allowed[:-1]
+            scores = torch.where(allowed, scores[1:] - scores[:-1], 0.0)
+        usable = allowed & (raw.abs() > 1e-3 * raw.abs().max())
+        return float((scores / raw)[usable].median()) if usable.any() else None
 
 
 class FunctionProbe(TorchFunctionMode):
@@ -176,51 +183,6 @@ class FunctionProbe(TorchFunctionMode):
         )
 
 
-class OperationProbe(TorchFunctionMode):
-    """Finds the first operation of torch that makes infinite or undefined values of finite ones.
-
-    −∞ alone is no fault: masks are filled with it.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.path = ""
-        self.first, self.where = "", ""
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Any = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if (
-            not self.first
-            and isinstance(result, Tensor)
-            and result.is_floating_point()
-            and _is_broken(result)
-        ):
-            if not any(_is_broken(each) for each in _tensors([args, kwargs])):
-                self.first, self.where = getattr(func, "__name__", str(func)), self.path
-        return result
-
-
-def _is_broken(tensor: Tensor) -> bool:
-    return tensor.is_floating_point() and bool((tensor.isnan() | (tensor == math.inf)).any())
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    """Yield the tensors in nested arguments."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from _tensors(list(value.values()))
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _tensors(each)
-
-
 def is_product(result: Any, left: Any) -> bool:
     """True for scores (B, H, T, T) of queries and keys."""
     if not isinstance(result, Tensor) or result.ndim != 4 or not isinstance(left, Tensor):
@@ -228,8 +190,14 @@ def is_product(result: Any, left: Any) -> bool:
     return result.shape[-1] == result.shape[-2] == left.shape[-2] != left.shape[-1]
 
 
+class PathProbe(Protocol):
+    """A probe that knows which module runs."""
+
+    path: str
+
+
 @contextmanager
-def module_paths(model: nn.Module, probe: FunctionProbe | OperationProbe) -> Iterator[None]:
+def module_paths(model: nn.Module, probe: PathProbe) -> Iterator[None]:
     """Tell a probe which module runs."""
     stack: list[str] = []
 

@@ -13,9 +13,14 @@ from glassgpt.doctor.subject import Skip, Subject
 from glassgpt.language import N_
 
 
+def several_processes() -> bool:
+    """True in a group of processes that train together."""
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
 def _processes(s: Subject) -> Iterator[Problem]:
     """Compare fingerprints of weights and batch in all processes. Every process must call it."""
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+    if not several_processes():
         raise Skip(N_("there is one process only"))
     weights = [p.detach() for p in s.model.parameters()]
     if _differ(weights):

@@ -17,7 +17,9 @@ from glassgpt.language import N_
 CHANGE = 0.03
 """Change of the loss by a step along the gradient, in nats: above rounding, below curvature."""
 LEAST = 1e-3
-"""A gradient that is shorter is mostly rounding."""
+"""Smallest change of the loss, in nats, that is no rounding."""
+FAR = 0.02
+"""Largest step relative to the weights: further away the slope is another one."""
 LOW, HIGH = 0.75, 1.33
 """Slope over length of the gradient that counts as right."""
 
@@ -63,10 +65,13 @@ def _gradients_of_parts(s: Subject) -> dict[str, dict[nn.Parameter, Tensor]]:
 def _ratio(s: Subject, grads: dict[nn.Parameter, Tensor]) -> float | None:
     """Return the measured slope over that of the gradient; the best of two step sizes, None if unsure."""
     length = sum(float(g.square().sum()) for g in grads.values()) ** 0.5
-    if not length > LEAST:
-        return None
-    ratios = [_measured(s, grads, change / length**2) / length**2 for change in (CHANGE, CHANGE / 8)]
-    return min(ratios, key=lambda ratio: abs(ratio - 1))
+    size = sum(float(p.square().sum()) for p in grads) ** 0.5
+    ratios: list[float] = []
+    for change in (CHANGE, CHANGE / 8):
+        move = min(change / max(length, 1e-12), FAR * size)  # of the weights
+        if move * length > LEAST:
+            ratios.append(_measured(s, grads, move / length) / length**2)
+    return min(ratios, key=lambda ratio: abs(ratio - 1), default=None)
 
 
 def _measured(s: Subject, grads: dict[nn.Parameter, Tensor], step: float) -> float:

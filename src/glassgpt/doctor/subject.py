@@ -189,6 +189,24 @@ def as_batch(batch: Any) -> Batch:
     )
 
 
+def mapped(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """Return a batch with each of its tensors of rows changed."""
+    if isinstance(batch, Tensor):
+        return change(batch)
+    if isinstance(batch, Batch):
+        source = batch.source if batch.source_of is not None else None
+        if source is not None:
+            return batch  # rows share their sources
+        changed = Batch(change(batch.tokens), change(batch.targets), batch.source)
+        n = len(changed.tokens)
+        return changed._replace(source=None if batch.source is None else batch.source[:n])
+    if isinstance(batch, Mapping):
+        return {name: change(t) if isinstance(t, Tensor) and t.ndim else t for name, t in batch.items()}
+    if isinstance(batch, tuple | list):
+        return type(batch)(change(t) if isinstance(t, Tensor) and t.ndim else t for t in batch)
+    return batch
+
+
 def find_logits(output: Any) -> Tensor:
     """Return the logits of a model's output: a tensor, `.logits`, or the first of a tuple."""
     if isinstance(output, Tensor):

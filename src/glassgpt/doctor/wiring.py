@@ -11,7 +11,8 @@ from torch import Tensor
 from glassgpt.doctor.anatomy import category_of
 from glassgpt.doctor.checks import Check, Problem
 from glassgpt.doctor.comparing import first_culprit, moved
-from glassgpt.doctor.probes import FunctionProbe, OperationProbe, first_tensor, module_paths, run_watched
+from glassgpt.doctor.operations import OperationProbe
+from glassgpt.doctor.probes import FunctionProbe, first_tensor, module_paths, run_watched
 from glassgpt.doctor.subject import Skip, Subject
 from glassgpt.language import N_
 

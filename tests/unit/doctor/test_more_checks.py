@@ -15,11 +15,18 @@ from glassgpt.config import ModelConfig
 from glassgpt.data import Batch
 from glassgpt.doctor import Subject
 from glassgpt.doctor.batch_order import ORDER, REPEATED
+from glassgpt.doctor.caching import SAVED
 from glassgpt.doctor.checks import Check
 from glassgpt.doctor.devices import REFERENCE
+from glassgpt.doctor.learning import ROWS
 from glassgpt.doctor.objective import AVERAGE, VALUE
+from glassgpt.doctor.optimizing import STEP
+from glassgpt.doctor.order import CAUSALITY
 from glassgpt.doctor.padding import PADDING
+from glassgpt.doctor.parts import LINEAR
 from glassgpt.doctor.rate import RATE
+from glassgpt.doctor.registration import CHECKS as MADE
+from glassgpt.doctor.registration import LEAVES, OUTPUTS, TABLE
 from glassgpt.doctor.sampling import SAMPLING
 from glassgpt.doctor.slope import SLOPE
 from glassgpt.doctor.wiring import FINITE, FINITE_GRADIENTS
@@ -205,3 +212,118 @@ def test_low_precision_is_compared_with_float32() -> None:
     )
     (found,) = [each for each in REFERENCE.run(Subject(model, pair())) if not each.is_healthy]
     assert found.where == "h.0.mlp"
+
+
+def with_sgd(model: nn.Module, **given: Any) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(model.parameters(), **{"lr": 1e-3, **given})
+
+
+@pytest.mark.parametrize(
+    ("settings", "cause"),
+    [
+        ({}, ""),
+        ({"maximize": True}, "the step goes uphill"),
+        ({"lr": 1e-8}, "the step is too small"),
+        ({"weight_decay": 100.0}, "the step shrinks the weights"),
+    ],
+)
+def test_a_step_moves_downhill(settings: dict[str, Any], cause: str) -> None:
+    model = small_gpt()
+    optimizer = with_sgd(model, **settings)
+
+    def step(model: nn.Module, batch: Any) -> None:
+        optimizer.zero_grad()
+        loss(model, batch).backward()
+        optimizer.step()
+
+    assert ([*causes(STEP, Subject(model, pair(), loss, step, (optimizer,))), ""])[0] == cause
+
+
+def one_row(batch: Any) -> Any:
+    return tuple(part[:1] for part in batch)
+
+
+@pytest.mark.parametrize(
+    ("part", "lost", "cause"),
+    [
+        (one_row, "", "the step uses a part of the batch"),
+        (lambda batch: batch, "h.0.mlp.c_fc.weight", "the gradient is not that of the loss"),
+    ],
+)
+def test_a_step_follows_the_whole_gradient(part: Callable[..., Any], lost: str, cause: str) -> None:
+    model = small_gpt()
+    optimizer = with_sgd(model)
+
+    def step(model: nn.Module, batch: Any) -> None:
+        optimizer.zero_grad()
+        loss(model, part(batch)).backward()
+        if lost:
+            gradient = model.get_parameter(lost).grad
+            assert gradient is not None
+            gradient.copy_(gradient.flip(0))
+        optimizer.step()
+
+    assert causes(STEP, Subject(model, pair(), loss, step, (optimizer,))) == [cause]
+
+
+def test_what_a_model_is_made_of() -> None:
+    assert [cause for check in MADE for cause in causes(check, Subject(small_gpt(), pair()))] == []
+    model = small_gpt()
+    model.h[1] = model.h[0]
+    assert causes(LEAVES, Subject(model, pair())) == ["layers share their weights"]
+    model, hidden = small_gpt(), torch.zeros(32, requires_grad=True)
+    model.ln_f.register_forward_hook(lambda module, args, out: out + hidden)
+    assert causes(LEAVES, Subject(model, pair())) == ["weights are not registered"]
+    model = small_gpt()
+    model.wte.register_forward_pre_hook(lambda module, args: (args[0].clamp(max=30),))
+    assert causes(TABLE, Subject(model, pair())) == ["tokens share a vector"]
+    model = small_gpt()
+    model.lm_head = nn.Linear(32, V, bias=False)  # a tied head would give every row a gradient
+    model.wte.padding_idx = 5
+    batch = pair()
+    batch[0][0, :4] = 5
+    assert causes(ROWS, Subject(model, batch)) == ["rows get no gradient"]
+
+
+def test_the_shape_of_the_mlp() -> None:
+    model = small_gpt()
+    assert causes(LINEAR, Subject(model, pair())) == []
+    model.h[0].mlp = nn.Linear(32, 32)
+    assert causes(LINEAR, Subject(model, pair())) == ["the MLP is linear"]
+    model = small_gpt()
+    model.h[0].mlp.register_forward_hook(lambda module, args, out: out.relu())
+    assert causes(LINEAR, Subject(model, pair())) == ["the MLP's output is never negative"]
+
+
+def test_the_logits() -> None:
+    model = small_gpt()
+    assert causes(OUTPUTS, Subject(model, pair())) == []
+    model.register_forward_hook(lambda module, args, out: (out[0].softmax(-1), out[1]))
+    assert causes(OUTPUTS, Subject(model, pair())) == ["the logits are probabilities"]
+
+
+def test_the_future_in_training_mode_only() -> None:
+    model = small_gpt()
+    for block in model.h:
+        attention, masked = block.attn, block.attn.masked
+        attention.masked = lambda scores, a=attention, m=masked: scores if a.training else m(scores)
+    assert causes(CAUSALITY, Subject(model, pair())) == ["a position sees the future"]
+
+
+def test_padding_that_the_model_sees() -> None:
+    model, ids = small_gpt(), tokens()
+    mask = torch.ones_like(ids)
+    mask[0, :5] = 0
+    batch = {"input_ids": ids, "attention_mask": mask}
+    assert causes(PADDING, Subject(model, batch)) == ["padding is seen"]
+
+
+def test_weights_that_cannot_be_loaded() -> None:
+    model = small_gpt()
+    assert causes(SAVED, Subject(model, pair())) == []
+
+    def lose(module: nn.Module, state: dict[str, Tensor], *_: object) -> None:
+        del state["ln_f.weight"]
+
+    model.register_state_dict_post_hook(lose)
+    assert causes(SAVED, Subject(model, pair())) == ["saved weights cannot be loaded"]

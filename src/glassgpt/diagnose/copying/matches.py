@@ -8,9 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from glassgpt.diagnose.copying.suffixes import CAP, OVERLAP, Chunk, SuffixIndex, words
+from glassgpt.diagnose.copying.suffixes import CAP, OVERLAP, Chunk, Sample, SuffixIndex, words
 
-ROWS = 1 << 14
+ROWS = 1 << 17
 """Positions that are compared at once."""
 QUERY_END = b"\xfe" * CAP
 """End of a query: a byte that neither a text nor its END holds."""
@@ -87,50 +87,80 @@ def longest_matches(index: SuffixIndex, text: str) -> Matches:
 
 def _capped(index: SuffixIndex, data: bytes, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return length and offset of the longest match at each offset of `data`, up to CAP bytes: (N,), (N,)."""
-    query = np.frombuffer(data + QUERY_END, np.uint8)
-    keys = words(query)
-    blocks = np.stack([keys[at + 8 * i].astype(np.uint64) for i in range(CAP // 8)])  # (CAP / 8, N)
-    window = query[at[:, None] + np.arange(CAP)]  # (N, CAP)
+    query = words(np.frombuffer(data + QUERY_END, np.uint8)).astype(np.uint64)
+    order = np.argsort(query[at])  # neighbors in the index are neighbors in memory
+    at = at[order]
     best, offsets = np.zeros(len(at), int), np.zeros(len(at), int)
-    for chunk in index.chunks:
-        place = _insertion(index, chunk, blocks)
+    for chunk, sample in zip(index.chunks, index.samples, strict=True):
+        place = _insertion(index, chunk, sample, query, at)
         for neighbor in (place - 1, place):
             inside = (neighbor >= 0) & (neighbor < chunk.n)
-            suffix = index.suffixes[chunk.first + neighbor.clip(0, chunk.n - 1)]
-            found = np.minimum(chunk.start + suffix.astype(np.int64), index.n_bytes)
-            same = index.text[found[:, None] + np.arange(CAP)] == window
-            length = np.where(same.all(1), CAP, same.argmin(1)) * inside
+            found = _offset(index, chunk, neighbor.clip(0, chunk.n - 1))
+            length = _n_equal(index.words, found, query, at) * inside
             offsets = np.where(length > best, found, offsets)
             best = np.maximum(length, best)
-    return best, offsets
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return best[back], offsets[back]
 
 
-def _insertion(index: SuffixIndex, chunk: Chunk, blocks: np.ndarray) -> np.ndarray:
-    """Return the number of a chunk's suffixes that come before each query: (N,). blocks: (CAP / 8, N)."""
-    n = blocks.shape[1]
-    low, high = np.zeros(n, np.int64), np.full(n, chunk.n, np.int64)
-    for _ in range(chunk.n.bit_length()):
-        middle = (low + high) // 2
-        open_ = low < high
-        suffix = index.suffixes[chunk.first + np.minimum(middle, chunk.n - 1)]
-        found = np.minimum(chunk.start + suffix.astype(np.int64), index.n_bytes)
-        before = _is_before(index.words, found, blocks) & open_
-        low = np.where(before, middle + 1, low)
-        high = np.where(open_ & ~before, middle, high)
+def _offset(index: SuffixIndex, chunk: Chunk, place: np.ndarray) -> np.ndarray:
+    """Return the offsets of some suffixes of a chunk: (N,)."""
+    return np.minimum(chunk.start + index.suffixes[chunk.first + place].astype(np.int64), index.n_bytes)
+
+
+def _insertion(
+    index: SuffixIndex, chunk: Chunk, sample: Sample, query: np.ndarray, at: np.ndarray
+) -> np.ndarray:
+    """Return the number of a chunk's suffixes that come before the query at each offset: (N,).
+
+    A search in the sample narrows the places down, and a bisection of all queries at once does the rest.
+    """
+    first = query[at]
+    left = np.searchsorted(sample.keys, first)
+    right, equal = left.copy(), sample.keys[left.clip(max=len(sample.keys) - 1)] == first
+    right[equal] = np.searchsorted(sample.keys, first[equal], "right")
+    low = np.where(left > 0, (left - 1) * sample.step + 1, 0)
+    high = np.minimum(right * sample.step, chunk.n)
+    rest = np.flatnonzero(low < high)
+    while len(rest):
+        middle = (low[rest] + high[rest]) // 2
+        before = _is_before(index.words, _offset(index, chunk, middle), query, at[rest])
+        low[rest] = np.where(before, middle + 1, low[rest])
+        high[rest] = np.where(before, high[rest], middle)
+        rest = rest[low[rest] < high[rest]]
     return low
 
 
-def _is_before(text_words: np.ndarray, found: np.ndarray, blocks: np.ndarray) -> np.ndarray:
-    """Return where the text at an offset comes before the query, by their first CAP bytes: (N,)."""
+def _is_before(text: np.ndarray, found: np.ndarray, query: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Return where the text at an offset comes before the query at another, by CAP bytes: (N,)."""
     before, rest = np.zeros(len(found), bool), np.arange(len(found))
-    for i, block in enumerate(blocks):
-        ours = text_words[found[rest] + 8 * i].astype(np.uint64)
-        theirs = block[rest]
+    for i in range(0, CAP, 8):
+        ours, theirs = text[found[rest] + i].astype(np.uint64), query[at[rest] + i]
         before[rest] = ours < theirs
         rest = rest[ours == theirs]
         if not len(rest):
             break
     return before
+
+
+def _n_equal(text: np.ndarray, found: np.ndarray, query: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Return the number of equal bytes of the text at an offset and the query at another, up to CAP: (N,)."""
+    length, rest = np.full(len(found), CAP), np.arange(len(found))
+    for i in range(0, CAP, 8):
+        differing = text[found[rest] + i].astype(np.uint64) ^ query[at[rest] + i]
+        unequal = differing > 0
+        length[rest[unequal]] = i + 7 - (_top_bit(differing[unequal]) >> 3)
+        rest = rest[~unequal]
+        if not len(rest):
+            break
+    return length
+
+
+def _top_bit(numbers: np.ndarray) -> np.ndarray:
+    """Return the place of the highest bit of each number: the exponent of a float."""
+    alone = numbers & ~(numbers >> np.uint64(1))  # no rounding may carry into a higher bit
+    return (alone.astype(np.float64).view(np.int64) >> 52) - 1023
 
 
 def _extend(

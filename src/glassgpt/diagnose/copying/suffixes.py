@@ -41,6 +41,8 @@ RAM_PER_BYTE = 8
 BYTES_PER_S = 3e6
 """Bytes of text that are sorted in a second on a slow core."""
 PIECE = 1 << 22
+SAMPLED = 1 << 20
+"""Suffixes of a chunk whose first bytes are kept in RAM, at most."""
 TEXT, SUFFIXES, ABOUT = "text.bin", "suffixes.bin", "index.json"
 
 
@@ -53,6 +55,14 @@ class Chunk(NamedTuple):
     """Index of its first suffix."""
     n: int
     """Number of its suffixes."""
+
+
+class Sample(NamedTuple):
+    """Every `step`-th suffix of a chunk by its first eight bytes, in order."""
+
+    step: int
+    keys: np.ndarray
+    """(n / step,) of uint64."""
 
 
 class IndexCost(NamedTuple):
@@ -81,6 +91,16 @@ class SuffixIndex:
     def words(self) -> np.ndarray:
         """The eight bytes at each offset as one number, which orders as they do: (n_bytes + CAP - 7,)."""
         return words(self.text)
+
+    @cached_property
+    def samples(self) -> tuple[Sample, ...]:
+        """A sample of each chunk, of SAMPLED suffixes at most, which narrows a search down."""
+        return tuple(map(self._sample, self.chunks))
+
+    def _sample(self, chunk: Chunk) -> Sample:
+        step = -(-chunk.n // SAMPLED) or 1
+        suffixes = self.suffixes[chunk.first : chunk.first + chunk.n : step].astype(np.int64)
+        return Sample(step, self.words[chunk.start + suffixes].astype(np.uint64))
 
     def find(self, passage: bytes) -> int:
         """Return the offset of one occurrence in the text, or -1. A passage has OVERLAP bytes at most."""
