@@ -99,7 +99,7 @@ def updates(
 
 
 def _is_rare(s: Subject, name: str, weight: Tensor) -> bool:
-    """True for a table of which a batch reads few rows, or for a bias that may have no effect."""
+    """True for a table whose rows a batch seldom reads, or for a bias that may have no effect."""
     return weight.ndim < 2 or len(weight) > max(s.n_vocab, s.data.tokens.shape[1]) or "lora" in name.lower()
 
 
