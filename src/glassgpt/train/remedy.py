@@ -132,9 +132,10 @@ def _learner(run: Run, config: RunConfig, from_best: bool) -> Learner:
     """Return a learner with the first weights of a run, or as it was at its best step."""
     if from_best:
         return best_learner(run, config)
-    learner = make_learner(on_cpu(config), run.tokenizer().n_vocab)
+    tokenizer = run.tokenizer()
+    learner = make_learner(on_cpu(config), tokenizer.n_vocab)
     if config.init_from.run is not None:
-        learner.load_initial(initial_weights(config, run.tokenizer().n_vocab))
+        learner.load_initial(initial_weights(config, tokenizer))
     return learner
 
 
