@@ -19,7 +19,8 @@ from glassgpt.doctor.anatomy import Anatomy, NamedModule
 from glassgpt.doctor.checks import Check, Problem
 from glassgpt.doctor.objective import random_loss
 from glassgpt.doctor.probes import FunctionProbe, scaled_outputs
-from glassgpt.doctor.subject import Skip, Subject
+from glassgpt.doctor.short_training import short_training
+from glassgpt.doctor.subject import Skip, Subject, preserved
 from glassgpt.language import N_
 
 FACTORS = (0.25, 0.5, 0.707, 1.414, 2.0, 4.0)
@@ -33,6 +34,8 @@ LEARNED_SHARE = 0.8
 """Loss of a model that has learned, at most, as a share of the entropy of single tokens."""
 GLOBAL = ("normalization", "output")
 """Parts whose size changes everything after them."""
+TRAINED_STEPS, TRAINED_LR = 40, 1e-3
+"""A size of the logits counts only if it saves more than such a training does."""
 MOST = 0.7
 LEFT_OUT = 0.3
 """A part that is best at a smaller factor than this does harm."""
@@ -130,6 +133,8 @@ def _sizes(s: Subject) -> Iterator[Problem]:
     if base > LEARNED_SHARE * _unigram_nats(batch):  # a model at the beginning would rather be surer
         changes = [each for each in changes if each.factor < 1]
     best = _most_local(changes)
+    if best.factor > 1 and best.category in GLOBAL and not best.nats > _gain_of_training(s):
+        return  # it is not trained to the end, and would become as sure by itself
     swapped = _gain_of_exchange(s, batch, base)
     if swapped > max(needed, best.nats):
         yield Problem(
@@ -150,6 +155,19 @@ def _sizes(s: Subject) -> Iterator[Problem]:
             N_("look for a factor or weights that training did not have; load the weights again"),
             cost=best.nats,
         )
+
+
+def _gain_of_training(s: Subject) -> float:
+    """Return the nats that some steps on a few rows save on others, at best; 0 without others."""
+    others = s.data.rows(slice(len(s.small.tokens), ROWS))
+    if not len(others.tokens):
+        return 0.0
+    with preserved(s.model), torch.no_grad():
+        losses = [float(s.loss(others))]
+        for i, _ in enumerate(short_training(s, TRAINED_STEPS, TRAINED_LR)):
+            if i % 5 == 4:
+                losses.append(float(s.loss(others)))
+        return losses[0] - min(losses)
 
 
 def _most_local(changes: list[Change]) -> Change:

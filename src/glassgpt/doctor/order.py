@@ -64,7 +64,7 @@ def _leaks(s: Subject) -> Iterator[Problem]:
 @torch.no_grad()
 def _past(s: Subject) -> Iterator[Problem]:
     """Change one earlier token at a time and look at the last logits."""
-    tokens = s.tokens
+    tokens = s.tokens[:1, : int((s.tokens[0] >= 0).sum())]  # padding, at the end, is no token
     T = tokens.shape[1]
     if T < 4:
         raise Skip(N_("the batch has fewer than four tokens in a row"))

@@ -16,6 +16,10 @@ from glassgpt.language import N_
 
 CHANGE = 0.03
 """Change of the loss by a step along the gradient, in nats: above rounding, below curvature."""
+PARTS = (1.0, 0.3, 0.1)
+"""Steps that are tried, as parts of the largest."""
+STEADY = 0.2
+"""Largest difference of the slopes of these steps, as a share: more is curvature."""
 LEAST = 1e-3
 """Smallest change of the loss, in nats, that is no rounding."""
 FAR = 0.02
@@ -63,15 +67,16 @@ def _gradients_of_parts(s: Subject) -> dict[str, dict[nn.Parameter, Tensor]]:
 
 @torch.no_grad()
 def _ratio(s: Subject, grads: dict[nn.Parameter, Tensor]) -> float | None:
-    """Return the measured slope over that of the gradient; the best of two step sizes, None if unsure."""
+    """Return the measured slope over that of the gradient; None if it changes with the step."""
     length = sum(float(g.square().sum()) for g in grads.values()) ** 0.5
     size = sum(float(p.square().sum()) for p in grads) ** 0.5
     ratios: list[float] = []
-    for change in (CHANGE, CHANGE / 8):
-        move = min(change / max(length, 1e-12), FAR * size)  # of the weights
+    for part in PARTS:
+        move = part * min(CHANGE / max(length, 1e-12), FAR * size)  # of the weights
         if move * length > LEAST:
             ratios.append(_measured(s, grads, move / length) / length**2)
-    return min(ratios, key=lambda ratio: abs(ratio - 1), default=None)
+    steady = len(ratios) > 1 and max(ratios) - min(ratios) < STEADY * max(map(abs, ratios))
+    return min(ratios, key=lambda ratio: abs(ratio - 1)) if steady else None
 
 
 def _measured(s: Subject, grads: dict[nn.Parameter, Tensor], step: float) -> float:
