@@ -83,7 +83,6 @@ class Chapters:
         self.notes: list[str] = []
         """Why progress could not be kept, the newest last."""
         self._kept: OrderedDict[tuple[Any, ...], Measured] = OrderedDict()
-        self._looked_at: set[str] = set()
         self._lock = Lock()
 
     def path(self, language: str) -> dict[str, Any]:
@@ -146,11 +145,9 @@ class Chapters:
             family = self.catalog.own_run(id).config().model.family
         except UnknownRun:  # a built-in run is no practice
             return
-        if family not in self._looked_at:
-            self._looked_at.add(family)
-            for step in PATH:
-                if step.family == family:
-                    record_step(step.name, self.notes.append)
+        for step in PATH:
+            if step.family == family:
+                record_step(step.name, self.notes.append)
 
     def _chapter(self, name: str, run: Path | None, language: str) -> Measured:
         """Return a measured chapter with its content; measured again after a new best step."""
