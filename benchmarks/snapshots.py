@@ -33,7 +33,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "nano": {"size": "nano"},
     "micro": {"size": "micro"},
     "speedrun": {"preset": "speedrun", "size": "nano"},
-    "mini": {"size": "mini", "micro_batch_size": 4},
+    "mini": {"size": "mini", "batch_size": 4},
 }
 TEXT = "".join(f"The moon sees {i * 7919 % 10007} boats on river {i * 31 % 97}.\n" for i in range(20_000))
 
@@ -62,9 +62,11 @@ def main() -> None:
     given = parser.parse_args()
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "text.txt").write_text(TEXT)
         for name in given.sizes:
-            found[name] = figures = measure(Path(folder), SIZES[name], given.seconds, given.rounds)
+            own = Path(folder, name)
+            own.mkdir()
+            (own / "text.txt").write_text(TEXT)
+            found[name] = figures = measure(own, SIZES[name], given.seconds, given.rounds)
             print(f"{name}: " + ", ".join(f"{key} {value:.4g}" for key, value in figures.items()))
     worst = max(each["share of CPU time"] for each in found.values())
     print(f"{'met' if worst <= BAR else 'MISSED'}: at most {worst:.2%} of a training (bar {BAR:.0%})")

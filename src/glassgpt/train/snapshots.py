@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 
 from glassgpt.checkpoint import (
@@ -26,6 +27,10 @@ MAX_BYTES = 200_000_000
 """Disk space for the snapshots of a run, where their number is not given."""
 LEAST = 6
 """Fewer would show no learning: a large model has none."""
+MAX_SHARE = 0.03
+"""Time for snapshots as a share of the training's: one that is due waits until it fits."""
+SMALL_BYTES = 2_000_000
+"""A snapshot of at most this size is written in milliseconds and does not wait."""
 USUAL_VOCAB = 512
 """Tokens of a vocabulary of characters or bytes, before it is known."""
 
@@ -56,6 +61,7 @@ class Snapshots(Observer):
         self.growth = 1 + 6 / n
         """The next snapshot is due after so many times the steps: learning is fast at first."""
         self.steps: list[int] | None = None
+        self._began, self._seconds, self._n_bytes = time.monotonic(), 0.0, 0
         remove_partial_snapshots(run)
 
     def on_gradients(self, step: int, model: Model) -> None:
@@ -71,7 +77,9 @@ class Snapshots(Observer):
 
     def on_update(self, step: int, model: Model) -> None:
         """Save the weights if a snapshot is due."""
-        if self.steps is not None and step >= (self.steps[-1] if self.steps else 0) * self.growth:
+        if self.steps is None or step < (self.steps[-1] if self.steps else 0) * self.growth:
+            return
+        if self._n_bytes <= SMALL_BYTES or self._seconds <= MAX_SHARE * (time.monotonic() - self._began):
             self._save(step, model)
 
     def on_evaluation(self, event: Evaluated, model: Model) -> None:
@@ -83,10 +91,13 @@ class Snapshots(Observer):
         assert self.steps is not None
         if step in self.steps:
             return
-        save_snapshot(self.run, step, weights(model))
+        began, state = time.monotonic(), weights(model)
+        self._n_bytes = 2 * sum(each.numel() for each in state.values())
+        save_snapshot(self.run, step, state)
         self.steps.append(step)
         while len(self.steps) > self.n:
             remove_snapshot(self.run, self.steps.pop(least_needed(self.steps)))
+        self._seconds += time.monotonic() - began
 
 
 def least_needed(steps: Sequence[int]) -> int:

@@ -148,3 +148,12 @@ def test_thinning_keeps_the_ends() -> None:
     assert steps[0] == 0 and steps[-1] == 99
     ratios = [(b + 1) / (a + 1) for a, b in itertools.pairwise(steps)]
     assert max(ratios) < 2.5 * min(ratios)
+
+
+def test_a_large_snapshot_waits_until_its_time_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the steps that are evaluated do not wait."""
+    monkeypatch.setattr("glassgpt.train.snapshots.SMALL_BYTES", 0)
+    monkeypatch.setattr("glassgpt.train.snapshots.MAX_SHARE", 0.0)
+    for _ in start(config(tmp_path), out=tmp_path / "run").run():
+        pass
+    assert snapshot_steps(gg.Run(tmp_path / "run")) == [0, 20, 40]
