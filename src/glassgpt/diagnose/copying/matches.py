@@ -92,21 +92,18 @@ def _capped(index: SuffixIndex, data: bytes, at: np.ndarray) -> tuple[np.ndarray
     at = at[order]
     best, offsets = np.zeros(len(at), int), np.zeros(len(at), int)
     for chunk, sample in zip(index.chunks, index.samples, strict=True):
+        if not chunk.n:  # no character begins in it
+            continue
         place = _insertion(index, chunk, sample, query, at)
         for neighbor in (place - 1, place):
             inside = (neighbor >= 0) & (neighbor < chunk.n)
-            found = _offset(index, chunk, neighbor.clip(0, chunk.n - 1))
+            found = index.offsets(chunk, neighbor.clip(0, chunk.n - 1))
             length = _n_equal(index.words, found, query, at) * inside
             offsets = np.where(length > best, found, offsets)
             best = np.maximum(length, best)
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
     return best[back], offsets[back]
-
-
-def _offset(index: SuffixIndex, chunk: Chunk, place: np.ndarray) -> np.ndarray:
-    """Return the offsets of some suffixes of a chunk: (N,)."""
-    return np.minimum(chunk.start + index.suffixes[chunk.first + place].astype(np.int64), index.n_bytes)
 
 
 def _insertion(
@@ -125,7 +122,7 @@ def _insertion(
     rest = np.flatnonzero(low < high)
     while len(rest):
         middle = (low[rest] + high[rest]) // 2
-        before = _is_before(index.words, _offset(index, chunk, middle), query, at[rest])
+        before = _is_before(index.words, index.offsets(chunk, middle), query, at[rest])
         low[rest] = np.where(before, middle + 1, low[rest])
         high[rest] = np.where(before, high[rest], middle)
         rest = rest[low[rest] < high[rest]]

@@ -99,8 +99,11 @@ class SuffixIndex:
 
     def _sample(self, chunk: Chunk) -> Sample:
         step = -(-chunk.n // SAMPLED) or 1
-        suffixes = self.suffixes[chunk.first : chunk.first + chunk.n : step].astype(np.int64)
-        return Sample(step, self.words[chunk.start + suffixes].astype(np.uint64))
+        return Sample(step, self.words[self.offsets(chunk, np.arange(0, chunk.n, step))].astype(np.uint64))
+
+    def offsets(self, chunk: Chunk, places: np.ndarray) -> np.ndarray:
+        """Return the offsets of some suffixes of a chunk, at most `n_bytes` in a damaged file: (N,)."""
+        return np.minimum(chunk.start + self.suffixes[chunk.first + places].astype(np.int64), self.n_bytes)
 
     def find(self, passage: bytes) -> int:
         """Return the offset of one occurrence in the text, or -1. A passage has OVERLAP bytes at most."""
