@@ -14,6 +14,8 @@ import tempfile
 
 from report import write_report
 
+UNITS = ("nats_per_char", "bits_per_char", "bits_per_byte")
+
 
 def main() -> None:
     command = [sys.executable, "-m", "glassgpt", "train", "python", "--minutes", "1", "--json"]
@@ -22,7 +24,8 @@ def main() -> None:
     verdict = json.loads(done.stdout.splitlines()[-1])
     rows = [verdict["model"], *verdict["baselines"]]
     nats = {row["name"]: round(row["nats_per_char"], 4) for row in rows}
-    print(nats)
+    for row in rows:
+        print(f"{row['name']:12}", *(f"{row[unit]:9.3f}" for unit in UNITS))
     write_report("demo", {"nats_per_char": nats})
     sys.exit(nats["this model"] >= min(nats["bigram"], nats["trigram"]))
 
