@@ -29,22 +29,20 @@ from typing import Any
 
 import torch
 
+from doctor_bugs import BUGS
+from doctor_cases import ALL_KINDS, Bug, arrange, batch_of, make_case
+from doctor_healthy import models, runs
+from doctor_issues import ISSUES
+from doctor_model_bugs import MODEL_BUGS
+from doctor_run_bugs import RUN_BUGS
+from doctor_scores import Row, of_foreign, of_planted, of_ports
+from doctor_traincheck import MECHANISMS
+from doctor_training_bugs import TRAINING_BUGS
+from glassgpt.diagnose import Examination
+from glassgpt.doctor import examine
+from report import RESULTS, machine, write_report
+
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
-
-from doctor_bugs import BUGS  # noqa: E402
-from doctor_cases import ALL_KINDS, Bug, arrange, batch_of, make_case  # noqa: E402
-from doctor_healthy import models, runs  # noqa: E402
-from doctor_issues import ISSUES  # noqa: E402
-from doctor_model_bugs import MODEL_BUGS  # noqa: E402
-from doctor_run_bugs import RUN_BUGS  # noqa: E402
-from doctor_scores import Row, of_foreign, of_planted, of_ports  # noqa: E402
-from doctor_traincheck import MECHANISMS  # noqa: E402
-from doctor_training_bugs import TRAINING_BUGS  # noqa: E402
-from glassgpt.diagnose import Examination  # noqa: E402
-from glassgpt.doctor import examine  # noqa: E402
-from report import RESULTS, machine, write_report  # noqa: E402
-
 SECOND = (*MODEL_BUGS, *TRAINING_BUGS)
 TUNED = {
     "foreign": "set fresh: not before its first figures (docs/experiments.md), then its misses were reported",

@@ -12,8 +12,10 @@ reader of the finding should look at.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,6 +26,8 @@ from doctor_llama import LlamaConfig, SmallLlama
 from glassgpt.config import ModelConfig
 from glassgpt.data import IGNORE
 from glassgpt.models import build
+
+sys.path.append(str(Path(__file__).parent.parent))  # for the small GPT of the tests
 
 V, T = 65, 48
 KINDS = ("glassgpt", "plain", "transformers")

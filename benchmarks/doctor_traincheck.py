@@ -1,6 +1,6 @@
 """Silent faults of training from TrainCheck (OSDI '25), ported by their mechanism to small models on a CPU.
 
-TrainCheck finds 18 of 20 within one step, with the trace of a good run beside it. Here nothing but the
+TrainCheck finds 18 of 20 within one step, next to the trace of a good run. Here nothing but the
 faulty training itself is given: `examine(model, batch, loss=, train_step=, optimizer=)`, before its first
 step. Two or three mechanisms need two processes (gloo). Left out: faults of text generation, of expert
 parallelism and of one compiler.

@@ -57,6 +57,23 @@ def _seed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random, "SystemRandom", lambda: drawn)
 
 
+@pytest.fixture(scope="module")
+def remembered_climbs() -> Iterator[None]:
+    """The chapter `ladder` trains its models once a test file: its views differ, its figures do not."""
+    from glassgpt.explain.chapters import ladder
+
+    climb_all, known = ladder.climb_all, {}
+
+    def remembered(n_vocab: int, train: torch.Tensor, val: torch.Tensor, seed: int) -> object:
+        if (n_vocab, seed) not in known:
+            known[n_vocab, seed] = climb_all(n_vocab, train, val, seed)
+        return known[n_vocab, seed]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ladder, "climb_all", remembered)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shakespeare_file() -> Path:
     """The real tinyshakespeare; the test is skipped where `GLASSGPT_DATA` does not lead to it."""

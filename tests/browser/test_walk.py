@@ -52,7 +52,8 @@ def check_head(page: Any, trace: Trace, model: Model, path: str, head: int) -> i
     page.locator(f".choose .heads button:text-is('{head}')").first.click()
     n = 0
     for step in STEPS:
-        page.locator("ol button").filter(has_text=step).last.click()
+        # By key: the row of steps scrolls back to the current one, so a click may meet another step.
+        page.locator("ol button").filter(has_text=step).last.press("Enter")
         page.locator(f"[data-heatmap^='walk-{path}-{head}-']").first.wait_for()
         if step == STEPS[0]:
             page.locator(f"[data-heatmap='walk-{path}-{head}-x']").wait_for()

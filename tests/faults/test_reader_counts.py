@@ -347,7 +347,7 @@ def log_of(kind: str, rng: random.Random) -> tuple[str, bytes, int]:
     return "chat.json", json.dumps({"messages": values}).encode(), n
 
 
-def count_messages(tmp_path: Path, kind: str, n: int) -> None:
+def assert_messages_are_counted(tmp_path: Path, kind: str, n: int) -> None:
     for seed in range(n):
         name, data, n_messages = log_of(kind, random.Random(f"{kind} {seed}"))
         (tmp_path / name).write_bytes(data)
@@ -360,7 +360,7 @@ def count_messages(tmp_path: Path, kind: str, n: int) -> None:
         assert sum(len(re.findall(r" \d+\.(?=\n|$)", line)) for line in lines) == used, seed
 
 
-def count_parts(tmp_path: Path, make: Maker, check: Check, n: int) -> None:
+def assert_parts_are_counted(tmp_path: Path, make: Maker, check: Check, n: int) -> None:
     for seed in range(n):
         wanted = make(random.Random(f"{make.__name__} {seed}"))
         path = tmp_path / wanted.name
@@ -373,23 +373,24 @@ def count_parts(tmp_path: Path, make: Maker, check: Check, n: int) -> None:
 
 @pytest.mark.parametrize(("make", "check"), KINDS, ids=lambda each: each.__name__)
 def test_every_part_is_used_or_counted(tmp_path: Path, make: Maker, check: Check) -> None:
-    count_parts(tmp_path, make, check, 6 if make is mbox else FEW)  # Python's reader of mails is slow
+    n = 6 if make is mbox else FEW  # Python's reader of mails is slow
+    assert_parts_are_counted(tmp_path, make, check, n)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_800)
 @pytest.mark.parametrize(("make", "check"), KINDS, ids=lambda each: each.__name__)
 def test_every_part_of_many_files_is_used_or_counted(tmp_path: Path, make: Maker, check: Check) -> None:
-    count_parts(tmp_path, make, check, MANY)
+    assert_parts_are_counted(tmp_path, make, check, MANY)
 
 
 @pytest.mark.parametrize("kind", ["whatsapp", "telegram", "discord"])
 def test_every_message_is_used_or_counted(tmp_path: Path, kind: str) -> None:
-    count_messages(tmp_path, kind, FEW)
+    assert_messages_are_counted(tmp_path, kind, FEW)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("kind", ["whatsapp", "telegram", "discord"])
 def test_every_message_of_many_chats_is_used_or_counted(tmp_path: Path, kind: str) -> None:
-    count_messages(tmp_path, kind, MANY)
+    assert_messages_are_counted(tmp_path, kind, MANY)

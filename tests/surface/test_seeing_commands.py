@@ -14,7 +14,6 @@ from glassgpt.data import open_examples, write_image
 from glassgpt.explain import NAMES
 from glassgpt.explain.context import BUILTIN
 from glassgpt.lens import Trace
-from helpers.climbs import remembered_climbs  # noqa: F401
 from helpers.commands import run
 
 DATES, TEXT, SCENES = (str(BUILTIN / name) for name in ("dates", "text", "scenes"))
@@ -109,6 +108,7 @@ def test_what_cannot_be_looked_at_is_said_and_nothing_written(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("remembered_climbs")
 @pytest.mark.parametrize("name", NAMES)
 def test_every_chapter_is_read_and_drawn(tmp_path: Path, name: str) -> None:
     out = run(tmp_path, "explain", name, "--lang", "en", "--plot", "a.png")

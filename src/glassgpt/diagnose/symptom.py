@@ -33,7 +33,7 @@ class Trial:
 
     @property
     def sentence(self) -> str:
-        """What came of it."""
+        """The change, its steps and the difference, in words."""
         if math.isnan(self.gain) or abs(self.gain) <= 2 * self.error:
             return N_(
                 "{change}, for {n:,} steps: {loss:.3f} instead of {without:.3f} nats per token: no clear "

@@ -1,4 +1,4 @@
-"""What the doctor finds in a run, in words for the page."""
+"""Findings of the doctor about a run, in words for the page."""
 
 from __future__ import annotations
 

@@ -13,12 +13,11 @@ from glassgpt.plots import Canvas, Plot, fonts
 from glassgpt.plots.colors import THEMES
 from glassgpt.plots.labels import broken_lines
 from glassgpt.plots.slide import SMALLEST
-from helpers.climbs import remembered_climbs  # noqa: F401
 from helpers.pictures import drawn_texts, faint, outside, overlapping, without_texts
 
 
 @pytest.fixture(scope="module", params=[(name, lang) for name in NAMES for lang in LANGUAGES], ids="-".join)
-def read(request: pytest.FixtureRequest) -> Chapter:
+def read(request: pytest.FixtureRequest, remembered_climbs: None) -> Chapter:
     name, language = request.param
     if language == "zh" and fonts.without_glyph("字"):
         pytest.skip("no Chinese font is installed: apt-get install fonts-noto-cjk")

@@ -1,4 +1,4 @@
-// The most probable next tokens of a model, beside those of a changed one.
+// The most probable next tokens of a model, next to those of a changed one.
 import { largest, softmax } from "../../lib/softmax";
 import type { Source } from "../../lib/source";
 
