@@ -54,6 +54,12 @@ def test_ten_lines_are_the_default_of_a_list_only(folder: Path) -> None:
     assert "lines are new" not in run(folder, "sample", "names", "--stop", "x", "--max-new-tokens", "20")
 
 
+def test_a_shared_copy_of_a_list_is_sampled_by_line(folder: Path) -> None:
+    run(folder, "share", "names", "--out", "given")
+    assert not (folder / "given/data").exists()
+    assert len([line for line in run(folder, "sample", "given").splitlines() if line.strip()]) >= 10
+
+
 def test_lines_are_found_in_both_splits_and_across_pieces(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from glassgpt.checkpoint import (
     Run,
+    learned_a_list,
     read_state,
     save_step,
     step_folder,
@@ -81,7 +82,8 @@ def share(run: Path | str, out: Path | str | None = None, *, license: str = "") 
 
 def _write(source: ExportSource, copy: Run) -> None:
     """Write the files of the copy, the step last."""
-    changes = {"model": source.shape, "data": DataConfig(sources=()), "init_from": InitFromConfig()}
+    data = DataConfig(sources=(), split="lines" if learned_a_list(source.run) else "auto")
+    changes = {"model": source.shape, "data": data, "init_from": InitFromConfig()}
     copy.write_config(source.config.model_copy(update=changes), source.run.origins())
     source.tokenizer.save(copy.tokenizer_file)
     if source.verdict is not None:
