@@ -124,7 +124,8 @@ def _compare(
             would_get=would_get(best),
             limit=scale.interval_text(chance),
         )
-        return judged(statement, "unclear", trend, more=EXAMPLES)
+        judgment = judged(statement, "unclear", trend, more=EXAMPLES)
+        return judgment._replace(advice="") if model.share == 1 else judgment  # nothing is left to gain
     if beaten:
         next_best = max(beaten, key=scale.value)
         statement = N_(

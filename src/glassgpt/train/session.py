@@ -293,26 +293,38 @@ def resume(
         seen = [*observers, *([forecaster] if forecaster else [])]
         trainer = Trainer(run, merged, data, learner, seen, clock)
         notes = trainer.resume()
-        # A run by the clock ends before its time is up; one of steps may have lost its last step to damage.
-        by_clock = trainer.budget.seconds is not None and trainer.budget == Budget.of(run.config())
-        ended = by_clock or trainer.progress >= 1 or trainer.patience.is_over
-        if run.verdict_file.is_file() and ended:
-            done = N_(
-                "{n_steps} steps in {minutes:.2f} minutes",
-                n_steps=trainer.step,
-                minutes=trainer.elapsed_s / 60,
-            )
-            raise UserError(
-                "{path} is finished ({done}). `steps`, `tokens` or `minutes` is the total length: give more.",
-                path=path,
-                done=done,
-            )
+        _check_unfinished(run, trainer)
         session = Session(run, trainer, tuple(notes), forecaster=forecaster, _lock=lock)
         if config is not None and dist.is_main:  # only now that everything else has succeeded
             run.write_config(config)
         undo.pop_all()
     clock.pause()
     return session
+
+
+def _check_unfinished(run: Run, trainer: Trainer) -> None:
+    """Raise UserError if the run has a verdict and nothing is left to train."""
+    # A run by the clock ends before its time is up; one of steps may have lost its last step to damage.
+    by_clock = trainer.budget.seconds is not None and trainer.budget == Budget.of(run.config())
+    over = by_clock or trainer.progress >= 1
+    if not run.verdict_file.is_file() or not (over or trainer.patience.is_over):
+        return
+    done = N_(
+        "{n_steps} steps in {minutes:.2f} minutes", n_steps=trainer.step, minutes=trainer.elapsed_s / 60
+    )
+    if trainer.patience.is_over and trainer.progress < 1:
+        raise UserError(
+            "{path} ended early ({done}): its last {n} evaluations were worse than the best one, and more "
+            "training does not help. Give more text in a new run, or continue with `patience` 0.",
+            path=run.path,
+            done=done,
+            n=trainer.patience.n_worse,
+        )
+    raise UserError(
+        "{path} is finished ({done}). `steps`, `tokens` or `minutes` is the total length: give more.",
+        path=run.path,
+        done=done,
+    )
 
 
 def _with_task(config: RunConfig, stored: RunConfig) -> RunConfig:

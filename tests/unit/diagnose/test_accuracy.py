@@ -24,6 +24,7 @@ from glassgpt.diagnose import (
 )
 from glassgpt.diagnose import answer_baselines as module
 from glassgpt.diagnose.accuracy import share_interval
+from glassgpt.diagnose.curve import Trend
 from glassgpt.errors import UserError
 
 N = 3000  # differences up to 2.4 points are chance around 70 %
@@ -80,6 +81,14 @@ def test_few_answers_prove_little() -> None:
     assert outcome(10, 0, 10) == "ok"
     assert outcome(1, 0, 1) == "unclear"
     assert outcome(700, 400, 1000) == "ok"
+
+
+def test_a_model_that_answers_all_right_gets_no_advice() -> None:
+    flat = Trend("flat", n_evals=4, best_step=4, last_step=4, best=0.1, last=0.1, epochs=3.0, train=0.1)
+    rows = [Accuracy("guess", N, N)]
+    for n, advised in ((N, False), (N - 1, True)):
+        found = judge(rows, Accuracy("this model", n, N), trend=flat)
+        assert ("take a larger model" in found.sentence) is advised, found.sentence
 
 
 def test_chance_is_two_standard_deviations() -> None:

@@ -67,8 +67,10 @@ def test_a_run_ends_when_its_text_is_learned_by_heart(tmp_path: Path) -> None:
     assert 3 <= len(losses) < 15 and min(losses) < losses[-2] and min(losses) < losses[-1]
     assert [e.message for e in events if isinstance(e, Warned)][-1].startswith("2 evaluations in a row")
     assert session.verdict().model is not None
-    with pytest.raises(UserError, match="is finished"):
-        resume(tmp_path / "run")
+    with pytest.raises(UserError, match=r"ended early .* its last 2 evaluations .* `patience` 0"):
+        resume(tmp_path / "run", config(tmp_path / "noise.txt", settings | {"steps": 400}))
+    session = resume(tmp_path / "run", config(tmp_path / "noise.txt", settings | {"patience": 0}))
+    assert finished(session)[-1] and session.trainer.step == 300
 
 
 def test_events_of_a_run(text_file: Path, tmp_path: Path) -> None:
