@@ -121,6 +121,7 @@ def test_data_without_text_is_an_error(tmp_path: Path, content: bytes, says: str
         (["sample", "full"], "not a run"),
         (["runs", "nowhere"], "no runs"),
         (["baselines", "nowhere.txt"], "nowhere.txt"),
+        (["classify", "full", "two", "words"], "'words': unexpected argument. Put a text that has spaces"),
         (["dance"], "dance"),
     ],
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cyclopts import App
-from cyclopts.exceptions import CycloptsError, UnknownOptionError
+from cyclopts.exceptions import CycloptsError, UnknownOptionError, UnusedCliTokensError
 from rich.console import Console
 
 from glassgpt.cli.flags import field_flags
@@ -50,7 +50,6 @@ CYCLOPTS = (
     N_('Unknown command "{command}". Available commands: {commands}.'),
     N_('Command "{command}" parameter {name} requires an argument.'),
     N_('Command "{command}" parameter "{name}" requires an argument.'),
-    N_("Unused Tokens: {tokens}."),
 )
 """Forms of cyclopts' messages."""
 
@@ -147,6 +146,9 @@ def _usage_problem(error: CycloptsError, words: Sequence[str]) -> str:
         elsewhere = set(field_flags().values())
         remedy = advice(flag, known, elsewhere, (error.command_chain or ("",))[0])
         return " ".join(filter(None, [_("{flag}: no such option.", flag=flag), _(remedy)]))
+    if isinstance(error, UnusedCliTokensError):
+        word = (error.unused_tokens or [""])[0].replace(HYPHEN, "-")
+        return _("{word!r}: unexpected argument. Put a text that has spaces in quotes.", word=word)
     return explain(error).replace(repr(HYPHEN), repr("-")).replace(HYPHEN, "-")
 
 
