@@ -6,6 +6,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def lab(runs: Path) -> Iterator[Lab]:
-    """A lab that listens on a free port."""
+@contextmanager
+def serving(runs: Path) -> Iterator[Lab]:
+    """Serve a folder of runs on a free port."""
     try:
         page = page_folder()
     except UserError as error:
@@ -51,6 +52,22 @@ def lab(runs: Path) -> Iterator[Lab]:
     server.should_exit = True
     thread.join(10)
     listening.close()
+
+
+@pytest.fixture(scope="session")
+def lab(runs: Path) -> Iterator[Lab]:
+    """A lab that listens on a free port."""
+    with serving(runs) as lab:
+        yield lab
+
+
+@pytest.fixture
+def new_lab(tmp_path: Path) -> Iterator[Lab]:
+    """A lab over an empty folder."""
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    with serving(folder) as lab:
+        yield lab
 
 
 @pytest.fixture(scope="module")  # its event loop would disturb other tests

@@ -17,7 +17,7 @@ from helpers.browser import TOKEN, Lab
 pytestmark = pytest.mark.browser
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 KEYS = (
-    r"\b(app|runs|train|run|look|walk|bench|cross|whatif|rewind|view|chapters|chapter)\.[a-z_]+(\.[a-z_]+)*\b"
+    r"\b(app|runs|train|run|look|walk|heads|head|bench|cross|whatif|rewind|view|chapters|chapter)\.[a-z_]+(\.[a-z_]+)*\b"
 )
 """Keys of texts, which no reader should see."""
 
@@ -49,8 +49,11 @@ PLACES = [
     Place("whatif", "[data-loss]", "text", "the moon"),
     Place("cross", "[data-head]", "dates", "de: 14. März 2024"),
     Place("cross", "[data-head]", "scenes"),
-    Place("rewind", "[data-step]", "learned", "the moon"),
-    Place("chapters", "h1"),
+    Place("rewind", "[data-map]", "learned", "the moon"),
+    Place("chapters", "[data-step]"),
+    Place("heads", "[data-row]", "text", "the moon sees the moon"),
+    Place("heads", "[data-row]", "dates", "de: 14. März 2024"),
+    Place("chapters/loss", "[data-chapter]"),
 ]
 
 

@@ -30,7 +30,7 @@ def image(tmp_path: Path) -> Path:
 def test_a_text_is_looked_into(tmp_path: Path) -> None:
     out = run(tmp_path, "look", TEXT, "To be, or not to be")
     assert "next token" in out and "--out heads.svg" in out
-    heads = re.compile(r"^.* [0-3] +\d+\.\d +\d\.\d\d ", re.MULTILINE)
+    heads = re.compile(r"^.* [0-3] +[a-z ]+(?: \d\.\d\d)+.* \d+\.\d$", re.MULTILINE)
     assert len(heads.findall(out)) == 8
     assert len(heads.findall(run(tmp_path, "look", TEXT, "To be", "--layer", "1"))) == 4
 

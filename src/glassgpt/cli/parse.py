@@ -13,6 +13,7 @@ from cyclopts.exceptions import CycloptsError, UnknownOptionError, UnusedCliToke
 from rich.console import Console
 
 from glassgpt.cli.flags import field_flags
+from glassgpt.config.problems import problem_in_words
 from glassgpt.config.synonyms import advice
 from glassgpt.errors import UserError
 from glassgpt.language import LANGUAGES, N_, _, join_texts, language, preferred
@@ -20,26 +21,6 @@ from glassgpt.language import LANGUAGES, N_, _, join_texts, language, preferred
 HYPHEN = "\0"
 """Stands for the first hyphen of a word that is no option while cyclopts parses: a lone hyphen, or options in
 quotes ("--lr 0.01"). No argument of a process can hold this character, so it is no word of the user's."""
-
-PYDANTIC = {
-    "int_parsing": N_("Input should be a valid integer, unable to parse string as an integer"),
-    "int_type": N_("Input should be a valid integer"),
-    "int_from_float": N_("Input should be a valid integer, got a number with a fractional part"),
-    "float_parsing": N_("Input should be a valid number, unable to parse string as a number"),
-    "float_type": N_("Input should be a valid number"),
-    "finite_number": N_("Input should be a finite number"),
-    "bool_parsing": N_("Input should be a valid boolean, unable to interpret input"),
-    "bool_type": N_("Input should be a valid boolean"),
-    "string_type": N_("Input should be a valid string"),
-    "literal_error": N_("Input should be {expected}"),
-    "greater_than": N_("Input should be greater than {gt:g}"),
-    "greater_than_equal": N_("Input should be greater than or equal to {ge:g}"),
-    "less_than": N_("Input should be less than {lt:g}"),
-    "less_than_equal": N_("Input should be less than or equal to {le:g}"),
-    "multiple_of": N_("Input should be a multiple of {multiple_of}"),
-    "missing": N_("Field required"),
-}
-"""Messages of pydantic by type of error, in its own words."""
 CYCLOPTS = (
     N_('Invalid value for {name}: unable to convert "{value}" into {type}.'),
     N_('Invalid value "{value}" for {name}: unable to convert "{same}" into {type}.'),
@@ -166,28 +147,17 @@ def _explain_field(error: Mapping[str, Any]) -> str:
     full = ".".join(str(part) for part in path)
     if error["type"] == "extra_forbidden":
         return _unknown_setting([str(part) for part in path])
-    message = _problem(error)
+    problem = problem_in_words(error)
     if isinstance(given, dict | tuple) or not path:
-        return message
+        return _(problem)
     flags = field_flags()
     name = flags.get(full) or flags.get(str(path[-1])) or full
     return _(
         "{name}: {problem}, got {given!r}",
         name=name,
-        problem=message[:1].lower() + message[1:],
+        problem=problem,
         given=given,
     )
-
-
-def _problem(error: Mapping[str, Any]) -> str:
-    """Return the problem that a validation error names, in the catalog's words if its type is known."""
-    limits = error.get("ctx", {})
-    if error["type"] == "value_error":  # one of ours
-        return _(limits["error"].args[0])
-    if "expected" in limits:
-        limits = limits | {"expected": limits["expected"].replace(" or ", _(" or "))}
-    known = PYDANTIC.get(error["type"])
-    return error["msg"] if known is None or language() == "en" else _(known, **limits)
 
 
 def _cyclopts(error: CycloptsError) -> str:

@@ -6,6 +6,7 @@ from glassgpt.config.flat import flat_fields, flat_name, flat_settings, invalid,
 from glassgpt.config.layers import CORPORA, DATASETS, Layer, combine, fields, is_built_in, origins
 from glassgpt.config.model import ModelConfig
 from glassgpt.config.optim import OptimConfig
+from glassgpt.config.problems import problem_in_words
 from glassgpt.config.renamed import check_renamed, check_renamed_flags
 from glassgpt.config.resolution import DEFAULT, Resolved, Setting, resolve
 from glassgpt.config.resumable import FIXED
@@ -53,6 +54,7 @@ __all__ = [
     "origins",
     "preset",
     "preset_names",
+    "problem_in_words",
     "read_toml",
     "resolve",
     "setting_in_words",

@@ -17,9 +17,10 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from glassgpt.config.base import Config, Tables, merge
+from glassgpt.config.problems import problem_in_words
 from glassgpt.config.synonyms import advice
 from glassgpt.errors import UserError
-from glassgpt.language import N_
+from glassgpt.language import N_, join_texts
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -106,16 +107,15 @@ def invalid(schema: type[Config], error: ValidationError) -> UserError:
     ...     print(invalid(RunConfig, error))
     `batch_size`: input should be greater than or equal to 1, got 0
     """
-    lines = [_problem(schema, each["loc"], each["msg"], each["input"]) for each in error.errors()]
-    return UserError("{problems}", problems="\n".join(lines))
+    lines = [_problem(schema, each["loc"], problem_in_words(each), each["input"]) for each in error.errors()]
+    return UserError("{problems}", problems=join_texts("\n", lines))
 
 
-def _problem(schema: type[Config], path: tuple[int | str, ...], message: str, given: object) -> str:
-    message = message.removeprefix("Value error, ")
+def _problem(schema: type[Config], path: tuple[int | str, ...], problem: str, given: object) -> str:
     if isinstance(given, dict | Config) or not path:
-        return message
+        return problem
     name = flat_name(schema, ".".join(str(part) for part in path[:2]))
-    return f"`{name}`: {message[:1].lower()}{message[1:]}, got {given!r}"
+    return N_("`{name}`: {problem}, got {given!r}", name=name, problem=problem, given=given)
 
 
 def takes_settings(schema: type[Config]) -> Callable[[F], F]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from glassgpt.diagnose.finding import Finding
 from glassgpt.diagnose.sign_flips import MIN_PAIRS, Paired, holm, paired, sign_flip_p
-from glassgpt.language import N_, join_texts
+from glassgpt.language import N_, _, join_texts
 from glassgpt.notebook_html import paragraph
 from glassgpt.tables import as_html
 
@@ -43,15 +43,15 @@ class Comparison:
         }
 
     def __str__(self) -> str:
-        return self.sentence
+        return _(self.sentence)
 
     def _repr_html_(self) -> str:
         rows = [
             [str(i), *(f"{loss:.3f}" for loss in pair), f"{pair[0] - pair[1]:+.3f}"]
             for i, pair in enumerate(self.losses, 1)
         ]
-        head = ["pair", *self.names, "difference"]
-        return f"{as_html(head, rows, range(4))}{paragraph(self.sentence)}"
+        head = [_("pair"), *self.names, _("difference")]
+        return f"{as_html(head, rows, range(4))}{paragraph(_(self.sentence))}"
 
 
 def compare_pairs(
@@ -160,14 +160,14 @@ class Sweep:
         }
 
     def __str__(self) -> str:
-        return self.sentence
+        return _(self.sentence)
 
     def _repr_html_(self) -> str:
         p = {each.name: f"{each.p:.3f}" for each in self.comparisons}
-        rows = [[name, f"{loss:.3f}", p.get(name, "reference")] for name, loss in self.means.items()]
+        rows = [[name, f"{loss:.3f}", p.get(name, _("reference"))] for name, loss in self.means.items()]
         real = {each.name for each in self.comparisons if each.is_real}
         marked = [i for i, row in enumerate(rows) if row[0] in real]
-        return f"{as_html(['', 'mean loss', 'p'], rows, (1, 2), marked)}{paragraph(self.sentence)}"
+        return f"{as_html(['', _('mean loss'), 'p'], rows, (1, 2), marked)}{paragraph(_(self.sentence))}"
 
 
 def compare_all(losses: Mapping[str, Sequence[float]], alpha: float = LEVEL) -> Sweep:

@@ -113,15 +113,15 @@ class Verdict:
         return answers_table(self.accuracies, self.losses, self.model)
 
     def __str__(self) -> str:
-        return f"{self.table().to_text()}\n\n{self.sentence}"
+        return f"{self.table().to_text()}\n\n{_(self.sentence)}"
 
     def __repr__(self) -> str:
         return f"<Verdict: {self.sentence}>"
 
     def _repr_html_(self) -> str:
-        notes = "".join(paragraph(f"note: {note}", faint=True) for note in self.notes)
+        notes = "".join(paragraph(_("note: {note}", note=note), faint=True) for note in self.notes)
         copying = paragraph(_("copying: {line}", line=self.copying.line)) if self.copying else ""
-        return f"{self.table().to_html()}{paragraph(self.sentence)}{copying}{notes}"
+        return f"{self.table().to_html()}{paragraph(_(self.sentence))}{copying}{notes}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the stored form, ready for JSON."""

@@ -22,9 +22,9 @@ from pydantic import Field, ValidationError
 from torch import Tensor
 
 from glassgpt.checkpoint import fingerprint
-from glassgpt.config import Config, ModelConfig
+from glassgpt.config import Config, ModelConfig, problem_in_words
 from glassgpt.errors import UserError
-from glassgpt.language import N_
+from glassgpt.language import N_, clipped
 from glassgpt.safe_io import quoted
 
 ONCE = {
@@ -205,12 +205,12 @@ def _config(args: Mapping[Any, Any], path: Path) -> tuple[ModelConfig, int]:
         fields = given.model_dump(exclude={"vocab_size"})
         config = ModelConfig.model_validate({"preset": "gpt2", "mlp": "gelu_erf"} | fields)
     except (ValidationError, TypeError) as error:  # TypeError: names that are no text
-        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
+        wrong = {"type": "", "loc": (), "msg": str(error)}
+        first = error.errors()[0] if isinstance(error, ValidationError) else wrong
         name = ".".join(map(str, ("model_args", *first["loc"])))
         value = f", got {quoted(first['input'])}" if first["loc"] else ""
-        problem = (
-            first["msg"].removeprefix("Value error, ").replace("`", "")
-        )  # these are fields of the file, not options of a command
+        # these are fields of the file, not options of a command
+        problem = clipped(problem_in_words(first), lambda text: text.replace("`", ""))
         raise UserError(
             "{path}: {name}: {problem}{value}. {remedy}",
             path=path,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,9 +14,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from glassgpt.checkpoint import Run, is_locked
+from glassgpt.config import problem_in_words
 from glassgpt.errors import UserError
 from glassgpt.lab.catalog import Catalog, UnknownRun
 from glassgpt.lab.chapters import Chapters
+from glassgpt.lab.opening import PAGE_FILES, page_file
 from glassgpt.lab.report_page import report_page
 from glassgpt.lab.requests import (
     AnswerRequest,
@@ -47,7 +49,12 @@ NOT_FOUND = (UnknownRun, UnknownTrace, UnknownTensor)
 
 
 def make_app(folder: Path, page: Path, *, token: str, port: int) -> Gate:
-    """Return the ASGI application for a folder of runs. page: the folder of the built page."""
+    """Return the ASGI application for a folder of runs, behind its gate. page: the folder of the built page."""
+    return Gate(make_api(folder, page), token=token, port=port)  # pyright: ignore[reportArgumentType]
+
+
+def make_api(folder: Path, page: Path) -> FastAPI:
+    """Return all routes, without the gate."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     studio = Studio(Catalog(folder))
     chapters = Chapters(studio.catalog)
@@ -57,21 +64,15 @@ def make_app(folder: Path, page: Path, *, token: str, port: int) -> Gate:
     _add_chapters(app, chapters)
     _add_trainings(app, studio, Trainings(folder))
     _add_errors(app)
-    return Gate(app, token=token, port=port)  # pyright: ignore[reportArgumentType]
+    return app
 
 
 def _add_page(app: FastAPI, page: Path) -> None:
-    @app.get("/")
-    def index() -> FileResponse:
-        return FileResponse(page / "index.html", media_type="text/html")
+    def answer(path: str) -> Callable[[], FileResponse]:
+        return lambda: page_file(page, *PAGE_FILES[path])
 
-    @app.get("/assets/lab.js")
-    def script() -> FileResponse:
-        return FileResponse(page / "lab.js", media_type="text/javascript")
-
-    @app.get("/assets/lab.css")
-    def style() -> FileResponse:
-        return FileResponse(page / "lab.css", media_type="text/css")
+    for path in PAGE_FILES:
+        app.add_api_route(path, answer(path), response_class=FileResponse)
 
 
 def _add_runs(app: FastAPI, studio: Studio) -> None:
@@ -130,6 +131,10 @@ def _add_models(app: FastAPI, studio: Studio, chapters: Chapters) -> None:
     @app.get("/api/lenses/{trace}")
     def lens(trace: str, start: int = 0, stop: int | None = None) -> dict[str, Any]:
         return {"lens": studio.lens(trace, start, stop)}
+
+    @app.get("/api/heads/{trace}")
+    def heads(trace: str) -> dict[str, Any]:
+        return {"heads": studio.heads(trace)}
 
     @app.get("/api/rows/{trace}/{row}")
     def rows(trace: str, row: int, name: Annotated[list[str], Query(max_length=1000)]) -> Response:
@@ -193,7 +198,8 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        return _error(f"{'.'.join(map(str, first['loc']))}: {first['msg']}", 400)
+        name = ".".join(map(str, first["loc"][1:])) or "body"
+        return _error(_("`{name}`: {problem}", name=name, problem=problem_in_words(first)), 400)
 
     @app.exception_handler(RuntimeError)
     async def full(request: Request, error: RuntimeError) -> JSONResponse:

@@ -13,6 +13,7 @@ from typing import Any
 
 from glassgpt.checkpoint import Run, RunCurve, RunSummary, read_curve, snapshot_steps, summarize
 from glassgpt.config import RunConfig, fields, flat_name, origin_in_words
+from glassgpt.diagnose import judged_again
 from glassgpt.errors import UserError
 from glassgpt.explain import BUILTIN
 from glassgpt.lab.findings import outcome_findings
@@ -74,7 +75,7 @@ class Catalog:
             "findings": outcome_findings(run),
             "samples": _samples(run),
             "steps_saved": run.saved_steps(),
-            "verdict": "" if verdict is None else str(verdict),
+            "verdict": "" if verdict is None else str(judged_again(verdict)),
         }
 
     def snapshots(self, id: str) -> dict[str, Any]:
@@ -85,7 +86,7 @@ class Catalog:
         return {
             "snapshots": [{"step": step, "loss": held_out.get(step)} for step in snapshot_steps(run)],
             "curve": _curve(curve),
-            "unit": curve.summary.unit,
+            "unit": _(curve.summary.unit),
         }
 
 
@@ -122,12 +123,12 @@ def _row(summary: RunSummary) -> dict[str, Any]:
         "minutes": summary.minutes,
         "progress": summary.progress,
         "loss": summary.nats_per_char,
-        "unit": summary.unit,
+        "unit": _(summary.unit),
         "exact": summary.exact,
         "baseline": _(summary.baseline) if summary.baseline else "",
         "baseline_loss": summary.baseline_loss,
         "baseline_exact": summary.baseline_exact,
-        "health": summary.problem or summary.health,
+        "health": _(summary.problem or summary.health),
         "can_trace": known and bool(Run(summary.path).saved_steps()),
         "takes": sorted(task_of(config).takes) if config else [],
     }

@@ -64,6 +64,7 @@ def widget_values(
     traced = Traced(trace, model, tokenizer, run="", task=task_of_model(model.config).name, edits={})
     header = traced.header(_chosen(traced.header()["tensors"]))
     blob = b"".join(float_bytes(traced.tensor(each["name"])) for each in header["tensors"])
+    header |= {"head_rows": traced.heads()}
     return header, blob, vocabulary(tokenizer) if tokenizer.n_vocab <= MAX_LABELS else []
 
 

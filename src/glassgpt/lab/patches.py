@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
+from glassgpt.config import problem_in_words
 from glassgpt.errors import UserError
 from glassgpt.hooks import Edit, activation_names, patch
 from glassgpt.lens import Trace
@@ -64,7 +65,7 @@ def _read(asked: Sequence[Any], model: Model) -> list[Patch]:
         raise UserError(
             "edits: a patch has {place}: {reason}.",
             place=".".join(map(str, first["loc"])),
-            reason=first["msg"],
+            reason=problem_in_words(first),
         ) from error
     for each in patches:
         if each.state not in known:

@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from glassgpt.checkpoint import Run
 from glassgpt.errors import UserError
+from glassgpt.language import answering_in
 from glassgpt.reports import report
 
 POLICY = (
@@ -24,6 +25,7 @@ def report_page(runs: Sequence[Run], language: str) -> HTMLResponse:
     try:
         made = report(*runs, lang=language, shown=[run.path.name for run in runs])
     except UserError as error:
-        text = f"<!doctype html><title>GlassGPT</title><p>{escape(str(error))}</p>"
-        return HTMLResponse(text, 400, headers)
+        with answering_in(language):  # a link is followed with the browser's language
+            said = escape(str(error))
+        return HTMLResponse(f"<!doctype html><title>GlassGPT</title><p>{said}</p>", 400, headers)
     return HTMLResponse(made.html, headers=headers)

@@ -11,10 +11,15 @@ import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from glassgpt.errors import UserError, missing_extra
 from glassgpt.lab.page import page_folder
+
+if TYPE_CHECKING:
+    from glassgpt.lab.security import App
 
 HOST = "127.0.0.1"
 M_ARENA_MAX = -8
@@ -46,14 +51,21 @@ class Lab:
         """Open the page in the user's browser, if there is one."""
         webbrowser.open(self.address)
 
+    def _models(self) -> App:
+        """Return the application that answers about runs; importing it takes seconds."""
+        from glassgpt.lab.app import make_api
+
+        return make_api(self.folder, self.page)
+
     def serve(self) -> None:
         """Answer requests until a signal ends it."""
         import uvicorn
 
-        from glassgpt.lab.app import make_app
+        from glassgpt.lab.opening import Opening
+        from glassgpt.lab.security import Gate
 
         _use_one_heap()
-        app = make_app(self.folder, self.page, token=self.token, port=self.port)
+        app = Gate(Opening(self.page, self._models), token=self.token, port=self.port)
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         config = uvicorn.Config(
             app,
@@ -95,10 +107,8 @@ def open_lab(folder: Path, port: int | None, tell: Callable[[str], None] = lambd
 
 def _check_extra() -> None:
     for module in ("fastapi", "uvicorn"):
-        try:
-            __import__(module)
-        except ImportError as error:
-            raise missing_extra("lab", module) from error
+        if find_spec(module) is None:
+            raise missing_extra("lab", module)
 
 
 def _listen(port: int | None) -> socket.socket:

@@ -227,6 +227,11 @@ class Studio:
         with self._lock:
             return self._traced(trace).lens(max(0, start), stop)
 
+    def heads(self, trace: str) -> list[dict[str, Any]]:
+        """Return what each head of a trace attends to. Raises UnknownTrace."""
+        with self._lock:
+            return self._traced(trace).heads()
+
     def next(self, id: str, asked: NextRequest) -> dict[str, Any]:
         """Draw a next token. Raises UserError for unusable ids and settings."""
         params = SamplingParams(

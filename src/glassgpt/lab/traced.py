@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from glassgpt.errors import UserError
 from glassgpt.hooks import KERNEL_ACTIVATIONS, logit_lens
 from glassgpt.lab.labels import token_rows
-from glassgpt.lens import LogitLens, Trace, read_states, visible_label
+from glassgpt.lens import LogitLens, Trace, describe_heads, read_states, visible_label
 from glassgpt.models import Bigram, Classifier, Model, Transformer
 from glassgpt.tokenizers import Tokenizer
 
@@ -138,6 +138,10 @@ class Traced:
             )
         return None if rows is None else _lens_rows(rows)
 
+    def heads(self) -> list[dict[str, Any]]:
+        """Return what each head attends to, and its role."""
+        return [each.to_dict() for each in describe_heads(self.trace)]
+
     @property
     def _reads_all_states(self) -> bool:
         """True if the header may hold the logit lens of all positions: it was made, or takes a moment."""
@@ -219,7 +223,7 @@ class Traced:
         return {
             "path": path,
             "kind": kind,
-            "layer": self.trace.kinds[kind].index(path),
+            "layer": self.trace.layer(path),
             "heads": H,
             "kv_heads": self._shapes[f"{path}.k"][0],
             "d_head": D,

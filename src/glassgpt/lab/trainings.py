@@ -15,6 +15,7 @@ from glassgpt.config import RunConfig, flat_fields
 from glassgpt.errors import UserError, cannot_write
 from glassgpt.lab.catalog import run_id
 from glassgpt.lab.requests import ResumeRequest, TrainRequest
+from glassgpt.language import language
 from glassgpt.safe_io import read_capped
 
 KEPT = ".lab"
@@ -177,7 +178,8 @@ def _checked_name(name: str) -> str:
 
 
 def _command(words: list[str]) -> list[str]:
-    return [sys.executable, "-m", "glassgpt", *words]
+    """Return a command that answers in the language of the request."""
+    return [sys.executable, "-m", "glassgpt", "--lang", language(), *words]
 
 
 def _last_line(text: str) -> str:

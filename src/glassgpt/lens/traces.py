@@ -130,6 +130,10 @@ class Trace:
             kinds.setdefault(kind, []).append(path)
         return kinds
 
+    def layer(self, path: str) -> int:
+        """Return the layer of an attention module among those of its kind."""
+        return next(paths.index(path) for paths in self.kinds.values() if path in paths)
+
     def weights(self, layer: int, head: int | None = None, kind: str | None = None) -> Tensor:
         """Return the weights (H, T, S) of a layer, or (T, S) of one of its heads."""
         path = self.attention(layer, kind)

@@ -148,7 +148,7 @@ def test_every_route_of_a_trace_knows_its_names_alone(
 ) -> None:
     trace = lab.post(f"/api/runs/{ids['bigram']}/trace", json={"text": "the"}).json()["id"]
     of_traces = [path for _, path in api_routes(tmp_path) if "{trace}" in path]
-    assert len(of_traces) == 3
+    assert len(of_traces) == 4
     for path in of_traces:
         assert lab.get(filled(path, trace=name), params={"name": "logits"}).status_code == 404, path
         if "{name}" in path:

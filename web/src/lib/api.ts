@@ -102,6 +102,27 @@ export interface Lens {
   probabilities: number[][];
 }
 
+/** What one head attends to: shares of its attention, null where it has no such key. */
+export interface HeadRow {
+  attention: string;
+  head: number;
+  role: "itself" | "previous" | "next" | "first" | "copy" | "induction" | "place" | "mixed";
+  /** Number of positions with weight. */
+  spread: number;
+  strongest: number;
+  /** The key with the largest mean weight, and that weight. */
+  place: number;
+  place_share: number;
+  itself: number | null;
+  previous: number | null;
+  next: number | null;
+  first: number | null;
+  copy: number | null;
+  induction: number | null;
+  n_copy: number;
+  n_induction: number;
+}
+
 export interface TraceHeader {
   id: string;
   run: string;
@@ -130,6 +151,8 @@ export interface TraceHeader {
   predictions: [string, number][][];
   tensors: TensorInfo[];
   edits: Edits;
+  /** Offline only; the server computes them when asked. */
+  head_rows?: HeadRow[];
   /** Snapshots of the run; absent offline. */
   n_snapshots?: number;
 }
@@ -340,6 +363,7 @@ export const api = {
   },
   lens: async (trace: string, start: number, stop: number): Promise<Lens | null> =>
     (await json<{ lens: Lens | null }>(`/api/lenses/${encodeURIComponent(trace)}?start=${start}&stop=${stop}`)).lens,
+  heads: async (trace: string): Promise<HeadRow[]> => (await json<{ heads: HeadRow[] }>(`/api/heads/${encodeURIComponent(trace)}`)).heads,
   labels: async (id: string, ids: number[]): Promise<string[]> =>
     (await json<{ labels: string[] }>(`${run(id)}/labels`, { ids })).labels,
   settings: async (): Promise<Setting[]> => (await json<{ settings: Setting[] }>("/api/settings")).settings,

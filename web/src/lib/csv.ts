@@ -8,7 +8,10 @@ export function field(text: string): string {
 
 /** A matrix with labels of its rows and columns; all digits of each number. */
 export function csvOf(rows: readonly string[], cols: readonly string[], value: (i: number, j: number) => number): string {
-  const lines = [["", ...cols].map(field).join(",")];
-  rows.forEach((label, i) => lines.push([field(label), ...cols.map((_, j) => String(value(i, j)))].join(",")));
-  return lines.join("\n") + "\n";
+  return csvLines([["", ...cols], ...rows.map((label, i) => [label, ...cols.map((_, j) => String(value(i, j)))])]);
+}
+
+/** Lines of fields. */
+export function csvLines(lines: readonly (readonly string[])[]): string {
+  return lines.map((line) => line.map(field).join(",") + "\n").join("");
 }

@@ -1,5 +1,5 @@
 // The tensors of one trace: from the server, or from the blob of a notebook or an offline file.
-import { api, bytesOf, type Edits, type Embeddings, type Lens, type Next, type NextRequest, type Snapshots, type TraceHeader, type TraceRequest } from "./api";
+import { api, bytesOf, type Edits, type Embeddings, type HeadRow, type Lens, type Next, type NextRequest, type Snapshots, type TraceHeader, type TraceRequest } from "./api";
 
 export interface Tensor {
   name: string;
@@ -23,6 +23,8 @@ export interface Source {
   row(name: string, index: number): Promise<Float32Array>;
   /** The logit lens at positions start … stop − 1; null for a model without one. */
   lens(start: number, stop: number): Promise<Lens | null>;
+  /** What each head attends to. */
+  heads(): Promise<HeadRow[]>;
   trace?(edits: Edits): Promise<Source>;
   /** Another text with the same model, and the same answer where one is written. */
   other?(text: string): Promise<Source>;
@@ -43,9 +45,18 @@ export function sourceOf(model: Model): Source {
   return (model.get("source") as Source | undefined) ?? blobSource(model);
 }
 
+/** Go to another view of the same trace. at: where to begin in it; repeat: look at the text twice in a row. */
+export type Go = (view: string, options: { at?: string; repeat?: boolean }) => void;
+
+/** The way to other views; null where a view stands alone. */
+export function goOf(model: Model): Go | null {
+  return (model.get("go") as Go | undefined) ?? null;
+}
+
 /** A model for `render` in the page. at: where in the view to begin, such as a step of the walk. */
-export function adapter(source: Source, at: string | null = null): Model {
-  return { get: (name) => (name === "source" ? source : name === "at" ? at : undefined) };
+export function adapter(source: Source, at: string | null, go: Go): Model {
+  const values: Record<string, unknown> = { source, at, go };
+  return { get: (name) => values[name] };
 }
 
 function infoOf(header: TraceHeader, name: string): TraceHeader["tensors"][number] {
@@ -142,6 +153,7 @@ export function serverSource(run: string, request: TraceRequest, header: TraceHe
     head: (name, index) => head(`${name}#${index}`),
     row: async (name, index) => (infoOf(header, name).bytes <= WHOLE ? rowOf(await tensor(name), index) : rows(name, index)),
     lens: async (start, stop) => (header.logit_lens ? partOf(header.logit_lens, start, stop) : header.lens_states.length ? lenses(`${start}-${stop}`) : null),
+    heads: () => api.heads(header.id),
     other: (text) => openTrace(run, { ...prompt, ...weights, ...answerOf(header), text }),
     trace: (edits) => openTrace(run, { ...request, ...answerOf(header), edits }),
     next: (each) => api.next(run, { ...given, ...weights, ...each }),
@@ -200,6 +212,7 @@ function blobSource(model: Model): Source {
     head: async (name, index) => headOf(await tensor(name), index),
     row: async (name, index) => rowOf(await tensor(name), index),
     lens: async (start, stop) => header.logit_lens && partOf(header.logit_lens, start, stop),
+    heads: async () => header.head_rows ?? [],
     vocabulary: async () => vocabulary,
     labels: async (ids) => labelsOf(vocabulary, ids),
   };

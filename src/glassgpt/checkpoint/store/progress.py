@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from glassgpt.checkpoint.store.step import CorruptCheckpoint, read_state
+from glassgpt.config import problem_in_words
 from glassgpt.safe_io import quoted
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -43,7 +44,7 @@ def read_progress(step: Path) -> dict[str, Any]:
         Progress.model_validate(state)
     except ValidationError as error:
         first = error.errors()[0]
-        name, problem = ".".join(map(str, first["loc"])), first["msg"]
+        name, problem = ".".join(map(str, first["loc"])), problem_in_words(first)
         raise CorruptCheckpoint(
             "{step}: {name} is {first} ({problem}). Training cannot resume from this step. Restore a copy "
             "of it.",

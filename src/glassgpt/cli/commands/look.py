@@ -7,22 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
-from rich.cells import cell_len
-from rich.table import Table
-from rich.text import Text
-
 from glassgpt.checkpoint import Run
 from glassgpt.cli.progress import record_use
 from glassgpt.cli.view.ablation import show_ablation
 from glassgpt.cli.view.html_page import check_html, write_html
-from glassgpt.cli.view.numbers import cell, numbers_table
 from glassgpt.cli.view.open_run import note_guesses
 from glassgpt.cli.view.terminal import Terminal, print_json, print_line
+from glassgpt.cli.view.trace_tables import heads_note, heads_table, output_line, weights_table
 from glassgpt.data import read_image
 from glassgpt.device import choose_device
 from glassgpt.errors import UserError, command_line
 from glassgpt.language import _
-from glassgpt.lens import Trace, clearest_head, describe_heads, visible_label
+from glassgpt.lens import Trace, clearest_head, describe_heads
 from glassgpt.lens import trace as trace_model
 from glassgpt.units import data_size
 
@@ -33,8 +29,6 @@ Kind = Literal["attn", "cross", "encoder"]
 View = Literal["heads", "head", "graph", "alignment", "image", "logit-lens", "forward"]
 WHOLE = ("heads", "logit-lens", "forward")
 """Views that show no single head."""
-CELL = 6
-"""Width of a weight in a table, in columns of a terminal."""
 
 
 def look(
@@ -59,8 +53,9 @@ def look(
 ) -> None:
     """Look inside a trained model: its attention on a text or an image, or the effect of each head.
 
-    The table has a row for each head, with means over all queries: the number of positions with weight, and
-    the weight of the strongest position, the query's own position, the previous one, and the first.
+    The table has a row for each head: its role, and means over all queries. They are the weights of the
+    query's own position, the previous, the next and the first one, of copies of the token, and of tokens
+    after a copy. The last column is the number of positions with weight.
 
     Parameters
     ----------
@@ -264,86 +259,18 @@ def _choose(seen: Trace, view: View | None, layer: int | None, head: int | None,
 
 
 def _as_json(seen: Trace, kind: Kind | None) -> dict[str, Any]:
-    return {**seen.header(), "heads": [vars(each) for each in describe_heads(seen, kind)]}
+    return {**seen.header(), "heads": [each.to_dict() for each in describe_heads(seen, kind)]}
 
 
 def _show(seen: Trace, layer: int | None, head: int | None, kind: Kind | None) -> None:
     """Print the model's output and a table of heads or weights."""
     console = Terminal()
-    console.print(_output(seen))
+    console.print(output_line(seen))
     if layer is not None and head is not None:
-        console.table(_weights(seen, layer, head, kind, console.width))
+        console.table(weights_table(seen, layer, head, kind, console.width))
     elif seen.attentions:
+        heads = [each for each in describe_heads(seen, kind) if layer is None or seen.layer(each.attention) == layer]
         console.print()
-        console.table(_heads(seen, layer, kind))
-
-
-def _output(seen: Trace) -> Text:
-    """Return the model's answer, its fillings of gaps, or its next token."""
-    if seen.source and seen.answer:
-        return Text.assemble((_("it writes  "), "dim"), "".join(seen.answer).removesuffix("<eos>"))
-    if seen.logit_lens is None:
-        return Text("")
-    tokens, probabilities = seen.logit_lens.tokens[-1], seen.logit_lens.probabilities[-1]
-    gaps = [i for i, token in enumerate(seen.tokens) if token == "<mask>"]
-    if seen.config.get("family") != "encoder":
-        name, places = _("next token  "), [len(tokens) - 1]
-    else:
-        name, places = _("in the gaps  "), gaps
-    parts = [
-        piece for i in places for piece in (visible_label(tokens[i]), (f" {probabilities[i]:.0%}   ", "dim"))
-    ]
-    return (
-        Text.assemble((name, "dim"), *parts) if parts else Text(_("no gap to fill: write [?] for one"), "dim")
-    )
-
-
-def _heads(seen: Trace, layer: int | None, kind: Kind | None) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column(_("attention"), no_wrap=True)
-    for name in (_("head"), _("spread"), _("strongest"), _("itself"), _("previous"), _("first")):
-        table.add_column(name, justify="right", no_wrap=True)
-    before = ""
-    for each in describe_heads(seen, kind):
-        if layer is not None and seen.kinds[_kind_of(seen, each.attention)].index(each.attention) != layer:
-            continue
-        name, before = "" if each.attention == before else each.attention, each.attention
-        shares = (each.strongest, each.itself, each.previous, each.first)
-        cells = [Text("") if v is None else cell(v, 2, v) for v in shares]
-        table.add_row(name, str(each.head), f"{each.spread:.1f}", *cells)
-    return table
-
-
-def _kind_of(seen: Trace, path: str) -> str:
-    return next(kind for kind, paths in seen.kinds.items() if path in paths)
-
-
-def _weights(seen: Trace, layer: int, head: int, kind: Kind | None, width: int) -> Table:
-    """Return a head's weights as a table: all if they fit, else the largest three of each row."""
-    path = seen.attention(layer, kind)
-    rows, columns = seen.labels(path)
-    weights, title = seen.weights(layer, head, kind), _("{attention}, head {head}", attention=path, head=head)
-    widest = max(cell_len(visible_label(name)) for name in rows)
-    if sum(max(CELL, 1 + cell_len(visible_label(name))) for name in columns) + widest + 1 <= width:
-        return numbers_table(title, rows, columns, weights.tolist(), 2)
-    table = Table(
-        box=None,
-        pad_edge=False,
-        title=Text(_("{title}: strongest places", title=title), "italic"),
-        title_justify="left",
-    )
-    table.add_column(_("place"), style="dim", justify="right")
-    table.add_column(_("token"), style="dim")
-    table.add_column(_("looks at"))
-    for place, (name, row) in enumerate(zip(rows, weights, strict=True)):
-        top = row.topk(min(3, len(columns)))
-        pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
-        parts = [
-            ((f"{i} ", "dim"), f"{visible_label(columns[i])} ", (f"{v:.2f}   ", "cyan"))
-            for i, v in pairs
-            if v >= 0.05
-        ]
-        table.add_row(
-            str(place), visible_label(name), Text.assemble(*(piece for part in parts for piece in part))
-        )
-    return table
+        console.table(heads_table(heads))
+        if note := heads_note(heads):
+            console.say(note, "dim")

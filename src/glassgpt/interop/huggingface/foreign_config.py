@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from glassgpt.config import ModelConfig
+from glassgpt.config import ModelConfig, problem_in_words
 from glassgpt.errors import UserError
-from glassgpt.language import N_
+from glassgpt.language import N_, clipped
 from glassgpt.safe_io import quoted
 
 
@@ -238,7 +238,7 @@ def _invalid(known: Architecture, error: ValidationError, where: object) -> User
         "{where}: {field}: {problem} (it is {value}). GlassGPT has no such model.",
         where=where,
         field=theirs.get(ours, ours) or "sizes",
-        problem=first["msg"].removeprefix("Value error, ").replace("`", ""),
+        problem=clipped(problem_in_words(first), lambda text: text.replace("`", "")),
         value=quoted(first["input"]),
     )
 

@@ -17,9 +17,6 @@ addTexts({
   "rewind.next": ["After “{token}”, the most probable tokens", "“{token}” 之后最可能的词元"],
   "rewind.attention": ["What a head reads", "一个头读什么"],
   "rewind.head": ["Layer and head", "层与头"],
-  "rewind.attn": ["layer {layer}, head {head}", "第 {layer} 层，头 {head}"],
-  "rewind.encoder": ["encoder, layer {layer}, head {head}", "编码器，第 {layer} 层，头 {head}"],
-  "rewind.cross": ["cross-attention, layer {layer}, head {head}", "交叉注意力，第 {layer} 层，头 {head}"],
   "rewind.weights": ["Weights of {head}: each row reads the columns", "{head} 的权重：每一行读各列"],
   "rewind.lens": ["Logit lens", "Logit lens（逐层预测）"],
   "rewind.lens.help": [

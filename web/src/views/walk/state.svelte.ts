@@ -13,6 +13,8 @@ export class WalkState {
   head = $state(0);
   /** The position that is followed: the query of self-attention. */
   position = $state(0);
+  /** The position that the other parts of the page show: it follows when the choice rests. */
+  rested = $state(0);
   key = $state(0);
   /** Column of the step `output` and of `fused`. */
   column = $state(0);
@@ -32,7 +34,7 @@ export class WalkState {
     this.source = base;
     const { attentions, tokens } = base.header;
     this.path = (attentions.find((each) => each.kind === "attn") ?? attentions[0])?.path ?? "";
-    this.position = tokens.length - 1;
+    this.position = this.rested = tokens.length - 1;
     this.key = Math.max(0, tokens.length - 2);
     void this.show(base, this.path, 0);
   }
