@@ -56,7 +56,11 @@ def test_a_training_marches_stops_and_resumes(new_lab: Lab, page: Any) -> None:
         page.get_by_role("button", name="Save and stop").press("Enter")
         page.get_by_label("Resume, up to").wait_for()
         stopped = run.summary()
-        assert stopped.resumable and stopped.state == "stopped" and "training" not in page.locator("h1").inner_text()
+        assert (
+            stopped.resumable
+            and stopped.state == "stopped"
+            and "training" not in page.locator("h1").inner_text()
+        )
         page.get_by_label("Resume, up to").fill("5")
         page.get_by_role("button", name="▶").press("Enter")
         page.get_by_text("● live").wait_for()

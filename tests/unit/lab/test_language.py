@@ -75,4 +75,11 @@ def test_an_error_is_said_in_chinese(
 
 def test_a_command_speaks_the_language_of_the_page() -> None:
     with answering_in("zh"):
-        assert trainings._command(["plan", "a.txt"])[1:] == ["-m", "glassgpt", "--lang", "zh", "plan", "a.txt"]
+        assert trainings._command(["plan", "a.txt"])[1:] == [
+            "-m",
+            "glassgpt",
+            "--lang",
+            "zh",
+            "plan",
+            "a.txt",
+        ]

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from glassgpt.checkpoint import Run
 from glassgpt.explain.context import BUILTIN
 from glassgpt.lens import HeadSummary, Trace, describe_heads, trace
-from glassgpt.checkpoint import Run
 
 TOKENS = tuple("xabcyabcab")
 COPIES = {5: 1, 6: 2, 7: 3, 8: 5, 9: 6}
@@ -63,7 +63,11 @@ def test_a_head_of_an_encoder_looks_ahead() -> None:
 def test_cross_attention_copies_the_token_that_it_writes() -> None:
     weights = torch.eye(3, 5)
     found = summary(
-        weights, ("<bos>", "1", "9"), path="blocks.0.cross_attn", next_tokens=tuple("199"), source=tuple("19x9y")
+        weights,
+        ("<bos>", "1", "9"),
+        path="blocks.0.cross_attn",
+        next_tokens=tuple("199"),
+        source=tuple("19x9y"),
     )
     assert found.copy == pytest.approx(2 / 3) and found.n_copy == 3 and found.role == "copy"
     assert found.previous is found.itself is found.induction is None
@@ -108,6 +112,14 @@ def test_every_head_of_a_run_is_described(name: str) -> None:
     heads = describe_heads(seen)
     assert len(heads) == sum(len(seen.tensors[f"{path}.weights"]) for path in seen.attentions)
     for each in heads:
-        shares = (each.itself, each.previous, each.next, each.first, each.copy, each.induction, each.place_share)
+        shares = (
+            each.itself,
+            each.previous,
+            each.next,
+            each.first,
+            each.copy,
+            each.induction,
+            each.place_share,
+        )
         assert all(share is None or -1e-6 <= share <= 1 + 1e-6 for share in shares)
         assert (each.previous is None) == each.attention.endswith("cross_attn")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
+
 from glassgpt.checkpoint import Run
 from glassgpt.cli.progress import record_use
 from glassgpt.cli.view.ablation import show_ablation
@@ -269,7 +270,11 @@ def _show(seen: Trace, layer: int | None, head: int | None, kind: Kind | None) -
     if layer is not None and head is not None:
         console.table(weights_table(seen, layer, head, kind, console.width))
     elif seen.attentions:
-        heads = [each for each in describe_heads(seen, kind) if layer is None or seen.layer(each.attention) == layer]
+        heads = [
+            each
+            for each in describe_heads(seen, kind)
+            if layer is None or seen.layer(each.attention) == layer
+        ]
         console.print()
         console.table(heads_table(heads))
         if note := heads_note(heads):
