@@ -36,7 +36,7 @@ OR = N_(" or ")
 def problem_in_words(error: Mapping[str, Any]) -> str:
     """Return one of `ValidationError.errors()` as a clause; of an unknown type it stays English.
 
-    >>> problem_in_words({"type": "greater_than", "ctx": {"gt": 0.0}, "msg": "Input should be greater than 0"})
+    >>> problem_in_words({"type": "greater_than", "ctx": {"gt": 0.0}, "msg": "Input …"})
     'input should be greater than 0'
     """
     values = {name: _value(value) for name, value in error.get("ctx", {}).items()}

@@ -49,7 +49,7 @@ NOT_FOUND = (UnknownRun, UnknownTrace, UnknownTensor)
 
 
 def make_app(folder: Path, page: Path, *, token: str, port: int) -> Gate:
-    """Return the ASGI application for a folder of runs, behind its gate. page: the folder of the built page."""
+    """Return the ASGI application for a folder of runs, behind its gate. page: the built page."""
     return Gate(make_api(folder, page), token=token, port=port)  # pyright: ignore[reportArgumentType]
 
 

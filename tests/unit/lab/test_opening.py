@@ -36,6 +36,7 @@ def test_the_page_does_not_wait_for_the_models(tmp_path: Path) -> None:
 
 
 def test_opening_a_lab_imports_no_torch() -> None:
-    code = "import sys, glassgpt.lab, glassgpt.cli.commands.lab, glassgpt.lab.opening\nprint('torch' in sys.modules)"
+    modules = "glassgpt.lab, glassgpt.cli.commands.lab, glassgpt.lab.opening"
+    code = f"import sys, {modules}\nprint('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -88,7 +88,7 @@ def heads_note(heads: Sequence[HeadSummary]) -> str:
     return ""
 
 
-def weights_table(seen: Trace, layer: int, head: int, kind: Kind | None, width: int) -> Table:
+def weights_table(seen: Trace, layer: int, head: int, kind: str | None, width: int) -> Table:
     """Return a head's weights as a table: all if they fit, else the largest three of each row."""
     path = seen.attention(layer, kind)
     rows, columns = seen.labels(path)
