@@ -13,7 +13,7 @@ from cyclopts.exceptions import CycloptsError, UnknownOptionError, UnusedCliToke
 from rich.console import Console
 
 from glassgpt.cli.flags import field_flags
-from glassgpt.config.problems import problem_in_words
+from glassgpt.config import problem_in_words
 from glassgpt.config.synonyms import advice
 from glassgpt.errors import UserError
 from glassgpt.language import LANGUAGES, N_, _, join_texts, language, preferred
