@@ -4,7 +4,8 @@
 
 Reads benchmarks/law/grid.jsonl (made by grid.py). Each text is left out once: the law that is fitted to the
 others forecasts it. These errors give the 80 % intervals (split conformal: a quantile of the errors,
-corrected for their number). `--write` replaces src/glassgpt/train/autopilot/law.json.
+corrected for their number). `--write` stores the law in src/glassgpt/train/autopilot/law.json. The curve of a
+run, and its refinement, are fitted by curve.py.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares, nnls
 
-from glassgpt.train.autopilot import Recipe, TextFacts, TokenCount, inputs, refinement_inputs
+from glassgpt.train.autopilot import Recipe, TextFacts, TokenCount, inputs
 from glassgpt.train.autopilot.law import FILE, TERMS
 from glassgpt.train.autopilot.speed import PRICES, work
 
@@ -40,10 +41,6 @@ PRIOR = {
     },
 }
 """Weights without data; 0 for all others."""
-SPREAD_EVALS = 58
-"""Rows from this one on were evaluated on windows from all over the split."""
-CLOSE = 0.006
-"""Errors of a refinement below this count as squares, those beyond as they are."""
 
 
 class Grid(NamedTuple):
@@ -61,7 +58,7 @@ class Grid(NamedTuple):
 def read_grid(path: Path) -> Grid:
     """Read the rows of a grid."""
     lines = path.read_text("utf-8").splitlines()
-    rows = [json.loads(line) | {"line": i} for i, line in enumerate(lines)]
+    rows = [{"line": i} | json.loads(line) for i, line in enumerate(lines)]
     rows = [row for row in rows if row["loss"] < row["baselines"]["unigram"]]  # else nothing was learned
     texts = [facts(row) for row in rows]
     return Grid(
@@ -174,54 +171,6 @@ def summary(errors: Floats) -> str:
     return f"median {np.median(np.abs(errors)):.1%}, p90 {np.quantile(np.abs(errors), 0.9):.1%}"
 
 
-def refinements(grid: Grid, laws: Floats) -> list[dict[str, Any]]:
-    """Fit how the evaluations of a run give its final loss, for several points of progress.
-
-    laws: the law's forecasts for each text by a fit to the others, (n,), so that the refinement knows its
-    errors. Only rows whose evaluations came from all over the split are used.
-    """
-    chosen = np.array([row["line"] >= SPREAD_EVALS for row in grid.rows])
-    grid, laws, found = part(grid, chosen), laws[chosen], []
-    for progress in (i / 10 for i in range(1, 11)):
-        evals = [_evals(row, progress) for row in grid.rows]
-        each = zip(laws, evals, grid.x, grid.best, strict=True)
-        x = [refinement_inputs(law, e, about | {"counted": math.log(best)}) for law, e, about, best in each]
-        names = [*x[0]]
-        matrix = np.array([[*row.values()] for row in x])
-        y = np.log(grid.loss / np.array([min(loss for _, loss in each) for each in evals]))
-        errors = y - _leave_out(grid.texts, matrix, y)
-        print(f"  at {progress:.1%}: {summary(errors)}, 80 % within {quantile80(errors):.2%}")
-        weights = dict(zip(names, robust(matrix, y).round(4).tolist(), strict=True))
-        found.append({"progress": progress, "weights": weights, "spread": round(quantile80(errors), 4)})
-    return found
-
-
-def robust(x: Floats, y: Floats, strength: float = 0.03, rounds: int = 6) -> Floats:
-    """Return the weights of a regression of the absolute error, shrunk towards 0: reweighted squares."""
-    share = np.ones(len(y))
-    found: Floats = np.zeros(x.shape[1])
-    for _ in range(rounds):
-        weighted = (x * share[:, None]).T
-        found = np.asarray(np.linalg.solve(weighted @ x + strength * np.eye(x.shape[1]), weighted @ y), float)
-        share = CLOSE / np.maximum(np.abs(y - x @ found), CLOSE)
-    return found
-
-
-def _leave_out(texts: NDArray[np.str_], x: Floats, y: Floats) -> Floats:
-    """Return the predictions for each text by a regression on the others."""
-    predictions = np.zeros(len(y))
-    for text in sorted(set(texts.tolist())):
-        chosen = texts == text
-        predictions[chosen] = x[chosen] @ robust(x[~chosen], y[~chosen])
-    return predictions
-
-
-def _evals(row: dict[str, Any], progress: float) -> list[tuple[float, float]]:
-    """Return the evaluations of a row until some progress, each with its own."""
-    found = [(step / row["steps"], loss) for step, loss in row["evals"]]
-    return [(at, loss) for at, loss in found if at <= progress + 0.02]
-
-
 def prices(grid: Grid) -> dict[str, float]:
     """Fit the prices of work to the seconds of a step, relative errors."""
     work_done = [work(recipe(row), row["n_vocab"]) for row in grid.rows]
@@ -250,11 +199,10 @@ def main(arguments: Sequence[str]) -> None:
     for text in sorted(set(grid.texts.tolist())):
         own = errors[grid.texts == text]
         print(f"    {text}: {summary(own)}, bias {np.median(own):+.1%}")
-    refined = refinements(grid, laws)
     print({name: float(f"{price:.3g}") for name, price in prices(grid).items()})
     if "--write" in arguments:
         law = {"weights": whole.tables(), "asymptote": asymptote, "spread": round(quantile80(errors), 4)}
-        FILE.write_text(json.dumps({**law, "refinements": refined}, indent=1) + "\n", "utf-8")
+        FILE.write_text(json.dumps(json.loads(FILE.read_text("utf-8")) | law, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

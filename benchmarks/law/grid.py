@@ -42,6 +42,8 @@ CHEAPEST_S, DEAREST_S = 6, 150
 TEXTS = {"grid": GRID, "more": MORE, "held-out": HELD_OUT}
 SEEDS = {"grid": "False", "more": "more", "held-out": "True"}
 """Part of the seed of a design."""
+EVALS = 20
+"""Evaluations of a training."""
 CURVE = 40
 """Number of means that a training loss is kept as."""
 
@@ -55,7 +57,12 @@ def design(index: int, texts: str = "grid") -> dict[str, Any]:
         recipe, steps = _draw(draw), round(FEWEST * (MOST / FEWEST) ** draw.random())
         if dearest / 2 <= steps * prior_seconds(recipe, recipe.vocab_size or 400) <= dearest:
             config = recipe.tables()
-            config["train"] |= {"seed": draw.randrange(1_000_000), "sample_tokens": 0, "threads": 1}
+            config["train"] |= {
+                "seed": draw.randrange(1_000_000),
+                "sample_tokens": 0,
+                "threads": 1,
+                "evals": EVALS,
+            }
             return {"text": names[index % len(names)], "steps": steps, "config": config}
 
 
@@ -96,7 +103,7 @@ def design_near_best(index: int, which: str, texts: dict[str, TextFacts], deares
         recipe = draw.choice([*axis])
     steps = round(seconds / prior_seconds(recipe, texts[text].count(recipe).n_vocab))
     config = recipe.tables()
-    config["train"] |= {"seed": draw.randrange(1_000_000), "sample_tokens": 0, "threads": 1}
+    config["train"] |= {"seed": draw.randrange(1_000_000), "sample_tokens": 0, "threads": 1, "evals": EVALS}
     return {"text": text, "steps": min(MOST, max(FEWEST, steps)), "config": config}
 
 

@@ -33,14 +33,20 @@ def duration(seconds: float) -> str:
 def span(minutes: float) -> str:
     """Return a span of time in words, for a sentence.
 
-    >>> span(0.5), span(1), span(90), span(600)
-    ('30 seconds', '1 minute', '1.5 hours', '10 hours')
+    >>> span(0.5), span(1), span(90), span(600), span(9_999)
+    ('30 seconds', '1 minute', '1.5 hours', '10 hours', '170 hours')
     """
     if minutes < 1:
-        return N_("{n:.2g} seconds", n=60 * minutes)
+        return N_("{n:g} seconds", n=_two_digits(60 * minutes))
     if minutes < 60:
-        return N_("1 minute") if f"{minutes:.2g}" == "1" else N_("{n:.2g} minutes", n=minutes)
-    return N_("1 hour") if f"{minutes / 60:.2g}" == "1" else N_("{n:.2g} hours", n=minutes / 60)
+        n = _two_digits(minutes)
+        return N_("1 minute") if n == 1 else N_("{n:g} minutes", n=n)
+    n = _two_digits(minutes / 60)
+    return N_("1 hour") if n == 1 else N_("{n:g} hours", n=n)
+
+
+def _two_digits(n: float) -> float:
+    return float(f"{n:.2g}")
 
 
 def data_size(n_bytes: int) -> str:

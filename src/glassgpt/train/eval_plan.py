@@ -24,6 +24,11 @@ MAX_STRIDE = 32
 """Largest stride of a verdict: a text has 256 parts, and 8 are the least that say something."""
 VERDICT_S = 10.0
 """Seconds for the verdict of a run measured in steps, at least."""
+FIRST = 0.9
+"""The first evaluation of a run by the clock comes this share of a gap after the start.
+
+It refines the forecast before a tenth of the run is over.
+"""
 STEP_PASSES = 3
 """Time of a training step in forward passes: the backward pass takes about two."""
 
@@ -37,7 +42,7 @@ class EvalPlan:
 
     >>> plan = EvalPlan(time_s=60, evals=10, n_tokens=2_000_000)
     >>> plan.next
-    0.1
+    0.09
     >>> plan.token_s = 1 / 50_000  # a forward pass over 50,000 tokens takes a second
     >>> plan.choose_part(step_tokens=1024)
     >>> plan.stride, plan.verdict_stride(), round(plan.seconds, 2)
@@ -69,7 +74,7 @@ class EvalPlan:
         """Progress from which an evaluation has a sample again."""
         self.stride = 1
         """An evaluation during training reads every `stride`-th batch."""
-        self.next = 1 / evals
+        self.next = (FIRST if self.by_clock else 1.0) / evals
         """Progress (0 to 1) at which the next evaluation is due."""
         self.measured = 0
         """Step of the last evaluation; 0 for none."""

@@ -40,12 +40,15 @@ class PlannedRun:
     choice: Choice
     memory_bytes: int
     """RAM or GPU memory that the training needs, at least."""
+    ends: float | None = None
+    """Minutes after which the training ends early: its text is learned by heart. None: no early end."""
     speed: float = 1.0
     """MachineSpeed of the machine, as a multiple of this one's."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures, ready for JSON."""
-        place = {"minutes": self.minutes, "speed": self.speed, "memory_bytes": self.memory_bytes}
+        place = {"minutes": self.minutes, "ends_after_minutes": self.ends, "speed": self.speed}
+        place["memory_bytes"] = self.memory_bytes
         return place | self.choice.to_dict()
 
 
@@ -98,23 +101,38 @@ class Outlook:
                     span=span(enough),
                 )
             )
+        found += [
+            N_(
+                "A training of {length} ends after about {span}: the text is learned by heart by then. "
+                "`--patience 0` goes on.",
+                length=span(run.minutes),
+                span=span(run.ends),
+            )
+            for run in self.early_ends[:1]
+        ]
         return found
+
+    @property
+    def early_ends(self) -> list[PlannedRun]:
+        """Runs that end before their time, since the text is learned by heart."""
+        return [run for run in self.runs if run.ends is not None]
 
     def __str__(self) -> str:
         return "\n".join(self.sentences())
 
     def _repr_html_(self) -> str:
-        head = ["time", "model", "steps", "forecast", "80 % from", "to"]
+        head = ["time", "ends after", "model", "steps", "forecast", "80 % from", "to"]
         rows = [
             [
                 span(run.minutes),
+                "" if run.ends is None else span(run.ends),
                 _model(run.choice.recipe),
                 count(run.choice.n_steps),
                 *_figures(run.choice.forecast),
             ]
             for run in self.runs
         ]
-        return as_html(head, rows, range(2, 6)) + "".join(map(paragraph, self.sentences()))
+        return as_html(head, rows, range(3, 7)) + "".join(map(paragraph, self.sentences()))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan, ready for JSON."""
@@ -170,9 +188,11 @@ def _outlook(decision: Decision, resolved: Resolved, minutes: Sequence[float], p
     def planned(length: float, speed: float = 1.0) -> PlannedRun:
         seconds = max(1.0, Budget(seconds=60 * length).training_s(prepared_s))
         choice = chooser.choose(Length(seconds=seconds * speed))
-        config = resolve(resolved.given, [chosen_layer(chooser, choice.recipe)]).config
+        config = resolve(resolved.given, [chosen_layer(chooser, choice.recipe, by_clock=True)]).config
+        ends = chooser.early_end(choice, config.train.patience, config.train.evals)
+        minutes = None if ends is None else (prepared_s + ends * seconds) / 60
         memory = needed(config, chooser.text.count(choice.recipe).n_vocab, choose_device(config.train.device))
-        return PlannedRun(length, choice, memory.state + memory.activations, speed)
+        return PlannedRun(length, choice, memory.state + memory.activations, minutes, speed)
 
     runs = tuple(planned(length) for length in minutes)
     middle = minutes[len(minutes) // 2]

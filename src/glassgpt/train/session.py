@@ -193,7 +193,7 @@ def start(
 def _forecaster(decision: Decision | None, run: Run) -> Forecaster | None:
     if decision is None:
         return None
-    return Forecaster.start(decision.choice.forecast, decision.about, run)
+    return Forecaster.start(decision.choice.forecast, decision.curve, run)
 
 
 def _join(dist: Dist, observers: Sequence[Observer], clock: Clock) -> Session:

@@ -122,14 +122,17 @@ def print_outlook(outlook: Outlook, as_json: bool) -> None:
 
 
 def outlook_table(outlook: Outlook) -> Table:
-    """Return a table with a row for each length."""
+    """Return a table with a row for each length, and a column of early ends if there are any."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    numbers = (_("context"), _("steps"), _("passes"), _("RAM"))
-    for name in (_("time"), _("tokenizer"), _("model"), *numbers, _("forecast (80 %)")):
+    numbers = (_("steps"), _("passes"), _("RAM"))
+    ends = [_("ends after")] if outlook.early_ends else []
+    for name in (_("time"), *ends, _("tokenizer"), _("model"), *numbers, _("forecast (80 %)")):
         justify = "right" if name in numbers else "left"
-        table.add_column(name, justify=justify, no_wrap=name != _("model"))
+        table.add_column(name, justify=justify, no_wrap=name in numbers)
     for run in outlook.runs:
-        table.add_row(*_cells(run))
+        length, *cells = _cells(run)
+        end = [_(span(run.ends)) if run.ends is not None else ""] if ends else []
+        table.add_row(length, *end, *cells)
     return table
 
 
@@ -139,7 +142,6 @@ def _cells(run: PlannedRun) -> tuple[str, ...]:
         _(span(run.minutes)),
         AXES["tokenizer"](recipe),
         _model(recipe),
-        str(recipe.block_size),
         count(choice.n_steps),
         f"{choice.epochs:.2g}",
         f"{run.memory_bytes / 1e9:.1f} GB",

@@ -11,7 +11,9 @@ from glassgpt.train.autopilot.facts import TextFacts
 from glassgpt.train.autopilot.forecast import Forecast
 from glassgpt.train.autopilot.law import Law
 from glassgpt.train.autopilot.recipe import Recipe
+from glassgpt.train.autopilot.refinement import ByProgress
 from glassgpt.train.autopilot.speed import MachineSpeed
+from glassgpt.train.patience import Patience
 
 FEWEST, MOST = 600, 4_000
 """Steps that good recipes have at least, and the most that the law was fitted to."""
@@ -21,6 +23,12 @@ GAIN = 0.006
 """Share of the loss that a change of a default must gain, at least: the law errs, and defaults are tried."""
 ROUNDS = 4
 """Rounds over all axes; the search ends earlier if nothing changes."""
+
+
+CURVE_POINTS = 40
+"""Points of a curve that is kept."""
+HALVINGS = 8
+"""Points of a curve before the first evaluation, each at half of the time of the next."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,30 @@ class Chooser:
         n_chars = n_steps * recipe.step_tokens / self.text.count(recipe).per_char
         spread = self.law.spread * (1 + max(0.0, math.log(n_steps / MOST)))  # beyond the grid: less sure
         return Choice(recipe, n_steps, step_s, n_chars / self.text.n_chars, Forecast.of(loss, spread))
+
+    def early_end(self, choice: Choice, patience: int, evals: int) -> float | None:
+        """Return the share of a training after which it ends since its text is learned by heart.
+
+        patience: evaluations in a row that end it, 0 for none. evals: of the whole training. None: no end.
+        A curve that is past its lowest point at the first evaluation rises ever after, as far as it can.
+        """
+        (first, loss), *later = self.curve(choice, evals)
+        before = (self._curve_loss(choice, first / 2**i) for i in range(1, HALVINGS))
+        waiting, best = Patience(patience), min(loss, *before)
+        for progress, loss in later:
+            best = min(best, loss)
+            waiting.saw(loss, best)
+            if waiting.is_over and progress < 1:
+                return progress
+        return None
+
+    def curve(self, choice: Choice, n_points: int = CURVE_POINTS) -> ByProgress:
+        """Return the held-out losses that the law expects on the way, evenly spaced up to the end."""
+        done = [i / n_points for i in range(1, n_points + 1)]
+        return [(p, self._curve_loss(choice, p)) for p in done]
+
+    def _curve_loss(self, choice: Choice, progress: float) -> float:
+        return self.law.curve_loss(self.text, choice.recipe, choice.n_steps, progress)
 
     def alternatives(self, choice: Choice, length: Length) -> list[list[Choice]]:
         """Return the other values along each axis, best first; none for what the user has fixed."""

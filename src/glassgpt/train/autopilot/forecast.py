@@ -7,7 +7,7 @@ lie above those of trainings for which the law was right, its end will, too.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -16,15 +16,9 @@ from glassgpt.checkpoint import Run, write_json
 from glassgpt.errors import UserError
 from glassgpt.safe_io import read_json
 from glassgpt.train.autopilot.law import the_law
+from glassgpt.train.autopilot.refinement import ByProgress, refine
 from glassgpt.train.events import Evaluated, Event, Forecasted, StepDone
 from glassgpt.train.observers import Answer, Observer
-
-TINY = 1e-3
-"""Smallest loss whose logarithm is taken: of a text that repeats itself."""
-SLACK = 0.02
-"""An evaluation so little after half of the time counts as one before it."""
-Evals = Sequence[tuple[float, float]]
-"""Evaluations of a run: (progress, held-out loss in nats per character)."""
 
 
 @dataclass(frozen=True)
@@ -53,43 +47,6 @@ class Forecast:
         return asdict(self)
 
 
-def refinement_inputs(law: float, evals: Evals, about: Mapping[str, float]) -> dict[str, float]:
-    """Return the inputs of a refinement: the held-out losses so far, next to the law and to counting.
-
-    law: the law's final loss in nats per character. evals: all evaluations so far. about: inputs of the law
-    at the end of the run, and `counted`, the logarithm of the best counted loss.
-    """
-    progress, last = evals[-1]
-    best = _log_best(evals)
-    earlier = [each for each in evals if each[0] <= progress / 2 + SLACK] or evals
-    found = {name: about[name] for name in ("one", "epochs", "ngram", "chars")}
-    return found | {
-        "law": math.log(max(law, TINY)) - best,
-        "rise": math.log(max(last, TINY)) - best,
-        "drop": best - _log_best(earlier),  # of the second half so far
-        "counted": best - about["counted"],
-        "block_chars": about["block"] + about["bpe"],
-        "repeated": max(0.0, about["epochs"]),
-    }
-
-
-def refine(evals: Evals, inputs: Mapping[str, float], refinements: Sequence[Mapping[str, Any]]) -> Forecast:
-    """Return the refined forecast, by the refinement for the nearest progress."""
-    progress = evals[-1][0]
-    nearest = min(refinements, key=lambda each: abs(each["progress"] - progress))
-    shift = sum(weight * inputs[name] for name, weight in nearest["weights"].items())
-    return Forecast.of(math.exp(_log_best(evals) + shift), nearest["spread"], progress)
-
-
-def log_counted(loss: float) -> float:
-    """Return the input `counted` of a refinement, from the best counted loss."""
-    return math.log(max(loss, TINY))
-
-
-def _log_best(evals: Evals) -> float:
-    return math.log(max(min(loss for _, loss in evals), TINY))
-
-
 class Forecaster(Observer):
     """Refines the forecast of a run at each evaluation; yields `Forecasted`, first the one that it has.
 
@@ -99,16 +56,16 @@ class Forecaster(Observer):
     def __init__(self, record: Mapping[str, Any], file: Path) -> None:
         """Take the forecasts of a run, as `start` makes them or as they were stored."""
         self.file, self.outcome = file, record["outcome"]
-        self.about: dict[str, float] = record["about"]
+        self.curve = [(float(progress), float(loss)) for progress, loss in record["curve"]]
         self.forecasts = [Forecast(**each) for each in record["forecasts"]]
         self.evals = [(float(progress), float(loss)) for progress, loss in record["evals"]]
         self._step: int | None = None
         self._progress = 0.0
 
     @classmethod
-    def start(cls, first: Forecast, about: Mapping[str, float], run: Run) -> Self:
-        """Begin with the law's forecast for a new run. about: as in `refinement_inputs`."""
-        record = {"about": about, "forecasts": [first.to_dict()], "evals": [], "outcome": None}
+    def start(cls, first: Forecast, curve: ByProgress, run: Run) -> Self:
+        """Begin with the law's forecast for a new run. curve: the losses that the law expects on the way."""
+        record = {"curve": curve, "forecasts": [first.to_dict()], "evals": [], "outcome": None}
         found = cls(record, run.forecast_file)
         found.save()
         return found
@@ -147,7 +104,7 @@ class Forecaster(Observer):
     def save(self) -> None:
         """Write forecast.json."""
         record = {
-            "about": self.about,
+            "curve": self.curve,
             "forecasts": [each.to_dict() for each in self.forecasts],
             "evals": self.evals,
             "outcome": self.outcome,
@@ -156,9 +113,11 @@ class Forecaster(Observer):
 
     def _refined(self) -> Answer:
         """Make the forecast at the last step."""
-        inputs = refinement_inputs(self.forecasts[0].nats_per_char, self.evals, self.about)
-        found = refine(self.evals, inputs, the_law().refinements)
-        self.forecasts.append(found)
+        residuals = the_law().residuals
+        loss, deviation = refine(self.evals, self.curve, residuals)
+        self.forecasts.append(
+            Forecast.of(loss, residuals.quantile(self._progress) * deviation, self._progress)
+        )
         self.save()
         return [self._event()]
 

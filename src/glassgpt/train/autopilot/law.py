@@ -5,6 +5,8 @@
 L0 is the loss of the unigram table, the best guess without context, and E a share of the best counted
 n-gram's. Each of the three terms is exp(w · x), where x holds logarithms of sizes. The form is bounded: it
 never leaves [E, L0].
+The curve of a run, for evaluations on the way, has a fourth term, which the falling learning rate takes away.
+
 Source of the form: arXiv 2605.09189. The weights were fitted to trainings of this program: benchmarks/law.
 """
 
@@ -20,6 +22,7 @@ from typing import Any, Self
 
 from glassgpt.train.autopilot.facts import TextFacts
 from glassgpt.train.autopilot.recipe import Recipe
+from glassgpt.train.autopilot.refinement import Residuals
 
 FILE = Path(__file__).with_name("law.json")
 
@@ -57,6 +60,11 @@ TERMS: dict[str, tuple[str, ...]] = {
     ),
 }
 """Inputs of each term."""
+ANNEALING = ("one", "left", "rate", "params", "steps", "bpe", "ngram", "best", "trigram")
+"""Inputs of the term that a run's falling learning rate takes away."""
+CURVE_TERMS = TERMS | {"annealing": ANNEALING}
+LEAST_LEFT = 0.03
+"""Share of the learning rate that counts as left at the end of a run."""
 
 
 def inputs(text: TextFacts, recipe: Recipe, n_steps: float) -> dict[str, float]:
@@ -103,20 +111,43 @@ class Law:
     """E as a share of the best counted n-gram's loss."""
     spread: float
     """Half-width of the 80 % interval of ln(loss / forecast)."""
-    refinements: tuple[Mapping[str, Any], ...] = ()
-    """Regressions that refine the forecast by the run's own curve, by progress; see forecast.py."""
+    curve: Mapping[str, Any]
+    """Weights and asymptote of the curve of a run: see `curve_loss`."""
+    residuals: Residuals
+    """Distance of a run from its curve."""
 
     @classmethod
     def load(cls, path: Path = FILE) -> Self:
         """Read the law that comes with the package."""
-        return cls(**json.loads(path.read_text("utf-8")))
+        stored = json.loads(path.read_text("utf-8"))
+        return cls(**stored | {"residuals": Residuals(**stored["residuals"])})
 
     def loss(self, text: TextFacts, recipe: Recipe, n_steps: float) -> float:
         """Return the forecast of the held-out loss after so many steps, in nats per character."""
-        x = inputs(text, recipe, n_steps)
-        h = sum(math.exp(min(8.0, _dot(weights, x))) for weights in self.weights.values())
-        lowest = self.asymptote * text.best
-        return lowest + (text.unigram - lowest) * h / (1 + h)
+        return _bounded(text, self.asymptote, self.weights, inputs(text, recipe, n_steps))
+
+    def curve_loss(self, text: TextFacts, recipe: Recipe, n_steps: float, progress: float) -> float:
+        """Return the held-out loss that an evaluation is expected to find at this progress of a run.
+
+        Unlike `loss`, it rises again when the text is learned by heart, and a high learning rate raises it.
+        """
+        x = curve_inputs(text, recipe, n_steps, progress)
+        return _bounded(text, self.curve["asymptote"], self.curve["weights"], x)
+
+
+def curve_inputs(text: TextFacts, recipe: Recipe, n_steps: float, progress: float) -> dict[str, float]:
+    """Return the inputs of the curve: those of the law after the steps so far, and the rate that is left."""
+    left = {"left": math.log(max(0.0, 1 - progress) + LEAST_LEFT)}
+    return inputs(text, recipe, n_steps * progress) | left
+
+
+def _bounded(
+    text: TextFacts, asymptote: float, weights: Mapping[str, Mapping[str, float]], x: Mapping[str, float]
+) -> float:
+    """Return L of the formula above."""
+    h = sum(math.exp(min(8.0, _dot(term, x))) for term in weights.values())
+    lowest = asymptote * text.best
+    return lowest + (text.unigram - lowest) * h / (1 + h)
 
 
 @cache

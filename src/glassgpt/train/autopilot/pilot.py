@@ -15,9 +15,9 @@ from glassgpt.tasks.counted import text_scores
 from glassgpt.train.autopilot.candidates import Candidates, fixed_fields
 from glassgpt.train.autopilot.choice import Choice, Chooser, Length
 from glassgpt.train.autopilot.facts import VOCAB_SIZES, TextFacts
-from glassgpt.train.autopilot.forecast import log_counted
-from glassgpt.train.autopilot.law import inputs, the_law
+from glassgpt.train.autopilot.law import the_law
 from glassgpt.train.autopilot.recipe import Recipe
+from glassgpt.train.autopilot.refinement import ByProgress
 from glassgpt.train.autopilot.speed import MachineSpeed, prior_seconds, time_step
 from glassgpt.train.clock import Clock
 from glassgpt.train.schedule import Budget
@@ -51,18 +51,14 @@ class Decision:
         return self.choice.to_dict()
 
     @property
-    def about(self) -> dict[str, float]:
-        """Inputs of the law for the choice at its end, and of its refinement: see `refinement_inputs`."""
-        text = self.chooser.text
-        return inputs(text, self.choice.recipe, self.choice.n_steps) | {"counted": log_counted(text.best)}
+    def curve(self) -> ByProgress:
+        """Held-out losses that the law expects on the way."""
+        return self.chooser.curve(self.choice)
 
     @property
     def layer(self) -> Layer:
         """The choice as settings, for `resolve`."""
-        found = chosen_layer(self.chooser, self.choice.recipe)
-        if self.length.seconds is not None:
-            found.tables.setdefault("train", {})["patience"] = PATIENCE
-        return found
+        return chosen_layer(self.chooser, self.choice.recipe, by_clock=self.length.seconds is not None)
 
 
 def decides(resolved: Resolved, task: Task) -> bool:
@@ -87,9 +83,15 @@ def make_chooser(resolved: Resolved, text: TextFacts) -> Chooser:
     return Chooser(text, Candidates(text, fixed, resolved.config.exportable), the_law(), MachineSpeed())
 
 
-def chosen_layer(chooser: Chooser, recipe: Recipe) -> Layer:
-    """Return what was chosen as settings; what the user's settings decide is left out."""
-    return Layer(ORIGIN, recipe.tables(without=chooser.candidates.fixed))
+def chosen_layer(chooser: Chooser, recipe: Recipe, by_clock: bool = False) -> Layer:
+    """Return what was chosen as settings; what the user's settings decide is left out.
+
+    by_clock: the run may end early.
+    """
+    tables = recipe.tables(without=chooser.candidates.fixed)
+    if by_clock:
+        tables.setdefault("train", {})["patience"] = PATIENCE
+    return Layer(ORIGIN, tables)
 
 
 def decide(resolved: Resolved, corpus: Corpus, clock: Clock, stage: Callable[[str], None]) -> Decision:

@@ -64,6 +64,19 @@ def test_a_text_too_short_for_the_law_gets_the_recipe_for_small_texts() -> None:
         assert not any(found.alternatives(choice, Length(seconds=60)))
 
 
+def test_a_small_text_ends_a_long_training() -> None:
+    """Three evaluations after the first one end it; patience 0 and a text that suffices do not."""
+    small = chooser()
+    small = replace(small, text=text(30_000), candidates=Candidates(text(30_000), {}))
+    long, short = small.choose(Length(seconds=36_000)), chooser().choose(Length(seconds=20))
+    ends = small.early_end(long, patience=3, evals=10)
+    assert ends is not None and 0.3 <= ends < 1
+    assert small.early_end(long, patience=3, evals=20) == pytest.approx(0.2)
+    assert small.early_end(long, patience=0, evals=10) is None
+    assert small.early_end(long, patience=10, evals=10) is None
+    assert chooser().early_end(short, patience=3, evals=10) is None
+
+
 def test_settings_of_the_user_fix_the_fields_that_follow_from_them() -> None:
     resolved = resolve([Layer("option", {"model": {"size": "nano"}, "optim": {"muon_lr": 0.015}})])
     assert fixed_fields(resolved) == {

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 
 from glassgpt.checkpoint import Run
 from glassgpt.train import Evaluated, Forecasted, StepDone
-from glassgpt.train.autopilot import Forecast, Forecaster, the_law
-from glassgpt.train.autopilot.forecast import refine, refinement_inputs
+from glassgpt.train.autopilot import Forecast, Forecaster, refine, the_law
 
-ABOUT = {"one": 1.0, "epochs": 0.5, "block": 0.0, "bpe": 0.8, "ngram": 1.0, "chars": 0.3, "counted": 0.4}
+CURVE = [(i / 20, 1.5 + 0.4 * (1 - i / 20) / (0.2 + i / 20)) for i in range(1, 21)]
+"""Losses that fall until the end, to 1.5."""
+RISING = [(p, 1.5 + abs(p - 0.4)) for p, _ in CURVE]
 
 
 def step(progress: float, loss: float) -> StepDone:
@@ -25,7 +27,7 @@ def evaluated(progress: float, nats: float) -> Evaluated:
 
 @pytest.fixture
 def forecaster(tmp_path: Path) -> Forecaster:
-    return Forecaster.start(Forecast.of(1.5, 0.05), ABOUT, Run(tmp_path))
+    return Forecaster.start(Forecast.of(1.5, 0.05), CURVE, Run(tmp_path))
 
 
 def told(forecaster: Forecaster, *events: object) -> list[Forecasted]:
@@ -49,23 +51,45 @@ def test_each_evaluation_refines_it(forecaster: Forecaster) -> None:
 def test_higher_losses_raise_the_forecast(tmp_path: Path) -> None:
     found = []
     for val in (1.5, 1.8):
-        run = Forecaster.start(Forecast.of(1.5, 0.05), ABOUT, Run(tmp_path))
+        run = Forecaster.start(Forecast.of(1.5, 0.05), CURVE, Run(tmp_path))
         found.append(told(run, step(0.5, 2 * val), evaluated(0.5, val))[-1].nats_per_char)
     assert found[1] > 1.05 * found[0]
 
 
+def half_width(evals: list[tuple[float, float]]) -> float:
+    residuals = the_law().residuals
+    return residuals.quantile(evals[-1][0]) * refine(evals, CURVE, residuals)[1]
+
+
 def test_intervals_narrow_in_the_course_of_a_run() -> None:
-    spreads = {each["progress"]: each["spread"] for each in the_law().refinements}
-    assert spreads[0.9] < 0.6 * spreads[0.1] and spreads[0.1] <= 1.2 * the_law().spread
+    widths = [half_width(CURVE[1:n:2]) for n in (2, 6, 10, 18)]
+    assert sorted(widths, reverse=True) == widths and widths[-1] < 0.5 * widths[0] <= the_law().spread
 
 
-def test_a_late_forecast_follows_the_last_evaluation() -> None:
-    forecasts = []
-    for val in (1.5, 1.6):
-        evals = [(0.3, 2.0), (0.6, 1.7), (1.0, val)]
-        forecasts.append(refine(evals, refinement_inputs(1.5, evals, ABOUT), the_law().refinements))
-    low, high = forecasts
-    assert high.nats_per_char / low.nats_per_char == pytest.approx(1.6 / 1.5, rel=0.03)
+def test_evaluations_on_the_curve_confirm_it() -> None:
+    residuals = the_law().residuals
+    for n in (2, 10, 20):
+        seen = [(p, loss * math.exp(residuals.windows)) for p, loss in CURVE[1:n]]
+        assert refine(seen, CURVE, residuals)[0] == pytest.approx(1.5, rel=0.006)
+
+
+def test_the_newest_evaluations_count_most() -> None:
+    """A run that leaves its curve is expected to stay apart from it, for the most part."""
+    residuals, left = the_law().residuals, [(p, loss * (1.1 if p > 0.3 else 1.0)) for p, loss in CURVE[:12]]
+    assert 1.59 < refine(left, CURVE, residuals)[0] < 1.65
+
+
+def test_a_loss_that_rises_leaves_the_best_evaluation() -> None:
+    residuals = the_law().residuals
+    assert refine(RISING[:14], RISING, residuals)[0] == pytest.approx(1.5, rel=0.01)
+    higher = [(p, 1.1 * loss) for p, loss in RISING[:14]]
+    assert refine(higher, RISING, residuals)[0] == pytest.approx(1.65, rel=0.01)
+
+
+@pytest.mark.parametrize("loss", [0.0, 1e-9, 50.0])
+def test_any_loss_gives_a_forecast(loss: float) -> None:
+    found = refine([(0.0, 2.0), (0.09, loss), (0.09, loss), (1.0, loss)], CURVE, the_law().residuals)
+    assert all(math.isfinite(each) and each > 0 for each in found)
 
 
 def test_pairs_are_kept_and_a_resumed_run_goes_on(forecaster: Forecaster, tmp_path: Path) -> None:
@@ -77,7 +101,7 @@ def test_pairs_are_kept_and_a_resumed_run_goes_on(forecaster: Forecaster, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"evals": [[1]], "forecasts": [], "about": 1, "outcome": 0}', "{" * 9]
+    "content", ["", "[]", "{}", '{"evals": [[1]], "forecasts": [], "curve": [], "outcome": 0}', "{" * 9]
 )
 def test_a_damaged_file_ends_the_forecasts_only(tmp_path: Path, content: str) -> None:
     (tmp_path / "forecast.json").write_text(content)

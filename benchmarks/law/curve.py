@@ -1,0 +1,248 @@
+"""Fit the curve of a run to the evaluations of the grid, and the residuals that refine a forecast.
+
+    python benchmarks/law/curve.py [--write] [--nested]
+
+Reads benchmarks/law/grid.jsonl (made by grid.py). Each text is left out once: the curve that is fitted to the
+others is refined by the evaluations of its runs, until several points of progress, and forecasts the verdict.
+The six numbers of the residuals are chosen by these errors; `--nested` leaves each text out of that choice,
+too, which tells what the choice flatters. Also prints how well the curve tells which runs end early.
+`--write` stores both in src/glassgpt/train/autopilot/law.json.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from fit import PRIOR, RIDGE, SCALE, Floats, facts, quantile80, recipe, summary
+from scipy.optimize import least_squares, minimize
+
+from glassgpt.train.autopilot import Residuals, curve_inputs, refine
+from glassgpt.train.autopilot.law import CURVE_TERMS, FILE
+from glassgpt.train.patience import Patience
+
+HERE = Path(__file__).parent
+ASYMPTOTE = 0.6
+CURVE_PRIOR = PRIOR | {"annealing": {"one": -3.0, "left": 1.0}}
+BEST_WEIGHT = 2.5
+OTHER_WEIGHT = 0.25
+"""Weights of the lowest evaluation of a run and of each other one: their errors are alike."""
+SPREAD_EVALS = 58
+"""Rows from this one on were evaluated on windows from all over the split; the others say less."""
+AT = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+"""Progress at which forecasts are tested."""
+START = (0.03, 0.06, 2.0, 0.01, 0.01, 0.01)
+"""Residuals where the search for better ones begins; errors below their noise count as squares."""
+PATIENCE = 3
+
+
+class Curves(NamedTuple):
+    """Evaluations of some trainings: one row for each of n evaluations."""
+
+    run: Floats
+    """Number of the training."""
+    progress: Floats
+    inputs: dict[str, Floats]
+    """By term: (n, inputs)."""
+    logs: Floats
+    """ln(loss), scaled so that the lowest evaluation is the verdict's loss."""
+    weights: Floats
+    unigram: Floats
+    best: Floats
+
+    def part(self, chosen: np.ndarray) -> Curves:
+        """Return some evaluations."""
+        inputs = {term: x[chosen] for term, x in self.inputs.items()}
+        fields = {name: value[chosen] for name, value in self._asdict().items() if name != "inputs"}
+        return Curves(inputs=inputs, **fields)
+
+
+def read_curves(rows: Sequence[dict[str, Any]]) -> Curves:
+    """Return the evaluations of all rows of the grid."""
+    found = list[tuple[Any, ...]]()
+    inputs = {term: list[list[float]]() for term in CURVE_TERMS}
+    for i, row in enumerate(rows):
+        text, used, lowest = facts(row), recipe(row), min(loss for _, loss in row["evals"])
+        for step, loss in row["evals"]:
+            x = curve_inputs(text, used, row["steps"], step / row["steps"])
+            for term, names in CURVE_TERMS.items():
+                inputs[term].append([x[name] for name in names])
+            weight = BEST_WEIGHT if loss == lowest else OTHER_WEIGHT * 10 / len(row["evals"])
+            log = np.log(loss * row["loss"] / lowest)
+            found.append((i, step / row["steps"], log, weight, text.unigram, text.best))
+    run, progress, logs, weights, unigram, best = np.array(found).T
+    return Curves(run, progress, {t: np.array(x) for t, x in inputs.items()}, logs, weights, unigram, best)
+
+
+def curve(found: Curves, weights: Floats) -> tuple[Floats, Floats]:
+    """Return ln(loss) of all evaluations by the formula of the law, and its derivatives (n, weights)."""
+    terms, slopes, start = np.zeros(len(found.logs)), list[Floats](), 0
+    for x in found.inputs.values():
+        term = np.exp(np.minimum(8.0, x @ weights[start : start + x.shape[1]]))
+        terms, start = terms + term, start + x.shape[1]
+        slopes.append(term[:, None] * x)
+    lowest = ASYMPTOTE * found.best
+    loss = lowest + (found.unigram - lowest) * terms / (1 + terms)
+    share = (found.unigram - lowest) / (1 + terms) ** 2 / loss
+    return np.log(loss), share[:, None] * np.concatenate(slopes, 1)
+
+
+def grid_prior() -> Floats:
+    """Return the weights without data."""
+    return np.array([CURVE_PRIOR[t].get(name, 0.0) for t, names in CURVE_TERMS.items() for name in names])
+
+
+def fit_curve(found: Curves, prior: Floats, ridge: float = RIDGE) -> Floats:
+    """Fit all weights to ln(loss), with a robust loss and a prior."""
+    scale = np.sqrt(found.weights) / SCALE
+
+    def residuals(weights: Floats) -> Floats:
+        errors = scale * (curve(found, weights)[0] - found.logs)
+        return np.concatenate([errors, ridge / SCALE * (weights - prior)])
+
+    def slopes(weights: Floats) -> Floats:
+        return np.concatenate([scale[:, None] * curve(found, weights)[1], ridge / SCALE * np.eye(len(prior))])
+
+    return least_squares(residuals, prior, jac=slopes, loss="soft_l1").x
+
+
+class Run(NamedTuple):
+    """A training of the grid next to the curve that was expected of it."""
+
+    text: str
+    evals: list[tuple[float, float]]
+    curve: list[tuple[float, float]]
+    loss: float
+    """Of the verdict."""
+    is_spread: bool
+    """Evaluated on windows from all over the split; else the evaluations are scaled to the verdict."""
+
+    def forecast(self, progress: float, residuals: Residuals) -> tuple[float, float]:
+        """Return forecast and standard deviation by the evaluations until some progress, or the first one."""
+        seen = [each for each in self.evals if each[0] <= progress + 0.02]
+        return refine(seen or self.evals[:1], self.curve, residuals)
+
+
+def left_out_runs(rows: Sequence[dict[str, Any]]) -> list[Run]:
+    """Return all trainings, each with the curve that a fit to the other texts expects."""
+    found, texts = read_curves(rows), np.array([row["text"] for row in rows])
+    logs, of = np.zeros(len(found.logs)), texts[found.run.astype(int)]
+    for text in sorted(set(texts.tolist())):
+        logs[of == text] = curve(found.part(of == text), fit_curve(found.part(of != text), grid_prior()))[0]
+    return [_run(row, np.exp(logs[found.run == i]), found.progress) for i, row in enumerate(rows)]
+
+
+def _run(row: dict[str, Any], losses: Floats, progress: Floats) -> Run:
+    at = [step / row["steps"] for step, _ in row["evals"]]
+    is_spread, lowest = row["line"] >= SPREAD_EVALS, min(loss for _, loss in row["evals"])
+    factor = 1.0 if is_spread else row["loss"] / lowest
+    evals = [(p, loss * factor) for p, (_, loss) in zip(at, row["evals"], strict=True)]
+    return Run(row["text"], evals, [*zip(at, losses.tolist(), strict=True)], row["loss"], is_spread)
+
+
+def errors(runs: Iterable[Run], progress: float, residuals: Residuals) -> Floats:
+    """Return ln(verdict / forecast) and the standard deviations, (2, runs)."""
+    found = [(run.loss, *run.forecast(progress, residuals)) for run in runs]
+    return np.array([(np.log(loss / forecast), deviation) for loss, forecast, deviation in found]).T
+
+
+def fit_residuals(runs: Sequence[Run], start: Sequence[float] = START) -> Residuals:
+    """Choose the numbers of the residuals by the errors of the forecasts."""
+
+    def residuals(x: Floats) -> Residuals:
+        return Residuals(*np.exp(x[:5]).tolist(), windows=float(x[5]), quantiles=())
+
+    def error(x: Floats) -> float:
+        tried = residuals(x)
+        misses = [errors(runs, progress, tried)[0] for progress in (0.1, 0.3, 0.5)]
+        return float(np.sqrt(np.square(misses) + start[4] ** 2).mean()) + 1e-4 * float(
+            np.sum((x - first)[:5] ** 2)
+        )
+
+    first = np.array([*np.log(start[:5]), start[5]])
+    found = minimize(error, first, method="Nelder-Mead", options={"maxiter": 150, "fatol": 1e-6})
+    return residuals(found.x)
+
+
+def with_quantiles(residuals: Residuals, runs: Sequence[Run]) -> Residuals:
+    """Return the residuals with the quantiles that make the intervals hold 80 %."""
+    quantiles = list[tuple[float, float]]()
+    for progress in AT:
+        misses, deviations = errors(runs, progress, residuals)
+        quantiles.append((progress, round(quantile80(misses / deviations), 3)))
+    fields = {name: round(value, 4) for name, value in vars(residuals).items() if name != "quantiles"}
+    return Residuals(**fields, quantiles=quantiles)
+
+
+def report(runs: Sequence[Run], residuals: Residuals) -> None:
+    """Print the errors at each progress, and how often the interval holds the verdict."""
+    for progress in AT:
+        misses, deviations = errors(runs, progress, residuals)
+        share = np.mean(np.abs(misses) <= residuals.quantile(progress) * deviations)
+        print(
+            f"  at {progress:.0%}: {summary(misses)}, mean {misses.mean():+.1%}, interval holds {share:.0%}"
+        )
+
+
+def report_nested(runs: Sequence[Run]) -> None:
+    """Print the errors with residuals that were chosen without the text's own runs."""
+    chosen = {
+        text: fit_residuals([run for run in runs if run.text != text]) for text in {r.text for r in runs}
+    }
+    for progress in AT:
+        found = [errors([run], progress, chosen[run.text])[0, 0] for run in runs if run.is_spread]
+        print(f"  at {progress:.0%}, residuals chosen without the text: {summary(np.array(found))}")
+
+
+def report_ends(runs: Sequence[Run]) -> None:
+    """Print which runs patience ends, by their evaluations and by the curve."""
+    pairs = [(_end(run.evals), _end(run.curve)) for run in runs]
+    both = [abs(np.log(forecast / real)) for real, forecast in pairs if real and forecast]
+    missed = sum(bool(real and not forecast) for real, forecast in pairs)
+    false = sum(bool(forecast and not real) for real, forecast in pairs)
+    print(
+        f"early ends: {len(both)} of {len(both) + missed} foreseen, by a factor of {np.exp(np.median(both)):.2f} "
+        f"(median) in time; {false} foreseen in {sum(not real for real, _ in pairs)} runs that went on"
+    )
+
+
+def _end(losses: Sequence[tuple[float, float]]) -> float | None:
+    patience, best = Patience(PATIENCE), np.inf
+    for progress, loss in losses:
+        best = min(best, loss)
+        patience.saw(loss, best)
+        if patience.is_over:
+            return progress
+    return None
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Fit, print and perhaps write the curve and the residuals."""
+    lines = (HERE / "grid.jsonl").read_text("utf-8").splitlines()
+    rows = [{"line": i} | json.loads(line) for i, line in enumerate(lines)]
+    rows = [row for row in rows if row["loss"] < row["baselines"]["unigram"]]  # else nothing was learned
+    runs = left_out_runs(rows)
+    spread = [run for run in runs if run.is_spread]
+    lowest = np.array([min(loss for _, loss in run.curve) for run in runs])
+    print(f"{len(rows)} trainings; each text by a fit to the others")
+    print(f"  the lowest point of the curve: {summary(np.log(lowest / [run.loss for run in runs]))}")
+    residuals = with_quantiles(fit_residuals(runs), spread)
+    print(residuals)
+    report(spread, residuals)
+    report_ends(runs)
+    if "--nested" in arguments:
+        report_nested(runs)
+    if "--write" in arguments:
+        values = iter(fit_curve(read_curves(rows), grid_prior()).round(4).tolist())
+        weights = {term: {name: next(values) for name in names} for term, names in CURVE_TERMS.items()}
+        law = json.loads(FILE.read_text("utf-8"))
+        law |= {"curve": {"asymptote": ASYMPTOTE, "weights": weights}, "residuals": vars(residuals)}
+        FILE.write_text(json.dumps(law, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

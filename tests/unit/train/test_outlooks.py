@@ -1,0 +1,50 @@
+"""Plans of trainings that end early: the table and the sentences say when."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from glassgpt.cli.view.autopilot import outlook_table
+from glassgpt.diagnose import Score
+from glassgpt.train import Choice, Forecast, Outlook, PlannedRun, Recipe
+
+
+def found(*ends: float | None) -> Outlook:
+    choice = Choice(Recipe(), 1000, 0.1, 12.0, Forecast(1.5, 1.4, 1.6))
+    runs = tuple(PlannedRun(10.0**i, choice, 10**9, end) for i, end in enumerate(ends))
+    score = Score("5-gram", 2000.0, 1000, 1000, kind="ngram")
+    return Outlook(runs, (), tuple((run.minutes, choice) for run in runs), (score,))
+
+
+def columns(outlook: Outlook) -> list[str]:
+    return [str(column.header) for column in outlook_table(outlook).columns]
+
+
+def test_an_early_end_is_in_the_table_and_in_words() -> None:
+    outlook = found(None, 4.0, 40.0)
+    table = outlook_table(outlook)
+    assert [*table.columns[1].cells] == ["", "4 minutes", "40 minutes"] and columns(outlook)[
+        1
+    ] == "ends after"
+    told = [sentence for sentence in outlook.sentences() if "learned by heart" in sentence]
+    assert told == [
+        "A training of 10 minutes ends after about 4 minutes: the text is learned by heart by then. "
+        "`--patience 0` goes on."
+    ]
+    assert "4 minutes" in outlook._repr_html_()
+    assert [run["ends_after_minutes"] for run in outlook.to_dict()["runs"]] == [None, 4.0, 40.0]
+
+
+@pytest.mark.parametrize("ends", [(None,), (None, None)])
+def test_without_an_early_end_there_is_no_column(ends: tuple[None, ...]) -> None:
+    assert "ends after" not in columns(found(*ends))
+    assert not any("by heart" in sentence for sentence in found(*ends).sentences())
+
+
+def test_the_table_fits_into_eighty_columns() -> None:
+    file = io.StringIO()
+    Console(width=80, file=file).print(outlook_table(found(2.3, 40.0, None, 220.0)))
+    assert "…" not in file.getvalue() and "ends after" in file.getvalue()
