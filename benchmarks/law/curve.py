@@ -159,9 +159,8 @@ def fit_residuals(runs: Sequence[Run], start: Sequence[float] = START) -> Residu
     def error(x: Floats) -> float:
         tried = residuals(x)
         misses = [errors(runs, progress, tried)[0] for progress in (0.1, 0.3, 0.5)]
-        return float(np.sqrt(np.square(misses) + start[4] ** 2).mean()) + 1e-4 * float(
-            np.sum((x - first)[:5] ** 2)
-        )
+        near = 1e-4 * float(np.sum((x - first)[:5] ** 2))
+        return float(np.sqrt(np.square(misses) + start[4] ** 2).mean()) + near
 
     first = np.array([*np.log(start[:5]), start[5]])
     found = minimize(error, first, method="Nelder-Mead", options={"maxiter": 150, "fatol": 1e-6})
@@ -182,10 +181,8 @@ def report(runs: Sequence[Run], residuals: Residuals) -> None:
     """Print the errors at each progress, and how often the interval holds the verdict."""
     for progress in AT:
         misses, deviations = errors(runs, progress, residuals)
-        share = np.mean(np.abs(misses) <= residuals.quantile(progress) * deviations)
-        print(
-            f"  at {progress:.0%}: {summary(misses)}, mean {misses.mean():+.1%}, interval holds {share:.0%}"
-        )
+        holds = np.mean(np.abs(misses) <= residuals.quantile(progress) * deviations)
+        print(f"  at {progress:.0%}: {summary(misses)}, mean {misses.mean():+.1%}, interval {holds:.0%}")
 
 
 def report_nested(runs: Sequence[Run]) -> None:
@@ -201,13 +198,12 @@ def report_nested(runs: Sequence[Run]) -> None:
 def report_ends(runs: Sequence[Run]) -> None:
     """Print which runs patience ends, by their evaluations and by the curve."""
     pairs = [(_end(run.evals), _end(run.curve)) for run in runs]
-    both = [abs(np.log(forecast / real)) for real, forecast in pairs if real and forecast]
-    missed = sum(bool(real and not forecast) for real, forecast in pairs)
+    ended = [(real, forecast) for real, forecast in pairs if real]
+    both = [(real, forecast) for real, forecast in ended if forecast]
+    exact = sum(abs(real - forecast) < 0.05 for real, forecast in both)
     false = sum(bool(forecast and not real) for real, forecast in pairs)
-    print(
-        f"early ends: {len(both)} of {len(both) + missed} foreseen, by a factor of {np.exp(np.median(both)):.2f} "
-        f"(median) in time; {false} foreseen in {sum(not real for real, _ in pairs)} runs that went on"
-    )
+    print(f"early ends: {len(both)} of {len(ended)} foreseen, {exact} at the evaluation that ended them")
+    print(f"  {false} foreseen in {len(pairs) - len(ended)} runs that went on")
 
 
 def _end(losses: Sequence[tuple[float, float]]) -> float | None:

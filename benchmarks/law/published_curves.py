@@ -3,9 +3,9 @@
     python benchmarks/law/published_curves.py CHECKOUT
 
 CHECKOUT is one of thu-yao-01-luo/MultiPowerLaw: 27 loss curves of models of 25, 100 and 400 M parameters
-under nine schedules. Each schedule is left out once: the form of our curve is fitted to the others of the same
-size, and refined by the beginning of the curve, as in a run. Multi-Power Law (arXiv 2503.12811) fits two or three curves
-of a size and predicts whole curves; its mean relative errors are printed next to ours.
+under nine schedules. Each schedule is left out once: the form of our curve is fitted to the others of the
+same size, and refined by the beginning of the curve, as in a run. Multi-Power Law (arXiv 2503.12811) fits two
+or three curves of a size and predicts whole curves; its mean relative errors are printed next to ours.
 """
 
 from __future__ import annotations

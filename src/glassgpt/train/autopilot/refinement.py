@@ -1,8 +1,8 @@
 """A forecast refined by a run's evaluations: the curve that the law expects, shifted towards them.
 
 ln(loss) of a run lies off its curve by a Gaussian process over ln(progress): a part that stays for the whole
-run, and a part that drifts. Evaluations add the difference between the part that they read and the whole
-held-out text, and noise. The forecast is the lowest point of the shifted curve, or the best evaluation so far.
+run, and a part that drifts. Evaluations add noise, and the difference between the part that they read and the
+whole held-out text. The forecast is the lowest point of the shifted curve, or the best evaluation so far.
 """
 
 from __future__ import annotations
