@@ -107,7 +107,7 @@ def fit_curve(found: Curves, prior: Floats, ridge: float = RIDGE) -> Floats:
     def slopes(weights: Floats) -> Floats:
         return np.concatenate([scale[:, None] * curve(found, weights)[1], ridge / SCALE * np.eye(len(prior))])
 
-    return least_squares(residuals, prior, jac=slopes, loss="soft_l1").x
+    return least_squares(residuals, prior, jac=slopes, loss="soft_l1").x  # pyright: ignore[reportArgumentType]
 
 
 class Run(NamedTuple):

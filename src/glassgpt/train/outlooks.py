@@ -106,7 +106,7 @@ class Outlook:
                 "A training of {length} ends after about {span}: the text is learned by heart by then. "
                 "`--patience 0` goes on.",
                 length=span(run.minutes),
-                span=span(run.ends),
+                span=span(run.ends or 0),
             )
             for run in self.early_ends[:1]
         ]
