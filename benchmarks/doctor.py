@@ -134,11 +134,11 @@ def planted_in_runs(quick: bool) -> Row:
     return of_planted(rows)
 
 
-def healthy(n_models: int, n_runs: int) -> Row:
+def healthy(n_models: int, n_runs: int, first: int) -> Row:
     """Examine healthy models and runs. Outcomes (overfitting, no better than counting) are no alarms."""
     alarms: list[Row] = []
     seconds: list[float] = []
-    for name, visit in (*models(n_models), *runs(n_runs)):
+    for name, visit in (*models(n_models, first), *runs(n_runs, first)):
         cpu = time.process_time()
         found: Examination = visit()
         seconds.append(time.process_time() - cpu)
@@ -186,6 +186,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=tuple(TUNED), default=list(TUNED))
     parser.add_argument("--models", type=int, default=80, help="healthy models")
     parser.add_argument("--runs", type=int, default=24, help="healthy runs")
+    parser.add_argument("--first-seed", type=int, default=0, help="of the healthy models and runs")
     parser.add_argument("--quick", action="store_true", help="a part of each set, in about ten minutes")
     parser.add_argument("--json", action="store_true", help="write results/doctor.json")
     args = parser.parse_args()
@@ -206,7 +207,7 @@ def main() -> None:
         "first": lambda: planted(tuple(BUGS), args.quick),
         "second": lambda: planted(SECOND, args.quick),
         "runs": lambda: planted_in_runs(args.quick),
-        "healthy": lambda: healthy(n_models, n_runs),
+        "healthy": lambda: healthy(n_models, n_runs, args.first_seed),
     }
     figures: dict[str, Any] = {}
     for part in args.parts:

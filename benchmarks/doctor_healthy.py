@@ -50,10 +50,10 @@ FAMILIES: tuple[dict[str, Any], ...] = (
 SHAPES = ((1, 16, 1), (2, 32, 2), (3, 48, 4), (4, 64, 4))
 
 
-def models(n: int) -> Iterator[tuple[str, Visit]]:
-    """Yield n fresh models, each with a batch of its family."""
-    rng = random.Random(0)
-    for i in range(n):
+def models(n: int, first: int = 0) -> Iterator[tuple[str, Visit]]:
+    """Yield n fresh models, each with a batch of its family. first: the first seed."""
+    rng = random.Random(first)
+    for i in range(first, first + n):
         family, (n_layer, n_embd, n_head) = FAMILIES[i % len(FAMILIES)], SHAPES[rng.randrange(len(SHAPES))]
         preset = PRESETS[rng.randrange(len(PRESETS))]
         if (family["family"] != "gpt" and preset == "speedrun") or "lora_rank" in family:
@@ -267,10 +267,10 @@ KINDS: tuple[Callable[..., Run], ...] = (
 N_DISTRIBUTED = 4
 
 
-def runs(n: int) -> Iterator[tuple[str, Visit]]:
-    """Yield n short runs on different texts, of different presets, lengths and tasks."""
-    for i in range(n):
-        kind = distributed if i < min(N_DISTRIBUTED, n // 20) else KINDS[i % len(KINDS)]
+def runs(n: int, first: int = 0) -> Iterator[tuple[str, Visit]]:
+    """Yield n short runs on different texts, of different presets, lengths and tasks, from a first seed."""
+    for i in range(first, first + n):
+        kind = distributed if i - first < min(N_DISTRIBUTED, n // 20) else KINDS[i % len(KINDS)]
         yield f"run {i} {kind.__name__}", lambda kind=kind, i=i: trained(kind, i)
 
 

@@ -49,6 +49,25 @@ def test_a_broken_model_has_exit_code_1(folder: Path, monkeypatch: pytest.Monkey
     assert "a matrix is zero" in command(folder, "doctor", "runs/notes", code=1)
 
 
+def test_weights_that_are_not_those_of_the_recorded_loss(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part that a loader did not find is random again: the model runs, and costs more than was recorded."""
+
+    def random_again(run: Run, *_: object, **__: object) -> object:
+        model = load(run)
+        for p in model.wte.parameters():
+            p.data = p.data.flip(0)
+        return model
+
+    load = Run.model
+    assert "recorded loss" not in json.loads(command(folder, "doctor", "runs/notes", "--json"))["skipped"]
+    monkeypatch.setattr(Run, "model", random_again)
+    found = json.loads(command(folder, "doctor", "runs/notes", "--json", code=1))
+    (recorded,) = [each for each in found["findings"] if each["name"] == "recorded loss"]
+    assert (recorded["outcome"], recorded["category"]) == ("fail", "saving")
+
+
 def test_unusable_input(folder: Path) -> None:
     assert "is not a run" in command(folder, "doctor", "runs", code=2)
     step = steps(folder / "runs" / "notes" / "checkpoints")[0]

@@ -5,7 +5,7 @@ from glassgpt.doctor.checks import Check, Problem, RunCheck
 from glassgpt.doctor.examination import CHECKS, examine, run_checks
 from glassgpt.doctor.kept import Kept, keep_examination, kept_examination
 from glassgpt.doctor.subject import Skip, Subject
-from glassgpt.doctor.visit import examine_data, examine_outcome
+from glassgpt.doctor.visit import examine_data, examine_outcome, examine_with
 
 __all__ = [
     "CHECKS",
@@ -19,6 +19,7 @@ __all__ = [
     "examine",
     "examine_data",
     "examine_outcome",
+    "examine_with",
     "keep_examination",
     "kept_examination",
     "run_checks",

@@ -75,6 +75,11 @@ class Anatomy:
         ]
         return max(alike, key=len, default=[])
 
+    @property
+    def above_blocks(self) -> nn.Module | None:
+        """The list that holds the blocks."""
+        return self.model.get_submodule(self.blocks[0].path.rpartition(".")[0]) if self.blocks else None
+
     @staticmethod
     def _is_block(module: nn.Module) -> bool:
         return len(list(module.children())) >= 2 and any(p.ndim >= 2 for p in module.parameters())

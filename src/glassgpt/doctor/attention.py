@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from inspect import signature
 
 import torch
 from torch import Tensor
 
 from glassgpt.doctor.checks import Check, Problem
-from glassgpt.doctor.probes import AttentionCall, FunctionProbe, module_paths, run_watched
+from glassgpt.doctor.probes import AttentionCall, FunctionProbe, module_paths
 from glassgpt.doctor.subject import Skip, Subject
 from glassgpt.language import N_
 
 MAX_SCALE_ERROR = 1.3
 """Largest factor between the observed scale and 1/√d that counts as right."""
+
+
+def is_saturated(call: AttentionCall) -> bool:
+    """True if most of the weights that may be large are zero."""
+    allowed = call.allowed
+    return bool(allowed.any()) and float((call.weights[allowed] < 1e-8).float().mean()) > 0.5
 
 
 @torch.no_grad()
@@ -53,22 +60,48 @@ def _scale(s: Subject) -> Iterator[Problem]:
 
 def _rows(s: Subject) -> Iterator[Problem]:
     for call in attention_calls(s):
-        sums = call.weights.sum(-1)
-        if (sums - 1).abs().max() > 1e-2 and s.model.training is False:
+        sums = call.weights.sum(-1)[call.allowed.any(-1)]  # of queries that may look somewhere
+        if len(sums) and not (sums - 1).abs().max() <= 1e-2 and s.model.training is False:
             yield Problem(
                 "attention scores",
                 N_("weights do not sum to 1"),
-                float(sums.mean()),
+                float(sums.nan_to_num().mean()),
                 N_("take the softmax over the keys (the last dimension)"),
                 call.path,
+            )
+            return
+    yield from _returned(s)
+
+
+def _returned(s: Subject) -> Iterator[Problem]:
+    """Ask a model that can return its attention weights for them, and add up their rows."""
+    if "output_attentions" not in signature(s.model.forward).parameters:
+        return
+    returned = getattr(s.model(s.tokens, output_attentions=True), "attentions", None)
+    for i, weights in enumerate(returned or ()):
+        if not isinstance(weights, Tensor):
+            continue
+        if weights.ndim != 4 or not (weights.float().sum(-1) - 1).abs().max() <= 1e-2:
+            yield Problem(
+                "attention",
+                N_("rows of the attention weights do not add up to 1"),
+                N_("layer {i} returns a tensor of shape {shape}", i=i, shape=tuple(weights.shape)),
+                N_("return the weights after the softmax, (B, H, T, S)"),
             )
             return
 
 
 def _mask(s: Subject) -> Iterator[Problem]:
     """See which keys each query may look at, where the scores show it."""
-    window = s.setting("window", "sliding_window")
+    window, types = s.setting("window", "sliding_window"), s.setting("layer_types")
     for call in attention_calls(s):
+        if (
+            isinstance(types, list | tuple)
+            and isinstance(window, int)
+            and (found := _window(call, types, window))
+        ):
+            yield found
+            return
         T, S = call.weights.shape[-2:]
         if T != S or T < 2 or any(word in call.path for word in ("cross", "encoder", "vision")):
             continue
@@ -104,6 +137,28 @@ def _mask(s: Subject) -> Iterator[Problem]:
                 call.path,
             )
             return
+
+
+def _window(call: AttentionCall, types: Sequence[str], window: int) -> Problem | None:
+    """Compare a layer's window with the one that the configuration states for it."""
+    layer = next((int(part) for part in call.path.split(".") if part.isdigit()), None)
+    T, S = call.weights.shape[-2:]
+    if layer is None or layer >= len(types) or T != S or T <= window:
+        return None
+    at = torch.arange(T, device=call.weights.device)
+    distance = at[:, None] - at  # (T, S)
+    far = call.allowed[..., distance >= window].any()
+    if bool(far) == ("sliding" not in types[layer]):
+        return None
+    return Problem(
+        "mask",
+        N_("a window is in the wrong layer"),
+        N_("it sees tokens {n} back and further", n=window)
+        if far
+        else N_("it sees the last {n} tokens", n=window),
+        N_("use the layer's own entry of layer_types"),
+        call.path,
+    )
 
 
 def _mask_cause(future: Tensor, allowed: Tensor, past: Tensor) -> str:
@@ -179,25 +234,6 @@ def _saturation(s: Subject) -> Iterator[Problem]:
         )
 
 
-@torch.no_grad()
-def _precision(s: Subject) -> Iterator[Problem]:
-    """Find outputs of lower precision than the weights."""
-    if any(p.dtype != torch.float32 for p in s.model.parameters()) or torch.is_autocast_enabled("cpu"):
-        raise Skip(N_("the weights are not float32 throughout"))
-    low = (torch.float16, torch.bfloat16)
-    modules = {path: m for path, m in s.model.named_modules() if path}
-    for path, _, output in run_watched(s.model, modules, s.logits):
-        if output is not None and output.dtype in low:
-            yield Problem(
-                "numerics",
-                N_("computed in lower precision than the weights"),
-                str(output.dtype),
-                N_("compute in float32, or let autocast choose"),
-                path,
-            )
-            return
-
-
 SCALE = Check(
     N_("scale of scores"),
     N_("q · k / √d"),
@@ -217,7 +253,4 @@ HEADS = Check(
 SATURATION = Check(
     N_("saturation"), N_("scores vary by less than 20"), N_("a one-hot softmax has no gradient"), _saturation
 )
-PRECISION = Check(
-    N_("precision"), N_("float32 throughout"), N_("small differences are lost in float16"), _precision
-)
-CHECKS = (PRECISION, SCALE, ROWS, MASK, HEADS, SATURATION)
+CHECKS = (SCALE, ROWS, MASK, HEADS, SATURATION)

@@ -15,6 +15,8 @@ from glassgpt.language import N_
 
 MIN_TOKENS = 8
 """Shortest row of running text that is no chance."""
+MIN_ALIKE = 4
+"""Rows of the smallest batch in which equal ones are no chance."""
 CONTINUES = 0.8
 """Share of rows that begin where the row before ends, above which a text is read in its order."""
 MIN_ROWS = 12
@@ -41,6 +43,21 @@ def _repeated(s: Subject) -> Iterator[Problem]:
             N_("all rows of a batch are equal"),
             N_("in {n} batches", n=len(alike)),
             N_("draw a place for each row"),
+        )
+
+
+def _equal_rows(s: Subject) -> Iterator[Problem]:
+    """Count the different rows of the examined batch."""
+    rows = _hashes(s.data)
+    if len(rows) < MIN_ALIKE or s.data.tokens.shape[1] < MIN_TOKENS or not s.predicts_tokens:
+        raise Skip(N_("the batch has too few rows"))
+    if len(set(rows)) <= len(rows) / 2:
+        yield Problem(
+            "data",
+            N_("rows of a batch are equal"),
+            N_("{n} of {of} rows are different", n=len(set(rows)), of=len(rows)),
+            N_("give each worker of the loader a seed of its own"),
+            outcome="warn",
         )
 
 
@@ -124,4 +141,10 @@ ORDER = Check(
     N_("neighbors are alike: a batch of them says little about the text"),
     _order,
 )
-CHECKS = (REPEATED, ORDER)
+EQUAL_ROWS = Check(
+    N_("rows of the batch"),
+    N_("most rows are different"),
+    N_("a repeated row counts as several"),
+    _equal_rows,
+)
+CHECKS = (EQUAL_ROWS, REPEATED, ORDER)

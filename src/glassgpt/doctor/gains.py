@@ -7,102 +7,51 @@ is not better for any of these. If it is, something changed after the training, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from glassgpt.data import IGNORE, Batch
-from glassgpt.doctor.anatomy import Anatomy, NamedModule
+from glassgpt.doctor.alternatives import OPTIONAL, Alternative, alternatives
+from glassgpt.doctor.anatomy import Anatomy
 from glassgpt.doctor.checks import Check, Problem
 from glassgpt.doctor.objective import random_loss
-from glassgpt.doctor.probes import FunctionProbe, scaled_outputs
+from glassgpt.doctor.retraining import retrained_part
 from glassgpt.doctor.short_training import short_training
 from glassgpt.doctor.subject import Skip, Subject, preserved
 from glassgpt.language import N_
 
-FACTORS = (0.25, 0.5, 0.707, 1.414, 2.0, 4.0)
 MIN_NATS = 0.03
-MIN_SHARE = 0.02
-"""Smallest gain by a change that counts, as a share of the loss."""
-EARLY, EARLY_SHARE = 4, 0.7
+MIN_SHARE = 0.015
+"""Smallest gain by a change that counts, as a share of the loss. Healthy small models have up to 0.005."""
+EARLY, LEARNED_SHARE = 4, 0.8
 """Above this share of the entropy of single tokens a model is not at its best yet: a gain must be EARLY
 times as large to count."""
-LEARNED_SHARE = 0.8
-"""Loss of a model that has learned, at most, as a share of the entropy of single tokens."""
-GLOBAL = ("normalization", "output")
-"""Parts whose size changes everything after them."""
 TRAINED_STEPS, TRAINED_LR = 40, 1e-3
-"""A size of the logits counts only if it saves more than such a training does."""
+"""A size counts only if it saves more than a part of what such a training does; a larger one in a young model
+only if it saves more than all of it."""
+PARTLY = 0.5
 MOST = 0.7
+"""Share of the best gain with which a change of one part is named before one of all logits."""
 LEFT_OUT = 0.3
 """A part that is best at a smaller factor than this does harm."""
+REGAINED = 0.5
+"""Smallest share of the nats that a model has lost since its training that a change must regain."""
+LEAST_USE, USELESS = 0.1, 0.1
+"""Nats that the most useful part saves, at least, and the share of that under which a part is of no use."""
 ROWS = 16
-N_PAIRS = 12
-"""Pairs of tokens that are exchanged in turn."""
-SIZES: dict[str, str] = {
-    "attention scores": N_("scores have the wrong size"),
-    "attention": N_("the attention's output has the wrong size"),
-    "projections": N_("the attention's matrices have the wrong size"),
-    "mlp": N_("the MLP's matrices have the wrong size"),
-    "mlp output": N_("the MLP's output has the wrong size"),
-    "normalization": N_("the gain has the wrong size"),
-    "output": N_("logits have the wrong size"),
-}
+N_PAIRS, ROUNDS = 12, 4
+"""Pairs of tokens that are exchanged in turn, and how often others are chosen."""
 
 
-class Change(NamedTuple):
-    """A changed size: part, factor, and the nats that it saves."""
+class Gain(NamedTuple):
+    """An alternative and the nats that it saves."""
 
-    category: str
-    factor: float
+    change: Alternative
     nats: float
-
-
-@contextmanager
-def _scaled(s: Subject, anatomy: Anatomy, category: str, factor: float) -> Iterator[None]:
-    """Change the size of a part."""
-    if category == "attention scores":
-        with FunctionProbe(keep=False, score_scale=factor):
-            yield
-    elif category in ("projections", "mlp"):
-        parts = anatomy.mlps if category == "mlp" else anatomy.attentions
-        matrices = {p for part in parts for p in part.module.parameters() if p.ndim >= 2}
-        with _multiplied(matrices, factor):
-            yield
-    else:
-        full = [each for each in anatomy.norms if _is_full(each, anatomy)]
-        head = [] if anatomy.head is None else [anatomy.head]
-        parts = {
-            "attention": anatomy.attentions,
-            "mlp output": anatomy.mlps,
-            "normalization": full,
-            "output": head,
-        }[category]
-        with scaled_outputs([part.module for part in parts], factor):
-            yield
-
-
-@contextmanager
-def _multiplied(matrices: set[nn.Parameter], factor: float) -> Iterator[None]:
-    kept = {p: p.detach().clone() for p in matrices}
-    try:
-        for p in matrices:
-            p.mul_(factor)
-        yield
-    finally:
-        for p, value in kept.items():
-            p.copy_(value)
-
-
-def _is_full(norm: NamedModule, anatomy: Anatomy) -> bool:
-    """True for a norm over the whole width: directly inside a block, or outside of all."""
-    above = norm.path.rpartition(".")[0]
-    return any(above == block.path for block in anatomy.blocks) or not any(
-        norm.path.startswith(block.path + ".") for block in anatomy.blocks
-    )
 
 
 def _batch(s: Subject) -> Batch:
@@ -111,50 +60,80 @@ def _batch(s: Subject) -> Batch:
 
 def _check_learned(s: Subject) -> float:
     """Return the smallest gain that counts. Raises Skip for a model that has not learned."""
+    if s.recorded_loss is not None:
+        return max(MIN_NATS, MIN_SHARE * s.recorded_loss)
     if s.is_fresh:
         with torch.no_grad():
             logits = s.logits().flatten(0, 1)
         if s.initial_loss < random_loss(s, logits[s.small.targets.flatten() != IGNORE]):
             raise Skip(N_("the model has not learned yet"))
-    early = s.initial_loss > EARLY_SHARE * _unigram_nats(_batch(s))
+    early = s.initial_loss > LEARNED_SHARE * _unigram_nats(_batch(s))
     return max(MIN_NATS, MIN_SHARE * s.initial_loss) * (EARLY if early else 1)
 
 
-@torch.no_grad()
-def _sizes(s: Subject) -> Iterator[Problem]:
-    """Try every part at other sizes, and attention and MLP left out."""
-    needed, anatomy, batch = _check_learned(s), Anatomy(s.model, s.n_vocab), _batch(s)
-    base = float(s.loss(batch))
-    changes: list[Change] = []
-    for category in SIZES:
-        for factor in (*FACTORS, *((0.0,) if category in ("attention", "mlp output") else ())):
-            with _scaled(s, anatomy, category, factor):
-                changes.append(Change(category, factor, base - float(s.loss(batch))))
-    if base > LEARNED_SHARE * _unigram_nats(batch):  # a model at the beginning would rather be surer
-        changes = [each for each in changes if each.factor < 1]
-    best = _most_local(changes)
-    if best.factor > 1 and best.category in GLOBAL and not best.nats > _gain_of_training(s):
-        return  # it is not trained to the end, and would become as sure by itself
-    swapped = _gain_of_exchange(s, batch, base)
-    if swapped > max(needed, best.nats):
+def _parts(s: Subject) -> Iterator[Problem]:
+    """Try every part at other sizes and in other places, and some left out."""
+    needed, batch = _check_learned(s), _batch(s)
+    with torch.no_grad():
+        base = float(s.loss(batch))
+        gains = [Gain(each, _saved(s, each, batch, base)) for each in alternatives(s, batch)]
+    best = _best(s, gains, batch, base)
+    if s.recorded_loss is not None:
+        needed = max(needed, REGAINED * (base - s.recorded_loss))
+    if best.nats > needed:
+        yield _problem(best)
+    elif s.recorded_loss is not None:
+        yield from list(_useless(gains)) or retrained_part(s, s.recorded_loss)
+
+
+def _useless(gains: Sequence[Gain]) -> Iterator[Problem]:
+    """Name the part without which the loss is about the same, if others are of use."""
+    left_out = [each for each in gains if each.change.factor == 0 and each.change.where]
+    if not left_out or max(-each.nats for each in left_out) < LEAST_USE:
+        return
+    best = max(left_out, key=lambda each: each.nats)
+    if -best.nats < USELESS * max(-each.nats for each in left_out):
         yield Problem(
-            "projections",
-            N_("queries and keys are exchanged"),
-            N_("in each other's place they cost {nats:.3f} nats less", nats=swapped),
-            N_("check the order in which the projections are read"),
-            cost=swapped,
+            {"mlp output": "mlp", "attention": "projections"}[best.change.category],
+            N_("a part is of no use"),
+            N_("without it the loss is {nats:.3f} nats higher", nats=-best.nats),
+            N_("load the weights of this part again, with the settings of the training"),
+            best.change.where,
         )
-    elif best.nats > needed:
-        place = {"mlp output": "mlp", "attention": "projections"}.get(best.category, best.category)
-        yield Problem(
-            place,
-            N_("a part does harm")
-            if best.factor < LEFT_OUT and place != best.category
-            else SIZES[best.category],
-            N_("{factor:g} times as large costs {nats:.3f} nats less", factor=best.factor, nats=best.nats),
-            N_("look for a factor or weights that training did not have; load the weights again"),
-            cost=best.nats,
-        )
+
+
+def _saved(s: Subject, change: Alternative, batch: Batch, base: float) -> float:
+    with change.apply():
+        nats = base - float(s.loss(batch))
+    return nats if math.isfinite(nats) else -math.inf
+
+
+def _best(s: Subject, gains: Sequence[Gain], batch: Batch, base: float) -> Gain:
+    """Return the best alternative that training itself would not find."""
+    if s.recorded_loss is not None:
+        return _most_local(gains)
+    gains = [each for each in gains if not each.change.is_early]
+    best = _most_local(gains)
+    young = base > LEARNED_SHARE * _unigram_nats(batch)
+    if best.nats > MIN_NATS and best.change.factor is not None:
+        least = _gain_of_training(s) * (1.0 if young and best.change.is_larger else PARTLY)
+        if best.nats < least:  # it would change by itself
+            return _most_local([each for each in gains if each.change.factor is None])
+    return best
+
+
+def _problem(best: Gain) -> Problem:
+    change, nats = best
+    place = {"mlp output": "mlp", "attention": "projections"}.get(change.category, change.category)
+    if change.factor is None:
+        cause, observed = change.cause, N_("in the other way they cost {nats:.3f} nats less", nats=nats)
+        advice = N_("check the order and the settings with which weights are read")
+    else:
+        harmful = change.factor < LEFT_OUT and change.category in OPTIONAL
+        cause = N_("a part does harm") if harmful else change.cause
+        observed = N_("{factor:g} times as large costs {nats:.3f} nats less", factor=change.factor, nats=nats)
+        advice = N_("look for a factor or weights that training did not have; load the weights again")
+    return Problem(place, cause, observed, advice, change.where, cost=nats)
 
 
 def _gain_of_training(s: Subject) -> float:
@@ -170,14 +149,10 @@ def _gain_of_training(s: Subject) -> float:
         return losses[0] - min(losses)
 
 
-def _most_local(changes: list[Change]) -> Change:
+def _most_local(gains: Sequence[Gain]) -> Gain:
     """Return the best change; that of one part if it explains most of what a change of all would."""
-
-    def best(some: list[Change]) -> Change:
-        return max(some, key=lambda each: each.nats if math.isfinite(each.nats) else -math.inf)
-
-    local = best([each for each in changes if each.category not in GLOBAL])
-    overall = best(changes)
+    overall = max(gains, key=lambda each: each.nats)
+    local = max((each for each in gains if not each.change.is_global), key=lambda each: each.nats)
     return local if local.nats > MOST * overall.nats else overall
 
 
@@ -186,12 +161,6 @@ def _unigram_nats(batch: Batch) -> float:
     counts = batch.targets[batch.targets != IGNORE].unique(return_counts=True)[1].double()
     share = counts / counts.sum()
     return float(-(share * share.log()).sum())
-
-
-def _gain_of_exchange(s: Subject, batch: Batch, base: float) -> float:
-    """Return the nats that queries and keys save in each other's place."""
-    with FunctionProbe(keep=False, exchange=True):
-        return base - float(s.loss(batch))
 
 
 def _tokens(s: Subject) -> Iterator[Problem]:
@@ -207,25 +176,14 @@ def _tokens(s: Subject) -> Iterator[Problem]:
     table = tables[0].weight
     half = min(ROWS, len(s.data.tokens)) // 2
     batch, other = s.data.rows(slice(0, half)), s.data.rows(slice(half, 2 * half))
-    was_learning = table.requires_grad
-    table.requires_grad_(True)
-    table.grad = None
-    loss = s.loss(batch)
-    loss.backward()
-    table.requires_grad_(was_learning)
-    if table.grad is None or table.grad.is_sparse:
-        raise Skip(N_("the table of tokens has no gradient"))
-    pairs = _promising(table.detach(), table.grad, batch.tokens)
-    now, n = loss.item(), 0
     with torch.no_grad():
-        base = float(s.loss(other))
-        for a, b in pairs:
-            table[[a, b]] = table[[b, a]]
-            tried = float(s.loss(batch))
-            if tried < now - needed / 4:
-                now, n = tried, n + 1
-            else:
-                table[[a, b]] = table[[b, a]]
+        base, n = float(s.loss(other)), 0
+    for _ in range(ROUNDS):
+        better = _exchange_some(s, table, batch, needed / 4)
+        n += better
+        if better < N_PAIRS // 4:
+            break
+    with torch.no_grad():
         gain = base - float(s.loss(other))
     if gain > needed:
         yield Problem(
@@ -236,6 +194,33 @@ def _tokens(s: Subject) -> Iterator[Problem]:
             tables[0].path,
             cost=gain,
         )
+
+
+def _exchange_some(s: Subject, table: Tensor, batch: Batch, least: float) -> int:
+    """Exchange the rows of pairs of tokens for good if that lowers the loss; return the number of pairs."""
+    pairs, n = _promising(table.detach(), _gradient(s, table, batch), batch.tokens), 0
+    with torch.no_grad():
+        now = float(s.loss(batch))
+        for a, b in pairs:
+            table[[a, b]] = table[[b, a]]
+            tried = float(s.loss(batch))
+            if tried < now - least:
+                now, n = tried, n + 1
+            else:
+                table[[a, b]] = table[[b, a]]
+    return n
+
+
+def _gradient(s: Subject, table: Tensor, batch: Batch) -> Tensor:
+    """Return the gradient of the loss by a table. Raises Skip for a sparse one."""
+    was_learning, table.grad = table.requires_grad, None
+    table.requires_grad_(True)
+    with torch.enable_grad():
+        s.loss(batch).backward()
+    table.requires_grad_(was_learning)
+    if table.grad is None or table.grad.is_sparse:
+        raise Skip(N_("the table of tokens has no gradient"))
+    return table.grad
 
 
 @torch.no_grad()
@@ -258,7 +243,7 @@ def _promising(table: Tensor, grad: Tensor, tokens: Tensor) -> list[tuple[int, i
 
 def _learned(s: Subject) -> Iterator[Problem]:
     """Try both, and name the one that costs more."""
-    found = list(_sizes(s))
+    found = list(_parts(s))
     with suppress(Skip):
         found += _tokens(s)
     cost = max((each.cost or 0.0 for each in found), default=0.0)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from glassgpt.data import Batch
 from glassgpt.doctor.anatomy import Anatomy, category_of
+from glassgpt.doctor.attention import attention_calls, is_saturated
 from glassgpt.doctor.checks import Check, Problem
 from glassgpt.doctor.comparing import first_culprit, gap, moved, other_tokens
 from glassgpt.doctor.probes import FunctionProbe, run_watched
@@ -91,7 +92,7 @@ def _past(s: Subject) -> Iterator[Problem]:
         )
     window = s.setting("window", "sliding_window") or T
     blind = [T - 1 - j for j in range(T - 1) if change[j] < 1e-7 and T - 1 - j < window]
-    if blind and len(blind) >= max(2, T // 8):
+    if blind and len(blind) >= max(2, T // 8) and not any(map(is_saturated, attention_calls(s))):
         yield Problem(
             "mask" if len(blind) < T - 1 else "attention",
             N_("a part of the past is not seen"),
@@ -174,7 +175,7 @@ def _repeating(s: Subject, path: str, row: Tensor, base: Tensor) -> Iterator[Pro
         return
     change = (output[:, -1] - base[0, -1]).abs().amax(-1) / base[0, -1].std()
     same = [d for d, c in zip(distances, change.tolist(), strict=True) if c < 1e-5]
-    if same:
+    if same and not any(map(is_saturated, attention_calls(s))):
         yield Problem(
             "positions",
             N_("positions repeat"),

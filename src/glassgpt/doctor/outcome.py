@@ -12,6 +12,10 @@ from glassgpt.doctor.subject import Skip
 from glassgpt.language import N_
 from glassgpt.safe_io import read_json
 
+LEAST_CHARS = 2_000
+"""Held-out characters from which counting them says something."""
+SAYS_NOTHING = 0.98
+"""Loss of pairs of tokens over that of single ones, above which their order has no information."""
 MIN_MISS = 0.05
 """Smallest miss of a forecast that counts, as a share of the loss."""
 
@@ -99,6 +103,26 @@ def _counting(run: Run) -> Iterator[Problem]:
     )
 
 
+def _order_of_text(run: Run) -> Iterator[Problem]:
+    """Compare counted pairs of tokens with single ones."""
+    rows = {row.name: row for row in _verdict(run).baselines if isinstance(row, Score)}
+    single, pair = rows.get("unigram"), rows.get("bigram")
+    if single is None or pair is None or single.n_chars < LEAST_CHARS:
+        raise Skip(N_("the verdict has no counted pairs"))
+    if pair.nats_per_char > SAYS_NOTHING * single.nats_per_char:
+        yield Problem(
+            "data",
+            N_("the order of the text says nothing"),
+            N_(
+                "counted pairs cost {pair:.3f} nats per character, single tokens {single:.3f}",
+                pair=pair.nats_per_char,
+                single=single.nats_per_char,
+            ),
+            N_("give text in its own order, not shuffled letters or words"),
+            outcome="warn",
+        )
+
+
 def _forecast(run: Run) -> Iterator[Problem]:
     if not run.forecast_file.exists():
         raise Skip(N_("the run has no forecast"))
@@ -124,6 +148,12 @@ def _forecast(run: Run) -> Iterator[Problem]:
 
 
 CHECKS = (
+    RunCheck(
+        N_("the order of the text"),
+        N_("pairs of tokens say more than single ones"),
+        N_("a text in random order cannot be learned"),
+        _order_of_text,
+    ),
     RunCheck(
         N_("overfitting"),
         N_("the held-out loss does not rise"),

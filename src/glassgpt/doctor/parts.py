@@ -48,6 +48,9 @@ def _residual(s: Subject) -> Iterator[Problem]:
         a, m = (seen.get(part.path, (None, None))[1] for part in (attention, mlp))
         if x is None or y is None or a is None or m is None or not x.shape == y.shape == a.shape == m.shape:
             raise Skip(N_("the inputs and outputs of the blocks were not seen"))
+        if x.any() and not y.any():
+            yield from _factors({"x": 0.0}, block.path)
+            return
         names = {"x": x, "attention": a, "mlp": m}
         used = {name: t.flatten().double() for name, t in names.items() if t.std() > 1e-6 * y.std()}
         basis = torch.stack(list(used.values()), 1)

@@ -68,15 +68,21 @@ class FunctionProbe(TorchFunctionMode):
     """Sees softmax, matrix products and dropout, wherever a model calls them.
 
     no_dropout: replace dropout by the identity. score_scale: multiply every attention score. exchange: let
-    queries and keys play each other's role.
+    queries and keys play each other's role, in modules below `within`.
     """
 
     def __init__(
-        self, *, keep: bool = True, no_dropout: bool = False, score_scale: float = 1.0, exchange: bool = False
+        self,
+        *,
+        keep: bool = True,
+        no_dropout: bool = False,
+        score_scale: float = 1.0,
+        exchange: bool = False,
+        within: str = "",
     ) -> None:
         super().__init__()
         self.keep, self.no_dropout, self.score_scale = keep, no_dropout, score_scale
-        self.exchange = exchange
+        self.exchange, self.within = exchange, within
         self.calls: list[AttentionCall] = []
         self.dropouts: list[tuple[str, float, torch.Size]] = []
         self.path = ""
@@ -98,7 +104,7 @@ class FunctionProbe(TorchFunctionMode):
         if func in SOFTMAX and args and args[0].ndim >= 3 and args[0].is_floating_point():
             return self._softmax(func, args, options)
         result = func(*args, **options)
-        if self.exchange and func in MATMUL and is_product(result, args[0]):
+        if func in MATMUL and self._is_exchanged() and is_product(result, args[0]):
             return result.mT
         if func in MATMUL and self.keep and isinstance(result, Tensor) and result.ndim >= 3:
             self._product = (result.detach(), args[0].shape[-1])
@@ -137,6 +143,9 @@ class FunctionProbe(TorchFunctionMode):
         self._dropped = None
         return weights
 
+    def _is_exchanged(self) -> bool:
+        return self.exchange and f"{self.path}.".startswith(f"{self.within}." if self.within else "")
+
     def _is_early(self) -> bool:
         """True if a dropout ran inside this attention before its softmax."""
         return self._dropped is not None and bool(self.path) and self._dropped.startswith(self.path)
@@ -154,7 +163,7 @@ class FunctionProbe(TorchFunctionMode):
     ) -> Tensor:
         if dropout_p:
             self.dropouts.append((self.path, dropout_p, query.shape))
-        if self.exchange and query.shape == key.shape:
+        if self._is_exchanged() and query.shape == key.shape:
             query, key = key, query
         D = query.shape[-1]
         factor = D**-0.5 if scale is None else scale
@@ -246,7 +255,7 @@ def watching(
 
 
 @contextmanager
-def scaled_outputs(modules: Sequence[nn.Module], factor: float) -> Iterator[None]:
+def scaled_outputs(modules: Sequence[nn.Module], factor: float | Tensor) -> Iterator[None]:
     """Multiply the outputs of modules by a factor."""
 
     def hook(_: nn.Module, args: Any, output: Any) -> Any:

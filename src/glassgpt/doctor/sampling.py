@@ -85,8 +85,12 @@ def _generated(method: Callable[..., Any], prompt: Tensor) -> Tensor:
     """Call `generate(tokens, max_new_tokens, …)`, greedily. Raises Skip if it cannot be greedy."""
     names = inspect.signature(method).parameters
     takes_all = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in names.values())
+    options: dict[str, Any]
     if takes_all and "generation_config" in names:  # transformers
         options = {"do_sample": False, "num_beams": 1, "pad_token_id": 0, "min_new_tokens": N_NEW}
+        options["attention_mask"] = torch.ones_like(
+            prompt
+        )  # else tokens that are equal to padding are hidden
     else:
         options = {name: value for name, value in GREEDY.items() if name in names}
     if not options.keys() & {"do_sample", "top_k"}:

@@ -48,12 +48,14 @@ class Subject:
         causal: bool = True,
         batches: Sequence[Any] = (),
         dtype: str = "",
+        recorded_loss: float | None = None,
     ) -> None:
         self.model, self.batch = model, batch
         self.loss_function, self.train_step, self.optimizers = loss, train_step, tuple(optimizers)
         self.causal = causal
         self.batches = [as_batch(each) for each in batches]
         self.dtype = dtype  # precision of a pass, as in the settings of a run; that of the weights by default
+        self.recorded_loss = recorded_loss  # in nats per target, if these weights should have it and have not
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
         self.data = as_batch(batch).to(device)
         self._check_tokens()

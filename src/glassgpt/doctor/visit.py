@@ -13,16 +13,16 @@ from glassgpt.doctor.subject import Skip
 
 def examine_data(run: Run) -> Examination:
     """Examine the text of a run: overlap, repetition, unseen tokens. Loads no model."""
-    return _checked(run, data.CHECKS)
+    return examine_with(run, data.CHECKS)
 
 
 def examine_outcome(run: Run) -> Examination:
     """Examine what a run recorded: its curve, verdict and forecast. Reads no weights and no text."""
-    return _checked(run, outcome.CHECKS)
+    return examine_with(run, outcome.CHECKS)
 
 
-def _checked(run: Run, checks: Iterable[RunCheck]) -> Examination:
-    """Return the findings of checks, and the reasons of those that could not run."""
+def examine_with(run: Run, checks: Iterable[RunCheck]) -> Examination:
+    """Return the findings of some checks of a run, and the reasons of those that could not run."""
     findings: list[Symptom] = []
     skipped: dict[str, str] = {}
     for check in checks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 import torch
@@ -19,6 +20,16 @@ ZERO_AT_FIRST = re.compile(r"(^|[._])(c_proj|o_proj|out_proj|down_proj|proj)\.we
 
 @torch.no_grad()
 def _weights(s: Subject) -> Iterator[Problem]:
+    """Name each cause once in each category, the category with most faulty numbers first."""
+    found = list(_matrices(s))
+    sizes, firsts = Counter[str](), dict[tuple[str, str], Problem]()
+    for each in found:
+        sizes[each.category] += s.model.get_parameter(each.where).numel()
+        firsts.setdefault((each.category, each.cause), each)
+    yield from sorted(firsts.values(), key=lambda each: -sizes[each.category])
+
+
+def _matrices(s: Subject) -> Iterator[Problem]:
     """Look for matrices that hold nothing: zero, constant, or with zero or repeated rows."""
     adapted = any("lora" in name.lower() for name, _ in s.model.named_parameters())
     tables = {f"{part.path}.weight" for part in _tables(s)}

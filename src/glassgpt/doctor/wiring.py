@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from glassgpt.doctor.anatomy import category_of
+from glassgpt.doctor.anatomy import Anatomy, category_of
 from glassgpt.doctor.checks import Check, Problem
 from glassgpt.doctor.comparing import first_culprit, moved
+from glassgpt.doctor.layers import deviations, place
 from glassgpt.doctor.operations import OperationProbe
 from glassgpt.doctor.probes import FunctionProbe, first_tensor, module_paths, run_watched
 from glassgpt.doctor.subject import Skip, Subject
@@ -128,8 +129,9 @@ def _determinism(s: Subject) -> Iterator[Problem]:
             culprit,
         )
         return
+    noisy = deviations(s)
     yield Problem(
-        category_of(culprit),
+        place(noisy, Anatomy(s.model, s.n_vocab)) if noisy else category_of(culprit),
         N_("noise is added"),
         N_("two equal passes differ by {d:.2g}", d=float((a - b).abs().max())),
         N_("remove the noise from evaluation mode"),

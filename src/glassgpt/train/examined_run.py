@@ -13,7 +13,7 @@ from glassgpt.checkpoint import Run, read_tensors
 from glassgpt.config import RunConfig
 from glassgpt.data import Batch
 from glassgpt.diagnose import Examination
-from glassgpt.doctor import CHECKS, Subject, examine_data, examine_outcome, run_checks
+from glassgpt.doctor import CHECKS, Skip, Subject, examine_data, examine_outcome, examine_with, run_checks
 from glassgpt.errors import UserError
 from glassgpt.language import N_
 from glassgpt.models import Model
@@ -21,6 +21,7 @@ from glassgpt.objective import CrossEntropy
 from glassgpt.tasks import TaskData, task_of
 from glassgpt.train.learner import Learner, make_learner
 from glassgpt.train.optim import set_lr
+from glassgpt.train.recorded_loss import RecordedLoss, recorded_loss_check
 
 BATCH_TOKENS = 4096
 """Tokens of the batch that a model is examined with."""
@@ -41,17 +42,18 @@ def examine_run(run: Run | Path | str) -> Examination:
     >>> print(glassgpt.examine_run("runs/notes"))  # doctest: +SKIP
     """
     run = run if isinstance(run, Run) else Run.open(run)
-    config, recorded = run.config(), examine_outcome(run)
-    parts = [recorded, examine_data(run)]
+    config = run.config()
+    parts = [examine_outcome(run), examine_data(run)]
     learner = best_learner(run, config)
     try:
         data = task_of(config).data.open(config, run.tokenizer(), run)
-        subject = _subject(config, learner, data)
+        recorded = _recorded_loss(run, learner, data)
+        subject = _subject(config, learner, data, recorded)
     except UserError as error:
         reason = N_("its training data cannot be read ({reason})", reason=str(error))
         parts.append(Examination.of((), {N_("the model"): reason}))
     else:
-        parts.insert(0, run_checks(subject, CHECKS))
+        parts = [run_checks(subject, CHECKS), examine_with(run, [recorded_loss_check(recorded)]), *parts]
     findings = [finding for part in parts for finding in part.findings]
     skipped = {name: reason for part in parts for name, reason in part.skipped.items()}
     return Examination.of(findings, skipped, str(run.path))
@@ -74,7 +76,14 @@ def on_cpu(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"train": train})
 
 
-def _subject(config: RunConfig, learner: Learner, data: TaskData) -> Subject:
+def _recorded_loss(run: Run, learner: Learner, data: TaskData) -> RecordedLoss | Skip:
+    try:
+        return RecordedLoss.of(run, learner, data)
+    except Skip as reason:
+        return reason
+
+
+def _subject(config: RunConfig, learner: Learner, data: TaskData, recorded: RecordedLoss | Skip) -> Subject:
     batches = [data.train_batch(i, config.train.micro_batch_size) for i in range(N_BATCHES)]
     rows = max(1, BATCH_TOKENS // batches[0].tokens.shape[1])
     return Subject(
@@ -86,6 +95,7 @@ def _subject(config: RunConfig, learner: Learner, data: TaskData) -> Subject:
         config.model.family not in BIDIRECTIONAL,
         batches,
         config.train.dtype,
+        recorded.recorded if isinstance(recorded, RecordedLoss) and not recorded.agrees else None,
     )
 
 
