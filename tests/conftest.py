@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -55,6 +56,13 @@ def _seed(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     drawn = random.Random(0)
     monkeypatch.setattr(random, "SystemRandom", lambda: drawn)
+
+
+@pytest.fixture
+def cpu_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let clocks count the CPU time of a thread: other work on the machine takes none of it."""
+    monkeypatch.setattr(time, "monotonic", time.thread_time)
+    monkeypatch.setattr(time, "perf_counter", time.thread_time)
 
 
 @pytest.fixture(scope="module")

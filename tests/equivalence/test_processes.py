@@ -28,7 +28,7 @@ def losses(command: list[str], source: Path, family: str, run: Path) -> tuple[li
         capture_output=True,
         text=True,
         env=environment,
-        timeout=120,
+        timeout=250,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]

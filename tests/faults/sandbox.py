@@ -17,10 +17,10 @@ from pathlib import Path
 
 from glassgpt.cli.main import main
 
-CPU_S, WALL_S = 5, 30
+CPU_S, WALL_S = 5, 120
 """Limits of one command in seconds. The wall's is longer, because the machine may be busy."""
 BLOCKED_S = 6
-"""A command that computed for less than a second in that time waits for ever."""
+"""A command that computes nothing between two looks, so far apart, waits for ever."""
 RSS_BYTES = 1_000_000_000
 """Limit of the RAM of one command."""
 ADDRESS_BYTES = 3_000_000_000
@@ -80,12 +80,14 @@ def _fault(code: int, text: str, in_time: bool, rss_bytes: int) -> str:
 
 def _wait(pid: int) -> bool:
     """Wait for a process; kill it with its own children, and return False, if it takes too long."""
-    ended = os.pidfd_open(pid)
+    ended, used = os.pidfd_open(pid), -1.0
     try:
-        if select.select([ended], [], [], BLOCKED_S)[0]:
-            return True
-        if _cpu_s(pid) > 1 and select.select([ended], [], [], WALL_S - BLOCKED_S)[0]:
-            return True
+        for _ in range(WALL_S // BLOCKED_S):
+            if select.select([ended], [], [], BLOCKED_S)[0]:
+                return True
+            before, used = used, _cpu_s(pid)
+            if used == before:
+                break
         os.killpg(pid, signal.SIGKILL)
         return False
     finally:

@@ -187,7 +187,7 @@ def hang(*_):  # like a network disk
     os.kill(os.getpid(), signal.{0})
     time.sleep(1)
     os.kill(os.getpid(), signal.{0})
-    time.sleep(60)
+    time.sleep(600)
 
 saver.save_step = hang
 main("train a.txt --size nano --steps 100000 --evals 1 --save-minutes 1e-9 --out run".split())
@@ -203,7 +203,7 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, number: str, code: int) ->
         [sys.executable, "-c", IMPATIENT.format(number)], cwd=tmp_path, capture_output=True
     )
     assert ended.returncode == code and b"Traceback" not in ended.stderr, ended.stderr
-    assert time.monotonic() - began < 50
+    assert time.monotonic() - began < 250
     assert sorted(path.name for path in (tmp_path / "run/checkpoints").iterdir()) == []
 
 

@@ -51,10 +51,10 @@ def test_the_layout_is_what_would_be_built(family: str, preset: str) -> None:
     ],
 )
 def test_a_terabyte_is_refused_before_it_is_built(settings: dict[str, object], n_vocab: int) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(UserError, match=r"config\.json asks for a model (of [\d,.]+ GB|beyond)"):
         layout(model(**settings), n_vocab)
-    assert time.monotonic() - began < 30
+    assert time.process_time() - began < 30
 
 
 def test_weights_that_fit() -> None:

@@ -322,7 +322,7 @@ def test_a_compiler_that_fails_is_remembered(
 
 
 @pytest.mark.parametrize(
-    "script", ["(while :; do echo; sleep 0.1; done) >> BEATS & sleep 60", "exec yes", "sleep 2 & exec cat -"]
+    "script", ["(while :; do echo; sleep 0.1; done) >> BEATS & sleep 600", "exec yes", "sleep 2 & exec cat -"]
 )
 def test_a_compiler_that_hangs_is_ended_and_remembered(
     script: str, fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -339,7 +339,7 @@ def test_a_compiler_that_hangs_is_ended_and_remembered(
         assert "took longer than" in str(native.why_not_native())
     n_beats = beats.stat().st_size
     assert again() is None and "remembered" in str(native.why_not_native())
-    assert time.monotonic() - began < 20  # the compiler itself takes 60
+    assert time.monotonic() - began < 200  # the compiler itself takes 600
     if "BEATS" in script:
         time.sleep(0.3)
         assert beats.stat().st_size == n_beats > 0  # what it had started has ended, too

@@ -74,11 +74,9 @@ def sections(html: str) -> list[str]:
 
 
 def test_a_page_loads_nothing_and_says_the_verdict_first(folder: Path) -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     html = report(folder / "run").html
-    assert (
-        time.monotonic() - began < 10
-    )  # 0.3 s on an idle machine; benchmarks/copying.py's neighbor measures
+    assert time.thread_time() - began < 5  # 0.3 s; the CPU time, since other work may slow the machine
     tags = Tags(html)
     assert len(html.encode()) < 1e6
     for tag, attributes in tags.seen:

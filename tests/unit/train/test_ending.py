@@ -87,6 +87,7 @@ def test_a_long_preparation(prepared_s: float, problem: str) -> None:
     assert not check_time(make_ending(55.0), 5.0, 0.01, 1024)
 
 
+@pytest.mark.usefixtures("cpu_clock")
 def test_no_time_to_train_leaves_no_folder(tmp_path: Path) -> None:
     settings = config(tmp_path / "a.txt", {"minutes": 0.1})
     session = start(settings, tmp_path / "run", began=time.monotonic() - 100)
@@ -95,6 +96,7 @@ def test_no_time_to_train_leaves_no_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.usefixtures("cpu_clock")
 def test_a_long_preparation_is_said(tmp_path: Path) -> None:
     session = start(config(tmp_path / "a.txt", {"minutes": 1}), tmp_path / "run", began=time.monotonic() - 55)
     events = list(session.run())
@@ -106,6 +108,7 @@ def test_a_long_preparation_is_said(tmp_path: Path) -> None:
         resume(tmp_path / "run")
 
 
+@pytest.mark.usefixtures("cpu_clock")
 @pytest.mark.parametrize("left_s, share", [(1000.0, 1), (0.0, 0.115)])
 def test_the_verdict_takes_the_time_that_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left_s: float, share: float

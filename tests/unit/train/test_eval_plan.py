@@ -156,6 +156,7 @@ def test_a_verdict_on_a_part_says_so(
     assert any("to end on time" in note for note in verdict.notes)
 
 
+@pytest.mark.usefixtures("cpu_clock")
 def test_a_short_time_is_said_before_training(tmp_path: Path) -> None:
     settings = config(tmp_path / "a.txt", {"minutes": 0.1, "micro_batch_size": 256})
     session = start(settings, tmp_path / "run")

@@ -48,6 +48,7 @@ def test_the_option_watches_a_run(tmp_path: Path) -> None:
     assert gg.Run(tmp_path / "run").config().train.doctor
 
 
+@pytest.mark.usefixtures("cpu_clock")
 def test_it_takes_little_time(tmp_path: Path) -> None:
     doctor = LiveDoctor()
     began = time.monotonic()

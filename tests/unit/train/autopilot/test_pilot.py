@@ -76,6 +76,7 @@ def test_texts_that_hardly_are_texts(text: str, tmp_path: Path) -> None:
     assert planned(tmp_path, {}, text).decision is not None
 
 
+@pytest.mark.usefixtures("cpu_clock")
 def test_with_minutes_it_times_this_machine(tmp_path: Path) -> None:
     found = planned(tmp_path, {}, minutes=0.4)
     assert found.decision is not None and found.decision.choice.n_steps > 1
