@@ -70,7 +70,7 @@ def test_a_kill_at_any_system_call(
     )
 
 
-@pytest.mark.parametrize("n", [20, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("n", [5, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
 def test_kills_at_random_times(
     server: Server, reference: dict[str, Weights], tmp_path: Path, n: int, count: Count
 ) -> None:
@@ -106,7 +106,7 @@ def _killed_after(server: Server, arguments: list[str], delay_s: float) -> Ended
     return server.wait((pid, output))
 
 
-@pytest.mark.parametrize("n", [6, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("n", [3, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
 def test_a_request_to_stop_at_random_times(server: Server, tmp_path: Path, n: int, count: Count) -> None:
     """Every step that was trained is saved, the exit code says why, and the resumed run ends the same."""
     assert server.train(tmp_path / "whole", None, *LONG).code == 0
