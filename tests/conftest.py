@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,30 @@ def cpu_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let clocks count the CPU time of a thread: other work on the machine takes none of it."""
     monkeypatch.setattr(time, "monotonic", time.thread_time)
     monkeypatch.setattr(time, "perf_counter", time.thread_time)
+
+
+@pytest.fixture(scope="module")
+def small_datasets() -> Iterator[None]:
+    """The built-in datasets with a fiftieth of their examples: commands are what is tested."""
+    from glassgpt.data.datasets import dates, registry, scenes
+
+    quick = partial(scenes.make_scenes, n_train=600, n_held_out=50)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(registry.BUILT_IN, "scenes", registry.Dataset("captioner", quick))
+        patch.setattr(dates, "N_TRAIN", 2_000)
+        patch.setattr(dates, "N_VAL", 100)
+        patch.setattr(dates, "N_TEST", 100)
+        yield
+
+
+@pytest.fixture(scope="module")
+def known_speed() -> Iterator[None]:
+    """The autopilot knows the seconds of a training step, and times none."""
+    from glassgpt.train.autopilot import pilot
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pilot, "time_step", lambda *_: 0.1)
+        yield
 
 
 @pytest.fixture(scope="module")
