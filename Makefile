@@ -15,7 +15,7 @@ demo: .venv/installed
 	$(BIN)/glassgpt train python --minutes 1
 
 test: .venv/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 slow: .venv/installed-dev
 	$(BIN)/pytest -q -m slow

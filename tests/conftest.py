@@ -68,13 +68,13 @@ def cpu_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def small_datasets() -> Iterator[None]:
-    """The built-in datasets with a fiftieth of their examples: commands are what is tested."""
+    """The built-in datasets with a part of their examples: commands are what is tested."""
     from glassgpt.data.datasets import dates, registry, scenes
 
     quick = partial(scenes.make_scenes, n_train=600, n_held_out=50)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(registry.BUILT_IN, "scenes", registry.Dataset("captioner", quick))
-        patch.setattr(dates, "N_TRAIN", 2_000)
+        patch.setattr(dates, "N_TRAIN", 20_000)
         patch.setattr(dates, "N_VAL", 100)
         patch.setattr(dates, "N_TEST", 100)
         yield

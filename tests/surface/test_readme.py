@@ -41,8 +41,10 @@ TEXT = "".join(
 )
 
 
-MODULES = {"glassgpt": [], "torchrun": ["-m", "torch.distributed.run"], "python": []}
-"""Command word → arguments of this Python; `glassgpt` runs in this process, where torch is imported."""
+COMMAND_WORDS = ("glassgpt", "torchrun", "python")
+"""`glassgpt` runs in this process, where torch is imported; also what `torchrun` starts in several."""
+TORCHRUN = shlex.split("torchrun --standalone --nproc-per-node 2 -m glassgpt")
+"""How equivalence/test_processes.py starts two processes."""
 LONGER = count(9, 3)
 """Total steps of each resumed run: more each time, or it would be finished."""
 
@@ -91,6 +93,9 @@ def shell(folder: Path, line: str) -> str:
     """Run one command of a page, cut down to a few steps, and return what it prints."""
     piped, _, line = line.rpartition(" | ")
     words = shlex.split(line, comments=True)
+    if words[0] == "torchrun":
+        assert words[: len(TORCHRUN)] == TORCHRUN
+        words = words[len(TORCHRUN) - 1 :]
     if {"compare", "sweep"} & set(words):
         if "--minutes" in words:
             words[words.index("--minutes") : words.index("--minutes") + 2] = ["--steps", "2", "--evals", "1"]
@@ -110,7 +115,7 @@ def shell(folder: Path, line: str) -> str:
     if words[0] == "glassgpt":
         return run(folder, *words[1:], stdin=given.encode())
     done = subprocess.run(
-        [sys.executable, *MODULES[words[0]], *words[1:]],
+        [sys.executable, *words[1:]],
         cwd=folder,
         input=given,
         capture_output=True,
@@ -135,7 +140,7 @@ COMMANDS = [
     for language, block in BLOCKS
     if language == "sh"
     for line in block.splitlines()
-    if line.startswith((*MODULES, "echo"))
+    if line.startswith((*COMMAND_WORDS, "echo"))
 ]
 COMMANDS += sorted({line for lines in EXAMPLES.values() for line in lines})
 COMMANDS = [*dict.fromkeys(line.partition("  #")[0].rstrip() for line in COMMANDS)]
@@ -147,7 +152,9 @@ def test_there_are_blocks() -> None:
 
 
 @pytest.mark.filterwarnings("default::UserWarning")  # notes to the user
-@pytest.mark.parametrize("line", COMMANDS)
+@pytest.mark.parametrize(
+    "line", [pytest.param(line, marks=pytest.mark.slow if "shakespeare" in line else ()) for line in COMMANDS]
+)
 def test_command(line: str, desk: Path) -> None:
     if "shakespeare" in line and not os.environ.get("GLASSGPT_DATA"):
         pytest.skip("tinyshakespeare is not in $GLASSGPT_DATA, and tests download nothing")
