@@ -50,9 +50,7 @@ LONGER = count(9, 3)
 
 
 @pytest.fixture(scope="module")
-def desk(
-    tmp_path_factory: pytest.TempPathFactory, small_datasets: None, known_speed: None
-) -> Iterator[Path]:
+def desk(tmp_path_factory: pytest.TempPathFactory, small_datasets: None, known_speed: None) -> Iterator[Path]:
     """A folder as the pages expect it: data of every kind, and a run of notes.txt."""
     tmp_path = tmp_path_factory.mktemp("desk")
     (tmp_path / "notes.txt").write_text(TEXT)
