@@ -29,7 +29,7 @@ OPTIONAL = ("attention", "mlp output")
 EVERY_NORM = "every norm"
 GLOBAL = ("normalization", "output")
 """Parts whose size changes everything after them."""
-N_PULLS = 4
+N_PULLS = 12
 """Parts of single blocks that are tried: those in which the loss falls most."""
 MAX_ALL_PAIRS = 4
 """Blocks up to which all pairs are exchanged; of more, neighbors only."""

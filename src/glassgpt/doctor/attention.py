@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from inspect import signature
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from glassgpt.doctor.anatomy import Anatomy
 from glassgpt.doctor.checks import Check, Problem
-from glassgpt.doctor.probes import AttentionCall, FunctionProbe, module_paths
+from glassgpt.doctor.comparing import moved
+from glassgpt.doctor.probes import AttentionCall, FunctionProbe, module_paths, run_watched
 from glassgpt.doctor.subject import Skip, Subject
 from glassgpt.language import N_
 
@@ -58,8 +61,14 @@ def _scale(s: Subject) -> Iterator[Problem]:
             return
 
 
+@torch.no_grad()
 def _rows(s: Subject) -> Iterator[Problem]:
-    for call in attention_calls(s):
+    try:
+        calls = attention_calls(s)
+    except Skip:
+        yield from _without_softmax(s)
+        return
+    for call in calls:
         sums = call.weights.sum(-1)[call.allowed.any(-1)]  # of queries that may look somewhere
         if len(sums) and not (sums - 1).abs().max() <= 1e-2 and s.model.training is False:
             yield Problem(
@@ -71,6 +80,33 @@ def _rows(s: Subject) -> Iterator[Problem]:
             )
             return
     yield from _returned(s)
+
+
+def _without_softmax(s: Subject) -> Iterator[Problem]:
+    """Give each attention equal vectors at all positions: a mean of equal values is that value."""
+    parts = Anatomy(s.model, s.n_vocab).attentions
+    if not parts or s.data.source is not None:
+        raise Skip(N_("no attention was seen (no softmax or kernel of torch)"))
+
+    def equal(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (args[0][:, :1].expand_as(args[0]).contiguous(), *args[1:])
+
+    handles = [part.module.register_forward_pre_hook(equal) for part in parts]
+    try:
+        seen = run_watched(s.model, {part.path: part.module for part in parts}, s.logits)
+    finally:
+        for handle in handles:
+            handle.remove()
+    for path, _, output in seen:
+        if output is not None and output.ndim == 3 and moved(output[:, :1].expand_as(output), output, 0.1):
+            yield Problem(
+                "attention scores",
+                N_("weights do not sum to 1"),
+                N_("equal values at all positions give different sums"),
+                N_("take the softmax over the keys (the last dimension)"),
+                path,
+            )
+            return
 
 
 def _returned(s: Subject) -> Iterator[Problem]:

@@ -27,7 +27,7 @@ from glassgpt.language import N_
 MIN_NATS = 0.03
 MIN_SHARE = 0.015
 """Smallest gain by a change that counts, as a share of the loss. Healthy small models have up to 0.005."""
-EARLY, LEARNED_SHARE = 4, 0.8
+EARLY, LEARNED_SHARE = 3, 0.8
 """Above this share of the entropy of single tokens a model is not at its best yet: a gain must be EARLY
 times as large to count."""
 TRAINED_STEPS, TRAINED_LR = 40, 1e-3
@@ -42,7 +42,7 @@ REGAINED = 0.5
 """Smallest share of the nats that a model has lost since its training that a change must regain."""
 LEAST_USE, USELESS = 0.1, 0.1
 """Nats that the most useful part saves, at least, and the share of that under which a part is of no use."""
-ROWS = 16
+ROWS, LEAST_TARGETS = 16, 64
 N_PAIRS, ROUNDS = 12, 4
 """Pairs of tokens that are exchanged in turn, and how often others are chosen."""
 
@@ -55,11 +55,13 @@ class Gain(NamedTuple):
 
 
 def _batch(s: Subject) -> Batch:
-    return s.data.rows(slice(0, ROWS))
+    return s.data.rows(slice(0, ROWS if s.predicts_tokens else len(s.data.tokens)))
 
 
 def _check_learned(s: Subject) -> float:
-    """Return the smallest gain that counts. Raises Skip for a model that has not learned."""
+    """Return the smallest gain that counts. Raises Skip for a model that has not learned, or few targets."""
+    if (_batch(s).targets != IGNORE).sum() < LEAST_TARGETS:
+        raise Skip(N_("the batch has too few targets"))
     if s.recorded_loss is not None:
         return max(MIN_NATS, MIN_SHARE * s.recorded_loss)
     if s.is_fresh:

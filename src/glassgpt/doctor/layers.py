@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from glassgpt.data import IGNORE
 from glassgpt.doctor.anatomy import Anatomy, category_of
 from glassgpt.doctor.checks import Check, Problem
 from glassgpt.doctor.probes import run_watched
@@ -19,6 +20,8 @@ from glassgpt.language import N_
 ROUNDING = 1e-3
 """Largest distance from the expected output, as a share of it, that counts as rounding."""
 SHIFTS = (1, -1, 2, -2)
+LEAST_COST = 0.01
+"""Share of the loss that a factor of the logits costs, at least; a scale that is meant lowers the loss."""
 MANY_PARTS = 3
 """Categories of a block's layers from which the block itself is off, not one of its parts."""
 SCALED: dict[str, str] = {
@@ -108,7 +111,17 @@ def _after_head(s: Subject) -> list[Deviation]:
     if expected is None or expected.shape != logits[0].shape or not expected.any():
         return []
     found = Deviation(head.path, "output", logits[0], expected)
-    return [found] if found.shift is not None and _differs(logits[0], expected) else []
+    is_wrong = found.shift is not None or _costs(s, found.factor)
+    return [found] if is_wrong and _differs(logits[0], expected) else []
+
+
+def _costs(s: Subject, factor: float | None) -> bool:
+    """True if the loss would be lower without a factor of the logits, as that of another scale is not."""
+    if not factor or s.is_fresh:
+        return False
+    logits, targets = s.logits().flatten(0, 1).float(), s.small.targets.flatten()
+    now, without = (F.cross_entropy(each, targets, ignore_index=IGNORE) for each in (logits, logits / factor))
+    return bool(without < (1 - LEAST_COST) * now)
 
 
 def place(found: Sequence[Deviation], anatomy: Anatomy) -> str:

@@ -62,6 +62,10 @@ def _any(grad: Tensor) -> bool:
 
 def _place(s: Subject, names: list[str]) -> str:
     """Return the category of most of these parameters' numbers."""
+    missed = set(names)
+    for block in Anatomy(s.model, s.n_vocab).blocks:
+        if {f"{block.path}.{name}" for name, _ in block.module.named_parameters()} <= missed:
+            return "residual"  # the whole block is off
     sizes = Counter[str]()
     for name in names:
         sizes[category_of(name)] += s.model.get_parameter(name).numel()

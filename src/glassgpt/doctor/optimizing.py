@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
 from glassgpt.doctor.checks import Check, Problem
 from glassgpt.doctor.probes import FunctionProbe
@@ -17,6 +18,8 @@ from glassgpt.doctor.subject import Skip, Subject, as_batch, mapped
 from glassgpt.doctor.updates import directions, updates
 from glassgpt.language import N_
 
+TAKEN_BACK = 0.1
+"""Share of an optimizer's step that must be left at the end of the training step."""
 MIN_SIMILARITY = 0.5
 """Cosine of a matrix's gradient with that of the loss, at least."""
 
@@ -56,6 +59,13 @@ def _groups(s: Subject) -> Iterator[Problem]:
             N_("put each parameter into one group"),
             twice[0],
         )
+    if any(len(betas := group.get("betas", ())) == 2 and betas[0] > betas[1] for group in groups):
+        yield Problem(
+            "optimizer",
+            N_("the averages are exchanged"),
+            N_("betas {betas}", betas=next(group["betas"] for group in groups if "betas" in group)),
+            N_("average gradients over fewer steps than their squares, as with (0.9, 0.99)"),
+        )
     rates = [float(group.get("lr", 1.0)) for group in groups]
     if rates and max(rates) <= 0:
         yield Problem("optimizer", N_("the learning rate is zero"), 0.0, N_("set lr"))
@@ -71,14 +81,34 @@ def _gradients(s: Subject) -> dict[str, Tensor]:
 
 
 class _Steps:
-    """The gradients that an optimizer sees, and the weights before its step."""
+    """The gradients that an optimizer sees, the weights after its steps, and the modes of the passes."""
 
     def __init__(self, s: Subject) -> None:
-        self.s, self.grads, self.n = s, dict[str, Tensor](), 0
+        self.s, self.grads, self.weights = s, dict[str, Tensor](), dict[str, Tensor]()
+        self.counts, self.modes = Counter[int](), set[bool]()
 
-    def __call__(self, *_: Any) -> None:
-        self.n += 1
+    @property
+    def n(self) -> int:
+        """Steps of all optimizers."""
+        return sum(self.counts.values())
+
+    def before(self, optimizer: Any, *_: Any) -> None:
+        self.counts[id(optimizer)] += 1
         self.grads = _gradients(self.s)
+
+    def after(self, *_: Any) -> None:
+        self.weights = {name: p.detach().clone() for name, p in trainable(self.s.model).items()}
+
+    def passed(self, *_: Any) -> None:
+        self.modes.add(self.s.model.training)
+
+    def watch(self) -> list[RemovableHandle]:
+        """Follow all optimizers and the model."""
+        handles = [self.s.model.register_forward_pre_hook(self.passed)]
+        for optimizer in self.s.optimizers:
+            handles.append(optimizer.register_step_pre_hook(self.before))
+            handles.append(optimizer.register_step_post_hook(self.after))
+        return handles
 
 
 def _step(s: Subject) -> Iterator[Problem]:
@@ -89,18 +119,48 @@ def _step(s: Subject) -> Iterator[Problem]:
     learning = list(trainable(s.model))
     before = {name: p.detach().clone() for name, p in s.model.named_parameters()}
     steps = _Steps(s)
-    handles = [optimizer.register_step_pre_hook(steps) for optimizer in s.optimizers]
+    handles = steps.watch()
     try:
         with FunctionProbe(keep=False, no_dropout=True):
             s.train_step(s.model, s.batch)
             after = {name: p.detach().clone() for name, p in s.model.named_parameters()}
+            yield from _protocol(s, steps, before, after)
             yield from updates(s, before, after, learning)
             yield from directions(before, after, steps.grads)
-            if handles and not several_processes():
+            if s.optimizers and not several_processes():
                 yield from _accumulation(s, steps)
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _protocol(
+    s: Subject, steps: _Steps, before: dict[str, Tensor], after: dict[str, Tensor]
+) -> Iterator[Problem]:
+    """See the number of steps, the mode, and what happens to the weights after the optimizer's step."""
+    if max(steps.counts.values(), default=0) > 1:
+        yield Problem(
+            "optimizer",
+            N_("several steps are taken in one"),
+            N_("{n} steps of one optimizer", n=max(steps.counts.values())),
+            N_("call step() once, after the gradients of all parts have been added"),
+        )
+    if steps.modes == {False} and any(isinstance(p, float) and p > 0 for p in s.stated_dropouts):
+        yield Problem(
+            "dropout",
+            N_("training runs in evaluation mode"),
+            N_("dropout is stated, and is off"),
+            N_("call model.train() before the steps, and again after each evaluation"),
+        )
+    moved = sum(float((steps.weights[name] - before[name]).square().sum()) for name in steps.weights)
+    kept = sum(float((after[name] - before[name]).square().sum()) for name in steps.weights)
+    if 0 < kept < TAKEN_BACK**2 * moved:
+        yield Problem(
+            "optimizer",
+            N_("the step is taken back"),
+            N_("{share:.1%} of it is left", share=(kept / moved) ** 0.5),
+            N_("keep averages of the weights apart from the weights that learn"),
+        )
 
 
 def _accumulation(s: Subject, steps: _Steps) -> Iterator[Problem]:

@@ -31,7 +31,8 @@ def _causality(s: Subject) -> Iterator[Problem]:
         return
     s.model.train()
     with FunctionProbe(keep=False, no_dropout=True):
-        yield from _leaks(s)
+        if not moved(s.logits(), s.logits(), 1e-6):  # else chance moves them
+            yield from _leaks(s)
 
 
 @torch.no_grad()

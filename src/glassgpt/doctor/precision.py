@@ -7,12 +7,14 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from glassgpt.doctor.anatomy import category_of
+from glassgpt.doctor.anatomy import Anatomy, category_of
 from glassgpt.doctor.checks import Check, Problem
 from glassgpt.doctor.probes import FunctionProbe, run_watched
 from glassgpt.doctor.subject import Skip, Subject
 from glassgpt.language import N_
 
+LEAST_VALUES, FEW = 2048, 0.05
+"""Numbers of a tensor from which they are counted, and the share of different ones that is too small."""
 LOW = (torch.float16, torch.bfloat16)
 
 
@@ -29,6 +31,24 @@ def _precision(s: Subject) -> Iterator[Problem]:
                 N_("computed in lower precision than the weights"),
                 str(output.dtype),
                 N_("compute in float32, or let autocast choose"),
+                path,
+            )
+            return
+    yield from _coarse(s)
+
+
+def _coarse(s: Subject) -> Iterator[Problem]:
+    """Count the different values of the stream after each block."""
+    blocks = {part.path: part.module for part in Anatomy(s.model, s.n_vocab).blocks}
+    for path, _, output in run_watched(s.model, blocks, s.logits):
+        if output is None or output.numel() < LEAST_VALUES or not output.any():
+            continue
+        if (n := len(output.unique())) < FEW * output.numel():
+            yield Problem(
+                "numerics",
+                N_("values are rounded to a few"),
+                N_("{n} of {of} are different", n=n, of=output.numel()),
+                N_("keep the stream in float32 or bfloat16"),
                 path,
             )
             return

@@ -85,6 +85,12 @@ class Subject:
         found = (getattr(self.config, name, None) for name in names)
         return next((value for value in found if value is not None), None)
 
+    @property
+    def stated_dropouts(self) -> set[float]:
+        """Rates of dropout in the model's configuration."""
+        settings = vars(self.config) if hasattr(self.config, "__dict__") else {}
+        return {float(p) for name, p in settings.items() if "drop" in name and isinstance(p, int | float)}
+
     def logits(self, tokens: Tensor | None = None, batch: Batch | None = None) -> Tensor:
         """Compute logits (B, T, V), with the batch's own sources. Raises UserError for other outputs."""
         batch = batch or self.small

@@ -148,7 +148,7 @@ def _modes(s: Subject) -> Iterator[Problem]:
         again = s.logits()
     if moved(observed, again, 1e-6):
         yield Problem(
-            "attention scores",
+            "dropout",
             N_("random besides dropout"),
             N_("two passes without dropout differ by {d:.2g}", d=float((observed - again).abs().max())),
             N_("use torch's dropout, after the softmax"),
@@ -164,8 +164,7 @@ def _modes(s: Subject) -> Iterator[Problem]:
 
 @torch.no_grad()
 def _dropouts(s: Subject) -> Iterator[Problem]:
-    settings = vars(s.config) if hasattr(s.config, "__dict__") else {}
-    stated = {float(p) for name, p in settings.items() if "drop" in name and isinstance(p, int | float)}
+    stated = s.stated_dropouts
     s.model.train()
     probe = FunctionProbe()
     with probe, module_paths(s.model, probe):

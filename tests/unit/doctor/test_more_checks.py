@@ -14,16 +14,18 @@ import glassgpt as gg
 from glassgpt.config import ModelConfig
 from glassgpt.data import Batch
 from glassgpt.doctor import Subject
+from glassgpt.doctor.attention import ROWS as SUMS
 from glassgpt.doctor.batch_order import ORDER, REPEATED
 from glassgpt.doctor.caching import SAVED
 from glassgpt.doctor.checks import Check
 from glassgpt.doctor.devices import REFERENCE
-from glassgpt.doctor.learning import ROWS
+from glassgpt.doctor.learning import GRADIENTS, ROWS
 from glassgpt.doctor.objective import AVERAGE, VALUE
-from glassgpt.doctor.optimizing import STEP
+from glassgpt.doctor.optimizing import GROUPS, STEP
 from glassgpt.doctor.order import CAUSALITY
 from glassgpt.doctor.padding import PADDING
 from glassgpt.doctor.parts import LINEAR
+from glassgpt.doctor.precision import PRECISION
 from glassgpt.doctor.rate import RATE
 from glassgpt.doctor.registration import CHECKS as MADE
 from glassgpt.doctor.registration import LEAVES, OUTPUTS, TABLE
@@ -327,3 +329,86 @@ def test_weights_that_cannot_be_loaded() -> None:
 
     model.register_state_dict_post_hook(lose)
     assert causes(SAVED, Subject(model, pair())) == ["saved weights cannot be loaded"]
+
+
+def averaged_back(model: nn.Module, optimizer: torch.optim.Optimizer, taken: Tensor) -> None:
+    kept = [p.detach().clone() for p in model.parameters()]
+    optimizer.step()
+    for p, before in zip(model.parameters(), kept, strict=True):
+        p.data.lerp_(before, 0.99)
+
+
+def stepped_twice(model: nn.Module, optimizer: torch.optim.Optimizer, taken: Tensor) -> None:
+    optimizer.step()
+    optimizer.step()
+
+
+def evaluated(model: nn.Module, optimizer: torch.optim.Optimizer, taken: Tensor) -> None:
+    model.eval()
+    optimizer.zero_grad()
+    loss(model, pair()).backward()
+    optimizer.step()
+
+
+@pytest.mark.parametrize(
+    ("step", "cause"),
+    [
+        (averaged_back, "the step is taken back"),
+        (stepped_twice, "several steps are taken in one"),
+        (evaluated, "training runs in evaluation mode"),
+    ],
+)
+def test_the_protocol_of_a_step(step: Callable[..., None], cause: str) -> None:
+    model = small_gpt()
+    model.config = ModelConfig(dropout=0.2)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+
+    def train_step(model: nn.Module, batch: Any, finish: Callable[..., None] | None = step) -> None:
+        if finish is not evaluated:
+            optimizer.zero_grad()
+            loss(model, batch).backward()
+        finish(model, optimizer, batch) if finish else optimizer.step()
+
+    def healthy(model: nn.Module, batch: Any) -> None:
+        train_step(model, batch, None)
+
+    subject = Subject(model, pair(), loss, train_step, (optimizer,))
+    assert cause in causes(STEP, subject)
+    assert causes(STEP, Subject(model, pair(), loss, healthy, (optimizer,))) == []
+
+
+def test_averages_of_adam_in_each_others_place() -> None:
+    model = small_gpt()
+    for betas, expected in (((0.9, 0.99), []), ((0.99, 0.9), ["the averages are exchanged"])):
+        optimizer = torch.optim.AdamW(model.parameters(), betas=betas)
+        assert causes(GROUPS, Subject(model, pair(), optimizers=(optimizer,))) == expected
+
+
+def test_a_stream_of_few_values() -> None:
+    model = small_gpt()
+    assert causes(PRECISION, Subject(model, pair())) == []
+    model.h[0].register_forward_hook(lambda _, args, output: (output * 8).round() / 8)
+    assert causes(PRECISION, Subject(model, pair())) == ["values are rounded to a few"]
+
+
+def test_an_attention_without_a_softmax() -> None:
+    model = small_gpt()
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        B, T, C = x.shape
+        q, k, v = (part.view(B, T, 2, -1).transpose(1, 2) for part in self.c_attn(x).split(C, dim=2))
+        scores = (q @ k.mT * self.scale(q)).masked_fill(~self.mask[:T, :T], 0.0)
+        return self.c_proj((scores @ v).transpose(1, 2).reshape(B, T, C))
+
+    for block in model.h:
+        block.attn.forward = forward.__get__(block.attn)
+    assert causes(SUMS, Subject(model, pair())) == ["weights do not sum to 1"]
+
+
+def test_a_block_that_is_not_used() -> None:
+    model = small_gpt()
+    kept: list[Tensor] = []
+    model.h[0].register_forward_hook(lambda _, args, output: kept.append(output))
+    model.ln_f.register_forward_pre_hook(lambda _, args: (kept.pop(),))
+    (found,) = [each for each in GRADIENTS.run(Subject(model, pair())) if not each.is_healthy]
+    assert found.category == "residual"
