@@ -54,19 +54,19 @@ def test_a_training_marches_stops_and_resumes(new_lab: Lab, page: Any) -> None:
             page.wait_for_function(STEPS, arg=run.summary().n_steps, timeout=WAIT_MS)
         assert sum(url.endswith("/events") for url in asked) == 1
         page.get_by_role("button", name="Save and stop").press("Enter")
-        page.get_by_label("Resume, up to").wait_for()
+        page.get_by_label("Minutes in total").wait_for()
         stopped = run.summary()
         assert (
             stopped.resumable
             and stopped.state == "stopped"
             and "training" not in page.locator("h1").inner_text()
         )
-        page.get_by_label("Resume, up to").fill("5")
-        page.get_by_role("button", name="▶").press("Enter")
+        page.get_by_label("Minutes in total").fill("5")
+        page.get_by_role("button", name="Resume").press("Enter")
         page.get_by_text("● live").wait_for()
         page.wait_for_function(STEPS, arg=stopped.n_steps, timeout=WAIT_MS)
         page.get_by_role("button", name="Save and stop").press("Enter")
-        page.get_by_label("Resume, up to").wait_for()
+        page.get_by_label("Minutes in total").wait_for()
         assert run.summary().n_steps > stopped.n_steps
     finally:
         end_training(new_lab)

@@ -12,7 +12,7 @@ from glassgpt.errors import UserError
 from glassgpt.explain.content import Chapter, Grid, expectation, figure
 from glassgpt.explain.context import BUILTIN, ChapterContext, Demo
 from glassgpt.explain.exercise import Checked, load_exercises
-from glassgpt.explain.influence import held_out_prompt, held_out_text
+from glassgpt.explain.influence import held_out_prompt, held_out_questions, held_out_text
 from glassgpt.explain.lesson import Lesson, load_lesson
 from glassgpt.explain.notebook import make_notebook
 from glassgpt.explain.path import PATH, LearningPath, LearningStep, learning_path, near_hint
@@ -43,6 +43,7 @@ __all__ = [
     "finished_steps",
     "forget_steps",
     "held_out_prompt",
+    "held_out_questions",
     "held_out_text",
     "learning_path",
     "load_lesson",

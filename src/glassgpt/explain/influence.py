@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from glassgpt.explain.context import ChapterContext, Demo
 from glassgpt.hooks import record
 from glassgpt.models import Encoder, Model, Seq2Seq
+
+N_DRAWN = 64
+"""Questions that are drawn, to choose from."""
 
 
 def held_out(demo: Demo, n: int, length: int, generator: torch.Generator) -> Tensor:
@@ -51,11 +55,38 @@ def held_out_prompt(run: Path | str, seed: int = 0) -> dict[str, Any]:
     assert demo is not None
     if demo.model.config.family != "captioner":
         return {"text": held_out_text(run, seed=seed)}
-    split = demo.examples.val
+    split, row = demo.examples.val, _drawn_row(demo, seed)
     assert split.images is not None and split.image is not None
-    row = int(torch.randint(len(split), (), generator=torch.Generator().manual_seed(seed)))
-    question = demo.tokenizer.decode(split.text[row][: split.n_prompt[row]])
-    return {"text": question, "image": split.images[split.image[row]]}
+    return {"text": _question(demo, row), "image": split.images[split.image[row]]}
+
+
+def held_out_questions(run: Path | str, seed: int = 0) -> list[str]:
+    """Return all held-out questions about the image of `held_out_prompt`; [] for a model without images."""
+    demo = ChapterContext(Path(run)).own
+    assert demo is not None
+    if demo.model.config.family != "captioner":
+        return []
+    return list(dict.fromkeys(_questions(demo, _drawn_row(demo, seed))))
+
+
+def _drawn_row(demo: Demo, seed: int) -> int:
+    """Return a row; of some, the one with the most plain questions about its image, which every font can show."""
+    order = torch.randperm(len(demo.examples.val), generator=torch.Generator().manual_seed(seed))
+    drawn = order[:N_DRAWN].tolist()
+    plain = [row for row in drawn if _question(demo, row).isascii()] or drawn
+    return max(plain, key=lambda row: sum(question.isascii() for question in _questions(demo, row)))
+
+
+def _questions(demo: Demo, row: int) -> list[str]:
+    """Return the questions about the image of a row."""
+    image = demo.examples.val.image
+    assert image is not None
+    return [_question(demo, int(other)) for other in np.flatnonzero(image == image[row])]
+
+
+def _question(demo: Demo, row: int) -> str:
+    split = demo.examples.val
+    return demo.tokenizer.decode(split.text[row][: split.n_prompt[row]])
 
 
 def influence(model: Model, tokens: Tensor, generator: torch.Generator) -> Tensor:

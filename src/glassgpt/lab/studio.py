@@ -23,7 +23,7 @@ import torch
 from glassgpt.checkpoint import Run, read_pointer, snapshot_steps
 from glassgpt.data import PairTemplate, read_image
 from glassgpt.errors import UserError
-from glassgpt.explain import held_out_prompt
+from glassgpt.explain import held_out_prompt, held_out_questions
 from glassgpt.generate import Engine, NextToken, Request, SamplingParams, stream_text
 from glassgpt.lab.catalog import Catalog
 from glassgpt.lab.edits import make_edits, new_tokens
@@ -75,7 +75,7 @@ class Loaded:
             prompt = held_out_prompt(self.run.path)
         except (UserError, OSError):
             return {"text": NO_DATA_PROMPT}
-        return prompt | {"text": _from_a_word(prompt["text"])}
+        return prompt | {"text": _from_a_word(prompt["text"]), "questions": held_out_questions(self.run.path)}
 
     _memory: tuple[tuple[str, str | None], Memory | None] | None = None
 
@@ -130,7 +130,7 @@ class Studio:
         self.catalog = catalog
         self._models: OrderedDict[tuple[Any, ...], Loaded] = OrderedDict()
         self._traces: OrderedDict[str, Traced] = OrderedDict()
-        self._prompts: dict[str, str] = {}
+        self._prompts: dict[str, dict[str, Any]] = {}
         self._maps: dict[str, tuple[list[int], dict[str, Any]]] = {}
         self._lock = RLock()
         self._examining = Lock()
@@ -154,8 +154,9 @@ class Studio:
         details = self.catalog.details(id)
         if details["can_trace"] and id not in self._prompts:  # a page that follows a training asks often
             with self._lock:
-                self._prompts[id] = self._open(id).prompt["text"]
-        return details | {"prompt": self._prompts.get(id, "")}
+                self._prompts[id] = self._open(id).prompt
+        prompt = self._prompts.get(id, {})
+        return details | {"prompt": prompt.get("text", ""), "questions": prompt.get("questions", [])}
 
     def examine(self, id: str) -> dict[str, Any]:
         """Examine a run as the doctor does. Raises UserError if there is no model to load."""

@@ -49,6 +49,8 @@ export interface RunDetails extends RunRow {
   steps_saved: number[];
   verdict: string;
   prompt: string;
+  /** Questions about the image that is shown without another one. */
+  questions: string[];
 }
 
 export interface TokenLabel {

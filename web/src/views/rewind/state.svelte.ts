@@ -41,8 +41,8 @@ export class RewindState {
   #closed = false;
 
   constructor(
-    source: Source,
-    private readonly rewind: Rewind,
+    readonly source: Source,
+    readonly rewind: Rewind,
   ) {
     const { attentions, family } = source.header;
     this.heads = attentions.flatMap((attention) => Array.from({ length: attention.heads }, (_, head) => ({ attention, head })));

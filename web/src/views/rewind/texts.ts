@@ -43,5 +43,17 @@ addTexts({
     "{n} tokens after the prompt, at temperature {temperature}. The same seed at each step.",
     "提示之后的 {n} 个词元，温度 {temperature}。每一步用同一个种子。",
   ],
+  "rewind.learned": ["When did it learn a token?", "它何时学会一个词元？"],
+  "rewind.learned.help": [
+    "Choose a token of your text: its mean probability at the places where it comes next, at each kept step.",
+    "选择文本中的一个词元：在它接下来出现的那些位置上，每个保留步骤的平均概率。",
+  ],
+  "rewind.learned.token": ["Token", "词元"],
+  "rewind.learned.show": ["Follow it through all steps", "查看所有步骤"],
+  "rewind.learned.measuring": ["Steps that are measured", "已测量的步骤"],
+  "rewind.learned.at": [
+    "“{token}” comes next at {n} places of this text. Its probability there is {p}% at the last step; it has half of that or more from step {step} on.",
+    "“{token}” 在这段文本中的 {n} 处接下来出现。最后一步时，它在那里的概率是 {p}%；从第 {step} 步起，一直不低于其一半。",
+  ],
   "rewind.seed": ["Seed", "种子"],
 });

@@ -13,6 +13,8 @@ export interface Numbers {
 export class WhatIfState {
   heads: [string, number][] = $state([]);
   mlps: string[] = $state([]);
+  scale = $state(true);
+  mask = $state(true);
   patches: Patch[] = $state([]);
   tokens: [number, number][] = $state([]);
   source: Source = $state.raw() as Source;
@@ -44,6 +46,16 @@ export class WhatIfState {
     void this.apply();
   }
 
+  toggleScale(): void {
+    this.scale = !this.scale;
+    void this.apply();
+  }
+
+  toggleMask(): void {
+    this.mask = !this.mask;
+    void this.apply();
+  }
+
   /** Put a state of another text in; one that was put into the same place goes. */
   patch(patch: Patch): void {
     this.patches = [...this.patches.filter((each) => each.state !== patch.state || each.position !== patch.position), patch];
@@ -63,15 +75,17 @@ export class WhatIfState {
   }
 
   reset(): void {
-    [this.heads, this.mlps, this.patches, this.tokens] = [[], [], [], []];
+    [this.heads, this.mlps, this.patches, this.tokens, this.scale, this.mask] = [[], [], [], [], true, true];
     void this.apply();
   }
 
   private get edits(): Edits {
-    const { heads, mlps, patches, tokens } = this;
+    const { heads, mlps, patches, tokens, scale, mask } = this;
     return {
       ...(heads.length && { ablate: heads.map(([path, head]): [string, number] => [path, head]) }),
       ...(mlps.length && { mlps: [...mlps] }),
+      ...(!scale && { scale }),
+      ...(!mask && { mask }),
       ...(patches.length && { patches: patches.map((each) => ({ ...each })) }),
       ...(tokens.length && { tokens: tokens.map(([at, id]): [number, number] => [at, id]) }),
     };
