@@ -6,11 +6,12 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from glassgpt.checkpoint import Run
+from glassgpt.checkpoint import Run, is_locked
 from glassgpt.config import RunConfig, flat_fields
 from glassgpt.errors import UserError, cannot_write
 from glassgpt.lab.catalog import run_id
@@ -24,6 +25,8 @@ NAME = re.compile(r"\w[\w -]{0,59}")
 TABLES = ("tokenizer", "model", "train")
 """Tables of the configuration whose settings the page offers; the others name files."""
 PLAN_TIMEOUT = 180
+ENDING_S = 30
+"""Seconds that a process has to end after it has left its run."""
 MAX_OUTPUT = 1 << 22
 TAIL = 4_000
 """Characters of a training's output that the page shows."""
@@ -35,6 +38,13 @@ class Training:
 
     process: subprocess.Popen[bytes]
     output: Path
+
+    def has_ended(self, run: Path) -> bool:
+        """Return whether its process has ended. One that has left the run is waited for."""
+        if self.process.poll() is None and not is_locked(run):
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(ENDING_S)
+        return self.process.poll() is not None
 
     def state(self) -> dict[str, Any]:
         """Return whether it runs, its exit code, and the end of its output."""
@@ -100,7 +110,7 @@ class Trainings:
 
     def _run(self, out: Path, words: list[str]) -> str:
         id = run_id(out)
-        if id in self._of and self._of[id].process.poll() is None:
+        if id in self._of and not self._of[id].has_ended(out):
             raise UserError("{name} is training already. Stop it first.", name=out.name)
         output = self._kept() / f"{out.name}.log"
         with output.open("wb") as file:

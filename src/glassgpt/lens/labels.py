@@ -21,7 +21,9 @@ def token_labels(tokenizer: Tokenizer, ids: Iterable[int]) -> list[str]:
     ['a', 'b', '<eos>']
     """
     names = {id: name for name, id in tokenizer.specials.items()}
-    return [names.get(id) or _piece_label(tokenizer.token_bytes([id])) for id in map(int, ids)]
+    ids = list(map(int, ids))
+    labels = {id: names.get(id) or _piece_label(tokenizer.token_bytes([id])) for id in set(ids)}
+    return [labels[id] for id in ids]
 
 
 def _piece_label(piece: bytes) -> str:

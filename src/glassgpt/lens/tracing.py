@@ -174,9 +174,10 @@ def _predictions(
     top = logits.topk(min(MOST_PROBABLE, logits.shape[-1]))
     p = (top.values - logits.logsumexp(-1, keepdim=True)).exp()
     labels = model.config.labels
-    rows = [
-        [labels[id] for id in ids] if labels else token_labels(tokenizer, ids) for ids in top.indices.tolist()
-    ]
+    ids = top.indices.flatten().tolist()
+    names = [labels[id] for id in ids] if labels else token_labels(tokenizer, ids)
+    n = top.indices.shape[-1]
+    rows = [names[start : start + n] for start in range(0, len(names), n)]
     return tuple(
         tuple(zip(names, (round(value, 4) for value in values), strict=True))
         for names, values in zip(rows, p.tolist(), strict=True)
@@ -198,9 +199,10 @@ def read_states(model: Model, tokenizer: Tokenizer, seen: Mapping[str, Tensor]) 
         return None
     best = _best(model, torch.cat([seen[name] for name in names], dim=1))
     T = best.values.shape[0] // len(names)
+    labels = token_labels(tokenizer, best.indices.tolist())
     return LogitLens(
         tuple(names),
-        tuple(tuple(token_labels(tokenizer, ids.tolist())) for ids in best.indices.split(T)),
+        tuple(tuple(labels[start : start + T]) for start in range(0, len(labels), T)),
         tuple(tuple(round(p, 4) for p in row.tolist()) for row in best.values.split(T)),
     )
 

@@ -109,6 +109,33 @@ def test_stop_believes_no_folder(lab: TestClient, tmp_path: Path, lab_runs: Path
     assert answer.status_code == 400 and "Ctrl-C" in answer.json()["error"]
 
 
+def test_a_run_is_resumed_while_its_process_still_ends(
+    lab: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock is free before the process has ended; the page may be that quick."""
+    (tmp_path / "runs").mkdir(exist_ok=True)
+    kept = trainings.Trainings(tmp_path / "runs")
+    slow = [sys.executable, "-c", "import time; time.sleep(0.3)"]
+    monkeypatch.setattr(trainings, "_command", lambda words: slow)
+    kept.start(trainings.TrainRequest(**BODY))
+    id = kept.resume(gg.Run(tmp_path / "runs" / "moon"), trainings.ResumeRequest(minutes=2))
+    assert kept.state(id)["running"]
+    kept._of[id].process.wait(60)
+
+
+def test_a_run_that_trains_is_not_resumed(
+    lab: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = trainings.Trainings(tmp_path / "runs")
+    monkeypatch.setattr(trainings, "_command", lambda words: [sys.executable, "-c", "input()"])
+    monkeypatch.setattr(trainings, "is_locked", lambda path: True)
+    monkeypatch.setattr(trainings.subprocess, "DEVNULL", subprocess.PIPE)
+    id = kept.start(trainings.TrainRequest(**BODY))
+    with pytest.raises(gg.UserError, match="training already"):
+        kept.resume(gg.Run(tmp_path / "runs" / "moon"), trainings.ResumeRequest(minutes=2))
+    kept._of[id].process.communicate(timeout=60)
+
+
 def test_settings_are_those_of_the_schema(lab: TestClient) -> None:
     found = {each["name"]: each for each in lab.get("/api/settings").json()["settings"]}
     assert found["preset"]["choices"] == ["modern", "gpt2", "speedrun"] and "seed" in found
