@@ -47,5 +47,5 @@ def test_every_view_of_gpt2(new_lab: Lab, page: Any, tmp_path: Path) -> None:
     for view, ready in (("bench", "[data-curve]"), ("whatif", "[data-loss]")):
         page.locator(f"[data-tab={view}]").press("Enter")
         page.locator(ready).wait_for()
-    page.get_by_role("button", name="blocks.3.attn, head 1").press("Space")
+    page.get_by_role("button", name="blocks.3.attn, head 1", exact=True).press("Space")
     page.locator("[data-loss]").filter(has_text="→").wait_for()

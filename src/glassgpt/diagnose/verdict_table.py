@@ -29,7 +29,7 @@ class VerdictTable:
 
     def to_text(self) -> str:
         """Return the table with aligned columns."""
-        head, *rows = self._translated()
+        head, *rows = self.translated()
         widths = [max(map(cell_len, column)) for column in zip(head, *rows, strict=True)]
         lines = [
             [set_cell_size(cells[0], widths[0]), *map(_right, cells[1:], widths[1:])]
@@ -41,10 +41,10 @@ class VerdictTable:
     def to_html(self) -> str:
         """Return the table as HTML, with the model's row in bold."""
         marked = () if self.model is None else (self.model,)
-        head, *rows = self._translated()
+        head, *rows = self.translated()
         return as_html(head, rows, range(1, len(head)), marked, self.bars)
 
-    def _translated(self) -> list[tuple[str, ...]]:
+    def translated(self) -> list[tuple[str, ...]]:
         """Return the head and the rows in the language of the process."""
         return [tuple(map(_, cells)) for cells in (self.head, *self.rows)]
 

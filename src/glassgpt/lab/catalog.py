@@ -61,7 +61,6 @@ class Catalog:
         """Return a run's row with its settings, curve, baselines and samples. Raises UserError."""
         run = self.run(id)
         config, curve = run.config(), read_curve(run)
-        verdict = run.verdict()
         return {
             **_row(curve.summary),
             "settings": _settings(run, config),
@@ -75,7 +74,7 @@ class Catalog:
             "findings": outcome_findings(run),
             "samples": _samples(run),
             "steps_saved": run.saved_steps(),
-            "verdict": "" if verdict is None else str(judged_again(verdict)),
+            "verdict": _verdict(run),
         }
 
     def snapshots(self, id: str) -> dict[str, Any]:
@@ -136,6 +135,16 @@ def _row(summary: RunSummary) -> dict[str, Any]:
 
 def _status(summary: RunSummary) -> str:
     return summary.facts().get("state", "") if summary.state != "unreadable" else N_("damaged")
+
+
+def _verdict(run: Run) -> dict[str, Any] | None:
+    """Return sentence and table of a run's verdict, and the index of the model's row; None before its end."""
+    if (stored := run.verdict()) is None:
+        return None
+    verdict = judged_again(stored)
+    table = verdict.table()
+    head, *rows = table.translated()
+    return {"sentence": _(verdict.sentence), "head": head, "rows": rows, "model": table.model}
 
 
 def _settings(run: Run, config: RunConfig) -> list[tuple[str, str, str]]:

@@ -294,7 +294,9 @@ def test_runs_and_their_details(lab: TestClient, ids: dict[str, str], lab_runs: 
     assert [point[0] for point in details["curve"]["training"]] == [1, 2, 3]
     assert details["steps_saved"] == run.saved_steps()
     assert {row["name"] for row in details["ladder"]} >= {"uniform", "unigram"}
-    assert details["verdict"] == str(run.verdict())
+    verdict = run.verdict()
+    assert verdict is not None and details["verdict"]["sentence"] == verdict.sentence
+    assert details["verdict"]["rows"] == [list(row) for row in verdict.table().rows]
     labels = lab.get(f"/api/runs/{ids['encoder']}/vocabulary").json()["labels"]
     assert len(labels) == run.tokenizer().n_vocab
     assert any(name == "n_layer" and value == "2" for name, value, _ in details["settings"])

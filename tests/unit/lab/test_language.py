@@ -15,7 +15,7 @@ from glassgpt.language import answering_in
 CHINESE = {"Accept-Language": "zh"}
 SENTENCE = re.compile(r"[A-Za-z]{2,}(?:[ ,;:]+[A-Za-z]{2,}){3,}")
 """Four words of English in a row."""
-OF_THE_RUN = {"samples", "prompt", "settings", "name", "folder", "text", "model"}
+OF_THE_RUN = {"samples", "prompt", "questions", "settings", "name", "folder", "text", "model"}
 """Fields with texts of the user or the model, and names."""
 
 
@@ -41,8 +41,7 @@ def english(value: Any) -> list[tuple[str, str]]:
 def test_what_a_runs_page_says_is_chinese(lab: TestClient, ids: dict[str, str], name: str) -> None:
     details = lab.get(f"/api/runs/{ids[name]}", headers=CHINESE).json()
     assert not english(details)
-    if details["verdict"]:
-        assert re.search(r"[一-鿿]", details["verdict"].splitlines()[-1])
+    assert re.search(r"[一-鿿]", details["verdict"]["sentence"])
     examined = lab.post(f"/api/runs/{ids[name]}/examine", json={}, headers=CHINESE).json()
     assert not english(examined) and re.search(r"[一-鿿]", examined["sentence"])
 

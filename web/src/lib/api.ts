@@ -47,7 +47,8 @@ export interface RunDetails extends RunRow {
   findings: RunFinding[];
   samples: { step: number; text: string }[];
   steps_saved: number[];
-  verdict: string;
+  /** The model among its baselines, best first; null before the end. */
+  verdict: { sentence: string; head: string[]; rows: string[][]; model: number | null } | null;
   prompt: string;
   /** Questions about the image that is shown without another one. */
   questions: string[];

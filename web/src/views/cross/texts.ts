@@ -21,10 +21,10 @@ addTexts({
   "cross.worth": ["What each head is worth", "每个头的价值"],
   "cross.worth.help": [
     "Each head is switched off alone. The loss on the same answer is measured again, in nats per token.",
-    "逐个关闭每个头，再次测量同一答案的损失，单位 nats/词元。",
+    "逐个关闭每个头，再次测量同一答案的损失，单位 奈特/词元。",
   ],
   "cross.measure": ["Switch off each head", "逐个关闭每个头"],
-  "cross.loss": ["All heads: {loss} nats per token.", "所有头：{loss} nats/词元。"],
+  "cross.loss": ["All heads: {loss} nats per token.", "所有头：{loss} 奈特/词元。"],
   "cross.without": ["without it", "没有它"],
   "cross.rise": ["rise", "上升"],
   "cross.answer": ["writes “{token}”", "写出 “{token}”"],

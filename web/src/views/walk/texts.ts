@@ -89,9 +89,9 @@ addTexts({
   "walk.next.edited": ["changed", "更改后"],
   "walk.next.moved": [
     "The distribution moved by {nats} nats (KL). Loss on the true next token “{token}”: {before} → {after} nats.",
-    "分布移动了 {nats} nats（KL）。真实下一个词元 “{token}” 的损失：{before} → {after} nats。",
+    "分布移动了 {nats} 奈特（KL）。真实下一个词元 “{token}” 的损失：{before} → {after} 奈特。",
   ],
-  "walk.next.moved.only": ["The distribution moved by {nats} nats (KL).", "分布移动了 {nats} nats（KL）。"],
+  "walk.next.moved.only": ["The distribution moved by {nats} nats (KL).", "分布移动了 {nats} 奈特（KL）。"],
   "walk.audit.passed": ["Audited: this head computed again in your browser, largest difference from PyTorch {d}", "已核对：此头在浏览器中重新计算，与 PyTorch 的最大差异为 {d}"],
   "walk.audit.failed": ["Audit failed: your browser's result differs from the recorded one by {d}", "核对失败：浏览器的结果与记录相差 {d}"],
   "walk.audit.one": ["{step}: {d}", "{step}：{d}"],

@@ -37,9 +37,9 @@ addTexts({
   "whatif.patched": ["{state}: position {source} of “{text}” stands at position {position}", "{state}：“{text}” 的位置 {source} 放在位置 {position}"],
   "whatif.loss": [
     "Loss on this text: {before} → {after} nats per token ({change}).",
-    "这段文本的损失：{before} → {after} nats/词元（{change}）。",
+    "这段文本的损失：{before} → {after} 奈特/词元（{change}）。",
   ],
-  "whatif.loss.whole": ["Loss on this text, nothing changed: {before} nats per token.", "这段文本的损失（未改动）：{before} nats/词元。"],
+  "whatif.loss.whole": ["Loss on this text, nothing changed: {before} nats per token.", "这段文本的损失（未改动）：{before} 奈特/词元。"],
   "whatif.tokens": ["Loss of each token", "每个词元的损失"],
   "whatif.before": ["as trained", "原样"],
   "whatif.after": ["changed", "改动后"],
