@@ -1,4 +1,4 @@
-"""Five questions that a new user asks, each answered with a few presses in the page, with PyTorch's numbers."""
+"""Five questions of a new user, each answered with a few presses in the page, with PyTorch's numbers."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def held_out_questions(run: Path | str, seed: int = 0) -> list[str]:
 
 
 def _drawn_row(demo: Demo, seed: int) -> int:
-    """Return a row; of some, the one with the most plain questions about its image, which every font can show."""
+    """Return a row; of some, the one with the most questions about its image that every font can show."""
     order = torch.randperm(len(demo.examples.val), generator=torch.Generator().manual_seed(seed))
     drawn = order[:N_DRAWN].tolist()
     plain = [row for row in drawn if _question(demo, row).isascii()] or drawn
