@@ -177,7 +177,7 @@ def test_at_a_terminal(tmp_path: Path, chat: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no pseudo-terminals")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
 def test_other_signals_end_a_chat(tmp_path: Path, chat: Path, number: signal.Signals) -> None:
     run(tmp_path, "train", "chat.jsonl", *QUICK, "--out", "run")
     with at_a_terminal(tmp_path) as (process, ours):

@@ -110,6 +110,7 @@ def test_encoder_from_a_table_to_classes(tmp_path: Path) -> None:
     assert ["problem" in json.loads(row) for row in rows[2:6]] == [False, True, True, False]
 
 
+@pytest.mark.usefixtures("small_datasets")
 @pytest.mark.parametrize("task", ["dates", "scenes"])
 def test_tasks_need_no_options(tmp_path: Path, task: str) -> None:
     out = run(tmp_path, "train", task, *QUICK, "--n-embd", "32", "--batch-size", "4", "--out", "run")

@@ -21,8 +21,6 @@ import make  # noqa: E402
 from glassgpt.explain import LANGUAGES, NAMES  # noqa: E402
 
 ALL = [(name, language) for name in NAMES for language in LANGUAGES]
-SOME = ("temperature", "zh")
-"""A notebook that a kernel runs in the fast tests, too."""
 LONG = {"ladder"}
 """Chapters that train models."""
 RUN_HERE = [
@@ -69,10 +67,8 @@ def test_every_cell_runs(name: str, language: str) -> None:
         del sys.modules[module.__name__]
 
 
-@pytest.mark.parametrize(
-    ("name", "language"),
-    [pytest.param(*each, marks=pytest.mark.slow if each != SOME else ()) for each in ALL],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "language"), ALL)
 @pytest.mark.filterwarnings("ignore")  # of the kernel's own machinery
 def test_it_runs_in_a_kernel(name: str, language: str) -> None:
     book = make.notebook(name, language)
