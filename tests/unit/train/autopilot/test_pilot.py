@@ -104,6 +104,7 @@ def test_it_leaves_short_runs_and_other_models_alone(
     assert planned(tmp_path, tables, **length).decision is None
 
 
+@pytest.mark.usefixtures("known_speed")
 def test_the_outlook_says_when_more_time_stops_helping(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text(TEXT)
     given = [Layer("option", {"data": {"sources": [str(tmp_path / "notes.txt")]}})]
