@@ -146,7 +146,9 @@ def test_no_write_permission(tmp_path: Path) -> None:
     assert "cannot write" in run(tmp_path, "train", "a.txt", "--out", "locked/run", *QUICK, code=2)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_a_signal_saves_and_resume_continues(tmp_path: Path, number: int, code: int) -> None:
     (tmp_path / "a.txt").write_text(prose())
     arguments = [
@@ -194,7 +196,9 @@ main("train a.txt --size nano --steps 100000 --evals 1 --save-minutes 1e-9 --out
 """
 
 
-@pytest.mark.parametrize(("number", "code"), [pytest.param("SIGINT", 130, marks=pytest.mark.slow), ("SIGTERM", 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [pytest.param("SIGINT", 130, marks=pytest.mark.slow), ("SIGTERM", 143)]
+)
 def test_a_second_signal_ends_at_once(tmp_path: Path, number: str, code: int) -> None:
     """The program does not wait for the current save, so a disk that hangs cannot block it."""
     (tmp_path / "a.txt").write_text(prose())
