@@ -126,7 +126,7 @@ class TrainConfig(Config):
     """Tokens to sample at each evaluation."""
     snapshots: Annotated[int | None, Parameter(group=SAVING)] = Field(default=None, ge=0, le=1000)
     """Weights to keep in bfloat16, to look back: by default 24, or as many as fit in 200 MB; 0 for none."""
-    doctor: Annotated[bool, Parameter(group=OUTPUT)] = False
+    doctor: Annotated[bool, Parameter(group=OUTPUT)] = True
     """Watch gradients, updates and losses while training, and warn of what goes wrong."""
     seed: Annotated[int, Parameter(group=BASICS)] = Field(default=1337, ge=0, lt=2**63)
     """Seed of weights, order, dropout, samples."""

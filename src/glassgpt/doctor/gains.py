@@ -187,7 +187,7 @@ def _tokens(s: Subject) -> Iterator[Problem]:
             break
     with torch.no_grad():
         gain = base - float(s.loss(other))
-    if gain > needed:
+    if gain > needed and gain > PARTLY * _gain_of_training(s):
         yield Problem(
             "embedding",
             N_("tokens are exchanged"),

@@ -133,7 +133,9 @@ class Trainer:
             return []
         train = self.config.train
         kept = [Snapshots(self.folder, train.snapshots)] if train.snapshots else []
-        return [*make_trackers(self.folder, self.config), *kept, *([LiveDoctor()] if train.doctor else [])]
+        is_watched = any(isinstance(each, LiveDoctor) for each in self.observers)
+        doctor = [LiveDoctor()] if train.doctor and not is_watched else []
+        return [*make_trackers(self.folder, self.config), *kept, *doctor]
 
     def _events(self) -> Iterator[Event]:
         """Run the loop; yield its events."""

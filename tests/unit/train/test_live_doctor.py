@@ -41,11 +41,13 @@ def test_a_rate_that_is_too_high(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert [event.category for event in found][:1] == ["optimizer"]
 
 
-def test_the_option_watches_a_run(tmp_path: Path) -> None:
+def test_every_run_is_watched_unless_told_otherwise(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text(TEXT)
-    said = run(tmp_path, "train", "notes.txt", "--size", "nano", "--steps", "12", "--doctor", "--out", "run")
+    said = run(tmp_path, "train", "notes.txt", "--size", "nano", "--steps", "12", "--out", "run")
     assert "doctor" not in said  # nothing is wrong
     assert gg.Run(tmp_path / "run").config().train.doctor
+    run(tmp_path, "train", "notes.txt", "--size", "nano", "--steps", "1", "--no-doctor", "--out", "alone")
+    assert not gg.Run(tmp_path / "alone").config().train.doctor
 
 
 @pytest.mark.usefixtures("cpu_clock")
