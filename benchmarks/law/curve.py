@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from fit import PRIOR, RIDGE, SCALE, Floats, facts, quantile80, recipe, summary
+from fit import PRIOR, RIDGE, SCALE, Floats, facts, quantile80, read_rows, recipe, summary
 from scipy.optimize import least_squares, minimize
 
 from glassgpt.train.autopilot import Residuals, curve_inputs, refine
@@ -133,10 +133,17 @@ def left_out_runs(rows: Sequence[dict[str, Any]]) -> list[Run]:
     logs, of = np.zeros(len(found.logs)), texts[found.run.astype(int)]
     for text in sorted(set(texts.tolist())):
         logs[of == text] = curve(found.part(of == text), fit_curve(found.part(of != text), grid_prior()))[0]
-    return [_run(row, np.exp(logs[found.run == i]), found.progress) for i, row in enumerate(rows)]
+    return [_run(row, np.exp(logs[found.run == i])) for i, row in enumerate(rows)]
 
 
-def _run(row: dict[str, Any], losses: Floats, progress: Floats) -> Run:
+def expected_runs(rows: Sequence[dict[str, Any]], weights: Floats) -> list[Run]:
+    """Return trainings, each with the curve that a fit to others expects."""
+    found = read_curves(rows)
+    logs = curve(found, weights)[0]
+    return [_run(row, np.exp(logs[found.run == i])) for i, row in enumerate(rows)]
+
+
+def _run(row: dict[str, Any], losses: Floats) -> Run:
     at = [step / row["steps"] for step, _ in row["evals"]]
     is_spread, lowest = row["line"] >= SPREAD_EVALS, min(loss for _, loss in row["evals"])
     factor = 1.0 if is_spread else row["loss"] / lowest
@@ -218,22 +225,25 @@ def _end(losses: Sequence[tuple[float, float]]) -> float | None:
 
 def main(arguments: Sequence[str]) -> None:
     """Fit, print and perhaps write the curve and the residuals."""
-    lines = (HERE / "grid.jsonl").read_text("utf-8").splitlines()
-    rows = [{"line": i} | json.loads(line) for i, line in enumerate(lines)]
-    rows = [row for row in rows if row["loss"] < row["baselines"]["unigram"]]  # else nothing was learned
-    runs = left_out_runs(rows)
+    rows = read_rows(HERE / "grid.jsonl")
+    later = [row for row in rows if row["tests_law"]]
+    rows = [row for row in rows if not row["tests_law"]]
+    runs, whole = left_out_runs(rows), fit_curve(read_curves(rows), grid_prior())
+    unseen = expected_runs(later, whole)
     spread = [run for run in runs if run.is_spread]
     lowest = np.array([min(loss for _, loss in run.curve) for run in runs])
     print(f"{len(rows)} trainings; each text by a fit to the others")
     print(f"  the lowest point of the curve: {summary(np.log(lowest / [run.loss for run in runs]))}")
-    residuals = with_quantiles(fit_residuals(runs), spread)
+    residuals = with_quantiles(fit_residuals(runs), [*spread, *unseen])
     print(residuals)
     report(spread, residuals)
+    print(f"{len(unseen)} trainings on texts that came later, by the fit to all others:")
+    report(unseen, residuals)
     report_ends(runs)
     if "--nested" in arguments:
         report_nested(runs)
     if "--write" in arguments:
-        values = iter(fit_curve(read_curves(rows), grid_prior()).round(4).tolist())
+        values = iter(whole.round(4).tolist())
         weights = {term: {name: next(values) for name in names} for term, names in CURVE_TERMS.items()}
         law = json.loads(FILE.read_text("utf-8"))
         law |= {"curve": {"asymptote": ASYMPTOTE, "weights": weights}, "residuals": vars(residuals)}

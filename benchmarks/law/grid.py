@@ -16,7 +16,7 @@ import math
 import random
 import tempfile
 import time
-from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -88,32 +88,31 @@ def _draw(draw: random.Random) -> Recipe:
     )
 
 
-def design_near_best(index: int, which: str, texts: dict[str, TextFacts], dearest: float) -> dict[str, Any]:
+def design_near_best(index: int, which: str, folder: Path, dearest: float) -> dict[str, Any]:
     """Return the settings of run number `index`, near those that the present law finds best.
 
-    They differ from its choice along two axes. So the law learns most where it decides. dearest: seconds of
-    the longest training by the estimate.
+    They differ from its choice along two axes. So the law learns most where it decides. folder: of the texts.
+    dearest: seconds of the longest training by the estimate.
     """
     draw = random.Random(f"near {SEEDS[which]} {index}")
-    text = [*texts][index % len(texts)]
+    text = [*TEXTS[which]][index % len(TEXTS[which])]
+    about = measure_text(folder, text)
     seconds = CHEAPEST_S * (dearest / CHEAPEST_S) ** draw.random()
-    found = Candidates(texts[text], {}, exportable=draw.random() < 0.3)
-    recipe = Chooser(texts[text], found, the_law(), MachineSpeed()).choose(Length(seconds=seconds)).recipe
+    found = Candidates(about, {}, exportable=draw.random() < 0.3)
+    recipe = Chooser(about, found, the_law(), MachineSpeed()).choose(Length(seconds=seconds)).recipe
     for axis in draw.sample([*found.neighbors(recipe)], 2):
         recipe = draw.choice([*axis])
-    steps = round(seconds / prior_seconds(recipe, texts[text].count(recipe).n_vocab))
+    steps = round(seconds / prior_seconds(recipe, about.count(recipe).n_vocab))
     config = recipe.tables()
     config["train"] |= {"seed": draw.randrange(1_000_000), "sample_tokens": 0, "threads": 1, "evals": EVALS}
     return {"text": text, "steps": min(MOST, max(FEWEST, steps)), "config": config}
 
 
-def measure_texts(folder: Path, names: Iterable[str]) -> dict[str, TextFacts]:
-    """Return the facts about the texts of the grid."""
-    found = {}
-    for name in names:
-        corpus = gg.read_corpus(DataConfig(sources=(str(folder / f"{name}.txt"),)))
-        found[name] = TextFacts.of(corpus, text_scores(corpus))
-    return found
+@cache
+def measure_text(folder: Path, name: str) -> TextFacts:
+    """Return the facts about a text."""
+    corpus = gg.read_corpus(DataConfig(sources=(str(folder / f"{name}.txt"),)))
+    return TextFacts.of(corpus, text_scores(corpus))
 
 
 def run(plan: dict[str, Any], texts: Path) -> dict[str, Any]:
@@ -128,7 +127,8 @@ def run(plan: dict[str, Any], texts: Path) -> dict[str, Any]:
                 times.append(event.tokens / event.tokens_per_s)
             if isinstance(event, Evaluated):
                 evals.append((event.step, event.nats_per_char))
-        return _figures(session, losses, evals) | {"step_s": median(times)}
+        counted = [(n, round(loss, 4)) for n, loss in measure_text(texts, plan["text"]).counted]
+        return _figures(session, losses, evals) | {"step_s": median(times), "counted": counted}
 
 
 def _start(plan: dict[str, Any], source: str, out: Path) -> Session:
@@ -172,13 +172,12 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     done = {json.loads(line)["index"] for line in given.out.open()} if given.out.exists() else set()
-    texts = measure_texts(given.texts, TEXTS[given.which]) if given.near_best else {}
     for index in range(given.first, given.last, given.step):
         if index in done:
             continue
         began = time.monotonic()
         plan = (
-            design_near_best(index, given.which, texts, given.dearest)
+            design_near_best(index, given.which, given.texts, given.dearest)
             if given.near_best
             else design(index, given.which)
         )

@@ -3,7 +3,8 @@
     python benchmarks/law/texts.py FOLDER
 
 Needs the packages of Debian: fortunes, fortunes-min, fortunes-{cs,de,es,it,pl,ru,zh}, perl-doc, libc6-dev and
-manpages-zh, libstdc++-dev; and the packages numpy and scipy.
+manpages-zh, libstdc++-dev, xkb-data, shared-mime-info, vim-runtime, cmake-data, postgresql; and the packages
+numpy and scipy.
 """
 
 from __future__ import annotations
@@ -50,6 +51,14 @@ MORE = {
     "formiche": [f"{FORTUNES}/formiche", f"{FORTUNES}/italia"],
     "science": [f"{FORTUNES}/science", f"{FORTUNES}/startrek"],
     "sk": [f"{FORTUNES}/sk/*"],
+    "copyrights": ["/usr/share/doc/[a-d]*/copyright"],
+    "changelogs": ["/usr/share/doc/lib[a-c]*/changelog.Debian.gz"],
+    "keyboards": ["/usr/share/X11/xkb/symbols/[a-l]*"],
+    "mime": ["/usr/share/mime/packages/*.xml"],
+    "stubs": [f"{SITE}/numpy/*.pyi", f"{SITE}/numpy/*/*.pyi"],
+    "vim": ["/usr/share/vim/vim*/syntax/[a-f]*.vim"],
+    "cmake": ["/usr/share/cmake-*/Help/[cmp]*/*.rst"],
+    "sql": ["/usr/share/postgresql/*/extension/*.sql"],
 }
 """Texts that were added later, to which the law is fitted, too."""
 HELD_OUT = {
