@@ -63,7 +63,7 @@ def half_width(evals: list[tuple[float, float]]) -> float:
 
 def test_intervals_narrow_in_the_course_of_a_run() -> None:
     widths = [half_width(CURVE[1:n:2]) for n in (2, 6, 10, 18)]
-    assert sorted(widths, reverse=True) == widths and widths[-1] < 0.5 * widths[0] <= the_law().spread
+    assert sorted(widths, reverse=True) == widths and widths[-1] < 0.6 * widths[0] <= the_law().spread
 
 
 def test_evaluations_on_the_curve_confirm_it() -> None:
