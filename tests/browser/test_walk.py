@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 import glassgpt as gg
@@ -147,3 +150,31 @@ def test_a_walk_by_keys_alone(lab: Lab, page: Any) -> None:
     trace, _ = recorded(lab.runs, "text")
     weight = trace.tensors["blocks.0.attn.weights"][0, -2, -4].item()
     assert number(page.locator("[data-result]").inner_text()) == pytest.approx(weight, abs=1e-4)
+
+
+def saved(page: Any, place: str, ending: str) -> Path:
+    """Save what a button of a picture saves; return the file."""
+    with page.expect_download() as saving:
+        page.locator(place).get_by_role("button", name=ending, exact=True).press("Enter")
+    assert saving.value.suggested_filename.endswith(f".{ending.lower()}")
+    return Path(saving.value.path())
+
+
+def test_pictures_and_numbers_are_saved(lab: Lab, page: Any) -> None:
+    """A heat map and the graph: the SVG has a title and all cells, the PNG its size twice, the CSV its numbers."""
+    trace, _ = recorded(lab.runs, "text")
+    weights = trace.tensors["blocks.0.attn.weights"][0]  # (T, T)
+    lab.open(page, "text", "walk", TEXTS["text"])
+    page.locator("[data-audit]").wait_for()
+    page.locator("ol button").filter(has_text="softmax").last.press("Enter")
+    heat = "[data-heatmap$='-weights']"
+    svg = ElementTree.parse(saved(page, heat, "SVG")).getroot()
+    names = [each.tag.rpartition("}")[2] for each in svg.iter()]
+    assert names.count("rect") == weights.numel() and svg[0].text and svg[0].text.startswith("softmax")
+    with Image.open(saved(page, heat, "PNG")) as picture:
+        assert picture.size == tuple(int(2 * float(svg.attrib[side])) for side in ("width", "height"))
+    page.get_by_role("button", name="graph", exact=True).press("Enter")
+    _, *rows = csv.reader(saved(page, "[data-graph]", "CSV").read_text("utf-8").splitlines())
+    numbers = torch.tensor([[float(value) for value in row[1:]] for row in rows])
+    assert torch.allclose(numbers, weights, atol=1e-6)
+    assert "<path" in saved(page, "[data-graph]", "SVG").read_text("utf-8")
