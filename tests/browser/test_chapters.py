@@ -58,6 +58,16 @@ def test_every_figure_is_explains(page: Any, lab: Lab, name: str, language: str)
     assert page.locator("[data-output]").all_text_contents() == outputs
 
 
+def test_the_ladder_is_trained_and_shown(page: Any, lab: Lab) -> None:
+    """The chapter that trains: its figures vary with the machine's rounding, so only their names are compared."""
+    page.set_default_timeout(300_000)
+    open_chapters(page, lab, "ladder")
+    found = rows(page, "[data-findings]")
+    assert found and all(len(row) >= 3 and all(row[:3]) for row in found)
+    losses = [float(row[1]) for row in rows(page, "[data-table='0']") or []]
+    assert page.locator("[data-output]").count() and losses == sorted(losses, reverse=True)
+
+
 def test_start_here_then_next_then_the_live_view(page: Any, lab: Lab) -> None:
     open_chapters(page, lab)
     assert page.locator("[data-step]").count() == 18 and page.locator(".done").count() == 0

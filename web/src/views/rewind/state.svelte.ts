@@ -37,7 +37,7 @@ export class RewindState {
   error = $state("");
   readonly heads: Head[];
   readonly writes: boolean;
-  #busy = false;
+  #loading: Promise<void> | null = null;
   #closed = false;
 
   constructor(
@@ -70,17 +70,18 @@ export class RewindState {
   }
 
   /** Read what is wanted now, one answer after the other: a slider moves faster than a model. */
-  async load(): Promise<void> {
-    if (this.#busy) return;
-    this.#busy = true;
+  load(): Promise<void> {
+    this.#loading ??= this.#readAll().finally(() => (this.#loading = null));
+    return this.#loading;
+  }
+
+  async #readAll(): Promise<void> {
     try {
       for (let wanted = this.#wanted(); wanted && !this.#closed; wanted = this.#wanted()) await this.#read(wanted);
       this.error = "";
     } catch (problem) {
       this.error = (problem as Error).message;
       this.playing = false;
-    } finally {
-      this.#busy = false;
     }
   }
 
