@@ -59,7 +59,7 @@ def test_every_figure_is_explains(page: Any, lab: Lab, name: str, language: str)
 
 
 def test_the_ladder_is_trained_and_shown(page: Any, lab: Lab) -> None:
-    """The chapter that trains: its figures vary with the machine's rounding, so only their names are compared."""
+    """The chapter that trains: its figures vary with rounding, so they are not compared."""
     page.set_default_timeout(300_000)
     open_chapters(page, lab, "ladder")
     found = rows(page, "[data-findings]")

@@ -161,7 +161,7 @@ def saved(page: Any, place: str, ending: str) -> Path:
 
 
 def test_pictures_and_numbers_are_saved(lab: Lab, page: Any) -> None:
-    """A heat map and the graph: the SVG has a title and all cells, the PNG its size twice, the CSV its numbers."""
+    """The SVG has a title and all cells, the PNG twice its size, the CSV all numbers."""
     trace, _ = recorded(lab.runs, "text")
     weights = trace.tensors["blocks.0.attn.weights"][0]  # (T, T)
     lab.open(page, "text", "walk", TEXTS["text"])
