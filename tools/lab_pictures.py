@@ -27,8 +27,9 @@ def main() -> None:
     program = shutil.which("chromium") or shutil.which("google-chrome")
     with lab() as address, sync_playwright() as play:
         browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        options = {"width": 1280, "height": 900}
-        page = browser.new_page(viewport=options, reduced_motion="reduce", color_scheme="light")
+        page = browser.new_page(
+            viewport={"width": 1280, "height": 900}, reduced_motion="reduce", color_scheme="light"
+        )
         page.goto(address)
         rows = page.evaluate("async () => (await (await fetch('/api/runs')).json()).runs")
         ids = {row["name"]: row["id"] for row in rows}
