@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from glassgpt.errors import UserError
-from glassgpt.interop import certify
 from glassgpt.interop.certify import Certificate, compare_greedy, compare_ids, strange_strings
 from glassgpt.interop.exporter import certify_folder, export
 from glassgpt.interop.format import find_format
@@ -23,6 +22,7 @@ from helpers.exports import TEXT, random_source
 
 gguf = pytest.importorskip("gguf")
 pytest.importorskip("xllamacpp")
+pytestmark = pytest.mark.usefixtures("fewer_comparisons")
 GGUF = find_format("gguf")
 GPT2: dict[str, Any] = {"preset": "gpt2"}
 QWEN3: dict[str, Any] = {"preset": "modern"}
@@ -35,13 +35,6 @@ SHAPES = [
     {**QWEN3, "head_size": 16, "n_kv_head": 2, "rope_theta": 500.0},
     {**QWEN3, "tie_embeddings": True, "n_kv_head": 1},
 ]
-
-
-@pytest.fixture(autouse=True)
-def fewer_comparisons(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compare less than an export does: what is refused here is refused there."""
-    monkeypatch.setattr(certify, "N_STRANGE", 200)
-    monkeypatch.setattr(certify, "N_POSITIONS", 16)
 
 
 def write(source: ExportSource, folder: Path, dtype: str = "float32") -> Path:

@@ -20,6 +20,7 @@ from glassgpt.interop.source import ExportSource
 from helpers.exports import TEXT, edit_tokenizer, random_source, swap_ids
 
 pytest.importorskip("transformers")
+pytestmark = pytest.mark.usefixtures("fewer_comparisons")
 HF = find_format("hf")
 GPT2: dict[str, Any] = {"preset": "gpt2"}
 QWEN3: dict[str, Any] = {"preset": "modern"}
