@@ -145,13 +145,21 @@ COMMANDS = [*dict.fromkeys(line.partition("  #")[0].rstrip() for line in COMMAND
 """Each once: a second export of one run is refused."""
 
 
+LARGE = "glassgpt train shakespeare"
+"""A text and models that take 10 s each."""
+
+
 def test_there_are_blocks() -> None:
     assert len(COMMANDS) >= 5
 
 
 @pytest.mark.filterwarnings("default::UserWarning")  # notes to the user
 @pytest.mark.parametrize(
-    "line", [pytest.param(line, marks=pytest.mark.slow if "shakespeare" in line else ()) for line in COMMANDS]
+    "line",
+    [
+        pytest.param(line, marks=pytest.mark.slow if line.startswith(LARGE) else ())
+        for line in COMMANDS
+    ],
 )
 def test_command(line: str, desk: Path) -> None:
     if "shakespeare" in line and not os.environ.get("GLASSGPT_DATA"):
