@@ -156,10 +156,7 @@ def test_there_are_blocks() -> None:
 @pytest.mark.filterwarnings("default::UserWarning")  # notes to the user
 @pytest.mark.parametrize(
     "line",
-    [
-        pytest.param(line, marks=pytest.mark.slow if line.startswith(LARGE) else ())
-        for line in COMMANDS
-    ],
+    [pytest.param(line, marks=pytest.mark.slow if line.startswith(LARGE) else ()) for line in COMMANDS],
 )
 def test_command(line: str, desk: Path) -> None:
     if "shakespeare" in line and not os.environ.get("GLASSGPT_DATA"):
