@@ -180,7 +180,9 @@ def test_the_widget_draws_from_what_a_notebook_sends(browser: Any, tmp_path: Pat
     page.wait_for_selector("#here .token")
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == "rgb(1, 2, 3)"  # the notebook keeps its own colors
-    accent = page.evaluate("getComputedStyle(document.querySelector('[aria-selected=true]')).borderBottomColor")
+    accent = page.evaluate(
+        "getComputedStyle(document.querySelector('[aria-selected=true]')).borderBottomColor"
+    )
     assert accent == "rgb(10, 93, 145)"  # and the widget has ours
     page.close()
 
