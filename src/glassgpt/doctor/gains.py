@@ -18,7 +18,7 @@ from glassgpt.data import IGNORE, Batch
 from glassgpt.doctor.alternatives import OPTIONAL, Alternative, alternatives
 from glassgpt.doctor.anatomy import Anatomy
 from glassgpt.doctor.checks import Check, Problem
-from glassgpt.doctor.objective import random_loss
+from glassgpt.doctor.objective import random_loss, unigram_nats
 from glassgpt.doctor.retraining import retrained_part
 from glassgpt.doctor.short_training import short_training
 from glassgpt.doctor.subject import Skip, Subject, preserved
@@ -31,9 +31,7 @@ EARLY, LEARNED_SHARE = 3, 0.8
 """Above this share of the entropy of single tokens a model is not at its best yet: a gain must be EARLY
 times as large to count."""
 TRAINED_STEPS, TRAINED_LR = 40, 1e-3
-"""A size counts only if it saves more than a part of what such a training does; a larger one in a young model
-only if it saves more than all of it."""
-PARTLY = 0.5
+"""A change counts only if it saves more than such a training does."""
 MOST = 0.7
 """Share of the best gain with which a change of one part is named before one of all logits."""
 LEFT_OUT = 0.3
@@ -69,7 +67,7 @@ def _check_learned(s: Subject) -> float:
             logits = s.logits().flatten(0, 1)
         if s.initial_loss < random_loss(s, logits[s.small.targets.flatten() != IGNORE]):
             raise Skip(N_("the model has not learned yet"))
-    early = s.initial_loss > LEARNED_SHARE * _unigram_nats(_batch(s))
+    early = s.initial_loss > LEARNED_SHARE * unigram_nats(_batch(s))
     return max(MIN_NATS, MIN_SHARE * s.initial_loss) * (EARLY if early else 1)
 
 
@@ -79,7 +77,7 @@ def _parts(s: Subject) -> Iterator[Problem]:
     with torch.no_grad():
         base = float(s.loss(batch))
         gains = [Gain(each, _saved(s, each, batch, base)) for each in alternatives(s, batch)]
-    best = _best(s, gains, batch, base)
+    best = _best(s, gains)
     if s.recorded_loss is not None:
         needed = max(needed, REGAINED * (base - s.recorded_loss))
     if best.nats > needed:
@@ -110,17 +108,15 @@ def _saved(s: Subject, change: Alternative, batch: Batch, base: float) -> float:
     return nats if math.isfinite(nats) else -math.inf
 
 
-def _best(s: Subject, gains: Sequence[Gain], batch: Batch, base: float) -> Gain:
+def _best(s: Subject, gains: Sequence[Gain]) -> Gain:
     """Return the best alternative that training itself would not find."""
     if s.recorded_loss is not None:
         return _most_local(gains)
     gains = [each for each in gains if not each.change.is_early]
     best = _most_local(gains)
-    young = base > LEARNED_SHARE * _unigram_nats(batch)
-    if best.nats > MIN_NATS and best.change.factor is not None:
-        least = _gain_of_training(s) * (1.0 if young and best.change.is_larger else PARTLY)
-        if best.nats < least:  # it would change by itself
-            return _most_local([each for each in gains if each.change.factor is None])
+    if best.nats > MIN_NATS and best.change.factor is not None and best.nats < _gain_of_training(s):
+        # it would change by itself
+        return _most_local([each for each in gains if each.change.factor is None])
     return best
 
 
@@ -139,16 +135,29 @@ def _problem(best: Gain) -> Problem:
 
 
 def _gain_of_training(s: Subject) -> float:
-    """Return the nats that some steps on a few rows save on others, at best; 0 without others."""
-    others = s.data.rows(slice(len(s.small.tokens), ROWS))
+    """Return the nats that some steps save on rows that they have not seen, at best; 0 without others."""
+    more = _further_rows(s)
+    batch, others = (
+        (s.small, s.data.rows(slice(len(s.small.tokens), ROWS))) if more is None else (more, _batch(s))
+    )
     if not len(others.tokens):
         return 0.0
     with preserved(s.model), torch.no_grad():
         losses = [float(s.loss(others))]
-        for i, _ in enumerate(short_training(s, TRAINED_STEPS, TRAINED_LR)):
+        for i, _ in enumerate(short_training(s, TRAINED_STEPS, TRAINED_LR, batch)):
             if i % 5 == 4:
                 losses.append(float(s.loss(others)))
         return losses[0] - min(losses)
+
+
+def _further_rows(s: Subject) -> Batch | None:
+    """Return rows of later batches of the training; None if there are none of the same shape."""
+    rest = [each for each in s.batches[1:5] if each.tokens.shape == s.batches[0].tokens.shape]
+    if not rest or any(each.source is not None for each in rest):
+        return None
+    return Batch(torch.cat([b.tokens for b in rest]), torch.cat([b.targets for b in rest])).to(
+        s.data.tokens.device
+    )
 
 
 def _most_local(gains: Sequence[Gain]) -> Gain:
@@ -158,21 +167,14 @@ def _most_local(gains: Sequence[Gain]) -> Gain:
     return local if local.nats > MOST * overall.nats else overall
 
 
-def _unigram_nats(batch: Batch) -> float:
-    """Return the entropy of the batch's own targets, in nats."""
-    counts = batch.targets[batch.targets != IGNORE].unique(return_counts=True)[1].double()
-    share = counts / counts.sum()
-    return float(-(share * share.log()).sum())
-
-
 def _tokens(s: Subject) -> Iterator[Problem]:
     """Exchange the embeddings of pairs of tokens: those for which the gradient promises most.
 
     One half of the rows chooses the pairs, the other measures the gain: that of chance does not carry over.
     """
     needed, tables = _check_learned(s), Anatomy(s.model, s.n_vocab).embeddings
-    if not tables or not s.predicts_tokens:
-        raise Skip(N_("no table of tokens was found"))
+    if not tables or not s.predicts_tokens or not Anatomy(s.model, s.n_vocab).blocks:
+        raise Skip(N_("no table of tokens was found"))  # rows of a bigram table learn alone, some not yet
     if len(s.data.tokens) < 2:
         raise Skip(N_("the batch has one row only"))
     table = tables[0].weight
@@ -187,7 +189,7 @@ def _tokens(s: Subject) -> Iterator[Problem]:
             break
     with torch.no_grad():
         gain = base - float(s.loss(other))
-    if gain > needed and gain > PARTLY * _gain_of_training(s):
+    if gain > needed and gain > _gain_of_training(s):
         yield Problem(
             "embedding",
             N_("tokens are exchanged"),

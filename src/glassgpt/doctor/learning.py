@@ -9,11 +9,14 @@ from torch import Tensor
 
 from glassgpt.doctor.anatomy import Anatomy, category_of
 from glassgpt.doctor.checks import Check, Problem
+from glassgpt.doctor.objective import unigram_nats
 from glassgpt.doctor.short_training import WARM_STEPS, short_training, trainable
 from glassgpt.doctor.subject import Skip, Subject
 from glassgpt.language import N_
 
 OVERFIT_STEPS = 60
+LEARNED = 0.8
+"""Loss of a model that has learned, at most, as a share of the entropy of the batch's targets."""
 ROOM = 100
 """Numbers in the blocks for each target, from which a batch is learned by heart in a few steps."""
 
@@ -100,11 +103,13 @@ def _overfits(s: Subject) -> Iterator[Problem]:
     frozen = sum(p.numel() for p in s.model.parameters() if not p.requires_grad)
     if frozen > 0.5 * sum(p.numel() for p in s.model.parameters()):
         raise Skip(N_("most weights are frozen"))
+    if s.initial_loss < LEARNED * unigram_nats(s.small):
+        return  # it has shown that it learns
     losses = list(short_training(s, OVERFIT_STEPS, 3e-3))
     first, best = max(losses[0], 0.1), min(losses[-10:])
     room = sum(p.numel() for block in Anatomy(s.model, s.n_vocab).blocks for p in block.module.parameters())
     is_small = room < ROOM * int((s.small.targets >= 0).sum())
-    if best > (0.85 if is_small else 0.6) * first and best > 0.5:
+    if best > (0.9 if is_small else 0.6) * first and best > 0.5:
         yield Problem(
             "learning",
             N_("one batch is not learned"),

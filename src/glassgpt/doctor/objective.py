@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from glassgpt.data import IGNORE
+from glassgpt.data import IGNORE, Batch
 from glassgpt.diagnose import expected_initial_loss, initial_loss_noise
 from glassgpt.doctor.checks import Check, Problem
 from glassgpt.doctor.loss_gradient import loss_gradient
@@ -126,6 +126,13 @@ def random_loss(s: Subject, logits: Tensor) -> float:
         return math.log(s.n_vocab) + 0.1
     variance = min(max(float(logits.float().var(-1).mean()), 0.01), 1.0)
     return expected_initial_loss(s.n_vocab, variance) + 4 * initial_loss_noise(len(logits), variance) + 0.1
+
+
+def unigram_nats(batch: Batch) -> float:
+    """Return the entropy of the batch's own targets, in nats."""
+    counts = batch.targets[batch.targets != IGNORE].unique(return_counts=True)[1].double()
+    share = counts / counts.sum()
+    return float(-(share * share.log()).sum())
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from glassgpt.data import Batch
 from glassgpt.doctor.probes import FunctionProbe
 from glassgpt.doctor.subject import Skip, Subject
 from glassgpt.language import N_
@@ -20,8 +21,10 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
-def short_training(s: Subject, steps: int, lr: float) -> Iterator[float]:
-    """Train on the small batch with Adam and without dropout; yield the loss before each step."""
+def short_training(s: Subject, steps: int, lr: float, batch: Batch | None = None) -> Iterator[float]:
+    """Train on a batch, by default the small one, with Adam and without dropout; yield the loss before each
+    step.
+    """
     params = list(trainable(s.model).values())
     if not params:
         raise Skip(N_("no parameter learns"))
@@ -30,7 +33,7 @@ def short_training(s: Subject, steps: int, lr: float) -> Iterator[float]:
     with torch.enable_grad(), FunctionProbe(keep=False, no_dropout=True):
         for i in range(steps):
             optimizer.zero_grad()
-            loss = s.loss()
+            loss = s.loss(batch)
             loss.backward()
             yield loss.item()
             for p in params:

@@ -25,6 +25,8 @@ from glassgpt.train.recorded_loss import RecordedLoss, recorded_loss_check
 
 BATCH_TOKENS = 4096
 """Tokens of the batch that a model is examined with."""
+FIRST_SCALE = 0.1
+"""Rate of an optimizer without a state, as a share of the full one: that of a warm-up."""
 N_BATCHES = 16
 """Batches whose order is examined."""
 BIDIRECTIONAL = ("encoder",)
@@ -60,13 +62,18 @@ def examine_run(run: Run | Path | str) -> Examination:
 
 
 def best_learner(run: Run, config: RunConfig) -> Learner:
-    """Return the learner of a run as it was at its best step, on the CPU, at its full rate."""
+    """Return the learner of a run as it was at its best step, on the CPU, at its full rate.
+
+    Without a saved state, its optimizers begin as a training does, at a low rate.
+    """
     learner = make_learner(on_cpu(config), run.tokenizer().n_vocab)
     model, step = run.model(merged=False), run.best_checkpoint()
-    with suppress(UserError):  # an imported step has no optimizer state: a fresh one serves as well
+    scale = FIRST_SCALE
+    with suppress(UserError):  # an imported step has no optimizer state
         learner.load({stem: read_tensors(step, stem) for stem in ("model", "optimizer")})
+        scale = 1.0
     learner.model.load_state_dict(model.state_dict())
-    set_lr(learner.optimizers, 1.0)
+    set_lr(learner.optimizers, scale)
     return learner
 
 
