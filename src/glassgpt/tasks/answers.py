@@ -270,11 +270,21 @@ def fit(data: type[AnswerData], config: RunConfig, corpus: Any, tokenizer: Token
 
 
 def answer_inputs(
-    model: Model, template: Template, example: Example, image: np.ndarray | None = None
+    model: Model,
+    template: Template,
+    example: Example,
+    image: np.ndarray | None = None,
+    *,
+    is_written: bool = False,
 ) -> Inputs:
-    """Encode an example with its answer, as a decoder reads it."""
+    """Encode an example with its answer, as a decoder reads it.
+
+    is_written: the model wrote the answer. One that it did not end is cut where the context is full.
+    """
     source, prompt = list(template.source(example)), template.prompt(example)
     whole = [*prompt, *template.answer(example)]
+    if is_written:
+        whole = whole[: model.config.block_size + 1]
     check_context(model, len(source), N_("the text"))
     check_context(model, len(whole) - 1, N_("the answer with its prompt"))
     return Inputs(whole[:-1], len(prompt), whole[1:], source if image is None else None, image)

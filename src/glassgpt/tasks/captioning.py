@@ -100,7 +100,8 @@ def _inputs(model: Model, tokenizer: Tokenizer, prompt: Prompt) -> Inputs:
     target = prompt.target
     target = answer(model, tokenizer, prompt.image, prompt.text).text if target is None else target
     example = Example(target, question=prompt.text)
-    return answer_inputs(model, ImageTemplate(tokenizer), example, prompt.image)
+    is_written = prompt.target is None
+    return answer_inputs(model, ImageTemplate(tokenizer), example, prompt.image, is_written=is_written)
 
 
 TASK = Task(

@@ -57,7 +57,8 @@ def _inputs(model: Model, tokenizer: Tokenizer, prompt: Prompt) -> Inputs:
     if not text.strip():
         raise UserError("there is nothing to look at: the text is empty. Pass a text to translate.")
     target = next(translate(model, tokenizer, [text], beams=1)) if target is None else target
-    return answer_inputs(model, PairTemplate(tokenizer), Example(target, text))
+    example = Example(target, text)
+    return answer_inputs(model, PairTemplate(tokenizer), example, is_written=prompt.target is None)
 
 
 TASK = Task(

@@ -142,6 +142,16 @@ def test_a_trace_of_six_layers_is_small_and_quick(tmp_path: Path) -> None:
     assert min(seconds) <= 0.2
 
 
+def test_an_answer_that_never_ends_is_cut_where_the_context_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run.open(BUILTIN / "dates")
+    model, tokenizer = run.model(), run.tokenizer()
+    endless = "1" * model.config.block_size
+    monkeypatch.setattr("glassgpt.tasks.translation.translate", lambda *_, **__: iter([endless]))
+    assert trace(model, tokenizer, MARCH).next_tokens == tuple(endless)
+    with pytest.raises(UserError, match="the answer with its prompt has"):
+        trace(model, tokenizer, MARCH, target=endless)
+
+
 def test_hiding_a_part_of_the_source_changes_what_is_written(dates: Trace) -> None:
     run = Run.open(BUILTIN / "dates")
     hidden = trace(run.model(), run.tokenizer(), MARCH, hide="März")
