@@ -168,7 +168,7 @@ def _described(found: Deviation) -> tuple[str, str]:
 
 
 LAYERS = Check(
-    N_("layers"),
+    N_("layer outputs"),
     N_("each returns what its weights give"),
     N_("training and loading see the weights only"),
     _layers,

@@ -115,7 +115,7 @@ DAMAGE = {
         with_tensors("optimizer", lambda t: t.update({"adamw/x/step": torch.ones(())})),
         "'adamw/x/step' is the state of no weight",
     ),
-    "a state less": (with_state(next_eval="gone"), "next_eval.*Field required"),
+    "a state less": (with_state(next_eval="gone"), "next_eval.*field required"),
     "a state that is no number": (with_state(elapsed_s="long"), "'elapsed_s' is 'long'"),
     "a best step elsewhere": (with_state(best_step="../../x"), "'best_step' is"),
 }
