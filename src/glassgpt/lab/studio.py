@@ -40,8 +40,10 @@ from glassgpt.tasks import Prompt, task_of_model
 from glassgpt.tokenizers import Tokenizer
 
 MAX_MODELS = 2
-MAX_TRACE_BYTES = 96 << 20
-"""Memory for traces. The newest one stays, however large it is."""
+MAX_TRACE_BYTES = 48 << 20
+"""Memory for traces."""
+KEPT_TRACES = 2
+"""Traces that stay, however large they are: a text, and a change of it that is compared with it."""
 NO_DATA_PROMPT = "The quick brown fox"
 """Text for a model that came without data."""
 
@@ -196,7 +198,7 @@ class Studio:
             loaded = self._open(id, asked.step, asked.snapshot)
             traced = traced_run(loaded, asked, run=id)
             self._traces[traced.id] = traced
-            while len(self._traces) > 1 and self._n_bytes() > MAX_TRACE_BYTES:
+            while len(self._traces) > KEPT_TRACES and self._n_bytes() > MAX_TRACE_BYTES:
                 self._traces.popitem(last=False)
             return traced.header() | {"n_snapshots": len(snapshot_steps(loaded.run))}
 
