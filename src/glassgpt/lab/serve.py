@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from glassgpt.lab.security import App
 
 HOST = "127.0.0.1"
-M_ARENA_MAX = -8
-"""Number of this setting in glibc's malloc.h."""
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
+"""Numbers of these settings in glibc's malloc.h."""
+LARGE_BYTES = 1 << 20
+"""Tensors from this size on go back to the system as soon as they are freed."""
 PORTS = range(8411, 8431)
 """Ports that are tried in turn without `--port`."""
 
@@ -64,7 +66,7 @@ class Lab:
         from glassgpt.lab.opening import Opening
         from glassgpt.lab.security import Gate
 
-        _use_one_heap()
+        _bound_heap()
         app = Gate(Opening(self.page, self._models), token=self.token, port=self.port)
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         config = uvicorn.Config(
@@ -79,13 +81,15 @@ class Lab:
         uvicorn.Server(config).run(sockets=[self.socket])
 
 
-def _use_one_heap() -> None:
-    """Tell glibc to keep one heap for all threads: one each would keep what traces leave behind.
+def _bound_heap() -> None:
+    """Tell glibc to keep one heap for all threads, and no large tensors in it: traces leave gaps behind.
 
-    With 10 M parameters and 30 traces, 580 MB in place of 690. Elsewhere it does nothing.
+    With 10 M parameters and 30 traces, 520 to 610 MB in place of 690. Elsewhere it does nothing.
     """
     with suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_ARENA_MAX, 1)
+        mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
 def open_lab(folder: Path, port: int | None, tell: Callable[[str], None] = lambda message: None) -> Lab:

@@ -40,7 +40,7 @@ from glassgpt.tasks import Prompt, task_of_model
 from glassgpt.tokenizers import Tokenizer
 
 MAX_MODELS = 2
-MAX_TRACE_BYTES = 48 << 20
+MAX_TRACE_BYTES = 32 << 20
 """Memory for traces."""
 KEPT_TRACES = 2
 """Traces that stay, however large they are: a text, and a change of it that is compared with it."""
