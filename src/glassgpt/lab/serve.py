@@ -84,7 +84,7 @@ class Lab:
 def _bound_heap() -> None:
     """Tell glibc to keep one heap for all threads, and no large tensors in it: traces leave gaps behind.
 
-    With 10 M parameters and 30 traces, 520 to 610 MB in place of 690. Elsewhere it does nothing.
+    With 10 M parameters and 30 traces, 520 to 640 MB in place of 690. Elsewhere it does nothing.
     """
     with suppress(OSError, AttributeError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
