@@ -41,7 +41,7 @@ def command(folder: Path, family: str, out: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which two processes have trained each family, without being started anew."""
+    """A folder in which two processes have trained each family, with one start of the processes."""
     folder = tmp_path_factory.mktemp("processes")
     commands = [command(folder, family, "two") for family in FAMILIES]
     (folder / "commands.json").write_text(json.dumps(commands))

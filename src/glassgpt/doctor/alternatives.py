@@ -29,7 +29,7 @@ OPTIONAL = ("attention", "mlp output")
 EVERY_NORM = "every norm"
 GLOBAL = ("normalization", "output")
 """Parts whose size changes everything after them."""
-N_PULLS = 12
+N_SINGLE_PARTS = 12
 """Parts of single blocks that are tried: those in which the loss falls most."""
 MAX_ALL_PAIRS = 4
 """Blocks up to which all pairs are exchanged; of more, neighbors only."""
@@ -85,7 +85,7 @@ def alternatives(s: Subject, batch: Batch) -> Iterator[Alternative]:
         yield from _of_single_blocks(s, anatomy, batch)
     yield from _exchanged(s.model, anatomy)
     yield from _transposed(s.model)
-    yield from _at_other_paces(s.model)
+    yield from _other_rotary_bases(s.model)
 
 
 def _resized(part: str, modules: Sequence[nn.Module], factor: float, where: str = "") -> Alternative:
@@ -173,9 +173,9 @@ def _of_single_blocks(s: Subject, anatomy: Anatomy, batch: Batch) -> Iterator[Al
         for category, modules in _parts(anatomy, [block]).items()
         if modules
     }
-    pulls = _pulls(s, parts, batch)
-    for category, path in sorted(pulls, key=lambda key: -abs(pulls[key]))[:N_PULLS]:
-        smaller = pulls[category, path] > 0
+    gradients = _size_gradients(s, parts, batch)
+    for category, path in sorted(gradients, key=lambda key: -abs(gradients[key]))[:N_SINGLE_PARTS]:
+        smaller = gradients[category, path] > 0
         for factor in FACTORS:
             if (factor < 1) == smaller:
                 yield _resized(category, parts[category, path], factor, path)
@@ -184,7 +184,7 @@ def _of_single_blocks(s: Subject, anatomy: Anatomy, batch: Batch) -> Iterator[Al
             yield _resized(category, modules, 0.0, path)
 
 
-def _pulls(
+def _size_gradients(
     s: Subject, parts: dict[tuple[str, str], list[nn.Module]], batch: Batch
 ) -> dict[tuple[str, str], float]:
     """Return the derivative of the loss by the logarithm of each part's size."""
@@ -197,10 +197,10 @@ def _pulls(
         wanted = [*ones.values(), *learning]
         grads = torch.autograd.grad(s.loss(batch), wanted, allow_unused=True)
     grad = {id(each): g for each, g in zip(wanted, grads, strict=True) if g is not None}
-    pulls = {key: float(grad[id(one)]) for key, one in ones.items() if id(one) in grad}
+    gradients = {key: float(grad[id(one)]) for key, one in ones.items() if id(one) in grad}
     for key, group in matrices.items():
-        pulls[key] = sum(float((p.detach() * grad[id(p)]).sum()) for p in group if id(p) in grad)
-    return pulls
+        gradients[key] = sum(float((p.detach() * grad[id(p)]).sum()) for p in group if id(p) in grad)
+    return gradients
 
 
 def _exchanged(model: nn.Module, anatomy: Anatomy) -> Iterator[Alternative]:
@@ -243,12 +243,12 @@ def _transposed(model: nn.Module) -> Iterator[Alternative]:
         yield Alternative("projections", N_("a matrix is transposed"), change, where=name)
 
 
-def _at_other_paces(model: nn.Module) -> Iterator[Alternative]:
+def _other_rotary_bases(model: nn.Module) -> Iterator[Alternative]:
     """Yield rotary positions with another base."""
     tables = [part for part in map(_rotary, model.modules()) if part is not None]
     for power in POWERS if tables else ():
         yield Alternative(
-            "positions", N_("positions turn at another pace"), partial(_paced, tables, power), None
+            "positions", N_("positions turn at another pace"), partial(_rotary_base, tables, power), None
         )
 
 
@@ -262,7 +262,7 @@ def _rotary(module: nn.Module) -> tuple[Tensor, ...] | None:
 
 
 @contextmanager
-def _paced(tables: Sequence[tuple[Tensor, ...]], power: float) -> Iterator[None]:
+def _rotary_base(tables: Sequence[tuple[Tensor, ...]], power: float) -> Iterator[None]:
     """Raise the rotary frequencies to a power."""
     with ExitStack() as stack:
         for each in tables:

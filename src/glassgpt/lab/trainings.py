@@ -40,7 +40,7 @@ class Training:
     output: Path
 
     def has_ended(self, run: Path) -> bool:
-        """Return whether its process has ended. One that has left the run is waited for."""
+        """Return True if its process has ended. One that has left the run is waited for."""
         if self.process.poll() is None and not is_locked(run):
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(ENDING_S)

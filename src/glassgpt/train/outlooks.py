@@ -43,7 +43,7 @@ class PlannedRun:
     ends: float | None = None
     """Minutes after which the training ends early: its text is learned by heart. None: no early end."""
     speed: float = 1.0
-    """MachineSpeed of the machine, as a multiple of this one's."""
+    """Speed of the machine, as a multiple of this one's."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures, ready for JSON."""
@@ -190,9 +190,9 @@ def _outlook(decision: Decision, resolved: Resolved, minutes: Sequence[float], p
         choice = chooser.choose(Length(seconds=seconds * speed))
         config = resolve(resolved.given, [chosen_layer(chooser, choice.recipe, by_clock=True)]).config
         ends = chooser.early_end(choice, config.train.patience, config.train.evals)
-        minutes = None if ends is None else (prepared_s + ends * seconds) / 60
+        ends_after = None if ends is None else (prepared_s + ends * seconds) / 60
         memory = needed(config, chooser.text.count(choice.recipe).n_vocab, choose_device(config.train.device))
-        return PlannedRun(length, choice, memory.state + memory.activations, minutes, speed)
+        return PlannedRun(length, choice, memory.state + memory.activations, ends_after, speed)
 
     runs = tuple(planned(length) for length in minutes)
     middle = minutes[len(minutes) // 2]

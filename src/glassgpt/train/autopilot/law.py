@@ -5,6 +5,7 @@
 L0 is the loss of the unigram table, the best guess without context, and E a share of the best counted
 n-gram's. Each of the three terms is exp(w · x), where x holds logarithms of sizes. The form is bounded: it
 never leaves [E, L0].
+
 The curve of a run, for evaluations on the way, has a fourth term, which the falling learning rate takes away.
 
 Source of the form: arXiv 2605.09189. The weights were fitted to trainings of this program: benchmarks/law.

@@ -16,25 +16,25 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 ByProgress = Sequence[tuple[float, float]]
-"""(progress, value), ascending. ByProgress are in nats per held-out character."""
+"""(progress, value), ascending. Losses are in nats per held-out character."""
 TINY = 1e-3
 """Smallest progress and loss whose logarithm is taken; such a loss is that of a text that repeats itself."""
 
 
 @dataclass(frozen=True)
 class Residuals:
-    """Standard deviations of ln(loss) around the curve, fitted to trainings: benchmarks/law."""
+    """Distance of ln(loss) from the curve, fitted to trainings: benchmarks/law."""
 
     level: float
-    """Of the part that stays."""
+    """Standard deviation of the part that stays."""
     drift: float
-    """Of the part that drifts."""
+    """Standard deviation of the part that drifts."""
     reach: float
     """Distance in ln(progress) over which the drift forgets a share of 1 − 1/e."""
     part: float
-    """Of the difference between the part that evaluations read and the whole held-out text."""
+    """Standard deviation of the difference between the evaluated part and the whole held-out text."""
     noise: float
-    """Of a single evaluation."""
+    """Standard deviation of a single evaluation."""
     windows: float
     """Mean of ln(evaluation / verdict): the verdict's windows overlap, so its tokens see more before them."""
     quantiles: ByProgress
