@@ -23,7 +23,7 @@ from scipy.optimize import least_squares, minimize
 
 from glassgpt.train.autopilot import Residuals, curve_inputs, refine
 from glassgpt.train.autopilot.law import CURVE_TERMS, FILE
-from glassgpt.train.patience import Patience
+from glassgpt.train.early_stopping import EarlyStopping
 
 HERE = Path(__file__).parent
 ASYMPTOTE = 0.6
@@ -203,7 +203,7 @@ def report_nested(runs: Sequence[Run]) -> None:
 
 
 def report_ends(runs: Sequence[Run]) -> None:
-    """Print which runs patience ends, by their evaluations and by the curve."""
+    """Print which runs early stopping ends, by their evaluations and by the curve."""
     pairs = [(_end(run.evals), _end(run.curve)) for run in runs]
     ended = [(real, forecast) for real, forecast in pairs if real]
     both = [(real, forecast) for real, forecast in ended if forecast]
@@ -214,11 +214,10 @@ def report_ends(runs: Sequence[Run]) -> None:
 
 
 def _end(losses: Sequence[tuple[float, float]]) -> float | None:
-    patience, best = Patience(PATIENCE), np.inf
+    early_stopping = EarlyStopping(PATIENCE)
     for progress, loss in losses:
-        best = min(best, loss)
-        patience.saw(loss, best)
-        if patience.is_over:
+        early_stopping.update(loss)
+        if early_stopping.should_stop:
             return progress
     return None
 

@@ -124,6 +124,11 @@ class TaskData(ABC):
     def train_batch(self, index: int, B: int) -> Batch:
         """Return training batch number `index`, a pure function of (seed, index)."""
 
+    def step_batches(self, step: int) -> list[Batch]:
+        """Return the micro-batches of a training step: `grad_accum_steps` of `micro_batch_size` rows."""
+        B, n = self.config.train.micro_batch_size, self.config.train.grad_accum_steps
+        return [self.train_batch(step * n + i, B) for i in range(n)]
+
     @abstractmethod
     def eval_batches(self) -> Iterator[Batch]:
         """Yield the whole validation split, each target once."""

@@ -44,10 +44,10 @@ class Clock:
         return Elapsed(prepared_s + running_s, trained_s)
 
     def pause(self) -> None:
-        """Stop counting until `go_on`."""
+        """Stop counting until `resume`."""
         self._counted, self._paused = self.elapsed, True
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Count again after a pause."""
         if self._paused:
             self._since, self._paused = self._now(), False

@@ -27,8 +27,8 @@ class Ending:
     An evaluation and a save are measured each time. In between, steps that have become slower (a busy
     neighbor, a hot machine) raise the estimates.
 
-    >>> plan = EvalPlan(time_s=60, evals=10, n_tokens=50_000)
-    >>> plan.token_s, plan.seconds = 1 / 100_000, 0.5
+    >>> plan = EvalPlan(time_s=60, n_evals=10, n_tokens=50_000)
+    >>> plan.token_s, plan.eval_s = 1 / 100_000, 0.5
     >>> ending = Ending(plan)
     >>> round(ending.reserved_s, 2)  # 0.9 to evaluate and save, 1.0 for the verdict, 0.5 to exit
     2.4
@@ -73,7 +73,7 @@ class Ending:
         if not self.plan.by_clock:
             return 0.0
         half_step_s = median(self._steps) / 2 if self._steps else 0.0  # the last step ends late or early
-        once_s = self.plan.seconds + self.plan.sample_s + self.save_s
+        once_s = self.plan.eval_s + self.plan.sample_s + self.save_s
         measured_s = MARGIN * once_s + self.plan.verdict_s()
         return self.slowdown * measured_s + self.exit_s + half_step_s
 

@@ -37,36 +37,40 @@ class EvalPlan:
     """Evaluations evenly spaced over a run, fewer if they are slow.
 
     time_s: seconds between the preparation and the end of the run, infinity for a run of steps; n_steps: its
-    steps. n_tokens: targets of the validation split. min_tokens: the smallest part to measure. passes: time
-    of the verdict per target, in those of an evaluation.
+    steps. n_tokens: targets of the validation split. min_tokens: the smallest part to measure.
+    verdict_passes: time of the verdict per target, in those of an evaluation.
 
-    >>> plan = EvalPlan(time_s=60, evals=10, n_tokens=2_000_000)
-    >>> plan.next
+    >>> plan = EvalPlan(time_s=60, n_evals=10, n_tokens=2_000_000)
+    >>> plan.next_eval
     0.09
     >>> plan.token_s = 1 / 50_000  # a forward pass over 50,000 tokens takes a second
     >>> plan.choose_part(step_tokens=1024)
-    >>> plan.stride, plan.verdict_stride(), round(plan.seconds, 2)
+    >>> plan.stride, plan.verdict_stride(), round(plan.eval_s, 2)
     (122, 22, 0.33)
     >>> plan.advance(0.1)
-    >>> round(plan.next, 3)
+    >>> round(plan.next_eval, 3)
     0.364
     """
 
     def __init__(
         self,
         time_s: float,
-        evals: int,
+        n_evals: int,
         n_tokens: int,
         min_tokens: int = 0,
         *,
         n_steps: int = 0,
-        passes: float = 2.0,
+        verdict_passes: float = 2.0,
     ) -> None:
-        self.time_s, self.n_steps, self.evals = time_s, n_steps, evals
-        self.n_tokens, self.min_tokens, self.passes = n_tokens, max(MIN_TOKENS, min_tokens), passes
+        self.time_s, self.n_steps, self.n_evals = time_s, n_steps, n_evals
+        self.n_tokens, self.min_tokens, self.verdict_passes = (
+            n_tokens,
+            max(MIN_TOKENS, min_tokens),
+            verdict_passes,
+        )
         self.token_s = 0.0
         """Seconds that the loss of one held-out token takes, measured or estimated."""
-        self.seconds = 0.0
+        self.eval_s = 0.0
         """Seconds that one evaluation during training takes, without its sample."""
         self.sample_s = 0.0
         """Seconds that a sample takes."""
@@ -74,9 +78,9 @@ class EvalPlan:
         """Progress from which an evaluation has a sample again."""
         self.stride = 1
         """An evaluation during training reads every `stride`-th batch."""
-        self.next = (FIRST if self.by_clock else 1.0) / evals
+        self.next_eval = (FIRST if self.by_clock else 1.0) / n_evals
         """Progress (0 to 1) at which the next evaluation is due."""
-        self.measured = 0
+        self.last_step = 0
         """Step of the last evaluation; 0 for none."""
 
     @property
@@ -88,14 +92,14 @@ class EvalPlan:
     def gap(self) -> float:
         """Progress from one evaluation to the next."""
         if not self.by_clock:
-            return 1 / self.evals
-        return max(1 / self.evals, self.seconds / (TRAINING_SHARE * max(self.time_s, 1e-9)))
+            return 1 / self.n_evals
+        return max(1 / self.n_evals, self.eval_s / (TRAINING_SHARE * max(self.time_s, 1e-9)))
 
     def sample_is_due(self, progress: float) -> bool:
         """Return True if an evaluation at this progress has a sample: all do, if samples are quick."""
         return not self.by_clock or progress >= min(1.0, self.next_sample - 1e-9)
 
-    def sampled(self, progress: float, seconds: float) -> None:
+    def add_sample(self, progress: float, seconds: float) -> None:
         """Note the time of a sample, which sets the distance to the next one."""
         self.sample_s = seconds
         if self.by_clock:
@@ -108,22 +112,22 @@ class EvalPlan:
         """
         smallest = self.min_tokens
         if self.by_clock:
-            n = TRAINING_SHARE * self.time_s / self.evals / self.token_s
+            n = TRAINING_SHARE * self.time_s / self.n_evals / self.token_s
             smallest = min(smallest, max(LEAST_TOKENS, MAX_EVAL_SHARE * self.time_s / self.token_s))
         else:
-            n = TRAINING_SHARE * STEP_PASSES * step_tokens * self.n_steps / self.evals
+            n = TRAINING_SHARE * STEP_PASSES * step_tokens * self.n_steps / self.n_evals
         part = min(max(n, smallest), max(MAX_TOKENS, smallest))
         self.stride = max(1, round(self.n_tokens / part))
-        self.seconds = self.token_s * self.n_tokens / self.stride
+        self.eval_s = self.token_s * self.n_tokens / self.stride
 
-    def restore(self, seconds: float, stride: int, sample_s: float = 0.0) -> None:
+    def restore(self, eval_s: float, stride: int, sample_s: float) -> None:
         """Continue with the part and the times of an earlier attempt."""
-        self.seconds, self.stride, self.sample_s = seconds, stride, sample_s
-        self.token_s = seconds * stride / self.n_tokens
+        self.eval_s, self.stride, self.sample_s = eval_s, stride, sample_s
+        self.token_s = eval_s * stride / self.n_tokens
 
     def verdict_s(self, trained_s: float = 0.0) -> float:
         """Return the seconds that the verdict is expected to take."""
-        return self.passes * self.token_s * self.n_tokens / self.verdict_stride(trained_s)
+        return self.verdict_passes * self.token_s * self.n_tokens / self.verdict_stride(trained_s)
 
     def verdict_stride(self, trained_s: float = 0.0) -> int:
         """Return the stride of the verdict: 1 if the whole split fits into its share of the time.
@@ -134,7 +138,7 @@ class EvalPlan:
             allowed_s = VERDICT_SHARE * max(self.time_s, 1e-9)
         else:
             allowed_s = max(VERDICT_S, VERDICT_SHARE * trained_s)
-        return self.stride_for(self.passes * self.token_s * self.n_tokens, allowed_s)
+        return self.stride_for(self.verdict_passes * self.token_s * self.n_tokens, allowed_s)
 
     def stride_for(self, whole_s: float, allowed_s: float) -> int:
         """Return the stride with which a verdict takes the seconds allowed; whole_s: with a stride of 1."""
@@ -149,7 +153,7 @@ class EvalPlan:
     def is_due(self, step: int, progress: float) -> bool:
         """Return True if this step is to be evaluated now."""
         near_end = progress < 1 < progress + self.gap / 2  # the last evaluation is about to come
-        return progress >= self.next and step != self.measured and not near_end
+        return progress >= self.next_eval and step != self.last_step and not near_end
 
     def advance(self, progress: float) -> None:
         """Set the next evaluation to a point of the grid, at least half a gap after this progress.
@@ -160,4 +164,4 @@ class EvalPlan:
         point = gap * (math.floor(progress / gap + 1e-9) + 1)
         if point - progress < gap / 2:  # an evaluation took longer than planned, and the grid is a new one
             point += gap
-        self.next = point if 1 - point > gap - 1e-9 else 1.0
+        self.next_eval = point if 1 - point > gap - 1e-9 else 1.0

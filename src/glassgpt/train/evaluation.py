@@ -32,7 +32,7 @@ class Evaluator:
             task.val.n_tokens,
             4 * config.model.block_size,
             n_steps=budget.steps or 0,
-            passes=task.verdict_passes,
+            verdict_passes=task.verdict_passes,
         )
         self.ending = Ending(self.plan)
         self._step_tokens = 0
@@ -44,9 +44,7 @@ class Evaluator:
             return
         self.plan.token_s, self._step_tokens = self._time_forward()
         self.plan.choose_part(self._step_tokens)
-        self.plan.seconds, self.plan.sample_s = self.dist.all_reduce_max(
-            self.plan.seconds, self._time_sample()
-        )
+        self.plan.eval_s, self.plan.sample_s = self.dist.all_reduce_max(self.plan.eval_s, self._time_sample())
 
     def check_time(self, prepared_s: float) -> list[str]:
         """Return warnings about a short time, after `prepare`. Raises UserError if none is left to train.
@@ -61,19 +59,19 @@ class Evaluator:
     def measure(self, step: int) -> Measured | None:
         """Measure the loss on the part; None if a stop was requested meanwhile in this process.
 
-        Every process measures its share; `Learner.add_up` adds them.
+        Every process measures its share; `Learner.add_shares` adds them.
         """
         began = time.monotonic()
         measured = self.stop.unless_stopped(lambda: self.learner.measure(self.task, self.plan.stride))
         if measured is not None:
             self.plan.token_s = (time.monotonic() - began) / max(1, measured.n_tokens * self.dist.world_size)
-        self.plan.measured = step
+        self.plan.last_step = step
         return measured
 
     def sync(self, seconds: float) -> None:
         """Agree with all processes on the time of an evaluation and a sample."""
         plan = self.plan
-        plan.seconds, plan.sample_s, plan.token_s = self.dist.all_reduce_max(
+        plan.eval_s, plan.sample_s, plan.token_s = self.dist.all_reduce_max(
             seconds, plan.sample_s, plan.token_s
         )
         self.ending.evaluated()

@@ -108,7 +108,7 @@ def _subject(config: RunConfig, learner: Learner, data: TaskData, recorded: Reco
 
 def _step_of(learner: Learner) -> Any:
     def step(_: nn.Module, batch: Batch) -> None:
-        learner.gradient([batch])
+        learner.backward([batch])
         for optimizer in learner.optimizers.values():
             optimizer.step()
         learner.zero_grad()

@@ -32,7 +32,7 @@ def final_verdict(run: Run, trainer: Trainer) -> Verdict:
     """
     if not trainer.step or not math.isfinite(trainer.best):
         raise UserError("{path}: no step was evaluated, so there is no verdict. Train longer.", path=run.path)
-    data, plan = trainer.task, trainer.evals
+    data, plan = trainer.task, trainer.eval_plan
     model = run.model(trainer.learner.device)
     copying = _copying(run, trainer, model)
     course = trend(Curve.of(run.metrics(), data.tokens_per_char, data.n_train_tokens))
@@ -54,8 +54,8 @@ def _copying(run: Run, trainer: Trainer, model: Model) -> Copying | None:
     try:
         sample = run.samples / f"{run.best_checkpoint().name}.txt"
         seconds = copying_cost(run, trainer.task.tokenizer).seconds
-        seconds += 0.0 if sample.is_file() else trainer.evals.sample_s
-        by_clock = trainer.evals.by_clock
+        seconds += 0.0 if sample.is_file() else trainer.eval_plan.sample_s
+        by_clock = trainer.eval_plan.by_clock
         left_s = COPYING_SHARE * ((trainer.left_s or 0.0) - trainer.ending.exit_s) if by_clock else COPYING_S
         if seconds > left_s:
             return None
@@ -70,7 +70,7 @@ def _copying(run: Run, trainer: Trainer, model: Model) -> Copying | None:
 
 def _judged_in_time(judge: Callable[[int], Verdict], trainer: Trainer) -> Verdict:
     """Return the verdict on as large a part as the time left allows; a small part tells how long it takes."""
-    plan, exit_s = trainer.evals, trainer.ending.exit_s
+    plan, exit_s = trainer.eval_plan, trainer.ending.exit_s
     began = time.monotonic()
     trial = min(plan.largest_stride, TRIAL * plan.verdict_stride())
     verdict = judge(trial)

@@ -40,8 +40,7 @@ def step_flops(trainer: Trainer) -> int:
 
     The model is unchanged afterwards.
     """
-    learner, train = trainer.learner, trainer.config.train
-    batches = [trainer.task.train_batch(i, train.micro_batch_size) for i in range(train.grad_accum_steps)]
-    n = count_flops(lambda: learner.gradient(batches))
+    learner, batches = trainer.learner, trainer.task.step_batches(0)
+    n = count_flops(lambda: learner.backward(batches))
     learner.zero_grad()
     return n

@@ -56,6 +56,11 @@ class GradientStats(NamedTuple):
         return math.isfinite(self.norm)
 
 
+def seed_step(seed: int, step: int, rank: int = 0) -> None:
+    """Seed torch's generator for a step: its dropout follows from (seed, step, rank) alone."""
+    torch.manual_seed((seed * 1_000_003 + step + rank * 0x9E3779B97F4A7C15) % 2**63)
+
+
 def make_learner(config: RunConfig, n_vocab: int, dist: Dist | None = None) -> Learner:
     """Build a model with its loss and its optimizers.
 
@@ -101,8 +106,8 @@ class Learner:
         """Start from these weights; parameters that they lack (adapters) keep their own."""
         load_initial(self.model, tensors)
 
-    def gradient(self, batches: list[Batch]) -> GradientStats:
-        """Compute the gradient of the mean loss over all batches.
+    def backward(self, batches: list[Batch]) -> GradientStats:
+        """Compute the gradient of the mean loss over all batches, forward and backward.
 
         Leaves it in each `p.grad`, clipped to `grad_clip`. Raises UserError if a batch has fewer rows than
         there are processes.
@@ -136,7 +141,7 @@ class Learner:
     def measure(self, task: TaskData, stride: int = 1) -> Measured:
         """Measure this process's share of the loss on every `stride`-th batch of the validation split.
 
-        `add_up` adds the shares; with one process the share is the whole.
+        `add_shares` adds the shares; with one process the share is the whole.
         """
         batches = deal_batches(task.eval_part(stride), self.dist)
         return self.measure_batches(batches, count_correct=task.has_answers)
@@ -146,7 +151,7 @@ class Learner:
         with autocast(self.device, self.dtype):
             return evaluate(self.model, batches, count_correct=count_correct)
 
-    def add_up(self, share: Measured) -> Measured:
+    def add_shares(self, share: Measured) -> Measured:
         """Add the measurements of all processes."""
         sums = torch.tensor(share, dtype=torch.float64)  # (nats, n_tokens, n_correct, n_rows)
         self.dist.all_reduce_sum([sums])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from glassgpt.config import TrainConfig
 from glassgpt.errors import UserError
 from glassgpt.language import N_
@@ -13,7 +11,7 @@ MAX_BAD_STEPS = 10
 """Number of steps with a gradient that is not finite, in a whole run, before the run stops."""
 
 
-def problem(stats: GradientStats, step: int, config: TrainConfig) -> str:
+def describe(stats: GradientStats, step: int, config: TrainConfig) -> str:
     """Describe the gradient of a step that is not finite."""
     n = config.grad_accum_steps
     batches = (
@@ -32,11 +30,10 @@ def problem(stats: GradientStats, step: int, config: TrainConfig) -> str:
     )
 
 
-def stop_if_asked(stats: GradientStats, step: int, config: TrainConfig, skipped: Sequence[int]) -> None:
-    """Raise UserError if `on_nan` says so, or if too many steps were skipped before this one."""
-    too_many = step not in skipped and len(skipped) >= MAX_BAD_STEPS
-    if config.on_nan == "stop" or too_many:
+def check_may_continue(stats: GradientStats, step: int, config: TrainConfig, n_skipped: int) -> None:
+    """Raise UserError if `on_nan` is stop, or if too many steps were skipped before this one."""
+    if config.on_nan == "stop" or n_skipped >= MAX_BAD_STEPS:
         raise UserError(
             "{problem}. Lower `lr` and `muon_lr`, raise `warmup`, or skip such steps with `on_nan` skip.",
-            problem=problem(stats, step, config),
+            problem=describe(stats, step, config),
         )

@@ -22,7 +22,7 @@ from glassgpt.language import N_
 from glassgpt.models import Model
 from glassgpt.train.events import Evaluated, Event, Saved, Warned
 
-Answer = Iterable[Event] | None
+Events = Iterable[Event] | None
 """Events for the trainer to yield next; None for no events."""
 
 
@@ -34,7 +34,7 @@ class Observer:
     errors end the run. With several processes, observers given by the caller run in each of them.
     """
 
-    def on_gradients(self, step: int, model: Model) -> Answer:
+    def on_gradients(self, step: int, model: Model) -> Events:
         """See the gradients between the backward pass and the update of this step.
 
         Each `p.grad` holds the gradient of the mean loss over the whole batch, summed over micro-batches and
@@ -43,49 +43,49 @@ class Observer:
         trainer then skips the update.
         """
 
-    def on_update(self, step: int, model: Model) -> Answer:
+    def on_update(self, step: int, model: Model) -> Events:
         """See the weights after the update of this step; the gradients are gone."""
 
-    def on_evaluation(self, event: Evaluated, model: Model) -> Answer:
+    def on_evaluation(self, event: Evaluated, model: Model) -> Events:
         """See the result of an evaluation, with the model in training mode."""
 
-    def on_save(self, event: Saved) -> Answer:
+    def on_save(self, event: Saved) -> Events:
         """See a checkpoint that is complete on disk; main process only."""
 
-    def on_event(self, event: Event) -> Answer:
+    def on_event(self, event: Event) -> Events:
         """See any event before the caller of the trainer gets it.
 
-        Events of observers are included. Answers to events are not shown to observers: an observer cannot
-        answer itself for ever.
+        Events of observers are included. Events that this method returns are not shown to observers: an
+        observer cannot react to itself for ever.
         """
 
     def close(self) -> None:
         """Release files and connections; always called at the end of `Trainer.run`."""
 
 
-class Observers:
+class ObserverList:
     """Calls several observers in order, and reports each broken one once."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self.observers = observers
         self._reported: set[int] = set()
 
-    def ask(self, method: Callable[[Observer], Answer]) -> Iterator[Event]:
-        """Call a method of every observer; yield their answers.
+    def call(self, method: Callable[[Observer], Events]) -> Iterator[Event]:
+        """Call a method of every observer; yield their events.
 
         The first OSError of each observer becomes a warning.
         """
         for i, observer in enumerate(self.observers):
             try:
-                answers = list(method(observer) or ())
+                events = list(method(observer) or ())
             except OSError as error:
-                answers = [] if i in self._reported else [_warning(observer, error)]
+                events = [] if i in self._reported else [_warning(observer, error)]
                 self._reported.add(i)
-            yield from answers
+            yield from events
 
-    def tell(self, event: Event) -> list[Event]:
-        """Show an event to every observer; return their answers."""
-        return list(self.ask(lambda observer: observer.on_event(event)))
+    def notify(self, event: Event) -> list[Event]:
+        """Show an event to every observer; return their events."""
+        return list(self.call(lambda observer: observer.on_event(event)))
 
     def close(self) -> None:
         """Close every observer, the last one first, also if one of them fails."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from glassgpt.checkpoint import Run, read_progress
+from glassgpt.checkpoint import Run, TrainState
 from glassgpt.doctor import Problem, RunCheck, Skip
 from glassgpt.errors import UserError
 from glassgpt.language import N_
@@ -44,13 +44,13 @@ class RecordedLoss:
         """Measure the best step again. Raises Skip if nothing was recorded for it."""
         step = run.best_checkpoint()
         try:
-            progress = read_progress(step)
+            state = TrainState.read(step)
         except UserError as error:
             raise Skip(N_("the run has no evaluations")) from error
-        row = _evaluation(run, int(progress.get("step", -1)))
-        stride, n_tokens = int(progress.get("eval_stride", 1)), row.get("n_tokens") or MAX_TOKENS
+        row = _evaluation(run, state.step)
+        n_tokens = row.get("n_tokens") or MAX_TOKENS
         every = max(1, math.ceil(n_tokens / MAX_TOKENS))
-        losses = _losses(learner, data, stride, every)
+        losses = _losses(learner, data, state.eval_stride, every)
         mean = sum(nats for nats, _ in losses) / sum(n for _, n in losses)
         return cls(float(row["nats_per_token"]), mean, 0.0 if every == 1 else _error(losses, mean))
 

@@ -158,7 +158,7 @@ def _train(
         torch.manual_seed(train.seed * 1_000_003 + i)
         n = train.grad_accum_steps
         first = ((begun or 0) + i) * n
-        learner.gradient([data.train_batch(first + k, train.micro_batch_size) for k in range(n)])
+        learner.backward([data.train_batch(first + k, train.micro_batch_size) for k in range(n)])
         done = (i + 0.5) / n_steps
         learner.optimizer_step(lr_scale(done, config.optim) if begun is None else FURTHER * (1 - done))
         i += 1

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from glassgpt.checkpoint import (
+    TrainState,
     newest_valid,
     prune,
     quarantine,
-    read_progress,
     remove_partial_steps,
     save_step,
     steps,
@@ -45,7 +45,10 @@ class AsyncSaver:
         """Seconds that the latest save took to write."""
 
     def submit(self, step: int, tensors: Tensors, state: dict[str, Any], best: bool) -> None:
-        """Copy the tensors and start to write them; call `wait` first."""
+        """Copy the tensors and start to write them; call `wait` first.
+
+        state: the other fields of state.json. best: point to this step as the best one.
+        """
         assert self._pending is None
         copies = {
             stem: {name: t.detach().to("cpu", copy=True) for name, t in named.items()}
@@ -93,17 +96,23 @@ class AsyncSaver:
         return Saved(step, path)
 
 
-class StepSaver:
-    """Remembers which step is saved, and turns saves and their errors into events.
+class CheckpointSaver:
+    """Saves steps of a run when they are due, and turns saves and their errors into events.
 
     With several processes, all of them count the saves and the main one writes.
     """
 
-    def __init__(self, writer: AsyncSaver, config: TrainConfig, is_main: bool) -> None:
-        self.writer, self.config, self.is_main = writer, config, is_main
+    def __init__(self, checkpoints: Path, config: TrainConfig, is_main: bool) -> None:
+        self.config, self.is_main = config, is_main
+        self._writer = AsyncSaver(checkpoints)
         self._step, self._at_s = -1, 0.0  # of the latest save
 
-    def started(self, step: int, trained_s: float) -> None:
+    @property
+    def seconds(self) -> float:
+        """Seconds that the latest save took to write."""
+        return self._writer.seconds
+
+    def mark_saved(self, step: int, trained_s: float) -> None:
         """Note that this step is saved, or being saved."""
         self._step, self._at_s = step, trained_s
 
@@ -115,22 +124,20 @@ class StepSaver:
         """True for a step after the first that is not saved."""
         return step not in (0, self._step)
 
-    def save(
-        self, step: int, trained_s: float, tensors: Tensors, state: dict[str, Any], best: bool
-    ) -> Iterator[Event]:
+    def save(self, state: TrainState, tensors: Tensors, trained_s: float, best: bool) -> Iterator[Event]:
         """Start to save a step; yield the result of the save before.
 
-        trained_s: equal in all processes.
+        trained_s: equal in all processes. best: it is the best step so far.
         """
         if self.is_main:
             yield from self.finished(wait=True)
-            self.writer.submit(step, tensors, state, best)
-        self.started(step, trained_s)
+            self._writer.submit(state.step, tensors, state.model_dump(exclude={"step"}), best)
+        self.mark_saved(state.step, trained_s)
 
     def finished(self, wait: bool = False) -> Iterator[Event]:
         """Yield the save that has finished, or a warning about its error."""
         try:
-            saved = self.writer.wait() if wait else self.writer.finished()
+            saved = self._writer.wait() if wait else self._writer.finished()
         except UserError as error:
             if self.config.on_save_error == "stop":
                 raise
@@ -139,6 +146,14 @@ class StepSaver:
         else:
             if saved is not None:
                 yield saved
+
+    def wait(self) -> Saved | None:
+        """Wait until nothing is being written. Raises UserError if the last save failed."""
+        return self._writer.wait()
+
+    def close(self) -> None:
+        """Finish the current save, without reporting its result."""
+        self._writer.close()
 
 
 def check_disk_space(folder: Path, n_bytes: int) -> None:
@@ -164,7 +179,7 @@ def recover_newest(folder: Path) -> tuple[Path | None, list[str]]:
     if step is not None:
         for damaged in takewhile(lambda newer: newer != step, steps(folder)):
             quarantine(damaged)
-        best = read_progress(step)["best_step"]
+        best = TrainState.read(step).best_step
         if best is not None and (folder / best).is_dir():
             write_pointer(folder, "best", folder / best)
     return step, problems

@@ -127,7 +127,7 @@ class Session:
         trainer = self.trainer
         if trainer.stopping:
             return
-        if trainer.evals.verdict_s(trainer.clock.elapsed.trained_s) > STAGE_S:
+        if trainer.eval_plan.verdict_s(trainer.clock.elapsed.trained_s) > STAGE_S:
             yield Stage(N_("comparing the best step with the baselines"))
         verdict = trainer.stop.unless_stopped(self.verdict)
         if verdict is not None:
@@ -307,18 +307,18 @@ def _check_unfinished(run: Run, trainer: Trainer) -> None:
     # A run by the clock ends before its time is up; one of steps may have lost its last step to damage.
     by_clock = trainer.budget.seconds is not None and trainer.budget == Budget.of(run.config())
     over = by_clock or trainer.progress >= 1
-    if not run.verdict_file.is_file() or not (over or trainer.patience.is_over):
+    if not run.verdict_file.is_file() or not (over or trainer.early_stopping.should_stop):
         return
     done = N_(
         "{n_steps} steps in {minutes:.2f} minutes", n_steps=trainer.step, minutes=trainer.elapsed_s / 60
     )
-    if trainer.patience.is_over and trainer.progress < 1:
+    if trainer.early_stopping.should_stop and trainer.progress < 1:
         raise UserError(
             "{path} ended early ({done}): its last {n} evaluations were worse than the best one, and more "
             "training does not help. Give more text in a new run, or continue with `patience` 0.",
             path=run.path,
             done=done,
-            n=trainer.patience.n_worse,
+            n=trainer.early_stopping.n_worse,
         )
     raise UserError(
         "{path} is finished ({done}). `steps`, `tokens` or `minutes` is the total length: give more.",

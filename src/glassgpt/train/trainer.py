@@ -1,6 +1,7 @@
 """The training loop, as an iterator of events. It prints nothing.
 
-One step is `Trainer.train_step`; gradient, update and loss are learner.py, checkpoints on disk are saver.py.
+`Trainer._events` is the loop, `Trainer.train_step` one step. Gradient, update and loss are learner.py,
+checkpoints on disk are saver.py.
 """
 
 from __future__ import annotations
@@ -10,11 +11,8 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from glassgpt.checkpoint import Run, check_step, newest_valid, read_progress, read_tensors, step_folder, steps
+from glassgpt.checkpoint import Run, TrainState, check_step, newest_valid, read_tensors, step_folder, steps
 from glassgpt.config import RunConfig
 from glassgpt.device import environment, environment_changes
 from glassgpt.errors import UserError
@@ -24,16 +22,16 @@ from glassgpt.models import Model
 from glassgpt.tasks import TaskData
 from glassgpt.threads import ThreadTuner
 from glassgpt.train.clock import Clock, Elapsed
+from glassgpt.train.early_stopping import EarlyStopping
 from glassgpt.train.eval_plan import STAGE_S
 from glassgpt.train.evaluation import Evaluator
 from glassgpt.train.events import Evaluated, Event, Sampled, Saved, Stage, StepDone, Warned
-from glassgpt.train.learner import GradientStats, Learner
+from glassgpt.train.learner import GradientStats, Learner, seed_step
 from glassgpt.train.live_doctor import LiveDoctor
 from glassgpt.train.metrics import make_trackers
-from glassgpt.train.non_finite import problem, stop_if_asked
-from glassgpt.train.observers import Observer, Observers
-from glassgpt.train.patience import Patience
-from glassgpt.train.saver import AsyncSaver, StepSaver, recover_newest
+from glassgpt.train.non_finite import check_may_continue, describe
+from glassgpt.train.observers import Observer, ObserverList
+from glassgpt.train.saver import CheckpointSaver, recover_newest
 from glassgpt.train.schedule import Budget, lr_scale
 from glassgpt.train.snapshots import Snapshots
 
@@ -57,26 +55,29 @@ class Trainer:
         self.folder, self.config, self.task, self.learner = run, config, task, learner
         self.dist = learner.dist
         self.observers = tuple(observers)
-        self._watching = Observers(self.observers)
+        self._all_observers = ObserverList(self.observers)
         self.budget = Budget.of(config)
         self.clock = clock or Clock()
         self.stop = StopRequest()
         self.evaluator = Evaluator(learner, task, self.budget, self.stop)
-        self.evals, self.ending = self.evaluator.plan, self.evaluator.ending
-        self._reserved_s = 0.0  # equal in all processes
-        self.saver = AsyncSaver(run.checkpoints)
-        self.saves = StepSaver(self.saver, config.train, self.dist.is_main)
+        self.eval_plan, self.ending = self.evaluator.plan, self.evaluator.ending
+        self.saver = CheckpointSaver(run.checkpoints, config.train, self.dist.is_main)
         self.threads = self._make_threads()
         self.step = 0
-        self.best = math.inf  # nats per character
-        self.patience = Patience(config.train.patience)
+        self.early_stopping = EarlyStopping(config.train.patience)
         self.skipped_steps: list[int] = []  # steps whose gradient was not finite
-        self._best_step: str | None = None
+        self._best_step: str | None = None  # name of its folder
+        self._reserved_s = 0.0  # for the end of the run, equal in all processes
 
     @property
     def model(self) -> Model:
         """The model with its current weights."""
         return self.learner.model
+
+    @property
+    def best(self) -> float:
+        """Lowest validation loss so far, in nats per character; infinity before the first evaluation."""
+        return self.early_stopping.best
 
     @property
     def elapsed_s(self) -> float:
@@ -111,16 +112,16 @@ class Trainer:
 
     def run(self) -> Iterator[Event]:
         """Train until the budget is spent or a stop is requested; yield every event."""
-        self.clock.go_on()
+        self.clock.resume()
         with ExitStack() as closing:
             closing.callback(self.saver.close)
             closing.enter_context(self.threads.in_use())
-            self._watching = Observers([*self._default_observers(), *self.observers])
-            closing.callback(self._watching.close)
+            self._all_observers = ObserverList([*self._default_observers(), *self.observers])
+            closing.callback(self._all_observers.close)
             for event in self._events():
-                answers = self._watching.tell(event)
+                reactions = self._all_observers.notify(event)
                 yield event
-                yield from answers
+                yield from reactions
 
     def _make_threads(self) -> ThreadTuner:
         """Adapt the threads only in a run by the clock: their number decides the last bits of the weights."""
@@ -132,10 +133,10 @@ class Trainer:
         if not self.dist.is_main:
             return []
         train = self.config.train
-        kept = [Snapshots(self.folder, train.snapshots)] if train.snapshots else []
-        is_watched = any(isinstance(each, LiveDoctor) for each in self.observers)
-        doctor = [LiveDoctor()] if train.doctor and not is_watched else []
-        return [*make_trackers(self.folder, self.config), *kept, *doctor]
+        snapshots = [Snapshots(self.folder, train.snapshots)] if train.snapshots else []
+        has_doctor = any(isinstance(observer, LiveDoctor) for observer in self.observers)
+        doctor = [LiveDoctor()] if train.doctor and not has_doctor else []
+        return [*make_trackers(self.folder, self.config), *snapshots, *doctor]
 
     def _events(self) -> Iterator[Event]:
         """Run the loop; yield its events."""
@@ -148,38 +149,37 @@ class Trainer:
         if self.step == 0:
             yield from map(Warned, self.evaluator.check_time(self.clock.synced.prepared_s))
         while not self._sync_clock():
-            if self.saves.is_due(self.step, self.clock.synced.trained_s):
+            if self.saver.is_due(self.step, self.clock.synced.trained_s):
                 yield from self._save()
             progress = self._progress_at(self.step)
-            if self.evals.is_due(self.step, progress):
+            if self.eval_plan.is_due(self.step, progress):
                 yield from self._evaluate()
                 continue  # a stop may have been requested meanwhile
             if progress >= 1 and self.step:
                 break
-            if self.patience.is_over:
-                yield Warned(self.patience.reason)
+            if self.early_stopping.should_stop:
+                yield Warned(self.early_stopping.reason)
                 break
             yield from self.train_step()
-            yield from self._announced(self.saves.finished())
+            yield from self._announced(self.saver.finished())
         yield from self._save_last()
 
     def train_step(self) -> Iterator[Event]:
         """Take one step: gradient, observers, update, observers, StepDone."""
-        began, train = time.monotonic(), self.config.train
-        torch.manual_seed((train.seed * 1_000_003 + self.step + self.dist.rank * 0x9E3779B97F4A7C15) % 2**63)
+        began = time.monotonic()
+        seed_step(self.config.train.seed, self.step, self.dist.rank)
         # Half a step ahead: the rate of a step's middle, so that neither the first nor the last step is idle.
         scale = lr_scale(self._progress_at(self.step + 0.5), self.config.optim)
-        B, n = train.micro_batch_size, train.grad_accum_steps
-        batches = [self.task.train_batch(self.step * n + i, B) for i in range(n)]
+        batches = self.task.step_batches(self.step)
         with self.threads.step(work=sum(batch.tokens.numel() for batch in batches)):
-            stats = self.learner.gradient(batches)
-        yield from self._watching.ask(lambda each: each.on_gradients(self.step + 1, self.model))
+            stats = self.learner.backward(batches)
+        yield from self._all_observers.call(lambda observer: observer.on_gradients(self.step + 1, self.model))
         if not stats.is_finite or self.step in self.skipped_steps:
             yield self._skip_step(stats)
             return
         self.learner.optimizer_step(scale)
         self.step += 1
-        yield from self._watching.ask(lambda each: each.on_update(self.step, self.model))
+        yield from self._all_observers.call(lambda observer: observer.on_update(self.step, self.model))
         seconds = time.monotonic() - began
         self.ending.add_step(seconds)
         yield StepDone(
@@ -196,25 +196,26 @@ class Trainer:
 
     def _skip_step(self, stats: GradientStats) -> Warned:
         """Skip the update of this step, go back, or raise UserError, as `on_nan` says."""
-        bad, train = self.step, self.config.train
-        stop_if_asked(stats, bad, train, self.skipped_steps)
-        told = problem(stats, bad, train)
+        step, train = self.step, self.config.train
         self.learner.zero_grad()
-        if bad in self.skipped_steps:
+        if step in self.skipped_steps:
             self.step += 1
-            return Warned(N_("step {bad} is skipped: its gradient was not finite before.", bad=bad))
-        self.skipped_steps.append(bad)
-        if train.on_nan == "rollback" and (back := self._roll_back()) is not None:
-            return Warned(
-                N_(
-                    "{problem}. Training continues from step {back}, without step {skipped}.",
-                    problem=told,
-                    back=back,
-                    skipped=bad,
-                )
+            return Warned(N_("step {bad} is skipped: its gradient was not finite before.", bad=step))
+        check_may_continue(stats, step, train, len(self.skipped_steps))
+        problem = describe(stats, step, train)
+        self.skipped_steps.append(step)
+        back = self._roll_back() if train.on_nan == "rollback" else None
+        if back is None:
+            self.step += 1
+            return Warned(N_("{problem}. The step is skipped.", problem=problem))
+        return Warned(
+            N_(
+                "{problem}. Training continues from step {back}, without step {skipped}.",
+                problem=problem,
+                back=back,
+                skipped=step,
             )
-        self.step += 1
-        return Warned(N_("{problem}. The step is skipped.", problem=told))
+        )
 
     def _roll_back(self) -> int | None:
         """Load the newest complete checkpoint; return its step or None."""
@@ -224,7 +225,7 @@ class Trainer:
         if not name:
             return None
         self._load(self.folder.checkpoints / name)
-        self.evals.advance(self._progress_at(self.step))
+        self.eval_plan.advance(self._progress_at(self.step))
         return self.step
 
     def _evaluate(self) -> Iterator[Event]:
@@ -232,23 +233,22 @@ class Trainer:
 
         A stop that is requested meanwhile ends it without a result; a resumed run evaluates this step again.
         """
-        if self.evals.seconds > STAGE_S:
+        if self.eval_plan.eval_s > STAGE_S:
             yield Stage(N_("evaluating"))
         began = time.monotonic()
         share = self.evaluator.measure(self.step)
         if self._sync_clock() or share is None:
             return
-        measured, seconds = self.learner.add_up(share), time.monotonic() - began
+        measured, seconds = self.learner.add_shares(share), time.monotonic() - began
         if self.learner.replicas_differ():
             yield Warned(
                 N_("the processes' weights are no longer equal; those of the main process are saved.")
             )
         event = Evaluated.of(measured, self.task.val, step=self.step, best=self.best, seconds=seconds)
-        self.best = min(self.best, event.nats_per_char)
-        self.patience.saw(event.nats_per_char, self.best)
+        self.early_stopping.update(event.nats_per_char)
         yield event
-        yield from self._watching.ask(lambda each: each.on_evaluation(event, self.model))
-        if self.evals.sample_is_due(self._progress_at(self.step)):
+        yield from self._all_observers.call(lambda observer: observer.on_evaluation(event, self.model))
+        if self.eval_plan.sample_is_due(self._progress_at(self.step)):
             yield from self._sample()
         self._plan_next_eval(seconds)
         if event.best:
@@ -257,7 +257,7 @@ class Trainer:
     def _plan_next_eval(self, seconds: float) -> None:
         self.evaluator.sync(seconds)
         self._sync_clock()
-        self.evals.advance(self._progress_at(self.step))
+        self.eval_plan.advance(self._progress_at(self.step))
 
     def _sync_clock(self) -> bool:
         """Agree with all processes on the time; return True to stop. A signal meanwhile counts next time."""
@@ -269,7 +269,7 @@ class Trainer:
     def _plan_time(self) -> None:
         """Plan evaluations and end for the time that the preparation has left."""
         self._sync_clock()
-        self.evals.time_s = self.budget.training_s(self.clock.synced.prepared_s, reserved_s=0)
+        self.eval_plan.time_s = self.budget.training_s(self.clock.synced.prepared_s, reserved_s=0)
 
     def _sample(self) -> Iterator[Event]:
         """Generate text with the model, in the main process."""
@@ -279,7 +279,7 @@ class Trainer:
             self.model.eval()
             text = self.stop.unless_stopped(lambda: self.task.sample(self.model, n_tokens, seed))
             self.model.train()
-            self.evals.sampled(self._progress_at(self.step), time.monotonic() - began)
+            self.eval_plan.add_sample(self._progress_at(self.step), time.monotonic() - began)
             if text is not None:
                 yield Sampled(self.step, text)
 
@@ -287,13 +287,13 @@ class Trainer:
         """Start to save this step; yield the result of the save before."""
         if best:
             self._best_step = step_folder(self.folder.checkpoints, self.step).name
-        tensors, trained_s = self.learner.tensors(), self.clock.synced.trained_s
-        yield from self._announced(self.saves.save(self.step, trained_s, tensors, self._state(), best))
+        state, tensors = self._state(), self.learner.tensors()
+        yield from self._announced(self.saver.save(state, tensors, self.clock.synced.trained_s, best))
 
     def _save_last(self) -> Iterator[Event]:
         """Wait until the last step is on disk. Raises UserError if that fails."""
-        yield from self._announced(self.saves.finished(wait=True))
-        if self.saves.is_new(self.step):
+        yield from self._announced(self.saver.finished(wait=True))
+        if self.saver.is_new(self.step):
             yield from self._save()
             if (saved := self.saver.wait()) is not None:
                 yield from self._announced([saved])
@@ -304,24 +304,25 @@ class Trainer:
             yield event
             if isinstance(event, Saved):
                 self.ending.save_s = self.saver.seconds
-                yield from self._watching.ask(lambda each, saved=event: each.on_save(saved))
+                yield from self._all_observers.call(lambda observer, saved=event: observer.on_save(saved))
 
-    def _state(self) -> dict[str, Any]:
+    def _state(self) -> TrainState:
         """Return everything a resumed run needs, other than tensors."""
-        elapsed = self.clock.elapsed
-        return {
-            "elapsed_s": elapsed.total_s,
-            "prepared_s": elapsed.prepared_s,
-            "next_eval": self.evals.next,
-            "eval_s": self.evals.seconds,
-            "eval_stride": self.evals.stride,
-            "sample_s": self.evals.sample_s,
-            "best": self.best if math.isfinite(self.best) else None,
-            "best_step": self._best_step,
-            "n_worse": self.patience.n_worse,
-            "skipped_steps": self.skipped_steps,
-            "environment": self._environment(),
-        }
+        elapsed, plan = self.clock.elapsed, self.eval_plan
+        return TrainState(
+            step=self.step,
+            elapsed_s=elapsed.total_s,
+            prepared_s=elapsed.prepared_s,
+            next_eval=plan.next_eval,
+            eval_s=plan.eval_s,
+            eval_stride=plan.stride,
+            sample_s=plan.sample_s,
+            best=self.best if math.isfinite(self.best) else None,
+            best_step=self._best_step,
+            n_worse=self.early_stopping.n_worse,
+            skipped_steps=list(self.skipped_steps),
+            environment=self._environment(),
+        )
 
     def resume(self) -> list[str]:
         """Load the newest complete checkpoint; return notes for the user.
@@ -338,24 +339,22 @@ class Trainer:
                 reason=reason,
             )
         state = self._load(self.folder.checkpoints / name)
-        prepared_s = state.get("prepared_s", 0.0)  # older runs did not count it
-        self.clock.add(Elapsed(prepared_s, max(0.0, state["elapsed_s"] - prepared_s)))
-        stride, sample_s = state.get("eval_stride", 1), state.get("sample_s", 0.0)  # older runs lack them
-        self.evals.restore(state["eval_s"], stride, sample_s)
-        self.evals.advance(self._progress_at(self.step))
-        self.evals.next = min(state["next_eval"], self.evals.next)  # the run may have become longer
-        self.saves.started(self.step, self.clock.synced.trained_s)
-        return [*problems, *environment_changes(state.get("environment", {}), self._environment())]
+        self.clock.add(Elapsed(state.prepared_s, max(0.0, state.elapsed_s - state.prepared_s)))
+        self.eval_plan.restore(state.eval_s, state.eval_stride, state.sample_s)
+        self.eval_plan.advance(self._progress_at(self.step))
+        self.eval_plan.next_eval = min(state.next_eval, self.eval_plan.next_eval)  # the run may be longer now
+        self.saver.mark_saved(self.step, self.clock.synced.trained_s)
+        return [*problems, *environment_changes(state.environment, self._environment())]
 
-    def _load(self, step: Path) -> dict[str, Any]:
-        """Load weights, optimizers and progress from a verified checkpoint; return its state."""
+    def _load(self, step: Path) -> TrainState:
+        """Load weights, optimizers and state from a verified checkpoint; return the state."""
         check_step(step, self.folder.layout(self.config), resumable=True)
-        state = read_progress(step)
+        state = TrainState.read(step)
         self.learner.load({stem: read_tensors(step, stem) for stem in ("model", "optimizer")})
-        self.step, self._best_step = state["step"], state["best_step"]
-        self.best = math.inf if state["best"] is None else state["best"]
-        self.patience.n_worse = state.get("n_worse", 0)
-        self.skipped_steps = sorted({*self.skipped_steps, *state.get("skipped_steps", ())})
+        self.step, self._best_step = state.step, state.best_step
+        self.early_stopping.best = math.inf if state.best is None else state.best
+        self.early_stopping.n_worse = state.n_worse
+        self.skipped_steps = sorted({*self.skipped_steps, *state.skipped_steps})
         return state
 
     def _environment(self) -> dict[str, str]:

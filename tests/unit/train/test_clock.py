@@ -34,9 +34,9 @@ def test_a_pause_does_not_count(now: list[float]) -> None:
     clock.pause()
     now[0] = 200.0
     assert clock.elapsed == Elapsed(2.0)
-    clock.go_on()
+    clock.resume()
     now[0] = 201.0
-    clock.go_on()  # without a pause: no effect
+    clock.resume()  # without a pause: no effect
     now[0] = 202.0
     assert clock.elapsed == Elapsed(4.0)
 

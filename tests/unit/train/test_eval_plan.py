@@ -62,9 +62,9 @@ def simulate(minutes: float, evals: int, n_tokens: int, token_s: float, wrong: f
     while True:
         progress = budget.progress(step, Elapsed(0, now), ending.reserved_s)
         if step and plan.is_due(step, progress):
-            plan.token_s, plan.seconds = token_s, token_s * n_tokens / plan.stride
-            now, plan.measured = now + plan.seconds, step
-            run.eval_s += plan.seconds
+            plan.token_s, plan.eval_s = token_s, token_s * n_tokens / plan.stride
+            now, plan.last_step = now + plan.eval_s, step
+            run.eval_s += plan.eval_s
             run.steps.append(progress)
             plan.advance(budget.progress(step, Elapsed(0, now), ending.reserved_s))
         if progress >= 1 and step:
@@ -98,11 +98,11 @@ def test_share_and_distance(minutes: float, n_tokens: int, tokens_per_s: int, wr
 
 def test_grids_that_do_not_divide_the_run_end_without_a_pair() -> None:
     plan = EvalPlan(60, 10, 100_000)
-    plan.seconds = TRAINING_SHARE * 60 * 0.3  # a gap of 0.3
+    plan.eval_s = TRAINING_SHARE * 60 * 0.3  # a gap of 0.3
     points = [0.0]
     while points[-1] < 1:
         plan.advance(points[-1])
-        points.append(plan.next)
+        points.append(plan.next_eval)
     assert points == pytest.approx([0, 0.3, 0.6, 1])
 
 
@@ -124,10 +124,10 @@ def test_the_part_is_recorded_and_stays(tmp_path: Path, small_parts: None) -> No
         events.append(event)
         if isinstance(event, StepDone) and event.step == 7:
             session.trainer.request_stop()
-    stride, n_all = session.trainer.evals.stride, session.data.val.n_tokens
+    stride, n_all = session.trainer.eval_plan.stride, session.data.val.n_tokens
     assert stride == round(n_all / 1024) and stride > 5
     again = resume(tmp_path / "run", config(tmp_path / "a.txt", {"steps": 48, "evals": 2}))
-    assert again.trainer.evals.stride == stride
+    assert again.trainer.eval_plan.stride == stride
     events += list(again.run())
     evaluated = [event for event in events if isinstance(event, Evaluated)]
     assert len({event.n_tokens for event in evaluated}) == 1
@@ -174,11 +174,11 @@ def test_no_verdict_without_a_step(tmp_path: Path) -> None:
 
 def test_slow_samples_do_not_make_evaluations_rare() -> None:
     plan = EvalPlan(60, 10, 1_000)
-    plan.token_s, plan.seconds = 1e-5, 0.01
+    plan.token_s, plan.eval_s = 1e-5, 0.01
     sampled = []
     for progress in (0.1 * i for i in range(1, 11)):
         assert plan.gap == 0.1
         if plan.sample_is_due(progress):
-            plan.sampled(progress, seconds=0.5)  # 3 % of a minute are 1.8 s
+            plan.add_sample(progress, seconds=0.5)  # 3 % of a minute are 1.8 s
             sampled.append(round(progress, 1))
     assert sampled == [0.1, 0.4, 0.7, 1.0]

@@ -50,7 +50,7 @@ def test_a_batch_smaller_than_the_number_of_processes_is_refused() -> None:
     learner = make_learner(config, 10, Dist(rank=0, world_size=3))
     rows = torch.zeros(2, 8, dtype=torch.int64)
     with pytest.raises(UserError, match=r"batch of 2 rows.* 3 processes.*`micro_batch_size`"):
-        learner.gradient([Batch(rows, rows)])
+        learner.backward([Batch(rows, rows)])
 
 
 def test_weights_that_drift_apart_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ import torch
 from glassgpt.checkpoint import Run, load_run, read_tensors, steps
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
+from glassgpt.tasks import LanguageData
 from glassgpt.train import (
     Budget,
     Evaluated,
@@ -92,7 +93,9 @@ def test_the_evaluation_is_the_whole_split_whatever_the_batch(text_file: Path, t
     session = start(config(text_file, {"steps": 3}), tmp_path / "run")
     finished(session)
     trainer = session.trainer
-    val, train = trainer.task.data.val.ids.astype("int64"), trainer.task.data.train.ids.astype("int64")
+    assert isinstance(trainer.task, LanguageData)
+    data = trainer.task.data
+    val, train = data.val.ids.astype("int64"), data.train.ids.astype("int64")
     tokens = torch.tensor([train[-1], *val])
     nats = 0.0
     with torch.no_grad():
@@ -174,7 +177,7 @@ def test_a_batch_in_parts_is_the_same_batch(
         )
         for p in trainer.model.parameters():  # from zero nothing would show
             torch.nn.init.normal_(p, std=0.1, generator=torch.Generator().manual_seed(p.numel()))
-        trainer.learner.gradient([trainer.task.train_batch(0, 8)])
+        trainer.learner.backward([trainer.task.train_batch(0, 8)])
         gradients.append({k: p.grad for k, p in trainer.model.named_parameters()})
         session.close()
     assert sizes == [8, 2, 3, 3]
@@ -211,7 +214,7 @@ def test_the_best_weights_are_the_ones_that_are_used(text_file: Path, tmp_path: 
             evals.append(event.nats_per_char)
         if isinstance(event, StepDone) and event.step >= 15:
             with torch.no_grad():
-                session.trainer.model.lm_head.weight.mul_(1.5)
+                session.trainer.model.get_parameter("lm_head.weight").mul_(1.5)
     assert evals[-1] > min(evals)
     model, _ = load_run(tmp_path / "run")
     session.trainer.model.load_state_dict(model.state_dict())
@@ -224,24 +227,24 @@ def test_a_gradient_that_is_no_number_stops_the_run_before_it_does_harm(
     text_file: Path, tmp_path: Path
 ) -> None:
     session = start(config(text_file, {"steps": 5}), tmp_path / "run")
-    before = session.trainer.model.wte.weight.detach().clone()
+    before = session.trainer.model.get_parameter("wte.weight").detach().clone()
     with torch.no_grad():
-        session.trainer.model.lm_head.weight[0, 0] = math.nan
+        session.trainer.model.get_parameter("lm_head.weight")[0, 0] = math.nan
     with pytest.raises(UserError, match="Lower `lr`"):
         finished(session)
-    assert torch.equal(session.trainer.model.wte.weight, before)
+    assert torch.equal(session.trainer.model.get_parameter("wte.weight"), before)
 
 
 def test_one_writer_at_a_time(text_file: Path, tmp_path: Path) -> None:
     session = start(config(text_file, {"steps": 3}), tmp_path / "run")
-    running = session.run()
+    running: Any = session.run()
     next(running)
     with pytest.raises(UserError, match=rf"being trained by process {os.getpid()} on .+ since 20"):
         resume(tmp_path / "run")
     with pytest.raises(UserError, match="being trained by"):
         start(config(text_file, {"steps": 3}), tmp_path / "run")
     running.close()
-    assert not session._lock.is_locked
+    assert session._lock is not None and not session._lock.is_locked
     assert not (tmp_path / "run").exists()  # it had no step
     acquire_lock(tmp_path / "run").release()
 

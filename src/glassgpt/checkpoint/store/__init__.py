@@ -5,7 +5,6 @@ from glassgpt.checkpoint.store.header import Spec, TensorPlace, read_header, rea
 from glassgpt.checkpoint.store.lazy import LazyTensors, read_tensor
 from glassgpt.checkpoint.store.manifest import PLAIN_NAME, fingerprint, read_manifest
 from glassgpt.checkpoint.store.migrate import FORMAT, migrate_config
-from glassgpt.checkpoint.store.progress import read_progress
 from glassgpt.checkpoint.store.retention import (
     best_checkpoint,
     prune,
@@ -37,6 +36,7 @@ from glassgpt.checkpoint.store.step import (
     steps,
     verify_step,
 )
+from glassgpt.checkpoint.store.train_state import TrainState
 
 __all__ = [
     "FORMAT",
@@ -48,6 +48,7 @@ __all__ = [
     "SkipInit",
     "Spec",
     "TensorPlace",
+    "TrainState",
     "best_checkpoint",
     "check_optimizer",
     "check_weights",
@@ -64,7 +65,6 @@ __all__ = [
     "read_manifest",
     "read_places",
     "read_pointer",
-    "read_progress",
     "read_specs",
     "read_state",
     "read_tensor",

@@ -16,13 +16,13 @@ from glassgpt.checkpoint.snapshots import check_snapshots
 from glassgpt.checkpoint.store import (
     CorruptCheckpoint,
     Layout,
+    TrainState,
     check_optimizer,
     check_weights,
     layout,
     quick_check_step,
     read_manifest,
     read_pointer,
-    read_progress,
     read_specs,
     read_tensors,
     step_is_resumable,
@@ -109,14 +109,14 @@ def _step(step: Path, planned: Layout | None) -> StepHealth:
 
 
 def check_step(step: Path, planned: Layout, resumable: bool) -> None:
-    """Check names, types and shapes of a verified step's tensors, and its progress. Reads no tensor.
+    """Check names, types and shapes of a verified step's tensors, and its state. Reads no tensor.
 
     resumable: its optimizer state is checked, too. Raises UserError.
     """
     check_weights(read_specs(step, "model"), planned, step / "model.safetensors")
     if resumable:
         check_optimizer(read_specs(step, "optimizer"), planned, step / "optimizer.safetensors")
-        read_progress(step)
+        TrainState.read(step)
 
 
 def _check_finite(step: Path, stem: str) -> None:

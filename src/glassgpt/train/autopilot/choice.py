@@ -13,7 +13,7 @@ from glassgpt.train.autopilot.law import Law
 from glassgpt.train.autopilot.recipe import Recipe
 from glassgpt.train.autopilot.refinement import ByProgress
 from glassgpt.train.autopilot.speed import MachineSpeed
-from glassgpt.train.patience import Patience
+from glassgpt.train.early_stopping import EarlyStopping
 
 FEWEST, MOST = 600, 4_000
 """Steps that good recipes have at least, and the most that the law was fitted to."""
@@ -105,13 +105,12 @@ class Chooser:
         patience: evaluations in a row that end it, 0 for none. evals: of the whole training. None: no end.
         A curve that is past its lowest point at the first evaluation rises ever after, as far as it can.
         """
-        (first, loss), *later = self.curve(choice, evals)
+        (first, first_loss), *later = self.curve(choice, evals)
         before = (self._curve_loss(choice, first / 2**i) for i in range(1, HALVINGS))
-        waiting, best = Patience(patience), min(loss, *before)
+        early_stopping = EarlyStopping(patience, best=min(first_loss, *before))
         for progress, loss in later:
-            best = min(best, loss)
-            waiting.saw(loss, best)
-            if waiting.is_over and progress < 1:
+            early_stopping.update(loss)
+            if early_stopping.should_stop and progress < 1:
                 return progress
         return None
 

@@ -18,7 +18,7 @@ from glassgpt.safe_io import read_json
 from glassgpt.train.autopilot.law import the_law
 from glassgpt.train.autopilot.refinement import ByProgress, refine
 from glassgpt.train.events import Evaluated, Event, Forecasted, StepDone
-from glassgpt.train.observers import Answer, Observer
+from glassgpt.train.observers import Events, Observer
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Forecaster(Observer):
         """The forecast at present."""
         return self.forecasts[-1]
 
-    def on_event(self, event: Event) -> Answer:
+    def on_event(self, event: Event) -> Events:
         """See losses; answer with a forecast when it is due."""
         match event:
             case StepDone():
@@ -111,7 +111,7 @@ class Forecaster(Observer):
         }
         write_json(self.file, record)
 
-    def _refined(self) -> Answer:
+    def _refined(self) -> Events:
         """Make the forecast at the last step."""
         residuals = the_law().residuals
         loss, deviation = refine(self.evals, self.curve, residuals)

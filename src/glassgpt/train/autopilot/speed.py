@@ -89,7 +89,7 @@ def time_step(config: RunConfig, n_vocab: int, at_most_s: float) -> float:
     with ThreadTuner(config.train.threads, adapt=False).in_use():
         while len(times) < 2 or (len(times) <= REPEATS and time.monotonic() + times[-1] < deadline):
             began = time.perf_counter()
-            learner.gradient([batch] * config.train.grad_accum_steps)
+            learner.backward([batch] * config.train.grad_accum_steps)
             learner.optimizer_step(0.1)
             times.append(time.perf_counter() - began)
     return median(times[1:])

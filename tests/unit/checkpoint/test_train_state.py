@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from glassgpt.checkpoint import CorruptCheckpoint, Run, read_progress, steps
+from glassgpt.checkpoint import CorruptCheckpoint, Run, TrainState, steps
 from glassgpt.checkpoint.store.manifest import fingerprint
 from glassgpt.checkpoint.store.migrate import FORMAT
 from glassgpt.errors import UserError
@@ -31,7 +31,7 @@ def change(step: Path, **values: Any) -> None:
 
 
 def test_a_state_of_ours_is_read(step: Path) -> None:
-    assert read_progress(step)["step"] == int(step.name.removeprefix("step-"))
+    assert TrainState.read(step).step == int(step.name.removeprefix("step-"))
 
 
 @pytest.mark.parametrize(
@@ -47,12 +47,14 @@ def test_a_state_of_ours_is_read(step: Path) -> None:
         {"skipped_steps": 3},
         {"skipped_steps": ["x"]},
         {"eval_stride": 0},
+        {"n_worse": "x"},
+        {"n_worse": -1},
     ],
     ids=str,
 )
 def test_another_type_or_value_is_refused(step: Path, values: dict[str, Any]) -> None:
     change(step, **values)
     with pytest.raises(CorruptCheckpoint, match=next(iter(values))):
-        read_progress(step)
+        TrainState.read(step)
     with pytest.raises(UserError):
         resume(step.parents[1])
