@@ -65,7 +65,8 @@ def run(text: str, minutes: float, is_busy: bool) -> dict[str, Any]:
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, command)
         events = [event for _, event in timed]
-        config = next(event for event in events if event["event"] == "begin")["config"]
+        begin = next(event for event in events if event["event"] == "begin")
+    config = begin["config"]
         stored = json.loads(next(Path(folder).glob("runs/*/forecast.json")).read_text("utf-8"))
     forecasts, verdict = stored["forecasts"], events[-1]
     loss = verdict["model"]["nats_per_char"]
@@ -90,6 +91,7 @@ def run(text: str, minutes: float, is_busy: bool) -> dict[str, Any]:
         "model": {name: config["model"][name] for name in ("preset", "n_layer", "n_embd", "block_size")},
         "planning_s": _planning_s(timed),
         "n_steps": len(steps),
+        "planned_steps": begin["plan"]["n_steps"],
     }
 
 

@@ -26,6 +26,8 @@ WAIT_SETTINGS = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "0"}
 
 WINDOW = 5
 """Latest steps; their median is the speed of the present number of threads."""
+SLOW_SECONDS = 1.0
+"""Two steps are enough if they take so long."""
 TRIAL_STEPS = 4
 """Steps of a trial; the first one starts the threads and does not count."""
 TRIAL_SHARE = 0.01
@@ -97,16 +99,22 @@ class ThreadTuner:
         self._torch, self._clock = torch, clock
         self.n_threads = n_threads or default_threads()
         """The fastest number of threads at present."""
-        self.candidates = _halvings(self.n_threads)
-        self.adapts = adapt and len(self.candidates) > 1 and "OMP_NUM_THREADS" not in os.environ
+        may_adapt = adapt and "OMP_NUM_THREADS" not in os.environ
+        self.numbers = _halvings(self.n_threads) if may_adapt else [self.n_threads]
+        """Numbers of threads to try, ascending."""
         self._kind: object = None
         self._times: deque[float] = deque(maxlen=WINDOW)  # seconds per unit of work
         self._usual = math.inf  # smallest median of `_times` since the last trial
         self._tried = self.n_threads  # another number during a trial
         self._trial: list[float] = []  # seconds per unit of work
         self._lost_s = 0.0  # time that the trial has cost
-        self._last_trial_s = self._next_trial_s = clock()
+        self._last_trial_s = self._next_trial_s = self._began_s = clock()
         self._direction = -1  # of the next trial: −1 for fewer threads, 1 for more
+
+    @property
+    def adapts(self) -> bool:
+        """True if there is another number to try."""
+        return len(self.numbers) > 1
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -144,8 +152,13 @@ class ThreadTuner:
                 self._end_trial()
         else:
             self._times.append(seconds / work)
-            if len(self._times) == WINDOW and self._trial_is_due():
+            if self._knows_present() and self._trial_is_due():
                 self._tried = self._neighbor()
+
+    def _knows_present(self) -> bool:
+        """Return True after enough steps to compare others with: fewer are enough if they are slow."""
+        n = len(self._times)
+        return n == WINDOW or (n > 1 and self._clock() >= self._began_s + SLOW_SECONDS)
 
     def _trial_is_due(self) -> bool:
         """Return True for the next regular trial, or if steps have become slow."""
@@ -174,16 +187,16 @@ class ThreadTuner:
 
     def _begin(self) -> None:
         """Measure the chosen number of threads again."""
-        self._tried, self._lost_s = self.n_threads, 0.0
+        self._tried, self._lost_s, self._began_s = self.n_threads, 0.0, self._clock()
         self._times.clear()
         self._trial.clear()
 
     def _neighbor(self) -> int:
         """Return the next candidate, in the direction of the last gain where there is one."""
-        i, last = self.candidates.index(self.n_threads), len(self.candidates) - 1
+        i, last = self.numbers.index(self.n_threads), len(self.numbers) - 1
         if not 0 <= i + self._direction <= last:
             self._direction = -self._direction
-        return self.candidates[i + self._direction]
+        return self.numbers[i + self._direction]
 
 
 def _halvings(n: int) -> list[int]:

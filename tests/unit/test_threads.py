@@ -79,7 +79,7 @@ def test_a_slowdown_is_answered_within_seconds() -> None:
 def test_it_finds_the_best_of_many() -> None:
     torch.set_num_threads(4)
     machine, tuner = make()
-    assert tuner.candidates == [1, 2, 4]
+    assert tuner.numbers == [1, 2, 4]
     machine.seconds = BUSY
     machine.run(tuner, 20)
     assert tuner.n_threads == 1
@@ -178,3 +178,10 @@ def test_a_container_gets_as_many_threads_as_it_may_run(monkeypatch: pytest.Monk
     assert default_threads() == 2
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
     assert default_threads() == 4
+
+
+def test_two_slow_steps_are_enough_to_try_fewer_threads() -> None:
+    machine, tuner = make()
+    machine.seconds = {1: 0.1, 2: 2.0, 4: 4.0}
+    machine.run(tuner, 4.5)
+    assert tuner.n_threads == 1

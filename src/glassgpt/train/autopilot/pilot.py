@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -122,16 +123,18 @@ def length_left(budget: Budget, clock: Clock) -> Length:
 def measured(chooser: Chooser, resolved: Resolved, left: Callable[[], Length]) -> Chooser:
     """Return the chooser at the measured speed of this machine.
 
-    The smallest model is timed first, then the choice at the speed known so far, until the choice was timed.
+    The smallest model is timed first, then the choice at the speed known so far, until the choice was timed, or
+    until the timings have taken their time.
     """
     length = left()
     assert length.seconds is not None
-    seconds = min(TIMING_S, TIMING_SHARE * length.seconds) / TIMINGS
+    seconds = min(TIMING_S, TIMING_SHARE * length.seconds)
+    deadline = time.monotonic() + seconds
     recipe, times = chooser.candidates.smallest(), dict[Recipe, tuple[float, float]]()
-    while len(times) < TIMINGS and recipe not in times:
+    while len(times) < TIMINGS and recipe not in times and (not times or time.monotonic() < deadline):
         n_vocab = chooser.text.count(recipe).n_vocab
         config = resolve(resolved.given, [chosen_layer(chooser, recipe)]).config
-        times[recipe] = (prior_seconds(recipe, n_vocab), time_step(config, n_vocab, seconds))
+        times[recipe] = (prior_seconds(recipe, n_vocab), time_step(config, n_vocab, seconds / (2 * TIMINGS)))
         chooser = chooser.at(MachineSpeed.fit([*times.values()]))
         recipe = chooser.choose(left()).recipe
     return chooser

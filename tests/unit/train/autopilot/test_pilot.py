@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from glassgpt.config import Layer, Tables
+from glassgpt import threads
+from glassgpt.config import Layer, RunConfig, Tables
 from glassgpt.errors import UserError
 from glassgpt.train import Plan, plan
+from glassgpt.train.autopilot import pilot, speed
 from glassgpt.train.outlooks import outlook
 
 TEXT = "".join(
@@ -81,6 +85,43 @@ def test_with_minutes_it_times_this_machine(tmp_path: Path) -> None:
     found = planned(tmp_path, {}, minutes=0.4)
     assert found.decision is not None and found.decision.choice.n_steps > 1
     assert found.decision.length.seconds and found.decision.length.seconds < 24
+
+
+class SlowTogether:
+    """A learner whose steps take longer the more threads there are, as next to busy programs."""
+
+    device = torch.device("cpu")
+
+    def backward(self, _: object) -> None:
+        time.sleep(0.01 * torch.get_num_threads())
+
+    def optimizer_step(self, _: object) -> None:
+        pass
+
+
+def test_steps_are_timed_on_the_number_of_threads_that_a_run_would_find(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(speed, "make_learner", lambda *_: SlowTogether())
+    monkeypatch.setattr(threads, "default_threads", lambda: 8)
+    assert 0.01 < speed.time_step(RunConfig(), 99, 0.05) < 0.02
+    kept = RunConfig.model_validate({"train": {"threads": 8}})
+    assert speed.time_step(kept, 99, 0.05) > 0.08
+
+
+@pytest.mark.usefixtures("known_speed")
+def test_timings_end_when_their_time_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    timed = list[float]()
+
+    def slow(*_: object) -> float:
+        timed.append(0.1)
+        time.sleep(1)
+        return 0.1
+
+    monkeypatch.setattr(pilot, "time_step", slow)
+    planned(tmp_path, {}, minutes=0.4)  # 24 s: all timings get less than one
+    assert len(timed) == 1
 
 
 def test_the_same_choice_with_steps_on_any_machine(tmp_path: Path) -> None:
