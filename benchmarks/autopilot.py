@@ -66,7 +66,7 @@ def run(text: str, minutes: float, is_busy: bool) -> dict[str, Any]:
             raise subprocess.CalledProcessError(process.returncode, command)
         events = [event for _, event in timed]
         begin = next(event for event in events if event["event"] == "begin")
-    config = begin["config"]
+        config = begin["config"]
         stored = json.loads(next(Path(folder).glob("runs/*/forecast.json")).read_text("utf-8"))
     forecasts, verdict = stored["forecasts"], events[-1]
     loss = verdict["model"]["nats_per_char"]

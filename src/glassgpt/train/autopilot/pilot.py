@@ -123,8 +123,8 @@ def length_left(budget: Budget, clock: Clock) -> Length:
 def measured(chooser: Chooser, resolved: Resolved, left: Callable[[], Length]) -> Chooser:
     """Return the chooser at the measured speed of this machine.
 
-    The smallest model is timed first, then the choice at the speed known so far, until the choice was timed, or
-    until the timings have taken their time.
+    The smallest model is timed first, then the choice at the speed known so far, until the choice was timed
+    or the time for timings is over.
     """
     length = left()
     assert length.seconds is not None

@@ -79,9 +79,9 @@ class MachineSpeed:
 def time_step(config: RunConfig, n_vocab: int, at_most_s: float) -> float:
     """Return the median seconds of a training step of a model, measured now on random tokens.
 
-    It takes the number of threads that is fastest now, as a run by the clock does: next to a busy program, all
-    threads can take ten times as long as one. Takes about `at_most_s` seconds for each number that it tries,
-    but at least two steps.
+    It uses the number of threads that is fastest now, as a run by the clock does: next to a busy program,
+    all threads can take ten times as long as one. Takes about `at_most_s` seconds for each number that it
+    tries, but at least two steps.
     """
     learner = make_learner(config, n_vocab)
     shape = (config.train.micro_batch_size, config.model.block_size)
