@@ -337,10 +337,9 @@ def one_process(rank: int, name: str, buggy: bool, port: int, folder: str) -> No
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 
     def step(_: nn.Module, batch: Batch) -> None:
-        half = slice(4 * rank, 4 * rank + 4)
-        take(model, wrapped, optimizer, (batch[0][half], batch[1][half]), buggy)
+        take(model, wrapped, optimizer, batch, buggy)
 
-    found = named(examine(model, batch_of(3), train_step=step, optimizer=optimizer))
+    found = named(examine(model, batch_of(3 + rank), train_step=step, optimizer=optimizer))
     (Path(folder) / f"{rank}.json").write_text(json.dumps(found), "utf-8")
     dist.barrier()
     dist.destroy_process_group()
