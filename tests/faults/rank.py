@@ -8,17 +8,17 @@ from collections.abc import Callable
 from typing import Any
 
 from glassgpt.cli.main import main
-from glassgpt.train import session
+from glassgpt.train import start_run
 from glassgpt.train.learner import Learner
 from glassgpt.train.parallel import Dist
 from glassgpt.train.saver import AsyncSaver
 from glassgpt.train.trainer import Trainer
 
 PLACES: dict[str, tuple[Any, str]] = {
-    "preparing": (session, "_make"),
-    "joining": (session, "_join"),
+    "preparing": (start_run, "_create_run"),
+    "joining": (start_run, "_join"),
     "loading": (Trainer, "_load"),
-    "gradient": (Learner, "gradient"),
+    "gradient": (Learner, "backward"),
     "adding": (Dist, "all_reduce_sum"),
     "updating": (Learner, "optimizer_step"),
     "agreeing": (Dist, "all_reduce_max"),

@@ -16,7 +16,8 @@ PACKAGE = SOURCE / "glassgpt"
 FILES = [
     PACKAGE / "atomic_write.py",
     *sorted((PACKAGE / "checkpoint").rglob("*.py")),
-    PACKAGE / "train/session.py",
+    PACKAGE / "train/resume_run.py",
+    PACKAGE / "train/start_run.py",
 ]
 SYNCS = {"sync", "sync_above", "fsync"}
 CHECKS = {"check_hashes", "verify_step", "check_data_hashes", "check_data"}

@@ -25,12 +25,14 @@ from glassgpt.train.outlooks import Outlook, PlannedRun, outlook
 from glassgpt.train.parallel import Dist, parallelize
 from glassgpt.train.pretrained import import_pretrained
 from glassgpt.train.remedy import try_remedy, with_trials
+from glassgpt.train.resume_run import resume
 from glassgpt.train.run_plan import Plan, plan
 from glassgpt.train.saver import AsyncSaver
 from glassgpt.train.schedule import Budget, lr_scale
 from glassgpt.train.seeds import SeedRun, plan_seeds
-from glassgpt.train.session import Session, resume, start
+from glassgpt.train.session import Session
 from glassgpt.train.sharing import LEFT_OUT, Shared, share
+from glassgpt.train.start_run import start
 from glassgpt.train.trainer import Trainer
 
 __all__ = [

@@ -23,7 +23,7 @@ LAYER_FLOATS = 12
 REMEDY = N_("Lower `micro_batch_size`, `block_size` or `size`")
 
 
-class Needed(NamedTuple):
+class MemoryEstimate(NamedTuple):
     """Memory that a training needs at least, in bytes."""
 
     state: int
@@ -31,36 +31,42 @@ class Needed(NamedTuple):
     activations: int
     """Kept for the backward pass of the tokens that are computed at once."""
     n_tokens: int
+    """Tokens that are computed at once."""
+
+    @property
+    def total(self) -> int:
+        """State and activations together."""
+        return self.state + self.activations
 
     def __str__(self) -> str:
         return N_(
             "at least {total} ({state} for weights, gradients and optimizer, {activations} "
             "for a pass over {n_tokens:,} tokens)",
-            total=gigabytes(self.state + self.activations),
+            total=gigabytes(self.total),
             state=gigabytes(self.state),
             activations=gigabytes(self.activations),
             n_tokens=self.n_tokens,
         )
 
 
-def needed(config: RunConfig, n_vocab: int, device: torch.device) -> Needed:
-    """Return the memory that training this configuration needs at least."""
+def estimate_memory(config: RunConfig, n_vocab: int, device: torch.device) -> MemoryEstimate:
+    """Estimate the memory that training this configuration needs at least."""
     model, T = config.model, config.model.block_size
     n_bytes = planned_layout(model, n_vocab).n_bytes
     state = n_bytes if model.lora_rank else n_bytes + n_bytes * STATE_BYTES // 4
     n_tokens = config.train.micro_batch_size * T
     if device.type == "cpu":  # computed in parts of whole rows
         n_tokens = min(n_tokens, max(T, CHUNK_TOKENS))
-    kept = LAYER_FLOATS * model.n_layer * model.n_embd + 2 * n_vocab  # numbers per token; logits and gradient
-    return Needed(
-        state, 4 * n_tokens * kept if model.family != "bigram" else 8 * n_tokens * n_vocab, n_tokens
-    )
+    floats_per_token = 2 * n_vocab  # logits and their gradient
+    if model.family != "bigram":
+        floats_per_token += LAYER_FLOATS * model.n_layer * model.n_embd
+    return MemoryEstimate(state, 4 * n_tokens * floats_per_token, n_tokens)
 
 
 def check_memory(config: RunConfig, n_vocab: int, device: torch.device) -> None:
     """Raise UserError for a training that cannot fit into the memory of its device."""
-    estimate, limit = needed(config, n_vocab, device), memory_of(device)
-    if estimate.state + estimate.activations > limit:
+    estimate = estimate_memory(config, n_vocab, device)
+    if estimate.total > memory_of(device):
         raise UserError(
             "training needs {estimate}, and {available}. {remedy}.",
             estimate=str(estimate),
@@ -70,14 +76,14 @@ def check_memory(config: RunConfig, n_vocab: int, device: torch.device) -> None:
 
 
 @contextmanager
-def named_out_of_memory(config: RunConfig, n_vocab: int, device: torch.device) -> Iterator[None]:
+def explain_out_of_memory(config: RunConfig, n_vocab: int, device: torch.device) -> Iterator[None]:
     """Turn the errors of a full memory into a UserError that says what to make smaller."""
     try:
         yield
     except (RuntimeError, MemoryError, OSError) as error:
         if not is_out_of_memory(error):
             raise
-        estimate = needed(config, n_vocab, device)
+        estimate = estimate_memory(config, n_vocab, device)
         raise UserError(
             "the memory is full: training needs {estimate}, and {available}, other programs included. "
             "{remedy}, or close other programs.",

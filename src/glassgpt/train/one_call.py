@@ -13,7 +13,7 @@ from glassgpt.config import Layer, RunConfig, flat_settings, merge, takes_settin
 from glassgpt.interrupts import on_signals
 from glassgpt.train.displays import make_progress
 from glassgpt.train.observers import Observer
-from glassgpt.train.session import start
+from glassgpt.train.start_run import start
 from glassgpt.train.trainer import Trainer
 
 

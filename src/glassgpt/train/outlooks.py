@@ -15,7 +15,7 @@ from glassgpt.notebook_html import paragraph
 from glassgpt.tables import as_html
 from glassgpt.train.autopilot import Choice, Decision, Forecast, Length, Recipe, chosen_layer, decide, decides
 from glassgpt.train.clock import Clock
-from glassgpt.train.memory import needed
+from glassgpt.train.memory import estimate_memory
 from glassgpt.train.run_plan import OnStage, plan
 from glassgpt.train.schedule import Budget
 from glassgpt.units import count, span
@@ -191,8 +191,9 @@ def _outlook(decision: Decision, resolved: Resolved, minutes: Sequence[float], p
         config = resolve(resolved.given, [chosen_layer(chooser, choice.recipe, by_clock=True)]).config
         ends = chooser.early_end(choice, config.train.patience, config.train.evals)
         ends_after = None if ends is None else (prepared_s + ends * seconds) / 60
-        memory = needed(config, chooser.text.count(choice.recipe).n_vocab, choose_device(config.train.device))
-        return PlannedRun(length, choice, memory.state + memory.activations, ends_after, speed)
+        n_vocab = chooser.text.count(choice.recipe).n_vocab
+        memory = estimate_memory(config, n_vocab, choose_device(config.train.device)).total
+        return PlannedRun(length, choice, memory, ends_after, speed)
 
     runs = tuple(planned(length) for length in minutes)
     middle = minutes[len(minutes) // 2]

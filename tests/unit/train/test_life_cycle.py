@@ -16,7 +16,7 @@ from glassgpt.checkpoint import Run, is_abandoned, steps
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
 from glassgpt.interrupts import RaiseStopped, Stopped, StopRequest, on_signals, run_in_thread
-from glassgpt.train import Dist, Evaluated, Event, Observer, StepDone, resume, session, start
+from glassgpt.train import Dist, Evaluated, Event, Observer, StepDone, resume, start, start_run
 from glassgpt.train.new_path import new_path
 
 TEXT = "".join(f"{i} geese, {i * 7 % 31} swans, {i * i % 13} ducks ashore.\n" for i in range(400))
@@ -38,18 +38,18 @@ def test_a_stop_before_the_first_step_leaves_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize("place", ["_create", "_first_trainer", "train_tokenizer", "plan"])
+@pytest.mark.parametrize("place", ["_create_run", "_make_trainer", "train_tokenizer", "plan"])
 def test_a_signal_while_preparing_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    before = getattr(session, place)
+    before = getattr(start_run, place)
 
     def killed(*arguments: Any, **named: Any) -> Any:
         result = before(*arguments, **named)
         os.kill(os.getpid(), signal.SIGTERM)
         return result
 
-    monkeypatch.setattr(session, place, killed)
+    monkeypatch.setattr(start_run, place, killed)
     with pytest.raises(Stopped) as stopped, on_signals(RaiseStopped()):
         start(config(tmp_path), tmp_path / "runs" / "a")
     assert stopped.value.number == signal.SIGTERM

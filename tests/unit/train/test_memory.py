@@ -13,7 +13,7 @@ from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
 from glassgpt.ram import is_out_of_memory
 from glassgpt.train import memory, start
-from glassgpt.train.memory import needed
+from glassgpt.train.memory import estimate_memory
 
 TEXT = "".join(f"{i} geese, {i * 7 % 31} swans, {i * i % 13} ducks ashore.\n" for i in range(300))
 FULL = [
@@ -45,7 +45,7 @@ def test_a_full_memory_is_named_and_leaves_nothing(
     def full(*_: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(session.trainer.learner, "gradient", full)
+    monkeypatch.setattr(session.trainer.learner, "backward", full)
     with pytest.raises(UserError, match=r"memory is full: training needs .+Lower `micro_batch_size`"):
         list(session.run())
     assert not (tmp_path / "run").exists()
@@ -84,7 +84,7 @@ def test_the_estimate_is_a_lower_bound(tmp_path: Path, model: dict[str, Any]) ->
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
         learner.objective(task.train_batch(0, 16))
     n_params = sum(p.numel() for p in learner.model.parameters())
-    estimate = needed(session.trainer.config, task.tokenizer.n_vocab, learner.device)
+    estimate = estimate_memory(session.trainer.config, task.tokenizer.n_vocab, learner.device)
     assert 16 * n_params <= estimate.state <= 20 * n_params + 1_000_000
     assert 0.2 * sum(kept) < estimate.activations < 2 * sum(kept)
     session.close()

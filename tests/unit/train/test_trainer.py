@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from glassgpt.checkpoint import Run, load_run, read_tensors, steps
+from glassgpt.checkpoint import Run, acquire_lock, load_run, read_tensors, steps
 from glassgpt.config import RunConfig
 from glassgpt.errors import UserError
 from glassgpt.tasks import LanguageData
@@ -30,7 +30,6 @@ from glassgpt.train import (
     start,
 )
 from glassgpt.train.clock import Elapsed
-from glassgpt.train.session import acquire_lock
 from helpers.material import material
 
 TEXT = "".join(

@@ -21,7 +21,10 @@ from glassgpt.objective import evaluate
 from glassgpt.tasks import LanguageData, TaskData, task_of
 from glassgpt.train.events import Evaluated
 from glassgpt.train.flops import step_flops
-from glassgpt.train.session import OnStage, Session, resume, start
+from glassgpt.train.resume_run import resume
+from glassgpt.train.run_plan import OnStage
+from glassgpt.train.session import Session
+from glassgpt.train.start_run import start
 
 MEASURED_CHARS = 300_000
 """Characters of the held-out text that are measured, in parts spread over all of it."""
