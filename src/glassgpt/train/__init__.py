@@ -15,7 +15,7 @@ from glassgpt.train.comparison import Experiment, compare, compare_samplers, sam
 from glassgpt.train.displays import progress
 from glassgpt.train.events import Evaluated, Event, Forecasted, Sampled, Saved, Stage, StepDone, Warned
 from glassgpt.train.examined_run import examine_run, run_loss
-from glassgpt.train.importing import import_nanogpt
+from glassgpt.train.importing import import_nanogpt, import_pretrained
 from glassgpt.train.learner import Learner, make_learner
 from glassgpt.train.live_doctor import Diagnosed, LiveDoctor
 from glassgpt.train.observers import Observer
@@ -23,7 +23,6 @@ from glassgpt.train.one_call import train
 from glassgpt.train.optim import Muon, make_optimizers, orthogonalize, set_lr, state_tensors
 from glassgpt.train.outlooks import Outlook, PlannedRun, outlook
 from glassgpt.train.parallel import Dist, parallelize
-from glassgpt.train.pretrained import import_pretrained
 from glassgpt.train.remedy import try_remedy, with_trials
 from glassgpt.train.resume_run import resume
 from glassgpt.train.run_plan import Plan, plan

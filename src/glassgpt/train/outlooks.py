@@ -80,37 +80,38 @@ class Outlook:
         return None
 
     def sentences(self) -> list[str]:
-        """Return the outlook in words: when it passes counting, and when more time stops helping."""
-        counted = [score for score in self.scores if score.kind == "ngram"]
-        best = min(counted, key=lambda score: score.nats_per_char)
+        """Return the outlook in words: when it passes counting, when more time stops helping, early ends."""
+        return [self._about_counting(), *self._about_more_time(), *self._about_early_ends()]
+
+    def _about_counting(self) -> str:
+        best = min(
+            (score for score in self.scores if score.kind == "ngram"), key=lambda score: score.nats_per_char
+        )
         name = N_("the best counted table ({name}, {loss:.3f})", name=N_(best.name), loss=best.nats_per_char)
         minutes = self.minutes_to_pass(best)
-        found = [
-            N_(
-                "On this machine, a model does not pass {name} within {span}.",
-                name=name,
-                span=span(self.curve[-1][0]),
-            )
-            if minutes is None
-            else N_("A model passes {name} after about {span}.", name=name, span=span(minutes))
+        if minutes is None:
+            longest = span(self.curve[-1][0])
+            return N_("On this machine, a model does not pass {name} within {span}.", name=name, span=longest)
+        return N_("A model passes {name} after about {span}.", name=name, span=span(minutes))
+
+    def _about_more_time(self) -> list[str]:
+        if (enough := self.enough_minutes) is None:
+            return []
+        return [
+            N_("More than {span} hardly helps: the text is too small. More text would.", span=span(enough))
         ]
-        if (enough := self.enough_minutes) is not None:
-            found.append(
-                N_(
-                    "More than {span} hardly helps: the text is too small. More text would.",
-                    span=span(enough),
-                )
-            )
-        found += [
+
+    def _about_early_ends(self) -> list[str]:
+        """Name the shortest training that ends early."""
+        return [
             N_(
                 "A training of {length} ends after about {span}: the text is learned by heart by then. "
-                "`--patience 0` goes on.",
+                "With `patience` 0 it goes on.",
                 length=span(run.minutes),
                 span=span(run.ends or 0),
             )
             for run in self.early_ends[:1]
         ]
-        return found
 
     @property
     def early_ends(self) -> list[PlannedRun]:

@@ -66,41 +66,47 @@ def plan(
     """
     stage, clock = stage or (lambda _: None), clock or Clock()
     resolved = resolve(config)
+    given = resolved.given
     base = [base_layer(resolved)] if resolved.config.init_from.run is not None else []
-    named = []
-    if resolved.config.task is not None:  # a task that the user names chooses the model family
-        named = [_family_layer(f"task {resolved.config.task}", task_of(resolved.config))]
-    resolved = resolve(resolved.given, [*named, *base])
+    named_task = _named_task(resolved)
+    facts = [*named_task, *base]
+    resolved = resolve(given, facts)
     stage(N_("reading {sources}", sources=", ".join(resolved.config.data.sources)))
     check_dataset(resolved.config)
-    task, notes = _task(resolved)
-    if notes:
-        named = [_family_layer("data", task)]
-        resolved = resolve(resolved.given, [*named, *base])
+    task, notes = _choose_task(resolved)
+    if notes:  # the data decided
+        facts = [_family_layer("data", task), *base]
+        resolved = resolve(given, facts)
     corpus = task.read(resolved.config)
-    facts = [Layer("data", task.facts(resolved, corpus)), Layer(f"task {task.name}", {"task": task.name})]
-    tokenizer = None
+    facts += [Layer("data", task.facts(resolved, corpus)), Layer(f"task {task.name}", {"task": task.name})]
+    tokenizer, n_vocab = None, None
     if base:
         vocabulary = extended_vocabulary(resolved.config, corpus.texts(), task.specials)
-        tokenizer, notes = vocabulary.tokenizer, (*notes, *vocabulary.notes)
+        tokenizer, n_vocab = vocabulary.tokenizer, vocabulary.tokenizer.n_vocab
         facts.append(vocabulary.layer)
-    facts = [*named, *base, *facts]
-    resolved = resolve(resolved.given, facts)
+        notes = (*notes, *vocabulary.notes)
+    resolved = resolve(given, facts)
     decision = decide(resolved, corpus, clock, stage) if autopilot and decides(resolved, task) else None
     if decision is not None:
         facts.append(decision.layer)
-        resolved = resolve(resolved.given, facts)
-    n_vocab = None if tokenizer is None else tokenizer.n_vocab
-    resolved = resolve(resolved.given, [*facts, snapshots_layer(resolved.config, n_vocab)])
+        resolved = resolve(given, facts)
+    resolved = resolve(given, [*facts, snapshots_layer(resolved.config, n_vocab)])
     return Plan(resolved, task, corpus, clock, decision, notes, tokenizer, tuple(facts))
 
 
-def _task(resolved: Resolved) -> tuple[Task, tuple[str, ...]]:
+def _named_task(resolved: Resolved) -> list[Layer]:
+    """Return the model family of a task that the user names; nothing without one."""
+    config = resolved.config
+    return [] if config.task is None else [_family_layer(f"task {config.task}", task_of(config))]
+
+
+def _choose_task(resolved: Resolved) -> tuple[Task, tuple[str, ...]]:
     """Return the task of a run, and a note if the data alone decided against running text."""
-    free = not resolved.is_given("model.family") and resolved.config.init_from.run is None
-    if not (free and (found := recognize(resolved.config))):
+    is_free = not resolved.is_given("model.family") and resolved.config.init_from.run is None
+    recognized = recognize(resolved.config) if is_free else None
+    if recognized is None:
         return detect_task(resolved.config), ()
-    task, evidence = found
+    task, evidence = recognized
     note = N_(
         "learns to {ability}: found {evidence}. Set `task` to language to learn the file as running text",
         ability=task.ability,

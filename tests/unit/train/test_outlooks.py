@@ -32,7 +32,7 @@ def test_an_early_end_is_in_the_table_and_in_words() -> None:
     told = [sentence for sentence in outlook.sentences() if "learned by heart" in sentence]
     assert told == [
         "A training of 10 minutes ends after about 4 minutes: the text is learned by heart by then. "
-        "`--patience 0` goes on."
+        "With `patience` 0 it goes on."
     ]
     assert "4 minutes" in outlook._repr_html_()
     assert [run["ends_after_minutes"] for run in outlook.to_dict()["runs"]] == [None, 4.0, 40.0]

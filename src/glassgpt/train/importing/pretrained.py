@@ -7,16 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from glassgpt.checkpoint import Run
-from glassgpt.config import DataConfig, RunConfig
+from glassgpt.config import DataConfig
 from glassgpt.data import CHAT_SPECIALS, find_chat_format, read_corpus
 from glassgpt.device import choose_device
 from glassgpt.errors import UserError
 from glassgpt.interop import HUB_PREFIX, ForeignModel, compare_import, download, open_foreign
 from glassgpt.language import _
 from glassgpt.paths import check_file, is_folder
-from glassgpt.train.imported import Imported, make_run
-from glassgpt.train.importing import import_nanogpt
-from glassgpt.train.new_path import new_path
+from glassgpt.train.importing.make_run import ImportedModel, make_run
+from glassgpt.train.importing.nanogpt import import_nanogpt
+from glassgpt.train.new_path import free_path
 
 
 def import_pretrained(
@@ -47,7 +47,7 @@ def import_pretrained(
     choose_device(device)  # fail before any work is done
     if text is not None:
         check_file(text)
-    target = Path(out) if out else _free_path(str(source))
+    target = Path(out) if out else free_path(_name(str(source)))
     Run.check_free(target)
     stage(f"{'downloading' if on_hub else 'reading'} {source}")
     folder = download(str(source)) if on_hub else Path(source)
@@ -55,7 +55,7 @@ def import_pretrained(
     origin = {**found.source(), "from": f"{source} ({folder.name})" if on_hub else folder.name}
     data = DataConfig(sources=() if text is None else (str(text),), split="end")
     corpus = read_corpus(data) if data.sources else None
-    imported = Imported(found.shape, found.tokenizer, found.tensors, 0, origin)
+    imported = ImportedModel(found.shape, found.tokenizer, found.tensors, 0, origin)
     notes = [*_notes(found), *(corpus.notes if corpus else ())]
 
     def check(run: Run) -> None:
@@ -90,7 +90,7 @@ def _notes(found: ForeignModel) -> list[str]:
     return notes
 
 
-def _free_path(source: str) -> Path:
-    """Return a path below runs/, named after the folder or the model on the hub."""
-    name = source.partition("@")[0] if source.startswith(HUB_PREFIX) else str(Path(source).resolve())
-    return new_path(RunConfig(data=DataConfig(sources=(Path(name).name or "model",))))
+def _name(source: str) -> str:
+    """Return the name of the folder, or of the model on the hub."""
+    path = source.partition("@")[0] if source.startswith(HUB_PREFIX) else Path(source).resolve()
+    return Path(path).name or "model"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from glassgpt.checkpoint import Run
-from glassgpt.config import DataConfig, RunConfig
+from glassgpt.config import DataConfig
 from glassgpt.data import Corpus, read_corpus
 from glassgpt.device import choose_device
 from glassgpt.errors import UserError
@@ -18,8 +18,8 @@ from glassgpt.interop import Checkpoint, read_nanogpt
 from glassgpt.language import N_
 from glassgpt.paths import check_file
 from glassgpt.tokenizers import CharTokenizer, Tokenizer, load_tokenizer
-from glassgpt.train.imported import Imported, make_run
-from glassgpt.train.new_path import new_path
+from glassgpt.train.importing.make_run import ImportedModel, make_run
+from glassgpt.train.new_path import free_path
 
 MAX_PADDING = 127
 """Maximum padding of a vocabulary: rounding up to multiples of 64 or 128 adds unused ids."""
@@ -51,7 +51,8 @@ def import_nanogpt(
             "tokenizer.json of its tokenizer (`tokenizer`)."
         )
     path = Path(path)
-    target = Path(out) if out else _free_path(path)
+    # named after the checkpoint's folder: every file is called ckpt.pt
+    target = Path(out) if out else free_path(path.resolve().parent.name or "nanogpt")
     Run.check_free(target)
     stage(N_("reading {path}", path=path))
     found = read_nanogpt(path)
@@ -63,7 +64,7 @@ def import_nanogpt(
     else:
         assert corpus is not None
         known, notes = _characters(corpus, found, path), []
-    imported = Imported(found.config, known, found.tensors, found.step, found.source)
+    imported = ImportedModel(found.config, known, found.tensors, found.step, found.source)
     run = make_run(target, imported, corpus, data, device, stage)
     for note in (*notes, *(corpus.notes if corpus else ())):
         warnings.warn(note, stacklevel=2)
@@ -106,8 +107,3 @@ def _without_padding(found: Checkpoint, known: Tokenizer, path: Path) -> tuple[C
         n_kept=known.n_vocab,
     )
     return found.with_vocabulary(known.n_vocab), [note]
-
-
-def _free_path(path: Path) -> Path:
-    """Return a path below runs/, named after the checkpoint's folder: every file is called ckpt.pt."""
-    return new_path(RunConfig(data=DataConfig(sources=(path.resolve().parent.name or "nanogpt",))))

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,12 +41,12 @@ from glassgpt.tokenizers import Tokenizer
 from glassgpt.train.events import Evaluated
 from glassgpt.train.metrics import JsonLines
 
-LEAST_BPE = 257
-"""Least `vocab_size` of the configuration of a BPE: 256 bytes and one merge."""
+MIN_BPE_VOCAB = 257
+"""Smallest `vocab_size` of the configuration of a BPE: 256 bytes and one merge."""
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportedModel:
     """A model of another program under our names, checked against `shape`."""
 
     shape: ModelConfig
@@ -59,7 +59,7 @@ class Imported:
     def config(self, data: DataConfig, device: str) -> RunConfig:
         """Return the configuration that would train such a model, as far as it is known."""
         known = self.tokenizer
-        size = max(LEAST_BPE, known.n_vocab)  # one without merges has fewer tokens than training makes
+        size = max(MIN_BPE_VOCAB, known.n_vocab)  # one without merges has fewer tokens than training makes
         kind = {"kind": known.kind} | ({"vocab_size": size} if known.kind == "bpe" else {})
         return RunConfig(
             task="language",
@@ -77,9 +77,18 @@ class Imported:
         return model.to(choose_device(device)).eval()
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """The loss of an imported model on a text, next to the baselines of the text."""
+
+    data: LanguageData
+    score: Score
+    model: Model
+
+
 def make_run(
     target: Path,
-    imported: Imported,
+    imported: ImportedModel,
     corpus: Corpus | None,
     data: DataConfig,
     device: str,
@@ -90,67 +99,69 @@ def make_run(
 
     check: raises UserError for a run that must not stay. After an error, nothing remains.
     """
-
-    def make() -> Run:
+    with _all_or_nothing(target):
         run = Run.create(target, imported.config(data, device))
         imported.tokenizer.save(run.tokenizer_file)
         measured = None if corpus is None else _measure(run, imported, corpus, device, stage)
-        _save(run, imported, measured)
+        _save(run, imported, None if measured is None else measured.score)
         if measured is not None:
-            prepared, _score, model = measured
-            write_json(run.verdict_file, prepared.verdict(lambda: model).to_dict())
+            write_json(run.verdict_file, measured.data.verdict(lambda: measured.model).to_dict())
         check(run)
-        return run
-
-    return _whole_or_not_at_all(target, make)
+    return run
 
 
-def _whole_or_not_at_all(target: Path, make: Callable[[], Run]) -> Run:
-    """Create a run as its only writer; after an error, nothing of it remains."""
-    made = [folder for folder in (target, target.parent) if not folder.exists()]
+@contextmanager
+def _all_or_nothing(target: Path) -> Iterator[None]:
+    """Let the block create a run as its only writer; after an error, nothing of it remains."""
+    made_folders = [folder for folder in (target, target.parent) if not folder.exists()]
     with ExitStack() as leaving:
         lock = acquire_lock(target)
-        leaving.callback(discard, target, made)
+        leaving.callback(discard, target, made_folders)
         leaving.callback(lock.release, force=True)
         try:
-            return make()
+            yield
         except BaseException:
-            for each in target.iterdir():
-                if each.is_dir():
-                    shutil.rmtree(each, ignore_errors=True)
-                elif each.name not in (LOCK, OWNER):
-                    each.unlink()
+            _empty(target)
             raise
 
 
+def _empty(folder: Path) -> None:
+    """Remove everything but the lock."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name not in (LOCK, OWNER):
+            path.unlink()
+
+
 def _measure(
-    run: Run, imported: Imported, corpus: Corpus, device: str, stage: Callable[[str], None]
-) -> tuple[LanguageData, Score, Model]:
+    run: Run, imported: ImportedModel, corpus: Corpus, device: str, stage: Callable[[str], None]
+) -> Measurement:
     """Measure the model on the whole validation split, and write the one line of metrics.jsonl."""
     stage("counting what there is to beat")
     data = LanguageData.prepare(run.config(), corpus, imported.tokenizer, run)
     run.record_hashes()
     stage("measuring it on the held-out text")
-    began, val, model = time.monotonic(), data.val, imported.model(device)
+    began, model = time.monotonic(), imported.model(device)
     measured = evaluate(model, data.eval_batches())
-    score = Score("this model", measured.nats, val.n_chars, val.n_bytes)
     if not math.isfinite(measured.nats):
         raise UserError(
             "the model's loss is {nats}: its weights are finite, but what it computes is not",
             nats=measured.nats,
         )
-    seconds, step = time.monotonic() - began, imported.step
+    seconds = time.monotonic() - began
     tracker = JsonLines(run)
-    tracker.on_event(Evaluated.of(measured, val, step=step, best=math.inf, seconds=seconds))
+    tracker.on_event(Evaluated.of(measured, data.val, step=imported.step, best=math.inf, seconds=seconds))
     tracker.close()
-    return data, score, model
+    score = Score("this model", measured.nats, data.val.n_chars, data.val.n_bytes)
+    return Measurement(data, score, model)
 
 
-def _save(run: Run, imported: Imported, measured: tuple[LanguageData, Score, Model] | None) -> None:
+def _save(run: Run, imported: ImportedModel, score: Score | None) -> None:
     """Save the one step, as the best one."""
     run.sync()  # no step may outlive the files that it needs
     state = {
-        "best": measured[1].nats_per_char if measured else None,
+        "best": None if score is None else score.nats_per_char,
         "best_step": step_folder(run.checkpoints, imported.step).name,
         "imported": imported.source,
     }
