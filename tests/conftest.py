@@ -83,13 +83,13 @@ def small_datasets() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def known_speed() -> Iterator[None]:
     """The autopilot takes the seconds of a training step from its table, and times none."""
-    from glassgpt.train.autopilot import pilot
+    from glassgpt.train.autopilot import decision
     from glassgpt.train.autopilot.recipe import Recipe
     from glassgpt.train.autopilot.speed import prior_seconds
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            pilot, "time_step", lambda config, n_vocab, _: prior_seconds(Recipe.of(config), n_vocab)
+            decision, "time_step", lambda config, n_vocab, _: prior_seconds(Recipe.of(config), n_vocab)
         )
         yield
 

@@ -22,7 +22,7 @@ from fit import PRIOR, RIDGE, SCALE, Floats, facts, quantile80, read_rows, recip
 from scipy.optimize import least_squares, minimize
 
 from glassgpt.train.autopilot import Residuals, curve_inputs, refine
-from glassgpt.train.autopilot.law import CURVE_TERMS, FILE
+from glassgpt.train.autopilot.scaling_law import CURVE_TERMS, FILE
 from glassgpt.train.early_stopping import EarlyStopping
 
 HERE = Path(__file__).parent

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares, nnls
 
-from glassgpt.train.autopilot import Recipe, TextFacts, TokenCount, inputs
-from glassgpt.train.autopilot.law import FILE, TERMS
+from glassgpt.train.autopilot import Recipe, TextFacts, TokenCount, law_inputs
+from glassgpt.train.autopilot.scaling_law import FILE, TERMS
 from glassgpt.train.autopilot.speed import PRICES, work
 
 Floats = NDArray[np.float64]
@@ -68,7 +68,7 @@ def read_grid(path: Path, tests_law: bool = False) -> Grid:
     texts = [facts(row) for row in rows]
     return Grid(
         rows,
-        [inputs(text, recipe(row), row["steps"]) for text, row in zip(texts, rows, strict=True)],
+        [law_inputs(text, recipe(row), row["steps"]) for text, row in zip(texts, rows, strict=True)],
         np.array([row["loss"] for row in rows]),
         np.array([text.unigram for text in texts]),
         np.array([text.best for text in texts]),

@@ -29,7 +29,7 @@ from glassgpt.diagnose import Score
 from glassgpt.tasks import LanguageData
 from glassgpt.tasks.counted import text_scores
 from glassgpt.train import Evaluated, Session, StepDone
-from glassgpt.train.autopilot import Chooser, Length, Recipe, TextFacts, the_law
+from glassgpt.train.autopilot import Chooser, Length, Recipe, TextFacts, load_scaling_law
 from glassgpt.train.autopilot.candidates import Candidates
 from glassgpt.train.autopilot.speed import MachineSpeed, prior_seconds
 from texts import GRID, HELD_OUT, MORE
@@ -99,7 +99,7 @@ def design_near_best(index: int, which: str, folder: Path, dearest: float) -> di
     about = measure_text(folder, text)
     seconds = CHEAPEST_S * (dearest / CHEAPEST_S) ** draw.random()
     found = Candidates(about, {}, exportable=draw.random() < 0.3)
-    recipe = Chooser(about, found, the_law(), MachineSpeed()).choose(Length(seconds=seconds)).recipe
+    recipe = Chooser(about, found, load_scaling_law(), MachineSpeed()).choose(Length(seconds=seconds)).recipe
     for axis in draw.sample([*found.neighbors(recipe)], 2):
         recipe = draw.choice([*axis])
     steps = round(seconds / prior_seconds(recipe, about.count(recipe).n_vocab))

@@ -1,12 +1,12 @@
 """The autopilot: it chooses the settings of a training and forecasts its held-out loss."""
 
 from glassgpt.train.autopilot.choice import Choice, Chooser, Length
+from glassgpt.train.autopilot.decision import ORIGIN, Decision, chosen_layer, decide, decides
 from glassgpt.train.autopilot.facts import TextFacts, TokenCount
 from glassgpt.train.autopilot.forecast import Forecast, Forecaster
-from glassgpt.train.autopilot.law import Law, curve_inputs, inputs, the_law
-from glassgpt.train.autopilot.pilot import ORIGIN, Decision, chosen_layer, decide, decides
 from glassgpt.train.autopilot.recipe import Recipe
 from glassgpt.train.autopilot.refinement import Residuals, refine
+from glassgpt.train.autopilot.scaling_law import ScalingLaw, curve_inputs, law_inputs, load_scaling_law
 
 __all__ = [
     "ORIGIN",
@@ -15,17 +15,17 @@ __all__ = [
     "Decision",
     "Forecast",
     "Forecaster",
-    "Law",
     "Length",
     "Recipe",
     "Residuals",
+    "ScalingLaw",
     "TextFacts",
     "TokenCount",
     "chosen_layer",
     "curve_inputs",
     "decide",
     "decides",
-    "inputs",
+    "law_inputs",
+    "load_scaling_law",
     "refine",
-    "the_law",
 ]

@@ -9,22 +9,22 @@ from typing import Any
 from glassgpt.train.autopilot.candidates import Candidates
 from glassgpt.train.autopilot.facts import TextFacts
 from glassgpt.train.autopilot.forecast import Forecast
-from glassgpt.train.autopilot.law import Law
 from glassgpt.train.autopilot.recipe import Recipe
 from glassgpt.train.autopilot.refinement import ByProgress
+from glassgpt.train.autopilot.scaling_law import ScalingLaw
 from glassgpt.train.autopilot.speed import MachineSpeed
 from glassgpt.train.early_stopping import EarlyStopping
 
-FEWEST, MOST = 600, 4_000
-"""Steps that good recipes have at least, and the most that the law was fitted to."""
-CAUTION = 0.1
-"""Rise of the forecast, when recipes are compared, per e-fold of steps below `FEWEST`: a share."""
-GAIN = 0.006
+MIN_STEPS = 600
+"""Steps that good recipes have at least."""
+MAX_STEPS = 4_000
+"""Largest number of steps that the law was fitted to."""
+FEW_STEPS_PENALTY = 0.1
+"""Rise of the forecast, when recipes are compared, per e-fold of steps below `MIN_STEPS`: a share."""
+MIN_GAIN = 0.006
 """Share of the loss that a change of a default must gain, at least: the law errs, and defaults are tried."""
-ROUNDS = 4
+MAX_ROUNDS = 4
 """Rounds over all axes; the search ends earlier if nothing changes."""
-
-
 CURVE_POINTS = 40
 """Points of a curve that is kept."""
 HALVINGS = 8
@@ -82,7 +82,7 @@ class Chooser:
 
     text: TextFacts
     candidates: Candidates
-    law: Law
+    law: ScalingLaw
     speed: MachineSpeed
 
     def choose(self, length: Length) -> Choice:
@@ -96,7 +96,7 @@ class Chooser:
         n_steps = length.n_steps(recipe, step_s)
         loss = self.law.loss(self.text, recipe, n_steps)
         n_chars = n_steps * recipe.step_tokens / self.text.count(recipe).per_char
-        spread = self.law.spread * (1 + max(0.0, math.log(n_steps / MOST)))  # beyond the grid: less sure
+        spread = self.law.spread * (1 + max(0.0, math.log(n_steps / MAX_STEPS)))  # beyond the grid: less sure
         return Choice(recipe, n_steps, step_s, n_chars / self.text.n_chars, Forecast.of(loss, spread))
 
     def early_end(self, choice: Choice, patience: int, evals: int) -> float | None:
@@ -131,7 +131,7 @@ class Chooser:
         return found
 
     def _descend(self, recipe: Recipe, length: Length) -> Recipe:
-        for _ in range(ROUNDS):
+        for _ in range(MAX_ROUNDS):
             before = recipe
             for along in self.candidates.neighbors(recipe):
                 recipe = min((self.judge(each, length) for each in (recipe, *along)), key=_rank).recipe
@@ -146,8 +146,9 @@ class Chooser:
 
 def _rank(choice: Choice) -> float:
     """Return the forecast, raised for each change of a default, and for fewer steps than the law knows."""
-    lacking = max(0.0, math.log(FEWEST / choice.n_steps))
-    return choice.forecast.nats_per_char * (1 + CAUTION * lacking + GAIN * n_changes(choice.recipe))
+    lacking = max(0.0, math.log(MIN_STEPS / choice.n_steps))
+    factor = 1 + FEW_STEPS_PENALTY * lacking + MIN_GAIN * n_changes(choice.recipe)
+    return choice.forecast.nats_per_char * factor
 
 
 def n_changes(recipe: Recipe) -> int:

@@ -15,8 +15,8 @@ from typing import Any, Self
 from glassgpt.checkpoint import Run, write_json
 from glassgpt.errors import UserError
 from glassgpt.safe_io import read_json
-from glassgpt.train.autopilot.law import the_law
 from glassgpt.train.autopilot.refinement import ByProgress, refine
+from glassgpt.train.autopilot.scaling_law import load_scaling_law
 from glassgpt.train.events import Evaluated, Event, Forecasted, StepDone
 from glassgpt.train.observers import Events, Observer
 
@@ -113,7 +113,7 @@ class Forecaster(Observer):
 
     def _refined(self) -> Events:
         """Make the forecast at the last step."""
-        residuals = the_law().residuals
+        residuals = load_scaling_law().residuals
         loss, deviation = refine(self.evals, self.curve, residuals)
         self.forecasts.append(
             Forecast.of(loss, residuals.quantile(self._progress) * deviation, self._progress)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from glassgpt.config import Layer, resolve
-from glassgpt.train.autopilot import Chooser, Length, Recipe, TextFacts, TokenCount, the_law
+from glassgpt.train.autopilot import Chooser, Length, Recipe, TextFacts, TokenCount, load_scaling_law
 from glassgpt.train.autopilot.candidates import SMALL, Candidates, fixed_fields
 from glassgpt.train.autopilot.choice import _rank, n_changes
 from glassgpt.train.autopilot.speed import MachineSpeed, prior_seconds
@@ -22,7 +22,7 @@ def text(n_chars: int = 1_000_000) -> TextFacts:
 
 
 def chooser(fixed: dict[str, object] | None = None, exportable: bool = False) -> Chooser:
-    return Chooser(text(), Candidates(text(), fixed or {}, exportable), the_law(), MachineSpeed())
+    return Chooser(text(), Candidates(text(), fixed or {}, exportable), load_scaling_law(), MachineSpeed())
 
 
 def test_no_neighbor_of_the_choice_ranks_higher() -> None:
@@ -53,12 +53,12 @@ def test_an_exportable_model_has_no_ngram_table() -> None:
     assert chooser(exportable=True).choose(Length(seconds=30)).recipe.ngram_rows == 0
 
 
-def test_a_text_too_short_for_the_law_gets_the_recipe_for_small_texts() -> None:
+def test_a_text_too_short_for_scaling_law_gets_the_recipe_for_small_texts() -> None:
     small = text(7_000)
     fixed: dict[str, Any]
     for fixed in ({}, {"n_layer": 3, "dropout": 0.1}):
         candidates = Candidates(small, fixed)
-        found = Chooser(small, candidates, the_law(), MachineSpeed())
+        found = Chooser(small, candidates, load_scaling_law(), MachineSpeed())
         choice = found.choose(Length(seconds=60))
         assert candidates.is_small and choice.recipe == replace(SMALL, **fixed)
         assert not any(found.alternatives(choice, Length(seconds=60)))

@@ -10,7 +10,7 @@ import pytest
 
 from glassgpt.checkpoint import Run
 from glassgpt.train import Evaluated, Forecasted, StepDone
-from glassgpt.train.autopilot import Forecast, Forecaster, refine, the_law
+from glassgpt.train.autopilot import Forecast, Forecaster, load_scaling_law, refine
 
 CURVE = [(i / 20, 1.5 + 0.4 * (1 - i / 20) / (0.2 + i / 20)) for i in range(1, 21)]
 """Losses that fall until the end, to 1.5."""
@@ -57,17 +57,19 @@ def test_higher_losses_raise_the_forecast(tmp_path: Path) -> None:
 
 
 def half_width(evals: list[tuple[float, float]]) -> float:
-    residuals = the_law().residuals
+    residuals = load_scaling_law().residuals
     return residuals.quantile(evals[-1][0]) * refine(evals, CURVE, residuals)[1]
 
 
 def test_intervals_narrow_in_the_course_of_a_run() -> None:
     widths = [half_width(CURVE[1:n:2]) for n in (2, 6, 10, 18)]
-    assert sorted(widths, reverse=True) == widths and widths[-1] < 0.6 * widths[0] <= the_law().spread
+    assert (
+        sorted(widths, reverse=True) == widths and widths[-1] < 0.6 * widths[0] <= load_scaling_law().spread
+    )
 
 
 def test_evaluations_on_the_curve_confirm_it() -> None:
-    residuals = the_law().residuals
+    residuals = load_scaling_law().residuals
     for n in (2, 10, 20):
         seen = [(p, loss * math.exp(residuals.windows)) for p, loss in CURVE[1:n]]
         assert refine(seen, CURVE, residuals)[0] == pytest.approx(1.5, rel=0.006)
@@ -75,12 +77,15 @@ def test_evaluations_on_the_curve_confirm_it() -> None:
 
 def test_the_newest_evaluations_count_most() -> None:
     """A run that leaves its curve is expected to stay apart from it, for the most part."""
-    residuals, left = the_law().residuals, [(p, loss * (1.1 if p > 0.3 else 1.0)) for p, loss in CURVE[:12]]
+    residuals, left = (
+        load_scaling_law().residuals,
+        [(p, loss * (1.1 if p > 0.3 else 1.0)) for p, loss in CURVE[:12]],
+    )
     assert 1.59 < refine(left, CURVE, residuals)[0] < 1.65
 
 
 def test_a_loss_that_rises_leaves_the_best_evaluation() -> None:
-    residuals = the_law().residuals
+    residuals = load_scaling_law().residuals
     assert refine(RISING[:14], RISING, residuals)[0] == pytest.approx(1.5, rel=0.01)
     higher = [(p, 1.1 * loss) for p, loss in RISING[:14]]
     assert refine(higher, RISING, residuals)[0] == pytest.approx(1.65, rel=0.01)
@@ -88,7 +93,7 @@ def test_a_loss_that_rises_leaves_the_best_evaluation() -> None:
 
 @pytest.mark.parametrize("loss", [0.0, 1e-9, 50.0])
 def test_any_loss_gives_a_forecast(loss: float) -> None:
-    found = refine([(0.0, 2.0), (0.09, loss), (0.09, loss), (1.0, loss)], CURVE, the_law().residuals)
+    found = refine([(0.0, 2.0), (0.09, loss), (0.09, loss), (1.0, loss)], CURVE, load_scaling_law().residuals)
     assert all(math.isfinite(each) and each > 0 for each in found)
 
 

@@ -1,4 +1,4 @@
-"""The law: the held-out loss that a recipe reaches on a text in a number of steps.
+"""The scaling law: the held-out loss that a recipe reaches on a text in a number of steps.
 
     L = E + (L0 − E) · h / (1 + h),   h = capacity + training + overfitting
 
@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from glassgpt.train.autopilot.facts import TextFacts
 from glassgpt.train.autopilot.recipe import Recipe
@@ -27,48 +27,24 @@ from glassgpt.train.autopilot.refinement import Residuals
 
 FILE = Path(__file__).with_name("law.json")
 
-TERMS: dict[str, tuple[str, ...]] = {
-    "capacity": ("one", "params", "ngram", "bpe", "vocab", "block", "counted", "trigram", "best"),
+TERMS: dict[str, Sequence[str]] = {
+    "capacity": "one params ngram bpe vocab block counted trigram best".split(),
     "training": (
-        *(
-            "one",
-            "chars",
-            "steps",
-            "params",
-            "depth",
-            "ngram",
-            "ngram_params",
-            "bpe",
-            "vocab",
-            "rate",
-            "rate2",
-        ),
-        *("rate_params", "block", "dropout", "ngram_dropout", "counted", "trigram", "best", "decay"),
-    ),
+        "one chars steps params depth ngram ngram_params bpe vocab rate rate2 "
+        "rate_params block dropout ngram_dropout counted trigram best decay"
+    ).split(),
     "overfitting": (
-        *(
-            "one",
-            "epochs",
-            "params",
-            "text_chars",
-            "ngram",
-            "ngram_dropout",
-            "ngram_rows",
-            "dropout",
-            "decay",
-        ),
-        *("rate", "bpe", "vocab", "best"),
-    ),
+        "one epochs params text_chars ngram ngram_dropout ngram_rows dropout decay rate bpe vocab best"
+    ).split(),
 }
 """Inputs of each term."""
-ANNEALING = ("one", "left", "rate", "params", "steps", "bpe", "ngram", "best", "trigram")
-"""Inputs of the term that a run's falling learning rate takes away."""
-CURVE_TERMS = TERMS | {"annealing": ANNEALING}
-LEAST_LEFT = 0.03
+CURVE_TERMS = TERMS | {"annealing": "one left rate params steps bpe ngram best trigram".split()}
+"""Inputs of each term of a run's curve. The falling learning rate takes away the annealing."""
+MIN_LEFT = 0.03
 """Share of the learning rate that counts as left at the end of a run."""
 
 
-def inputs(text: TextFacts, recipe: Recipe, n_steps: float) -> dict[str, float]:
+def law_inputs(text: TextFacts, recipe: Recipe, n_steps: float) -> dict[str, float]:
     """Return the inputs of the law: logarithms of sizes, near 0 for usual ones, and switches."""
     tokens = text.count(recipe)
     n_tokens = n_steps * recipe.step_tokens
@@ -96,24 +72,54 @@ def inputs(text: TextFacts, recipe: Recipe, n_steps: float) -> dict[str, float]:
         "decay": math.log(recipe.weight_decay / 0.1 + 0.1),
         "epochs": math.log(n_chars / text.n_chars),
         "text_chars": math.log(text.n_chars / 1e6),
-        "counted": _odds(text, text.counted_at(min(n_chars, text.n_chars))),
-        "trigram": _odds(text, text.trigram),
-        "best": _odds(text, text.best),
+        "counted": _log_odds(text, text.counted_at(min(n_chars, text.n_chars))),
+        "trigram": _log_odds(text, text.trigram),
+        "best": _log_odds(text, text.best),
     }
 
 
-@dataclass(frozen=True)
-class Law:
-    """The law with its weights, and the spread of its errors on texts that it was not fitted to."""
+def curve_inputs(text: TextFacts, recipe: Recipe, n_steps: float, progress: float) -> dict[str, float]:
+    """Return the inputs of the curve: those of the law after the steps so far, and the rate that is left."""
+    left = {"left": math.log(max(0.0, 1 - progress) + MIN_LEFT)}
+    return law_inputs(text, recipe, n_steps * progress) | left
 
-    weights: Mapping[str, Mapping[str, float]]
-    """By term and input."""
+
+def _log_odds(text: TextFacts, loss: float) -> float:
+    """Return ln h for a loss on a text: its place between the unigram table and half of the best count."""
+    lowest = text.best / 2
+    return math.log(max(0.01, loss - lowest) / max(0.01, text.unigram - loss))
+
+
+@dataclass(frozen=True)
+class Formula:
+    """L = E + (L0 − E) · h / (1 + h), with weights."""
+
     asymptote: float
     """E as a share of the best counted n-gram's loss."""
+    weights: Mapping[str, Mapping[str, float]]
+    """By term of h and input."""
+
+    def loss(self, text: TextFacts, inputs: Mapping[str, float]) -> float:
+        """Return L, in nats per character."""
+        h = sum(math.exp(min(8.0, _dot(weights, inputs))) for weights in self.weights.values())
+        lowest = self.asymptote * text.best
+        return lowest + (text.unigram - lowest) * h / (1 + h)
+
+
+def _dot(weights: Mapping[str, float], inputs: Mapping[str, float]) -> float:
+    return sum(weight * inputs[name] for name, weight in weights.items())
+
+
+@dataclass(frozen=True)
+class ScalingLaw:
+    """Forecasts of losses, and the spread of their errors on texts that they were not fitted to."""
+
+    final: Formula
+    """The loss at the end of a run."""
+    curve: Formula
+    """The losses that evaluations find on the way."""
     spread: float
     """Half-width of the 80 % interval of ln(loss / forecast)."""
-    curve: Mapping[str, Any]
-    """Weights and asymptote of the curve of a run: see `curve_loss`."""
     residuals: Residuals
     """Distance of a run from its curve."""
 
@@ -121,47 +127,26 @@ class Law:
     def load(cls, path: Path = FILE) -> Self:
         """Read the law that comes with the package."""
         stored = json.loads(path.read_text("utf-8"))
-        return cls(**stored | {"residuals": Residuals(**stored["residuals"])})
+        return cls(
+            Formula(stored["asymptote"], stored["weights"]),
+            Formula(**stored["curve"]),
+            stored["spread"],
+            Residuals(**stored["residuals"]),
+        )
 
     def loss(self, text: TextFacts, recipe: Recipe, n_steps: float) -> float:
         """Return the forecast of the held-out loss after so many steps, in nats per character."""
-        return _bounded(text, self.asymptote, self.weights, inputs(text, recipe, n_steps))
+        return self.final.loss(text, law_inputs(text, recipe, n_steps))
 
     def curve_loss(self, text: TextFacts, recipe: Recipe, n_steps: float, progress: float) -> float:
         """Return the held-out loss that an evaluation is expected to find at this progress of a run.
 
         Unlike `loss`, it rises again when the text is learned by heart, and a high learning rate raises it.
         """
-        x = curve_inputs(text, recipe, n_steps, progress)
-        return _bounded(text, self.curve["asymptote"], self.curve["weights"], x)
-
-
-def curve_inputs(text: TextFacts, recipe: Recipe, n_steps: float, progress: float) -> dict[str, float]:
-    """Return the inputs of the curve: those of the law after the steps so far, and the rate that is left."""
-    left = {"left": math.log(max(0.0, 1 - progress) + LEAST_LEFT)}
-    return inputs(text, recipe, n_steps * progress) | left
-
-
-def _bounded(
-    text: TextFacts, asymptote: float, weights: Mapping[str, Mapping[str, float]], x: Mapping[str, float]
-) -> float:
-    """Return L of the formula above."""
-    h = sum(math.exp(min(8.0, _dot(term, x))) for term in weights.values())
-    lowest = asymptote * text.best
-    return lowest + (text.unigram - lowest) * h / (1 + h)
+        return self.curve.loss(text, curve_inputs(text, recipe, n_steps, progress))
 
 
 @cache
-def the_law() -> Law:
+def load_scaling_law() -> ScalingLaw:
     """Return the law that comes with the package, read once."""
-    return Law.load()
-
-
-def _odds(text: TextFacts, loss: float) -> float:
-    """Return ln h for a loss on a text: its place between the unigram table and half of the best count."""
-    lowest = text.best / 2
-    return math.log(max(0.01, loss - lowest) / max(0.01, text.unigram - loss))
-
-
-def _dot(weights: Mapping[str, float], x: Mapping[str, float]) -> float:
-    return sum(weight * x[name] for name, weight in weights.items())
+    return ScalingLaw.load()

@@ -140,7 +140,7 @@ def test_the_same_choice_with_steps_on_any_machine(tmp_path: Path) -> None:
     [({}, {"steps": 20}), ({}, {"minutes": 0.2}), ({"model": {"family": "bigram"}}, {"steps": 500})],
 )
 def test_it_leaves_short_runs_and_other_models_alone(
-    tables: Tables, length: dict[str, float], tmp_path: Path
+    tables: Tables, length: dict[str, Any], tmp_path: Path
 ) -> None:
     assert planned(tmp_path, tables, **length).decision is None
 

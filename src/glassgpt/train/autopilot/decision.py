@@ -1,4 +1,4 @@
-"""The autopilot: it looks at the text, times a few steps on this machine, and chooses a recipe."""
+"""The decision of the autopilot: look at the text, time a few steps on this machine, choose a recipe."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from glassgpt.tasks.counted import text_scores
 from glassgpt.train.autopilot.candidates import Candidates, fixed_fields
 from glassgpt.train.autopilot.choice import Choice, Chooser, Length
 from glassgpt.train.autopilot.facts import VOCAB_SIZES, TextFacts
-from glassgpt.train.autopilot.law import the_law
 from glassgpt.train.autopilot.recipe import Recipe
 from glassgpt.train.autopilot.refinement import ByProgress
+from glassgpt.train.autopilot.scaling_law import load_scaling_law
 from glassgpt.train.autopilot.speed import MachineSpeed, prior_seconds, time_step
 from glassgpt.train.clock import Clock
 from glassgpt.train.schedule import Budget
@@ -81,7 +81,9 @@ def make_chooser(resolved: Resolved, text: TextFacts) -> Chooser:
         given = Recipe.of(resolved.config)
         for name in ("n_layer", "n_head", "n_embd", *(["batch"] if train.steps else [])):
             fixed.setdefault(name, getattr(given, name))
-    return Chooser(text, Candidates(text, fixed, resolved.config.exportable), the_law(), MachineSpeed())
+    return Chooser(
+        text, Candidates(text, fixed, resolved.config.exportable), load_scaling_law(), MachineSpeed()
+    )
 
 
 def chosen_layer(chooser: Chooser, recipe: Recipe, by_clock: bool = False) -> Layer:
@@ -110,7 +112,7 @@ def decide(resolved: Resolved, corpus: Corpus, clock: Clock, stage: Callable[[st
         return Decision(chooser.choose(length), length, chooser, tuple(scores))
     stage(N_("timing steps on this machine"))
     budget = Budget.of(resolved.config)
-    chooser = measured(chooser, resolved, lambda: length_left(budget, clock))
+    chooser = with_measured_speed(chooser, resolved, lambda: length_left(budget, clock))
     length = length_left(budget, clock)
     return Decision(chooser.choose(length), length, chooser, tuple(scores))
 
@@ -120,7 +122,7 @@ def length_left(budget: Budget, clock: Clock) -> Length:
     return Length(seconds=max(1.0, budget.training_s(clock.elapsed.prepared_s + PREPARATION_S)))
 
 
-def measured(chooser: Chooser, resolved: Resolved, left: Callable[[], Length]) -> Chooser:
+def with_measured_speed(chooser: Chooser, resolved: Resolved, left: Callable[[], Length]) -> Chooser:
     """Return the chooser at the measured speed of this machine.
 
     The smallest model is timed first, then the choice at the speed known so far, until the choice was timed
