@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,16 @@ def test_planted_passages_are_all_found(tmp_path: Path) -> None:
         assert [(s.start, s.stop) for s in found.spans if s.start == begin] == [(begin, begin + length)]
         assert found.score.longest == length
         assert found.score.share == pytest.approx(length / len(text))
+
+
+def test_a_long_copy_is_one_passage_and_found_at_once(tmp_path: Path) -> None:
+    train = words(40_000, 1)
+    index = build_index(tmp_path / "index", [train.encode()], "", 1 << 16)
+    copy = train[3000:203_000]
+    began = time.process_time()
+    found = longest_matches(index, f"#{copy}#{copy[:70_000]}")
+    assert time.process_time() - began < 5  # it took minutes: each character was searched for on its own
+    assert [(span.start, span.stop) for span in found.spans(50)] == [(1, 200_001), (200_002, 270_002)]
 
 
 def test_new_text_of_the_same_kind_scores_as_held_out_text_does(tmp_path: Path) -> None:

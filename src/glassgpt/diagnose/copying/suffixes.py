@@ -58,11 +58,15 @@ class Chunk(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """Every `step`-th suffix of a chunk by its first eight bytes, in order."""
+    """Every `step`-th suffix of a chunk by its first 16 bytes, in order."""
 
     step: int
-    keys: np.ndarray
-    """(n / step,) of uint64."""
+    first: np.ndarray
+    """Bytes 0 to 8 as a number: (n / step,) of uint64."""
+    second: np.ndarray
+    """Bytes 8 to 16: (n / step,) of uint64."""
+    ends: np.ndarray
+    """Place after the last sample with the same `first`: (n / step,) of uint32."""
 
 
 class IndexCost(NamedTuple):
@@ -99,7 +103,11 @@ class SuffixIndex:
 
     def _sample(self, chunk: Chunk) -> Sample:
         step = -(-chunk.n // SAMPLED) or 1
-        return Sample(step, self.words[self.offsets(chunk, np.arange(0, chunk.n, step))].astype(np.uint64))
+        at = self.offsets(chunk, np.arange(0, chunk.n, step))
+        first = self.words[at].astype(np.uint64)
+        ends = np.append(np.flatnonzero(first[1:] != first[:-1]) + 1, len(first)).astype(np.uint32)
+        ends = np.repeat(ends, np.diff(ends, prepend=0))
+        return Sample(step, first, self.words[at + 8].astype(np.uint64), ends)
 
     def offsets(self, chunk: Chunk, places: np.ndarray) -> np.ndarray:
         """Return the offsets of some suffixes of a chunk, at most `n_bytes` in a damaged file: (N,)."""
@@ -108,20 +116,17 @@ class SuffixIndex:
     def find(self, passage: bytes) -> int:
         """Return the offset of one occurrence in the text, or -1. A passage has OVERLAP bytes at most."""
         for chunk in self.chunks:
-            at = self._bisect(chunk, passage, bisect_left)
+            at = self.bisect(chunk, passage)
             if at < chunk.n and self._slice(chunk, at, len(passage)) == passage:
                 return chunk.start + int(self.suffixes[chunk.first + at])
         return -1
 
     def count(self, passage: bytes) -> int:
         """Return the number of occurrences in the text; overlapping ones count."""
-        ends = (
-            (self._bisect(c, passage, bisect_right), self._bisect(c, passage, bisect_left))
-            for c in self.chunks
-        )
-        return sum(stop - start for stop, start in ends)
+        return sum(self.bisect(c, passage, bisect_right) - self.bisect(c, passage) for c in self.chunks)
 
-    def _bisect(self, chunk: Chunk, passage: bytes, side: Callable[..., int]) -> int:
+    def bisect(self, chunk: Chunk, passage: bytes, side: Callable[..., int] = bisect_left) -> int:
+        """Return the number of a chunk's suffixes before a passage, or with `bisect_right` up to it."""
         return side(range(chunk.n), passage, key=lambda at: self._slice(chunk, at, len(passage)))
 
     def _slice(self, chunk: Chunk, at: int, length: int) -> bytes:
