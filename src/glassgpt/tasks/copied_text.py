@@ -56,8 +56,7 @@ class CopyingMeter:
         try:
             index = open_index(folder, key)
         except UserError:
-            chunk = min(CHUNK, memory_bytes() // 16)
-            index = build_index(folder, _pieces(data.train, tokenizer), key, chunk)
+            index = build_index(folder, _pieces(data.train, tokenizer), key, _chunk())
         held_out = b"".join(_pieces(Split(data.val.ids[:HELD_OUT_TOKENS], 0, 0), tokenizer))
         return cls(index, held_out.decode("utf-8", "replace"), _documents(run))
 
@@ -113,7 +112,12 @@ def has_index(run: Run) -> bool:
 def copying_cost(run: Run, tokenizer: Tokenizer) -> IndexCost:
     """Return what the index of a run costs. Raises UserError without training text or the extra."""
     check_installed()
-    return index_cost(run_tokens(run, tokenizer.n_vocab).train.n_bytes)
+    return index_cost(run_tokens(run, tokenizer.n_vocab).train.n_bytes, _chunk())
+
+
+def _chunk() -> int:
+    """Return the bytes of text to sort at once: half of the RAM at most."""
+    return min(CHUNK, memory_bytes() // 16)
 
 
 def _pieces(split: Split, tokenizer: Tokenizer) -> Iterator[bytes]:

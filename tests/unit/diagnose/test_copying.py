@@ -6,6 +6,7 @@ import random
 import shutil
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +121,22 @@ def test_an_index_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(UserError, match="No space left"):
         build_index(tmp_path / "index", [b"some text"], "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_memory_of_a_chunk_is_free_before_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, sorted_before = suffixes._sorter(), list[weakref.ref[np.ndarray]]()
+
+    def sort(data: bytes) -> np.ndarray:
+        assert not [each for each in sorted_before if each() is not None]
+        order = real(data)
+        sorted_before.append(weakref.ref(order))
+        return order
+
+    monkeypatch.setattr(suffixes, "_sorter", lambda: sort)
+    build_index(tmp_path / "index", [b"some text, and more of it"], "", 8)
+    assert len(sorted_before) == 4
 
 
 def test_a_damaged_or_foreign_index_is_refused(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -144,13 +144,13 @@ def words(data: np.ndarray) -> np.ndarray:
     return np.ndarray((len(data) - 7,), ">u8", data, strides=(1,))
 
 
-def index_cost(n_bytes: int) -> IndexCost:
-    """Return what an index of a text costs.
+def index_cost(n_bytes: int, chunk: int = CHUNK) -> IndexCost:
+    """Return the cost of the index of a text that is sorted in chunks.
 
     >>> index_cost(10**9).ram_bytes < 2.2e9
     True
     """
-    return IndexCost(5 * n_bytes, RAM_PER_BYTE * min(n_bytes, CHUNK + OVERLAP), n_bytes / BYTES_PER_S)
+    return IndexCost(5 * n_bytes, RAM_PER_BYTE * min(n_bytes, chunk + OVERLAP), n_bytes / BYTES_PER_S)
 
 
 def check_installed() -> None:
@@ -235,20 +235,29 @@ def _write_text(path: Path, pieces: Iterable[bytes]) -> int:
 def _write_suffixes(
     folder: Path, n_bytes: int, sort: Callable[[bytes], np.ndarray], size: int
 ) -> list[Chunk]:
-    """Sort the suffixes of each chunk; those of the overlap only help to order the others."""
-    text, chunks, first = np.memmap(folder / TEXT, np.uint8, "r"), list[Chunk](), 0
-    with (folder / SUFFIXES).open("wb") as file:
+    """Sort the suffixes of each chunk, one after the other."""
+    chunks, first = list[Chunk](), 0
+    with (folder / TEXT).open("rb") as text, (folder / SUFFIXES).open("wb") as file:
         for start in range(0, n_bytes, size):
-            stop = min(start + size, n_bytes)
-            data = text[start : min(stop + OVERLAP, n_bytes) + 1].tobytes()  # with the first byte of END
-            order = sort(data)
-            n = sum(
-                file.write(_begins(order[at : at + PIECE], data, stop - start)) // 4
-                for at in range(0, len(order), PIECE)
-            )
+            text.seek(start)
+            n = _write_chunk(text, file, min(size, n_bytes - start), n_bytes - start, sort)
             chunks.append(Chunk(start, first, n))
             first += n
     return chunks
+
+
+def _write_chunk(
+    text: BinaryIO, file: BinaryIO, size: int, rest: int, sort: Callable[[bytes], np.ndarray]
+) -> int:
+    """Write the sorted suffixes of the next `size` bytes of a text that has `rest` more; return their number.
+
+    The bytes of the overlap only help to order the others. All memory is free again afterwards.
+    """
+    data = text.read(min(size + OVERLAP, rest) + 1)  # with the first byte of END
+    order = sort(data)
+    return sum(
+        file.write(_begins(order[at : at + PIECE], data, size)) // 4 for at in range(0, len(order), PIECE)
+    )
 
 
 def _begins(order: np.ndarray, data: bytes, stop: int) -> bytes:
