@@ -27,6 +27,17 @@ def html_card(title: str, facts: Mapping[str, str], below: str = "") -> str:
     return f"<div><b>{escape(title)}</b>{f'<table>{rows}</table>' if rows else ''}{below}</div>"
 
 
+def titled_lines(title: str, lines: Iterable[str]) -> str:
+    """Return a title over indented lines.
+
+    >>> titled_lines("loss <1>", ["1.5"]).count("&lt;1&gt;")
+    1
+    """
+    below = "".join(f"<div>{escape(line)}</div>" for line in lines)
+    indented = f'<div style="margin-left: 1.4em">{below}</div>'
+    return f'<div style="margin: 0.6em 0"><b>{escape(title)}</b>{indented}</div>'
+
+
 def paragraph(text: str, faint: bool = False) -> str:
     """Return a paragraph.
 

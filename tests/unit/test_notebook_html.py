@@ -9,12 +9,13 @@ import pytest
 
 from glassgpt.checkpoint import Run
 from glassgpt.config import Layer, RunConfig, resolve
-from glassgpt.diagnose import Accuracy, Score, compare_all, compare_pairs, judge
+from glassgpt.diagnose import Accuracy, Examination, Score, Symptom, compare_all, compare_pairs, judge
 from glassgpt.generate import Completion
-from glassgpt.notebook_html import continued, folded, html_card, paragraph, pieces
+from glassgpt.notebook_html import continued, folded, html_card, paragraph, pieces, titled_lines
 from glassgpt.tokenizers import train_tokenizer
 
 BAD = "<script>alert('1')</script>"
+SICK = Symptom(BAD, BAD, BAD, "fail", BAD, cause=BAD, why=BAD, where=BAD, cost=0.5)
 PAIRS = [(1.5, 1.4), (1.6, 1.5)]
 
 
@@ -31,11 +32,14 @@ def htmls(tmp_path: Path) -> dict[str, str]:
         "sweep": compare_all({BAD: [1.0, 2.0], "b": [1.5, 2.5]})._repr_html_(),
         "tokenizer": train_tokenizer("char", [BAD])._repr_html_(),
         "run": Run(tmp_path / BAD)._repr_html_(),
+        "symptom": SICK._repr_html_(),
+        "examination": Examination.of([SICK, SICK], {BAD: BAD})._repr_html_(),
         "parts": html_card(BAD, {BAD: BAD})
         + paragraph(BAD)
         + folded(BAD, "")
         + pieces([BAD])
-        + continued(BAD, BAD),
+        + continued(BAD, BAD)
+        + titled_lines(BAD, [BAD]),
     }
 
 
@@ -50,6 +54,11 @@ def test_it_is_legible_on_any_ground(tmp_path: Path) -> None:
         assert not [each for each in colors if each != "currentColor" and "128, 128, 128, 0." not in each], (
             name
         )
+
+
+def test_every_problem_is_shown_though_two_have_the_same_name() -> None:
+    found = Examination.of([SICK, SICK], {})
+    assert found._repr_html_().count("0.500") == 2 and repr(found.problems[0]).startswith("<Symptom fail: ")
 
 
 def test_bars_have_the_lengths_of_the_losses() -> None:

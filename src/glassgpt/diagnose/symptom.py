@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from glassgpt.diagnose.finding import Finding, Outcome
+from glassgpt.diagnose.finding import MARKS, Finding, Outcome
 from glassgpt.language import N_, _
-from glassgpt.notebook_html import folded, html_card, paragraph
+from glassgpt.notebook_html import folded, html_card, paragraph, titled_lines
 
 RANKS: Mapping[Outcome, int] = {"fail": 0, "warn": 1, "unclear": 2, "ok": 3}
 """Order of the findings: serious ones first."""
@@ -57,7 +57,7 @@ class Trial:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Symptom(Finding):
     """A finding with its place in the model, its cause and its reason.
 
@@ -94,6 +94,13 @@ class Symptom(Finding):
         if self.trial is not None:
             lines.append(_("tried: {result}", result=_(self.trial.sentence)))
         return lines
+
+    def __repr__(self) -> str:
+        return f"<Symptom {self.outcome}: {self.lines()[0]}>"
+
+    def _repr_html_(self) -> str:
+        first, *rest = self.lines()
+        return titled_lines(f"{MARKS[self.outcome]} {first}", rest)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
@@ -178,13 +185,13 @@ class Examination:
         parts = [_(self.sentence)]
         for each in self.problems:
             first, *rest = each.lines()
-            parts += ["", f"{'✗' if each.is_serious else '!'} {first}", *(f"  {line}" for line in rest)]
+            parts += ["", f"{MARKS[each.outcome]} {first}", *(f"  {line}" for line in rest)]
         return "\n".join(parts)
 
     def _repr_html_(self) -> str:
-        facts = {each.lines()[0]: "; ".join(each.lines()[1:]) for each in self.problems}
+        problems = "".join(each._repr_html_() for each in self.problems)
         passed = [_(each.name) for each in self.findings if each.is_healthy]
         skipped = [f"{_(name)}: {_(reason)}" for name, reason in self.skipped.items()]
         rest = folded(_("passed"), "".join(map(paragraph, passed)))
         rest += folded(_("could not run"), "".join(map(paragraph, skipped)))
-        return html_card(_(self.sentence), facts, rest)
+        return html_card(_(self.sentence), {}, problems + rest)

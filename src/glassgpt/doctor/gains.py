@@ -75,7 +75,7 @@ def _parts(s: Subject) -> Iterator[Problem]:
     """Try every part at other sizes and in other places, and some left out."""
     needed, batch = _check_learned(s), _batch(s)
     with torch.no_grad():
-        base = float(s.loss(batch))
+        base = s.loss_value(batch)
         gains = [Gain(each, _saved(s, each, batch, base)) for each in alternatives(s, batch)]
     best = _best(s, gains)
     if s.recorded_loss is not None:
@@ -104,7 +104,7 @@ def _useless(gains: Sequence[Gain]) -> Iterator[Problem]:
 
 def _saved(s: Subject, change: Alternative, batch: Batch, base: float) -> float:
     with change.apply():
-        nats = base - float(s.loss(batch))
+        nats = base - s.loss_value(batch)
     return nats if math.isfinite(nats) else -math.inf
 
 
@@ -143,10 +143,10 @@ def _gain_of_training(s: Subject) -> float:
     if not len(others.tokens):
         return 0.0
     with preserved(s.model), torch.no_grad():
-        losses = [float(s.loss(others))]
+        losses = [s.loss_value(others)]
         for i, _ in enumerate(short_training(s, TRAINED_STEPS, TRAINED_LR, batch)):
             if i % 5 == 4:
-                losses.append(float(s.loss(others)))
+                losses.append(s.loss_value(others))
         return losses[0] - min(losses)
 
 
@@ -181,14 +181,14 @@ def _tokens(s: Subject) -> Iterator[Problem]:
     half = min(ROWS, len(s.data.tokens)) // 2
     batch, other = s.data.rows(slice(0, half)), s.data.rows(slice(half, 2 * half))
     with torch.no_grad():
-        base, n = float(s.loss(other)), 0
+        base, n = s.loss_value(other), 0
     for _ in range(ROUNDS):
         better = _exchange_some(s, table, batch, needed / 4)
         n += better
         if better < N_PAIRS // 4:
             break
     with torch.no_grad():
-        gain = base - float(s.loss(other))
+        gain = base - s.loss_value(other)
     if gain > needed and gain > _gain_of_training(s):
         yield Problem(
             "embedding",
@@ -204,10 +204,10 @@ def _exchange_some(s: Subject, table: Tensor, batch: Batch, least: float) -> int
     """Exchange the rows of pairs of tokens for good if that lowers the loss; return the number of pairs."""
     pairs, n = _promising(table.detach(), _gradient(s, table, batch), batch.tokens), 0
     with torch.no_grad():
-        now = float(s.loss(batch))
+        now = s.loss_value(batch)
         for a, b in pairs:
             table[[a, b]] = table[[b, a]]
-            tried = float(s.loss(batch))
+            tried = s.loss_value(batch)
             if tried < now - least:
                 now, n = tried, n + 1
             else:

@@ -99,7 +99,7 @@ def _after(s: Subject, factor: float) -> float:
 @torch.no_grad()
 def _loss(s: Subject) -> float:
     s.model.eval()
-    return float(s.loss(s.data))
+    return s.loss_value(s.data)
 
 
 RATE = Check(

@@ -52,7 +52,7 @@ def _parts(model: nn.Module) -> dict[tuple[str, str], list[str]]:
 def _held_out(s: Subject) -> float:
     s.model.eval()
     with torch.no_grad():
-        return float(s.loss(s.data.rows(slice(ROWS, 3 * ROWS))))
+        return s.loss_value(s.data.rows(slice(ROWS, 3 * ROWS)))
 
 
 def _loss_after(s: Subject, names: list[str]) -> float:

@@ -86,7 +86,7 @@ def _measured(s: Subject, grads: dict[nn.Parameter, Tensor], step: float) -> flo
     for sign in (1, -1):
         for p, g in grads.items():
             p.copy_(kept[p] + sign * step * g)
-        losses.append(float(s.loss()))
+        losses.append(s.loss_value())
     for p, value in kept.items():
         p.copy_(value)
     return (losses[0] - losses[1]) / (2 * step)

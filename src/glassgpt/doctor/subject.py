@@ -107,12 +107,17 @@ class Subject:
             self.logits(batch=batch).flatten(0, 1).float(), batch.targets.flatten(), ignore_index=IGNORE
         )
 
+    @torch.no_grad()
+    def loss_value(self, batch: Batch | None = None) -> float:
+        """Compute the reference loss as a number, in nats per target."""
+        return float(self.loss(batch))
+
     @cached_property
     def initial_loss(self) -> float:
         """Loss on the small batch in evaluation mode, in nats per target."""
-        with preserved(self.model), torch.no_grad():
+        with preserved(self.model):
             self.model.eval()
-            return float(self.loss())
+            return self.loss_value()
 
     @property
     def predicts_tokens(self) -> bool:

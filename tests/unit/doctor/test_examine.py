@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import unescape
 
 import pytest
 import torch
@@ -241,6 +242,8 @@ def test_it_shows_itself() -> None:
     no_mask(model)
     found = gg.examine(model, batch())
     assert "a position sees the future" in str(found)
-    assert "<table>" in found._repr_html_()
+    shown, problem = found._repr_html_(), found.problems[0]
+    assert all(line in unescape(shown) for each in found.problems for line in each.lines())
+    assert unescape(problem._repr_html_()).startswith("<div") and problem.lines()[0] in repr(problem)
     assert found.to_dict()["findings"][0]["category"] == "mask"
     assert isinstance(model.h[0].attn, Attention)

@@ -70,7 +70,7 @@ class Copying:
                 held=self._held([score.longest for score in self.held_out], lambda n: f"{n:,.0f}"),
             ),
             N_(
-                "{share:.1%} of the text are in such passages of {least} or more characters{held}.",
+                "{share:.1%} of the text is in such passages of {least} or more characters{held}.",
                 share=self.score.share,
                 least=MIN_SPAN,
                 held=self._held([score.share for score in self.held_out], lambda share: f"{share:.1%}"),
@@ -127,7 +127,7 @@ class Copying:
     def _repr_html_(self) -> str:
         marks = [(span.start, span.stop, _(span_source(span))) for span in self.spans]
         said = "".join(paragraph(_(each), faint=True) for each in self.sentences())
-        return underlined(self.text, marks) + said
+        return f'<div>{underlined(self.text, marks)}</div><div style="margin-top: 1em">{said}</div>'
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures, ready for JSON, without the text."""
