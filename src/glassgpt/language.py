@@ -32,6 +32,7 @@ __all__ = [
     "translator",
     "unpack_text",
     "using",
+    "verbatim",
 ]
 
 Translate = Callable[[str], str]
@@ -157,6 +158,15 @@ def N_(text: str, /, **values: object) -> str:
     'loss in nats'
     """
     return text if isinstance(text, Translatable) and not values else Translatable(text, **values)
+
+
+def verbatim(text: str) -> str:
+    """Return a text that `_` leaves as it is: a name that somebody chose may be a word of a catalog.
+
+    >>> _(verbatim("rows"))
+    'rows'
+    """
+    return Translatable("{text}", text=text)
 
 
 def language() -> str:

@@ -8,6 +8,7 @@ from glassgpt.checkpoint.curves import Point, RunCurve, RunLike, XAxis, read_cur
 from glassgpt.checkpoint.lock import LOCK, OWNER, acquire_lock, is_locked
 from glassgpt.checkpoint.run import Run, load_run, load_weights, weights
 from glassgpt.checkpoint.run_data import has_examples, learned_a_list, learned_lines, run_examples, run_tokens
+from glassgpt.checkpoint.run_folders import run_folders
 from glassgpt.checkpoint.runs_table import NUMBERS, RunsTable, runs
 from glassgpt.checkpoint.snapshots import (
     read_snapshot,
@@ -109,6 +110,7 @@ __all__ = [
     "remove_partial_steps",
     "remove_snapshot",
     "run_examples",
+    "run_folders",
     "run_tokens",
     "runs",
     "save_adapter",

@@ -13,6 +13,7 @@ from statistics import mean
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from glassgpt.checkpoint.run import Run
+from glassgpt.checkpoint.run_folders import run_folders
 from glassgpt.checkpoint.summary import LARGEST, RunSummary, read_verdict, summarize
 from glassgpt.diagnose import Accuracy, Score, Verdict
 from glassgpt.errors import UserError
@@ -121,11 +122,10 @@ def read_curves(runs: RunLike | Iterable[RunLike]) -> list[RunCurve]:
 
 def _curves_at(place: RunLike) -> list[RunCurve]:
     run = place if isinstance(place, Run) else Run(Path(place))
-    inside = [] if run.config_file.is_file() else sorted(run.path.glob("*/config.json"))
+    inside = [] if run.config_file.is_file() else run_folders(run.path)
     if not inside:
         return [read_curve(run)]
-    folders = [Run(file.parent) for file in inside]
-    return [read_curve(each) for each in folders if summarize(each).state != "unreadable"]
+    return [read_curve(each) for each in map(Run, inside) if summarize(each).state != "unreadable"]
 
 
 def _baselines(run: Run) -> Verdict | None:

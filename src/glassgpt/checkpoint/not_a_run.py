@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from glassgpt.errors import UserError, shell_word
+from glassgpt.checkpoint.run_folders import is_of_transformers, run_folders
+from glassgpt.errors import UserError, command_line, shell_word
 from glassgpt.language import N_, join_texts
 from glassgpt.paths import exists, is_folder
 
@@ -19,6 +20,12 @@ def not_a_run(path: Path) -> UserError:
     >>> print(not_a_run(Path("nowhere/notes")))
     nowhere/notes is not a run (there is no such folder). List the runs: glassgpt runs
     """
+    if is_of_transformers(path):
+        return UserError(
+            "{path} is not a run, but a model of transformers. Import it: {command}",
+            path=path,
+            command=command_line("import", path),
+        )
     reason = N_("it has no config.json") if is_folder(path) else N_("it is a file")
     if not exists(path):
         reason = N_("there is no such folder")
@@ -33,7 +40,7 @@ def not_a_run(path: Path) -> UserError:
 def _did_you_mean(path: Path) -> str:
     """Return a question with the runs that have a name like the path's, here, next to it and in runs/."""
     folders = dict.fromkeys([path.parent, RUNS, Path()])
-    runs = {file.parent.name: file.parent for folder in folders for file in folder.glob("*/config.json")}
+    runs = {path.name: path for folder in folders for path in run_folders(folder)}
     close = difflib.get_close_matches(path.name, runs, n=3, cutoff=0.6)
     return (
         N_("Did you mean {names}? ", names=join_texts(" or ", (shell_word(runs[name]) for name in close)))

@@ -12,6 +12,7 @@ from typing import Any, Self
 from glassgpt.checkpoint.abandoned import clear, is_abandoned
 from glassgpt.checkpoint.lock import METRICS
 from glassgpt.checkpoint.not_a_run import not_a_run
+from glassgpt.checkpoint.run_folders import is_of_transformers
 from glassgpt.checkpoint.store import (
     FORMAT,
     PLAIN_NAME,
@@ -141,7 +142,7 @@ class RunFolder:
         """Open an existing run. Raises UserError if the folder is no run, or holds links."""
         run = cls(Path(path))
         check_name(run.path)
-        if not run.config_file.is_file():
+        if not run.config_file.is_file() or is_of_transformers(run.path):
             raise not_a_run(run.path)
         check_entries(run.path)
         return run

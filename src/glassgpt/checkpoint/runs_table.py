@@ -15,9 +15,10 @@ from string import digits
 from typing import Any, Literal
 
 from glassgpt.checkpoint.run import Run
+from glassgpt.checkpoint.run_folders import run_folders
 from glassgpt.checkpoint.summary import RunSummary, status, summarize
 from glassgpt.errors import UserError
-from glassgpt.language import N_
+from glassgpt.language import N_, verbatim
 from glassgpt.tables import as_csv, as_html, as_latex, as_markdown
 
 Sort = Literal["name", "loss", "date"]
@@ -68,12 +69,12 @@ class RunsTable:
         several = len({run.unit for run in self.runs} | {"exact" for run in self.runs if run.exact}) > 1
         return [
             {
-                "run": _relative(run.path, self.folder),
+                "run": verbatim(_relative(run.path, self.folder)),
                 "task": run.task,
-                "text": ", ".join(run.sources),
+                "text": verbatim(", ".join(run.sources)),
                 "model": run.model,
                 "seed": "" if run.seed is None else str(run.seed),
-                **{name: _text(run.options.get(name)) for name in self.options},
+                **{name: verbatim(_text(run.options.get(name))) for name in self.options},
                 "steps": str(run.n_steps) if run.n_steps else "",
                 "minutes": "" if run.minutes is None else f"{run.minutes:.2g}",
                 "loss": _result(run, several),
@@ -143,7 +144,7 @@ def runs(folder: Path | str = "runs", *, sort: Sort = "name", task: str | None =
     >>> glassgpt.runs("runs", sort="loss").to_csv()  # doctest: +SKIP
     """
     folder = Path(folder)
-    found = [summarize(Run(path.parent)) for path in sorted(folder.glob("*/config.json"))]
+    found = [summarize(Run(path)) for path in run_folders(folder)]
     if not found:
         raise UserError(
             "{folder} has no runs. Make one with `glassgpt train`, or name another folder.", folder=folder

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from glassgpt.checkpoint import Run, steps
+from glassgpt.checkpoint import Run, run_folders, steps
 from glassgpt.errors import UserError, shell_word
 from glassgpt.language import N_, translator
 from glassgpt.language import _ as say
@@ -250,9 +250,10 @@ def near_hint(name: str, names: Collection[str]) -> str:
 def _runs_by_family(folder: Path) -> dict[str, Path]:
     """Return the newest run with a checkpoint of each family."""
     found: dict[str, tuple[float, Path]] = {}
-    for file in folder.glob("*/config.json"):
+    for path in run_folders(folder):
         try:
-            run, changed = Run.open(file.parent), file.stat().st_mtime
+            run = Run.open(path)
+            changed = run.config_file.stat().st_mtime
             family = run.config().model.family
         except (UserError, OSError):  # a damaged run is no practice
             continue

@@ -11,7 +11,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from glassgpt.checkpoint import Run, RunCurve, RunSummary, read_curve, snapshot_steps, summarize
+from glassgpt.checkpoint import (
+    Run,
+    RunCurve,
+    RunSummary,
+    read_curve,
+    run_folders,
+    snapshot_steps,
+    summarize,
+)
 from glassgpt.config import RunConfig, fields, flat_name, origin_in_words
 from glassgpt.diagnose import judged_again
 from glassgpt.errors import UserError
@@ -42,7 +50,7 @@ class Catalog:
         if (self.folder / "config.json").is_file():
             yield self.folder
             return
-        yield from (file.parent for file in sorted(self.folder.glob("*/config.json")))
+        yield from run_folders(self.folder)
 
     def run(self, id: str) -> Run:
         """Return a run of the folder, or a built-in one, by its id. Raises UnknownRun, and UserError."""

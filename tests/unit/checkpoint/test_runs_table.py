@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from glassgpt.checkpoint import acquire_lock, runs
+from glassgpt.checkpoint import Run, acquire_lock, runs
 from glassgpt.checkpoint.store.migrate import FORMAT
 from glassgpt.cli.view.runs import print_runs
 from glassgpt.cli.view.terminal import Terminal
 from glassgpt.errors import UserError
+from glassgpt.language import _, using
 from glassgpt.tables import as_html, as_latex, as_markdown
 from helpers.commands import run as command
 
@@ -96,6 +97,24 @@ def test_characters_of_the_formats_are_escaped(folder: Path) -> None:
     assert as_html(["<b>"], [["<script>"]]).count("<script>") == 0
     assert as_markdown(["a"], [["<img src=x>"]]).count("<img") == 0
     assert as_latex(["a"], [["\\input{x} 5 % ~^"]]).count("\\input{") == 0
+
+
+@pytest.mark.parametrize("name", ["rows", "text", "loss"])
+def test_the_name_of_a_run_is_not_translated(folder: Path, name: str) -> None:
+    (folder / "notes-2").rename(folder / name)
+    with using("zh"):
+        assert _(name) != name
+    for listing in (["runs"], ["plot", f"runs/{name}", "runs/notes-10"]):
+        assert name in command(folder.parent, *listing, "--lang", "zh").split()
+
+
+def test_an_export_is_no_run(folder: Path) -> None:
+    export = folder / "notes-2-hf"
+    export.mkdir()
+    (export / "config.json").write_text('{"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3"}')
+    assert export not in [run.path for run in runs(folder).runs]
+    with pytest.raises(UserError, match=r"a model of transformers. Import it: glassgpt import .*notes-2-hf"):
+        Run.open(export)
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

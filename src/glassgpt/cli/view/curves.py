@@ -9,7 +9,7 @@ from rich.table import Table
 
 from glassgpt.checkpoint import Band, CurveGroup, Spread, XAxis
 from glassgpt.cli.view.terminal import Terminal
-from glassgpt.language import N_, _, join_texts
+from glassgpt.language import N_, _, join_texts, verbatim
 
 
 def print_curves(groups: Sequence[CurveGroup]) -> None:
@@ -34,7 +34,7 @@ def _words(group: CurveGroup) -> dict[str, str]:
     best = group.curves[0].summary
     exact, trained = group.spread("final_exact"), group.spread("last_training")
     return {
-        "run": group.label,
+        "run": verbatim(group.label),
         "steps": _spread(group, "n_steps", ".0f"),
         "minutes": _spread(group, "minutes", ".2f"),
         "training": "" if trained is None else str(trained),
