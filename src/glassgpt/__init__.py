@@ -228,6 +228,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # 20 ms that an import does not need
+
+        return version("glassgpt")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'glassgpt' has no attribute {name!r}")
     return getattr(import_module(f"glassgpt.{_HOME_OF[name]}"), name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,12 @@ def test_help_and_config_errors_do_not_import_torch(arguments: list[str]) -> Non
         "finally: print('torch' in sys.modules)"
     )
     assert run("-c", code).stdout.splitlines()[-1] == "False"
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert glassgpt.__version__ == version("glassgpt")
+    done = run("-c", "import sys, glassgpt; print('importlib.metadata' in sys.modules)")
+    assert done.stdout.split() == ["False"]
 
 
 def test_import_is_lazy() -> None:
