@@ -39,7 +39,7 @@ OPTIONS = (
         "top_k",
         "top_p",
     ),
-    *("seeds", "vary", "view"),
+    *("seeds", "to", "vary", "view"),
 )
 """Options of commands that are no configuration fields. Their flags follow from their names."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from glassgpt.checkpoint import Run
+from glassgpt.config import exportable_as
 from glassgpt.errors import UserError
 from glassgpt.interop.atomic_folder import whole_folder
 from glassgpt.interop.card import card
@@ -42,10 +43,11 @@ def export(
     source = ExportSource.open(opened, license)
     if reason := format.obstacle(source):
         raise UserError(
-            "{path} cannot be exported to {title}: {reason}.",
+            "{path} cannot be exported to {title}: {reason}. {remedy}",
             path=opened.path,
             title=format.title,
             reason=reason,
+            remedy=_remedy(source, format),
         )
     with whole_folder(target) as folder:
         stage(N_("writing {title}", title=format.title))
@@ -62,6 +64,13 @@ def export(
         (folder / "README.md").write_text(card(source, format, certificate), "utf-8")
         write_certificate(folder, certificate, origin(source))
     return target, certificate
+
+
+def _remedy(source: ExportSource, format: ExportFormat) -> str:
+    """Return what to do with a model that a format cannot hold."""
+    if source.shape.family == "gpt" and exportable_as(source.shape).reason:
+        return N_("Export it with `to=onnx`, or train a model with `exportable`.")
+    return N_("Export it with `to={other}`.", other="safetensors" if format.name == "onnx" else "onnx")
 
 
 def certify_folder(source: ExportSource, folder: Path, format: ExportFormat, dtype: str) -> Certificate:

@@ -10,9 +10,10 @@ from cyclopts import Parameter
 
 from glassgpt.checkpoint import Run
 from glassgpt.cli.view.examination import print_examination
-from glassgpt.cli.view.terminal import Terminal, print_hint, print_json
+from glassgpt.cli.view.terminal import Terminal, print_hint, print_json, working
 from glassgpt.doctor import keep_examination
 from glassgpt.errors import UserError
+from glassgpt.language import N_
 from glassgpt.train import examine_run, with_trials
 
 
@@ -39,9 +40,11 @@ def doctor(
         Print the findings as JSON.
     """
     opened = Run.open(run)
-    found = examine_run(opened)
+    with working(N_("examining model, training and data")):
+        found = examine_run(opened)
     if try_:
-        found = with_trials(opened, found)
+        with working(N_("trying the remedies")):
+            found = with_trials(opened, found)
     if json:
         print_json(found.to_dict(), indent=1)
     else:
