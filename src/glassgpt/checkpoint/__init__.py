@@ -5,10 +5,10 @@ from glassgpt.checkpoint.adapter import load_with_adapter, save_adapter
 from glassgpt.checkpoint.chosen import chosen_settings
 from glassgpt.checkpoint.curve_groups import Band, CurveGroup, Spread, group_curves
 from glassgpt.checkpoint.curves import Point, RunCurve, RunLike, XAxis, read_curve, read_curves
+from glassgpt.checkpoint.folders import run_folders
 from glassgpt.checkpoint.lock import LOCK, OWNER, acquire_lock, is_locked
 from glassgpt.checkpoint.run import Run, load_run, load_weights, weights
 from glassgpt.checkpoint.run_data import has_examples, learned_a_list, learned_lines, run_examples, run_tokens
-from glassgpt.checkpoint.run_folders import run_folders
 from glassgpt.checkpoint.runs_table import NUMBERS, RunsTable, runs
 from glassgpt.checkpoint.snapshots import (
     read_snapshot,

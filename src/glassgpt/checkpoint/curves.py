@@ -12,8 +12,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from glassgpt.checkpoint.folders import run_folders
 from glassgpt.checkpoint.run import Run
-from glassgpt.checkpoint.run_folders import run_folders
 from glassgpt.checkpoint.summary import LARGEST, RunSummary, read_verdict, summarize
 from glassgpt.diagnose import Accuracy, Score, Verdict
 from glassgpt.errors import UserError

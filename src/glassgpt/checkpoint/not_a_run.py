@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from glassgpt.checkpoint.run_folders import is_of_transformers, run_folders
+from glassgpt.checkpoint.folders import is_of_transformers, run_folders
 from glassgpt.errors import UserError, command_line, shell_word
 from glassgpt.language import N_, join_texts
 from glassgpt.paths import exists, is_folder

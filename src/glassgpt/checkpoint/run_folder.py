@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from glassgpt.checkpoint.abandoned import clear, is_abandoned
+from glassgpt.checkpoint.folders import is_of_transformers
 from glassgpt.checkpoint.lock import METRICS
 from glassgpt.checkpoint.not_a_run import not_a_run
-from glassgpt.checkpoint.run_folders import is_of_transformers
 from glassgpt.checkpoint.store import (
     FORMAT,
     PLAIN_NAME,

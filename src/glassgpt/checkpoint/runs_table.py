@@ -14,8 +14,8 @@ from pathlib import Path
 from string import digits
 from typing import Any, Literal
 
+from glassgpt.checkpoint.folders import run_folders
 from glassgpt.checkpoint.run import Run
-from glassgpt.checkpoint.run_folders import run_folders
 from glassgpt.checkpoint.summary import RunSummary, status, summarize
 from glassgpt.errors import UserError
 from glassgpt.language import N_, verbatim
