@@ -25,7 +25,7 @@ from helpers.requests import memories_for, random_request, small
 from helpers.zoo import has_compiler
 
 NAMES = ("modern-gqa", "gpt2", "bigram", "modern-window", "seq2seq-gpt2", "speedrun", "captioner-modern")
-INTERRUPTED = ("engine.py", "schedule.py", "sequence.py", "next_tokens.py")
+INTERRUPTED = ("engine.py", "scheduler.py", "sequence.py", "next_tokens.py")
 FAILING = ("forward", "prefill", "swap", "copy", "truncate", "set_memory")
 
 
@@ -83,7 +83,7 @@ def interrupt_at(line: int) -> Iterator[None]:
         if not frame.f_code.co_filename.endswith(INTERRUPTED):
             return None
         line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
-        if event == "line" and "is_changing = False" not in line:  # where Python itself handles no signal
+        if event == "line" and "in_transaction = False" not in line:  # where Python itself handles no signal
             left -= 1
             if left == 0:
                 raise KeyboardInterrupt
@@ -144,10 +144,10 @@ class Fuzz:
             assert ids == alone(self.model, request), request
             compared += len(ids)
         for id in list(
-            self.engine._schedule.sequences
+            self.engine._scheduler.sequences
         ):  # a stream was interrupted as it cancelled its request
             self.engine.cancel(id)
-        assert not self.engine.busy and not self.engine._schedule.active
+        assert not self.engine.busy and not self.engine._scheduler.active
         return compared
 
     def fails(self, call: Callable[[], object]) -> bool:

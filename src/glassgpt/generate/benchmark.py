@@ -78,10 +78,10 @@ def measure_speed(
         while not engine.fetch(request_ids[0]):
             engine.step()
         first = time.perf_counter()
-        n_before = engine.n_generated
+        n_before = engine.stats.n_generated
         while engine.busy:
             engine.step()
-        rate = (engine.n_generated - n_before) / (time.perf_counter() - first)
+        rate = (engine.stats.n_generated - n_before) / (time.perf_counter() - first)
         if i_round:
             rates.append(rate)
             firsts.append(first - start)
@@ -95,7 +95,7 @@ def measure_speed(
         weight_bytes(model, precision),
         statistics.median(bandwidths),
         isinstance(engine.decoder, PackedDecoder) and isinstance(engine.decoder.blocks, NativeBlocks),
-        engine.n_accepted / engine.n_drafted if engine.n_drafted else None,
+        engine.stats.n_accepted / engine.stats.n_drafted if engine.stats.n_drafted else None,
     )
 
 

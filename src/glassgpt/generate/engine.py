@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import takewhile
 
 import torch
@@ -19,7 +20,7 @@ from glassgpt.generate.fast import Precision
 from glassgpt.generate.next_tokens import next_tokens
 from glassgpt.generate.request import Request, RequestError, Token, check_request
 from glassgpt.generate.sampling import check_whole
-from glassgpt.generate.schedule import Schedule
+from glassgpt.generate.scheduler import Scheduler
 from glassgpt.generate.sequence import ActiveSequence
 from glassgpt.generate.speculation import PromptLookup
 from glassgpt.models import Model
@@ -27,7 +28,25 @@ from glassgpt.threads import ThreadTuner
 
 CHUNK = 256
 """Prompt tokens prefilled per step, so that a long prompt does not stall the active requests."""
-COUNTERS = ("n_prefilled", "n_reused", "n_generated", "n_drafted", "n_accepted")
+
+
+@dataclass
+class EngineStats:
+    """Counts of tokens since the start of an engine."""
+
+    n_prefilled: int = 0
+    """Prompt tokens that went through the model."""
+    n_reused: int = 0
+    """Prompt tokens of a cached prefix."""
+    n_generated: int = 0
+    n_drafted: int = 0
+    """Tokens that a draft proposed."""
+    n_accepted: int = 0
+    """Proposed tokens that the model generated, too."""
+
+    def copy(self) -> EngineStats:
+        """Return a copy, as each step makes one: quicker than `dataclasses.replace`."""
+        return EngineStats(**vars(self))
 
 
 class Engine:
@@ -42,8 +61,7 @@ class Engine:
     the next step generates the same tokens. A request that cannot go on, because its logits are NaN, ends
     alone: its `fetch` or `stream` raises RequestError.
 
-    Counters: `n_prefilled` and `n_reused` prompt tokens, `n_generated` tokens, `n_drafted` and `n_accepted`
-    proposals.
+    `stats` counts the tokens of all complete steps.
     """
 
     def __init__(
@@ -59,14 +77,13 @@ class Engine:
         with eval_mode(model), torch.inference_mode():
             self.decoder = make_decoder(model, max_batch, precision=precision)
         self.threads = ThreadTuner(adapt=model.device.type == "cpu")
-        self.n_drafted = self.n_accepted = 0
-        self.n_prefilled = self.n_reused = self.n_generated = 0
-        self._schedule = Schedule(self.decoder)
+        self.stats = EngineStats()
+        self._scheduler = Scheduler(self.decoder)
 
     @property
     def busy(self) -> bool:
         """True if any request is unfinished."""
-        return self._schedule.is_busy
+        return self._scheduler.is_busy
 
     def add(self, request: Request) -> int:
         """Queue a request and return its id.
@@ -74,17 +91,17 @@ class Engine:
         Raises UserError as `check_request`. Later changes of its prompt or bias have no effect.
         """
         request = check_request(request, self.model)
-        with self._change():
-            return self._schedule.add(request).request_id
+        with self._transaction():
+            return self._scheduler.add(request).request_id
 
     def cancel(self, request_id: int) -> None:
         """Drop a request and its outputs; ignore an unknown id.
 
         Also from a hook during a step: then its slot is free after the step.
         """
-        if self._schedule.sequences.pop(request_id, None) is not None and not self._schedule.is_changing:
-            with self._change():
-                pass  # every change begins with freeing the slots of cancelled requests
+        if self._scheduler.sequences.pop(request_id, None) is not None:
+            if not self._scheduler.in_transaction:
+                self._free_ended_slots()
 
     def stream(self, request: Request) -> Generator[Token]:
         """Return the tokens of one request; other requests advance at the same time.
@@ -96,9 +113,9 @@ class Engine:
 
     def _stream(self, request: Request) -> Generator[Token]:
         request_id = self.add(request)
-        sequence = self._schedule.sequences[request_id]
+        sequence = self._scheduler.sequences[request_id]
         try:
-            while request_id in self._schedule.sequences:  # else it was cancelled by its id
+            while request_id in self._scheduler.sequences:  # else it was cancelled by its id
                 if (token := sequence.take()) is not None:
                     yield token
                     if token.finish_reason:
@@ -115,10 +132,9 @@ class Engine:
 
         Raises RequestError, after the last token, for a request that cannot go on.
         """
-        if self._schedule.is_broken:
-            with self._change():
-                pass
-        if (sequence := self._schedule.sequences.get(request_id)) is None:
+        if self._scheduler.needs_rollback:
+            self._free_ended_slots()
+        if (sequence := self._scheduler.sequences.get(request_id)) is None:
             return []
         tokens = list(iter(sequence.take, None))
         error = None if tokens else sequence.error
@@ -130,59 +146,64 @@ class Engine:
 
     def clear_prefix_cache(self) -> None:
         """Empty all idle slots: no new request then reuses their prefixes."""
-        with self._change():
-            for slot in self._schedule.idle_slots:
+        with self._transaction():
+            for slot in self._scheduler.idle_slots:
                 self.decoder.truncate(slot, 0)
 
     @contextmanager
-    def _change(self) -> Iterator[None]:
+    def _transaction(self) -> Iterator[None]:
         """Let all changes inside happen, or none of them."""
-        with eval_mode(self.model), torch.inference_mode(), self._schedule.change():
+        with eval_mode(self.model), torch.inference_mode(), self._scheduler.transaction():
             yield
+
+    def _free_ended_slots(self) -> None:
+        """Free the slots of cancelled requests; complete an interrupted rollback first."""
+        with self._transaction():
+            pass  # the start of every transaction does both
 
     def step(self) -> None:
         """Prefill up to `CHUNK` prompt tokens, then decode for every active request."""
-        counts = [getattr(self, name) for name in COUNTERS]
+        before = self.stats.copy()
         while True:
             try:
                 with self.threads.in_use(), eval_mode(self.model), torch.inference_mode():
-                    with self._schedule.change():
+                    with self._scheduler.transaction():
                         return self._advance()
             except BaseException as error:
-                for name, count in zip(COUNTERS, counts, strict=True):
-                    setattr(self, name, count)
+                self.stats = before.copy()
                 if not isinstance(error, RequestError):
                     raise
-                self._schedule.sequences[error.request_id].error = error  # the others go on
+                self._scheduler.sequences[error.request_id].error = error  # the others go on
 
     def _advance(self) -> None:
         budget = CHUNK
         while budget and (n := self._prefill(budget)):
             budget -= n
-        if self._schedule.active:
+        if self._scheduler.active:
             self._decode()
 
-    def _prefill(self, most: int) -> int:
-        """Prefill up to `most` tokens of a prompt; at its end, generate a token.
+    def _prefill(self, max_tokens: int) -> int:
+        """Prefill up to `max_tokens` tokens of a prompt; at its end, generate a token.
 
         Returns the number of prefilled tokens: 0 if the queue is empty or no slot is free.
         """
-        sequence, n_reused = self._schedule.next_to_prefill()
+        sequence, n_reused = self._scheduler.next_to_prefill()
         if sequence is None:
             return 0
-        slot = len(self._schedule.active)
+        slot = len(self._scheduler.active)
         rest = sequence.ids[sequence.start + len(self.decoder.texts[slot]) :]
-        logits = self.decoder.prefill(slot, rest[:most])  # (V,)
-        self.n_reused += n_reused
-        self.n_prefilled += len(rest[:most])
-        if len(rest) <= most:
-            slot = self._schedule.activate()
+        chunk = rest[:max_tokens]
+        logits = self.decoder.prefill(slot, chunk)  # (V,)
+        self.stats.n_reused += n_reused
+        self.stats.n_prefilled += len(chunk)
+        if len(chunk) == len(rest):
+            slot = self._scheduler.activate()
             self._append_token(slot, next_tokens([sequence], logits[None])[0])
-        return len(rest[:most])
+        return len(chunk)
 
     def _decode(self) -> None:
         """Generate the next token of every active request, or several of a single one."""
-        active = self._schedule.active
+        active = self._scheduler.active
         for slot, sequence in enumerate(active):
             self._restore_context(slot, sequence)
         draft = self._propose()
@@ -202,7 +223,7 @@ class Engine:
         emptied the slot.
         """
         if len(sequence.ids) - sequence.start > self.decoder.max_len:
-            sequence.start = len(sequence.ids) - self._schedule.half_context
+            sequence.start = len(sequence.ids) - self._scheduler.half_context
             self.decoder.truncate(slot, 0)
         missing = sequence.ids[sequence.start + len(self.decoder.texts[slot]) : -1]
         for i in range(0, len(missing), CHUNK):
@@ -210,9 +231,9 @@ class Engine:
 
     def _propose(self) -> list[int]:
         """Draft the next tokens if a single request is active."""
-        if self.draft is None or len(self._schedule.active) != 1:
+        if self.draft is None or len(self._scheduler.active) != 1:
             return []
-        sequence = self._schedule.active[0]
+        sequence = self._scheduler.active[0]
         most = min(self.decoder.room(0), sequence.request.max_new_tokens - sequence.n_new) - 1
         proposed = self.draft.propose(list(sequence.ids))[: max(0, most)]
         return list(takewhile(range(self.model.n_vocab).__contains__, proposed))
@@ -223,13 +244,13 @@ class Engine:
         Each token is sampled from the model's distribution with the request's own random number, as without
         a draft. The draft only decides if the logits after it are valid.
         """
-        sequence, decoder = self._schedule.active[0], self.decoder
+        sequence, decoder = self._scheduler.active[0], self.decoder
         n_before = len(decoder.texts[0]) - len(draft)
         for i, expected in enumerate([*draft, None]):
             token = next_tokens([sequence], logits[i : i + 1])[0]
             accepted = token.id == expected
-            self.n_drafted += expected is not None
-            self.n_accepted += accepted
+            self.stats.n_drafted += expected is not None
+            self.stats.n_accepted += accepted
             if not accepted or token.finish_reason:
                 decoder.truncate(0, n_before + i)
             self._append_token(0, token)
@@ -237,7 +258,7 @@ class Engine:
                 return
 
     def _append_token(self, slot: int, token: Token) -> None:
-        self._schedule.active[slot].append(token)
-        self.n_generated += 1
+        self._scheduler.active[slot].append(token)
+        self.stats.n_generated += 1
         if token.finish_reason:
-            self._schedule.free(slot)
+            self._scheduler.free(slot)

@@ -16,6 +16,7 @@ from glassgpt.generate.next_tokens import next_tokens
 from glassgpt.generate.request import Request, check_request
 from glassgpt.generate.sampling import SamplingParams
 from glassgpt.generate.sequence import ActiveSequence
+from glassgpt.generate.slots import common_prefix
 from glassgpt.models import Model
 from glassgpt.nn import Memory
 
@@ -84,7 +85,7 @@ class NextToken:
         start, n_first = visible_part(len(ids), n_prompt, self.decoder.max_len)
         text = self.decoder.texts[0]
         same = self.decoder.memories[0] is memory
-        n = _common_prefix(text, ids[start:-1]) if same else 0
+        n = common_prefix(text, ids[start:-1]) if same else 0
         if n:
             self.decoder.truncate(0, n)
         else:
@@ -112,7 +113,3 @@ def visible_part(n: int, n_prompt: int, max_len: int) -> tuple[int, int]:
         if length - start > max_len:
             start, n_first = length - half, length - 1
     return start, n_first
-
-
-def _common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
-    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

@@ -15,7 +15,7 @@ from glassgpt.generate.sampling import bias_tensor
 
 @dataclass(eq=False)
 class ActiveSequence:
-    """A request and what was generated for it. Its slot is its place in `Schedule.active`.
+    """A request and what was generated for it. Its slot is its place in `Scheduler.active`.
 
     It only grows, so `rewind` needs lengths alone to restore an earlier state.
     """

@@ -75,5 +75,14 @@ def exchange(items: list[T], a: int, b: int) -> None:
     items[a], items[b] = items[b], items[a]
 
 
+def common_prefix(a: Ids, b: Ids) -> int:
+    """Return the length of the common prefix of two texts.
+
+    >>> common_prefix([1, 2, 3], [1, 2, 4, 5]), common_prefix([1], [1, 2])
+    (2, 1)
+    """
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
 def _row(i: int, memory: Memory) -> Tensor:
     return torch.tensor([i], device=memory.states.device)

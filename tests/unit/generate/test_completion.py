@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -50,7 +51,7 @@ def test_many_prompts_are_each_what_they_are_alone(model: Model) -> None:
 def test_a_prompt_is_read_once_for_all_its_samples(model: Model) -> None:
     engine = Engine(model, max_batch=4)
     complete(engine, TOKENIZER, ["a rather long prompt, read once"], n=4, max_new_tokens=2, seed=1)
-    assert engine.n_prefilled == 31 + 3 and engine.n_reused == 3 * 30
+    assert engine.stats.n_prefilled == 31 + 3 and engine.stats.n_reused == 3 * 30
 
 
 def test_a_conversation_is_not_read_again(model: Model) -> None:
@@ -58,10 +59,10 @@ def test_a_conversation_is_not_read_again(model: Model) -> None:
     prompt = [1, 2, 3, 4, 5]
     said = [token.id for token in engine.stream(Request(prompt, WARM, 6, seed=1))]
     list(engine.stream(Request([*prompt, *said, 7, 8], WARM, 1, seed=1)))
-    assert engine.n_prefilled == 5 + 3  # the last token was written, but not read, and two are new
+    assert engine.stats.n_prefilled == 5 + 3  # the last token was written, but not read, and two are new
     engine.clear_prefix_cache()
     list(engine.stream(Request(prompt, WARM, 1, seed=1)))
-    assert engine.n_prefilled == 8 + 5
+    assert engine.stats.n_prefilled == 8 + 5
 
 
 def test_the_best_of_several_are_the_likeliest(model: Model) -> None:
@@ -105,7 +106,8 @@ def test_an_end_token_ends_a_request(model: Model) -> None:
 
 
 def test_what_is_asked_for_wrongly(model: Model) -> None:
-    for bad in (dict(n=0), dict(n=3, best_of=2)):
+    wrong: list[dict[str, Any]] = [dict(n=0), dict(n=3, best_of=2)]
+    for bad in wrong:
         with pytest.raises(UserError, match="`best_of` is"):
             complete(model, TOKENIZER, ["x"], **bad)
     with pytest.raises(UserError, match="`max_new_tokens` is 0"):
@@ -140,7 +142,7 @@ def test_leaving_early_makes_room(model: Model) -> None:
         engine.step()
     assert [t.id for t in engine.fetch(second)] == list(generate(model, [2], WARM, max_new_tokens=3, seed=1))
     assert begun == list(generate(model, [1], WARM, max_new_tokens=3, seed=1))
-    assert engine.fetch(second) == [] and not engine._schedule.sequences
+    assert engine.fetch(second) == [] and not engine._scheduler.sequences
 
 
 def test_two_streams_in_turns(model: Model) -> None:

@@ -62,9 +62,9 @@ def test_a_step_reads_so_many_tokens_and_no_more() -> None:
     assert [len(engine.fetch(request_id)) for request_id in short] == [2, 2, 2]  # one as read, one as written
     long = engine.add(Request([4] * (2 * CHUNK + 1), GREEDY, 5))
     for n in (0, 0, 2):
-        read = engine.n_prefilled
+        read = engine.stats.n_prefilled
         engine.step()
-        assert engine.n_prefilled - read <= CHUNK
+        assert engine.stats.n_prefilled - read <= CHUNK
         assert [len(engine.fetch(request_id)) for request_id in short] == [1, 1, 1]
         assert len(engine.fetch(long)) == n
 

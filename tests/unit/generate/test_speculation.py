@@ -71,8 +71,9 @@ def test_guessing_leaves_the_distribution_alone(n: int) -> None:
     counts = torch.zeros(65, 65)
     counts.index_put_((torch.tensor(ids[:-1]), torch.tensor(ids[1:])), torch.ones(n), accumulate=True)
     found = deviations(counts, p)
-    print(f"{n:,} draws, {engine.n_accepted:,} of them guessed: χ² is {found:+.2f} standard deviations off")
-    assert engine.n_accepted > n / 4, "few were guessed right: the test shows nothing"
+    n_accepted = engine.stats.n_accepted
+    print(f"{n:,} draws, {n_accepted:,} of them guessed: χ² is {found:+.2f} standard deviations off")
+    assert n_accepted > n / 4, "few were guessed right: the test shows nothing"
     assert counts[p == 0].sum() == 0 and abs(found) < 4
     skewed = p.clone()
     skewed[p > 0] *= 1 + 0.2 * (torch.arange(65).expand(65, -1)[p > 0] % 2)

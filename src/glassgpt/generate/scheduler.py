@@ -1,25 +1,25 @@
-"""The requests of an engine and their slots; a change happens as a whole or not at all.
+"""The scheduler of an engine: its requests and their slots, changed in transactions.
 
-A change that fails, or is interrupted, is undone: each text gets its earlier length, and all slots are
-emptied. The next step prefills the texts again, which takes time and changes no token.
+A transaction that fails, or is interrupted, is rolled back: each text gets its earlier length, and all slots
+are emptied. The next step prefills the texts again, which takes time and changes no token.
 """
 
 from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from glassgpt.generate.request import Request
 from glassgpt.generate.sequence import ActiveSequence
-from glassgpt.generate.slots import Decoder
+from glassgpt.generate.slots import Decoder, common_prefix
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """The state before a change, as lengths of texts."""
+class Savepoint:
+    """The state before a transaction, as lengths of texts."""
 
     n_requests: int
     first_waiting: int
@@ -28,10 +28,10 @@ class Snapshot:
     """Active sequences with `len(ids)` and `start`."""
 
 
-class Schedule:
+class Scheduler:
     """Queue, prefill and active sequences over the slots of a decoder.
 
-    A sequence that is no longer in `sequences`, or has an error, leaves its slot with the next change.
+    A sequence that is no longer in `sequences`, or has an error, leaves its slot with the next transaction.
     `active` has slots 0 … n − 1, `prefilling` slot n. Idle slots keep their texts, for their prefixes.
     """
 
@@ -43,8 +43,8 @@ class Schedule:
         self.prefilling: ActiveSequence | None = None
         self.active: list[ActiveSequence] = []
         self._n_requests = 0
-        self._before: Snapshot | None = None
-        self.is_changing = False
+        self._savepoint: Savepoint | None = None
+        self.in_transaction = False
 
     @property
     def half_context(self) -> int:
@@ -62,40 +62,40 @@ class Schedule:
         return range(len(self.active) + (self.prefilling is not None), self.decoder.max_batch)
 
     @property
-    def is_broken(self) -> bool:
-        """True after an interrupted undo; the next change completes it."""
-        return self._before is not None and not self.is_changing
+    def needs_rollback(self) -> bool:
+        """True after an interrupted rollback; the next transaction completes it."""
+        return self._savepoint is not None and not self.in_transaction
 
     @contextmanager
-    def change(self) -> Iterator[None]:
-        """Undo all changes inside if there is an exception.
+    def transaction(self) -> Iterator[None]:
+        """Free the slots of ended sequences, then do the block; roll all of it back after an exception.
 
-        Raises RuntimeError inside of another change, as when a hook of the model calls the engine.
+        Raises RuntimeError inside of another transaction, as when a hook of the model calls the engine.
         """
-        if self.is_changing:
+        if self.in_transaction:
             raise RuntimeError("the engine is busy with a step; call it after the step")
-        self._undo()
-        self._before = self._snapshot()
+        self._roll_back()
+        self._savepoint = self._make_savepoint()
         try:
-            self.is_changing = True
+            self.in_transaction = True
             self._remove_ended()
             yield
-            self._before = None
+            self._savepoint = None
         finally:
-            self.is_changing = False
-            self._undo()
+            self.in_transaction = False
+            self._roll_back()
 
-    def _snapshot(self) -> Snapshot:
+    def _make_savepoint(self) -> Savepoint:
         first = self.prefilling or next(iter(self.queue), None)
-        return Snapshot(
+        return Savepoint(
             self._n_requests,
             first.request_id if first else self._n_requests + 1,
             [(sequence, len(sequence.ids), sequence.start) for sequence in self.active],
         )
 
-    def _undo(self) -> None:
-        """Restore the state before a change. It may be interrupted at any point and run again."""
-        if (before := self._before) is None:
+    def _roll_back(self) -> None:
+        """Restore the savepoint, if there is one. May be interrupted at any point and run again."""
+        if (before := self._savepoint) is None:
             return
         for id in [id for id in self.sequences if id > before.n_requests]:
             del self.sequences[id]
@@ -106,15 +106,15 @@ class Schedule:
             sequence.rewind(n_ids, start)
         self.queue = deque(each for each in waiting if not each.ended)
         self.prefilling = None
-        self.active = [each for each, *_ in before.active if self._goes_on(each)]
+        self.active = [sequence for sequence, *_ in before.active if self._is_live(sequence)]
         for slot in range(self.decoder.max_batch):
             self.decoder.set_memory(slot, None)  # empties the slot
         for slot, sequence in enumerate(self.active):
             if sequence.request.memory is not None:
                 self.decoder.set_memory(slot, sequence.request.memory)
-        self._before = None
+        self._savepoint = None
 
-    def _goes_on(self, sequence: ActiveSequence) -> bool:
+    def _is_live(self, sequence: ActiveSequence) -> bool:
         return sequence.request_id in self.sequences and not sequence.ended
 
     def add(self, request: Request) -> ActiveSequence:
@@ -128,12 +128,12 @@ class Schedule:
 
     def _remove_ended(self) -> None:
         """Free the slots of requests that were cancelled or cannot go on."""
-        if self.prefilling is not None and not self._goes_on(self.prefilling):
+        if self.prefilling is not None and not self._is_live(self.prefilling):
             self.prefilling = None
         for slot in reversed(range(len(self.active))):
-            if not self._goes_on(self.active[slot]):
+            if not self._is_live(self.active[slot]):
                 self.free(slot)
-        while self.queue and not self._goes_on(self.queue[0]):
+        while self.queue and not self._is_live(self.queue[0]):
             self.queue.popleft()
 
     def free(self, slot: int) -> None:
@@ -171,7 +171,7 @@ class Schedule:
         decoder, memory = self.decoder, sequence.request.memory
         prompt = sequence.ids[sequence.start : -1]
         shared = {
-            i: _common_prefix(text, prompt)
+            i: common_prefix(text, prompt)
             for i, text in enumerate(decoder.texts)
             if decoder.memories[i] is memory
         }
@@ -193,8 +193,3 @@ class Schedule:
         self.active.append(self.prefilling)
         self.prefilling = None
         return len(self.active) - 1
-
-
-def _common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
-    """Return the length of the common prefix."""
-    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
