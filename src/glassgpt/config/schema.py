@@ -268,4 +268,5 @@ def _words(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
+# `RunConfig.of` shows each setting in its signature. Only here, since the class must be complete.
 takes_settings(RunConfig)(RunConfig.of.__func__)

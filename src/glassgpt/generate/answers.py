@@ -17,17 +17,17 @@ from torch import Tensor
 
 from glassgpt.data import (
     Example,
-    ExampleSplit,
     ImageTemplate,
     LabelTemplate,
     PairTemplate,
     Ragged,
-    eval_rows,
+    group_by_length,
 )
 from glassgpt.errors import UserError
 from glassgpt.generate.beam import beam_search
 from glassgpt.generate.decoder import eval_mode
 from glassgpt.models import Captioner, Classifier, Seq2Seq
+from glassgpt.nn import PAD
 from glassgpt.tokenizers import Tokenizer
 
 POOL = 1024
@@ -61,7 +61,7 @@ def translate(
     of the context. Raises UserError at once if a text is longer than the context.
     """
     template = PairTemplate(tokenizer)
-    sources = _each(texts, lambda text: _source(model, template, text))
+    sources = _encode_all(texts, lambda text: _source_ids(model, template, text))
 
     @torch.inference_mode()
     def translate_batch(source: Tensor) -> Iterable[str]:
@@ -79,12 +79,12 @@ def translate(
 def check_source(model: Seq2Seq | Classifier, tokenizer: Tokenizer, text: str) -> None:
     """Raise UserError if `translate` or `classify` cannot use a text."""
     if isinstance(model, Seq2Seq):
-        _source(model, PairTemplate(tokenizer), text)
+        _source_ids(model, PairTemplate(tokenizer), text)
     else:
-        _ids(LabelTemplate(tokenizer, model.config.labels, model.config.block_size), text)
+        _text_ids(LabelTemplate(tokenizer, model.config.labels, model.config.block_size), text)
 
 
-def _source(model: Seq2Seq, template: PairTemplate, text: str) -> Sequence[int]:
+def _source_ids(model: Seq2Seq, template: PairTemplate, text: str) -> Sequence[int]:
     """Return the ids of a text to translate; none for an empty line."""
     ids, block_size = template.source(Example("", text)) if text.strip() else (), model.config.block_size
     if len(ids) > block_size:
@@ -97,22 +97,22 @@ def _source(model: Seq2Seq, template: PairTemplate, text: str) -> Sequence[int]:
     return ids
 
 
-def _ids(template: LabelTemplate, text: str) -> Sequence[int]:
+def _text_ids(template: LabelTemplate, text: str) -> Sequence[int]:
     """Return the ids of a text to classify."""
     if ids := template.source(Example("", text)):
         return ids
     raise UserError("an empty text has no class. Leave it out.")
 
 
-def _each(texts: Sequence[str], ids: Callable[[str], Sequence[int]]) -> list[Sequence[int]]:
+def _encode_all(texts: Sequence[str], encode: Callable[[str], Sequence[int]]) -> list[Sequence[int]]:
     """Return the ids of all texts. An error names the number of its text."""
-    found: list[Sequence[int]] = []
+    rows: list[Sequence[int]] = []
     for number, text in enumerate(texts, 1):
         try:
-            found.append(ids(text))
+            rows.append(encode(text))
         except UserError as error:
             raise UserError("text {number}: {error}", number=number, error=error) from error
-    return found
+    return rows
 
 
 @torch.inference_mode()
@@ -166,7 +166,7 @@ def classify(
     """
     labels = model.config.labels
     template = LabelTemplate(tokenizer, labels, model.config.block_size)
-    sources = _each(texts, lambda text: _ids(template, text))
+    sources = _encode_all(texts, lambda text: _text_ids(template, text))
 
     @torch.inference_mode()
     def classify_batch(tokens: Tensor) -> Iterable[dict[str, float]]:
@@ -187,10 +187,9 @@ def _in_batches(
     It gets batches (B, T) of rows of similar length.
     """
     for start in range(0, len(rows), POOL):
-        given = Ragged.of(rows[start : start + POOL])
-        nothing = Ragged.of(() for _ in range(len(given)))
-        split = ExampleSplit(given, nothing, np.zeros(len(given), np.int64), 0, 0, is_class=True)
-        done: dict[int, T] = {}
-        for batch in eval_rows(split, max_tokens):
-            done.update(zip(batch.tolist(), work(split.batch(batch).tokens), strict=True))
-        yield from (done[place] for place in range(len(given)))
+        pool = Ragged.of(rows[start : start + POOL])
+        results: dict[int, T] = {}
+        for group in group_by_length([pool.lengths], max_tokens):
+            tokens = torch.from_numpy(pool.matrix(group, PAD))  # (B, T)
+            results.update(zip(group.tolist(), work(tokens), strict=True))
+        yield from (results[row] for row in range(len(pool)))

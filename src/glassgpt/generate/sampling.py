@@ -43,26 +43,39 @@ class SamplingParams:
     """Make tokens of the text so far less likely (above 1) or more likely (below 1)."""
 
     def __post_init__(self) -> None:
-        low, high = TEMPERATURES
-        t, k, p, m = self.temperature, self.top_k, self.top_p, self.min_p
-        for name, value in (("temperature", t), ("top_p", p), ("min_p", m)):
+        for name in ("temperature", "top_p", "min_p"):
+            value = getattr(self, name)
             _check(value is None or isinstance(value, Real), name, repr(value), "a number")
+        low, high = TEMPERATURES
         _check(
-            t == 0 or low <= t <= high,
+            self.temperature == 0 or low <= self.temperature <= high,
             "temperature",
-            t,
+            self.temperature,
             N_("0 for greedy, or between {low} and {high:g}", low=low, high=high),
         )
-        _check(k is None or (is_whole(k) and k >= 1), "top_k", k, N_("a whole number from 1 up, or left out"))
-        _check(p is None or 0 < p <= 1, "top_p", p, N_("above 0 and at most 1, or left out"))
-        _check(m is None or 0 <= m <= 1, "min_p", m, N_("between 0 and 1, or left out"))
-        low, high = PENALTIES
-        penalty = self.repetition_penalty
-        good = isinstance(penalty, Real) and low <= penalty <= high
         _check(
-            good,
+            self.top_k is None or (is_whole(self.top_k) and self.top_k >= 1),
+            "top_k",
+            self.top_k,
+            N_("a whole number from 1 up, or left out"),
+        )
+        _check(
+            self.top_p is None or 0 < self.top_p <= 1,
+            "top_p",
+            self.top_p,
+            N_("above 0 and at most 1, or left out"),
+        )
+        _check(
+            self.min_p is None or 0 <= self.min_p <= 1,
+            "min_p",
+            self.min_p,
+            N_("between 0 and 1, or left out"),
+        )
+        low, high = PENALTIES
+        _check(
+            isinstance(self.repetition_penalty, Real) and low <= self.repetition_penalty <= high,
             "repetition_penalty",
-            penalty,
+            self.repetition_penalty,
             N_("between {low} and {high:g}; 1 is no penalty", low=low, high=high),
         )
 

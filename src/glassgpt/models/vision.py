@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from glassgpt.config import ModelConfig
 from glassgpt.models.transformer import Transformer
-from glassgpt.nn import AttnMask, KVCache, Memory, init_weights
+from glassgpt.nn import AttnMask, Memory, init_weights
 
 
 class PatchEncoder(Transformer):
     """Patches, embedded by one matrix, then bidirectional blocks.
 
-    It has no vocabulary (`n_vocab` is 0) and no head. Its `trunk` takes pixels in place of token ids.
+    It has no vocabulary and no head; `encode` is its only use.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -26,13 +26,10 @@ class PatchEncoder(Transformer):
         self.wpatch = nn.Linear(config.channels * config.patch_size**2, config.n_embd, bias=config.bias)
         init_weights(self, self.config)
 
-    def trunk(self, tokens: Tensor, *, memory: Memory | None = None, cache: KVCache | None = None) -> Tensor:
-        """tokens: pixels (B, channels, H, W), uint8 -> states (B, n_patch, C), row by row."""
-        pixels = tokens.to(self.wpatch.weight.dtype) / 127.5 - 1  # −1 (black) to 1
+    def encode(self, source: Tensor) -> Memory:
+        """Encode images (B, channels, H, W), uint8: states (B, n_patch, C) of their patches, row by row."""
+        pixels = source.to(self.wpatch.weight.dtype) / 127.5 - 1  # −1 (black) to 1
         size = self.config.patch_size
         patches = F.unfold(pixels, size, stride=size)  # (B, channels · size², n_patch)
-        return self.run_blocks(self.wpatch(patches.mT), AttnMask.full())  # mT: (B, n_patch, channels · size²)
-
-    def encode(self, source: Tensor) -> Memory:
-        """Encode images (B, channels, H, W): the states of all their patches, nothing masked."""
-        return Memory(self.trunk(source), AttnMask.full())
+        x = self.wpatch(patches.mT)  # (B, n_patch, channels · size²) -> (B, n_patch, C)
+        return Memory(self.run_blocks(x, AttnMask.full()), AttnMask.full())

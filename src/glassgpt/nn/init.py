@@ -21,24 +21,24 @@ def init_weights(model: nn.Module, config: ModelConfig) -> None:
     by predicting itself.
     N-gram embeddings start at zero in both.
     """
-    gpt2 = config.init == "gpt2"
     blocks = [module for module in model.modules() if isinstance(module, Block)]
     residual = {linear for block in blocks for linear in block.residual_projections()}
-    tables: set[nn.Module] = set()  # of n-grams; `modules()` yields each module before its parts
+    ngram_tables = {module.table for module in model.modules() if isinstance(module, NgramEmbedding)}
     for module in model.modules():
-        if isinstance(module, NgramEmbedding):
-            tables.add(module.table)
-            nn.init.zeros_(module.table.weight)
-        elif isinstance(module, nn.Embedding) and module not in tables:
+        if module in ngram_tables:
+            nn.init.zeros_(module.get_parameter("weight"))
+        elif isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=_embedding_std(config))
         elif isinstance(module, nn.Linear):
-            if gpt2:
-                std = 0.02 / math.sqrt(2 * config.n_layer) if module in residual else 0.02
-            else:
-                std = 0.0 if module in residual else module.in_features**-0.5
-            nn.init.normal_(module.weight, std=std)
+            nn.init.normal_(module.weight, std=_linear_std(module, module in residual, config))
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def _linear_std(linear: nn.Linear, is_residual: bool, config: ModelConfig) -> float:
+    if config.init == "gpt2":
+        return 0.02 / math.sqrt(2 * config.n_layer) if is_residual else 0.02
+    return 0.0 if is_residual else linear.in_features**-0.5
 
 
 def _embedding_std(config: ModelConfig) -> float:

@@ -169,7 +169,7 @@ class AnswerData(TaskData):
         return "\n".join(lines)
 
     def verdict(self, best: Callable[[], Model], trend: Trend | None = None) -> Verdict:
-        """Judge the best model, and the same model without its source,."""
+        """Judge the best model, and the same model without its source."""
         model = best()
         mine = self._with_source(model)
         return judge(

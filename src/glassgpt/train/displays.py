@@ -55,7 +55,8 @@ class ProgressDisplay:
         self.unit, self.levels = "nats/char", dict[str, float]()
         self.held_out: list[tuple[float, float]] = []
         self.losses: list[tuple[float, float]] = []  # (progress, training loss in nats per token)
-        self.chars, self.done = 1.0, 0.0  # tokens per character, and share of the run
+        self.tokens_per_char = 1.0
+        self.done = 0.0  # share of the run
 
     def stage(self, doing: str) -> None:
         """Show what the preparation is doing."""
@@ -72,7 +73,9 @@ class ProgressDisplay:
                 self.done = event.progress
                 self.losses.append((event.progress, event.loss))
             case Evaluated():
-                self.chars = event.nats_per_char / event.nats_per_token if event.nats_per_token else 1.0
+                self.tokens_per_char = (
+                    event.nats_per_char / event.nats_per_token if event.nats_per_token else 1.0
+                )
                 self.held_out.append((self.done, event.nats_per_char))
             case _:
                 pass
@@ -127,11 +130,10 @@ class NotebookProgress(ProgressDisplay):
 
     def __init__(self) -> None:
         super().__init__()
-        self.doing, self.messages, self.last = "", list[str](), None
+        self.doing, self.messages = "", list[str]()
+        self.last: StepDone | None = None
         self._handle: Any = None
         self._shown = 0.0
-
-    last: StepDone | None
 
     def stage(self, doing: str) -> None:
         """Show the stage."""
@@ -181,7 +183,7 @@ class NotebookProgress(ProgressDisplay):
     def html(self) -> str:
         """Return the state of the training as HTML."""
         bar = f'<progress value="{self.done:.3f}" max="1" style="width: 16em"></progress>'
-        training = [(x, loss * self.chars) for x, loss in self.losses]
+        training = [(x, loss * self.tokens_per_char) for x, loss in self.losses]
         curve = curve_svg(self.held_out, training, self.levels) if training else ""
         messages = "".join(paragraph(message, faint=True) for message in self.messages)
         return f"<div>{messages}{bar} {paragraph(self.doing or self._figures())}{curve}</div>"

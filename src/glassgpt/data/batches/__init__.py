@@ -18,7 +18,7 @@ from glassgpt.data.batches.masked import (
     masked_eval_batches,
     sliding_masked_batches,
 )
-from glassgpt.data.batches.ragged import Ragged
+from glassgpt.data.batches.ragged import Ragged, group_by_length
 from glassgpt.data.batches.templates import (
     BEGIN,
     END,
@@ -60,6 +60,7 @@ __all__ = [
     "eval_mask",
     "eval_rows",
     "find_chat_format",
+    "group_by_length",
     "masked_eval_batches",
     "open_examples",
     "open_tokens",

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from glassgpt.atomic_write import replacing
 from glassgpt.data.batches.batch import IGNORE, Batch
-from glassgpt.data.batches.ragged import Ragged
+from glassgpt.data.batches.ragged import Ragged, group_by_length
 from glassgpt.data.batches.templates import Template
 from glassgpt.data.examples import Example
 from glassgpt.errors import UserError
@@ -147,18 +147,7 @@ def eval_rows(split: ExampleSplit, max_tokens: int, n_patch: int = 0) -> Iterato
 
     n_patch: tokens that the image of each example adds.
     """
-    source, text = split.source.lengths, split.text.lengths
-    rows: list[int] = []
-    widest = [0, 0]
-    for row in np.argsort(source + text, kind="stable").tolist():
-        wider = [max(widest[0], int(source[row])), max(widest[1], int(text[row]))]
-        if rows and (len(rows) + 1) * (sum(wider) + n_patch) > max_tokens:
-            yield np.array(rows)
-            rows, wider = [], [int(source[row]), int(text[row])]
-        rows.append(row)
-        widest = wider
-    if rows:
-        yield np.array(rows)
+    return group_by_length([split.source.lengths, split.text.lengths], max_tokens, n_patch)
 
 
 def write_examples(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -59,3 +59,26 @@ class Ragged:
         matrix = np.full(real.shape, fill, np.int64)
         matrix[real] = self.ids[(self.starts[rows][:, None] + column)[real]]
         return matrix
+
+
+def group_by_length(lengths: Sequence[np.ndarray], max_tokens: int, n_extra: int = 0) -> Iterator[np.ndarray]:
+    """Yield the indices of all rows, shortest first, in groups of at most `max_tokens` padded tokens.
+
+    lengths: (n_rows,) for each of the matrices that a group is padded to, such as source and text. n_extra:
+    tokens that each row adds. A row that is too long is a group of its own.
+
+    >>> [rows.tolist() for rows in group_by_length([np.array([3, 9, 2, 1])], max_tokens=9)]
+    [[3, 2, 0], [1]]
+    """
+    group: list[int] = []
+    widest = [0] * len(lengths)
+    for row in np.argsort(sum(lengths), kind="stable").tolist():
+        own = [int(each[row]) for each in lengths]
+        wider = list(map(max, widest, own))
+        if group and (len(group) + 1) * (sum(wider) + n_extra) > max_tokens:
+            yield np.array(group)
+            group, wider = [], own
+        group.append(row)
+        widest = wider
+    if group:
+        yield np.array(group)
