@@ -151,6 +151,11 @@ class Learner:
         with autocast(self.device, self.dtype):
             return evaluate(self.model, batches, count_correct=count_correct)
 
+    def measure_each(self, batches: Iterable[Batch]) -> list[Measured]:
+        """Measure each batch by itself; batches without targets are left out."""
+        measured = (self.measure_batches([batch]) for batch in batches)
+        return [each for each in measured if each.n_tokens]
+
     def add_shares(self, share: Measured) -> Measured:
         """Add the measurements of all processes."""
         sums = torch.tensor(share, dtype=torch.float64)  # (nats, n_tokens, n_correct, n_rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -12,6 +12,7 @@ from glassgpt.checkpoint import Run, TrainState
 from glassgpt.doctor import Problem, RunCheck, Skip
 from glassgpt.errors import UserError
 from glassgpt.language import N_
+from glassgpt.objective import Measured
 from glassgpt.tasks import TaskData
 from glassgpt.train.learner import Learner
 
@@ -50,9 +51,9 @@ class RecordedLoss:
         row = _evaluation(run, state.step)
         n_tokens = row.get("n_tokens") or MAX_TOKENS
         every = max(1, math.ceil(n_tokens / MAX_TOKENS))
-        losses = _losses(learner, data, state.eval_stride, every)
-        mean = sum(nats for nats, _ in losses) / sum(n for _, n in losses)
-        return cls(float(row["nats_per_token"]), mean, 0.0 if every == 1 else _error(losses, mean))
+        measured = learner.measure_each(islice(data.eval_part(state.eval_stride), 0, None, every))
+        mean = sum(each.nats for each in measured) / sum(each.n_tokens for each in measured)
+        return cls(float(row["nats_per_token"]), mean, 0.0 if every == 1 else _error(measured, mean))
 
 
 def _evaluation(run: Run, step: int) -> dict[str, Any]:
@@ -63,19 +64,12 @@ def _evaluation(run: Run, step: int) -> dict[str, Any]:
     return rows[-1]
 
 
-def _losses(learner: Learner, data: TaskData, stride: int, every: int) -> list[tuple[float, int]]:
-    """Return the nats and the number of targets of every so many batches of an evaluation."""
-    batches = islice(data.eval_part(stride), 0, None, every)
-    measured = (learner.measure_batches([batch]) for batch in batches)
-    return [(each.nats, each.n_tokens) for each in measured if each.n_tokens]
-
-
-def _error(losses: list[tuple[float, int]], mean: float) -> float:
+def _error(measured: Sequence[Measured], mean: float) -> float:
     """Return the standard error of the mean, by the spread of the batches."""
-    if len(losses) < 3:
+    if len(measured) < 3:
         return math.inf
-    spread = sum((nats / n - mean) ** 2 for nats, n in losses) / (len(losses) - 1)
-    return math.sqrt(spread / len(losses))
+    squares = sum((each.nats_per_token - mean) ** 2 for each in measured) / (len(measured) - 1)
+    return math.sqrt(squares / len(measured))
 
 
 def recorded_loss_check(found: RecordedLoss | Skip) -> RunCheck:

@@ -8,39 +8,37 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
-
-import torch
 
 from glassgpt.checkpoint import Run
 from glassgpt.config import RunConfig, flat_settings
 from glassgpt.data import Batch
 from glassgpt.diagnose import Examination, Symptom, Trial
 from glassgpt.language import N_, join_texts
+from glassgpt.objective import Measured
 from glassgpt.tasks import TaskData, task_of
 from glassgpt.train.examined_run import best_learner, on_cpu
 from glassgpt.train.finetune import initial_weights
-from glassgpt.train.learner import Learner, make_learner
+from glassgpt.train.learner import Learner, make_learner, seed_step
 from glassgpt.train.schedule import lr_scale
 
-STEPS = 100
-"""Steps of each side, at most."""
-SECONDS = 20.0
-"""Time of the unchanged side, about; the other one takes as many steps."""
-TIMED = 3
+MAX_STEPS = 100
+"""Largest number of steps of each side."""
+MAX_S = 20.0
+"""Seconds of the unchanged side, about; the other one takes as many steps."""
+N_TIMED = 3
+"""Steps that tell how long a step takes."""
 N_EVAL = 16
-"""Held-out batches that measure both sides, at most."""
+"""Largest number of held-out batches that measure both sides."""
 N_PARTS = 4
 """Parts of a held-out batch whose losses are compared."""
-MOST = 3
-"""Remedies of one examination that are tried."""
-Losses = Sequence[tuple[float, int]]
-"""Nats and targets of each held-out batch."""
-FURTHER = 0.3
-"""Share of the peak rate when a training goes on from its best step."""
+MAX_REMEDIES = 3
+"""Largest number of remedies of one examination that are tried."""
+LR_SHARE = 0.3
+"""Share of the peak learning rates when a training goes on from its best step."""
 
 
 class Remedy(NamedTuple):
@@ -72,7 +70,9 @@ def with_trials(run: Run, found: Examination) -> Examination:
 
     Raises UserError if the training data cannot be read.
     """
-    names = list(dict.fromkeys(each.remedy for each in found.problems if each.remedy in REMEDIES))[:MOST]
+    names = list(dict.fromkeys(each.remedy for each in found.problems if each.remedy in REMEDIES))[
+        :MAX_REMEDIES
+    ]
     if not names:
         return found
     config = run.config()
@@ -87,17 +87,19 @@ def with_trials(run: Run, found: Examination) -> Examination:
 
 def try_remedy(run: Run, config: RunConfig, data: TaskData, remedy: Remedy) -> Trial:
     """Train some steps with and without a remedy, and compare the held-out losses."""
-    changes, begun = remedy.changes(config), _best_step(run) if remedy.from_best else None
+    changes = remedy.changes(config)
+    first = _best_step(run) if remedy.from_best else None
     plain = _learner(run, config, remedy.from_best)
     if not changes:  # the remedy is to go on
-        before = _losses(plain, data)
-        n_steps = _train(plain, data, config, STEPS, begun)
-        return _trial(N_("train longer"), n_steps, before, _losses(plain, data))
-    n_steps = _train(plain, data, config, STEPS, begun)
+        before = _measure(plain, data)
+        n_steps = _train(plain, data, first, MAX_STEPS, MAX_S)
+        return _trial(N_("train longer"), n_steps, before, _measure(plain, data))
+    n_steps = _train(plain, data, first, MAX_STEPS, MAX_S)
     changed = _changed(config, changes)
     other = _learner(run, changed, remedy.from_best)
-    _train(other, data, changed, n_steps, begun, limit=False)
-    return _trial(_in_words(config, changed, changes), n_steps, _losses(plain, data), _losses(other, data))
+    _train(other, data, first, n_steps)
+    change = _in_words(config, changed, changes)
+    return _trial(change, n_steps, _measure(plain, data), _measure(other, data))
 
 
 def _best_step(run: Run) -> int:
@@ -139,41 +141,30 @@ def _learner(run: Run, config: RunConfig, from_best: bool) -> Learner:
     return learner
 
 
-def _train(
-    learner: Learner,
-    data: TaskData,
-    config: RunConfig,
-    n_steps: int,
-    begun: int | None,
-    limit: bool = True,
-) -> int:
+def _train(learner: Learner, data: TaskData, first: int | None, n_steps: int, max_s: float = math.inf) -> int:
     """Take steps on the batches of a run in their order; return their number.
 
-    begun: the step after which it goes on, at FURTHER of the peak rate and less and less; None for a run of
-    this length of its own. limit: take fewer steps if they would take longer than SECONDS.
+    first: the step from which the run goes on, at LR_SHARE of the peak learning rates, falling to zero; None
+    for a run of n steps from the beginning. max_s: take fewer steps if they would take longer than this.
     """
-    train, began, i = config.train, time.monotonic(), 0
+    config, began, i = learner.config, time.monotonic(), 0
     learner.model.train()
     while i < n_steps:
-        torch.manual_seed(train.seed * 1_000_003 + i)
-        n = train.grad_accum_steps
-        first = ((begun or 0) + i) * n
-        learner.backward([data.train_batch(first + k, train.micro_batch_size) for k in range(n)])
+        seed_step(config.train.seed, i)
+        learner.backward(data.step_batches((first or 0) + i))
         done = (i + 0.5) / n_steps
-        learner.optimizer_step(lr_scale(done, config.optim) if begun is None else FURTHER * (1 - done))
+        learner.optimizer_step(lr_scale(done, config.optim) if first is None else LR_SHARE * (1 - done))
         i += 1
-        if limit and i == TIMED:
-            each = (time.monotonic() - began) / TIMED
-            n_steps = min(n_steps, max(2 * TIMED, int(SECONDS / each)))
+        if i == N_TIMED and max_s < math.inf:
+            step_s = (time.monotonic() - began) / N_TIMED
+            n_steps = min(n_steps, max(2 * N_TIMED, int(max_s / step_s)))
     return i
 
 
-def _losses(learner: Learner, data: TaskData) -> Losses:
-    """Return nats and targets of parts of some held-out batches, spread over the split."""
+def _measure(learner: Learner, data: TaskData) -> list[Measured]:
+    """Measure parts of some held-out batches, spread over the split."""
     stride = max(1, sum(1 for _ in data.eval_part(1)) // N_EVAL)
-    parts = [part for batch in data.eval_part(stride) for part in _parts(batch)]
-    measured = [learner.measure_batches([part]) for part in parts]
-    return [(each.nats, each.n_tokens) for each in measured if each.n_tokens]
+    return learner.measure_each(part for batch in data.eval_part(stride) for part in _parts(batch))
 
 
 def _parts(batch: Batch) -> Iterator[Batch]:
@@ -183,11 +174,12 @@ def _parts(batch: Batch) -> Iterator[Batch]:
         yield batch.rows(slice(start, start + size))
 
 
-def _trial(change: str, n_steps: int, plain: Losses, other: Losses) -> Trial:
+def _trial(change: str, n_steps: int, without: list[Measured], with_it: list[Measured]) -> Trial:
     """Compare two measurements of the same batches."""
-    total = sum(n for _, n in plain)
-    without, with_it = (sum(nats for nats, _ in each) / total for each in (plain, other))
-    gain, k = without - with_it, len(plain)
-    off = [(a - b) - gain * n for (a, n), (b, _) in zip(plain, other, strict=True)]  # of each batch, in nats
-    error = (k / (k - 1) * sum(each**2 for each in off)) ** 0.5 / total if k > 1 else math.inf
-    return Trial(change, n_steps, without, with_it, error)
+    n_tokens, k = sum(each.n_tokens for each in without), len(without)
+    loss_without, loss_with = (sum(each.nats for each in side) / n_tokens for side in (without, with_it))
+    gain = loss_without - loss_with
+    # Deviation of each part's gain from the mean gain, in nats.
+    off = [a.nats - b.nats - gain * a.n_tokens for a, b in zip(without, with_it, strict=True)]
+    error = (k / (k - 1) * sum(each**2 for each in off)) ** 0.5 / n_tokens if k > 1 else math.inf
+    return Trial(change, n_steps, loss_without, loss_with, error)

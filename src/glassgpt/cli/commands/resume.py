@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from glassgpt.cli.arguments import Json
-from glassgpt.cli.commands.train import resumed_config, watch
+from glassgpt.cli.commands.train import resumed_config, watch_resumed
 from glassgpt.config import TrainConfig
 
 
@@ -31,4 +31,4 @@ def resume(
         Print events as JSON, one per line.
     """
     given = settings.given() if settings else {}
-    watch(resumed_config(run, {"train": given} if given else {}), None, run, json)
+    watch_resumed(run, resumed_config(run, {"train": given} if given else {}), json)

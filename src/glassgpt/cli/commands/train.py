@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGTERM
@@ -79,7 +79,7 @@ def train(
     if resume is not None and seeds is not None:
         raise UserError("--seeds trains new runs. Leave --resume out: the same command goes on by itself.")
     if resume is not None:
-        watch(resumed_config(resume, merge(file, options)), None, resume, json)
+        watch_resumed(resume, resumed_config(resume, merge(file, options)), json)
         return
     given = [*([Layer(str(config), file)] if config else []), Layer("option", options)]
     _check_length(resolve(given).config)  # errors come before torch is imported
@@ -88,7 +88,7 @@ def train(
     elif seeds is not None:
         _watch_seeds(given, seeds, out, json, autopilot)
     else:
-        watch(given, out, None, json, autopilot)
+        watch_new(given, out, json, autopilot)
 
 
 def _watch_seeds(given: Sequence[Layer], n: int, out: Path | None, json: bool, autopilot: bool) -> None:
@@ -107,9 +107,9 @@ def _watch_seeds(given: Sequence[Layer], n: int, out: Path | None, json: bool, a
     for run in runs:
         try:
             if run.state == "new":
-                watch(run.layers, run.path, None, json, since=time.monotonic())
+                watch_new(run.layers, run.path, json, since=time.monotonic())
             elif run.state == "stopped":
-                watch(Run.open(run.path).config(), None, run.path, json, since=time.monotonic())
+                watch_resumed(run.path, Run.open(run.path).config(), json, since=time.monotonic())
         except SystemExit:
             print_hint(_("The same command continues all seeds."))
             raise
@@ -123,40 +123,48 @@ def _show_plan(given: Sequence[Layer], json: bool, autopilot: bool) -> None:
     print_plan(plan(given, clock=Clock(began()), autopilot=autopilot), json)
 
 
-def watch(
-    config: RunConfig | Sequence[Layer],
-    out: Path | None,
-    resume: Path | None,
-    json: bool,
-    autopilot: bool = False,
-    since: float | None = None,
+def watch_new(
+    layers: Sequence[Layer], out: Path | None, json: bool, autopilot: bool = False, since: float | None = None
 ) -> None:
-    """Train a new run at `out`, or resume one, and show its events.
+    """Train a new run at `out` and show its events.
 
     since: the moment from which the minutes count; by default the start of the process.
     """
-    from glassgpt.cli.view.display import make_display  # the config is right, so it is worth importing torch
-    from glassgpt.train import Dist, start
-    from glassgpt.train import resume as resume_run
+    from glassgpt.train import start
 
     since = began() if since is None else since
+    _watch(lambda stage: start(layers, out, stage, began=since, autopilot=autopilot), json)
+
+
+def watch_resumed(run: Path, config: RunConfig, json: bool, since: float | None = None) -> None:
+    """Resume a run and show its events. since: as in `watch_new`."""
+    from glassgpt.train import resume
+
+    since = began() if since is None else since
+    _watch(lambda _: resume(run, config, began=since), json)
+
+
+def _watch(open_session: Callable[[Callable[[str], None]], Session], json: bool) -> None:
+    """Train, and show the stages of the preparation, the events and the verdict.
+
+    open_session: starts or resumes the run; gets the function that shows a stage.
+    """
+    from glassgpt.cli.view.display import make_display  # the config is right, so it is worth importing torch
+    from glassgpt.train import Dist
+
     is_main = Dist.from_env().is_main
     display = make_display(json, silent=not is_main)
     with display:
-        if resume is not None:
-            assert isinstance(config, RunConfig)
-            attempt = resume_run(resume, config, began=since)
-        else:
-            attempt = start(config, out, display.stage, began=since, autopilot=autopilot)
-        with _stop_on_signal(attempt.trainer) as received:
-            display.begin(attempt)
-            for event in attempt.run():
+        session = open_session(display.stage)
+        with _stop_on_signal(session.trainer) as received:
+            display.begin(session)
+            for event in session.run():
                 display.show(event)
-    if attempt.trainer.stopping:
+    if session.trainer.stopping:
         if is_main:
-            print_hint(_stopped(attempt))
+            print_hint(_stopped(session))
         sys.exit(128 + (received[0] if received else SIGTERM))  # else another process has got the signal
-    display.end(attempt)
+    display.end(session)
 
 
 def _check_length(config: RunConfig) -> None:
