@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -14,15 +14,11 @@ from glassgpt.checkpoint import Run, run_examples, write_json
 from glassgpt.config import ModelConfig, RunConfig
 from glassgpt.data import (
     MIN_EXAMPLES,
-    Batch,
     Example,
-    ExampleBatches,
     ExampleCorpus,
     ExampleData,
-    ExampleSplit,
     Template,
     check_length,
-    eval_rows,
     too_few,
     without_remedy,
     write_examples,
@@ -46,37 +42,28 @@ from glassgpt.models import Model
 from glassgpt.objective import Measured, evaluate
 from glassgpt.tasks.base import (
     Inputs,
-    Lengths,
     Read,
-    TaskData,
     check_context,
     measuring_notes,
     stored_baselines,
 )
 from glassgpt.tasks.counted import counting_bytes
+from glassgpt.tasks.examples import ExampleTaskData
 from glassgpt.tokenizers import Tokenizer
 from glassgpt.units import count
 
-N_PROBE = 400
-"""Validation examples of a probe batch."""
 
-
-class AnswerData(TaskData):
+class AnswerData(ExampleTaskData):
     """Examples with one answer each, and the share of correct answers."""
 
-    has_answers = True
     asked: ClassVar[str]
     """Plural noun for the inputs: "sources", "questions", "texts"."""
 
     def __init__(
         self, config: RunConfig, tokenizer: Tokenizer, data: ExampleData, read_counted: Read[Verdict]
     ) -> None:
-        super().__init__(config, tokenizer)
-        self.data, self._read_counted = data, read_counted
-        self.batches = ExampleBatches(data.train, config.train.seed)
-        self.val = _lengths(data.val)
-        train = _lengths(data.train)
-        self.tokens_per_char, self.n_train_tokens = train.n_tokens / train.n_chars, train.n_tokens
+        super().__init__(config, tokenizer, data)
+        self._read_counted = read_counted
 
     @cached_property
     def counted(self) -> Verdict:
@@ -107,12 +94,8 @@ class AnswerData(TaskData):
 
     @classmethod
     def open(cls, config: RunConfig, tokenizer: Tokenizer, run: Run) -> Self:
-        return cls(
-            config,
-            tokenizer,
-            run_examples(run, tokenizer.n_vocab),
-            lambda: stored_baselines(run),
-        )
+        data = run_examples(run, tokenizer.n_vocab)
+        return cls(config, tokenizer, data, lambda: stored_baselines(run))
 
     @classmethod
     def count_baselines(cls, corpus: ExampleCorpus, max_chars: int) -> tuple[list[Accuracy], list[Score]]:
@@ -130,30 +113,15 @@ class AnswerData(TaskData):
             rows.append(most_frequent_per_question(questions[0], targets[0], questions[1], targets[1]))
         return rows, [target_ngram(*targets, max_chars)]
 
-    def train_batch(self, index: int, B: int) -> Batch:
-        return self.batches.batch(index, B)
-
-    def eval_batches(self) -> Iterator[Batch]:
-        return map(self.data.val.batch, eval_rows(self.data.val, self.eval_tokens, self.n_patch))
-
-    def probe_batch(self, n: int | None = None) -> Batch:
-        return self.data.val.batch(np.arange(min(n or N_PROBE, len(self.data.val))))
-
-    @property
-    def n_patch(self) -> int:
-        """Image patches per example, which count as tokens of a batch."""
-        return 0
-
     def warnings(self) -> list[str]:
-        n, B = len(self.data.train), self.config.train.micro_batch_size
-        if n >= B:
+        if not self.is_less_than_a_batch:
             return []
         return [
             N_(
                 "there are {n} examples to learn from, fewer than a batch of {batch_size}: each "
                 "step sees them all",
-                n=n,
-                batch_size=B,
+                n=len(self.data.train),
+                batch_size=self.config.train.micro_batch_size,
             )
         ]
 
@@ -172,6 +140,9 @@ class AnswerData(TaskData):
         """Judge the best model, and the same model without its source."""
         model = best()
         mine = self._with_source(model)
+        notes = measuring_notes(trend, mine.n, len(self.data.val), N_("held-out examples"))
+        if "BLEU" in mine.figures:
+            notes.append(N_("BLEU of greedy answers (1 beam), {signature}", signature=bleu_signature()))
         return judge(
             self.counted.accuracies,
             mine,
@@ -179,14 +150,7 @@ class AnswerData(TaskData):
             asked=self.asked,
             losses=self.baselines,
             trend=trend,
-            notes=[
-                *measuring_notes(trend, mine.n, len(self.data.val), N_("held-out examples")),
-                *(
-                    [N_("BLEU of greedy answers (1 beam), {signature}", signature=bleu_signature())]
-                    if "BLEU" in mine.figures
-                    else []
-                ),
-            ],
+            notes=notes,
         )
 
     def _with_source(self, model: Model) -> Accuracy:
@@ -288,8 +252,3 @@ def answer_inputs(
     check_context(model, len(source), N_("the text"))
     check_context(model, len(whole) - 1, N_("the answer with its prompt"))
     return Inputs(whole[:-1], len(prompt), whole[1:], source if image is None else None, image)
-
-
-def _lengths(split: ExampleSplit) -> Lengths:
-    n_tokens = int((split.text.lengths - split.n_prompt).sum())
-    return Lengths(n_tokens, split.n_chars, split.n_bytes)

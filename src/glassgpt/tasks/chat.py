@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Self
 
@@ -12,10 +12,8 @@ from glassgpt.checkpoint import Run, run_examples, write_json
 from glassgpt.config import Resolved, RunConfig, Tables
 from glassgpt.data import (
     CHAT_SPECIALS,
-    Batch,
     ChatCorpus,
     ChatTemplate,
-    ExampleBatches,
     ExampleData,
     ExampleSplit,
     Message,
@@ -39,9 +37,9 @@ from glassgpt.interrupts import run_in_thread
 from glassgpt.language import N_
 from glassgpt.models import Model
 from glassgpt.objective import token_losses
-from glassgpt.tasks.answers import N_PROBE
-from glassgpt.tasks.base import Lengths, Read, Task, TaskData
+from glassgpt.tasks.base import Lengths, Read, Task
 from glassgpt.tasks.counted import counting_bytes
+from glassgpt.tasks.examples import ExampleTaskData
 from glassgpt.tasks.language import TASK as LANGUAGE
 from glassgpt.tasks.language import part_notes, part_score, stored_scores
 from glassgpt.tokenizers import Tokenizer
@@ -55,21 +53,15 @@ CHAT_VOCAB, MAX_LETTERS = 1_024, 400
 """Vocabulary of BPE for conversations, and the most different characters for which it is the default."""
 
 
-class ChatData(TaskData):
+class ChatData(ExampleTaskData):
     """Conversations. The user's and the system's messages are read but not predicted."""
-
-    has_answers = True
 
     def __init__(
         self, config: RunConfig, tokenizer: Tokenizer, data: ExampleData, read_baselines: Read[list[Score]]
     ) -> None:
-        super().__init__(config, tokenizer)
-        self.data, self._read_baselines = data, cache(read_baselines)
+        super().__init__(config, tokenizer, data)
+        self._read_baselines = cache(read_baselines)
         self.template = ChatTemplate(tokenizer)
-        self.batches = ExampleBatches(data.train, config.train.seed)
-        self.val = _lengths(data.val)
-        train = _lengths(data.train)
-        self.tokens_per_char, self.n_train_tokens = train.n_tokens / train.n_chars, train.n_tokens
 
     @property
     def baselines(self) -> list[Score]:
@@ -91,25 +83,15 @@ class ChatData(TaskData):
     def open(cls, config: RunConfig, tokenizer: Tokenizer, run: Run) -> Self:
         return cls(config, tokenizer, run_examples(run, tokenizer.n_vocab), lambda: stored_scores(run))
 
-    def train_batch(self, index: int, B: int) -> Batch:
-        return self.batches.batch(index, B)
-
-    def eval_batches(self) -> Iterator[Batch]:
-        return map(self.data.val.batch, eval_rows(self.data.val, self.eval_tokens))
-
-    def probe_batch(self, n: int | None = None) -> Batch:
-        return self.data.val.batch(np.arange(min(n or N_PROBE, len(self.data.val))))
-
     def warnings(self) -> list[str]:
-        n, B = len(self.data.train), self.config.train.micro_batch_size
-        if n >= B:
+        if not self.is_less_than_a_batch:
             return []
         return [
             N_(
                 "there are {n} conversations to learn from, fewer than a batch of {batch_size}: "
                 "a step sees them all",
-                n=n,
-                batch_size=B,
+                n=len(self.data.train),
+                batch_size=self.config.train.micro_batch_size,
             )
         ]
 
@@ -173,11 +155,6 @@ def _utterances(split: ExampleSplit, template: ChatTemplate) -> list[Utterance]:
         for row in range(len(split))
         for message in template.read(split.text[row].tolist())
     ]
-
-
-def _lengths(split: ExampleSplit) -> Lengths:
-    assert split.loss_mask is not None
-    return Lengths(int(split.loss_mask.sum()), split.n_chars, split.n_bytes)
 
 
 def _facts(resolved: Resolved, corpus: ChatCorpus) -> Tables:

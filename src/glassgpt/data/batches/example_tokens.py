@@ -65,6 +65,13 @@ class ExampleSplit:
         return self.source.lengths + self.text.lengths
 
     @property
+    def n_targets(self) -> int:
+        """Number of predicted tokens, or of classes."""
+        if self.loss_mask is not None:
+            return int(self.loss_mask.sum())
+        return int((self.text.lengths - self.n_prompt).sum())
+
+    @property
     def largest_id(self) -> int:
         """The largest token id."""
         return int(max(self.source.ids.max(initial=0), 0 if self.is_class else self.text.ids.max(initial=0)))
