@@ -24,7 +24,7 @@ WITHOUT_EFFECT = (
     "seed",
 )
 """Settings of training in which runs of a group may differ."""
-MOST_POINTS = 200
+MAX_POINTS = 200
 """Points of the curve of a group: single batches are noisy."""
 
 
@@ -158,8 +158,8 @@ def _pairs(points: Sequence[Point], x: XAxis, y: str) -> NDArray[np.float64]:
 
 
 def _thinned(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Reduce a curve (2, n) to means of neighbors, at most MOST_POINTS."""
-    size = -(-pairs.shape[1] // MOST_POINTS) or 1
+    """Reduce a curve (2, n) to means of neighbors, at most MAX_POINTS."""
+    size = -(-pairs.shape[1] // MAX_POINTS) or 1
     parts = [pairs[:, at : at + size].mean(1) for at in range(0, pairs.shape[1], size)]
     return np.stack(parts, axis=1) if parts else pairs
 
@@ -172,8 +172,8 @@ def _band(curves: Sequence[NDArray[np.float64]]) -> Band:
     low, high = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
     every = np.unique(np.concatenate([x for x, _ in curves]))
     x = every[(every >= low) & (every <= high)]
-    if len(curves) > 1 and len(x) > MOST_POINTS:
-        x = np.linspace(low, high, MOST_POINTS)
+    if len(curves) > 1 and len(x) > MAX_POINTS:
+        x = np.linspace(low, high, MAX_POINTS)
     values = np.stack([np.interp(x, *curve) for curve in curves])  # (n_curves, n)
     sd = values.std(0, ddof=1) if len(curves) > 1 else np.zeros(len(x))
     return Band(x, values.mean(0), sd)

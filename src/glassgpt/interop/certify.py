@@ -44,7 +44,7 @@ N_POSITIONS = 64
 """Positions of a held-out window that are predicted, at most: spread over all of it."""
 CONTINUE_TEXT = ("gpt", "bigram")
 """Families that continue a text. A format that holds others compares them by its own checks."""
-LEAST = -80.0
+MIN_LOGPROB = -80.0
 """Log-probabilities below count as equal: float32 cannot hold the probabilities."""
 
 
@@ -222,7 +222,7 @@ def spread_positions(n: int, most: int) -> list[int]:
 
 def log_probs(logits: Tensor) -> Tensor:
     """Return log-probabilities, in float64, of logits (..., V)."""
-    return logits.double().log_softmax(-1).clamp(min=LEAST)
+    return logits.double().log_softmax(-1).clamp(min=MIN_LOGPROB)
 
 
 def compare_greedy(

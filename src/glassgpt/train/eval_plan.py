@@ -16,7 +16,7 @@ MIN_TOKENS, MAX_TOKENS = 16_384, 131_072
 """Size of the part that an evaluation reads: less is noise, more gains nothing while training."""
 MAX_EVAL_SHARE = 0.05
 """Largest share of a run's time for one evaluation: a slow model is measured on less than MIN_TOKENS."""
-LEAST_TOKENS = 1_024
+MIN_SLOW_TOKENS = 1_024
 """Size of the smallest part, however slow the model."""
 STAGE_S = 1.0
 """Work that is expected to take longer is announced."""
@@ -113,7 +113,7 @@ class EvalPlan:
         smallest = self.min_tokens
         if self.by_clock:
             n = TRAINING_SHARE * self.time_s / self.n_evals / self.token_s
-            smallest = min(smallest, max(LEAST_TOKENS, MAX_EVAL_SHARE * self.time_s / self.token_s))
+            smallest = min(smallest, max(MIN_SLOW_TOKENS, MAX_EVAL_SHARE * self.time_s / self.token_s))
         else:
             n = TRAINING_SHARE * STEP_PASSES * step_tokens * self.n_steps / self.n_evals
         part = min(max(n, smallest), max(MAX_TOKENS, smallest))
@@ -148,7 +148,9 @@ class EvalPlan:
     @property
     def largest_stride(self) -> int:
         """Stride of the smallest verdict."""
-        return min(MAX_STRIDE, max(1, self.n_tokens // (LEAST_TOKENS if self.by_clock else self.min_tokens)))
+        return min(
+            MAX_STRIDE, max(1, self.n_tokens // (MIN_SLOW_TOKENS if self.by_clock else self.min_tokens))
+        )
 
     def is_due(self, step: int, progress: float) -> bool:
         """Return True if this step is to be evaluated now."""

@@ -16,7 +16,7 @@ from glassgpt.train.vocabulary import kept_rows, resize_embeddings
 
 MAY_CHANGE = {"dropout", "block_size", "lora_rank", "lora_alpha"}
 """Fields of a model's shape on which no weight depends."""
-SHARE = 0.5
+LR_SHARE = 0.5
 """Default learning rates of fine-tuning, as a share of the usual ones; measured in docs/experiments.md."""
 LORA_LR = 0.01
 """Default learning rate of adapters."""
@@ -38,12 +38,8 @@ def base_layer(resolved: Resolved) -> Layer:
     may_change = MAY_CHANGE - ({"block_size"} if theirs.model.position == "learned" else set())
     _check_contradictions(base, "model", given, theirs.model, may_change)
     _check_contradictions(base, "tokenizer", given, theirs.tokenizer, set())
-    own_adapters = {
-        "lora_rank": 0,
-        "lora_alpha": None,
-        "new_tokens": 0,
-        "lora_embeddings": False,
-    }  # theirs are merged into their weights
+    # The base run's adapters are merged into its weights.
+    own_adapters = {"lora_rank": 0, "lora_alpha": None, "new_tokens": 0, "lora_embeddings": False}
     sha256 = read_manifest(step)["files"]["model.safetensors"]["sha256"]
     tables = {
         "model": theirs.model.model_dump() | own_adapters,
@@ -86,5 +82,5 @@ def _check_contradictions(base: Run, table: str, given: Tables, theirs: Config, 
 
 def _learning_rates(optim: OptimConfig, adapters: bool) -> Tables:
     """Return rates low enough to keep what the base run has learned."""
-    lrs = {name: SHARE * lr for name, lr in optim.peak_lrs.items()}
+    lrs = {name: LR_SHARE * lr for name, lr in optim.peak_lrs.items()}
     return lrs | ({"lr": LORA_LR} if adapters else {})

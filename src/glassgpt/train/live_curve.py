@@ -11,7 +11,7 @@ LEFT, RIGHT, TOP, BOTTOM = 8, 150, 10, 10
 """Margins; the labels are at the right."""
 LINE = 15
 """Distance of two labels, at least."""
-MOST_POINTS = 200
+MAX_POINTS = 200
 
 Points = Sequence[tuple[float, float]]
 """(progress from 0 to 1, loss)."""
@@ -75,6 +75,6 @@ def _labels(levels: Mapping[str, float], scale: _Scale) -> list[str]:
 
 def _thinned(points: Points) -> list[tuple[float, float]]:
     """Reduce a curve to means of neighbors."""
-    size = -(-len(points) // MOST_POINTS) or 1
+    size = -(-len(points) // MAX_POINTS) or 1
     groups = [points[at : at + size] for at in range(0, len(points), size)]
     return [(sum(x for x, _ in g) / len(g), sum(y for _, y in g) / len(g)) for g in groups]

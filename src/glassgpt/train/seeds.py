@@ -14,7 +14,7 @@ from glassgpt.train.autopilot import ORIGIN
 from glassgpt.train.new_path import run_name
 from glassgpt.train.run_plan import OnStage, plan
 
-MOST_SEEDS = 100
+MAX_SEEDS = 100
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ def plan_seeds(
 
 
 def _check(resolved: Resolved, n: int) -> None:
-    if not 2 <= n <= MOST_SEEDS:
-        raise UserError("`seeds`: got {n}. Give 2 to {most}.", n=n, most=MOST_SEEDS)
+    if not 2 <= n <= MAX_SEEDS:
+        raise UserError("`seeds`: got {n}. Give 2 to {most}.", n=n, most=MAX_SEEDS)
     if "-" in resolved.config.data.sources:
         raise UserError("`seeds`: standard input can be read only once. Save the text, and name the file.")
 

@@ -21,11 +21,11 @@ from glassgpt.models import Model
 from glassgpt.train.events import Evaluated
 from glassgpt.train.observers import Observer
 
-DEFAULT = 24
+DEFAULT_SNAPSHOTS = 24
 """Snapshots of a small model."""
 MAX_BYTES = 200_000_000
 """Disk space for the snapshots of a run, where their number is not given."""
-LEAST = 6
+MIN_SNAPSHOTS = 6
 """Fewer would show no learning: a large model has none."""
 MAX_SHARE = 0.03
 """Time for snapshots as a share of the training's: one that is due waits until it fits."""
@@ -49,8 +49,8 @@ def snapshots_layer(config: RunConfig, n_vocab: int | None = None) -> Layer:
         shapes = planned_layout(config.model, n_vocab).shapes
     except UserError:  # no model can have this size: the check of memory says so
         return Layer("size", {"train": {"snapshots": 0}})
-    n = min(DEFAULT, MAX_BYTES // (2 * sum(map(math.prod, shapes.values()))))
-    return Layer("size", {"train": {"snapshots": n if n >= LEAST else 0}})
+    n = min(DEFAULT_SNAPSHOTS, MAX_BYTES // (2 * sum(map(math.prod, shapes.values()))))
+    return Layer("size", {"train": {"snapshots": n if n >= MIN_SNAPSHOTS else 0}})
 
 
 class Snapshots(Observer):

@@ -14,10 +14,12 @@ from glassgpt.config import Layer, RunConfig
 from glassgpt.language import N_
 from glassgpt.tokenizers import CharTokenizer, Tokenizer
 
-LEAST = 3
+MIN_COUNT = 3
 """Occurrences of a new character that gets a token of its own; rarer ones are learned as their bytes."""
-RARE_SHARE, SHOWN = 0.001, 8
-"""Share of unknown characters that needs no note, and the number of them that a note names."""
+RARE_SHARE = 0.001
+"""Share of unknown characters that needs no note."""
+N_SHOWN = 8
+"""Unknown characters that a note names."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ def extended_vocabulary(config: RunConfig, texts: Iterable[str], specials: Seque
     unknown, share = _unknown(base, texts)
     grown = base
     if isinstance(base, CharTokenizer) and not model.ngram_order:
-        least = LEAST if base.fallback else 1
-        grown = base.with_characters(char for char, n in unknown.items() if n >= least)
+        min_count = MIN_COUNT if base.fallback else 1
+        grown = base.with_characters(char for char, n in unknown.items() if n >= min_count)
     n_new, is_notable = grown.n_vocab - base.n_vocab, share >= RARE_SHARE
     embeddings = model.lora_rank > 0 and bool(n_new or is_notable)
     n_rows = sum(name not in base.specials for name in specials) if model.lora_rank and not embeddings else 0
@@ -62,7 +64,7 @@ def _unknown(tokenizer: Tokenizer, texts: Iterable[str]) -> tuple[Counter[str], 
 
 
 def _note(unknown: Counter[str], share: float, n_new: int, embeddings: bool) -> str:
-    shown = " ".join(char if char.isprintable() else repr(char) for char, _ in unknown.most_common(SHOWN))
+    shown = " ".join(char if char.isprintable() else repr(char) for char, _ in unknown.most_common(N_SHOWN))
     fields = {"n": len(unknown), "share": share, "shown": shown}
     if n_new:
         note = N_(

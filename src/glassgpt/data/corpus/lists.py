@@ -13,7 +13,8 @@ MAX_WORDS = 3
 """Limit of the median number of words in a list whose order is not known to be alphabetical."""
 MAX_SORTED_CHARS = 80
 """Limit of the median length of the lines in an alphabetical list; logs are sorted, too, by time."""
-MOST = 0.95
+MOST_LINES = 0.95
+"""Share of the lines that counts as most of them."""
 ENDS = ".,;:!?…。，、；：！？」”\"'-)({}[]>"
 IDEOGRAPH = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
@@ -30,7 +31,7 @@ def is_list(text: str) -> bool:
     False
     """
     lines = text.strip("\n").split("\n")
-    if len(lines) < MIN_LINES or _share(lines, _is_blank_or_indented) > 1 - MOST:
+    if len(lines) < MIN_LINES or _share(lines, _is_blank_or_indented) > 1 - MOST_LINES:
         return False
     different = len(set(lines)) > len(lines) / 2
     wordy = _share(lines, lambda line: line[:1].isalpha()) > 0.5
@@ -54,7 +55,7 @@ def _letters(line: str) -> str:
 
 
 def _are_items(lines: Sequence[str]) -> bool:
-    return _share(lines, _ends_in_punctuation) <= 1 - MOST and median(map(_n_words, lines)) <= MAX_WORDS
+    return _share(lines, _ends_in_punctuation) <= 1 - MOST_LINES and median(map(_n_words, lines)) <= MAX_WORDS
 
 
 def _n_words(line: str) -> int:
