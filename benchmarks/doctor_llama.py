@@ -90,7 +90,8 @@ class Attention(nn.Module):
     def rotate(self, x: Tensor, start: int) -> Tensor:
         angle = self.angles(start, x.shape[2])
         a, b = x.chunk(2, -1)
-        return torch.cat([a * angle.cos() - b * angle.sin(), b * angle.cos() + a * angle.sin()], -1)
+        turned = torch.cat([a * angle.cos() - b * angle.sin(), b * angle.cos() + a * angle.sin()], -1)
+        return turned.to(x.dtype)  # the angles are float32
 
     def remember(self, past: Past | None, k: Tensor, v: Tensor) -> Past:
         if past is None:

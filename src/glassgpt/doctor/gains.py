@@ -247,6 +247,8 @@ def _promising(table: Tensor, grad: Tensor, tokens: Tensor) -> list[tuple[int, i
 
 def _learned(s: Subject) -> Iterator[Problem]:
     """Try both, and name the one that costs more."""
+    if s.is_as_recorded:
+        return  # nothing has changed since the training
     found = list(_parts(s))
     with suppress(Skip):
         found += _tokens(s)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
@@ -14,7 +15,11 @@ from glassgpt.doctor.short_training import WARM_STEPS, short_training, trainable
 from glassgpt.doctor.subject import Skip, Subject
 from glassgpt.language import N_
 
-OVERFIT_STEPS = 60
+OVERFIT_STEPS, MOST_ROUNDS, FALLING = 60, 4, 0.95
+"""Steps in which a batch is learned by heart. A narrow model takes up to so many times as many, as long as 30
+steps lower the loss to less than this share of itself."""
+SHARE, SMALL_SHARE, LOW = 0.6, 0.9, 0.5
+"""A batch is learned at this share of its first loss, that of a small model, and at so many nats."""
 LEARNED = 0.8
 """Loss of a model that has learned, at most, as a share of the entropy of the batch's targets."""
 ROOM = 100
@@ -105,18 +110,34 @@ def _overfits(s: Subject) -> Iterator[Problem]:
         raise Skip(N_("most weights are frozen"))
     if s.initial_loss < LEARNED * unigram_nats(s.small):
         return  # it has shown that it learns
-    losses = list(short_training(s, OVERFIT_STEPS, 3e-3))
-    first, best = max(losses[0], 0.1), min(losses[-10:])
     room = sum(p.numel() for block in Anatomy(s.model, s.n_vocab).blocks for p in block.module.parameters())
     is_small = room < ROOM * int((s.small.targets >= 0).sum())
-    if best > (0.9 if is_small else 0.6) * first and best > 0.5:
+    losses = _losses_by_heart(s, share := SMALL_SHARE if is_small else SHARE)
+    first, best = losses[0], min(losses[-10:])
+    if not _is_learned(losses, share):
         yield Problem(
             "learning",
             N_("one batch is not learned"),
-            N_("from {first:.3f} to {last:.3f} nats in {n} steps", first=first, last=best, n=OVERFIT_STEPS),
+            N_("from {first:.3f} to {last:.3f} nats in {n} steps", first=first, last=best, n=len(losses)),
             N_("look for a broken gradient, positions that are not seen, or targets without relation"),
             outcome="fail" if best > 0.85 * first else "warn",
         )
+
+
+def _losses_by_heart(s: Subject, share: float) -> list[float]:
+    """Train on the small batch until it is learned or its loss hardly falls; return the loss of each step."""
+    losses = list[float]()
+    for loss in short_training(s, MOST_ROUNDS * OVERFIT_STEPS, 3e-3):
+        losses.append(loss)
+        is_falling = min(losses[-10:]) < FALLING * min(losses[-40:-30], default=math.inf)
+        if len(losses) % OVERFIT_STEPS == 0 and (_is_learned(losses, share) or not is_falling):
+            break
+    return losses
+
+
+def _is_learned(losses: Sequence[float], share: float) -> bool:
+    """Return True if the loss has fallen to this share of the first one, or is low."""
+    return min(losses[-10:]) <= max(LOW, share * losses[0])
 
 
 def _depth(s: Subject) -> Iterator[Problem]:

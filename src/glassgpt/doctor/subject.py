@@ -49,6 +49,7 @@ class Subject:
         batches: Sequence[Any] = (),
         dtype: str = "",
         recorded_loss: float | None = None,
+        is_as_recorded: bool = False,
     ) -> None:
         self.model, self.batch = model, batch
         self.loss_function, self.train_step, self.optimizers = loss, train_step, tuple(optimizers)
@@ -56,6 +57,7 @@ class Subject:
         self.batches = [as_batch(each) for each in batches]
         self.dtype = dtype  # precision of a pass, as in the settings of a run; that of the weights by default
         self.recorded_loss = recorded_loss  # in nats per target, if these weights should have it and have not
+        self.is_as_recorded = is_as_recorded  # True if the weights have the loss that their training recorded
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
         self.data = as_batch(batch).to(device)
         self._check_tokens()

@@ -93,6 +93,7 @@ def _recorded_loss(run: Run, learner: Learner, data: TaskData) -> RecordedLoss |
 def _subject(config: RunConfig, learner: Learner, data: TaskData, recorded: RecordedLoss | Skip) -> Subject:
     batches = [data.train_batch(i, config.train.micro_batch_size) for i in range(N_BATCHES)]
     rows = max(1, BATCH_TOKENS // batches[0].tokens.shape[1])
+    agrees = isinstance(recorded, RecordedLoss) and recorded.agrees
     return Subject(
         learner.model,
         batches[0].rows(slice(0, rows)),
@@ -102,7 +103,8 @@ def _subject(config: RunConfig, learner: Learner, data: TaskData, recorded: Reco
         config.model.family not in BIDIRECTIONAL,
         batches,
         config.train.dtype,
-        recorded.recorded if isinstance(recorded, RecordedLoss) and not recorded.agrees else None,
+        recorded.recorded if isinstance(recorded, RecordedLoss) and not agrees else None,
+        agrees,
     )
 
 

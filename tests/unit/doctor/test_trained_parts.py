@@ -111,6 +111,14 @@ def test_the_other_way_that_is_better_is_named(
     assert causes(model, recorded=1.1) == [(category, cause)]
 
 
+def test_weights_with_their_recorded_loss_are_left_alone(trained: nn.Module) -> None:
+    """A model that has not learned long may be better with smaller parts, and nothing is wrong with it."""
+    model = copy.deepcopy(trained)
+    larger_mlp(model)
+    found = LEARNED.run(Subject(model, text(1), is_as_recorded=True))
+    assert all(each.is_healthy for each in found)
+
+
 def test_a_part_that_is_random_again(trained: nn.Module) -> None:
     model = copy.deepcopy(trained)
     torch.manual_seed(5)
