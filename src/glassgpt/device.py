@@ -50,6 +50,10 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if name == "bfloat16" else torch.float32
 
 
+FACTS = (N_("device"), N_("arithmetic"), N_("threads"), N_("processes"), N_("compiled"), N_("capability"))
+"""Names of the facts of an environment, besides torch."""
+
+
 def environment(
     device: torch.device, dtype: torch.dtype, threads: str, processes: int = 1, compiled: bool = False
 ) -> dict[str, str]:

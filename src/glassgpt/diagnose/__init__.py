@@ -41,7 +41,7 @@ from glassgpt.diagnose.finding import MARKS, Finding, Outcome
 from glassgpt.diagnose.gap_baselines import masked_baselines, masked_parts
 from glassgpt.diagnose.initial_loss import expected_initial_loss, initial_loss_noise
 from glassgpt.diagnose.interval import MIN_PARTS, PartSums, loss_interval, n_parts, part_of
-from glassgpt.diagnose.loss_verdict import is_at_limit
+from glassgpt.diagnose.loss_verdict import is_at_limit, restored_note
 from glassgpt.diagnose.ngram import NGram
 from glassgpt.diagnose.score import Kind, Score, round_parts, row_title
 from glassgpt.diagnose.sign_flips import MAX_PAIRS, MIN_PAIRS, Paired, is_decided, paired
@@ -120,6 +120,7 @@ __all__ = [
     "part_of",
     "remedy_of",
     "reply_baselines",
+    "restored_note",
     "round_parts",
     "row_parts",
     "row_title",

@@ -13,7 +13,7 @@ from glassgpt.diagnose.interval import TYPICAL_NOISE, loss_interval
 from glassgpt.diagnose.margin import Margin
 from glassgpt.diagnose.score import Score, row_title
 from glassgpt.errors import UserError
-from glassgpt.language import N_, join_texts
+from glassgpt.language import N_, Translatable, join_texts, restored
 
 MIN_CHARS = 400
 """No ranking on fewer characters: differences of 0.2 nats may be chance there."""
@@ -47,9 +47,18 @@ def compare_losses(
     best = rows[0]
     limit = table_limit(baselines) if family == "bigram" else None
     judgment = _too_short(best) if best.n_chars < MIN_CHARS else _compare(rows, model, trend, limit)
-    name = "validation loss, nats per character"
+    name = N_("validation loss, nats per character")
     finding = Finding(name, _loss(model), _loss(best), judgment.outcome, judgment.advice)
     return rows, judgment.sentence, finding
+
+
+LEFT_OUT = N_("without {names}: known for the whole held-out text only")
+PHRASES = (
+    N_("a table of counted {ngram}s"),
+    N_("a uniform guess among {n:.0f} characters"),
+    N_("the file compressor {name}"),
+)
+"""Names of predictors by `phrase`, as templates."""
 
 
 def left_out_notes(baselines: Sequence[Score], rows: Sequence[Score]) -> list[str]:
@@ -58,7 +67,22 @@ def left_out_notes(baselines: Sequence[Score], rows: Sequence[Score]) -> list[st
     names = [phrase(score) for score in baselines if score.name not in shown]
     if not names:
         return []
-    return [N_("without {names}: known for the whole held-out text only", names=join_texts(", ", names))]
+    return [N_(LEFT_OUT, names=join_texts(", ", names))]
+
+
+def restored_note(note: str) -> str:
+    """Return a note of a stored verdict about baselines without a row as a text that `_` translates.
+
+    Others stay as they are.
+
+    >>> restored_note("without the file compressor xz: known for the whole held-out text only").values
+    {'names': 'the file compressor xz'}
+    """
+    found = restored(note, [LEFT_OUT])
+    if not isinstance(found, Translatable):
+        return note
+    names = [restored(name, PHRASES) for name in str(found.values["names"]).split(", ")]
+    return N_(LEFT_OUT, names=join_texts(", ", names))
 
 
 def loss_margin(model: Score, best: Score) -> Margin | None:

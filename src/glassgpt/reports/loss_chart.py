@@ -27,7 +27,7 @@ class ChartSize(NamedTuple):
     right: int
 
 
-WIDE, NARROW = ChartSize(760, 400, 150), ChartSize(350, 330, 122)
+WIDE, NARROW = ChartSize(760, 400, 150), ChartSize(350, 330, 136)
 LEFT, TOP, BOTTOM = 40, 12, 40
 
 
@@ -72,7 +72,7 @@ def loss_chart(curves: Sequence[RunCurve], forecasts: Sequence[Mapping[str, floa
         end = curve.final_loss if curve.final_loss is not None else curve.best_held_out
         if end is not None:
             name = _("this model") if len(curves) == 1 else curve.name
-            labels.append(Label(frame.y(end), f"{_short(name)} {end:.2f}", style))
+            labels.append(Label(frame.y(end), f"{_short(name, size)} {end:.2f}", style))
     if forecasts and len(curves) == 1:
         parts += _forecast(frame, forecasts[0])
     parts += _labels(frame, labels)
@@ -84,8 +84,10 @@ def loss_chart(curves: Sequence[RunCurve], forecasts: Sequence[Mapping[str, floa
     )
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 14 else f"{name[:13]}…"
+def _short(name: str, size: ChartSize) -> str:
+    """Shorten a name to what the margin of a chart has room for."""
+    longest = 10 if size == NARROW else 14
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
 def _alternative(curves: Sequence[RunCurve]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from glassgpt.checkpoint import Run, RunCurve, quick_check
-from glassgpt.diagnose import MARKS, Finding, Symptom, judged_again
+from glassgpt.diagnose import MARKS, Finding, Symptom, judged_again, restored_note
 from glassgpt.doctor import Kept, examine_outcome, kept_examination
 from glassgpt.language import N_, _, restored
 from glassgpt.reports.blocks import Block, Figure, Prose, Section, Table
@@ -71,7 +71,7 @@ def _verdict_blocks(run: Run, curve: RunCurve) -> Iterator[Block]:
     if curve.verdict.copying is not None:
         yield Prose(_("copying: {line}", line=curve.verdict.copying.line))
     for note in curve.verdict.notes:
-        yield Prose(_("note: {note}", note=restored(note, NOTES)), "faint")
+        yield Prose(_("note: {note}", note=restored(restored_note(note), NOTES)), "faint")
 
 
 def curve_section(curves: Sequence[RunCurve], forecasts: Sequence[dict[str, float]] = ()) -> Section:
@@ -118,13 +118,14 @@ def forecast_section(run: Run, curve: RunCurve) -> Section | None:
     forecasts = read_forecasts(run)
     if not forecasts:
         return None
+    latest = {each["progress"]: each for each in forecasts}  # the last one of a time stands for all of it
     rows = [
         (
-            f"{each['progress']:.0%}",
+            _percent(each["progress"]),
             f"{each['nats_per_char']:.3f}",
             _("{low:.3f} to {high:.3f}", low=each["low"], high=each["high"]),
         )
-        for each in forecasts
+        for each in latest.values()
     ]
     blocks: list[Block] = []
     loss = curve.final_loss
@@ -150,6 +151,15 @@ def forecast_section(run: Run, curve: RunCurve) -> Section | None:
     marked = (len(rows) - 1,) if loss is not None else ()
     blocks.append(Table(_("forecasts of the final loss"), head, rows, (1, 2), marked))
     return Section("forecast", _("Forecast and outcome"), blocks)
+
+
+def _percent(progress: float) -> str:
+    """Return a share of a training; only its end is 100 %.
+
+    >>> _percent(0.098), _percent(0.997), _percent(1.0)
+    ('10%', '99%', '100%')
+    """
+    return f"{progress if progress >= 1 else min(progress, 0.99):.0%}"
 
 
 def findings_section(run: Run, curve: RunCurve) -> Section:

@@ -115,6 +115,31 @@ def test_notes_of_a_stored_verdict_are_translated(folder: Path) -> None:
     assert "重叠的窗口" in html and "overlapping windows" not in html
 
 
+def test_a_note_about_baselines_without_a_row_is_translated(folder: Path) -> None:
+    run = folder / "note"
+    shutil.copytree(folder / "run", run)
+    about = json.loads((run / "verdict.json").read_text())
+    left_out = "a uniform guess among 65 characters, the file compressor xz"
+    about["notes"] = [f"without {left_out}: known for the whole held-out text only"]
+    (run / "verdict.json").write_text(json.dumps(about))
+    html = report(run, lang="zh").html
+    assert "在 65 个字符中均匀猜测" in html and left_out not in html
+    assert left_out in report(run).html
+    assert "设备" in html and "验证集损失" in html
+
+
+def test_a_time_has_one_forecast_and_only_the_end_is_100_percent(folder: Path) -> None:
+    run = folder / "forecasts"
+    shutil.copytree(folder / "run", run)
+    stored = [
+        {"progress": progress, "nats_per_char": nats, "low": 1.0, "high": 3.0}
+        for progress, nats in [(0.0, 2.11), (0.996, 2.22), (1.0, 2.33), (1.0, 2.44)]
+    ]
+    Run(run).forecast_file.write_text(json.dumps({"forecasts": stored}))
+    text = Tags(report(run).html).text
+    assert re.findall(r"(\d+%)\s*(2\.\d{3})", text) == [("0%", "2.110"), ("99%", "2.220"), ("100%", "2.440")]
+
+
 def test_every_mutated_number_is_caught(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = report(folder / "run", out=folder / "page.html").save(folder / "page.html")
     assert check_report(path) == []
