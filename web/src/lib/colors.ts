@@ -66,8 +66,13 @@ export function rangeOf(values: ArrayLike<number>, limit?: number): [low: number
 /** Colors from the ground (0) to the largest value; orange to blue where values are negative. */
 export function scaleOf(values: ArrayLike<number>, theme: Theme, limit?: number): Scale {
   const [low, high] = rangeOf(values, limit);
-  const stops = low < 0 ? theme.diverging : theme.sequential;
+  const stops = stopsFrom(low, theme);
   return (each) => blend(stops, (each - low) / (high - low));
+}
+
+/** The stops of a scale that begins at `low`. */
+export function stopsFrom(low: number, theme: Theme): readonly string[] {
+  return low < 0 ? theme.diverging : theme.sequential;
 }
 
 /** The text color, black or white, with more contrast to a background: at least 4.5 : 1. Source: WCAG 2.2. */

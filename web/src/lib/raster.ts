@@ -1,5 +1,5 @@
 // Matrices as pixels, one a cell.
-import { rangeOf, scaleOf, type Theme } from "./colors";
+import { blend, rangeOf, stopsFrom, type Theme } from "./colors";
 import { matrixShape, type Tensor } from "./tensor";
 
 const SHADES = 1024;
@@ -12,9 +12,8 @@ export function paint(canvas: HTMLCanvasElement, values: Tensor, theme: Theme, l
   if (!context || !T || !S) return;
   const image = context.createImageData(S, T);
   const cells = new Uint32Array(image.data.buffer);
-  const color = scaleOf(values.data, theme, limit);
   const [low, high] = rangeOf(values.data, limit);
-  const shades = Uint32Array.from({ length: SHADES + 1 }, (_, n) => word(color(low + (n / SHADES) * (high - low))));
+  const shades = shadesOf(stopsFrom(low, theme));
   const masked = word(theme.masked);
   const factor = SHADES / (high - low);
   for (let at = 0; at < cells.length; at++) {
@@ -23,6 +22,15 @@ export function paint(canvas: HTMLCanvasElement, values: Tensor, theme: Theme, l
     cells[at] = Number.isFinite(each) ? (shades[shade] as number) : masked;
   }
   context.putImageData(image, 0, 0);
+}
+
+const kept = new Map<readonly string[], Uint32Array>();
+
+/** The pixels of a scale from its low end to its high end; each scale is made once. */
+function shadesOf(stops: readonly string[]): Uint32Array {
+  const found = kept.get(stops) ?? Uint32Array.from({ length: SHADES + 1 }, (_, n) => word(blend(stops, n / SHADES)));
+  kept.set(stops, found);
+  return found;
 }
 
 /** Write a text into each cell of a canvas of its own, as sharp as the screen. */
