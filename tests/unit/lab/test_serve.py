@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 
@@ -41,3 +42,12 @@ def test_a_missing_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(UserError, match=r"glassgpt\[lab\]"):
         open_lab(tmp_path, None)
+
+
+def test_the_collector_rests_while_modules_are_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    monkeypatch.setattr("glassgpt.lab.app.make_api", lambda folder, page: seen.append(gc.isenabled()))
+    with (lab := open_lab(tmp_path, None)).socket:
+        lab._models()
+    assert seen == [False] and gc.isenabled() and gc.get_freeze_count() > 0
+    gc.unfreeze()
