@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from glassgpt.lab.heap import use_one_heap
 from glassgpt.lab.serve import Lab, open_lab
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 _HOMES = {"show": "notebook", "write_page": "offline"}
 
-__all__ = ["Lab", "open_lab", "show", "write_page"]
+__all__ = ["Lab", "open_lab", "show", "use_one_heap", "write_page"]
 
 
 def __getattr__(name: str) -> Any:

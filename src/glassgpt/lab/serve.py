@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import gc
 import logging
@@ -10,7 +9,7 @@ import secrets
 import socket
 import webbrowser
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
     from glassgpt.lab.security import App
 
 HOST = "127.0.0.1"
-M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
-"""Numbers of these settings in glibc's malloc.h."""
-LARGE_BYTES = 1 << 20
-"""Tensors from this size on go back to the system as soon as they are freed."""
 PORTS = range(8411, 8431)
 """Ports that are tried in turn without `--port`."""
 
@@ -68,7 +63,6 @@ class Lab:
         from glassgpt.lab.opening import Opening
         from glassgpt.lab.security import Gate
 
-        _bound_heap()
         app = Gate(Opening(self.page, self._models), token=self.token, port=self.port)
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         config = uvicorn.Config(
@@ -95,17 +89,6 @@ def _objects_that_stay() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
-
-
-def _bound_heap() -> None:
-    """Tell glibc to keep one heap for all threads, and no large tensors in it: traces leave gaps behind.
-
-    With 10 M parameters and 30 traces, 520 to 640 MB in place of 690. Elsewhere it does nothing.
-    """
-    with suppress(OSError, AttributeError, TypeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(M_ARENA_MAX, 1)
-        mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
 def open_lab(folder: Path, port: int | None, tell: Callable[[str], None] = lambda message: None) -> Lab:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,20 @@ def test_a_missing_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         open_lab(tmp_path, None)
 
 
-def test_the_collector_rests_while_modules_are_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_heap_is_bounded_before_the_first_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr("glassgpt.cli.commands.lab.use_one_heap", lambda: done.append("heap"))
+    monkeypatch.setattr(
+        "glassgpt.cli.commands.lab.working", lambda doing: done.append("thread") or nullcontext()
+    )
+    monkeypatch.setattr(serve.Lab, "serve", lambda lab: lab.socket.close())
+    main(["lab", str(tmp_path), "--no-open"])
+    assert done == ["heap", "thread"]
+
+
+def test_the_collector_rests_while_modules_are_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[bool] = []
     monkeypatch.setattr("glassgpt.lab.app.make_api", lambda folder, page: seen.append(gc.isenabled()))
     with (lab := open_lab(tmp_path, None)).socket:

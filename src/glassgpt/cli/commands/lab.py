@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from glassgpt.cli.view.terminal import print_line, working
 from glassgpt.interrupts import Stopped
-from glassgpt.lab import open_lab
+from glassgpt.lab import open_lab, use_one_heap
 from glassgpt.language import N_, _
 
 
@@ -33,6 +33,7 @@ def lab(
     open_
         Open the page in your browser.
     """
+    use_one_heap()
     with working(N_("starting the lab")) as status:
         opened = open_lab(runs, port, lambda message: status.update(f"{_(message)} …"))
     print_line(_("lab   {address}", address=opened.address))
