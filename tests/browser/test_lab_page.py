@@ -187,6 +187,35 @@ def test_the_widget_draws_from_what_a_notebook_sends(browser: Any, tmp_path: Pat
     page.close()
 
 
+HOSTS = {
+    "jpThemeLight": ("true", "false"),
+    "vscodeThemeKind": ("vscode-light", "vscode-dark"),
+    "theme": ("light", "dark"),
+}
+"""Data of the body by which a notebook tells its theme: JupyterLab, Visual Studio Code, marimo."""
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_the_widget_has_the_colors_of_its_notebook(browser: Any, host: str) -> None:
+    folder = page_folder()
+    model, tokenizer = gg.load_run(BUILTIN / "text")
+    header, blob, labels = widget_values(gg.trace(model, tokenizer, "moon"), model, tokenizer)
+    page = Watched(browser, "about:blank").page
+    page.emulate_media(color_scheme="dark")
+    light, dark = HOSTS[host]
+    page.evaluate(f"document.body.dataset.{host} = '{light}'")
+    page.evaluate("document.body.append(Object.assign(document.createElement('div'), {id: 'here'}))")
+    page.add_style_tag(content=(folder / "lab.css").read_text("utf-8"))
+    values = {"header": header, "vocabulary": labels, "view": ""}
+    script = (folder / "lab.js").read_text("utf-8")
+    page.evaluate(RENDER, [script, values, base64.b64encode(blob).decode()])
+    ground = "getComputedStyle(document.querySelector('#here .widget')).backgroundColor"
+    page.wait_for_function(f"{ground} === 'rgb(253, 252, 249)'")
+    page.evaluate(f"document.body.dataset.{host} = '{dark}'")
+    page.wait_for_function(f"{ground} === 'rgb(21, 23, 27)'")
+    page.close()
+
+
 KERNEL = """
 import sys, nbformat
 from jupyter_client.manager import KernelManager

@@ -3,13 +3,18 @@ import { mount, unmount } from "svelte";
 import App from "./App.svelte";
 import { setLanguage } from "./lib/i18n";
 import type { Model } from "./lib/source";
+import { theme } from "./lib/theme.svelte";
 import Widget from "./pages/Widget.svelte";
 import "./theme.css";
 
 function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   el.classList.add("glassgpt");
+  const undress = theme.dress(el);
   const widget = mount(Widget, { target: el, props: { model } });
-  return () => void unmount(widget);
+  return () => {
+    undress();
+    void unmount(widget);
+  };
 }
 
 function start(root: HTMLElement): void {
