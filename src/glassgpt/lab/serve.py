@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import gc
 import logging
@@ -64,7 +65,9 @@ class Lab:
         from glassgpt.lab.security import Gate
 
         app = Gate(Opening(self.page, self._models), token=self.token, port=self.port)
-        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+        logger = logging.getLogger("uvicorn.error")
+        logger.setLevel(logging.WARNING)
+        logger.addFilter(is_no_cut_answer)
         config = uvicorn.Config(
             app,
             log_level="warning",
@@ -75,6 +78,12 @@ class Lab:
             timeout_graceful_shutdown=1,
         )
         uvicorn.Server(config).run(sockets=[self.socket])
+
+
+def is_no_cut_answer(record: logging.LogRecord) -> bool:
+    """False for the report of an answer that the end of the lab cut off: Ctrl-C is no error."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, asyncio.CancelledError) and "graceful shutdown" not in record.getMessage()
 
 
 @contextmanager

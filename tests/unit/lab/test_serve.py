@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import logging
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -65,3 +67,16 @@ def test_the_collector_rests_while_modules_are_imported(
         lab._models()
     assert seen == [False] and gc.isenabled() and gc.get_freeze_count() > 0
     gc.unfreeze()
+
+
+def test_an_answer_that_ctrl_c_cuts_off_is_no_error() -> None:
+    def record(text: str, error: BaseException | None) -> logging.LogRecord:
+        cause = error and (type(error), error, None)
+        return logging.LogRecord("uvicorn.error", logging.ERROR, "", 0, text, (), cause)
+
+    raised = "Exception in ASGI application"
+    assert not serve.is_no_cut_answer(record(raised, asyncio.CancelledError()))
+    assert not serve.is_no_cut_answer(
+        record("Cancel 1 running task(s), timeout graceful shutdown exceeded", None)
+    )
+    assert serve.is_no_cut_answer(record(raised, ValueError()))

@@ -3,8 +3,8 @@ import { addTexts } from "../../lib/i18n";
 addTexts({
   "view.rewind": ["Rewind learning", "回看学习"],
   "rewind.none": [
-    "This run kept no weights of earlier steps: it is older, large, imported, or trained with --snapshots 0. Train one that does, in a terminal:",
-    "这次训练没有保留早期步骤的权重：它较旧、较大、是导入的，或者用了 --snapshots 0。请在终端里训练一个会保留的：",
+    "This run kept no weights of earlier steps: it is older, large, imported, or trained without snapshots. Train one that keeps them, in a terminal:",
+    "这次训练没有保留早期步骤的权重：它较旧、较大、是导入的，或者训练时没有保存快照。请在终端里训练一个会保留的：",
   ],
   "rewind.step": ["Step of the training", "训练的步骤"],
   "rewind.at": ["Step {step} of {last}", "第 {step} 步，共 {last} 步"],

@@ -83,7 +83,7 @@ addTexts({
   "walk.edit.scale": ["÷ √d", "÷ √d"],
   "walk.edit.mask": ["causal mask", "因果掩码"],
   "walk.edit.help": ["Switched off in every head of the model. The result is PyTorch's.", "在模型的每个头中关闭。结果由 PyTorch 算出。"],
-  "walk.edit.absent": ["Needs the server: start `glassgpt lab`.", "需要服务器：运行 `glassgpt lab`。"],
+  "walk.edit.absent": ["Needs the server: start glassgpt lab.", "需要服务器：运行 glassgpt lab。"],
   "walk.next": ["Next token after “{token}”", "“{token}” 之后的下一个词元"],
   "walk.next.as": ["as trained", "原样"],
   "walk.next.edited": ["changed", "更改后"],
