@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from glassgpt.explain import Grid, chapter, expectation, figure, titles
+from glassgpt.explain.chapters import qkv
 from glassgpt.lens import visible_label
 from helpers.browser import TOKEN, Lab
 
@@ -18,6 +19,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 @pytest.fixture(autouse=True)
 def _own_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture(autouse=True)
+def _equal_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chapter `qkv` measures times; no two measurements are the same."""
+    monkeypatch.setattr(qkv, "microseconds", lambda run: 100.0)
 
 
 def open_chapters(page: Any, lab: Lab, place: str = "", language: str = "en") -> None:

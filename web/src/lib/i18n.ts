@@ -46,7 +46,7 @@ const texts = {
     "Loss over {n} steps; the last held-out loss is {loss} {unit}.",
     "{n} 步的损失；最后的留出损失是 {loss} {unit}。",
   ],
-  "run.curve.none": ["No evaluation yet.", "还没有评估。"],
+  "run.curve.none": ["No evaluation is recorded.", "没有评估记录。"],
   "run.ladder": ["The counted ladder", "计数阶梯"],
   "run.ladder.this": ["this model", "这个模型"],
   "run.samples": ["Samples", "样本"],
