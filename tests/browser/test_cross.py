@@ -51,7 +51,10 @@ def test_heads_over_an_image(lab: Lab, page: Any, tmp_path: Path) -> None:
     lab.open(page, "scenes", "look")
     page.locator("input[type=file]").set_input_files(tmp_path / "a.png")
     page.locator("textarea").fill(prompt["text"])
-    page.get_by_role("button", name="Look", exact=True).click()
+    look = page.get_by_role("button", name="Look", exact=True)
+    with page.expect_response(lambda answer: answer.url.endswith("/trace")):
+        look.click()
+    page.wait_for_function("(button) => !button.disabled", arg=look.element_handle())  # the old trace is gone
     page.get_by_role("tab", name="Cross-attention").click()
     page.locator("[data-head] [data-weight]").first.wait_for()
     check_weights(page, trace, len(trace.answer))
