@@ -1,26 +1,26 @@
 """The doctor: active checks of models, training and data that say what is wrong, and the remedy."""
 
-from glassgpt.doctor.anatomy import category_of
 from glassgpt.doctor.checks import Check, Problem, RunCheck
 from glassgpt.doctor.examination import CHECKS, examine, run_checks
-from glassgpt.doctor.kept import Kept, keep_examination, kept_examination
+from glassgpt.doctor.examined_files import examine_data, examine_outcome, examine_with
+from glassgpt.doctor.model_parts import category_of
+from glassgpt.doctor.stored_examination import StoredExamination, load_examination, save_examination
 from glassgpt.doctor.subject import Skip, Subject
-from glassgpt.doctor.visit import examine_data, examine_outcome, examine_with
 
 __all__ = [
     "CHECKS",
     "Check",
-    "Kept",
     "Problem",
     "RunCheck",
     "Skip",
+    "StoredExamination",
     "Subject",
     "category_of",
     "examine",
     "examine_data",
     "examine_outcome",
     "examine_with",
-    "keep_examination",
-    "kept_examination",
+    "load_examination",
     "run_checks",
+    "save_examination",
 ]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from glassgpt.data import Batch
-from glassgpt.doctor.anatomy import Anatomy, NamedModule
+from glassgpt.doctor.model_parts import ModelParts, NamedModule
 from glassgpt.doctor.probes import FunctionProbe, module_paths, scaled_outputs
 from glassgpt.doctor.subject import Subject
 from glassgpt.language import N_
@@ -77,13 +77,13 @@ class Alternative(NamedTuple):
 
 def alternatives(s: Subject, batch: Batch) -> Iterator[Alternative]:
     """Yield what a trained model is compared with; nothing is changed yet."""
-    anatomy = Anatomy(s.model, s.n_vocab)
-    for part, modules in _parts(anatomy, anatomy.blocks).items():
+    model_parts = s.parts
+    for part, modules in _parts(model_parts, model_parts.blocks).items():
         for factor in (*FACTORS, *((0.0,) if part in OPTIONAL else ())):
             yield _resized(part, modules, factor)
-    if len(anatomy.blocks) > 1:
-        yield from _of_single_blocks(s, anatomy, batch)
-    yield from _exchanged(s.model, anatomy)
+    if len(model_parts.blocks) > 1:
+        yield from _of_single_blocks(s, model_parts, batch)
+    yield from _exchanged(s.model, model_parts)
     yield from _transposed(s.model)
     yield from _other_rotary_bases(s.model)
 
@@ -101,34 +101,36 @@ def _mean_gain(norms: Sequence[nn.Module]) -> float | None:
     return (float(torch.cat(gains).abs().mean()) or None) if gains else None
 
 
-def _parts(anatomy: Anatomy, blocks: Sequence[NamedModule]) -> dict[str, list[nn.Module]]:
+def _parts(model_parts: ModelParts, blocks: Sequence[NamedModule]) -> dict[str, list[nn.Module]]:
     """Return the modules of each category whose size can be changed."""
-    every = len(blocks) == len(anatomy.blocks)
+    every = len(blocks) == len(model_parts.blocks)
     inside = {each.path for each in blocks}
 
     def of(parts: Iterable[NamedModule]) -> list[nn.Module]:
         return [each.module for each in parts if every or each.path.rpartition(".")[0] in inside]
 
-    attentions, mlps = of(anatomy.attentions), of(anatomy.mlps)
+    attentions, mlps = of(model_parts.attentions), of(model_parts.mlps)
     parts = {"attention": attentions, "projections": attentions, "mlp": mlps, "mlp output": mlps}
-    full = [each for each in anatomy.norms if _is_full(each, anatomy)]
+    full = [each for each in model_parts.norms if _is_full(each, model_parts)]
     parts["normalization"] = of(full)
-    if len(full) < len(anatomy.norms):  # those of queries and keys, too
+    if len(full) < len(model_parts.norms):  # those of queries and keys, too
         norms = (
-            anatomy.norms if every else [n for n in anatomy.norms if n.path.startswith(f"{blocks[0].path}.")]
+            model_parts.norms
+            if every
+            else [n for n in model_parts.norms if n.path.startswith(f"{blocks[0].path}.")]
         )
         parts[EVERY_NORM] = [each.module for each in norms]
     if every:
-        head = [] if anatomy.head is None else [anatomy.head.module]
+        head = [] if model_parts.head is None else [model_parts.head.module]
         parts = {"attention scores": list[nn.Module](), **parts, "output": head}
     return parts
 
 
-def _is_full(norm: NamedModule, anatomy: Anatomy) -> bool:
+def _is_full(norm: NamedModule, model_parts: ModelParts) -> bool:
     """True for a norm over the whole width: directly inside a block, or outside of all."""
     above = norm.path.rpartition(".")[0]
-    return any(above == block.path for block in anatomy.blocks) or not any(
-        norm.path.startswith(block.path + ".") for block in anatomy.blocks
+    return any(above == block.path for block in model_parts.blocks) or not any(
+        norm.path.startswith(block.path + ".") for block in model_parts.blocks
     )
 
 
@@ -165,12 +167,12 @@ def _changed(tensors: Sequence[Tensor], change: Callable[[Tensor], Tensor]) -> I
                 each.copy_(value)
 
 
-def _of_single_blocks(s: Subject, anatomy: Anatomy, batch: Batch) -> Iterator[Alternative]:
+def _of_single_blocks(s: Subject, model_parts: ModelParts, batch: Batch) -> Iterator[Alternative]:
     """Yield other sizes of parts of one block: those that promise most, in the direction that they show."""
     parts = {
         (category, block.path): modules
-        for block in anatomy.blocks
-        for category, modules in _parts(anatomy, [block]).items()
+        for block in model_parts.blocks
+        for category, modules in _parts(model_parts, [block]).items()
         if modules
     }
     gradients = _size_gradients(s, parts, batch)
@@ -203,17 +205,19 @@ def _size_gradients(
     return gradients
 
 
-def _exchanged(model: nn.Module, anatomy: Anatomy) -> Iterator[Alternative]:
+def _exchanged(model: nn.Module, model_parts: ModelParts) -> Iterator[Alternative]:
     """Yield queries and keys, and blocks, in each other's place."""
     cause = N_("queries and keys are exchanged")
-    places = ["", *(each.path for each in anatomy.blocks)] if len(anatomy.blocks) > 1 else [""]
+    places = ["", *(each.path for each in model_parts.blocks)] if len(model_parts.blocks) > 1 else [""]
     for path in places:
         yield Alternative("projections", cause, partial(_exchange, model, path), where=path)
     cause = N_("blocks are exchanged")
-    if anatomy.blocks and isinstance(above := anatomy.above_blocks, nn.ModuleList):
+    if model_parts.blocks and isinstance(above := model_parts.above_blocks, nn.ModuleList):
         n = len(above)
         for i, j in combinations(range(n), 2) if n <= MAX_ALL_PAIRS else pairwise(range(n)):
-            yield Alternative("residual", cause, partial(_swapped, above, i, j), where=anatomy.blocks[i].path)
+            yield Alternative(
+                "residual", cause, partial(_swapped, above, i, j), where=model_parts.blocks[i].path
+            )
 
 
 @contextmanager

@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from glassgpt.doctor.anatomy import Anatomy
 from glassgpt.doctor.checks import Check, Problem
-from glassgpt.doctor.comparing import moved
+from glassgpt.doctor.differences import moved
 from glassgpt.doctor.probes import AttentionCall, FunctionProbe, module_paths, run_watched
 from glassgpt.doctor.subject import Skip, Subject
 from glassgpt.language import N_
@@ -84,7 +83,7 @@ def _rows(s: Subject) -> Iterator[Problem]:
 
 def _without_softmax(s: Subject) -> Iterator[Problem]:
     """Give each attention equal vectors at all positions: a mean of equal values is that value."""
-    parts = Anatomy(s.model, s.n_vocab).attentions
+    parts = s.parts.attentions
     if not parts or s.data.source is not None:
         raise Skip(N_("no attention was seen (no softmax or kernel of torch)"))
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from glassgpt.doctor.checks import Check, Problem
-from glassgpt.doctor.comparing import moved
+from glassgpt.doctor.differences import moved
 from glassgpt.doctor.probes import FunctionProbe
 from glassgpt.doctor.subject import Skip, Subject, find_logits
 from glassgpt.language import N_

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from glassgpt.device import autocast, choose_dtype
-from glassgpt.doctor.anatomy import category_of
 from glassgpt.doctor.checks import Check, Problem
+from glassgpt.doctor.model_parts import category_of
 from glassgpt.doctor.probes import run_watched
 from glassgpt.doctor.subject import Skip, Subject
 from glassgpt.language import N_

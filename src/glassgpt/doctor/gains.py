@@ -16,7 +16,6 @@ from torch import Tensor
 
 from glassgpt.data import IGNORE, Batch
 from glassgpt.doctor.alternatives import OPTIONAL, Alternative, alternatives
-from glassgpt.doctor.anatomy import Anatomy
 from glassgpt.doctor.checks import Check, Problem
 from glassgpt.doctor.objective import random_loss, unigram_nats
 from glassgpt.doctor.retraining import retrained_part
@@ -172,8 +171,8 @@ def _tokens(s: Subject) -> Iterator[Problem]:
 
     One half of the rows chooses the pairs, the other measures the gain: that of chance does not carry over.
     """
-    needed, tables = _check_learned(s), Anatomy(s.model, s.n_vocab).embeddings
-    if not tables or not s.predicts_tokens or not Anatomy(s.model, s.n_vocab).blocks:
+    needed, tables = _check_learned(s), s.parts.embeddings
+    if not tables or not s.predicts_tokens or not s.parts.blocks:
         raise Skip(N_("no table of tokens was found"))  # rows of a bigram table learn alone, some not yet
     if len(s.data.tokens) < 2:
         raise Skip(N_("the batch has one row only"))

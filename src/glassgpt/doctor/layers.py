@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glassgpt.data import IGNORE
-from glassgpt.doctor.anatomy import Anatomy, category_of
 from glassgpt.doctor.checks import Check, Problem
+from glassgpt.doctor.model_parts import ModelParts, category_of
 from glassgpt.doctor.probes import run_watched
 from glassgpt.doctor.subject import Skip, Subject
 from glassgpt.language import N_
@@ -101,7 +101,7 @@ def deviations(s: Subject) -> list[Deviation]:
 @torch.no_grad()
 def _after_head(s: Subject) -> list[Deviation]:
     """Compare the logits with the output of the head: they may be capped or scaled, not shifted or lost."""
-    head = Anatomy(s.model, s.n_vocab).head
+    head = s.parts.head
     if head is None or not s.predicts_tokens:
         return []
     logits: list[Tensor] = []
@@ -124,9 +124,9 @@ def _costs(s: Subject, factor: float | None) -> bool:
     return bool(without < (1 - LEAST_COST) * now)
 
 
-def place(found: Sequence[Deviation], anatomy: Anatomy) -> str:
+def place(found: Sequence[Deviation], parts: ModelParts) -> str:
     """Return the category that the layers have in common: "residual" if many parts of blocks are off."""
-    inside = [each for each in found if any(each.path.startswith(b.path + ".") for b in anatomy.blocks)]
+    inside = [each for each in found if any(each.path.startswith(b.path + ".") for b in parts.blocks)]
     if len({each.category for each in inside}) >= MANY_PARTS:
         return "residual"
     return Counter(each.category for each in found).most_common(1)[0][0]
@@ -138,7 +138,7 @@ def _layers(s: Subject) -> Iterator[Problem]:
     found = deviations(s) or _after_head(s)
     if all(each.category == "normalization" for each in found):
         return  # norms have variants; another check knows them
-    category = place(found, Anatomy(s.model, s.n_vocab))
+    category = place(found, s.parts)
     first = next((each for each in found if each.category == category), found[0])
     cause, observed = _described(first)
     yield Problem(

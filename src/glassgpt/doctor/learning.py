@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
-from glassgpt.doctor.anatomy import Anatomy, category_of
 from glassgpt.doctor.checks import Check, Problem
+from glassgpt.doctor.model_parts import category_of
 from glassgpt.doctor.objective import unigram_nats
 from glassgpt.doctor.short_training import WARM_STEPS, short_training, trainable
 from glassgpt.doctor.subject import Skip, Subject
@@ -44,7 +44,7 @@ def _gradients(s: Subject) -> Iterator[Problem]:
 
 def _rows(s: Subject) -> Iterator[Problem]:
     """See whether the rows of all tokens that were read get a gradient."""
-    tables = [part for part in Anatomy(s.model, s.n_vocab).embeddings if len(part.weight) == s.n_vocab]
+    tables = [part for part in s.parts.embeddings if len(part.weight) == s.n_vocab]
     if not tables or not s.predicts_tokens or not tables[0].weight.requires_grad:
         raise Skip(N_("no table of tokens was found"))
     path, table = tables[0].path, tables[0].weight
@@ -71,7 +71,7 @@ def _any(grad: Tensor) -> bool:
 def _place(s: Subject, names: list[str]) -> str:
     """Return the category of most of these parameters' numbers."""
     missed = set(names)
-    for block in Anatomy(s.model, s.n_vocab).blocks:
+    for block in s.parts.blocks:
         if {f"{block.path}.{name}" for name, _ in block.module.named_parameters()} <= missed:
             return "residual"  # the whole block is off
     sizes = Counter[str]()
@@ -110,7 +110,7 @@ def _overfits(s: Subject) -> Iterator[Problem]:
         raise Skip(N_("most weights are frozen"))
     if s.initial_loss < LEARNED * unigram_nats(s.small):
         return  # it has shown that it learns
-    room = sum(p.numel() for block in Anatomy(s.model, s.n_vocab).blocks for p in block.module.parameters())
+    room = sum(p.numel() for block in s.parts.blocks for p in block.module.parameters())
     is_small = room < ROOM * int((s.small.targets >= 0).sum())
     losses = _losses_by_heart(s, share := SMALL_SHARE if is_small else SHARE)
     first, best = losses[0], min(losses[-10:])

@@ -1,4 +1,4 @@
-"""Checks of the order: what may move which logit, found by changing one thing at a time."""
+"""Checks of causality: which token may change which logit, found by changing one thing at a time."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from glassgpt.data import Batch
-from glassgpt.doctor.anatomy import Anatomy, category_of
 from glassgpt.doctor.attention import attention_calls, is_saturated
 from glassgpt.doctor.checks import Check, Problem
-from glassgpt.doctor.comparing import first_culprit, gap, moved, other_tokens
+from glassgpt.doctor.differences import first_differing_module, max_difference, moved, other_tokens
+from glassgpt.doctor.model_parts import ModelParts, category_of
 from glassgpt.doctor.probes import FunctionProbe, run_watched
 from glassgpt.doctor.short_training import warm_up
 from glassgpt.doctor.subject import Skip, Subject
@@ -46,7 +46,7 @@ def _leaks(s: Subject) -> Iterator[Problem]:
         logits = s.logits(probe)
         if moved(base[:, :t], logits[:, :t]):
             cost = None
-            culprit = first_culprit(s, tokens, probe, lambda x, t=t: x[:, :t])
+            culprit = first_differing_module(s, tokens, probe, lambda x, t=t: x[:, :t])
             category = PLACES.get(category_of(culprit), category_of(culprit))
             yield Problem(
                 "mask" if category == "residual" else category,
@@ -54,7 +54,7 @@ def _leaks(s: Subject) -> Iterator[Problem]:
                 N_(
                     "a token at {t} moves the logits before it by {d:.2g}",
                     t=t,
-                    d=gap(base[:, :t], logits[:, :t]),
+                    d=max_difference(base[:, :t], logits[:, :t]),
                 ),
                 N_("mask every key after the query: allow j ≤ i"),
                 culprit,
@@ -70,7 +70,7 @@ def _past(s: Subject) -> Iterator[Problem]:
     T = tokens.shape[1]
     if T < 4:
         raise Skip(N_("the batch has fewer than four tokens in a row"))
-    if s.setting("family") == "bigram" or not Anatomy(s.model, s.n_vocab).attentions:
+    if s.setting("family") == "bigram" or not s.parts.attentions:
         raise Skip(N_("the model has no attention"))
     warm_up(s)
     row, batch = tokens[:1], s.small.rows(slice(0, 1))
@@ -111,11 +111,11 @@ def _batch_independence(s: Subject) -> Iterator[Problem]:
     probe = torch.cat([other_tokens(s, tokens[:1]), tokens[1:]])
     logits = s.logits(probe)
     if moved(base[1:], logits[1:]):
-        culprit = first_culprit(s, tokens, probe, lambda x: x[1:])
+        culprit = first_differing_module(s, tokens, probe, lambda x: x[1:])
         yield Problem(
             "batch",
             N_("sequences of a batch see each other"),
-            N_("changing one row moves others by {d:.2g}", d=gap(base[1:], logits[1:])),
+            N_("changing one row moves others by {d:.2g}", d=max_difference(base[1:], logits[1:])),
             N_("no sum, norm or attention may run over the batch dimension"),
             culprit,
         )
@@ -124,8 +124,8 @@ def _batch_independence(s: Subject) -> Iterator[Problem]:
 @torch.no_grad()
 def _positions(s: Subject) -> Iterator[Problem]:
     """Swap two earlier tokens, and look at the first block: without positions it cannot tell."""
-    anatomy = Anatomy(s.model, s.n_vocab)
-    if not anatomy.blocks or not anatomy.attentions:
+    parts = s.parts
+    if not parts.blocks or not parts.attentions:
         raise Skip(N_("no blocks with attention were found"))
     if s.setting("position") == "none":
         raise Skip(N_("the configuration asks for no positions"))
@@ -136,7 +136,7 @@ def _positions(s: Subject) -> Iterator[Problem]:
     pairs = [(i, j) for i, j in pairs if row[0, i] != row[0, j]]
     if not pairs:
         raise Skip(N_("the tokens of the batch are too much alike"))
-    first = anatomy.attentions[0]
+    first = parts.attentions[0]
     base = _output(s, first.path, row, batch)
     if base is None or base.ndim != 3 or base.shape[1] != T:
         raise Skip(N_("the output of the first attention was not seen"))
@@ -146,7 +146,9 @@ def _positions(s: Subject) -> Iterator[Problem]:
         swapped[0, i], swapped[0, j] = row[0, j], row[0, i]
         output = _output(s, first.path, swapped, batch)
         if output is not None:
-            change = max(change, gap(base[0, -1], output[0, -1]) / max(float(base[0, -1].std()), 1e-9))
+            change = max(
+                change, max_difference(base[0, -1], output[0, -1]) / max(float(base[0, -1].std()), 1e-9)
+            )
     if float(base[0, -1].std()) < 1e-9:
         raise Skip(N_("the first attention writes nothing"))
     if change < 1e-5:
@@ -159,7 +161,7 @@ def _positions(s: Subject) -> Iterator[Problem]:
         )
     elif batch.source is None:
         yield from _repeating(s, first.path, row, base)
-    yield from _position_table(s, anatomy)
+    yield from _position_table(s, parts)
 
 
 def _repeating(s: Subject, path: str, row: Tensor, base: Tensor) -> Iterator[Problem]:
@@ -192,10 +194,10 @@ def _output(s: Subject, path: str, tokens: Tensor, batch: Batch) -> Tensor | Non
     return kept[0][2] if kept else None
 
 
-def _position_table(s: Subject, anatomy: Anatomy) -> Iterator[Problem]:
+def _position_table(s: Subject, parts: ModelParts) -> Iterator[Problem]:
     """See the indices and the rows of a table of learned positions."""
     T = s.tokens.shape[1]
-    for part in anatomy.positions:
+    for part in parts.positions:
         kept = run_watched(s.model, {part.path: part.module}, s.logits)
         indices = next((given for _, given, _ in kept if given is not None), None)
         if indices is None or indices.shape[-1] != T:
@@ -246,7 +248,7 @@ def _padding(s: Subject) -> Iterator[Problem]:
         yield Problem(
             "positions",
             N_("logits depend on the length of the text after them"),
-            N_("cutting the end moves earlier logits by {d:.2g}", d=gap(base[:, : T // 2], short)),
+            N_("cutting the end moves earlier logits by {d:.2g}", d=max_difference(base[:, : T // 2], short)),
             N_("count positions from the beginning, and mask what follows"),
         )
 

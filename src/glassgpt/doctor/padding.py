@@ -11,7 +11,7 @@ from torch import Tensor
 
 from glassgpt.data import IGNORE, Batch
 from glassgpt.doctor.checks import Check, Problem
-from glassgpt.doctor.comparing import gap, moved
+from glassgpt.doctor.differences import max_difference, moved
 from glassgpt.doctor.subject import Skip, Subject, find_logits
 from glassgpt.language import N_
 from glassgpt.models import Model
@@ -35,7 +35,7 @@ def _padding(s: Subject) -> Iterator[Problem]:
                     "{n} more padding tokens after {what} move logits by {d:.2g}",
                     n=N_PADDING,
                     what=what,
-                    d=gap(base, padded[:, : base.shape[1]]),
+                    d=max_difference(base, padded[:, : base.shape[1]]),
                 ),
                 N_("let no query look at padding, and count neither its loss nor its mean"),
             )
@@ -63,7 +63,7 @@ def _seen_padding(s: Subject) -> Iterator[Problem]:
         yield Problem(
             "mask",
             N_("padding is seen"),
-            N_("another token in padded places moves logits by {d:.2g}", d=gap(base, moved_to)),
+            N_("another token in padded places moves logits by {d:.2g}", d=max_difference(base, moved_to)),
             N_("let no query look at padding: use the batch's attention_mask"),
         )
 

@@ -1,4 +1,4 @@
-"""Checks of the parts: residual stream, norms, hidden units, activation."""
+"""Checks of the blocks: residual stream, norms, hidden units, activation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glassgpt.doctor.anatomy import Anatomy
 from glassgpt.doctor.checks import Check, Problem
 from glassgpt.doctor.probes import run_watched
 from glassgpt.doctor.short_training import warm_up
@@ -33,14 +32,14 @@ ACTIVATIONS = {
 @torch.no_grad()
 def _residual(s: Subject) -> Iterator[Problem]:
     """Fit output = a · input + b · attention + c · mlp to each block, which should be exact with 1, 1, 1."""
-    anatomy = Anatomy(s.model, s.n_vocab)
-    if not anatomy.blocks:
+    model_parts = s.parts
+    if not model_parts.blocks:
         raise Skip(N_("no blocks were found"))
-    if not len(anatomy.attentions) == len(anatomy.mlps) == len(anatomy.blocks):
+    if not len(model_parts.attentions) == len(model_parts.mlps) == len(model_parts.blocks):
         raise Skip(N_("not every block has one attention and one MLP"))
-    parts = [*anatomy.blocks, *anatomy.attentions, *anatomy.mlps]
+    parts = [*model_parts.blocks, *model_parts.attentions, *model_parts.mlps]
     seen = {path: (x, y) for path, x, y in run_watched(s.model, {p.path: p.module for p in parts}, s.logits)}
-    rows = zip(anatomy.blocks, anatomy.attentions, anatomy.mlps, strict=True)
+    rows = zip(model_parts.blocks, model_parts.attentions, model_parts.mlps, strict=True)
     poor = 0
     problems: list[Problem] = []
     for block, attention, mlp in rows:
@@ -69,7 +68,7 @@ def _residual(s: Subject) -> Iterator[Problem]:
             )
             continue
         problems += _factors(dict(zip(used, fit.tolist(), strict=True)), block.path)
-    if poor == len(anatomy.blocks):
+    if poor == len(model_parts.blocks):
         raise Skip(N_("the blocks are not input plus attention plus MLP"))
     yield from problems[:1]
 
@@ -93,10 +92,10 @@ def _factors(factors: dict[str, float], path: str) -> list[Problem]:
 @torch.no_grad()
 def _norms(s: Subject) -> Iterator[Problem]:
     """Undo gain and bias of each norm: the rest has a mean square of 1."""
-    anatomy = Anatomy(s.model, s.n_vocab)
-    if not anatomy.norms:
+    model_parts = s.parts
+    if not model_parts.norms:
         raise Skip(N_("no norms were found"))
-    seen = {p.path: p.module for p in anatomy.norms}
+    seen = {p.path: p.module for p in model_parts.norms}
     stated = s.setting("layer_norm_epsilon", "rms_norm_eps", "layer_norm_eps", "norm_eps")
     for path, x, y in run_watched(s.model, seen, s.logits):
         module = seen[path]
@@ -162,9 +161,9 @@ def _unit_square(
 @torch.no_grad()
 def _units(s: Subject) -> Iterator[Problem]:
     """See the hidden units of each MLP: the input of its last linear layer."""
-    anatomy = Anatomy(s.model, s.n_vocab)
+    model_parts = s.parts
     last: dict[str, nn.Module] = {}
-    for part in anatomy.mlps:
+    for part in model_parts.mlps:
         inner = [(n, m) for n, m in part.module.named_modules() if n and hasattr(m, "weight")]
         if inner:
             last[f"{part.path}.{inner[-1][0]}"] = inner[-1][1]
@@ -197,7 +196,7 @@ def _activation(s: Subject) -> Iterator[Problem]:
     if expected is None:
         raise Skip(N_("the configuration names no known activation"))
     x = torch.linspace(-4, 4, 81)
-    for part in Anatomy(s.model, s.n_vocab).mlps:
+    for part in s.parts.mlps:
         for name, module in part.module.named_modules():
             if (
                 not name
@@ -222,7 +221,7 @@ def _linear(s: Subject) -> Iterator[Problem]:
     """Double the input of each MLP: a linear one doubles its output."""
     with torch.enable_grad():
         warm_up(s)
-    mlps = {part.path: part.module for part in Anatomy(s.model, s.n_vocab).mlps}
+    mlps = {part.path: part.module for part in s.parts.mlps}
     if not mlps:
         raise Skip(N_("no MLPs were found"))
     for path, x, y in run_watched(s.model, mlps, s.logits):

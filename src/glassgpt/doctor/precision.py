@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from glassgpt.doctor.anatomy import Anatomy, category_of
 from glassgpt.doctor.checks import Check, Problem
+from glassgpt.doctor.model_parts import category_of
 from glassgpt.doctor.probes import FunctionProbe, run_watched
 from glassgpt.doctor.subject import Skip, Subject
 from glassgpt.language import N_
@@ -39,7 +39,7 @@ def _precision(s: Subject) -> Iterator[Problem]:
 
 def _coarse(s: Subject) -> Iterator[Problem]:
     """Count the different values of the stream after each block."""
-    blocks = {part.path: part.module for part in Anatomy(s.model, s.n_vocab).blocks}
+    blocks = {part.path: part.module for part in s.parts.blocks}
     for path, _, output in run_watched(s.model, blocks, s.logits):
         if output is None or output.numel() < LEAST_VALUES or not output.any():
             continue

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import torch
 
-from glassgpt.doctor.anatomy import Anatomy
 from glassgpt.doctor.checks import Check, Problem
 from glassgpt.doctor.probes import FunctionProbe
 from glassgpt.doctor.subject import Skip, Subject, preserved
@@ -49,7 +48,7 @@ def _rate(s: Subject) -> Iterator[Problem]:
             remedy="lower the rate",
         )
         return
-    if not s.is_fresh or not Anatomy(s.model, s.n_vocab).attentions:
+    if not s.is_fresh or not s.parts.attentions:
         return  # of what was learned, a small step gains little; a table learns one batch at any rate
     factor, high = _best_rate(s)
     if before - given < SLOW * (before - high) and before - high > LEAST_GAIN * before:

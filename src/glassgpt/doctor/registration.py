@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from glassgpt.doctor.anatomy import Anatomy
 from glassgpt.doctor.checks import Check, Problem
+from glassgpt.doctor.model_parts import ModelParts
 from glassgpt.doctor.probes import run_watched
 from glassgpt.doctor.short_training import warm_up
 from glassgpt.doctor.subject import Skip, Subject
@@ -31,7 +31,7 @@ def _leaves(s: Subject) -> Iterator[Problem]:
             N_("{n} tensors learn, but are no parameters of the model", n=len(lost)),
             N_("use nn.Parameter and nn.ModuleList, not plain tensors and lists"),
         )
-    shared = _shared(Anatomy(s.model, s.n_vocab))
+    shared = _shared(s.parts)
     if shared:
         yield Problem(
             "residual",
@@ -57,10 +57,10 @@ def _graph_leaves(loss: Tensor) -> list[Tensor]:
     return leaves
 
 
-def _shared(anatomy: Anatomy) -> list[str]:
+def _shared(parts: ModelParts) -> list[str]:
     known: set[int] = set()
     shared: list[str] = []
-    for block in anatomy.blocks:
+    for block in parts.blocks:
         own = {id(p) for p in block.module.parameters()}
         if own and own <= known:
             shared.append(block.path)
@@ -71,7 +71,7 @@ def _shared(anatomy: Anatomy) -> list[str]:
 @torch.no_grad()
 def _table(s: Subject) -> Iterator[Problem]:
     """See at which rows the table of tokens is read."""
-    tables = [part for part in Anatomy(s.model, s.n_vocab).embeddings if len(part.weight) >= s.n_vocab]
+    tables = [part for part in s.parts.embeddings if len(part.weight) >= s.n_vocab]
     if not tables:
         raise Skip(N_("no table of tokens was found"))
     tokens = s.tokens

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from glassgpt.doctor.anatomy import category_of
 from glassgpt.doctor.checks import Problem
+from glassgpt.doctor.model_parts import category_of
 from glassgpt.doctor.probes import FunctionProbe
 from glassgpt.doctor.short_training import trainable
 from glassgpt.doctor.subject import Subject, preserved

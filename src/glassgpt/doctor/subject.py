@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from glassgpt.data import IGNORE, Batch
+from glassgpt.doctor.model_parts import ModelParts
 from glassgpt.errors import UserError
 from glassgpt.models import Model
 
@@ -86,6 +87,11 @@ class Subject:
         """Return the first setting of these names in the model's configuration; None if it has none."""
         found = (getattr(self.config, name, None) for name in names)
         return next((value for value in found if value is not None), None)
+
+    @property
+    def parts(self) -> ModelParts:
+        """Blocks, attentions, MLPs, norms, tables and head of the model."""
+        return ModelParts(self.model, self.n_vocab)
 
     @property
     def stated_dropouts(self) -> set[float]:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from glassgpt.doctor.anatomy import Anatomy, NamedModule, category_of
 from glassgpt.doctor.checks import Check, Problem
+from glassgpt.doctor.model_parts import NamedModule, category_of
 from glassgpt.doctor.subject import Skip, Subject
 from glassgpt.language import N_
 
@@ -77,9 +77,9 @@ def _used(s: Subject, is_table: bool) -> Tensor:
 
 
 def _tables(s: Subject) -> list[NamedModule]:
-    anatomy = Anatomy(s.model, s.n_vocab)
-    tokens = [part for part in anatomy.embeddings if len(part.weight) == s.n_vocab]
-    return [*tokens, *anatomy.positions]
+    parts = s.parts
+    tokens = [part for part in parts.embeddings if len(part.weight) == s.n_vocab]
+    return [*tokens, *parts.positions]
 
 
 def _degenerate_rows(name: str, category: str, weight: Tensor) -> Iterator[Problem]:
@@ -111,10 +111,10 @@ def _degenerate_rows(name: str, category: str, weight: Tensor) -> Iterator[Probl
 
 @torch.no_grad()
 def _ties(s: Subject) -> Iterator[Problem]:
-    anatomy, stated = Anatomy(s.model, s.n_vocab), s.setting("tie_embeddings", "tie_word_embeddings")
-    if stated is None or anatomy.head is None or not anatomy.embeddings or not s.predicts_tokens:
+    parts, stated = s.parts, s.setting("tie_embeddings", "tie_word_embeddings")
+    if stated is None or parts.head is None or not parts.embeddings or not s.predicts_tokens:
         raise Skip(N_("the configuration does not say whether embedding and head are tied"))
-    head, table = anatomy.head.weight, anatomy.embeddings[0].weight
+    head, table = parts.head.weight, parts.embeddings[0].weight
     tied = head.data_ptr() == table.data_ptr()
     if bool(stated) != tied:
         yield Problem(
@@ -122,7 +122,7 @@ def _ties(s: Subject) -> Iterator[Problem]:
             N_("embedding and head are not tied") if stated else N_("embedding and head are tied"),
             N_("two matrices") if stated else N_("one matrix"),
             N_("let both use the same parameter if the configuration says so, otherwise not"),
-            anatomy.head.path,
+            parts.head.path,
         )
 
 
@@ -130,9 +130,9 @@ def _ties(s: Subject) -> Iterator[Problem]:
 def _vocabulary(s: Subject) -> Iterator[Problem]:
     if not s.predicts_tokens:
         raise Skip(N_("the model predicts classes"))
-    anatomy = Anatomy(s.model, s.n_vocab)
+    parts = s.parts
     n_classes = s.setting("vocab_size") or getattr(s.model, "n_vocab", None)
-    n_rows = len(anatomy.embeddings[0].weight) if anatomy.embeddings else None
+    n_rows = len(parts.embeddings[0].weight) if parts.embeddings else None
     top = max(int(s.data.tokens.max()), int(s.data.targets.max()))
     if top >= s.n_vocab or (isinstance(n_classes, int) and s.causal and n_classes != s.n_vocab):
         yield Problem(

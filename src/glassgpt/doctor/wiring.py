@@ -1,4 +1,4 @@
-"""Checks of the modes: finite, repeatable, the same in training and evaluation."""
+"""Checks of the numbers: finite, repeatable, the same in training and evaluation mode."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from glassgpt.doctor.anatomy import Anatomy, category_of
 from glassgpt.doctor.checks import Check, Problem
-from glassgpt.doctor.comparing import first_culprit, moved
+from glassgpt.doctor.differences import first_differing_module, moved
 from glassgpt.doctor.layers import deviations, place
+from glassgpt.doctor.model_parts import category_of
 from glassgpt.doctor.operations import OperationProbe
 from glassgpt.doctor.probes import FunctionProbe, first_tensor, module_paths, run_watched
 from glassgpt.doctor.subject import Skip, Subject
@@ -107,7 +107,7 @@ def _determinism(s: Subject) -> Iterator[Problem]:
     a, b = s.logits(), s.logits()
     if not moved(a, b, 1e-6):
         return
-    culprit = first_culprit(s, s.tokens, s.tokens, lambda x: x)
+    culprit = first_differing_module(s, s.tokens, s.tokens, lambda x: x)
     probe = FunctionProbe()
     with probe, module_paths(s.model, probe):
         s.logits()
@@ -131,7 +131,7 @@ def _determinism(s: Subject) -> Iterator[Problem]:
         return
     noisy = deviations(s)
     yield Problem(
-        place(noisy, Anatomy(s.model, s.n_vocab)) if noisy else category_of(culprit),
+        place(noisy, s.parts) if noisy else category_of(culprit),
         N_("noise is added"),
         N_("two equal passes differ by {d:.2g}", d=float((a - b).abs().max())),
         N_("remove the noise from evaluation mode"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from glassgpt.checkpoint import Run, RunCurve, quick_check
 from glassgpt.diagnose import MARKS, Finding, Symptom, judged_again, restored_note
-from glassgpt.doctor import Kept, examine_outcome, kept_examination
+from glassgpt.doctor import StoredExamination, examine_outcome, load_examination
 from glassgpt.language import N_, _, restored
 from glassgpt.reports.blocks import Block, Figure, Prose, Section, Table
 from glassgpt.reports.loss_chart import NARROW, WIDE, loss_chart
@@ -169,7 +169,7 @@ def findings_section(run: Run, curve: RunCurve) -> Section:
     # The verdict's own finding says already how the model stands to counting, with advice by its trend.
     recorded = examine_outcome(run)
     found += [each for each in recorded.problems if each.name != "counting"]
-    kept = kept_examination(run)
+    kept = load_examination(run)
     if kept is not None:
         known = {each.name for each in recorded.findings} | recorded.skipped.keys()
         found += [each for each in kept.found.problems if each.name not in known]
@@ -195,7 +195,7 @@ def findings_section(run: Run, curve: RunCurve) -> Section:
     return Section("findings", _("Findings"), blocks)
 
 
-def _doctor_blocks(run: Run, kept: Kept | None) -> Iterator[Block]:
+def _doctor_blocks(run: Run, kept: StoredExamination | None) -> Iterator[Block]:
     """Yield what the doctor said about the model and the text, with the remedies that were tried."""
     if kept is None:
         yield Prose(_("`glassgpt doctor` examines the model and the text, too."), "faint")

@@ -7,7 +7,7 @@ import pytest
 from glassgpt.checkpoint import Run
 from glassgpt.config import RunConfig
 from glassgpt.diagnose import Examination, Symptom
-from glassgpt.doctor import keep_examination, kept_examination
+from glassgpt.doctor import load_examination, save_examination
 from glassgpt.language import N_, _, using
 from glassgpt.tasks import task_of
 from glassgpt.train import start, try_remedy, with_trials
@@ -47,19 +47,19 @@ def test_a_remedy_that_helps_is_measured_and_kept(run: Run) -> None:
     trial = found.findings[0].trial
     assert trial is not None and trial.gain > 2 * trial.error > 0
     assert "better" in trial.sentence and "`lr` 0.0001 → 0.0004" in trial.sentence
-    keep_examination(run, found)
-    kept = kept_examination(run)
+    save_examination(run, found)
+    kept = load_examination(run)
     assert kept is not None and kept.found == found and kept.step == run.best_checkpoint().name
     with using("zh"):
         assert "更好" in _(trial.sentence)
 
 
 def test_a_template_of_a_stranger_is_not_formatted(run: Run) -> None:
-    keep_examination(run, Examination((Symptom("a", 1.0, N_("{n:>9} unknown", n=1), "warn"),)))
-    kept = kept_examination(run)
+    save_examination(run, Examination((Symptom("a", 1.0, N_("{n:>9} unknown", n=1), "warn"),)))
+    kept = load_examination(run)
     assert kept is not None and type(kept.found.findings[0].expected) is str
     run.doctor_file.write_text('{"format": 1, "findings": [{}]}')
-    assert kept_examination(run) is None
+    assert load_examination(run) is None
 
 
 def test_what_no_setting_changes_is_not_tried(run: Run) -> None:

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from glassgpt.checkpoint import Run
 from glassgpt.cli.view.examination import print_examination
 from glassgpt.cli.view.terminal import Terminal, print_hint, print_json, working
-from glassgpt.doctor import keep_examination
+from glassgpt.doctor import save_examination
 from glassgpt.errors import UserError
 from glassgpt.language import N_
 from glassgpt.train import examine_run, with_trials
@@ -50,7 +50,7 @@ def doctor(
     else:
         print_examination(found, Terminal())
     try:
-        keep_examination(opened, found)
+        save_examination(opened, found)
     except UserError as error:  # a run that cannot be written can be examined
         print_hint(str(error))
     if found.is_serious:

@@ -1,4 +1,4 @@
-"""Compare two passes: what moved, and the first module where it did."""
+"""Compare two forward passes: the largest difference, and the first module whose output differs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def moved(a: Tensor, b: Tensor, tolerance: float = TOLERANCE) -> bool:
     return bool((a.float() - b.float()).abs().max() > tolerance * max(spread, 1e-6))
 
 
-def gap(a: Tensor, b: Tensor) -> float:
+def max_difference(a: Tensor, b: Tensor) -> float:
+    """Return the largest absolute difference of two tensors."""
     return float((a.float() - b.float()).abs().max())
 
 
@@ -34,7 +35,7 @@ def other_tokens(s: Subject, tokens: Tensor) -> Tensor:
     return seen[(at + 1 + len(seen) // 3) % len(seen)].where(tokens >= 0, tokens)
 
 
-def first_culprit(s: Subject, one: Tensor, other: Tensor, part: Callable[[Tensor], Tensor]) -> str:
+def first_differing_module(s: Subject, one: Tensor, other: Tensor, part: Callable[[Tensor], Tensor]) -> str:
     """Return the path of the first module whose output differs where it must not."""
     modules = {path: m for path, m in s.model.named_modules() if path}
     first, second = (run_watched(s.model, modules, lambda t=t: s.logits(t)) for t in (one, other))

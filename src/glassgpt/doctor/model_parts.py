@@ -51,8 +51,8 @@ class NamedModule:
         return weight
 
 
-class Anatomy:
-    """The parts of a model."""
+class ModelParts:
+    """Blocks, attentions, MLPs, norms, tables and head of a model."""
 
     def __init__(self, model: nn.Module, n_vocab: int) -> None:
         self.model, self.n_vocab = model, n_vocab

@@ -1,4 +1,4 @@
-"""The last examination of a run, kept in its folder as doctor.json for the report."""
+"""Save the last examination of a run as doctor.json in its folder, and load it for the report."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from glassgpt.safe_io import read_json
 FORMAT = 1
 
 
-class Kept(NamedTuple):
+class StoredExamination(NamedTuple):
     """An examination, and the name of the step that was examined."""
 
     found: Examination
     step: str
 
 
-def keep_examination(run: Run, found: Examination) -> None:
+def save_examination(run: Run, found: Examination) -> None:
     """Write doctor.json, whole or not at all. Raises UserError if the folder refuses."""
     about = {"format": FORMAT, "step": run.best_checkpoint().name, **_packed(found.to_dict())}
     try:
@@ -33,13 +33,13 @@ def keep_examination(run: Run, found: Examination) -> None:
         raise cannot_write(run.doctor_file, error) from error
 
 
-def kept_examination(run: Run) -> Kept | None:
+def load_examination(run: Run) -> StoredExamination | None:
     """Return the last examination; None if there is none, or none that can be read."""
     try:
         stored: Any = read_json(run.doctor_file)
         if stored["format"] != FORMAT:
             return None
-        return Kept(Examination.from_dict(_unpacked(stored)), str(stored["step"]))
+        return StoredExamination(Examination.from_dict(_unpacked(stored)), str(stored["step"]))
     except (UserError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -1,4 +1,4 @@
-"""Examine what a run has on disk: its data and its outcome. `glassgpt.train.examine_run` adds the model."""
+"""Examine the files of a run: its data and its outcome. `glassgpt.train.examine_run` adds the model."""
 
 from __future__ import annotations
 
