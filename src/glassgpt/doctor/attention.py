@@ -140,38 +140,44 @@ def _mask(s: Subject) -> Iterator[Problem]:
         T, S = call.weights.shape[-2:]
         if T != S or T < 2 or any(word in call.path for word in ("cross", "encoder", "vision")):
             continue
-        allowed = call.allowed & (call.weights > 0)
-        past = torch.ones(T, T, dtype=torch.bool, device=allowed.device).tril()
-        future = (allowed & ~past).flatten(0, -3) if s.causal else allowed[:0]
-        if future.any():
-            yield Problem(
-                "mask",
-                _mask_cause(future, call.allowed, past),
-                N_(
-                    "{share:.0%} of the later keys are open",
-                    share=float(future.sum() / (~past).sum() / len(future)),
-                ),
-                N_("mask every key after the query: allow j ≤ i"),
-                call.path,
-            )
+        past = torch.ones(T, T, dtype=torch.bool, device=call.weights.device).tril()
+        if s.causal and (found := _open_future(call, past)):
+            yield found
             return
-        hidden = ~call.allowed & past
-        if (
-            not window
-            and s.causal
-            and s.small.tokens.min() >= 0
-            and hidden.any()
-            and "cross" not in call.path
-        ):
-            n = int(hidden.any(0).any(0).sum())
-            yield Problem(
-                "mask",
-                N_("a part of the past is not seen"),
-                N_("{n} pairs of a query and an earlier key are masked", n=n),
-                N_("let a query look at all keys before it"),
-                call.path,
-            )
+        if s.causal and not window and s.small.tokens.min() >= 0 and (found := _hidden_past(call, past)):
+            yield found
             return
+
+
+def _open_future(call: AttentionCall, past: Tensor) -> Problem | None:
+    """Look for later keys with a weight. past: (T, T), true up to the query's own key."""
+    future = (call.allowed & (call.weights > 0) & ~past).flatten(0, -3)  # (B · H, T, T)
+    if not future.any():
+        return None
+    return Problem(
+        "mask",
+        _mask_cause(future, call.allowed, past),
+        N_(
+            "{share:.0%} of the later keys are open",
+            share=float(future.sum() / (~past).sum() / len(future)),
+        ),
+        N_("mask every key after the query: allow j ≤ i"),
+        call.path,
+    )
+
+
+def _hidden_past(call: AttentionCall, past: Tensor) -> Problem | None:
+    """Look for earlier keys that are masked. past: (T, T), true up to the query's own key."""
+    hidden = ~call.allowed & past  # (B, H, T, T)
+    if not hidden.any():
+        return None
+    return Problem(
+        "mask",
+        N_("a part of the past is not seen"),
+        N_("{n} pairs of a query and an earlier key are masked", n=int(hidden.any(0).any(0).sum())),
+        N_("let a query look at all keys before it"),
+        call.path,
+    )
 
 
 def _window(call: AttentionCall, types: Sequence[str], window: int) -> Problem | None:

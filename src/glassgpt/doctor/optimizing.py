@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -59,6 +59,11 @@ def _groups(s: Subject) -> Iterator[Problem]:
             N_("put each parameter into one group"),
             twice[0],
         )
+    yield from _settings(groups)
+
+
+def _settings(groups: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+    """Look at betas and rates of the optimizer's groups."""
     if any(len(betas := group.get("betas", ())) == 2 and betas[0] > betas[1] for group in groups):
         yield Problem(
             "optimizer",

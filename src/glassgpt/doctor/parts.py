@@ -99,49 +99,51 @@ def _norms(s: Subject) -> Iterator[Problem]:
     stated = s.setting("layer_norm_epsilon", "rms_norm_eps", "layer_norm_eps", "norm_eps")
     for path, x, y in run_watched(s.model, seen, s.logits):
         module = seen[path]
-        gain, bias = getattr(module, "weight", None), getattr(module, "bias", None)
         if x is None or y is None or x.shape != y.shape or isinstance(module, nn.BatchNorm1d):
             continue
-        if isinstance(gain, Tensor) and not gain.any():
-            yield Problem(
-                "normalization",
-                N_("the gain is zero"),
-                0.0,
-                N_("initialize the gain with 1"),
-                path,
-            )
+        if problem := _norm_parameters(module, path) or _norm_eps(module, path, stated):
+            yield problem
             return
-        if isinstance(bias, Tensor) and len(bias) > 8:
-            mean, std = float(bias.mean()), float(bias.std())
-            if abs(mean) > 0.2 and abs(mean) > 2 * std:
-                yield Problem(
-                    "normalization",
-                    N_("the bias is shifted in all channels"),
-                    mean,
-                    N_("initialize the bias with 0"),
-                    path,
-                )
-                return
-        eps = next(
-            (v for n in ("eps", "variance_epsilon") if isinstance(v := getattr(module, n, None), float)), None
-        )
-        if eps is not None and (
-            eps > 1e-3 or (isinstance(stated, float) and not stated / 9 < eps < stated * 9)
-        ):
-            yield Problem(
-                "normalization",
-                N_("eps is not the stated one") if isinstance(stated, float) else N_("eps is large"),
-                eps,
-                N_("use an eps of 1e-5 or 1e-6, as the configuration states"),
-                path,
-            )
-            return
-        yield from _unit_square(x, y, gain, bias, path, module)
+        yield from _unit_square(x, y, module, path)
 
 
-def _unit_square(
-    x: Tensor, y: Tensor, gain: object, bias: object, path: str, module: nn.Module
-) -> Iterator[Problem]:
+def _norm_parameters(module: nn.Module, path: str) -> Problem | None:
+    """Look for a gain of zero, and a bias that is shifted in all channels."""
+    gain, bias = getattr(module, "weight", None), getattr(module, "bias", None)
+    if isinstance(gain, Tensor) and not gain.any():
+        return Problem("normalization", N_("the gain is zero"), 0.0, N_("initialize the gain with 1"), path)
+    if isinstance(bias, Tensor) and len(bias) > 8:
+        mean, std = float(bias.mean()), float(bias.std())
+        if abs(mean) > 0.2 and abs(mean) > 2 * std:
+            return Problem(
+                "normalization",
+                N_("the bias is shifted in all channels"),
+                mean,
+                N_("initialize the bias with 0"),
+                path,
+            )
+    return None
+
+
+def _norm_eps(module: nn.Module, path: str, stated: object) -> Problem | None:
+    """Compare the eps of a norm with the configuration's."""
+    values = (getattr(module, name, None) for name in ("eps", "variance_epsilon"))
+    eps = next((value for value in values if isinstance(value, float)), None)
+    is_stated = isinstance(stated, float)
+    if eps is None or (eps <= 1e-3 and not (is_stated and not stated / 9 < eps < stated * 9)):
+        return None
+    return Problem(
+        "normalization",
+        N_("eps is not the stated one") if is_stated else N_("eps is large"),
+        eps,
+        N_("use an eps of 1e-5 or 1e-6, as the configuration states"),
+        path,
+    )
+
+
+def _unit_square(x: Tensor, y: Tensor, module: nn.Module, path: str) -> Iterator[Problem]:
+    """Undo gain and bias of a norm from input x to output y, (B, T, C): the rest has a mean square of 1."""
+    gain, bias = getattr(module, "weight", None), getattr(module, "bias", None)
     z = y.float() - bias.float() if isinstance(bias, Tensor) else y.float()
     if isinstance(gain, Tensor) and gain.shape == z.shape[-1:]:
         usable = gain.abs() > 0.05 * gain.abs().max()

@@ -1,8 +1,8 @@
-"""A step of the optimizer by its weights before and after: which moved, how far, and downhill."""
+"""Compare the weights before and after an optimizer step: which moved, how far, and whether downhill."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -36,15 +36,7 @@ def updates(
 ) -> Iterator[Problem]:
     """Compare the weights before and after a step. learning: names of those that learned before it."""
     moved = {name for name in before if not torch.equal(before[name], after[name])}
-    wrong = [name for name in moved if name not in learning]
-    if wrong:
-        yield Problem(
-            "optimizer",
-            N_("frozen parameters move"),
-            N_("{n} parameters", n=len(wrong)),
-            N_("leave them out of the optimizer"),
-            wrong[0],
-        )
+    yield from _frozen([name for name in moved if name not in learning])
     if not moved:
         yield Problem(
             "optimizer",
@@ -53,19 +45,8 @@ def updates(
             N_("call optimizer.step() on the model's own parameters, with a learning rate above 0"),
         )
         return
-    still = [
-        name
-        for name in learning
-        if name not in moved and before[name].any() and not _is_rare(s, name, before[name])
-    ]
-    if still:
-        yield Problem(
-            "optimizer",
-            N_("the step does not move a parameter"),
-            N_("{n} of {of} parameters", n=len(still), of=len(learning)),
-            N_("give each parameter a gradient, a place in the optimizer and a rate above 0"),
-            still[0],
-        )
+    still = [name for name in learning if name not in moved and before[name].any()]
+    yield from _still([name for name in still if not _is_rare(s, name, before[name])], len(learning))
     if any(not after[name].isfinite().all() for name in moved):
         yield Problem(
             "optimizer",
@@ -74,13 +55,46 @@ def updates(
             N_("lower the learning rate; clip gradients"),
         )
         return
+    yield from _size_of_updates(s, before, after, moved)
+
+
+def _frozen(moved: Sequence[str]) -> Iterator[Problem]:
+    """Name a frozen parameter that a step moves."""
+    if moved:
+        yield Problem(
+            "optimizer",
+            N_("frozen parameters move"),
+            N_("{n} parameters", n=len(moved)),
+            N_("leave them out of the optimizer"),
+            moved[0],
+        )
+
+
+def _still(names: Sequence[str], n_learning: int) -> Iterator[Problem]:
+    """Name a parameter that learns, and that a step does not move."""
+    if names:
+        yield Problem(
+            "optimizer",
+            N_("the step does not move a parameter"),
+            N_("{n} of {of} parameters", n=len(names), of=n_learning),
+            N_("give each parameter a gradient, a place in the optimizer and a rate above 0"),
+            names[0],
+        )
+
+
+def _size_of_updates(
+    s: Subject, before: dict[str, Tensor], after: dict[str, Tensor], moved: Iterable[str]
+) -> Iterator[Problem]:
+    """Compare the update of each matrix with its weights: norm over norm."""
     ratios = {
         name: float((after[name] - before[name]).norm() / before[name].norm().clamp(min=1e-6))
         for name in moved
         if before[name].ndim == 2 and before[name].any() and "lora" not in name.lower()
     }
-    worst = max(ratios, key=ratios.__getitem__, default=None)
-    if worst is not None and ratios[worst] > (MAX_RATIO if _rose(s, before, after) else MOST):
+    if not ratios:
+        return
+    worst = max(ratios, key=ratios.__getitem__)
+    if ratios[worst] > (MAX_RATIO if _rose(s, before, after) else MOST):
         yield Problem(
             "optimizer",
             N_("the step is too large"),
@@ -88,8 +102,7 @@ def updates(
             N_("lower the learning rate; 0.1 % is usual"),
             worst,
         )
-        return
-    if ratios and sorted(ratios.values())[len(ratios) // 2] < MIN_RATIO:
+    elif sorted(ratios.values())[len(ratios) // 2] < MIN_RATIO:
         yield Problem(
             "optimizer",
             N_("the step is too small"),
