@@ -242,7 +242,25 @@ def _named(state: Mapping[Any, Any], path: Path) -> Iterator[tuple[str, Tensor]]
 
 
 def _tensors(named: dict[str, Tensor], places: Mapping[str, Place], path: Path) -> dict[str, Tensor]:
-    """Return the tensors under our names. Raises UserError if a name or shape differs."""
+    """Return the tensors under our names, in float32. Raises UserError for tensors of another model."""
+    _check_names(named, places, path)
+    head = named.pop(HEAD)
+    _check_shapes(named, places, path)
+    _check_dtypes(named, path)
+    _check_claims(named, path)
+    if not torch.equal(head, named[WTE]):
+        raise UserError(
+            "{path}: {head} is not {wte}, and nanoGPT shares the two. {remedy}",
+            path=path,
+            head=HEAD,
+            wte=WTE,
+            remedy=REMEDY,
+        )
+    return {place.ours: named[name].float() for name, place in places.items()}
+
+
+def _check_names(named: Mapping[str, Tensor], places: Mapping[str, Place], path: Path) -> None:
+    """Raise UserError if names are missing or unknown."""
     if differing := sorted(named.keys() ^ {*places, HEAD}):
         side = N_("nanoGPT's model has not") if differing[0] in named else N_("the file lacks")
         raise UserError(
@@ -254,7 +272,10 @@ def _tensors(named: dict[str, Tensor], places: Mapping[str, Place], path: Path) 
             side=side,
             remedy=REMEDY,
         )
-    head, types = named.pop(HEAD), {t.dtype for t in named.values()}
+
+
+def _check_shapes(named: Mapping[str, Tensor], places: Mapping[str, Place], path: Path) -> None:
+    """Raise UserError if a shape differs from the model's."""
     for name, place in places.items():
         if (shape := tuple(named[name].shape)) != place.shape:
             raise UserError(
@@ -266,6 +287,11 @@ def _tensors(named: dict[str, Tensor], places: Mapping[str, Place], path: Path) 
                 expected=quoted(place.shape),
                 remedy=REMEDY,
             )
+
+
+def _check_dtypes(named: Mapping[str, Tensor], path: Path) -> None:
+    """Raise UserError if the weights have several types, or one that is no float."""
+    types = {t.dtype for t in named.values()}
     if len(types) > 1 or not types <= FLOATS.keys():
         kinds = ", ".join(sorted(str(each).removeprefix("torch.") for each in types))
         raise UserError(
@@ -275,16 +301,6 @@ def _tensors(named: dict[str, Tensor], places: Mapping[str, Place], path: Path) 
             floats=", all ".join(FLOATS.values()),
             remedy=REMEDY,
         )
-    _check_claims(named, path)
-    if not torch.equal(head, named[WTE]):
-        raise UserError(
-            "{path}: {head} is not {wte}, and nanoGPT shares the two. {remedy}",
-            path=path,
-            head=HEAD,
-            wte=WTE,
-            remedy=REMEDY,
-        )
-    return {place.ours: named[name].float() for name, place in places.items()}
 
 
 def _check_claims(named: Mapping[str, Tensor], path: Path) -> None:

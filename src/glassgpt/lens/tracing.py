@@ -23,6 +23,16 @@ from glassgpt.nn import PAD
 from glassgpt.tasks import Inputs, Prompt, Task, task_of_model
 from glassgpt.tokenizers import Tokenizer
 
+LENS_ROWS = 256
+"""Rows that the logit lens reads at a time."""
+MOST_PROBABLE = 5
+"""Number of predictions to keep at each position."""
+NOT_TAKEN = {
+    "image": N_("does not look at images"),
+    "target": N_("takes no target"),
+    "hide": N_("has no source to hide a part of"),
+}
+
 
 @torch.inference_mode()
 def trace(
@@ -51,48 +61,54 @@ def trace(
     """
     task = task_of_model(model.config)
     _check_prompt(model, task, image=image, target=target, hide=hide)
-    hidden = {} if hide is None else _hide_edits(model, tokenizer, text, hide)
-    edits = {**(edits or {}), **hidden}
-    writes = "target" in task.takes and target is None
-    with edit(model, edits) if edits and writes else nullcontext():
-        inputs = task.inputs(model, tokenizer, Prompt(text, image, target))
-    if not inputs.tokens:
-        raise UserError("there is nothing to look at: the text is empty. Give a text of at least one token.")
+    all_edits = {**(edits or {}), **({} if hide is None else _hide_edits(model, tokenizer, text, hide))}
+    inputs = _encode(model, tokenizer, task, Prompt(text, image, target), all_edits)
     _replace_tokens(inputs, replace or {}, model.n_vocab)
-    names = [name for name in activation_names(model) if not name.endswith("mlp.hidden")]
-    was_training = model.training
-    model.eval()
-    try:
-        with record(model, names if pattern is None else pattern, edits=edits) as seen:
-            _run(model, inputs)
-    finally:
-        model.train(was_training)
-    tensors = {name: value[0].cpu() for name, value in seen.items()}
+    activations = _record(model, inputs, pattern, all_edits)
+    tensors = {name: value[0].cpu() for name, value in activations.items()}
     if inputs.image is not None:
         tensors[IMAGE] = torch.from_numpy(inputs.image)
+    with_lens = lens and not isinstance(model, Classifier)
     return Trace(
         tensors,
-        tuple(token_labels(tokenizer, inputs.tokens)),
-        tuple(_next_labels(tokenizer, inputs.next_tokens)),
-        tuple(_source_labels(model, tokenizer, inputs)),
-        inputs.n_prompt,
-        read_states(model, tokenizer, seen) if lens and not isinstance(model, Classifier) else None,
-        model.config.model_dump(mode="json"),
-        tuple(inputs.tokens),
-        tuple(inputs.source or ()),
-        _predictions(model, tokenizer, seen),
+        tokens=tuple(token_labels(tokenizer, inputs.tokens)),
+        next_tokens=tuple(_next_labels(tokenizer, inputs.next_tokens)),
+        source=tuple(_source_labels(model, tokenizer, inputs)),
+        n_prompt=inputs.n_prompt,
+        logit_lens=read_states(model, tokenizer, activations) if with_lens else None,
+        config=model.config.model_dump(mode="json"),
+        ids=tuple(inputs.tokens),
+        source_ids=tuple(inputs.source or ()),
+        predictions=_predictions(model, tokenizer, activations),
     )
 
 
-LENS_ROWS = 256
-"""Rows that the logit lens reads at a time."""
-MOST_PROBABLE = 5
-"""Number of predictions to keep at each position."""
-NOT_TAKEN = {
-    "image": N_("does not look at images"),
-    "target": N_("takes no target"),
-    "hide": N_("has no source to hide a part of"),
-}
+def _encode(
+    model: Model, tokenizer: Tokenizer, task: Task, prompt: Prompt, edits: Mapping[str, Edit]
+) -> Inputs:
+    """Encode a prompt. The model generates the answer if none is given, with the edits."""
+    generates = "target" in task.takes and prompt.target is None
+    with edit(model, edits) if edits and generates else nullcontext():
+        inputs = task.inputs(model, tokenizer, prompt)
+    if not inputs.tokens:
+        raise UserError("there is nothing to look at: the text is empty. Give a text of at least one token.")
+    return inputs
+
+
+def _record(
+    model: Model, inputs: Inputs, pattern: str | Sequence[str] | None, edits: Mapping[str, Edit]
+) -> Recording:
+    """Run the model once, in evaluation mode, and record the activations of a pattern."""
+    if pattern is None:
+        pattern = [name for name in activation_names(model) if not name.endswith("mlp.hidden")]
+    was_training = model.training
+    model.eval()
+    try:
+        with record(model, pattern, edits=edits) as activations:
+            _run(model, inputs)
+    finally:
+        model.train(was_training)
+    return activations
 
 
 def _check_prompt(model: Model, task: Task, **parts: object) -> None:

@@ -32,10 +32,19 @@ __all__ = [
 ]
 
 
+def _build_gpt(config: ModelConfig, n_vocab: int) -> Model:
+    model = GPT(config, n_vocab)
+    return adapt(model) if config.lora_rank else model
+
+
+def _build_encoder(config: ModelConfig, n_vocab: int) -> Model:
+    return Classifier(config, n_vocab) if config.labels else MaskedLM(config, n_vocab)
+
+
 FAMILIES: dict[str, Callable[[ModelConfig, int], Model]] = {
-    "gpt": lambda config, n_vocab: adapt(GPT(config, n_vocab)) if config.lora_rank else GPT(config, n_vocab),
+    "gpt": _build_gpt,
     "bigram": Bigram,
-    "encoder": lambda config, n_vocab: (Classifier if config.labels else MaskedLM)(config, n_vocab),
+    "encoder": _build_encoder,
     "seq2seq": Seq2Seq,
     "captioner": Captioner,
 }

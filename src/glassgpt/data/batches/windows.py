@@ -115,12 +115,14 @@ def sliding_batches(
     ranges = [(0, len(data.val))] if ranges is None else ranges
     starts = [(i, min(i + stride, stop)) for start, stop in ranges for i in range(start, stop, stride)]
     for i in range(0, len(starts), B):
-        rows = [_window(data, tail, first, last, block_size, stride) for first, last in starts[i : i + B]]
+        rows = [
+            _sliding_window(data, tail, first, last, block_size, stride) for first, last in starts[i : i + B]
+        ]
         tokens, targets = (torch.from_numpy(np.stack(part)) for part in zip(*rows, strict=True))
         yield Batch(tokens, targets)  # (B, T)
 
 
-def _window(
+def _sliding_window(
     data: TokenData, tail: np.ndarray, first: int, last: int, T: int, stride: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return T tokens and their targets; only those from `first` to `last` count."""
