@@ -136,18 +136,21 @@ class LanguageData(TaskData):
 
     def measure(self, model: Model) -> Score:
         """Measure a model in overlapping windows, on each `verdict_stride`-th of the split's parts."""
-        ids, n, T = self.data.val.ids, n_parts(self.val.n_chars), self.windows.T
+        ids, n = self.data.val.ids, n_parts(self.val.n_chars)
+        T = 1 if self.config.model.family == "bigram" else self.windows.T
+        part = part_of(self.tokenizer.n_bytes(ids), n, self.val.n_bytes)  # (n_val,): part of each token
         measured = self.verdict_parts()
-        parts = part_of(self.tokenizer.n_bytes(ids), n, self.val.n_bytes)  # (n_val,)
-        bounds = np.searchsorted(parts, np.arange(n + 1)).tolist()
-        whole = len(measured) == n
-        ranges = [(0, len(ids))] if whole else [(bounds[i], bounds[i + 1]) for i in measured]
-        T = 1 if self.config.model.family == "bigram" else T
-        B = max(1, self.eval_tokens // T)
-        found = token_losses(model, sliding_batches(self.data, T, B, ranges))
-        losses = np.concatenate([nats[counted] for nats, counted in found])
-        nats = np.bincount(np.concatenate([parts[a:b] for a, b in ranges]), weights=losses, minlength=n)
-        lengths = self.val if whole else _lengths(self.tokenizer, [ids[a:b] for a, b in ranges])
+        if len(measured) == n:
+            ranges, lengths = [(0, len(ids))], self.val
+        else:
+            bounds = np.searchsorted(part, np.arange(n + 1)).tolist()
+            ranges = [(bounds[i], bounds[i + 1]) for i in measured]
+            lengths = _lengths(self.tokenizer, [ids[start:stop] for start, stop in ranges])
+        batches = sliding_batches(self.data, T, max(1, self.eval_tokens // T), ranges)
+        # Losses of the tokens in all ranges, in their order.
+        losses = np.concatenate([nats[counts] for nats, counts in token_losses(model, batches)])
+        parts = np.concatenate([part[start:stop] for start, stop in ranges])
+        nats = np.bincount(parts, weights=losses, minlength=n)  # (n,)
         return part_score(nats, measured, lengths)
 
     def describe(self) -> list[str]:

@@ -19,7 +19,7 @@ COPYING_SHARE = 0.25
 """Largest share of the time left for the copying meter of a run by the clock."""
 COPYING_S = 10.0
 """Largest expected time of the copying meter in a run of steps."""
-TRIAL = 8
+TRIAL_STRIDE = 8
 """A verdict by the clock first measures a part this many times smaller than planned."""
 
 
@@ -37,13 +37,13 @@ def final_verdict(run: Run, trainer: Trainer) -> Verdict:
     copying = _copying(run, trainer, model)
     course = trend(Curve.of(run.metrics(), data.tokens_per_char, data.n_train_tokens))
 
-    def judge(stride: int) -> Verdict:
+    def verdict_on(stride: int) -> Verdict:
         data.verdict_stride = stride
         return replace(data.verdict(lambda: model, course), copying=copying)
 
     if not plan.by_clock:
-        return judge(plan.verdict_stride(trainer.clock.elapsed.trained_s))
-    return _judged_in_time(judge, trainer)
+        return verdict_on(plan.verdict_stride(trainer.clock.elapsed.trained_s))
+    return _in_time(verdict_on, trainer)
 
 
 def _copying(run: Run, trainer: Trainer, model: Model) -> Copying | None:
@@ -53,11 +53,8 @@ def _copying(run: Run, trainer: Trainer, model: Model) -> Copying | None:
         return None
     try:
         sample = run.samples / f"{run.best_checkpoint().name}.txt"
-        seconds = copying_cost(run, trainer.task.tokenizer).seconds
-        seconds += 0.0 if sample.is_file() else trainer.eval_plan.sample_s
-        by_clock = trainer.eval_plan.by_clock
-        left_s = COPYING_SHARE * ((trainer.left_s or 0.0) - trainer.ending.exit_s) if by_clock else COPYING_S
-        if seconds > left_s:
+        sample_s = 0.0 if sample.is_file() else trainer.eval_plan.sample_s
+        if sample_s + copying_cost(run, trainer.task.tokenizer).seconds > _copying_limit_s(trainer):
             return None
         if sample.is_file():
             text = read_capped(sample, MAX_JSON).decode("utf-8", "replace")
@@ -68,12 +65,22 @@ def _copying(run: Run, trainer: Trainer, model: Model) -> Copying | None:
         return None
 
 
-def _judged_in_time(judge: Callable[[int], Verdict], trainer: Trainer) -> Verdict:
-    """Return the verdict on as large a part as the time left allows; a small part tells how long it takes."""
+def _copying_limit_s(trainer: Trainer) -> float:
+    """Return the seconds that the copying meter may take."""
+    if not trainer.eval_plan.by_clock:
+        return COPYING_S
+    return COPYING_SHARE * ((trainer.left_s or 0.0) - trainer.ending.exit_s)
+
+
+def _in_time(verdict_on: Callable[[int], Verdict], trainer: Trainer) -> Verdict:
+    """Return the verdict on as large a part as the time left allows; a small part tells how long it takes.
+
+    verdict_on: measures each n-th part of the validation split.
+    """
     plan, exit_s = trainer.eval_plan, trainer.ending.exit_s
     began = time.monotonic()
-    trial = min(plan.largest_stride, TRIAL * plan.verdict_stride())
-    verdict = judge(trial)
+    trial = min(plan.largest_stride, TRIAL_STRIDE * plan.verdict_stride())
+    verdict = verdict_on(trial)
     whole_s = trial * (time.monotonic() - began)
     stride = plan.stride_for(whole_s, (trainer.left_s or 0.0) - exit_s)
-    return judge(stride) if stride <= trial / 2 else verdict
+    return verdict_on(stride) if stride <= trial / 2 else verdict

@@ -16,16 +16,14 @@ from glassgpt.train import Budget, Evaluated, StepDone, Warned, eval_plan, resum
 from glassgpt.train.clock import Elapsed
 from glassgpt.train.ending import Ending
 from glassgpt.train.eval_plan import TRAINING_SHARE, VERDICT_SHARE, EvalPlan
+from helpers.tiny_run import tiny_config
 
 TEXT = "".join(f"{i} geese, {i * 7 % 31} swans, {i * i % 13} ducks and herons ashore.\n" for i in range(2000))
 
 
 def config(path: Path, train: dict[str, Any]) -> RunConfig:
     path.write_text(TEXT)
-    model = {"size": "nano", "n_layer": 1, "block_size": 32}
-    return RunConfig.model_validate(
-        {"data": {"sources": [str(path)]}, "model": model, "train": {"sample_tokens": 0, **train}}
-    )
+    return tiny_config(path, train)
 
 
 @pytest.fixture

@@ -18,17 +18,14 @@ from glassgpt.errors import UserError
 from glassgpt.interrupts import RaiseStopped, Stopped, StopRequest, on_signals, run_in_thread
 from glassgpt.train import Dist, Evaluated, Event, Observer, StepDone, resume, start, start_run
 from glassgpt.train.new_path import new_path
+from helpers.tiny_run import tiny_config
 
 TEXT = "".join(f"{i} geese, {i * 7 % 31} swans, {i * i % 13} ducks ashore.\n" for i in range(400))
 
 
 def config(folder: Path, **train: Any) -> RunConfig:
     (folder / "a.txt").write_text(TEXT)
-    train = {"steps": 6, "evals": 2, "sample_tokens": 4} | train
-    model = {"size": "nano", "n_layer": 1, "block_size": 32}
-    return RunConfig.model_validate(
-        {"data": {"sources": [str(folder / "a.txt")]}, "model": model, "train": train}
-    )
+    return tiny_config(folder / "a.txt", {"steps": 6, "evals": 2, "sample_tokens": 4} | train)
 
 
 def test_a_stop_before_the_first_step_leaves_nothing(tmp_path: Path) -> None:

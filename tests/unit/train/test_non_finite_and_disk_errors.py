@@ -23,6 +23,7 @@ from glassgpt.train import metrics as metrics_module
 from glassgpt.train import saver as saver_module
 from glassgpt.train import trainer as trainer_module
 from glassgpt.train.trainer import Trainer
+from helpers.tiny_run import tiny_config
 
 TEXT = "".join(f"Part {i}: {i * 7 % 31} geese cross the river, {i * 5 % 13} come back.\n" for i in range(300))
 Usage = namedtuple("Usage", "total used free")
@@ -36,9 +37,7 @@ def text_file(tmp_path: Path) -> Path:
 
 
 def config(path: Path, train: dict[str, Any]) -> RunConfig:
-    train = {"sample_tokens": 0, "micro_batch_size": 4} | train
-    model = {"size": "nano", "n_layer": 1, "block_size": 32}
-    return RunConfig.model_validate({"data": {"sources": [str(path)]}, "model": model, "train": train})
+    return tiny_config(path, {"micro_batch_size": 4} | train)
 
 
 def finished(session: Session) -> list[Any]:

@@ -31,6 +31,7 @@ from glassgpt.train import (
 )
 from glassgpt.train.clock import Elapsed
 from helpers.material import material
+from helpers.tiny_run import tiny_config
 
 TEXT = "".join(
     f"Chapter {i}: in which {i * 7 % 31} geese cross the river and {i * 5 % 13} come back.\n"
@@ -45,12 +46,8 @@ def text_file(tmp_path: Path) -> Path:
     return path
 
 
-def config(path: Path, train: dict[str, Any], **groups: dict[str, Any]) -> RunConfig:
-    model = {"size": "nano", "n_layer": 1, "block_size": 32} | groups.pop("model", {})
-    train = {"evals": 2, "sample_tokens": 8, "micro_batch_size": 4} | train
-    return RunConfig.model_validate(
-        {"data": {"sources": [str(path)]}, "model": model, "train": train, **groups}
-    )
+def config(path: Path, train: dict[str, Any], **tables: dict[str, Any]) -> RunConfig:
+    return tiny_config(path, {"evals": 2, "sample_tokens": 8, "micro_batch_size": 4} | train, **tables)
 
 
 def finished(session: Session) -> list[Any]:
