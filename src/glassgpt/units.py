@@ -17,6 +17,26 @@ def count(n: float) -> str:
     return f"{n:.0f}"
 
 
+def rounded(n: float) -> str:
+    """Return a number with two digits or more, without an exponent for large ones.
+
+    >>> rounded(0.041), rounded(1.62), rounded(37.2), rounded(180.4), rounded(67_400)
+    ('0.041', '1.6', '37', '180', '67.4 k')
+    """
+    return f"{n:.2g}" if n < 10 else count(n)
+
+
+def short_span(minutes: float) -> str:
+    """Return a span of time for a narrow column.
+
+    >>> short_span(0.45), short_span(1), short_span(9_999)
+    ('27 s', '1 min', '170 h')
+    """
+    if minutes < 1:
+        return f"{_two_digits(60 * minutes):g} s"
+    return f"{_two_digits(minutes):g} min" if minutes < 60 else f"{_two_digits(minutes / 60):g} h"
+
+
 def duration(seconds: float) -> str:
     """Return a span of time as seconds, minutes or hours.
 

@@ -13,7 +13,17 @@ from glassgpt.errors import UserError
 from glassgpt.language import N_
 from glassgpt.notebook_html import paragraph
 from glassgpt.tables import as_html
-from glassgpt.train.autopilot import Choice, Decision, Forecast, Length, Recipe, chosen_layer, decide, decides
+from glassgpt.train.autopilot import (
+    Choice,
+    Decision,
+    Forecast,
+    Length,
+    Recipe,
+    chosen_layer,
+    decide,
+    decides,
+    with_early_end,
+)
 from glassgpt.train.clock import Clock
 from glassgpt.train.memory import estimate_memory
 from glassgpt.train.run_plan import OnStage, plan
@@ -58,7 +68,7 @@ class Outlook:
 
     runs: tuple[PlannedRun, ...]
     faster: tuple[PlannedRun, ...]
-    """The middle length on larger machines."""
+    """The middle length on larger machines, if they reach a lower loss."""
     curve: tuple[tuple[float, Choice], ...]
     """(minutes, best choice)."""
     scores: tuple[Score, ...]
@@ -190,7 +200,7 @@ def _outlook(decision: Decision, resolved: Resolved, minutes: Sequence[float], p
         seconds = max(1.0, Budget(seconds=60 * length).training_s(prepared_s))
         choice = chooser.choose(Length(seconds=seconds * speed))
         config = resolve(resolved.given, [chosen_layer(chooser, choice.recipe, by_clock=True)]).config
-        ends = chooser.early_end(choice, config.train.patience, config.train.evals)
+        choice, ends = with_early_end(chooser, choice, resolved)
         ends_after = None if ends is None else (prepared_s + ends * seconds) / 60
         n_vocab = chooser.text.count(choice.recipe).n_vocab
         memory = estimate_memory(config, n_vocab, choose_device(config.train.device)).total
@@ -199,4 +209,11 @@ def _outlook(decision: Decision, resolved: Resolved, minutes: Sequence[float], p
     runs = tuple(planned(length) for length in minutes)
     middle = minutes[len(minutes) // 2]
     curve = tuple((m, planned(m).choice) for m in CURVE if m <= max(minutes))
-    return Outlook(runs, tuple(planned(middle, speed) for speed in FASTER), curve, decision.scores)
+    faster = tuple(planned(middle, speed) for speed in FASTER)
+    helps = (1 - GAIN) * min(choice.forecast.nats_per_char for m, choice in curve if m <= middle)
+    return Outlook(
+        runs,
+        tuple(run for run in faster if run.choice.forecast.nats_per_char < helps),
+        curve,
+        decision.scores,
+    )

@@ -136,7 +136,7 @@ def _create_run(
 
 
 def _forecaster(decision: Decision | None, run: Run) -> Forecaster | None:
-    if decision is None:
+    if decision is None or not decision.choice.has_forecast:
         return None
     return Forecaster.start(decision.choice.forecast, decision.curve, run)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -26,9 +27,7 @@ def columns(outlook: Outlook) -> list[str]:
 def test_an_early_end_is_in_the_table_and_in_words() -> None:
     outlook = found(None, 4.0, 40.0)
     table = outlook_table(outlook)
-    assert [*table.columns[1].cells] == ["", "4 minutes", "40 minutes"] and columns(outlook)[
-        1
-    ] == "ends after"
+    assert [*table.columns[1].cells] == ["", "4 min", "40 min"] and columns(outlook)[1] == "ends after"
     told = [sentence for sentence in outlook.sentences() if "learned by heart" in sentence]
     assert told == [
         "A training of 10 minutes ends after about 4 minutes: the text is learned by heart by then. "
@@ -48,3 +47,17 @@ def test_the_table_fits_into_eighty_columns() -> None:
     file = io.StringIO()
     Console(width=80, file=file).print(outlook_table(found(2.3, 40.0, None, 220.0)))
     assert "…" not in file.getvalue() and "ends after" in file.getvalue()
+
+
+def test_ram_has_a_column_if_it_matters() -> None:
+    assert "RAM" in columns(found(None))
+    outlook = found(None)
+    small = replace(outlook, runs=tuple(replace(run, memory_bytes=10**7) for run in outlook.runs))
+    assert "RAM" not in columns(small)
+
+
+def test_many_passes_have_no_exponent() -> None:
+    outlook = found(None)
+    many = replace(outlook.runs[0], choice=replace(outlook.runs[0].choice, epochs=37_000.0))
+    table = outlook_table(replace(outlook, runs=(many,)))
+    assert [*table.columns[4].cells] == ["37 k"]

@@ -10,8 +10,10 @@ from glassgpt.cli.view.terminal import Terminal, print_json
 from glassgpt.diagnose import row_title
 from glassgpt.language import N_, _
 from glassgpt.train import Choice, Decision, Forecast, Forecasted, Outlook, PlannedRun, Recipe
-from glassgpt.units import count, span
+from glassgpt.units import count, rounded, short_span, span
 
+LARGE = 5e8
+"""Bytes of RAM that are worth a column."""
 NARROW = 0.03
 """An interval narrower than this, in nats, needs a third decimal."""
 AXES = {
@@ -56,13 +58,18 @@ def choice_table(decision: Decision) -> Table:
     """Return the chosen settings, each with the forecast of its best alternative."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column(_("setting"), no_wrap=True)
-    table.add_column(_("choice"), overflow="fold")
-    table.add_column(_("forecast otherwise"), overflow="fold", style="dim")
     choice = decision.choice
     others = decision.chooser.alternatives(choice, decision.length)
+    if not any(others):
+        small = decision.chooser.candidates.is_small
+        table.add_column(_("choice, for a small text") if small else _("choice"), overflow="fold")
+        for name, words in AXES.items():
+            table.add_row(_(name), words(choice.recipe))
+        return table
+    table.add_column(_("choice"), overflow="fold")
+    table.add_column(_("forecast with another"), overflow="fold", style="dim")
     for (name, words), along in zip(AXES.items(), others, strict=True):
-        only = _("for a small text") if decision.chooser.candidates.is_small else _("given")
-        table.add_row(_(name), words(choice.recipe), _otherwise(name, along) or only)
+        table.add_row(_(name), words(choice.recipe), _otherwise(name, along) or _("given"))
     return table
 
 
@@ -75,13 +82,25 @@ def print_choice(console: Terminal, decision: Decision) -> None:
     """Print the autopilot's choice and its forecast, before a training."""
     console.table(choice_table(decision))
     choice = decision.choice
+    others = [each for along in decision.chooser.alternatives(choice, decision.length) for each in along[:2]]
+    if any(each.forecast.nats_per_char < choice.forecast.nats_per_char for each in others):
+        console.print(
+            _(
+                "A lower forecast is not taken if it has few steps, or changes a default for a small gain: "
+                "it is less sure."
+            ),
+            style="dim",
+        )
+    if not choice.has_forecast:
+        console.print(_("\nforecast   none: about {n_steps} steps are too few\n", n_steps=choice.n_steps))
+        return
     console.print(
         _(
             "\nforecast   {forecast} nats per held-out character after about {n_steps} steps, "
-            "{epochs:.2g} passes over the text{place}\n",
+            "{epochs} passes over the text{place}\n",
             forecast=in_words(choice.forecast),
             n_steps=count(choice.n_steps),
-            epochs=choice.epochs,
+            epochs=rounded(choice.epochs),
             place=_place(decision),
         )
     )
@@ -122,30 +141,31 @@ def print_outlook(outlook: Outlook, as_json: bool) -> None:
 
 
 def outlook_table(outlook: Outlook) -> Table:
-    """Return a table with a row for each length, and a column of early ends if there are any."""
+    """Return a table with a row for each length; early ends and RAM have columns if they matter."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    numbers = (_("steps"), _("passes"), _("RAM"))
+    with_memory = any(run.memory_bytes >= LARGE for run in outlook.runs)
+    numbers = (_("steps"), _("passes"), *([_("RAM")] if with_memory else []))
     ends = [_("ends after")] if outlook.early_ends else []
     for name in (_("time"), *ends, _("tokenizer"), _("model"), *numbers, _("forecast (80 %)")):
         justify = "right" if name in numbers else "left"
-        table.add_column(name, justify=justify, no_wrap=name in numbers)
+        table.add_column(name, justify=justify, no_wrap=name in numbers, overflow="fold")
     for run in outlook.runs:
-        length, *cells = _cells(run)
-        end = [_(span(run.ends)) if run.ends is not None else ""] if ends else []
+        length, *cells = _cells(run, with_memory)
+        end = [short_span(run.ends) if run.ends is not None else ""] if ends else []
         table.add_row(length, *end, *cells)
     return table
 
 
-def _cells(run: PlannedRun) -> tuple[str, ...]:
+def _cells(run: PlannedRun, with_memory: bool) -> tuple[str, ...]:
     choice, recipe = run.choice, run.choice.recipe
     return (
-        _(span(run.minutes)),
+        short_span(run.minutes),
         AXES["tokenizer"](recipe),
         _model(recipe),
         count(choice.n_steps),
-        f"{choice.epochs:.2g}",
-        f"{run.memory_bytes / 1e9:.1f} GB",
-        in_words(choice.forecast),
+        rounded(choice.epochs),
+        *([f"{run.memory_bytes / 1e9:.1f} GB"] if with_memory else []),
+        in_words(choice.forecast) if choice.has_forecast else "",
     )
 
 

@@ -1,7 +1,14 @@
 """The autopilot: it chooses the settings of a training and forecasts its held-out loss."""
 
 from glassgpt.train.autopilot.choice import Choice, Chooser, Length
-from glassgpt.train.autopilot.decision import ORIGIN, Decision, chosen_layer, decide, decides
+from glassgpt.train.autopilot.decision import (
+    ORIGIN,
+    Decision,
+    chosen_layer,
+    decide,
+    decides,
+    with_early_end,
+)
 from glassgpt.train.autopilot.facts import TextFacts, TokenCount
 from glassgpt.train.autopilot.forecast import Forecast, Forecaster
 from glassgpt.train.autopilot.recipe import Recipe
@@ -28,4 +35,5 @@ __all__ = [
     "law_inputs",
     "load_scaling_law",
     "refine",
+    "with_early_end",
 ]

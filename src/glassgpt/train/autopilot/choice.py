@@ -17,8 +17,10 @@ from glassgpt.train.early_stopping import EarlyStopping
 
 MIN_STEPS = 600
 """Steps that good recipes have at least."""
-MAX_STEPS = 4_000
-"""Largest number of steps that the law was fitted to."""
+LAW_STEPS = (120, 4_000)
+"""Smallest and largest number of steps that the law was fitted to."""
+TOO_FEW_STEPS = 30
+"""Fewer steps have no forecast: the law errs by whole nats there."""
 FEW_STEPS_PENALTY = 0.1
 """Rise of the forecast, when recipes are compared, per e-fold of steps below `MIN_STEPS`: a share."""
 MIN_GAIN = 0.006
@@ -65,6 +67,11 @@ class Choice:
     """Passes over the training text."""
     forecast: Forecast
 
+    @property
+    def has_forecast(self) -> bool:
+        """True if the law knows enough about so few steps."""
+        return self.n_steps >= TOO_FEW_STEPS
+
     def to_dict(self) -> dict[str, Any]:
         """Return settings and figures, ready for JSON."""
         return {
@@ -96,8 +103,13 @@ class Chooser:
         n_steps = length.n_steps(recipe, step_s)
         loss = self.law.loss(self.text, recipe, n_steps)
         n_chars = n_steps * recipe.step_tokens / self.text.count(recipe).per_char
-        spread = self.law.spread * (1 + max(0.0, math.log(n_steps / MAX_STEPS)))  # beyond the grid: less sure
-        return Choice(recipe, n_steps, step_s, n_chars / self.text.n_chars, Forecast.of(loss, spread))
+        forecast = Forecast.of(loss, self._spread(n_steps))
+        return Choice(recipe, n_steps, step_s, n_chars / self.text.n_chars, forecast)
+
+    def _spread(self, n_steps: int) -> float:
+        """Return the half-width of a forecast's interval, in logarithms: wider beyond the law's steps."""
+        least, most = LAW_STEPS
+        return self.law.spread * (1 + max(0.0, math.log(least / n_steps), math.log(n_steps / most)))
 
     def early_end(self, choice: Choice, patience: int, evals: int) -> float | None:
         """Return the share of a training after which it ends since its text is learned by heart.
@@ -113,6 +125,12 @@ class Chooser:
             if early_stopping.should_stop and progress < 1:
                 return progress
         return None
+
+    def stopped(self, choice: Choice, end: float, evals: int) -> Choice:
+        """Return a choice whose training ends early, at this progress: its best evaluation counts."""
+        seen = [loss for progress, loss in self.curve(choice, evals) if progress <= end]
+        best = min([choice.forecast.nats_per_char, *seen])
+        return replace(choice, forecast=Forecast.of(best, self._spread(choice.n_steps)))
 
     def curve(self, choice: Choice, n_points: int = CURVE_POINTS) -> ByProgress:
         """Return the held-out losses that the law expects on the way, evenly spaced up to the end."""

@@ -114,7 +114,15 @@ def decide(resolved: Resolved, corpus: Corpus, clock: Clock, stage: Callable[[st
     budget = Budget.of(resolved.config)
     chooser = with_measured_speed(chooser, resolved, lambda: length_left(budget, clock))
     length = length_left(budget, clock)
-    return Decision(chooser.choose(length), length, chooser, tuple(scores))
+    choice, _ = with_early_end(chooser, chooser.choose(length), resolved)
+    return Decision(choice, length, chooser, tuple(scores))
+
+
+def with_early_end(chooser: Chooser, choice: Choice, resolved: Resolved) -> tuple[Choice, float | None]:
+    """Return a choice for a run by the clock, and the progress at which it ends early; None: no early end."""
+    train = resolve(resolved.given, [chosen_layer(chooser, choice.recipe, by_clock=True)]).config.train
+    end = chooser.early_end(choice, train.patience, train.evals)
+    return choice if end is None else chooser.stopped(choice, end, train.evals), end
 
 
 def length_left(budget: Budget, clock: Clock) -> Length:

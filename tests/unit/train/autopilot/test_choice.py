@@ -77,6 +77,33 @@ def test_a_small_text_ends_a_long_training() -> None:
     assert chooser().early_end(short, patience=3, evals=10) is None
 
 
+def test_the_best_evaluation_counts_where_a_training_ends_early() -> None:
+    """The law for the last step says that the text is learned by heart by then."""
+    small = Chooser(text(7_000), Candidates(text(7_000), {}), load_scaling_law(), MachineSpeed())
+    long = small.choose(Length(seconds=300))
+    end = small.early_end(long, patience=3, evals=10)
+    assert end is not None
+    stopped = small.stopped(long, end, evals=10).forecast.nats_per_char
+    assert stopped == min(
+        [long.forecast.nats_per_char, *(loss for p, loss in small.curve(long, 10) if p <= end)]
+    )
+    assert stopped < long.forecast.nats_per_char
+
+
+def test_the_interval_is_wider_beyond_the_steps_of_the_law() -> None:
+    def width(n_steps: int) -> float:
+        forecast = chooser().judge(Recipe(), Length(steps=n_steps)).forecast
+        return forecast.high / forecast.low
+
+    assert width(20) > width(60) > width(120) == pytest.approx(width(4_000))
+    assert width(40_000) > width(4_000)
+
+
+def test_few_steps_have_no_forecast() -> None:
+    assert not chooser().judge(Recipe(), Length(steps=29)).has_forecast
+    assert chooser().judge(Recipe(), Length(steps=30)).has_forecast
+
+
 def test_settings_of_the_user_fix_the_fields_that_follow_from_them() -> None:
     resolved = resolve([Layer("option", {"model": {"size": "nano"}, "optim": {"muon_lr": 0.015}})])
     assert fixed_fields(resolved) == {

@@ -13,7 +13,7 @@ from glassgpt import threads
 from glassgpt.config import Layer, RunConfig, Tables
 from glassgpt.errors import UserError
 from glassgpt.train import Plan, plan
-from glassgpt.train.autopilot import pilot, speed
+from glassgpt.train.autopilot import decision, speed
 from glassgpt.train.outlooks import outlook
 
 TEXT = "".join(
@@ -119,7 +119,7 @@ def test_timings_end_when_their_time_is_over(tmp_path: Path, monkeypatch: pytest
         time.sleep(1)
         return 0.1
 
-    monkeypatch.setattr(pilot, "time_step", slow)
+    monkeypatch.setattr(decision, "time_step", slow)
     planned(tmp_path, {}, minutes=0.4)  # 24 s: all timings get less than one
     assert len(timed) == 1
 
@@ -155,3 +155,14 @@ def test_the_outlook_says_when_more_time_stops_helping(tmp_path: Path) -> None:
     assert any("More than" in sentence for sentence in found.sentences())  # 40 kB for an hour
     with pytest.raises(UserError, match=r"from 0\.5 on"):
         outlook(given, [])
+
+
+@pytest.mark.usefixtures("known_speed")
+def test_the_forecast_of_a_small_text_is_of_its_best_step(tmp_path: Path) -> None:
+    """The text is learned by heart long before ten minutes are over, and the run ends early."""
+    (tmp_path / "small.txt").write_text(TEXT[:8_000])
+    given = Layer("option", {"data": {"sources": [str(tmp_path / "small.txt")]}, "train": {"minutes": 10}})
+    found = plan([given], autopilot=True).decision
+    assert found is not None
+    at_the_end = found.chooser.judge(found.choice.recipe, found.length).forecast
+    assert found.choice.forecast.nats_per_char < at_the_end.nats_per_char
