@@ -8,6 +8,7 @@ from typing import NamedTuple
 from glassgpt.diagnose.curve import Trend
 from glassgpt.diagnose.finding import Outcome
 from glassgpt.language import N_
+from glassgpt.units import rounded
 
 GAP = 0.8
 """A training loss below this multiple of the held-out loss comes from learning by heart."""
@@ -131,6 +132,13 @@ def _rising(trend: Trend, more: str, read: str) -> tuple[str, str]:
             N_("{course}, {read}: the held-out part may be unlike the rest", course=course, read=read),
             N_("shuffle a sorted list, or hold out another part"),
         )
+    if trend.train >= trend.best:
+        course = N_(
+            "{course}, and the training loss is no lower than that best: {loss:.3f}",
+            course=course,
+            loss=trend.train,
+        )
+        return course, N_("train longer, or give more {data}", data=more)
     if math.isfinite(trend.train):
         course = N_("{course}, while the training loss went to {loss:.3f}", course=course, loss=trend.train)
     return (
@@ -153,7 +161,7 @@ def _times(epochs: float) -> str:
     >>> _times(0.04), _times(1.6), _times(37.2)
     ('0.04 times', '1.6 times', '37 times')
     """
-    return N_("{n} times", n=f"{epochs:.2g}" if epochs < 10 else f"{epochs:.0f}")
+    return N_("{n} times", n=rounded(epochs))
 
 
 def _joined(statement: str, advice: str) -> str:

@@ -43,6 +43,8 @@ CEILING = Curve.of(
 )
 SORTED = Curve.of(rows({5: 2.9, 10: 2.56, 15: 2.8, 20: 3.1}, decaying(5.6, 1.4, 20)), 1.0, 40_000)
 ONE_CHARACTER = Curve.of(rows({10: 0.001, 20: 0.0}, decaying(5.6, 0.0, 20, 30.0)), 1.0, 18_000)
+NOISE = Curve.of(rows({2: 2.694, 28: 2.71, 54: 2.714}, {i: 2.707 for i in range(1, 55)}), 1.0, 3_400)
+"""A text whose characters were drawn at random: nothing is learned, by heart or otherwise."""
 TOO_FAST = Curve.of(
     rows({10: 3.4, 20: 4.5, 30: 5.9}, {**decaying(5.8, 3.0, 10), **{i: 6.0 for i in range(11, 31)}}),
     1.0,
@@ -82,6 +84,12 @@ def test_the_direction_of_each_shape(curve: Curve, direction: str, epochs: float
         ),
         (CEILING, 2.48, ["no longer fell", "larger model"], ["train longer", "rate"]),
         (SORTED, 2.56, ["unlike the rest", "shuffle"], ["train longer", "larger model", "rate"]),
+        (
+            NOISE,
+            2.694,
+            ["Step 2 of 54", "no lower than that best: 2.707", "train longer"],
+            ["by heart", "rate"],
+        ),
         (TOO_FAST, 3.4, ["training loss rose", "lower `lr`"], ["train longer", "larger model"]),
     ],
 )

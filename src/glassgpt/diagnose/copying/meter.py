@@ -111,11 +111,14 @@ class Copying:
     def _held(self, values: Sequence[float], form: Callable[[float], str]) -> str:
         if not values:
             return ""
+        middle, low, high = map(form, (median(values), min(values), max(values)))
+        if low == high:
+            return N_(" (held-out text of this length: {median})", median=middle)
         return N_(
-            " (held-out text of this length: {median}, {low} to {high})",
-            median=form(median(values)),
-            low=form(min(values)),
-            high=form(max(values)),
+            " (held-out text of this length: {median}, between {low} and {high})",
+            median=middle,
+            low=low,
+            high=high,
         )
 
     def __str__(self) -> str:
