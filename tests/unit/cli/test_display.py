@@ -126,8 +126,8 @@ def test_a_forecast_is_shown_and_held_against_the_outcome(
         rows = [json.loads(line) for line in told.splitlines()]
         assert [row["nats_per_char"] for row in rows if row["event"] == "forecast"][:3] == [1.31, 1.315, 1.4]
         return
-    outcome = f"{verdict.nats_per_char:.2f}, outside the interval"
-    assert f"forecast 1.31 (1.28 to 1.35) at 17%, outcome {outcome}" in told
+    outcome = f"{verdict.nats_per_char:.2f}, above the interval"
+    assert f"forecast 1.31 (1.28 to 1.35) at 17%; outcome {outcome}" in told
     if kind == "live":
         assert "held out, training, forecast 1.40 (1.37 to 1.44)\n" in told and "┃" in told
     else:
@@ -143,7 +143,30 @@ def test_an_outcome_within_the_interval_is_only_named(session: Session) -> None:
     assert forecasts.outcome(judge([Score("bigram", 2500.0, 1000, 1000)])) == ""
     forecasts.see(Forecasted(9, 1.5, 1.49, 1.51, progress=0.08))
     verdict = judge([Score("bigram", 2500.0, 1000, 1000)], Score("this model", 1504.0, 1000, 1000))
-    assert forecasts.outcome(verdict) == "forecast 1.500 (1.490 to 1.510) at 8%, outcome 1.504"
+    assert forecasts.outcome(verdict) == "forecast 1.500 (1.490 to 1.510) at 8%; outcome 1.504"
+
+
+@pytest.mark.parametrize(
+    ("loss", "told"),
+    [
+        (1.496, "outcome 1.50"),
+        (1.494, "outcome 1.49, below the interval"),
+        (1.76, "outcome 1.76, above the interval"),
+    ],
+)
+def test_an_outcome_is_compared_as_it_is_shown(loss: float, told: str) -> None:
+    forecasts = Forecasts()
+    forecasts.see(Forecasted(90, 0.7, 0.6, 0.8, progress=1.0))  # of a shorter run, which was resumed
+    forecasts.see(Forecasted(1, 1.62, 1.502, 1.75, progress=0.0))
+    verdict = judge([Score("bigram", 2500.0, 1000, 1000)], Score("this model", 1000 * loss, 1000, 1000))
+    assert forecasts.outcome(verdict) == f"first forecast 1.62 (1.50 to 1.75); {told}"
+
+
+def test_long_labels_make_the_chart_narrower_and_never_wrap() -> None:
+    labels = [("uniform, 60 chars", 4.09), ("unigram", 4.08), ("bigram", 1.0)]
+    for most in (80, 60):
+        rows = chart([(0.0, 4.0), (1.0, 1.0)], labels, width=most - 36, most=most).plain.splitlines()
+        assert max(map(len, rows)) == most and any("unigram 4.08" in row for row in rows)
 
 
 @pytest.mark.parametrize("kind", ["live", "plain", "json"])
@@ -154,7 +177,8 @@ def test_each_display_tells_the_whole_story(
     console = Terminal(out, 100, kind == "live")
     displays = {"live": LiveDisplay(console), "plain": PlainDisplay(console), "json": JsonDisplay()}
     display = displays[kind]
-    session.trainer.step, session.trainer.evals.next, session.trainer.best = 0, 0.5, float("inf")
+    trainer = session.trainer
+    trainer.step, trainer.eval_plan.next_eval, trainer.early_stopping.best = 0, 0.5, float("inf")
     with display:
         display.stage("reading")
         display.begin(session)
@@ -170,7 +194,7 @@ def test_each_display_tells_the_whole_story(
         assert "tok/s" in told and "left" in told and "┄" in told
         assert "held out, training" in re.sub(r"\x1b\[[0-9;]*m", "", told)
     if kind == "plain":
-        assert "step 3: val" in told and "nats/char" in told and "\x1b" not in told
+        assert "step 3: held out" in told and "nats/char" in told and "\x1b" not in told
         assert "nats per token. The baseline uniform guesses among the" in told and "characters: ln" in told
         assert "note: each token is predicted from" in told
 

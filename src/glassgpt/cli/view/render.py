@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +16,8 @@ from glassgpt.language import _
 BRAILLE = 0x2800
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bits of the eight dots of a braille character, by row and column."""
+MIN_WIDTH = 16
+"""Least columns of a curve next to long labels."""
 MODEL_STYLE = "bold cyan"
 INTERVAL_STYLE = "magenta"
 
@@ -26,12 +29,14 @@ def chart(
     height: int = 10,
     faint: Sequence[tuple[float, float]] = (),
     interval: tuple[float, float] | None = None,
+    most: int | None = None,
 ) -> Text:
     """Draw a curve in braille with labeled horizontal lines, on a logarithmic y axis.
 
     points: (x from 0 to 1, y > 0), joined by lines. lines: (label, y > 0). Labels follow at the right of
     `width` columns. faint: the points of another curve, drawn dimly behind the first and not joined.
-    interval: (low, high) of a forecast for x = 1, drawn as a bar at the right end.
+    interval: (low, high) of a forecast for x = 1, drawn as a bar at the right end. most: columns of the whole
+    chart; long labels make the curve narrower.
     """
 
     def level(y: float) -> float:
@@ -44,6 +49,13 @@ def chart(
     def row(y: float) -> int:
         return round((high - level(y)) / span * (4 * height - 1))
 
+    labels: dict[int, list[str]] = {}
+    for label, y in lines:
+        labels.setdefault(row(y) // 4, []).append(f"{label} {y:.2f}")
+    texts = {i: ", ".join(found) for i, found in labels.items()}
+    if most is not None:
+        width = max(MIN_WIDTH, min(width, most - 2 - max(map(cell_len, texts.values()), default=0)))
+
     def drawn(points: Sequence[tuple[float, float]]) -> list[list[int]]:
         cells = [[0] * width for _ in range(height)]
         for x, y in points:
@@ -52,17 +64,14 @@ def chart(
         return cells
 
     curve, behind = drawn(joined(points, 2 * width)), drawn(faint)
-    labels: dict[int, list[str]] = {}
-    for label, y in lines:
-        labels.setdefault(row(y) // 4, []).append(f"{label} {y:.2f}")
     text = Text()
     bar = range(row(interval[1]) // 4, row(interval[0]) // 4 + 1) if interval else ()
     for i in range(height):
         for cell, dim in zip(curve[i], behind[i], strict=True):
-            mark = chr(BRAILLE + (cell or dim)) if cell or dim else "┄" if i in labels else " "
+            mark = chr(BRAILLE + (cell or dim)) if cell or dim else "┄" if i in texts else " "
             text.append(mark, "cyan" if cell else "dim")
         text.append("┃ " if i in bar else "  ", INTERVAL_STYLE)
-        text.append(", ".join(labels.get(i, [])) + "\n", "dim")
+        text.append(texts.get(i, "") + "\n", "dim")
     return text
 
 

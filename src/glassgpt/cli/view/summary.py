@@ -128,8 +128,7 @@ def print_end(console: Terminal, session: Session, sample: str, forecast: str = 
     )
     console.say(
         _(
-            "{usage}\n{more}Compare runs  {runs}\n"
-            "Give it away  {share}   (the run's folder holds the training text)",
+            "{usage}\n{more}Compare runs  {runs}\nGive it away  {share}   (without the training text)",
             usage=_(session.task.usage, run=shell_word(path)),
             more=more,
             runs=command_line("runs", *_parent(path)),

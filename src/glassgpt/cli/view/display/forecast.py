@@ -21,20 +21,27 @@ class Forecasts:
     def see(self, event: Event) -> None:
         """Remember a forecast."""
         if isinstance(event, Forecasted):
-            self.first, self.newest = self.first or event, event
+            self.newest = event
+            if self.first is None and event.progress < 1:  # at 1, it is of a shorter run that was resumed
+                self.first = event
 
     def outcome(self, verdict: Verdict) -> str:
         """Return a line with the first forecast and the outcome; empty without a forecast or a loss."""
         if self.first is None or not isinstance(verdict.model, Score):
             return ""
-        loss, begin = verdict.model.nats_per_char, _("forecast {forecast}", forecast=in_words(self.first))
-        outside = "" if self.first.low <= loss <= self.first.high else _(", outside the interval")
+        n = decimals(self.first)
+        low, loss, high = (
+            round(value, n) for value in (self.first.low, verdict.model.nats_per_char, self.first.high)
+        )
+        place = _(", below the interval") if loss < low else _(", above the interval") if loss > high else ""
+        begin = _("first forecast {forecast}", forecast=in_words(self.first))
+        if percent := round(100 * self.first.progress):
+            begin = _("forecast {forecast} at {percent}%", forecast=in_words(self.first), percent=percent)
         return _(
-            "{begin} at {progress:.0%}, outcome {loss}{outside}",
+            "{begin}; outcome {loss}{place}",
             begin=begin,
-            progress=self.first.progress,
-            loss=f"{loss:.{decimals(self.first)}f}",
-            outside=outside,
+            loss=f"{loss:.{n}f}",
+            place=place,
         )
 
 

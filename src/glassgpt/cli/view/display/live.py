@@ -134,7 +134,9 @@ class LiveDisplay(Display):
         width = max(20, self.console.width - 36)
         forecast, faint = self.forecasts.newest, _averaged(self.losses, 2 * width)
         interval = (forecast.low, forecast.high) if forecast else None
-        picture = chart(self.evals, lines, width=width, faint=faint, interval=interval)
+        picture = chart(
+            self.evals, lines, width=width, faint=faint, interval=interval, most=self.console.width
+        )
         picture.append(_("loss in {unit}: ", unit=_(self.session.data.unit)), "dim").append(
             _("held out"), "cyan"
         )

@@ -65,7 +65,7 @@ class PlainDisplay(Display):
                 mark = _("  best") if event.best else ""
                 self._say(
                     _(
-                        "step {step}: val {loss:.4f} {unit}{exact}{mark}",
+                        "step {step}: held out {loss:.4f} {unit}{exact}{mark}",
                         step=event.step,
                         loss=event.nats_per_char,
                         unit=self.unit,
