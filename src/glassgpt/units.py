@@ -17,10 +17,10 @@ def count(n: float) -> str:
     return f"{n:.0f}"
 
 
-def rounded(n: float) -> str:
+def short_number(n: float) -> str:
     """Return a number with two digits or more, without an exponent for large ones.
 
-    >>> rounded(0.041), rounded(1.62), rounded(37.2), rounded(180.4), rounded(67_400)
+    >>> short_number(0.041), short_number(1.62), short_number(37.2), short_number(180.4), short_number(67_400)
     ('0.041', '1.6', '37', '180', '67.4 k')
     """
     return f"{n:.2g}" if n < 10 else count(n)

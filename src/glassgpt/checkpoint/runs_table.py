@@ -20,7 +20,7 @@ from glassgpt.checkpoint.summary import RunSummary, status, summarize
 from glassgpt.errors import UserError
 from glassgpt.language import N_, verbatim
 from glassgpt.tables import as_csv, as_html, as_latex, as_markdown
-from glassgpt.units import rounded
+from glassgpt.units import short_number
 
 Sort = Literal["name", "loss", "date"]
 Row = Mapping[str, Any]
@@ -77,7 +77,7 @@ class RunsTable:
                 "seed": "" if run.seed is None else str(run.seed),
                 **{name: verbatim(_text(run.options.get(name))) for name in self.options},
                 "steps": str(run.n_steps) if run.n_steps else "",
-                "minutes": "" if run.minutes is None else rounded(run.minutes),
+                "minutes": "" if run.minutes is None else short_number(run.minutes),
                 "loss": _result(run, several),
                 "best counted": run.counted,
                 "status": status(run),

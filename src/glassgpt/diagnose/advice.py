@@ -8,7 +8,7 @@ from typing import NamedTuple
 from glassgpt.diagnose.curve import Trend
 from glassgpt.diagnose.finding import Outcome
 from glassgpt.language import N_
-from glassgpt.units import rounded
+from glassgpt.units import short_number
 
 GAP = 0.8
 """A training loss below this multiple of the held-out loss comes from learning by heart."""
@@ -161,7 +161,7 @@ def _times(epochs: float) -> str:
     >>> _times(0.04), _times(1.6), _times(37.2)
     ('0.04 times', '1.6 times', '37 times')
     """
-    return N_("{n} times", n=rounded(epochs))
+    return N_("{n} times", n=short_number(epochs))
 
 
 def _joined(statement: str, advice: str) -> str:

@@ -91,6 +91,11 @@ class Outlook:
 
     def sentences(self) -> list[str]:
         """Return the outlook in words: when it passes counting, when more time stops helping, early ends."""
+        if not any(run.choice.has_forecast for run in self.runs):
+            return [
+                N_("No forecast: the text is too short for one, or the time. More text helps most."),
+                *self._about_early_ends(),
+            ]
         return [self._about_counting(), *self._about_more_time(), *self._about_early_ends()]
 
     def _about_counting(self) -> str:
@@ -139,7 +144,7 @@ class Outlook:
                 "" if run.ends is None else span(run.ends),
                 _model(run.choice.recipe),
                 count(run.choice.n_steps),
-                *_figures(run.choice.forecast),
+                *(_figures(run.choice.forecast) if run.choice.has_forecast else [""] * 3),
             ]
             for run in self.runs
         ]
@@ -213,7 +218,7 @@ def _outlook(decision: Decision, resolved: Resolved, minutes: Sequence[float], p
     helps = (1 - GAIN) * min(choice.forecast.nats_per_char for m, choice in curve if m <= middle)
     return Outlook(
         runs,
-        tuple(run for run in faster if run.choice.forecast.nats_per_char < helps),
+        tuple(run for run in faster if run.choice.has_forecast and run.choice.forecast.nats_per_char < helps),
         curve,
         decision.scores,
     )

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from glassgpt.cli.view.autopilot import outlook_table
+from glassgpt.cli.view.autopilot import outlook_table, print_outlook
 from glassgpt.diagnose import Score
 from glassgpt.train import Choice, Forecast, Outlook, PlannedRun, Recipe
 
@@ -61,3 +61,17 @@ def test_many_passes_have_no_exponent() -> None:
     many = replace(outlook.runs[0], choice=replace(outlook.runs[0].choice, epochs=37_000.0))
     table = outlook_table(replace(outlook, runs=(many,)))
     assert [*table.columns[4].cells] == ["37 k"]
+
+
+def test_without_a_forecast_there_is_no_column_and_no_promise() -> None:
+    outlook = found(None, 4.0)
+    runs = tuple(replace(run, choice=replace(run.choice, has_forecast=False)) for run in outlook.runs)
+    short = replace(outlook, runs=runs)
+    assert not any("forecast" in name for name in columns(short))
+    assert short.sentences()[0].startswith("No forecast") and "by heart" in short.sentences()[1]
+
+
+def test_the_command_names_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    print_outlook(found(4.0), as_json=False)
+    out = capsys.readouterr().out
+    assert "With --patience 0 it goes on" in " ".join(out.split()) and "`" not in out

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from rich.table import Table
 
+from glassgpt.cli.flags import with_flags
 from glassgpt.cli.view.terminal import Terminal, print_json
 from glassgpt.diagnose import row_title
 from glassgpt.language import N_, _
 from glassgpt.train import Choice, Decision, Forecast, Forecasted, Outlook, PlannedRun, Recipe
-from glassgpt.units import count, rounded, short_span, span
+from glassgpt.units import count, short_number, short_span, span
 
 LARGE = 5e8
 """Bytes of RAM that are worth a column."""
@@ -92,7 +93,12 @@ def print_choice(console: Terminal, decision: Decision) -> None:
             style="dim",
         )
     if not choice.has_forecast:
-        console.print(_("\nforecast   none: about {n_steps} steps are too few\n", n_steps=choice.n_steps))
+        reason = (
+            _("the text is too short")
+            if decision.chooser.candidates.is_small
+            else _("about {n_steps} steps are too few", n_steps=choice.n_steps)
+        )
+        console.print(_("\nforecast   none: {reason}\n", reason=reason))
         return
     console.print(
         _(
@@ -100,7 +106,7 @@ def print_choice(console: Terminal, decision: Decision) -> None:
             "{epochs} passes over the text{place}\n",
             forecast=in_words(choice.forecast),
             n_steps=count(choice.n_steps),
-            epochs=rounded(choice.epochs),
+            epochs=short_number(choice.epochs),
             place=_place(decision),
         )
     )
@@ -125,7 +131,7 @@ def print_outlook(outlook: Outlook, as_json: bool) -> None:
     console.table(outlook_table(outlook))
     console.print()
     for sentence in outlook.sentences():
-        console.print(_(sentence))
+        console.print(with_flags(sentence))
     for run in outlook.faster:
         loss = run.choice.forecast.nats_per_char
         console.print(
@@ -145,12 +151,14 @@ def outlook_table(outlook: Outlook) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     with_memory = any(run.memory_bytes >= LARGE for run in outlook.runs)
     numbers = (_("steps"), _("passes"), *([_("RAM")] if with_memory else []))
+    with_forecast = any(run.choice.has_forecast for run in outlook.runs)
+    last = [_("forecast (80 %)")] if with_forecast else []
     ends = [_("ends after")] if outlook.early_ends else []
-    for name in (_("time"), *ends, _("tokenizer"), _("model"), *numbers, _("forecast (80 %)")):
+    for name in (_("time"), *ends, _("tokenizer"), _("model"), *numbers, *last):
         justify = "right" if name in numbers else "left"
         table.add_column(name, justify=justify, no_wrap=name in numbers, overflow="fold")
     for run in outlook.runs:
-        length, *cells = _cells(run, with_memory)
+        length, *cells = _cells(run, with_memory)[: None if with_forecast else -1]
         end = [short_span(run.ends) if run.ends is not None else ""] if ends else []
         table.add_row(length, *end, *cells)
     return table
@@ -163,7 +171,7 @@ def _cells(run: PlannedRun, with_memory: bool) -> tuple[str, ...]:
         AXES["tokenizer"](recipe),
         _model(recipe),
         count(choice.n_steps),
-        rounded(choice.epochs),
+        short_number(choice.epochs),
         *([f"{run.memory_bytes / 1e9:.1f} GB"] if with_memory else []),
         in_words(choice.forecast) if choice.has_forecast else "",
     )

@@ -66,11 +66,8 @@ class Choice:
     epochs: float
     """Passes over the training text."""
     forecast: Forecast
-
-    @property
-    def has_forecast(self) -> bool:
-        """True if the law knows enough about so few steps."""
-        return self.n_steps >= TOO_FEW_STEPS
+    has_forecast: bool = True
+    """False where the law is no guide, so that its forecast is not shown: a short text, or few steps."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return settings and figures, ready for JSON."""
@@ -104,7 +101,8 @@ class Chooser:
         loss = self.law.loss(self.text, recipe, n_steps)
         n_chars = n_steps * recipe.step_tokens / self.text.count(recipe).per_char
         forecast = Forecast.of(loss, self._spread(n_steps))
-        return Choice(recipe, n_steps, step_s, n_chars / self.text.n_chars, forecast)
+        known = n_steps >= TOO_FEW_STEPS and not self.candidates.is_small
+        return Choice(recipe, n_steps, step_s, n_chars / self.text.n_chars, forecast, known)
 
     def _spread(self, n_steps: int) -> float:
         """Return the half-width of a forecast's interval, in logarithms: wider beyond the law's steps."""

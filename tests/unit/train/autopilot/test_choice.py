@@ -104,6 +104,11 @@ def test_few_steps_have_no_forecast() -> None:
     assert chooser().judge(Recipe(), Length(steps=30)).has_forecast
 
 
+def test_a_text_too_short_for_the_law_has_no_forecast() -> None:
+    small = Chooser(text(7_000), Candidates(text(7_000), {}), load_scaling_law(), MachineSpeed())
+    assert not small.choose(Length(seconds=60)).has_forecast
+
+
 def test_settings_of_the_user_fix_the_fields_that_follow_from_them() -> None:
     resolved = resolve([Layer("option", {"model": {"size": "nano"}, "optim": {"muon_lr": 0.015}})])
     assert fixed_fields(resolved) == {
