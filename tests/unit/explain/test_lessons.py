@@ -285,3 +285,11 @@ def test_the_files_are_those_of_the_chapters() -> None:
 
     assert {path.stem for path in LESSONS.glob("*.py")} == {name.replace("-", "_") for name in CHANGES}
     assert CHANGES.keys() <= set(NAMES)
+
+
+def test_a_difference_of_zero_is_printed_as_zero() -> None:
+    """`.0e` would print 0e+00."""
+    from glassgpt.explain.lesson import LESSONS
+
+    assert f"{0.0:.1g} {3e-8:.1g}" == "0 3e-08"
+    assert not [path.name for path in LESSONS.glob("*.py") if ".0e}" in path.read_text("utf-8")]

@@ -133,7 +133,7 @@ def make_chapter(context: ChapterContext, _: Translate) -> Chapter:
             "Why mask anything? A decoder predicts the next token, and in training the next token is part "
             "of the input. With the mask, position t sees only the tokens up to t, as in generation. So one "
             "pass over {n} tokens gives {n} honest predictions at once, the same as {n} passes over longer "
-            "and longer prefixes (logits differ by {prefix:.0e} of the largest: rounding). Without the "
+            "and longer prefixes (logits differ by {prefix:.1g} of the largest: rounding). Without the "
             "mask, the gradient from the token to predict is {leak:.2f} on average instead of 0: such a "
             "model would learn to copy the answer."
         ).format(n=n, prefix=(same := prefixes(decoder.model, text)), leak=_answer_gradient(lifted)),

@@ -156,13 +156,13 @@ def _unordered(_: Translate, kinds: dict[str, own.Sensitivity], causal: Sequence
         _(
             "Attention is a weighted sum over a set: nothing in q · k says where a token stands. Shuffle the "
             "{T} tokens of a text, and an encoder without positions gives the same outputs, shuffled "
-            "(relative difference {gap:.0e}: rounding in float64). It cannot tell “dog bites man” from “man "
+            "(relative difference {gap:.1g}: rounding in float64). It cannot tell “dog bites man” from “man "
             "bites dog”."
         ).format(T=own.T, gap=kinds["none"].shuffled),
         _(
             "A decoder is different, since its mask is not symmetric: token t sees t tokens, so the number "
             "of visible tokens tells something. In one block the last token still sees a set: shuffle the "
-            "tokens before it, and its output stays the same ({one:.0e}). In two blocks it changes by "
+            "tokens before it, and its output stays the same ({one:.1g}). In two blocks it changes by "
             "{two:.0%}, since the earlier tokens saw different sets. So a causal model without positions "
             "can learn some order, by a detour."
         ).format(one=causal[0], two=causal[1]),

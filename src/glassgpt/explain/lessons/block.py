@@ -19,7 +19,7 @@ read = norm(x)  # (B, T, C)
 print(
     f"The stream has RMS {x.square().mean().sqrt():.2f}. A part reads RMS {read.square().mean().sqrt():.2f}."
 )
-print(f"Half the stream gives the same: the difference is {(norm(x / 2) - read).abs().max():.0e}.")
+print(f"Half the stream gives the same: the difference is {(norm(x / 2) - read).abs().max():.1g}.")
 
 # %% [markdown]
 # An MLP widens each token to 4C numbers, drops the negative ones, and returns to C. No token sees another.
@@ -33,7 +33,7 @@ gap = (alone - written[:, :1]).abs().max()
 n_weights = sum(p.numel() for p in mlp.parameters())
 
 print(f"The MLP has {n_weights:,} weights for C = {C}: about 8C².")
-print(f"The first token alone gives the same up to {gap:.0e}: tokens do not meet in an MLP.")
+print(f"The first token alone gives the same up to {gap:.1g}: tokens do not meet in an MLP.")
 print(f"It adds RMS {written.square().mean().sqrt():.2f} to a stream of RMS 3: the token stays itself.")
 
 # %% [markdown]

@@ -45,7 +45,7 @@ change = (longer[:T] - y).abs().max()
 last = weights[:, -1]  # (T,): weight on the last token of the memory
 
 print(f"The {T} queries give the last token of the memory {last.detach().numpy().round(2)}.")
-print(f"With {len(more)} queries, the first {T} results change by {change:.0e}.")
+print(f"With {len(more)} queries, the first {T} results change by {change:.1g}.")
 
 # %% [markdown]
 # The memory can be an image. Cut it into patches; each patch becomes a vector, as a token does. The question

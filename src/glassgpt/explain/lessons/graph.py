@@ -82,7 +82,7 @@ conv = change(convolve)
 places = torch.randn(T, C)  # a vector for each position
 told = change(lambda x: attend(x + places, everyone))
 
-print(f"Shuffled by {order.tolist()}, attention differs by {blind:.0e}: rounding.")
+print(f"Shuffled by {order.tolist()}, attention differs by {blind:.1g}: rounding.")
 print(f"The convolution differs by {conv:.1f}, attention with positions by {told:.1f}.")
 
 # %% [markdown]

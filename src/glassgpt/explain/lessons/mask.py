@@ -50,7 +50,7 @@ difference = (again - decoder).abs().max()
 
 print(f"Scores set to 0: {leak:.0%} of the weight goes to the future.")
 print(f"Weights set to 0: the first row sums to {late[0].sum():.2f}.")
-print(f"Divided by their sums, the rows differ from the masked ones by {difference:.0e}.")
+print(f"Divided by their sums, the rows differ from the masked ones by {difference:.1g}.")
 
 # %% [markdown]
 # The mask pays off in training: one pass over T tokens gives the same outputs as T passes over longer and
@@ -70,7 +70,7 @@ def attend(x):  # (T, C) -> (T, C)
 prefixes = torch.stack([attend(x[: t + 1])[-1] for t in range(T)])
 gap = (attend(x) - prefixes).abs().max()
 
-print(f"One pass ↔ {T} passes: the largest difference is {gap:.0e}, in numbers up to {x.abs().max():.2f}.")
+print(f"One pass ↔ {T} passes: the largest difference is {gap:.1g}, in numbers up to {x.abs().max():.2f}.")
 
 # %% [markdown]
 # ## The same on a run

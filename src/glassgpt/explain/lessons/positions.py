@@ -21,7 +21,7 @@ def attention(x):
 order = torch.randperm(T)
 gap = (attention(x[order]) - attention(x)[order]).abs().max()
 
-print(f"The tokens in the order {order.tolist()}: the outputs differ by {gap:.0e}, which is rounding.")
+print(f"The tokens in the order {order.tolist()}: the outputs differ by {gap:.1g}, which is rounding.")
 
 # %% [markdown]
 # GPT-2 learns a vector for each position and adds it. The same word at another place is now another vector.

@@ -27,7 +27,7 @@ q1, k1, v1 = fused.split(C, dim=-1)  # (T, C) each
 difference = (fused - torch.cat([q, k, v], dim=-1)).abs().max()
 
 print(f"One product: ({T}, {C}) @ ({C}, {3 * C}) → {tuple(fused.shape)}.")
-print(f"Split in three, it differs by {difference:.0e}, in numbers up to {fused.abs().max():.1f}: rounding.")
+print(f"Split in three, it differs by {difference:.1g}, in numbers up to {fused.abs().max():.1f}: rounding.")
 
 # %% [markdown]
 # It has no more weights, and no more multiplications. It saves two calls of three, and two reads of x.
@@ -88,4 +88,4 @@ v = v.transpose(0, 1).flatten(1)  # (T, H_kv · D)
 error = (fused[:, -v.shape[1] :] - v).abs().max()
 
 print(f"({len(v)}, {model.config.n_embd}) → {tuple(fused.shape)} in one product.")
-print(f"The last {v.shape[1]} columns differ from the values of the heads by {error:.0e}.")
+print(f"The last {v.shape[1]} columns differ from the values of the heads by {error:.1g}.")

@@ -38,7 +38,7 @@ parts = torch.stack([block[t, s] for block in blocks])  # one number each
 difference = (torch.stack(blocks).sum(0) - scores).abs().max()
 
 print(f"{len(blocks)} blocks of {BLOCK}: {parts.numpy().round(2)}, in sum {parts.sum():.3f}.")
-print(f"The sum of the tables differs from q @ k.mT by {difference:.0e}.")
+print(f"The sum of the tables differs from q @ k.mT by {difference:.1g}.")
 
 # %% [markdown]
 # A product is large for long vectors in the same direction: |q| |k| cos θ. It is not symmetric: token t asks
@@ -79,5 +79,5 @@ error = (scores - trace.tensors[f"{attn}.scores"][0]).abs().max()
 W = trace.tensors[f"{attn}.weights"][0]  # (T, T), after mask and softmax
 best = int(W[-1].argmax())
 
-print(f"{len(q)} queries meet {len(k)} keys. The largest difference from the model's scores is {error:.0e}.")
+print(f"{len(q)} queries meet {len(k)} keys. The largest difference from the model's scores is {error:.1g}.")
 print(f"The query of the last token, {trace.tokens[-1]!r}, gives the most weight to {trace.tokens[best]!r}.")

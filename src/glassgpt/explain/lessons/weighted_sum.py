@@ -27,7 +27,7 @@ difference = (y - mean).abs().max()
 print(W)
 
 print(
-    f"W @ x gives all {y.numel()} numbers at once; the largest difference from the loops is {difference:.0e}."
+    f"W @ x gives all {y.numel()} numbers at once; the largest difference from the loops is {difference:.1g}."
 )
 
 # %% [markdown]
@@ -54,7 +54,7 @@ scores = scores.masked_fill(tril == 0, float("-inf"))
 soft = scores.softmax(dim=-1)
 gap = (soft - W).abs().max()
 
-print(f"Row {T - 1}: {soft[T - 1].numpy().round(3)}. The largest difference from W is {gap:.0e}.")
+print(f"Row {T - 1}: {soft[T - 1].numpy().round(3)}. The largest difference from W is {gap:.1g}.")
 
 # %% [markdown]
 # Other scores give other weights. Still no weight is negative and each row sums to 1, so the result stays
@@ -91,6 +91,6 @@ error = (W @ v - output).abs().max() / v.abs().max()
 source = int(W[-1].argmax())
 
 print(
-    f"{tuple(W.shape)} @ {tuple(v.shape)}: W @ v differs from the kernel by {error:.0e} of the largest value."
+    f"{tuple(W.shape)} @ {tuple(v.shape)}: W @ v differs from the kernel by {error:.1g} of the largest value."
 )
 print(f"The last token gathers {W[-1, source]:.0%} from {trace.tokens[source]!r}, at position {source}.")
