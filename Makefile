@@ -54,6 +54,7 @@ texts: .venv/installed-dev
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "GlassGPT needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	@echo "Installing into .venv. This takes some minutes …"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@

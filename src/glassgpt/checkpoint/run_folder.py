@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from pydantic import ValidationError
+
 from glassgpt.checkpoint.abandoned import clear, is_abandoned
 from glassgpt.checkpoint.folders import is_of_transformers
 from glassgpt.checkpoint.lock import METRICS
@@ -32,7 +34,7 @@ from glassgpt.checkpoint.store import (
     verify_step,
     write_json,
 )
-from glassgpt.config import RunConfig
+from glassgpt.config import RunConfig, problem_in_words
 from glassgpt.errors import UserError, cannot_write, check_name, command_line
 from glassgpt.language import N_, join_texts
 from glassgpt.safe_io import check_entries, damaged, parse_json, quoted, read_capped, read_json
@@ -153,8 +155,8 @@ class RunFolder:
             return RunConfig.model_validate(migrate_config(read_json(self.config_file)))
         except UserError:
             raise
-        except ValueError as error:  # pydantic's ValidationError is one
-            reason = str(error).splitlines()[0]
+        except ValueError as error:
+            reason = _reason(error)
             raise UserError(
                 "{config_file} is damaged, or from another version ({reason}). Restore a copy of it, or "
                 "start a new run.",
@@ -278,3 +280,13 @@ class RunFolder:
         Call it before `build`: it raises UserError for a model larger than this machine's RAM.
         """
         return layout((config or self.config()).model, self.tokenizer().n_vocab)
+
+
+def _reason(error: ValueError) -> str:
+    """Return the first problem of a configuration: the setting, and what is wrong with it."""
+    if not isinstance(error, ValidationError):
+        return str(error).splitlines()[0]
+    first = error.errors()[0]
+    name = ".".join(map(str, first["loc"]))
+    problem = problem_in_words(first)
+    return N_("{setting}: {problem}", setting=quoted(name), problem=problem) if name else problem

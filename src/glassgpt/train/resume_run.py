@@ -93,10 +93,16 @@ def _check_unfinished(run: Run, trainer: Trainer) -> None:
             done=done,
             n=trainer.early_stopping.n_worse,
         )
+    more = (
+        f"`minutes={2 * trainer.elapsed_s / 60:.1f}`"
+        if trainer.budget.seconds is not None
+        else f"`steps={2 * trainer.step}`"
+    )
     raise UserError(
-        "{path} is finished ({done}). `steps`, `tokens` or `minutes` is the total length: give more.",
+        "{path} is finished ({done}). Give a longer total length, such as {more}.",
         path=run.path,
         done=done,
+        more=more,
     )
 
 

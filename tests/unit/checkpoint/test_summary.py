@@ -11,6 +11,7 @@ import pytest
 from glassgpt.checkpoint import Run, RunSummary, acquire_lock, steps, summarize
 from glassgpt.checkpoint.store.migrate import FORMAT
 from glassgpt.diagnose import Score, Verdict
+from glassgpt.errors import UserError
 from glassgpt.explain.context import BUILTIN
 
 GOLDEN = Path(__file__).parents[2] / "golden" / f"format-{FORMAT}" / "run"
@@ -101,3 +102,13 @@ def test_older_formats_are_summarized_the_same() -> None:
     old, new = (summarize(Run(GOLDEN.parents[1] / f"format-{n}" / "run")) for n in (1, FORMAT))
     assert (old.state, old.model, old.n_steps, old.health) == (new.state, new.model, new.n_steps, new.health)
     assert json.loads((GOLDEN / "config.json").read_text())["format"] == FORMAT
+
+
+def test_a_configuration_that_does_not_fit_names_the_setting(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(GOLDEN, run)
+    config = json.loads((run / "config.json").read_text())
+    config["train"]["steps"] = "many"
+    (run / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"\(.*train\.steps.*: input should be a valid integer.*\)\. Restore"):
+        Run.open(run).config()

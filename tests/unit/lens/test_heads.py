@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from glassgpt.checkpoint import Run
+from glassgpt.cli.view.trace_tables import output_line
 from glassgpt.explain.context import BUILTIN
 from glassgpt.lens import HeadSummary, Trace, describe_heads, trace
 
@@ -123,3 +125,9 @@ def test_every_head_of_a_run_is_described(name: str) -> None:
         )
         assert all(share is None or -1e-6 <= share <= 1 + 1e-6 for share in shares)
         assert (each.previous is None) == each.attention.endswith("cross_attn")
+
+
+def test_the_next_token_stands_between_quotes() -> None:
+    run = Run.open(BUILTIN / "text")
+    line = output_line(trace(run.model(), run.tokenizer(), "the first argument")).plain
+    assert re.fullmatch(r"next token  “.+” \d+%\s*", line)

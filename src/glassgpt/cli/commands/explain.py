@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import runpy
 import sys
 from json import dumps
@@ -107,9 +108,15 @@ def _print_page(read: Chapter) -> None:
     if not console.is_terminal or not sys.stdin.isatty():
         console.print(page)
         return
-    os.environ.setdefault("LESS", "FRX")  # quit if it fits one screen, keep colors, leave the text there
+    os.environ.setdefault("LESS", _less_options())
     with console.pager(styles=True):
         console.print(page)
+
+
+def _less_options() -> str:
+    """Return options of `less`: quit if it fits one screen, keep colors and the text; keys in the prompt."""
+    prompt = re.sub(r"([?:.%\\])", r"\\\1", _("space: next page, q: end"))  # `less` obeys these characters
+    return f"-FRX -Ps{prompt} $"
 
 
 def _print_code(code: str) -> None:

@@ -120,7 +120,8 @@ class _Rows:
         lines = [self._row(i, losses[i]) for i in range(self.shown, len(losses))]
         if lines and not self.shown:
             heads = [*self.heads, *(["A − B"] if self.is_pair else [])]
-            lines.insert(0, "  ".join([_("pair"), *(head.rjust(7) for head in heads)]))
+            head = "  ".join([_("pair"), *(head.rjust(7) for head in heads)])
+            lines.insert(0, head + _("   (losses: lower is better)"))
         self.shown = len(losses)
         return "\n".join(lines)
 

@@ -11,6 +11,9 @@ from glassgpt.checkpoint import Band, CurveGroup, Spread, XAxis
 from glassgpt.cli.view.terminal import Terminal
 from glassgpt.language import N_, _, join_texts, verbatim
 
+HEADINGS = {"training": N_("training loss")}
+"""Headings that differ from the names of the columns."""
+
 
 def print_curves(groups: Sequence[CurveGroup]) -> None:
     """Print a table with a line for each curve, and the best baseline of each run."""
@@ -19,7 +22,7 @@ def print_curves(groups: Sequence[CurveGroup]) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     for name in names:
         left = name in ("run", "best counted")
-        table.add_column(_(name), justify="left" if left else "right", overflow="fold")
+        table.add_column(_(HEADINGS.get(name, name)), justify="left" if left else "right", overflow="fold")
     for row in rows:
         table.add_row(*(_(row[name]) for name in names))
     console.table(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -10,17 +11,27 @@ from glassgpt.explain import LearningPath, LearningStep
 from glassgpt.language import _
 from glassgpt.units import duration
 
+CONTENT = 2
+"""Column of a step's content."""
+
 
 def print_path(path: LearningPath) -> None:
     """Print all steps and the next command."""
     console = Terminal()
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("", width=1, no_wrap=True)
-    for heading in (_("step"), _("content"), _("needs")):
-        table.add_column(heading, no_wrap=True)
-    table.add_column(_("time"), justify="right", no_wrap=True)
-    for step in path:
-        table.add_row(*_row(step, is_next=step is path.next))
+    rows = [_row(step, is_next=step is path.next) for step in path]
+    headings = ["", _("step"), _("content"), _("needs"), _("time")]
+    widths = [max(cell_len(str(cell)) for cell in cells) for cells in zip(headings, *rows, strict=True)]
+    room = (
+        console.width - sum(widths) + widths[CONTENT] - 2 * len(widths)
+    )  # a narrow terminal cuts the content
+    for i, heading in enumerate(headings[1:], 1):
+        justify = "right" if i == len(headings) - 1 else "left"
+        most = max(room, 10) if i == CONTENT else None
+        table.add_column(heading, justify=justify, no_wrap=True, max_width=most)
+    for row in rows:
+        table.add_row(*row)
     console.table(table)
     console.print()
     if path.next is None:

@@ -49,7 +49,9 @@ def output_line(seen: Trace) -> Text:
     else:
         name, places = _("in the gaps  "), gaps
     parts = [
-        piece for i in places for piece in (visible_label(tokens[i]), (f" {probabilities[i]:.0%}   ", "dim"))
+        piece
+        for i in places
+        for piece in ("“", visible_label(tokens[i]), "”", (f" {probabilities[i]:.0%}   ", "dim"))
     ]
     return (
         Text.assemble((name, "dim"), *parts) if parts else Text(_("no gap to fill: write [?] for one"), "dim")
