@@ -63,8 +63,9 @@ class Symptom(Finding):
 
     `category` is a part of the model or of the training, such as "mask" or "optimizer"; `cause` says in a few
     words what is wrong with it. `why` is the reason for the expected value, `where` the module or tensor, and
-    `cost` the loss that the problem costs, in nats per token, if it was measured. `remedy` names a change of
-    settings that can be tried, `trial` is what came of it.
+    `cost` the loss that the problem costs, in nats per token, if it was measured; for the category "outcome"
+    in the unit of the losses. `remedy` names a change of settings that can be tried, `trial` is what
+    came of it.
     """
 
     category: str = ""
@@ -88,7 +89,11 @@ class Symptom(Finding):
         reason = f" ({_(self.why)})" if self.why else ""
         lines.append(_("expected: {value}", value=_figure(self.expected) + reason))
         if self.cost is not None:
-            lines.append(_("cost: {nats:.3f} nats per token", nats=self.cost))
+            lines.append(
+                _("cost: {nats:.3f} nats of the held-out loss", nats=self.cost)
+                if self.category == "outcome"
+                else _("cost: {nats:.3f} nats per token", nats=self.cost)
+            )
         if self.advice:
             lines.append(_("remedy: {advice}", advice=_(self.advice)))
         if self.trial is not None:
