@@ -1,4 +1,4 @@
-"""Other ways to use the weights of a model: another size, order or place of a part, for a while.
+"""Variants of a trained model: a part rescaled, left out or exchanged with another, for a while.
 
 A trained model is at its best as it was trained. An alternative that costs less shows what changed since.
 """
@@ -76,7 +76,7 @@ class Alternative(NamedTuple):
 
 
 def alternatives(s: Subject, batch: Batch) -> Iterator[Alternative]:
-    """Yield what a trained model is compared with; nothing is changed yet."""
+    """Yield the variants that a trained model is compared with; none is applied yet."""
     model_parts = s.parts
     for part, modules in _parts(model_parts, model_parts.blocks).items():
         for factor in (*FACTORS, *((0.0,) if part in OPTIONAL else ())):

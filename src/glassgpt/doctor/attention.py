@@ -127,7 +127,7 @@ def _returned(s: Subject) -> Iterator[Problem]:
 
 
 def _mask(s: Subject) -> Iterator[Problem]:
-    """See which keys each query may look at, where the scores show it."""
+    """Compare the mask of each attention with the causal one."""
     window, types = s.setting("window", "sliding_window"), s.setting("layer_types")
     for call in attention_calls(s):
         if (

@@ -62,7 +62,7 @@ def _equal_rows(s: Subject) -> Iterator[Problem]:
 
 
 def _order(s: Subject) -> Iterator[Problem]:
-    """See whether each row begins where the row before it ends, or has its class."""
+    """Check whether rows continue the row before them, or have its class: then they are not shuffled."""
     batches = _batches(s)
     if all(batch.targets.shape == batch.tokens.shape for batch in batches):
         pairs = [pair for batch in batches for pair in _continued(batch)]

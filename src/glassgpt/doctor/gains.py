@@ -1,4 +1,4 @@
-"""Checks of a trained model: training leaves each part where the loss is lowest.
+"""Checks of a trained model: no part is better at another size, left out, or exchanged.
 
 Another size of a part, a part left out, queries and keys or two tokens in each other's place: a trained model
 is not better for any of these. If it is, something changed after the training, and the gain is its cost.

@@ -1,4 +1,4 @@
-"""Check of the layers: each gives what its own weights say."""
+"""Check of the layers: each output is the one that its weights give."""
 
 from __future__ import annotations
 

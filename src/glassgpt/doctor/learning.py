@@ -43,7 +43,7 @@ def _gradients(s: Subject) -> Iterator[Problem]:
 
 
 def _rows(s: Subject) -> Iterator[Problem]:
-    """See whether the rows of all tokens that were read get a gradient."""
+    """Check that the embedding of each token in the batch gets a gradient."""
     tables = [part for part in s.parts.embeddings if len(part.weight) == s.n_vocab]
     if not tables or not s.predicts_tokens or not tables[0].weight.requires_grad:
         raise Skip(N_("no table of tokens was found"))

@@ -85,7 +85,7 @@ def _gradients(s: Subject) -> dict[str, Tensor]:
     }
 
 
-class _Steps:
+class _StepRecorder:
     """The gradients that an optimizer sees, the weights after its steps, and the modes of the passes."""
 
     def __init__(self, s: Subject) -> None:
@@ -123,13 +123,13 @@ def _step(s: Subject) -> Iterator[Problem]:
     s.model.train()
     learning = list(trainable(s.model))
     before = {name: p.detach().clone() for name, p in s.model.named_parameters()}
-    steps = _Steps(s)
+    steps = _StepRecorder(s)
     handles = steps.watch()
     try:
         with FunctionProbe(keep=False, no_dropout=True):
             s.train_step(s.model, s.batch)
             after = {name: p.detach().clone() for name, p in s.model.named_parameters()}
-            yield from _protocol(s, steps, before, after)
+            yield from _steps_and_mode(s, steps, before, after)
             yield from updates(s, before, after, learning)
             yield from directions(before, after, steps.grads)
             if s.optimizers and not several_processes():
@@ -139,10 +139,10 @@ def _step(s: Subject) -> Iterator[Problem]:
             handle.remove()
 
 
-def _protocol(
-    s: Subject, steps: _Steps, before: dict[str, Tensor], after: dict[str, Tensor]
+def _steps_and_mode(
+    s: Subject, steps: _StepRecorder, before: dict[str, Tensor], after: dict[str, Tensor]
 ) -> Iterator[Problem]:
-    """See the number of steps, the mode, and what happens to the weights after the optimizer's step."""
+    """Check the number of steps and the mode, and that the weights stay as the optimizer leaves them."""
     if max(steps.counts.values(), default=0) > 1:
         yield Problem(
             "optimizer",
@@ -168,7 +168,7 @@ def _protocol(
         )
 
 
-def _accumulation(s: Subject, steps: _Steps) -> Iterator[Problem]:
+def _accumulation(s: Subject, steps: _StepRecorder) -> Iterator[Problem]:
     """Take a step on another batch, and compare its gradient with that of the loss at these weights."""
     assert s.train_step is not None
     if steps.n == 0:

@@ -1,4 +1,4 @@
-"""Checks of causality: which token may change which logit, found by changing one thing at a time."""
+"""Checks of causality, batch independence and positions: change one token, see which logits move."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def _output(s: Subject, path: str, tokens: Tensor, batch: Batch) -> Tensor | Non
 
 
 def _position_table(s: Subject, parts: ModelParts) -> Iterator[Problem]:
-    """See the indices and the rows of a table of learned positions."""
+    """Check the indices and the rows of a table of learned positions."""
     T = s.tokens.shape[1]
     for part in parts.positions:
         kept = run_watched(s.model, {part.path: part.module}, s.logits)

@@ -1,4 +1,4 @@
-"""Checks of the blocks: residual stream, norms, hidden units, activation."""
+"""Checks of the parts of a block: residual stream, norms, hidden units, activation."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def _unit_square(x: Tensor, y: Tensor, module: nn.Module, path: str) -> Iterator
 
 @torch.no_grad()
 def _units(s: Subject) -> Iterator[Problem]:
-    """See the hidden units of each MLP: the input of its last linear layer."""
+    """Look for dead hidden units in each MLP: the inputs of its last linear layer."""
     model_parts = s.parts
     last: dict[str, nn.Module] = {}
     for part in model_parts.mlps:

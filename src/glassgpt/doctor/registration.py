@@ -70,7 +70,7 @@ def _shared(parts: ModelParts) -> list[str]:
 
 @torch.no_grad()
 def _table(s: Subject) -> Iterator[Problem]:
-    """See at which rows the table of tokens is read."""
+    """Check that each token reads its own row of the embedding."""
     tables = [part for part in s.parts.embeddings if len(part.weight) >= s.n_vocab]
     if not tables:
         raise Skip(N_("no table of tokens was found"))
@@ -90,7 +90,7 @@ def _table(s: Subject) -> Iterator[Problem]:
 
 @torch.no_grad()
 def _outputs(s: Subject) -> Iterator[Problem]:
-    """See whether the logits are probabilities, or the same for all tokens."""
+    """Check that logits are no probabilities, and not the same for all tokens."""
     if not s.predicts_tokens:
         raise Skip(N_("the model predicts classes"))
     logits = s.logits().float()

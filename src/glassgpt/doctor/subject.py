@@ -1,4 +1,4 @@
-"""The subject of an examination: any language model and a batch, behind one interface."""
+"""A language model of any origin and a batch, behind one interface: the subject of all checks."""
 
 from __future__ import annotations
 

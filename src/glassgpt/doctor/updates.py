@@ -119,7 +119,7 @@ def _is_rare(s: Subject, name: str, weight: Tensor) -> bool:
 def directions(
     before: dict[str, Tensor], after: dict[str, Tensor], grads: dict[str, Tensor]
 ) -> Iterator[Problem]:
-    """See whether the step goes downhill, and how far it shrinks the weights."""
+    """Check that the step goes downhill, and how far it shrinks the weights."""
     names = [name for name in grads if not torch.equal(before[name], after[name])]
     slopes = {name: float(((after[name] - before[name]) * grads[name]).sum()) for name in names}
     if names and sum(slopes.values()) > 0 and all(slope > 0 for slope in slopes.values()):

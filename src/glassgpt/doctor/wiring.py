@@ -1,4 +1,4 @@
-"""Checks of the numbers: finite, repeatable, the same in training and evaluation mode."""
+"""Checks of the forward pass: finite, repeatable, the same in training and evaluation mode."""
 
 from __future__ import annotations
 

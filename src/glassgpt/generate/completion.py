@@ -110,8 +110,11 @@ def complete(
     stop: strings that end a text before them; until: strings that end it and belong to it. ignore_end: go on
     after the end of a document.
     Sample i of a prompt has seed + i, and equals the text of `sample_text` with that seed. A prompt is
-    prefilled once for all its samples. Raises UserError if best_of is below n, and as `Engine.add`.
+    prefilled once for all its samples. Raises UserError if best_of is below n,
+    for prompts that are one text, and as `Engine.add`.
     """
+    if isinstance(prompts, str):
+        raise UserError("`prompts` is one text. Give a list of texts, also for one.")
     many = n if best_of is None else best_of
     if n < 1 or many < n:
         raise UserError(

@@ -65,6 +65,11 @@ def test_a_conversation_is_not_read_again(model: Model) -> None:
     assert engine.stats.n_prefilled == 8 + 5
 
 
+def test_one_text_is_no_list_of_its_letters(model: Model) -> None:
+    with pytest.raises(UserError, match="list of texts"):
+        complete(model, TOKENIZER, "ROMEO:")
+
+
 def test_the_best_of_several_are_the_likeliest(model: Model) -> None:
     all_five = complete(model, TOKENIZER, ["x"], WARM, n=5, max_new_tokens=10, seed=3)[0]
     best = complete(model, TOKENIZER, ["x"], WARM, n=2, best_of=5, max_new_tokens=10, seed=3)[0]
