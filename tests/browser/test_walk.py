@@ -178,3 +178,21 @@ def test_pictures_and_numbers_are_saved(lab: Lab, page: Any) -> None:
     numbers = torch.tensor([[float(value) for value in row[1:]] for row in rows])
     assert torch.allclose(numbers, weights, atol=1e-6)
     assert "<path" in saved(page, "[data-graph]", "SVG").read_text("utf-8")
+
+
+OUTSIDE = """(svg) => {
+  const around = svg.getBoundingClientRect();
+  const above = svg.closest("figure").querySelector("figcaption").getBoundingClientRect().bottom;
+  const cut = ({ left, right, top }) =>
+    left < around.left - 0.5 || right > around.right + 0.5 || top < above - 0.5;
+  const texts = [...svg.querySelectorAll("text")];
+  return texts.filter((each) => cut(each.getBoundingClientRect())).map((each) => each.textContent);
+}"""
+
+
+def test_no_label_of_a_heat_map_is_cut(lab: Lab, page: Any) -> None:
+    """The widest letters, as labels of rows and columns."""
+    lab.open(page, "text", "walk", "mmm WMW")
+    page.locator("[data-audit]").wait_for()
+    maps = page.locator("[data-heatmap] svg").all()
+    assert maps and not [text for each in maps for text in each.evaluate(OUTSIDE)]
