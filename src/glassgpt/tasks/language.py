@@ -223,6 +223,6 @@ TASK = Task(
     facts=_facts,
     inputs=_inputs,
     commands=("sample",),
-    ability=N_("write on"),
+    ability=N_("continue text"),
     usage=N_("Let it write  glassgpt sample {run}"),
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 from glassgpt.config import Layer, Resolved, RunConfig, resolve
 from glassgpt.data import check_dataset
-from glassgpt.language import N_
+from glassgpt.language import N_, join_texts
 from glassgpt.tasks import Task, detect_task, recognize, task_of
 from glassgpt.tokenizers import Tokenizer
 from glassgpt.train.autopilot import Decision, decide, decides
@@ -71,7 +71,8 @@ def plan(
     named_task = _named_task(resolved)
     facts = [*named_task, *base]
     resolved = resolve(given, facts)
-    stage(N_("reading {sources}", sources=", ".join(resolved.config.data.sources)))
+    names = (N_("standard input") if source == "-" else source for source in resolved.config.data.sources)
+    stage(N_("reading {sources}", sources=join_texts(", ", names)))
     check_dataset(resolved.config)
     task, notes = _choose_task(resolved)
     if notes:  # the data decided
@@ -108,7 +109,8 @@ def _choose_task(resolved: Resolved) -> tuple[Task, tuple[str, ...]]:
         return detect_task(resolved.config), ()
     task, evidence = recognized
     note = N_(
-        "learns to {ability}: found {evidence}. Set `task` to language to learn the file as running text",
+        "this run learns to {ability}: found {evidence}. Set `task` to language to learn the file as running "
+        "text",
         ability=task.ability,
         evidence=evidence,
     )

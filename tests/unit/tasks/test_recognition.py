@@ -35,7 +35,10 @@ def test_texts_with_repeating_labels_become_a_classifier(tmp_path: Path, header:
     found = planned(file)
     assert found.task.name == "classification" and found.config.model.labels == ("1", "2", "3")
     assert len(found.corpus.train) + len(found.corpus.val) == N
-    assert "tell classes apart" in found.notes[0] and "`task` to language" in found.notes[0]
+    assert (
+        found.notes[0].startswith("this run learns to tell classes apart")
+        and "`task` to language" in found.notes[0]
+    )
 
 
 def test_the_user_s_choice_wins(tmp_path: Path) -> None:

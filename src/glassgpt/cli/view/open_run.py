@@ -22,7 +22,7 @@ def open_for(command: str, run: Path, device: str) -> tuple[Model, Tokenizer]:
     if command not in task.commands:
         wanted = next(other.ability for other in TASKS.values() if command == other.commands[0])
         raise UserError(
-            "{run} is a {family}, which can {ability}, not {wanted}: use `{command}`",
+            "{run} is a {family}. It can {ability}, but not {wanted}. Use `{command}`.",
             run=run,
             family=model.config.family,
             ability=task.ability,
