@@ -25,7 +25,7 @@ import torch
 from glassgpt.config import RunConfig
 from glassgpt.models import Model
 from glassgpt.train import Diagnosed, Evaluated, Event, LiveDoctor, start
-from glassgpt.train.observers import Answer
+from glassgpt.train.observers import Events
 
 SHAPES: dict[str, dict[str, Any]] = {
     "0.1 M": {"n_layer": 2, "n_embd": 64, "n_head": 2, "block_size": 64},
@@ -41,9 +41,9 @@ class Timed(LiveDoctor):
         super().__init__()
         self.cpu = 0.0
 
-    def _timed(self, answer: Callable[[], Answer]) -> list[Event]:
+    def _timed(self, react: Callable[[], Events]) -> list[Event]:
         began = time.thread_time()
-        found = list(answer() or ())
+        found = list(react() or ())
         self.cpu += time.thread_time() - began
         return found
 
