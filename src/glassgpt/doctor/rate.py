@@ -48,8 +48,8 @@ def _rate(s: Subject) -> Iterator[Problem]:
             remedy="lower the rate",
         )
         return
-    if not s.is_fresh or not s.parts.attentions:
-        return  # of what was learned, a small step gains little; a table learns one batch at any rate
+    if not s.is_fresh or s.setting("ngram_order") or not s.parts.attentions:
+        return  # of what was learned, a small step gains little; a table learns one batch at any high rate
     factor, high = _best_rate(s)
     if before - given < SLOW * (before - high) and before - high > LEAST_GAIN * before:
         yield Problem(
