@@ -17,6 +17,7 @@ from babel.messages import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+import glassgpt
 from glassgpt.cli.help import help_page
 from glassgpt.cli.main import COMMANDS, app
 from glassgpt.cli.view.terminal import Terminal
@@ -153,6 +154,8 @@ def main() -> None:
     """Arguments: .po files to take missing translations from."""
     from glassgpt.language import DOMAINS
 
+    if (imported := Path(glassgpt.__file__).parent) != SOURCE:
+        sys.exit(f"The texts are those of {imported}. Set PYTHONPATH to {SOURCE.parent}.")
     more: dict[str, str] = {}
     for name in sys.argv[1:]:
         with open(name, "rb") as file:

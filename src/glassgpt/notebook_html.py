@@ -6,6 +6,7 @@ is given, except where it says HTML.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from html import escape
 
@@ -19,7 +20,7 @@ def html_card(title: str, facts: Mapping[str, str], below: str = "") -> str:
     >>> html_card("run <1>", {"loss": "1.5"}).count("&lt;1&gt;")
     1
     """
-    cell = '<td style="text-align: left; vertical-align: top{}">{}</td>'
+    cell = '<td style="text-align: left; vertical-align: top; padding-right: 1em{}">{}</td>'
     rows = "".join(
         f"<tr>{cell.format('; opacity: 0.65', escape(name))}{cell.format('', escape(value))}</tr>"
         for name, value in facts.items()
@@ -33,19 +34,28 @@ def titled_lines(title: str, lines: Iterable[str]) -> str:
     >>> titled_lines("loss <1>", ["1.5"]).count("&lt;1&gt;")
     1
     """
-    below = "".join(f"<div>{escape(line)}</div>" for line in lines)
+    below = "".join(f"<div>{with_code(line)}</div>" for line in lines)
     indented = f'<div style="margin-left: 1.4em">{below}</div>'
     return f'<div style="margin: 0.6em 0"><b>{escape(title)}</b>{indented}</div>'
 
 
 def paragraph(text: str, faint: bool = False) -> str:
-    """Return a paragraph.
+    """Return a paragraph; what stands between backticks is code.
 
     >>> paragraph("a < b")
     '<p>a &lt; b</p>'
     """
     style = ' style="opacity: 0.65"' if faint else ""
-    return f"<p{style}>{escape(text)}</p>"
+    return f"<p{style}>{with_code(text)}</p>"
+
+
+def with_code(text: str) -> str:
+    """Return a text in which what stands between backticks is code.
+
+    >>> with_code("try `--lr 0.01`")
+    'try <code>--lr 0.01</code>'
+    """
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def folded(title: str, inside: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from glassgpt.config import Layer, Resolved, RunConfig, resolve
@@ -137,18 +138,21 @@ class Outlook:
         return "\n".join(self.sentences())
 
     def _repr_html_(self) -> str:
-        head = ["time", "ends after", "model", "steps", "forecast", "80 % from", "to"]
+        ends = ["ends after"] if self.early_ends else []
+        head = ["time", *ends, "model", "steps", "forecast", "80 % from", "to"]
         rows = [
             [
                 span(run.minutes),
-                "" if run.ends is None else span(run.ends),
+                *["" if run.ends is None else span(run.ends) for _ in ends],
                 _model(run.choice.recipe),
                 count(run.choice.n_steps),
                 *(_figures(run.choice.forecast) if run.choice.has_forecast else [""] * 3),
             ]
             for run in self.runs
         ]
-        return as_html(head, rows, range(3, 7)) + "".join(map(paragraph, self.sentences()))
+        return as_html(head, rows, range(len(head) - 4, len(head))) + "".join(
+            map(paragraph, self.sentences())
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan, ready for JSON."""
@@ -170,15 +174,21 @@ def _figures(forecast: Forecast) -> list[str]:
 
 
 def outlook(
-    config: RunConfig | Sequence[Layer],
+    config: RunConfig | Sequence[Layer] | Path | str,
     minutes: Sequence[float] = MINUTES,
     stage: OnStage | None = None,
 ) -> Outlook:
     """Plan trainings of several lengths on this machine, without training.
 
-    config: the settings that are fixed, as in `start`. Reads and counts the text, and times a few steps.
-    Raises UserError for settings and sources that cannot be used, and for other tasks than running text.
+    config: a text, or the settings that are fixed, as in `start`. minutes: the lengths. Reads and counts the
+    text, and times a few steps. Raises UserError for settings and sources that cannot be used, and for other
+    tasks than running text.
+
+    >>> import glassgpt
+    >>> glassgpt.outlook("notes.txt", minutes=[1, 10])  # doctest: +SKIP
     """
+    if isinstance(config, Path | str):
+        config = [Layer("option", {"data": {"sources": (str(config),)}})]
     stage, given = stage or (lambda _: None), resolve(config)
     if not minutes or min(minutes) < MIN_MINUTES:
         raise UserError(

@@ -148,7 +148,7 @@ def test_it_leaves_short_runs_and_other_models_alone(
 @pytest.mark.usefixtures("known_speed")
 def test_the_outlook_says_when_more_time_stops_helping(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text(TEXT)
-    given = [Layer("option", {"data": {"sources": [str(tmp_path / "notes.txt")]}})]
+    given = tmp_path / "notes.txt"
     found = outlook(given, [1, 60])
     assert [run.minutes for run in found.runs] == [1, 60] and found.runs[0].memory_bytes > 1e6
     assert found.runs[0].choice.n_steps < found.runs[1].choice.n_steps
