@@ -45,8 +45,8 @@ from report import RESULTS, machine, write_report
 ROOT = Path(__file__).parent.parent
 SECOND = (*MODEL_BUGS, *TRAINING_BUGS)
 TUNED = {
-    "foreign": "set fresh: not before its first figures, then its misses were reported; set second: no: "
-    "these are its first figures",
+    "foreign": "set fresh: not before its first figures, then its misses were reported; set second: only to "
+    "mend false alarms",
     "issues": "not before their first figures; then their misses were reported in words",
     "traincheck": "not before their first figures; then their misses were reported in words",
     "first": "yes: the checks were changed with these bugs at hand",
