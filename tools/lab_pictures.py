@@ -121,7 +121,6 @@ class Shot(NamedTuple):
 
 
 SHOTS = {
-    "runs": Shot("", top),
     "run": Shot("runs/{python}", top),
     "walk": Shot("runs/{text}/walk", walk, "to be or not to be"),
     "heads": Shot("runs/{dates}/heads", heads, "de: 14. März 2024"),
