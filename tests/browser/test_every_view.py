@@ -184,6 +184,7 @@ def test_a_walk_through_the_page_by_keys_alone(lab: Lab, page: Any) -> None:
     page.locator("text=T = 8").wait_for()
     page.get_by_role("tab", name="What if").focus()
     page.keyboard.press("Enter")
+    page.locator("[data-loss]").wait_for()  # the view has its numbers, so a button keeps the focus
     page.get_by_role("button", name="blocks.0.attn, head 1").focus()
     page.keyboard.press("Space")
     page.locator("[data-loss]").filter(has_text="→").wait_for()

@@ -237,12 +237,12 @@ def test_a_cancelled_request_leaves_its_slot(hyphens: Run) -> None:
     first, second = (engine.add(Request(tokenizer.encode(text), seed=1)) for text in ("red", "new"))
     engine.step()
     engine.cancel(first)
-    assert [each.request_id for each in engine._schedule.active] == [second]
+    assert [each.request_id for each in engine._scheduler.active] == [second]
     streams = [engine.stream(Request(tokenizer.encode(text), seed=3)) for text in ("blue", "old")]
     for stream in streams:
         next(stream)
     streams[0].close()
-    assert len(engine._schedule.active) == 2 and next(streams[1]).id is not None
+    assert len(engine._scheduler.active) == 2 and next(streams[1]).id is not None
 
 
 def test_a_configuration_of_quotes_is_refused_at_once(hyphens: Run, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_the_verdict_takes_the_time_that_is_left(
         if isinstance(event, StepDone) and event.step == 3:
             session.trainer.clock._since -= 60
     monkeypatch.setattr(type(session.trainer), "left_s", left_s)
-    monkeypatch.setattr(final, "TRIAL", 32)
+    monkeypatch.setattr(final, "TRIAL_STRIDE", 32)
     verdict = session.verdict()
     session.close()
     assert verdict.model is not None
