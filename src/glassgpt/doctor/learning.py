@@ -15,9 +15,9 @@ from glassgpt.doctor.short_training import WARM_STEPS, short_training, trainable
 from glassgpt.doctor.subject import Skip, Subject
 from glassgpt.language import N_
 
-OVERFIT_STEPS, MOST_ROUNDS, FALLING = 60, 4, 0.95
-"""Steps in which a batch is learned by heart. A narrow model takes up to so many times as many, as long as 30
-steps lower the loss to less than this share of itself."""
+OVERFIT_STEPS, MAX_ROUNDS, FALLING = 60, 4, 0.95
+"""Steps in which a batch is learned by heart. A narrow model may take up to MAX_ROUNDS times as
+many, as long as its loss falls to less than FALLING of itself in 30 steps."""
 SHARE, SMALL_SHARE, LOW = 0.6, 0.9, 0.5
 """A batch is learned at this share of its first loss, that of a small model, and at so many nats."""
 LEARNED = 0.8
@@ -111,8 +111,8 @@ def _overfits(s: Subject) -> Iterator[Problem]:
     if s.initial_loss < LEARNED * unigram_nats(s.small):
         return  # it has shown that it learns
     room = sum(p.numel() for block in s.parts.blocks for p in block.module.parameters())
-    is_small = room < ROOM * int((s.small.targets >= 0).sum())
-    losses = _losses_by_heart(s, share := SMALL_SHARE if is_small else SHARE)
+    share = SMALL_SHARE if room < ROOM * int((s.small.targets >= 0).sum()) else SHARE
+    losses = _losses_by_heart(s, share)
     first, best = losses[0], min(losses[-10:])
     if not _is_learned(losses, share):
         yield Problem(
@@ -127,7 +127,7 @@ def _overfits(s: Subject) -> Iterator[Problem]:
 def _losses_by_heart(s: Subject, share: float) -> list[float]:
     """Train on the small batch until it is learned or its loss hardly falls; return the loss of each step."""
     losses = list[float]()
-    for loss in short_training(s, MOST_ROUNDS * OVERFIT_STEPS, 3e-3):
+    for loss in short_training(s, MAX_ROUNDS * OVERFIT_STEPS, 3e-3):
         losses.append(loss)
         is_falling = min(losses[-10:]) < FALLING * min(losses[-40:-30], default=math.inf)
         if len(losses) % OVERFIT_STEPS == 0 and (_is_learned(losses, share) or not is_falling):

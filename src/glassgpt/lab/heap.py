@@ -1,4 +1,4 @@
-"""How glibc keeps the memory of the lab's process."""
+"""Settings of glibc's malloc for the process of the lab."""
 
 from __future__ import annotations
 

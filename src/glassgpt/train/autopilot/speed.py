@@ -94,15 +94,15 @@ def time_step(config: RunConfig, n_vocab: int, at_most_s: float) -> float:
 
     adapts = config.train.threads is None and learner.device.type == "cpu"
     numbers = ThreadTuner(config.train.threads, adapt=adapts).numbers
-    return fastest(lambda n_threads: _seconds(step, n_threads, at_most_s), numbers)
+    return fastest_seconds(lambda n_threads: _seconds(step, n_threads, at_most_s), numbers)
 
 
-def fastest(seconds: Callable[[int], float], numbers: Sequence[int]) -> float:
+def fastest_seconds(seconds: Callable[[int], float], numbers: Sequence[int]) -> float:
     """Return the seconds of a step on the fastest number of threads. numbers: ascending.
 
     It begins with the largest number, and goes on while a smaller one is faster.
 
-    >>> fastest({4: 0.9, 2: 0.3, 1: 0.5}.__getitem__, [1, 2, 4])
+    >>> fastest_seconds({4: 0.9, 2: 0.3, 1: 0.5}.__getitem__, [1, 2, 4])
     0.3
     """
     best = math.inf
