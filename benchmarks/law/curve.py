@@ -4,7 +4,7 @@
 
 Reads benchmarks/law/grid.jsonl (made by grid.py). Each text is left out once: the curve that is fitted to the
 others is refined by the evaluations of its runs, until several points of progress, and forecasts the verdict.
-The six numbers of the residuals are chosen by these errors; `--nested` leaves each text out of that choice,
+The five numbers of the residuals are chosen by these errors; `--nested` leaves each text out of that choice,
 too, which tells what the choice flatters. Also prints how well the curve tells which runs end early.
 `--write` stores both in src/glassgpt/train/autopilot/law.json.
 """
@@ -31,11 +31,9 @@ CURVE_PRIOR = PRIOR | {"annealing": {"one": -3.0, "left": 1.0}}
 BEST_WEIGHT = 2.5
 OTHER_WEIGHT = 0.25
 """Weights of the lowest evaluation of a run and of each other one: their errors are alike."""
-SPREAD_EVALS = 58
-"""Rows from this one on were evaluated on windows from all over the split; the others say less."""
 AT = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 """Progress at which forecasts are tested."""
-START = (0.03, 0.06, 2.0, 0.01, 0.01, 0.01)
+START = (0.03, 0.06, 2.0, 0.01, 0.01)
 """Residuals where the search for better ones begins; errors below their noise count as squares."""
 PATIENCE = 3
 
@@ -118,8 +116,8 @@ class Run(NamedTuple):
     curve: list[tuple[float, float]]
     loss: float
     """Of the verdict."""
-    is_spread: bool
-    """Evaluated on windows from all over the split; else the evaluations are scaled to the verdict."""
+    is_whole: bool
+    """Evaluations were scaled to the whole split as those of a run are; of older rows, to the verdict."""
 
     def forecast(self, progress: float, residuals: Residuals) -> tuple[float, float]:
         """Return forecast and standard deviation by the evaluations until some progress, or the first one."""
@@ -136,19 +134,12 @@ def left_out_runs(rows: Sequence[dict[str, Any]]) -> list[Run]:
     return [_run(row, np.exp(logs[found.run == i])) for i, row in enumerate(rows)]
 
 
-def expected_runs(rows: Sequence[dict[str, Any]], weights: Floats) -> list[Run]:
-    """Return trainings, each with the curve that a fit to others expects."""
-    found = read_curves(rows)
-    logs = curve(found, weights)[0]
-    return [_run(row, np.exp(logs[found.run == i])) for i, row in enumerate(rows)]
-
-
 def _run(row: dict[str, Any], losses: Floats) -> Run:
     at = [step / row["steps"] for step, _ in row["evals"]]
-    is_spread, lowest = row["line"] >= SPREAD_EVALS, min(loss for _, loss in row["evals"])
-    factor = 1.0 if is_spread else row["loss"] / lowest
+    is_whole, lowest = row.get("is_whole", False), min(loss for _, loss in row["evals"])
+    factor = 1.0 if is_whole else row["loss"] / lowest
     evals = [(p, loss * factor) for p, (_, loss) in zip(at, row["evals"], strict=True)]
-    return Run(row["text"], evals, [*zip(at, losses.tolist(), strict=True)], row["loss"], is_spread)
+    return Run(row["text"], evals, [*zip(at, losses.tolist(), strict=True)], row["loss"], is_whole)
 
 
 def errors(runs: Iterable[Run], progress: float, residuals: Residuals) -> Floats:
@@ -161,15 +152,15 @@ def fit_residuals(runs: Sequence[Run], start: Sequence[float] = START) -> Residu
     """Choose the numbers of the residuals by the errors of the forecasts."""
 
     def residuals(x: Floats) -> Residuals:
-        return Residuals(*np.exp(x[:5]).tolist(), windows=float(x[5]), quantiles=())
+        return Residuals(*np.exp(x).tolist(), quantiles=())
 
     def error(x: Floats) -> float:
         tried = residuals(x)
         misses = [errors(runs, progress, tried)[0] for progress in (0.1, 0.3, 0.5)]
-        near = 1e-4 * float(np.sum((x - first)[:5] ** 2))
+        near = 1e-4 * float(np.sum((x - first) ** 2))
         return float(np.sqrt(np.square(misses) + start[4] ** 2).mean()) + near
 
-    first = np.array([*np.log(start[:5]), start[5]])
+    first = np.log(start)
     found = minimize(error, first, method="Nelder-Mead", options={"maxiter": 150, "fatol": 1e-6})
     return residuals(found.x)
 
@@ -198,7 +189,7 @@ def report_nested(runs: Sequence[Run]) -> None:
         text: fit_residuals([run for run in runs if run.text != text]) for text in {r.text for r in runs}
     }
     for progress in AT:
-        found = [errors([run], progress, chosen[run.text])[0, 0] for run in runs if run.is_spread]
+        found = [errors([run], progress, chosen[run.text])[0, 0] for run in runs if run.is_whole]
         print(f"  at {progress:.0%}, residuals chosen without the text: {summary(np.array(found))}")
 
 
@@ -225,27 +216,22 @@ def _end(losses: Sequence[tuple[float, float]]) -> float | None:
 def main(arguments: Sequence[str]) -> None:
     """Fit, print and perhaps write the curve and the residuals."""
     rows = read_rows(HERE / "grid.jsonl")
-    later = [row for row in rows if row["tests_law"]]
-    rows = [row for row in rows if not row["tests_law"]]
-    runs, whole = left_out_runs(rows), fit_curve(read_curves(rows), grid_prior())
-    unseen = expected_runs(later, whole)
-    spread = [run for run in runs if run.is_spread]
+    runs, weights = left_out_runs(rows), fit_curve(read_curves(rows), grid_prior())
+    whole = [run for run in runs if run.is_whole]
     lowest = np.array([min(loss for _, loss in run.curve) for run in runs])
     print(f"{len(rows)} trainings; each text by a fit to the others")
     print(f"  the lowest point of the curve: {summary(np.log(lowest / [run.loss for run in runs]))}")
-    residuals = with_quantiles(fit_residuals(runs), [*spread, *unseen])
+    residuals = with_quantiles(fit_residuals(whole), whole)
     print(residuals)
-    report(spread, residuals)
-    print(f"{len(unseen)} trainings on texts that came later, by the fit to all others:")
-    report(unseen, residuals)
+    report(whole, residuals)
     report_ends(runs)
     if "--nested" in arguments:
         report_nested(runs)
     if "--write" in arguments:
-        values = iter(whole.round(4).tolist())
-        weights = {term: {name: next(values) for name in names} for term, names in CURVE_TERMS.items()}
+        values = iter(weights.round(4).tolist())
+        by_term = {term: {name: next(values) for name in names} for term, names in CURVE_TERMS.items()}
         law = json.loads(FILE.read_text("utf-8"))
-        law |= {"curve": {"asymptote": ASYMPTOTE, "weights": weights}, "residuals": vars(residuals)}
+        law |= {"curve": {"asymptote": ASYMPTOTE, "weights": by_term}, "residuals": vars(residuals)}
         FILE.write_text(json.dumps(law, indent=1) + "\n", "utf-8")
 
 

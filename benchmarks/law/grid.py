@@ -31,6 +31,7 @@ from glassgpt.tasks.counted import text_scores
 from glassgpt.train import Evaluated, Session, StepDone
 from glassgpt.train.autopilot import Chooser, Length, Recipe, TextFacts, load_scaling_law
 from glassgpt.train.autopilot.candidates import Candidates
+from glassgpt.train.autopilot.forecast import whole_loss
 from glassgpt.train.autopilot.speed import MachineSpeed, prior_seconds
 from texts import GRID, HELD_OUT, MORE
 
@@ -117,7 +118,7 @@ def measure_text(folder: Path, name: str) -> TextFacts:
 
 def run(plan: dict[str, Any], texts: Path) -> dict[str, Any]:
     """Train one run; return what the law needs."""
-    source = str(texts / f"{plan['text']}.txt")
+    source, about = str(texts / f"{plan['text']}.txt"), measure_text(texts, plan["text"])
     with tempfile.TemporaryDirectory() as folder:
         session = _start(plan, source, Path(folder) / "run")
         losses, evals, times = [], [], []
@@ -126,15 +127,25 @@ def run(plan: dict[str, Any], texts: Path) -> dict[str, Any]:
                 losses.append(event.loss * session.data.tokens_per_char)
                 times.append(event.tokens / event.tokens_per_s)
             if isinstance(event, Evaluated):
-                evals.append((event.step, event.nats_per_char))
-        counted = [(n, round(loss, 4)) for n, loss in measure_text(texts, plan["text"]).counted]
-        return _figures(session, losses, evals) | {"step_s": median(times), "counted": counted}
+                evals.append((event.step, _whole_loss(event, session, about)))
+        counted = [(n, round(loss, 4)) for n, loss in about.counted]
+        whole = {"is_whole": True}  # what evaluations make likely for all of the held-out text
+        return _figures(session, losses, evals) | {"step_s": median(times), "counted": counted} | whole
+
+
+def _whole_loss(event: Evaluated, session: Session, about: TextFacts) -> float:
+    """Return the loss of the whole held-out text that an evaluation makes likely, as a forecast uses it."""
+    data, stride = session.data, session.trainer.eval_plan.stride
+    assert isinstance(data, LanguageData) and about.profile
+    return whole_loss(event, about.profile.scale(*data.eval_targets(stride)))
 
 
 def _start(plan: dict[str, Any], source: str, out: Path) -> Session:
     config = plan["config"] | {"data": {"sources": [source]}}
     config["train"] = config["train"] | {"steps": plan["steps"]}
-    return gg.start(RunConfig.model_validate(config), out)
+    session = gg.start(RunConfig.model_validate(config), out)
+    session.data.measures_context = True
+    return session
 
 
 def _figures(session: Session, losses: list[float], evals: list[tuple[int, float]]) -> dict[str, Any]:
@@ -144,7 +155,7 @@ def _figures(session: Session, losses: list[float], evals: list[tuple[int, float
     means = [sum(losses[i : i + size]) / len(losses[i : i + size]) for i in range(0, len(losses), size)]
     table = sum(p.numel() for name, p in session.trainer.model.named_parameters() if "ngram" in name)
     return {
-        "loss": verdict.model.nats_per_char,
+        "loss": verdict.loss,
         "baselines": {score.name: score.nats_per_char for score in verdict.scores if score.kind != "other"},
         "n_train_chars": data.data.train.n_chars,
         "n_train_tokens": data.n_train_tokens,

@@ -72,7 +72,8 @@ def n_correct(logits: Tensor, targets: Tensor) -> int:
 class Measured(NamedTuple):
     """The held-out loss of a model, summed over batches, and its correct rows.
 
-    `n_rows` counts the rows checked for correctness: 0 if only the loss was measured.
+    `n_rows` counts the rows checked for correctness: 0 if only the loss was measured. `saved_nats` is what
+    more context saves `n_saved` of the targets: 0 of 0 if that was not measured.
 
     >>> measured = Measured(nats=300.0, n_tokens=200, n_correct=3, n_rows=4)
     >>> measured.nats_per_token, measured.exact
@@ -83,11 +84,18 @@ class Measured(NamedTuple):
     n_tokens: int
     n_correct: int = 0
     n_rows: int = 0
+    saved_nats: float = 0.0
+    n_saved: int = 0
 
     @property
     def nats_per_token(self) -> float:
         """Mean loss in nats per predicted token."""
         return self.nats / self.n_tokens
+
+    @property
+    def saved_by_context(self) -> float | None:
+        """Nats per token that half a block of context saves the first half of a block; None if unknown."""
+        return self.saved_nats / self.n_saved if self.n_saved else None
 
     @property
     def exact(self) -> float | None:

@@ -79,8 +79,7 @@ class RunCurve:
     @property
     def final_loss(self) -> float | None:
         """Loss of the verdict, if it is a loss."""
-        model = self.verdict.model if self.verdict else None
-        return model.nats_per_char if isinstance(model, Score) else None
+        return self.verdict.loss if self.verdict else None
 
     @property
     def final_exact(self) -> float | None:

@@ -221,8 +221,9 @@ def _result(verdict: Verdict) -> dict[str, Any]:
     elif isinstance(model, Score):
         scores = [row for row in baselines if isinstance(row, Score) and row.kind != "compressor"]
         counted = min(scores, key=lambda score: score.total_nats)
-        found = {"baseline": counted.name, "baseline_loss": counted.nats_per_char}
-        found["nats_per_char"] = model.nats_per_char
+        loss = verdict.loss or model.nats_per_char
+        found = {"nats_per_char": loss, "baseline": counted.name}
+        found["baseline_loss"] = counted.nats_per_char * loss / model.nats_per_char  # on as much text
     else:
         found = {}
     return found

@@ -87,6 +87,21 @@ class Score:
         nats = math.fsum(part for part in parts if part is not None)
         return replace(self, total_nats=nats, n_chars=other.n_chars, n_bytes=other.n_bytes, parts=parts)
 
+    def on_whole(self, other: "Score") -> float:
+        """Return the loss per character on the whole text, for a score on some of its parts.
+
+        other: a score with all parts, that finds the same ones hard, such as a counted n-gram's. A ratio
+        estimator: the loss on the parts, times what the whole costs `other` and divided by what they cost it.
+
+        >>> table = Score("table", 12.0, 2, 2, parts=(4.0, 8.0))
+        >>> Score("model", 3.0, 1, 1, parts=(3.0, None)).on_whole(table)
+        4.5
+        """
+        on_parts = other.on_parts_of(self)
+        if on_parts is None or not on_parts.total_nats:
+            return self.nats_per_char
+        return other.nats_per_char * self.total_nats / on_parts.total_nats
+
 
 def row_title(name: str) -> str:
     """Return the name of a predictor as a text that `_` can translate.

@@ -53,6 +53,19 @@ class Verdict:
     """Remarks on how the model was measured, and on the data."""
     copying: Copying | None = None
     """Copying of a sample of the run from the training text, if it was measured."""
+    whole: float | None = None
+    """Estimated loss of the model on all of the held-out text, in nats per character, if it was measured on
+    some parts of it."""
+
+    @property
+    def loss(self) -> float | None:
+        """Loss of the model on the whole held-out text in nats per character; None if rows are no losses.
+
+        Unlike the rows' losses, it can be compared with those of other runs on this text.
+        """
+        if not isinstance(self.model, Score):
+            return None
+        return self.model.nats_per_char if self.whole is None else self.whole
 
     @property
     def rows(self) -> tuple[Score, ...] | tuple[Accuracy, ...]:
@@ -138,6 +151,7 @@ class Verdict:
             "trend": self.trend.to_dict() if self.trend else None,
             "notes": list(self.notes),
             "copying": self.copying.to_dict() if self.copying else None,
+            "whole": self.whole,
         }
 
     @classmethod
@@ -163,6 +177,7 @@ class Verdict:
             trend=Trend.from_dict(data["trend"]) if data.get("trend") else None,
             notes=tuple(data.get("notes", ())),
             copying=Copying.from_dict(data["copying"]) if data.get("copying") else None,
+            whole=None if data.get("whole") is None else float(data["whole"]),
         )
 
 

@@ -133,9 +133,8 @@ def _forecast(run: Run) -> Iterator[Problem]:
             pass
         case _:
             raise Skip(N_("the run has no forecast"))
-    if not isinstance(verdict.model, Score):
+    if (loss := verdict.loss) is None:
         raise Skip(N_("the run has no forecast"))
-    loss = verdict.model.nats_per_char
     if loss > high and loss > stated * (1 + MIN_MISS):
         yield Problem(
             "outcome",

@@ -45,7 +45,8 @@ CONTEXT_NOTE = N_(
     "each token is predicted from {past} or more tokens before it (overlapping windows); the evaluations "
     "while training read each block by itself and come out higher"
 )
-NOTES = (PART_NOTE, BEST_STEP_NOTE, CONTEXT_NOTE)
+WHOLE_NOTE = N_("on the whole held-out text, the loss is about {loss:.3f}: the measured parts differ from it")
+NOTES = (PART_NOTE, BEST_STEP_NOTE, CONTEXT_NOTE, WHOLE_NOTE)
 """Notes of a verdict about its measurement. The file of a verdict holds them in English."""
 
 
@@ -95,6 +96,8 @@ class TaskData(ABC):
     the whole."""
     verdict_passes: float = 2.0
     """Time of a verdict per target, in those of an evaluation: its windows overlap, or sources are hidden."""
+    measures_context: bool = False
+    """True if evaluations measure what the verdict's context saves, too: forecasts need it."""
     tokens_per_char: float
     """Predicted tokens per character of the training split: converts nats per token to nats per character."""
     n_train_tokens: int
@@ -138,6 +141,13 @@ class TaskData(ABC):
         part = islice(self.eval_batches(), stride // 2, None, stride)
         first = next(part, None)
         return chain([first], part) if first is not None else islice(self.eval_batches(), 1)
+
+    def context_pairs(self, stride: int) -> Iterator[tuple[Batch, Batch]]:
+        """Yield some of the targets of `eval_part` twice: as it shows them, and with more context.
+
+        Nothing where an evaluation shows as much as the verdict, or where nobody asks for the difference.
+        """
+        return iter(())
 
     def verdict_parts(self) -> range:
         """Return the parts of the validation split that the verdict measures, `MIN_PARTS` or more.

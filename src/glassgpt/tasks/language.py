@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Self
 
@@ -15,7 +16,9 @@ from glassgpt.data import (
     Corpus,
     TokenData,
     TrainWindows,
+    context_pairs,
     eval_batches,
+    eval_starts,
     read_corpus,
     sliding_batches,
     write_tokens,
@@ -29,6 +32,7 @@ from glassgpt.nn import PAD
 from glassgpt.objective import token_losses
 from glassgpt.tasks.base import (
     CONTEXT_NOTE,
+    WHOLE_NOTE,
     Inputs,
     Lengths,
     Prompt,
@@ -98,6 +102,24 @@ class LanguageData(TaskData):
         T = self.config.model.block_size
         return eval_batches(self.data, T, max(1, self.eval_tokens // T), stride)
 
+    def context_pairs(self, stride: int) -> Iterator[tuple[Batch, Batch]]:
+        if not self.measures_context or self.config.model.family == "bigram":
+            return iter(())
+        T = self.config.model.block_size
+        return context_pairs(self.data, T, max(1, self.eval_tokens // T), stride)
+
+    def eval_targets(self, stride: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return where the targets of `eval_part` lie in the validation split, in bytes.
+
+        Returns the first byte and the last byte + 1 of each, (n,) each.
+        """
+        T, ids = self.config.model.block_size, self.data.val.ids
+        places = eval_starts(len(ids), T, stride)[:, None] + np.arange(T)
+        places = places[places < len(ids)]  # (n,)
+        n_bytes = self.tokenizer.n_bytes(ids)  # (n_val,)
+        stops = np.cumsum(n_bytes)[places]
+        return stops - n_bytes[places], stops
+
     def probe_batch(self, n: int | None = None) -> Batch:
         return _first(self.probe_batches(n or N_PROBE))
 
@@ -123,9 +145,20 @@ class LanguageData(TaskData):
 
     def verdict(self, best: Callable[[], Model], trend: Trend | None = None) -> Verdict:
         score = self.measure(best())
+        whole = self._loss_on_whole(score)
         notes = [self.data.leak_note, self.context_note(), *part_notes(trend, score)]
+        if whole is not None:
+            notes.append(N_(WHOLE_NOTE, loss=whole))
         family = self.config.model.family
-        return judge(self.baselines, score, trend=trend, family=family, notes=[*filter(None, notes)])
+        found = judge(self.baselines, score, trend=trend, family=family, notes=[*filter(None, notes)])
+        return replace(found, whole=whole)
+
+    def _loss_on_whole(self, score: Score) -> float | None:
+        """Return the estimated loss on the whole split; None if the score has all parts, or none can tell."""
+        counted = [row for row in self.baselines if row.kind == "ngram" and None not in row.parts]
+        if None not in score.parts or not counted:
+            return None
+        return score.on_whole(min(counted, key=lambda row: row.nats_per_char))
 
     def context_note(self) -> str:
         """Return how much context the verdict gives the model."""

@@ -98,8 +98,9 @@ class Evaluated(Event):
 
     Each block is read by itself, which is quick; the verdict measures again, with more context. Of a
     classifier, a class counts as one character.
-    n_tokens: targets in that part. best: True if no earlier evaluation had a lower loss. exact: share of
-    answers that are correct from first to last token; None for tasks without answers.
+    n_tokens: targets in that part. saved_by_context: nats per token that the context of the verdict saves the
+    first half of a block; None if nothing asks for it. best: True if no earlier evaluation had a lower loss.
+    exact: share of answers that are correct from first to last token; None for tasks without answers.
     """
 
     kind = "eval"
@@ -112,6 +113,7 @@ class Evaluated(Event):
     seconds: float
     exact: float | None = None
     n_tokens: int | None = None
+    saved_by_context: float | None = None
 
     @classmethod
     def of(cls, measured: Measured, val: Lengths, *, step: int, best: float, seconds: float) -> Evaluated:
@@ -132,6 +134,7 @@ class Evaluated(Event):
             seconds=seconds,
             exact=measured.exact,
             n_tokens=measured.n_tokens,
+            saved_by_context=measured.saved_by_context,
         )
 
     def figures(self) -> dict[str, float]:

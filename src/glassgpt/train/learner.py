@@ -144,7 +144,10 @@ class Learner:
         `add_shares` adds the shares; with one process the share is the whole.
         """
         batches = deal_batches(task.eval_part(stride), self.dist)
-        return self.measure_batches(batches, count_correct=task.has_answers)
+        measured = self.measure_batches(batches, count_correct=task.has_answers)
+        pairs = [*task.context_pairs(stride)]
+        alone, continued = (self.measure_batches([pair[i] for pair in pairs]) for i in (0, 1))
+        return measured._replace(saved_nats=alone.nats - continued.nats, n_saved=alone.n_tokens)
 
     def measure_batches(self, batches: Iterable[Batch], *, count_correct: bool = False) -> Measured:
         """Measure the loss of batches in the precision of training."""
@@ -158,10 +161,10 @@ class Learner:
 
     def add_shares(self, share: Measured) -> Measured:
         """Add the measurements of all processes."""
-        sums = torch.tensor(share, dtype=torch.float64)  # (nats, n_tokens, n_correct, n_rows)
+        sums = torch.tensor(share, dtype=torch.float64)  # (fields of Measured,)
         self.dist.all_reduce_sum([sums])
-        nats, *counts = sums.tolist()
-        return Measured(nats, *map(int, counts))
+        nats, n_tokens, n_correct, n_rows, saved_nats, n_saved = sums.tolist()
+        return Measured(nats, int(n_tokens), int(n_correct), int(n_rows), saved_nats, int(n_saved))
 
     def replicas_differ(self) -> bool:
         """Return True if the processes' weights are no longer equal."""

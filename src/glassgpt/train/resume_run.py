@@ -47,7 +47,7 @@ def resume(
         assert data.baselines is not None  # a damaged file is an error before training, not after it
         learner = make_learner(merged, tokenizer.n_vocab, dist)
         if (forecaster := Forecaster.open(run)) is not None:
-            observers = [*observers, forecaster]
+            observers, data.measures_context = [*observers, forecaster], True
         trainer = Trainer(run, merged, data, learner, observers, clock)
         notes = trainer.resume()
         _check_unfinished(run, trainer)

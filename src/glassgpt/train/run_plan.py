@@ -11,7 +11,7 @@ from glassgpt.data import check_dataset
 from glassgpt.language import N_, join_texts
 from glassgpt.tasks import Task, detect_task, recognize, task_of
 from glassgpt.tokenizers import Tokenizer
-from glassgpt.train.autopilot import Decision, decide, decides
+from glassgpt.train.autopilot import Decision, HeldOutProfile, decide, decides
 from glassgpt.train.clock import Clock
 from glassgpt.train.finetune import base_layer
 from glassgpt.train.snapshots import snapshots_layer
@@ -43,6 +43,11 @@ class Plan:
     def config(self) -> RunConfig:
         """The complete configuration."""
         return self.resolved.config
+
+    @property
+    def profile(self) -> HeldOutProfile | None:
+        """How hard each held-out passage is, if the autopilot measured it."""
+        return None if self.decision is None else self.decision.chooser.text.profile
 
     def with_vocabulary(self, n_vocab: int) -> Plan:
         """Return the plan for a vocabulary that is known now: it decides how many snapshots fit."""

@@ -111,8 +111,8 @@ class Session:
         verdict = trainer.stop.unless_stopped(self.verdict)
         if verdict is not None:
             write_json(self.folder.verdict_file, verdict.to_dict())
-            if self.forecaster and isinstance(verdict.model, Score):
-                self.forecaster.end(verdict.model.nats_per_char)
+            if self.forecaster and verdict.loss is not None:
+                self.forecaster.end(verdict.loss)
 
     def verdict(self) -> Verdict:
         """Compare the model's best step with the baselines; see `final_verdict`."""

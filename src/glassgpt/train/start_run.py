@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +14,7 @@ from glassgpt.config import Layer, RunConfig, resolve
 from glassgpt.device import choose_device
 from glassgpt.interrupts import run_in_thread
 from glassgpt.language import N_
-from glassgpt.tasks import TaskData, task_of
+from glassgpt.tasks import LanguageData, TaskData, task_of
 from glassgpt.tokenizers import Tokenizer, train_tokenizer
 from glassgpt.train.autopilot import Decision, Forecaster
 from glassgpt.train.clock import Clock
@@ -72,6 +72,8 @@ def start(
             observers = [*observers, forecaster]
         with explain_out_of_memory(planned.config, tokenizer.n_vocab, device):
             trainer = _make_trainer(run, planned.config, data, dist, observers, clock)
+        if forecaster is not None:
+            data.measures_context, forecaster.find_scale = True, _scale_finder(planned, data, trainer)
         session = Session(
             run,
             trainer,
@@ -139,6 +141,14 @@ def _forecaster(decision: Decision | None, run: Run) -> Forecaster | None:
     if decision is None or not decision.choice.has_forecast:
         return None
     return Forecaster.start(decision.choice.forecast, decision.curve, run)
+
+
+def _scale_finder(planned: Plan, data: TaskData, trainer: Trainer) -> Callable[[], float] | None:
+    """Return what finds `Forecaster.scale`; None if the autopilot made no profile of the held-out text."""
+    profile = planned.profile
+    if profile is None or not isinstance(data, LanguageData):
+        return None
+    return lambda: profile.scale(*data.eval_targets(trainer.eval_plan.stride))
 
 
 def _make_trainer(

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from glassgpt.data import IGNORE, Split, TokenData, TrainWindows, eval_batches, sliding_batches
+from glassgpt.data import (
+    IGNORE,
+    Batch,
+    Split,
+    TokenData,
+    TrainWindows,
+    context_pairs,
+    eval_batches,
+    sliding_batches,
+)
 
 
 def split(n: int, first: int = 0) -> Split:
@@ -103,3 +112,25 @@ def test_a_line_longer_than_a_window_is_learned_to_its_end() -> None:
     windows = list_windows(T=2)
     seen = {bytes(windows.batch(i, 1).tokens[0].tolist()) for i in range(30 * windows.per_epoch)}
     assert b"eo" in seen and b"\nc" in seen
+
+
+def test_pairs_show_the_same_targets_with_more_context() -> None:
+    data = TokenData(split(50), split(1000, first=50), None, None)  # pyright: ignore[reportArgumentType]
+    evaluated = {int(t) for _, targets, *_ in eval_batches(data, 16, 4, stride=2) for t in targets[:, 0]}
+    rows = [(alone, more) for a, b in context_pairs(data, 16, 4, stride=2) for alone, more in _rows(a, b)]
+    assert len(rows) > 5
+    for (tokens, targets), (more_tokens, more_targets) in rows:
+        assert int(targets[0]) in evaluated and torch.equal(targets, more_targets[8:])
+        assert (more_targets[:8] == IGNORE).all() and torch.equal(tokens, more_tokens[8:])
+        assert torch.equal(more_tokens[1:] - more_tokens[:-1], torch.ones(15, dtype=torch.long))
+        assert torch.equal(tokens + 1, targets)
+
+
+def _rows(alone: Batch, more: Batch) -> list[tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]]:
+    halves = zip(alone.tokens, alone.targets, strict=True), zip(more.tokens, more.targets, strict=True)
+    return list(zip(*halves, strict=True))
+
+
+def test_windows_of_one_token_have_no_pairs() -> None:
+    data = TokenData(split(50), split(1000, first=50), None, None)  # pyright: ignore[reportArgumentType]
+    assert not list(context_pairs(data, 1, 4))

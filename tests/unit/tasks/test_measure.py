@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,17 @@ import torch
 from torch import Tensor
 
 from glassgpt.checkpoint import Run, summarize
-from glassgpt.config import RunConfig
-from glassgpt.data import LEAK_NOTE
-from glassgpt.diagnose import Score
+from glassgpt.config import DataConfig, RunConfig
+from glassgpt.data import LEAK_NOTE, read_corpus
+from glassgpt.diagnose import Score, Verdict
 from glassgpt.errors import UserError
 from glassgpt.models import Model
 from glassgpt.safe_io import read_json
 from glassgpt.tasks.language import LanguageData
 from glassgpt.tasks.masked import MaskedData
-from glassgpt.train import Session, start
+from glassgpt.train import Evaluated, Session, start
+from glassgpt.train.autopilot.facts import count_parts
+from glassgpt.train.autopilot.forecast import whole_loss
 from helpers import conversations
 
 TEXT = "".join(f"{i} geese, {i * 7 % 31} swañs, {i * 5 % 13} ashore.\n" for i in range(1000))
@@ -81,6 +84,59 @@ def test_a_part_of_the_split_is_compared_on_that_part(text: Path, tmp_path: Path
     found = data.verdict(lambda: model)
     assert {row.n_chars for row in found.rows} == {part.n_chars}  # pyright: ignore
     assert any(f"on {-(-len(whole.parts) // 3)} of {len(whole.parts)} equal parts" in n for n in found.notes)
+
+
+@pytest.fixture
+def uneven(tmp_path: Path) -> Path:
+    """Text with stretches of random digits, so that parts of it are harder or easier than all."""
+    draw = random.Random(1)
+    stretches = [
+        "".join(draw.choices("0123456789", k=1600)) if draw.random() < 0.5 else TEXT[:1600]
+        for _ in range(160)
+    ]
+    (tmp_path / "uneven.txt").write_text("".join(stretches), "utf-8")
+    return tmp_path / "uneven.txt"
+
+
+def test_a_part_tells_the_loss_of_the_whole(uneven: Path, tmp_path: Path) -> None:
+    session = trained(uneven, tmp_path / "run", steps=60)
+    data, model = session.data, session.folder.model()
+    assert isinstance(data, LanguageData)
+    whole = data.measure(model).nats_per_char
+    read, told = [], []
+    for data.verdict_stride in (3, 5, 6, 7):
+        found = data.verdict(lambda: model)
+        assert isinstance(found.model, Score) and found.whole is not None and found.loss == found.whole
+        assert any(f"about {found.whole:.3f}" in note for note in found.notes)
+        assert Verdict.from_dict(found.to_dict()).whole == found.whole
+        read.append(math.log(found.model.nats_per_char / whole))
+        told.append(math.log(found.whole / whole))
+    assert math.hypot(*read) > 3 * math.hypot(*told)
+
+
+def test_a_verdict_on_the_whole_needs_no_estimate(text: Path, tmp_path: Path) -> None:
+    verdict = trained(text, tmp_path / "run").verdict()
+    assert isinstance(verdict.model, Score)
+    assert verdict.whole is None and verdict.loss == verdict.model.nats_per_char
+
+
+def test_an_evaluation_tells_the_verdict(uneven: Path, tmp_path: Path) -> None:
+    """With the context of the verdict and the profile of the text, a part of it tells the loss of all."""
+    session = trained(uneven, tmp_path / "run", steps=60)
+    data, learner = session.data, session.trainer.learner
+    assert isinstance(data, LanguageData)
+    _, profile = count_parts(read_corpus(DataConfig(sources=(str(uneven),))))
+    assert profile is not None
+    data.measures_context = True
+    exact = data.measure(learner.model).nats_per_char
+    read, told = [], []
+    for stride in (5, 7, 9, 11, 13, 17):
+        measured = learner.measure(data, stride)
+        assert measured.n_saved > 100
+        event = Evaluated.of(measured, data.val, step=60, best=math.inf, seconds=0.1)
+        read.append(math.log(event.nats_per_char / exact))
+        told.append(math.log(whole_loss(event, profile.scale(*data.eval_targets(stride))) / exact))
+    assert math.hypot(*read) > 2 * math.hypot(*told)
 
 
 def test_each_gap_is_filled_from_both_sides(

@@ -31,7 +31,13 @@ from glassgpt.data.batches.templates import (
     check_length,
 )
 from glassgpt.data.batches.tokens import Split, TokenData, open_tokens, write_tokens
-from glassgpt.data.batches.windows import TrainWindows, eval_batches, sliding_batches
+from glassgpt.data.batches.windows import (
+    TrainWindows,
+    context_pairs,
+    eval_batches,
+    eval_starts,
+    sliding_batches,
+)
 
 __all__ = [
     "BEGIN",
@@ -56,9 +62,11 @@ __all__ = [
     "TokenData",
     "TrainWindows",
     "check_length",
+    "context_pairs",
     "eval_batches",
     "eval_mask",
     "eval_rows",
+    "eval_starts",
     "find_chat_format",
     "group_by_length",
     "masked_eval_batches",

@@ -11,6 +11,7 @@ from glassgpt.train.autopilot.decision import (
 )
 from glassgpt.train.autopilot.facts import TextFacts, TokenCount
 from glassgpt.train.autopilot.forecast import Forecast, Forecaster
+from glassgpt.train.autopilot.held_out_profile import HeldOutProfile
 from glassgpt.train.autopilot.recipe import Recipe
 from glassgpt.train.autopilot.refinement import Residuals, refine
 from glassgpt.train.autopilot.scaling_law import ScalingLaw, curve_inputs, law_inputs, load_scaling_law
@@ -22,6 +23,7 @@ __all__ = [
     "Decision",
     "Forecast",
     "Forecaster",
+    "HeldOutProfile",
     "Length",
     "Recipe",
     "Residuals",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Self
 
@@ -12,6 +12,7 @@ import numpy as np
 from glassgpt.data import Corpus, Text
 from glassgpt.diagnose import NGram, Score
 from glassgpt.tokenizers import BpeTokenizer, CharTokenizer
+from glassgpt.train.autopilot.held_out_profile import HeldOutProfile
 from glassgpt.train.autopilot.recipe import Recipe
 
 VOCAB_SIZES = (512, 1024, 2048, 4096)
@@ -20,6 +21,8 @@ ORDER = 5
 PART_CHARS = (32_000, 128_000, 512_000)
 HELD_OUT_CHARS = 40_000
 """Held-out text that the counts are measured on."""
+MAX_PROFILED = 1 << 21
+"""Characters of the longest held-out text that has a profile: it takes half a second."""
 MAX_READ = 1 << 24
 """Bytes of a text that are looked at."""
 CHARS_PER_TOKEN = 500
@@ -54,12 +57,15 @@ class TextFacts:
     """(characters, loss): 5-grams counted on so many characters, spread over the text, ascending."""
     tokens: Mapping[tuple[str, int], TokenCount]
     """By tokenizer and vocabulary size (0 for characters and bytes)."""
+    profile: HeldOutProfile | None = field(default=None, repr=False, compare=False)
+    """How hard each held-out passage is; None for a very long text."""
 
     @classmethod
     def of(cls, corpus: Corpus, scores: Sequence[Score], vocab_sizes: Sequence[int] = VOCAB_SIZES) -> Self:
         """Measure a corpus. scores: its counted baselines. vocab_sizes: of BPE tokenizers to try."""
         counted = [score for score in scores if score.kind == "ngram"]
         nats = {score.name: score.nats_per_char for score in scores}
+        counted_parts, profile = count_parts(corpus)
         best = min(counted, key=lambda score: score.nats_per_char)
         return cls(
             corpus.train.n_chars,
@@ -70,8 +76,9 @@ class TextFacts:
             nats["trigram"],
             best.nats_per_char,
             best.name,
-            count_parts(corpus),
+            counted_parts,
             count_tokens(corpus, vocab_sizes),
+            profile,
         )
 
     def counted_at(self, n_chars: float) -> float:
@@ -88,20 +95,34 @@ class TextFacts:
         return self.tokens[recipe.tokenizer, recipe.vocab_size]
 
 
-def count_parts(corpus: Corpus) -> tuple[tuple[int, float], ...]:
-    """Count 5-grams on `PART_CHARS` characters of the training text, where it is longer."""
+def count_parts(corpus: Corpus) -> tuple[tuple[tuple[int, float], ...], HeldOutProfile | None]:
+    """Count 5-grams on `PART_CHARS` characters of the training text, where it is longer.
+
+    Returns their losses by the number of characters, and the profile of the held-out text by the last count.
+    """
     train, val = _beginning(corpus.train), _beginning(corpus.val)
     tokenizer = CharTokenizer.train([train])
     held_out = tokenizer.encode_array(spread(val, HELD_OUT_CHARS))
-    found = []
-    for n in PART_CHARS:
-        if 2 * n <= len(train):
-            part = tokenizer.encode_array(spread(train, n))
-            p = NGram(part, tokenizer.n_vocab, {ORDER}).probabilities(
-                np.concatenate([part[-ORDER:], held_out]), ORDER
-            )
-            found.append((n, float(-np.log(p[ORDER]).mean())))
-    return tuple(found)
+    sizes = [n for n in PART_CHARS if 2 * n <= len(train)]
+    counts = [_Counts(tokenizer.encode_array(spread(train, n)), tokenizer) for n in sizes or PART_CHARS[:1]]
+    losses = [float(each.losses(held_out).mean()) for each in counts]
+    profile = None
+    if corpus.val.n_chars <= MAX_PROFILED:
+        ids = tokenizer.encode_array(val)
+        profile = HeldOutProfile(counts[-1].losses(ids), tokenizer.n_bytes(ids), corpus.val.n_chars)
+    return tuple(zip(sizes, losses, strict=False)), profile
+
+
+class _Counts:
+    """5-grams of a text; shorter ones of a text of fewer tokens."""
+
+    def __init__(self, ids: np.ndarray, tokenizer: CharTokenizer) -> None:
+        self.end, self.ngram = ids[-ORDER:], NGram(ids, tokenizer.n_vocab, {min(ORDER, len(ids))})
+
+    def losses(self, ids: np.ndarray) -> np.ndarray:
+        """Return −ln p of each of `ids`, (n,), which follow the counted ones."""
+        probabilities = self.ngram.probabilities(np.concatenate([self.end, ids]), len(self.end))
+        return -np.log(probabilities[self.ngram.orders[-1]])
 
 
 def spread(text: str, n_chars: int, piece: int = 2_000) -> str:

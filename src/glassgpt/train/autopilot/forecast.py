@@ -7,7 +7,7 @@ lie above those of trainings for which the law was right, its end will, too.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -47,6 +47,15 @@ class Forecast:
         return asdict(self)
 
 
+def whole_loss(event: Evaluated, scale: float | None = None) -> float:
+    """Return the loss of a verdict on the whole held-out text that an evaluation of a part makes likely.
+
+    scale: `HeldOutProfile.scale` of the part. The context that only the verdict has helps half of the tokens.
+    """
+    tokens_per_char = event.nats_per_char / event.nats_per_token
+    return (event.nats_per_token - (event.saved_by_context or 0.0) / 2) * (scale or tokens_per_char)
+
+
 class Forecaster(Observer):
     """Refines the forecast of a run at each evaluation; yields `Forecasted`, first the one that it has.
 
@@ -59,6 +68,11 @@ class Forecaster(Observer):
         self.curve = [(float(progress), float(loss)) for progress, loss in record["curve"]]
         self.forecasts = [Forecast(**each) for each in record["forecasts"]]
         self.evals = [(float(progress), float(loss)) for progress, loss in record["evals"]]
+        """Losses of the whole held-out text, as far as evaluations of a part tell them."""
+        self.scale: float | None = record.get("scale")
+        """Loss per character of the whole text over loss per token of the evaluated part; None: not known."""
+        self.find_scale: Callable[[], float] | None = None
+        """Called once, at the first evaluation."""
         self._step: int | None = None
         self._progress = 0.0
 
@@ -91,13 +105,13 @@ class Forecaster(Observer):
                 self._step, self._progress = event.step, event.progress
                 return [self._event()] if first else None
             case Evaluated() if self._step is not None:
-                self.evals.append((self._progress, event.nats_per_char))
+                self.evals.append((self._progress, self._whole_loss(event)))
                 return self._refined()
             case _:
                 return None
 
     def end(self, outcome: float) -> None:
-        """Keep the held-out loss of the verdict next to the forecasts."""
+        """Keep the loss of the whole held-out text next to the forecasts."""
         self.outcome = outcome
         self.save()
 
@@ -107,9 +121,16 @@ class Forecaster(Observer):
             "curve": self.curve,
             "forecasts": [each.to_dict() for each in self.forecasts],
             "evals": self.evals,
+            "scale": self.scale,
             "outcome": self.outcome,
         }
         write_json(self.file, record)
+
+    def _whole_loss(self, event: Evaluated) -> float:
+        """Return the loss of the whole held-out text that an evaluation of a part makes likely."""
+        if self.scale is None and self.find_scale is not None:
+            self.scale = self.find_scale()
+        return whole_loss(event, self.scale)
 
     def _refined(self) -> Events:
         """Make the forecast at the last step."""

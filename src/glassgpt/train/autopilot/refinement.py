@@ -1,8 +1,8 @@
 """A forecast refined by a run's evaluations: the curve that the law expects, shifted towards them.
 
 ln(loss) of a run lies off its curve by a Gaussian process over ln(progress): a part that stays for the whole
-run, and a part that drifts. Evaluations add noise, and the difference between the part that they read and the
-whole held-out text. The forecast is the lowest point of the shifted curve, or the best evaluation so far.
+run, and a part that drifts. Evaluations, scaled to the whole held-out text, add noise, and what their part
+still differs from it. The forecast is the lowest point of the shifted curve, or the best evaluation so far.
 """
 
 from __future__ import annotations
@@ -32,11 +32,9 @@ class Residuals:
     reach: float
     """Distance in ln(progress) over which the drift forgets a share of 1 − 1/e."""
     part: float
-    """Standard deviation of the difference between the evaluated part and the whole held-out text."""
+    """Standard deviation of what the scaled evaluations of a part differ from the whole held-out text."""
     noise: float
     """Standard deviation of a single evaluation."""
-    windows: float
-    """Mean of ln(evaluation / verdict): the verdict's windows overlap, so its tokens see more before them."""
     quantiles: ByProgress
     """By progress: half-width of the 80 % interval in standard deviations, by trainings on texts left out.
 
@@ -62,7 +60,7 @@ def refine(evals: ByProgress, curve: ByProgress, residuals: Residuals) -> tuple[
     seen, losses = _columns(evals)
     points, expected = _columns(curve)
     ahead = np.append(seen[-1], points[points > seen[-1]])
-    apart = losses - residuals.windows - _at(seen, points, expected)
+    apart = losses - _at(seen, points, expected)
     own = residuals.covariance(seen, seen) + residuals.part**2 + residuals.noise**2 * np.eye(len(seen))
     weights = np.linalg.solve(own, residuals.covariance(seen, ahead)).T  # (ahead, seen)
     mean = _at(ahead, points, expected) + weights @ apart
@@ -70,8 +68,7 @@ def refine(evals: ByProgress, curve: ByProgress, residuals: Residuals) -> tuple[
         weights * residuals.covariance(ahead, seen)
     ).sum(1)
     lowest = int(np.argmin(mean))
-    # The lowest of several evaluations is lower than it should be, by about half of what the windows add.
-    best = float(losses.min()) - residuals.windows / 2
+    best = float(losses.min())
     if best <= mean[lowest]:
         return math.exp(best), math.hypot(residuals.part, residuals.noise)
     return math.exp(mean[lowest]), math.sqrt(max(0.0, float(variance[lowest])))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
+
+import glassgpt.train.autopilot.facts as module
 from glassgpt.data import Corpus
 from glassgpt.diagnose import baselines
 from glassgpt.tokenizers import BpeTokenizer
 from glassgpt.train.autopilot import TextFacts
+from glassgpt.train.autopilot.facts import count_parts
 
 TEXT = " ".join(f"{n} geese and {n % 7} swans go by the old mill at {n % 24} o'clock." for n in range(3000))
 
@@ -39,3 +44,19 @@ def test_a_short_text_has_no_large_vocabulary() -> None:
     corpus = Corpus.from_text(TEXT[:3000])
     facts = TextFacts.of(corpus, baselines(corpus))
     assert max(size for _, size in facts.tokens) < 4096
+
+
+@pytest.mark.parametrize("text", [TEXT, TEXT[:3000], "añ— " * 300])
+def test_the_profile_adds_up_to_the_text(text: str) -> None:
+    corpus = Corpus.from_text(text)
+    _, profile = count_parts(corpus)
+    assert profile is not None
+    whole = profile.nats(np.array([0]), np.array([corpus.val.n_bytes]))
+    assert whole / corpus.val.n_chars == pytest.approx(profile.nats_per_char)
+    half = corpus.val.n_bytes // 2
+    assert profile.nats(np.array([0, half]), np.array([half, corpus.val.n_bytes])) == pytest.approx(whole)
+
+
+def test_a_very_long_held_out_text_has_no_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_PROFILED", 100)
+    assert count_parts(Corpus.from_text(TEXT))[1] is None

@@ -71,8 +71,7 @@ def test_intervals_narrow_in_the_course_of_a_run() -> None:
 def test_evaluations_on_the_curve_confirm_it() -> None:
     residuals = load_scaling_law().residuals
     for n in (2, 10, 20):
-        seen = [(p, loss * math.exp(residuals.windows)) for p, loss in CURVE[1:n]]
-        assert refine(seen, CURVE, residuals)[0] == pytest.approx(1.5, rel=0.006)
+        assert refine(CURVE[1:n], CURVE, residuals)[0] == pytest.approx(1.5, rel=0.006)
 
 
 def test_the_newest_evaluations_count_most() -> None:
@@ -95,6 +94,16 @@ def test_a_loss_that_rises_leaves_the_best_evaluation() -> None:
 def test_any_loss_gives_a_forecast(loss: float) -> None:
     found = refine([(0.0, 2.0), (0.09, loss), (0.09, loss), (1.0, loss)], CURVE, load_scaling_law().residuals)
     assert all(math.isfinite(each) and each > 0 for each in found)
+
+
+def test_evaluations_are_scaled_to_the_whole_text(forecaster: Forecaster, tmp_path: Path) -> None:
+    forecaster.find_scale = lambda: 0.5
+    event = Evaluated(100, 4.0, 4.0, 5.8, 5.8, True, 0.1, n_tokens=64, saved_by_context=0.4)
+    told(forecaster, step(0.1, 3.0), event)
+    again = Forecaster.open(Run(tmp_path))
+    assert again is not None and again.scale == 0.5 and again.evals == [(0.1, pytest.approx(0.5 * 3.8))]
+    told(again, step(0.2, 3.0), event)  # a resumed run has no text to find the scale again
+    assert again.evals[-1][1] == again.evals[0][1]
 
 
 def test_pairs_are_kept_and_a_resumed_run_goes_on(forecaster: Forecaster, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glassgpt.cli.view.autopilot import decimals, in_words
-from glassgpt.diagnose import Score, Verdict
+from glassgpt.diagnose import Verdict
 from glassgpt.language import _
 from glassgpt.train import Event, Forecasted
 
@@ -27,20 +27,20 @@ class Forecasts:
 
     def outcome(self, verdict: Verdict) -> str:
         """Return a line with the first forecast and the outcome; empty without a forecast or a loss."""
-        if self.first is None or not isinstance(verdict.model, Score):
+        if self.first is None or verdict.loss is None:
             return ""
         n = decimals(self.first)
-        low, loss, high = (
-            round(value, n) for value in (self.first.low, verdict.model.nats_per_char, self.first.high)
-        )
+        low, loss, high = (round(value, n) for value in (self.first.low, verdict.loss, self.first.high))
+        about = "" if verdict.whole is None else _(" on the whole held-out text")
         place = _(", below the interval") if loss < low else _(", above the interval") if loss > high else ""
         begin = _("first forecast {forecast}", forecast=in_words(self.first))
         if percent := round(100 * self.first.progress):
             begin = _("forecast {forecast} at {percent}%", forecast=in_words(self.first), percent=percent)
         return _(
-            "{begin}; outcome {loss}{place}",
+            "{begin}; outcome {loss}{about}{place}",
             begin=begin,
             loss=f"{loss:.{n}f}",
+            about=about,
             place=place,
         )
 
