@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares, nnls
 
 from glassgpt.train.autopilot import Recipe, TextFacts, TokenCount, law_inputs
+from glassgpt.train.autopilot.facts import XZ_GUESS
 from glassgpt.train.autopilot.scaling_law import FILE, TERMS
 from glassgpt.train.autopilot.speed import PRICES, work
 
@@ -32,6 +33,8 @@ SCALE = 0.03
 """Errors of ln(loss) beyond this count less and less: a robust loss."""
 RIDGE = 0.2
 """Strength of the prior, per weight, next to errors of `SCALE`."""
+OFFSET = 0.05
+"""Standard deviation of a text's own offset of ln(loss)."""
 PRIOR = {
     "capacity": {"one": -2.0, "params": -0.3},
     "training": {"counted": 1.0, "steps": -0.3, "rate2": 0.1},
@@ -110,6 +113,7 @@ def facts(row: dict[str, Any]) -> TextFacts:
         scores["trigram"],
         counted[best],
         best,
+        scores.get("xz", XZ_GUESS * counted[best]),
         tuple((int(n), loss) for n, loss in row["counted"]),
         {(used.tokenizer, used.vocab_size): TokenCount(row["n_vocab"], row["tokens_per_char"])},
     )
@@ -123,13 +127,20 @@ class Fit(NamedTuple):
 
     def losses(self, grid: Grid) -> Floats:
         """Return the forecasts of all rows."""
-        h, start = np.zeros(len(grid.rows)), 0
+        return self.with_slopes(grid)[0]
+
+    def with_slopes(self, grid: Grid) -> tuple[Floats, Floats]:
+        """Return the forecasts of all n rows, and the derivatives of their logarithms, (n, weights)."""
+        h, slopes, start = np.zeros(len(grid.rows)), list[Floats](), 0
         for names in TERMS.values():
             x = np.array([[row[name] for name in names] for row in grid.x])
-            h += np.exp(np.minimum(8.0, x @ self.weights[start : start + len(names)]))
-            start += len(names)
+            term = np.exp(np.minimum(8.0, x @ self.weights[start : start + len(names)]))
+            h, start = h + term, start + len(names)
+            slopes.append(term[:, None] * x)
         lowest = self.asymptote * grid.best
-        return lowest + (grid.unigram - lowest) * h / (1 + h)
+        losses = lowest + (grid.unigram - lowest) * h / (1 + h)
+        share = (grid.unigram - lowest) / (1 + h) ** 2 / losses
+        return losses, share[:, None] * np.concatenate(slopes, 1)
 
     def tables(self) -> dict[str, dict[str, float]]:
         """Return the weights by term and input."""
@@ -138,14 +149,27 @@ class Fit(NamedTuple):
 
 
 def fit(grid: Grid, asymptote: float) -> Fit:
-    """Fit all weights to ln(loss), with a robust loss and a prior."""
+    """Fit all weights to ln(loss), with a robust loss and a prior.
+
+    Each text has an offset of its own, which a forecast of an unknown text lacks: a mixed-effects model. So
+    what distinguishes settings is learned within texts, and not from texts that happen to have them.
+    """
     prior = np.array([PRIOR[term].get(name, 0.0) for term, names in TERMS.items() for name in names])
+    of_text = (np.unique(grid.texts)[None] == grid.texts[:, None]).astype(float)  # (n, texts)
+    n, n_texts = len(prior), of_text.shape[1]
+    strength = np.concatenate([np.full(n, RIDGE / SCALE), np.full(n_texts, 1 / OFFSET)])
 
-    def residuals(weights: Floats) -> Floats:
-        errors = np.log(Fit(weights, asymptote).losses(grid) / grid.loss)
-        return np.concatenate([errors / SCALE, RIDGE / SCALE * (weights - prior)])
+    def residuals(x: Floats) -> Floats:
+        errors = np.log(Fit(x[:n], asymptote).losses(grid) / grid.loss) + of_text @ x[n:]
+        return np.concatenate([errors / SCALE, strength * (x - start)])
 
-    return Fit(least_squares(residuals, prior, loss="soft_l1").x, asymptote)
+    def slopes(x: Floats) -> Floats:
+        by_weights = Fit(x[:n], asymptote).with_slopes(grid)[1]
+        return np.concatenate([np.concatenate([by_weights, of_text], 1) / SCALE, np.diag(strength)])
+
+    start = np.concatenate([prior, np.zeros(n_texts)])
+    found = least_squares(residuals, start, jac=slopes, loss="soft_l1")  # pyright: ignore[reportArgumentType]
+    return Fit(found.x[:n], asymptote)
 
 
 def part(grid: Grid, chosen: NDArray[np.bool_]) -> Grid:

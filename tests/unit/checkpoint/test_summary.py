@@ -34,6 +34,16 @@ def test_a_finished_run(run: Path) -> None:
     assert found.comparison[0] in "+-" and found.comparison.endswith(")") and "xz" not in found.comparison
 
 
+def test_runs_are_compared_on_the_whole_text(run: Path) -> None:
+    """A verdict on some parts is scaled to the whole, and so is the baseline's loss next to it."""
+    stored = json.loads((run / "verdict.json").read_text())
+    before, loss = summarize(Run(run)), stored["model"]["total_nats"] / stored["model"]["n_chars"]
+    (run / "verdict.json").write_text(json.dumps(stored | {"whole": 1.2 * loss}))
+    found = summarize(Run(run))
+    assert found.nats_per_char == pytest.approx(1.2 * loss)
+    assert before.baseline_loss and found.baseline_loss == pytest.approx(1.2 * before.baseline_loss)
+
+
 def test_answers_are_compared_by_their_share() -> None:
     found = summarize(Run(BUILTIN / "dates"))
     assert "exact, tables" in found.comparison and found.model.startswith("seq2seq modern")

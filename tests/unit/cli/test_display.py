@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,14 @@ def test_an_outcome_within_the_interval_is_only_named(session: Session) -> None:
     forecasts.see(Forecasted(9, 1.5, 1.49, 1.51, progress=0.08))
     verdict = judge([Score("bigram", 2500.0, 1000, 1000)], Score("this model", 1504.0, 1000, 1000))
     assert forecasts.outcome(verdict) == "forecast 1.500 (1.490 to 1.510) at 8%; outcome 1.504"
+
+
+def test_the_outcome_is_that_of_the_whole_text() -> None:
+    forecasts = Forecasts()
+    forecasts.see(Forecasted(9, 1.5, 1.49, 1.51, progress=0.08))
+    verdict = judge([Score("bigram", 2500.0, 1000, 1000)], Score("this model", 1304.0, 1000, 1000))
+    told = forecasts.outcome(replace(verdict, whole=1.502))
+    assert told == "forecast 1.500 (1.490 to 1.510) at 8%; outcome 1.502 on the whole held-out text"
 
 
 @pytest.mark.parametrize(

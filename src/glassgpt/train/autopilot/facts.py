@@ -27,6 +27,8 @@ MAX_READ = 1 << 24
 """Bytes of a text that are looked at."""
 CHARS_PER_TOKEN = 500
 """Characters of text for each token of a vocabulary, at least: rare tokens are learned by heart."""
+XZ_GUESS = 1.1
+"""Usual loss of xz as a multiple of the best n-gram's."""
 SAMPLE_BYTES = 1 << 19
 """Text that the trial tokenizer learns from, and counts."""
 
@@ -53,6 +55,8 @@ class TextFacts:
     best: float
     """Loss of the best counted n-gram."""
     best_name: str
+    xz: float
+    """Loss of the file compressor xz, which finds long repetitions; a guess where it was not measured."""
     counted: tuple[tuple[int, float], ...]
     """(characters, loss): 5-grams counted on so many characters, spread over the text, ascending."""
     tokens: Mapping[tuple[str, int], TokenCount]
@@ -76,6 +80,7 @@ class TextFacts:
             nats["trigram"],
             best.nats_per_char,
             best.name,
+            nats.get("xz", XZ_GUESS * best.nats_per_char),
             counted_parts,
             count_tokens(corpus, vocab_sizes),
             profile,

@@ -28,10 +28,10 @@ from glassgpt.train.autopilot.refinement import Residuals
 FILE = Path(__file__).with_name("law.json")
 
 TERMS: dict[str, Sequence[str]] = {
-    "capacity": "one params ngram bpe vocab block counted trigram best".split(),
+    "capacity": "one params ngram bpe vocab block counted trigram best xz".split(),
     "training": (
         "one chars steps params depth ngram ngram_params bpe vocab rate rate2 "
-        "rate_params block dropout ngram_dropout counted trigram best decay"
+        "rate_params block dropout ngram_dropout counted trigram best xz decay"
     ).split(),
     "overfitting": (
         "one epochs params text_chars ngram ngram_dropout ngram_rows dropout decay rate bpe vocab best"
@@ -40,6 +40,8 @@ TERMS: dict[str, Sequence[str]] = {
 """Inputs of each term."""
 CURVE_TERMS = TERMS | {"annealing": "one left rate params steps bpe ngram best trigram".split()}
 """Inputs of each term of a run's curve. The falling learning rate takes away the annealing."""
+MIN_GAIN = 0.05
+"""Nats per character by which xz counts as better than the unigram table, even on a short text."""
 MIN_LEFT = 0.03
 """Share of the learning rate that counts as left at the end of a run."""
 
@@ -75,6 +77,7 @@ def law_inputs(text: TextFacts, recipe: Recipe, n_steps: float) -> dict[str, flo
         "counted": _log_odds(text, text.counted_at(min(n_chars, text.n_chars))),
         "trigram": _log_odds(text, text.trigram),
         "best": _log_odds(text, text.best),
+        "xz": _log_odds(text, min(text.xz, text.unigram - MIN_GAIN)),
     }
 
 

@@ -18,7 +18,7 @@ TOKENS = {("char", 0): TokenCount(350, 1.0), ("bpe", 1024): TokenCount(1024, 0.4
 
 
 def text(n_chars: int = 1_000_000) -> TextFacts:
-    return TextFacts(n_chars, n_chars, n_chars // 10, 4.5, 3.3, 2.1, 1.5, "7-gram", COUNTED, TOKENS)
+    return TextFacts(n_chars, n_chars, n_chars // 10, 4.5, 3.3, 2.1, 1.5, "7-gram", 1.65, COUNTED, TOKENS)
 
 
 def chooser(fixed: dict[str, object] | None = None, exportable: bool = False) -> Chooser:
