@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from fit import PRIOR, RIDGE, SCALE, Floats, facts, quantile80, read_rows, recipe, summary
-from scipy.optimize import least_squares, minimize
+from fit import PRIOR, RIDGE, Floats, facts, fit_mixed, quantile80, read_rows, recipe, summary
+from scipy.optimize import minimize
 
 from glassgpt.train.autopilot import Residuals, curve_inputs, refine
 from glassgpt.train.autopilot.scaling_law import CURVE_TERMS, FILE
@@ -31,6 +31,8 @@ CURVE_PRIOR = PRIOR | {"annealing": {"one": -3.0, "left": 1.0}}
 BEST_WEIGHT = 2.5
 OTHER_WEIGHT = 0.25
 """Weights of the lowest evaluation of a run and of each other one: their errors are alike."""
+OFFSET = 0.03
+"""Standard deviation of a run's own offset of ln(loss)."""
 AT = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 """Progress at which forecasts are tested."""
 START = (0.03, 0.06, 2.0, 0.01, 0.01)
@@ -95,17 +97,13 @@ def grid_prior() -> Floats:
 
 
 def fit_curve(found: Curves, prior: Floats, ridge: float = RIDGE) -> Floats:
-    """Fit all weights to ln(loss), with a robust loss and a prior."""
-    scale = np.sqrt(found.weights) / SCALE
+    """Fit all weights to ln(loss), with a robust loss, a prior, and an offset for each run."""
 
-    def residuals(weights: Floats) -> Floats:
-        errors = scale * (curve(found, weights)[0] - found.logs)
-        return np.concatenate([errors, ridge / SCALE * (weights - prior)])
+    def errors(weights: Floats) -> tuple[Floats, Floats]:
+        logs, slopes = curve(found, weights)
+        return logs - found.logs, slopes
 
-    def slopes(weights: Floats) -> Floats:
-        return np.concatenate([scale[:, None] * curve(found, weights)[1], ridge / SCALE * np.eye(len(prior))])
-
-    return least_squares(residuals, prior, jac=slopes, loss="soft_l1").x  # pyright: ignore[reportArgumentType]
+    return fit_mixed(errors, prior, found.run, found.weights, OFFSET, ridge)
 
 
 class Run(NamedTuple):

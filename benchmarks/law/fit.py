@@ -149,27 +149,45 @@ class Fit(NamedTuple):
 
 
 def fit(grid: Grid, asymptote: float) -> Fit:
-    """Fit all weights to ln(loss), with a robust loss and a prior.
-
-    Each text has an offset of its own, which a forecast of an unknown text lacks: a mixed-effects model. So
-    what distinguishes settings is learned within texts, and not from texts that happen to have them.
-    """
+    """Fit all weights to ln(loss), with a robust loss, a prior, and an offset for each text."""
     prior = np.array([PRIOR[term].get(name, 0.0) for term, names in TERMS.items() for name in names])
-    of_text = (np.unique(grid.texts)[None] == grid.texts[:, None]).astype(float)  # (n, texts)
-    n, n_texts = len(prior), of_text.shape[1]
-    strength = np.concatenate([np.full(n, RIDGE / SCALE), np.full(n_texts, 1 / OFFSET)])
+
+    def law(weights: Floats) -> tuple[Floats, Floats]:
+        losses, slopes = Fit(weights, asymptote).with_slopes(grid)
+        return np.log(losses / grid.loss), slopes
+
+    return Fit(fit_mixed(law, prior, grid.texts, np.ones(len(grid.rows)), OFFSET), asymptote)
+
+
+def fit_mixed(
+    errors: Callable[[Floats], tuple[Floats, Floats]],
+    prior: Floats,
+    groups: NDArray[Any],
+    weights: Floats,
+    deviation: float,
+    ridge: float = RIDGE,
+) -> Floats:
+    """Fit a mixed-effects model: weights for all rows, and an offset for each group, which forecasts lack.
+
+    So what distinguishes settings is learned within groups, and not from groups that happen to have them.
+    errors: of ln(loss), (n,), and their derivatives, (n, weights). groups: (n,). weights: of the rows, (n,).
+    deviation: standard deviation of the offsets.
+    """
+    names, group = np.unique(groups, return_inverse=True)
+    of_group = np.eye(len(names))[group]  # (n, groups)
+    n, scale = len(prior), np.sqrt(weights) / SCALE
+    strength = np.concatenate([np.full(n, ridge / SCALE), np.full(len(names), 1 / deviation)])
+    start = np.concatenate([prior, np.zeros(len(names))])
 
     def residuals(x: Floats) -> Floats:
-        errors = np.log(Fit(x[:n], asymptote).losses(grid) / grid.loss) + of_text @ x[n:]
-        return np.concatenate([errors / SCALE, strength * (x - start)])
+        return np.concatenate([scale * (errors(x[:n])[0] + x[n:][group]), strength * (x - start)])
 
     def slopes(x: Floats) -> Floats:
-        by_weights = Fit(x[:n], asymptote).with_slopes(grid)[1]
-        return np.concatenate([np.concatenate([by_weights, of_text], 1) / SCALE, np.diag(strength)])
+        by_row = np.concatenate([errors(x[:n])[1], of_group], 1)
+        return np.concatenate([scale[:, None] * by_row, np.diag(strength)])
 
-    start = np.concatenate([prior, np.zeros(n_texts)])
     found = least_squares(residuals, start, jac=slopes, loss="soft_l1")  # pyright: ignore[reportArgumentType]
-    return Fit(found.x[:n], asymptote)
+    return found.x[:n]
 
 
 def part(grid: Grid, chosen: NDArray[np.bool_]) -> Grid:

@@ -29,8 +29,8 @@ CHARS_PER_TOKEN = 500
 """Characters of text for each token of a vocabulary, at least: rare tokens are learned by heart."""
 XZ_GUESS = 1.1
 """Usual loss of xz as a multiple of the best n-gram's."""
-SAMPLE_BYTES = 1 << 19
-"""Text that the trial tokenizer learns from, and counts."""
+LEARNED_CHARS, COUNTED_CHARS = 400_000, 100_000
+"""Text from all over the training split that the trial tokenizer learns from, and that it is counted in."""
 
 
 @dataclass(frozen=True)
@@ -152,13 +152,11 @@ def count_tokens(corpus: Corpus, vocab_sizes: Sequence[int]) -> dict[tuple[str, 
 
     One BPE tokenizer is trained, with the largest vocabulary; the smaller ones are its first merges.
     """
-    text, n_bytes = "", corpus.train.n_bytes / max(1, corpus.train.n_chars)
-    for chunk in corpus.train.chunks(SAMPLE_BYTES):
-        text = chunk
-        break
+    train, n_bytes = _beginning(corpus.train), corpus.train.n_bytes / max(1, corpus.train.n_chars)
+    learned, text = spread(train, LEARNED_CHARS), spread(train, COUNTED_CHARS)
     chars = CharTokenizer.train([*corpus.train.chunks()])
     counts = {("char", 0): TokenCount(chars.n_vocab, 1.0), ("byte", 0): TokenCount(256, n_bytes)}
-    largest = BpeTokenizer.train([text], max(vocab_sizes))
+    largest = BpeTokenizer.train([learned], max(vocab_sizes))
     # A text without enough pairs to merge gets a smaller vocabulary than was asked for.
     limit = min(largest.n_vocab, corpus.train.n_chars // CHARS_PER_TOKEN)
     for size in [n for n in vocab_sizes if n <= limit] or [min(vocab_sizes)]:
