@@ -34,7 +34,7 @@ LOWEST, HIGHEST = 1.2, 10.8
 """Bounds of the loss; the upper one is that of a uniform guess."""
 PRIOR = np.array([-2.0, -2.0, -0.5, -3.0, 1.0, 0.0])
 RIDGE = 0.003
-START = (0.003, 0.003, 1.0, 0.001, 0.001, 0.0)
+START = (0.003, 0.003, 1.0, 0.001, 0.001)
 """Where the search for the residuals begins: a tenth of the grid's, as these curves have one text."""
 
 

@@ -52,7 +52,7 @@ def compare_losses(
     return rows, judgment.sentence, finding
 
 
-LEFT_OUT = N_("without {names}: known for the whole held-out text only")
+LEFT_OUT = N_("no row for {names}: only the loss on the whole held-out text is known")
 PHRASES = (
     N_("a table of counted {ngram}s"),
     N_("a uniform guess among {n:.0f} characters"),
@@ -75,7 +75,8 @@ def restored_note(note: str) -> str:
 
     Others stay as they are.
 
-    >>> restored_note("without the file compressor xz: known for the whole held-out text only").values
+    >>> note = "no row for the file compressor xz: only the loss on the whole held-out text is known"
+    >>> restored_note(note).values
     {'names': 'the file compressor xz'}
     """
     found = restored(note, [LEFT_OUT])

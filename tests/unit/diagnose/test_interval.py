@@ -75,7 +75,9 @@ def test_a_model_measured_on_some_parts_is_compared_on_these() -> None:
     zip_ = Score("xz", 180.0, 1000, 1000, kind="compressor")
     mine = tuple(None if i % 2 else i - 0.5 for i in range(20))
     found = judge([table, zip_], Score("this model", 85.0, 500, 500, parts=mine))
-    assert found.notes == ("without the file compressor xz: known for the whole held-out text only",)
+    assert found.notes == (
+        "no row for the file compressor xz: only the loss on the whole held-out text is known",
+    )
     assert [row.name for row in found.baselines] == ["7-gram"]
     assert found.baselines[0].total_nats == 90.0 and found.baselines[0].n_chars == 500
     assert found.margin and found.margin.lead == pytest.approx(0.01)  # 5 nats in 500 characters

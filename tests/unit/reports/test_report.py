@@ -120,7 +120,7 @@ def test_a_note_about_baselines_without_a_row_is_translated(folder: Path) -> Non
     shutil.copytree(folder / "run", run)
     about = json.loads((run / "verdict.json").read_text())
     left_out = "a uniform guess among 65 characters, the file compressor xz"
-    about["notes"] = [f"without {left_out}: known for the whole held-out text only"]
+    about["notes"] = [f"no row for {left_out}: only the loss on the whole held-out text is known"]
     (run / "verdict.json").write_text(json.dumps(about))
     html = report(run, lang="zh").html
     assert "在 65 个字符中均匀猜测" in html and left_out not in html

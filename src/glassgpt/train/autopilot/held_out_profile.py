@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
+TINY = 1e-9
+"""Least loss that is divided by: counting knows a text of one character."""
 
 
 class HeldOutProfile:
@@ -45,7 +47,7 @@ class HeldOutProfile:
         >>> hard_at_the_end.scale(np.array([0, 1]), np.array([1, 2]))
         2.0
         """
-        return self.nats_per_char * len(starts) / self.nats(starts, stops)
+        return self.nats_per_char * len(starts) / max(TINY, self.nats(starts, stops))
 
     def _until(self, places: Ints) -> Floats:
         """Return the loss of all characters before a byte, (n,); one inside a character counts in part."""
