@@ -10,7 +10,7 @@ import torch
 from glassgpt.config import RunConfig
 from glassgpt.data import Batch
 from glassgpt.errors import UserError
-from glassgpt.objective import evaluate
+from glassgpt.objective import Measured, evaluate
 from glassgpt.train import Dist, make_learner
 from glassgpt.train.parallel import BUCKET_BYTES, _buckets, deal_batches
 from helpers import zoo
@@ -91,4 +91,4 @@ def test_a_batch_without_rows_has_no_loss(name: str) -> None:
     shared = batch._replace(source_of=torch.tensor([0, 1]))
     for each in (batch, shared) if source is not None else (batch,):
         measured = evaluate(model, [each.rows(slice(0, 0))], count_correct=True)
-        assert measured == (0.0, 0, 0, 0)
+        assert measured == Measured(0.0, 0)
