@@ -32,7 +32,7 @@ PATIENCE = 3
 """Evaluations in a row without a gain that end a run by the clock: a small text is learned by heart."""
 PREPARATION_S = 2.0
 """Preparation that follows the choice: the tokenizer, and the text as tokens."""
-TIMINGS = 4
+TIMINGS = 3
 """Largest number of recipes that are timed."""
 TIMING_SHARE, TIMING_S = 0.03, 6.0
 """Time for all timings: a share of the run, and at most so many seconds."""

@@ -29,7 +29,7 @@ CHARS_PER_TOKEN = 500
 """Characters of text for each token of a vocabulary, at least: rare tokens are learned by heart."""
 XZ_GUESS = 1.1
 """Usual loss of xz as a multiple of the best n-gram's."""
-LEARNED_CHARS, COUNTED_CHARS = 400_000, 100_000
+LEARNED_CHARS, COUNTED_CHARS = 200_000, 100_000
 """Text from all over the training split that the trial tokenizer learns from, and that it is counted in."""
 
 
