@@ -221,9 +221,9 @@ def _result(verdict: Verdict) -> dict[str, Any]:
     elif isinstance(model, Score):
         scores = [row for row in baselines if isinstance(row, Score) and row.kind != "compressor"]
         counted = min(scores, key=lambda score: score.total_nats)
-        loss = verdict.loss or model.nats_per_char
-        found = {"nats_per_char": loss, "baseline": counted.name}
-        found["baseline_loss"] = counted.nats_per_char * loss / model.nats_per_char  # on as much text
+        scale = verdict.whole / model.nats_per_char if verdict.whole and model.nats_per_char else 1.0
+        found = {"baseline": counted.name, "baseline_loss": scale * counted.nats_per_char}
+        found["nats_per_char"] = scale * model.nats_per_char
     else:
         found = {}
     return found

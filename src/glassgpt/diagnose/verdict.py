@@ -7,6 +7,7 @@ course of the run decides the advice (curve.py, advice.py).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self, overload
@@ -177,8 +178,15 @@ class Verdict:
             trend=Trend.from_dict(data["trend"]) if data.get("trend") else None,
             notes=tuple(data.get("notes", ())),
             copying=Copying.from_dict(data["copying"]) if data.get("copying") else None,
-            whole=None if data.get("whole") is None else float(data["whole"]),
+            whole=None if data.get("whole") is None else _stored_loss(data["whole"]),
         )
+
+
+def _stored_loss(loss: float) -> float:
+    """Return a loss; raises ValueError unless it is a finite number of 0 or more."""
+    if not 0 <= float(loss) < math.inf:
+        raise ValueError(f"a loss of {loss!r}")
+    return float(loss)
 
 
 @overload

@@ -46,7 +46,7 @@ class Plan:
 
     @property
     def profile(self) -> HeldOutProfile | None:
-        """How hard each held-out passage is, if the autopilot measured it."""
+        """Losses of counted 5-grams along the held-out text, if the autopilot measured them."""
         return None if self.decision is None else self.decision.chooser.text.profile
 
     def with_vocabulary(self, n_vocab: int) -> Plan:

@@ -44,6 +44,13 @@ def test_runs_are_compared_on_the_whole_text(run: Path) -> None:
     assert before.baseline_loss and found.baseline_loss == pytest.approx(1.2 * before.baseline_loss)
 
 
+@pytest.mark.parametrize("whole", ["NaN", "Infinity", "-1", '"a"', "[]"])
+def test_a_damaged_estimate_is_an_unreadable_verdict(run: Path, whole: str) -> None:
+    stored = (run / "verdict.json").read_text().rstrip().rstrip("}")
+    (run / "verdict.json").write_text(f'{stored}, "whole": {whole}}}')
+    assert summarize(Run(run)).baseline_loss is None
+
+
 def test_answers_are_compared_by_their_share() -> None:
     found = summarize(Run(BUILTIN / "dates"))
     assert "exact, tables" in found.comparison and found.model.startswith("seq2seq modern")

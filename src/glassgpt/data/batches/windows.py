@@ -81,7 +81,7 @@ def _line_starts(is_end: np.ndarray, starts: np.ndarray, reach: int) -> np.ndarr
 
 
 PAIR_STRIDE = 4
-"""Of four windows, one is measured with more context, too: that takes two fifths of an evaluation's time."""
+"""Every fourth window is measured with more context, too; an evaluation takes two fifths longer."""
 
 
 def eval_batches(data: TokenData, block_size: int, B: int, stride: int = 1) -> Iterator[Batch]:

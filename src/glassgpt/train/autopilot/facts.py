@@ -62,7 +62,7 @@ class TextFacts:
     tokens: Mapping[tuple[str, int], TokenCount]
     """By tokenizer and vocabulary size (0 for characters and bytes)."""
     profile: HeldOutProfile | None = field(default=None, repr=False, compare=False)
-    """How hard each held-out passage is; None for a very long text."""
+    """Losses of counted 5-grams along the held-out text; None for a very long one."""
 
     @classmethod
     def of(cls, corpus: Corpus, scores: Sequence[Score], vocab_sizes: Sequence[int] = VOCAB_SIZES) -> Self:

@@ -52,6 +52,8 @@ def whole_loss(event: Evaluated, scale: float | None = None) -> float:
 
     scale: `HeldOutProfile.scale` of the part. The context that only the verdict has helps half of the tokens.
     """
+    if not event.nats_per_token:  # a text that is known by heart
+        return event.nats_per_char
     tokens_per_char = event.nats_per_char / event.nats_per_token
     return (event.nats_per_token - (event.saved_by_context or 0.0) / 2) * (scale or tokens_per_char)
 

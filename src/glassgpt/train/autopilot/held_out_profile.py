@@ -1,4 +1,4 @@
-"""How hard each passage of the held-out text is, by counted 5-grams.
+"""Losses of counted 5-grams along the held-out text, which scale a loss on a part to the whole.
 
 An evaluation reads a part of the held-out text, and parts differ: by 2 % on a novel, by 20 % on manuals that
 repeat themselves. Counted n-grams find the same passages hard as a model does, and are quickly measured on

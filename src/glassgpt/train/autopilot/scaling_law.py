@@ -40,7 +40,7 @@ TERMS: dict[str, Sequence[str]] = {
 """Inputs of each term."""
 CURVE_TERMS = TERMS | {"annealing": "one left rate params steps bpe ngram best trigram".split()}
 """Inputs of each term of a run's curve. The falling learning rate takes away the annealing."""
-MIN_GAIN = 0.05
+XZ_MARGIN = 0.05
 """Nats per character by which xz counts as better than the unigram table, even on a short text."""
 MIN_LEFT = 0.03
 """Share of the learning rate that counts as left at the end of a run."""
@@ -77,7 +77,7 @@ def law_inputs(text: TextFacts, recipe: Recipe, n_steps: float) -> dict[str, flo
         "counted": _log_odds(text, text.counted_at(min(n_chars, text.n_chars))),
         "trigram": _log_odds(text, text.trigram),
         "best": _log_odds(text, text.best),
-        "xz": _log_odds(text, min(text.xz, text.unigram - MIN_GAIN)),
+        "xz": _log_odds(text, min(text.xz, text.unigram - XZ_MARGIN)),
     }
 
 

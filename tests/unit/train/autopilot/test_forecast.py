@@ -106,6 +106,11 @@ def test_evaluations_are_scaled_to_the_whole_text(forecaster: Forecaster, tmp_pa
     assert again.evals[-1][1] == again.evals[0][1]
 
 
+def test_a_loss_of_nothing_gives_a_forecast(forecaster: Forecaster) -> None:
+    found = told(forecaster, step(0.1, 3.0), evaluated(0.1, 0.0))
+    assert math.isfinite(found[-1].nats_per_char)
+
+
 def test_pairs_are_kept_and_a_resumed_run_goes_on(forecaster: Forecaster, tmp_path: Path) -> None:
     told(forecaster, step(0.1, 3.0), evaluated(0.1, 1.9))
     again = Forecaster.open(Run(tmp_path))
