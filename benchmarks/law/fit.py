@@ -38,10 +38,8 @@ OFFSET = 0.05
 PRIOR = {
     "capacity": {"one": -2.0, "params": -0.3},
     "training": {"counted": 1.0, "steps": -0.3, "rate2": 0.1},
-    "overfitting": {
-        **{"one": -5.5, "epochs": 1.6, "params": 0.3, "ngram": 1.2},
-        **{"dropout": -4.0, "ngram_dropout": -1.0, "decay": -0.3},
-    },
+    "overfitting": {"one": -5.5, "epochs": 1.6, "params": 0.3, "dropout": -4.0, "decay": -0.3},
+    "table_overfitting": {"no_table": -10.0, "ngram": -3.0, "table_epochs": 1.5, "ngram_dropout": -2.5},
 }
 """Weights without data; 0 for all others."""
 

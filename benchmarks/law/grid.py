@@ -43,6 +43,8 @@ CHEAPEST_S, DEAREST_S = 6, 150
 TEXTS = {"grid": GRID, "more": MORE, "held-out": HELD_OUT}
 SEEDS = {"grid": "False", "more": "more", "held-out": "True"}
 """Part of the seed of a design."""
+SHORT_BYTES = 1_000_000
+"""Texts that get strong n-gram dropout are shorter."""
 EVALS = 20
 """Evaluations of a training."""
 CURVE = 40
@@ -103,6 +105,36 @@ def design_near_best(index: int, which: str, folder: Path, dearest: float) -> di
     recipe = Chooser(about, found, load_scaling_law(), MachineSpeed()).choose(Length(seconds=seconds)).recipe
     for axis in draw.sample([*found.neighbors(recipe)], 2):
         recipe = draw.choice([*axis])
+    return _planned(draw, text, recipe, seconds, about)
+
+
+def design_strong_dropout(
+    index: int, folder: Path, seconds_between: tuple[float, float], n_bytes: int
+) -> dict[str, Any]:
+    """Return the settings of run number `index`: a short text, and a table with strong n-gram dropout.
+
+    Else it is what the present law finds best. folder: of the texts. seconds_between: of the shortest and the
+    longest training by the estimate. n_bytes: texts are shorter.
+    """
+    draw = random.Random(f"strong dropout {index}")
+    short = [name for name in GRID | MORE if (folder / f"{name}.txt").stat().st_size < n_bytes]
+    about = measure_text(folder, short[index % len(short)])
+    cheapest, dearest = seconds_between
+    seconds = cheapest * (dearest / cheapest) ** draw.random()
+    fixed = {"preset": "speedrun", "ngram_dropout": draw.choice([0.5, 0.7, 0.8, 0.9, 0.95])}
+    fixed["dropout"] = draw.choice([0.0, 0.0, 0.1, 0.2])
+    recipe = (
+        Chooser(about, Candidates(about, fixed), load_scaling_law(), MachineSpeed())
+        .choose(Length(seconds=seconds))
+        .recipe
+    )
+    return _planned(draw, short[index % len(short)], recipe, seconds, about)
+
+
+def _planned(
+    draw: random.Random, text: str, recipe: Recipe, seconds: float, about: TextFacts
+) -> dict[str, Any]:
+    """Return a training of a recipe of about so many seconds."""
     steps = round(seconds / prior_seconds(recipe, about.count(recipe).n_vocab))
     config = recipe.tables()
     config["train"] |= {"seed": draw.randrange(1_000_000), "sample_tokens": 0, "threads": 1, "evals": EVALS}
@@ -169,6 +201,16 @@ def _figures(session: Session, losses: list[float], evals: list[tuple[int, float
     }
 
 
+def chosen_design(index: int, given: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of run number `index`, of the kind that was asked for."""
+    if given.strong_dropout:
+        between = given.cheapest, given.dearest
+        return design_strong_dropout(index, given.texts, between, given.shorter_than)
+    if given.near_best:
+        return design_near_best(index, given.which, given.texts, given.dearest)
+    return design(index, given.which)
+
+
 def main() -> None:
     """Run the grid until it is interrupted."""
     parser = argparse.ArgumentParser()
@@ -179,7 +221,16 @@ def main() -> None:
     parser.add_argument("--last", type=int, default=1_000)
     parser.add_argument("--texts", choices=[*TEXTS], default="grid", dest="which")
     parser.add_argument("--near-best", action="store_true")
-    parser.add_argument("--dearest", type=float, default=2 * DEAREST_S, help="seconds, of near-best runs")
+    parser.add_argument("--strong-dropout", action="store_true")
+    parser.add_argument(
+        "--shorter-than", type=int, default=SHORT_BYTES, help="bytes of the longest short text"
+    )
+    parser.add_argument(
+        "--cheapest", type=float, default=CHEAPEST_S, help="seconds, of runs with strong dropout"
+    )
+    parser.add_argument(
+        "--dearest", type=float, default=2 * DEAREST_S, help="seconds of the longest, by estimate"
+    )
     given = parser.parse_args()
     torch.set_num_threads(1)
     done = {json.loads(line)["index"] for line in given.out.open()} if given.out.exists() else set()
@@ -187,11 +238,7 @@ def main() -> None:
         if index in done:
             continue
         began = time.monotonic()
-        plan = (
-            design_near_best(index, given.which, given.texts, given.dearest)
-            if given.near_best
-            else design(index, given.which)
-        )
+        plan = chosen_design(index, given)
         found = run(plan, given.texts)
         row = {"index": index, **plan, **found}
         if not math.isfinite(found["loss"]):

@@ -20,6 +20,7 @@ from glassgpt.plots.graph import attention_graph, bipartite_graph, fitting_token
 from glassgpt.plots.heat import head_grid, heat_map
 from glassgpt.plots.image import over_image
 from glassgpt.plots.labels import shortened
+from glassgpt.plots.level_labels import Level, label_levels
 from glassgpt.plots.logit_lens import logit_lens_table
 from glassgpt.plots.slide import Box, Canvas, slide_panels
 from glassgpt.plots.style import Plot, check_suffix, drawing, save
@@ -35,6 +36,7 @@ from glassgpt.plots.traces import (
 __all__ = [
     "Box",
     "Canvas",
+    "Level",
     "Plot",
     "alignment_map",
     "attention_graph",
@@ -46,6 +48,7 @@ __all__ = [
     "head_grid",
     "heat_map",
     "heaviest",
+    "label_levels",
     "lines",
     "logit_lens_table",
     "over_image",

@@ -15,6 +15,8 @@ from glassgpt.units import count, short_number, short_span, span
 
 LARGE = 5e8
 """Bytes of RAM that are worth a column."""
+LABEL_SIZE = 11
+"""Points of a label in the plot."""
 NARROW = 0.03
 """An interval narrower than this, in nats, needs a third decimal."""
 AXES = {
@@ -183,7 +185,7 @@ def _model(recipe: Recipe) -> str:
 
 def save_plot(outlook: Outlook, path: Path) -> None:
     """Draw the forecast by minutes with its interval, and baselines as level lines with their names."""
-    from glassgpt.plots import lines, save
+    from glassgpt.plots import Level, label_levels, lines, save
 
     minutes = [m for m, _ in outlook.curve]
     forecasts = [choice.forecast for _, choice in outlook.curve]
@@ -204,6 +206,6 @@ def save_plot(outlook: Outlook, path: Path) -> None:
     )
     (axes,) = plot.axes
     axes.get_legend().remove()  # pyright: ignore[reportOptionalMemberAccess]
-    for name, loss in levels.items():
-        axes.text(minutes[0], loss, f"{name} {loss:.2f}", ha="left", va="bottom", fontsize=11)
+    named = [Level(loss, f"{name} {loss:.2f}", "dimgray") for name, loss in levels.items()]
+    label_levels(axes, named, LABEL_SIZE, axes.get_position().height * plot.get_figheight())
     save(plot, path)

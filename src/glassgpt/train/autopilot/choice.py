@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from glassgpt.train.autopilot.candidates import Candidates
@@ -91,8 +93,9 @@ class Chooser:
 
     def choose(self, length: Length) -> Choice:
         """Return the best recipe for this length: a descent along one axis after the other."""
-        found = {self._descend(start, length) for start in self.candidates.starts()}
-        return min((self.judge(recipe, length) for recipe in found), key=_rank)
+        rank = cache(lambda recipe: _rank(self.judge(recipe, length)))  # most recipes come up again and again
+        found = {self._descend(start, rank) for start in self.candidates.starts()}
+        return self.judge(min(found, key=rank), length)
 
     def judge(self, recipe: Recipe, length: Length) -> Choice:
         """Return a recipe with its length and forecast."""
@@ -146,11 +149,11 @@ class Chooser:
             found.append(sorted((self.judge(recipe, length) for recipe in others), key=_rank))
         return found
 
-    def _descend(self, recipe: Recipe, length: Length) -> Recipe:
+    def _descend(self, recipe: Recipe, rank: Callable[[Recipe], float]) -> Recipe:
         for _ in range(MAX_ROUNDS):
             before = recipe
             for along in self.candidates.neighbors(recipe):
-                recipe = min((self.judge(each, length) for each in (recipe, *along)), key=_rank).recipe
+                recipe = min((recipe, *along), key=rank)
             if recipe == before:
                 break
         return recipe

@@ -1,12 +1,13 @@
 """The scaling law: the held-out loss that a recipe reaches on a text in a number of steps.
 
-    L = E + (L0 − E) · h / (1 + h),   h = capacity + training + overfitting
+    L = E + (L0 − E) · h / (1 + h),   h = capacity + training + overfitting + table overfitting
 
 L0 is the loss of the unigram table, the best guess without context, and E a share of the best counted
-n-gram's. Each of the three terms is exp(w · x), where x holds logarithms of sizes. The form is bounded: it
-never leaves [E, L0].
+n-gram's. Each of the four terms is exp(w · x), where x holds logarithms of sizes. The form is bounded: it
+never leaves [E, L0]. Blocks and n-gram table each learn a text by heart in their own way: dropout helps
+against the one, n-gram dropout against the other.
 
-The curve of a run, for evaluations on the way, has a fourth term, which the falling learning rate takes away.
+The curve of a run, for evaluations on the way, has a fifth term, which the falling learning rate takes away.
 
 Source of the form: arXiv 2605.09189. The weights were fitted to trainings of this program: benchmarks/law.
 """
@@ -33,11 +34,13 @@ TERMS: dict[str, Sequence[str]] = {
         "one chars steps params depth ngram ngram_params bpe vocab rate rate2 "
         "rate_params block dropout ngram_dropout counted trigram best xz decay"
     ).split(),
-    "overfitting": (
-        "one epochs params text_chars ngram ngram_dropout ngram_rows dropout decay rate bpe vocab best"
+    "overfitting": "one epochs params text_chars dropout decay rate bpe vocab best".split(),
+    "table_overfitting": (
+        "no_table ngram table_epochs table_text_chars ngram_rows ngram_params ngram_dropout table_rate "
+        "table_bpe table_best"
     ).split(),
 }
-"""Inputs of each term."""
+"""Inputs of each term. `no_table` takes the last one away from models without an n-gram table."""
 CURVE_TERMS = TERMS | {"annealing": "one left rate params steps bpe ngram best trigram".split()}
 """Inputs of each term of a run's curve. The falling learning rate takes away the annealing."""
 XZ_MARGIN = 0.05
@@ -54,6 +57,8 @@ def law_inputs(text: TextFacts, recipe: Recipe, n_steps: float) -> dict[str, flo
     params = math.log(recipe.block_params / 500_000)
     ngram, rate = float(recipe.ngram_rows > 0), math.log(recipe.rate)
     bpe = -math.log(min(1.0, tokens.per_char))
+    epochs, text_chars = math.log(n_chars / text.n_chars), math.log(text.n_chars / 1e6)
+    best = _log_odds(text, text.best)
     return {
         "one": 1.0,
         "chars": math.log(n_chars / 1e6),
@@ -61,9 +66,15 @@ def law_inputs(text: TextFacts, recipe: Recipe, n_steps: float) -> dict[str, flo
         "params": params,
         "depth": math.log(recipe.n_layer / 4),
         "ngram": ngram,
+        "no_table": 1 - ngram,
         "ngram_params": ngram * params,
+        "table_epochs": ngram * epochs,
+        "table_text_chars": ngram * text_chars,
+        "table_rate": ngram * rate,
+        "table_bpe": ngram * bpe,
+        "table_best": ngram * best,
         "ngram_rows": ngram * math.log(max(1, recipe.ngram_rows) / 65_536),
-        "ngram_dropout": ngram * recipe.ngram_dropout,
+        "ngram_dropout": -ngram * math.log(1 - recipe.ngram_dropout),
         "bpe": bpe,
         "vocab": math.log(tokens.n_vocab / 1000),
         "block": math.log(recipe.block_size / 128),
@@ -72,11 +83,11 @@ def law_inputs(text: TextFacts, recipe: Recipe, n_steps: float) -> dict[str, flo
         "rate_params": rate * params,
         "dropout": recipe.dropout,
         "decay": math.log(recipe.weight_decay / 0.1 + 0.1),
-        "epochs": math.log(n_chars / text.n_chars),
-        "text_chars": math.log(text.n_chars / 1e6),
+        "epochs": epochs,
+        "text_chars": text_chars,
         "counted": _log_odds(text, text.counted_at(min(n_chars, text.n_chars))),
         "trigram": _log_odds(text, text.trigram),
-        "best": _log_odds(text, text.best),
+        "best": best,
         "xz": _log_odds(text, min(text.xz, text.unigram - XZ_MARGIN)),
     }
 
