@@ -18,7 +18,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from fit import PRIOR, RIDGE, Floats, facts, fit_mixed, quantile80, read_rows, recipe, summary
+from fit import (
+    PRIOR,
+    RIDGE,
+    Floats,
+    facts,
+    fit,
+    fit_mixed,
+    left_out,
+    quantile80,
+    read_grid,
+    read_rows,
+    recipe,
+    summary,
+)
 from scipy.optimize import minimize
 
 from glassgpt.train.autopilot import Residuals, curve_inputs, refine
@@ -129,10 +142,14 @@ def left_out_runs(rows: Sequence[dict[str, Any]]) -> list[Run]:
     logs, of = np.zeros(len(found.logs)), texts[found.run.astype(int)]
     for text in sorted(set(texts.tolist())):
         logs[of == text] = curve(found.part(of == text), fit_curve(found.part(of != text), grid_prior()))[0]
-    return [_run(row, np.exp(logs[found.run == i])) for i, row in enumerate(rows)]
+    asymptote = json.loads(FILE.read_text("utf-8"))["asymptote"]
+    laws = left_out(read_grid(HERE / "grid.jsonl"), lambda others, text: fit(others, asymptote).losses(text))
+    return [_run(row, np.exp(logs[found.run == i]), laws[i]) for i, row in enumerate(rows)]
 
 
-def _run(row: dict[str, Any], losses: Floats) -> Run:
+def _run(row: dict[str, Any], losses: Floats, law: float) -> Run:
+    """Return a training next to its curve, whose lowest point is shifted to the law's forecast."""
+    losses = losses * law / losses.min()
     at = [step / row["steps"] for step, _ in row["evals"]]
     is_whole, lowest = row.get("is_whole", False), min(loss for _, loss in row["evals"])
     factor = 1.0 if is_whole else row["loss"] / lowest

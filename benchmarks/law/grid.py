@@ -128,7 +128,8 @@ def design_strong_dropout(
         .choose(Length(seconds=seconds))
         .recipe
     )
-    return _planned(draw, short[index % len(short)], recipe, seconds, about)
+    planned = _planned(draw, short[index % len(short)], recipe, seconds, about)
+    return {"design": "strong dropout", **planned}
 
 
 def _planned(

@@ -53,8 +53,10 @@ class Decision:
 
     @property
     def curve(self) -> ByProgress:
-        """Held-out losses that the law expects on the way."""
-        return self.chooser.curve(self.choice)
+        """Held-out losses that the law expects on the way, shifted so that the lowest one is its forecast."""
+        curve = self.chooser.curve(self.choice)
+        shift = self.choice.forecast.nats_per_char / min(loss for _, loss in curve)
+        return [(progress, shift * loss) for progress, loss in curve]
 
     @property
     def layer(self) -> Layer:

@@ -32,7 +32,7 @@ TERMS: dict[str, Sequence[str]] = {
     "capacity": "one params ngram bpe vocab block counted trigram best xz".split(),
     "training": (
         "one chars steps params depth ngram ngram_params bpe vocab rate rate2 "
-        "rate_params block dropout ngram_dropout counted trigram best xz decay"
+        "rate_params block dropout ngram_dropout counted trigram best xz decay text_chars"
     ).split(),
     "overfitting": "one epochs params text_chars dropout decay rate bpe vocab best".split(),
     "table_overfitting": (

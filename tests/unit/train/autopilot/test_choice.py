@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from glassgpt.config import Layer, resolve
-from glassgpt.train.autopilot import Chooser, Length, Recipe, TextFacts, TokenCount, load_scaling_law
+from glassgpt.train.autopilot import (
+    Chooser,
+    Length,
+    Recipe,
+    TextFacts,
+    TokenCount,
+    law_inputs,
+    load_scaling_law,
+)
 from glassgpt.train.autopilot.candidates import SMALL, Candidates, fixed_fields
 from glassgpt.train.autopilot.choice import _rank, n_changes
 from glassgpt.train.autopilot.speed import MachineSpeed, prior_seconds
@@ -51,6 +59,29 @@ def test_fixed_fields_stay(fixed: dict[str, object]) -> None:
 
 def test_an_exportable_model_has_no_ngram_table() -> None:
     assert chooser(exportable=True).choose(Length(seconds=30)).recipe.ngram_rows == 0
+
+
+def test_a_short_text_gets_strong_ngram_dropout() -> None:
+    """It is read several times, and the n-gram table learns it by heart at once; a long text is read once."""
+    dropouts = [
+        Chooser(text(n), Candidates(text(n), {"preset": "speedrun"}), load_scaling_law(), MachineSpeed())
+        .choose(Length(seconds=45))
+        .recipe.ngram_dropout
+        for n in (50_000, 4_000_000)
+    ]
+    assert dropouts[0] >= 0.5 > dropouts[1]
+
+
+def test_only_a_table_learns_by_heart_what_ngram_dropout_hides() -> None:
+    def rise(**settings: Any) -> float:
+        recipe = Recipe(preset="speedrun", **settings)
+        law, short, long = load_scaling_law(), text(40_000), text(4_000_000)
+        return law.loss(short, recipe, 1000) / law.loss(long, recipe, 1000)
+
+    table = {"ngram_rows": 65_536}
+    assert rise(**table) > rise(**table, ngram_dropout=0.8) + 0.05
+    inputs = law_inputs(text(), Recipe(), 1000)
+    assert {inputs[name] for name in inputs if name.startswith("table_")} == {0.0}
 
 
 def test_a_text_too_short_for_scaling_law_gets_the_recipe_for_small_texts() -> None:
