@@ -6,7 +6,8 @@ Reads benchmarks/law/grid.jsonl (made by grid.py). Each text is left out once: t
 others is refined by the evaluations of its runs, until several points of progress, and forecasts the verdict.
 The five numbers of the residuals are chosen by these errors; `--nested` leaves each text out of that choice,
 too, which tells what the choice flatters. Also prints how well the curve tells which runs end early.
-`--write` stores both in src/glassgpt/train/autopilot/law.json.
+The law of fit.py must be stored already: a curve's lowest point is shifted to its forecast. `--write` stores
+curve and residuals in src/glassgpt/train/autopilot/law.json. fit.py rewrites this file, too: run one at a time.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ PRIOR = {
     "capacity": {"one": -2.0, "params": -0.3},
     "training": {"counted": 1.0, "steps": -0.3, "rate2": 0.1},
     "overfitting": {"one": -5.5, "epochs": 1.6, "params": 0.3, "dropout": -4.0, "decay": -0.3},
-    "table_overfitting": {"no_table": -10.0, "ngram": -3.0, "table_epochs": 1.5, "ngram_dropout": -2.5},
+    "table_overfitting": {"no_ngram": -10.0, "ngram": -3.0, "ngram_epochs": 1.5, "ngram_dropout": -2.5},
 }
 """Weights without data; 0 for all others."""
 

@@ -5,7 +5,9 @@
 
 Each line of OUT is one training: its settings, the counted baselines of its text, and its losses. Losses
 depend on the number of steps and not on the speed of the machine, so a busy machine does no harm. Runs that
-are in OUT already are left out. `--texts held-out` trains on the texts that the law is not fitted to.
+are in OUT already are left out. `--texts held-out` trains on the texts that the law is not fitted to,
+`--near-best` with settings near the law's own choices, and `--strong-dropout` on short texts, with an n-gram
+table and much n-gram dropout; these rows name their "design".
 """
 
 from __future__ import annotations

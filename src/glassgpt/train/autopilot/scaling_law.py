@@ -36,11 +36,11 @@ TERMS: dict[str, Sequence[str]] = {
     ).split(),
     "overfitting": "one epochs params text_chars dropout decay rate bpe vocab best".split(),
     "table_overfitting": (
-        "no_table ngram table_epochs table_text_chars ngram_rows ngram_params ngram_dropout table_rate "
-        "table_bpe table_best"
+        "no_ngram ngram ngram_epochs ngram_text_chars ngram_rows ngram_params ngram_dropout ngram_rate "
+        "ngram_bpe ngram_best"
     ).split(),
 }
-"""Inputs of each term. `no_table` takes the last one away from models without an n-gram table."""
+"""Inputs of each term. `no_ngram` takes the last one away from models without an n-gram table."""
 CURVE_TERMS = TERMS | {"annealing": "one left rate params steps bpe ngram best trigram".split()}
 """Inputs of each term of a run's curve. The falling learning rate takes away the annealing."""
 XZ_MARGIN = 0.05
@@ -66,13 +66,13 @@ def law_inputs(text: TextFacts, recipe: Recipe, n_steps: float) -> dict[str, flo
         "params": params,
         "depth": math.log(recipe.n_layer / 4),
         "ngram": ngram,
-        "no_table": 1 - ngram,
+        "no_ngram": 1 - ngram,
         "ngram_params": ngram * params,
-        "table_epochs": ngram * epochs,
-        "table_text_chars": ngram * text_chars,
-        "table_rate": ngram * rate,
-        "table_bpe": ngram * bpe,
-        "table_best": ngram * best,
+        "ngram_epochs": ngram * epochs,
+        "ngram_text_chars": ngram * text_chars,
+        "ngram_rate": ngram * rate,
+        "ngram_bpe": ngram * bpe,
+        "ngram_best": ngram * best,
         "ngram_rows": ngram * math.log(max(1, recipe.ngram_rows) / 65_536),
         "ngram_dropout": -ngram * math.log(1 - recipe.ngram_dropout),
         "bpe": bpe,

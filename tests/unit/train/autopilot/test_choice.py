@@ -81,7 +81,7 @@ def test_only_a_table_learns_by_heart_what_ngram_dropout_hides() -> None:
     table = {"ngram_rows": 65_536}
     assert rise(**table) > rise(**table, ngram_dropout=0.8) + 0.05
     inputs = law_inputs(text(), Recipe(), 1000)
-    assert {inputs[name] for name in inputs if name.startswith("table_")} == {0.0}
+    assert {inputs[name] for name in inputs if name.startswith("ngram")} == {0.0}
 
 
 def test_a_text_too_short_for_scaling_law_gets_the_recipe_for_small_texts() -> None:
