@@ -7,7 +7,7 @@ others is refined by the evaluations of its runs, until several points of progre
 The five numbers of the residuals are chosen by these errors; `--nested` leaves each text out of that choice,
 too, which tells what the choice flatters. Also prints how well the curve tells which runs end early.
 The law of fit.py must be stored already: a curve's lowest point is shifted to its forecast. `--write` stores
-curve and residuals in src/glassgpt/train/autopilot/law.json. fit.py rewrites this file, too: run them in turn.
+curve and residuals in src/glassgpt/train/autopilot/law.json. fit.py writes this file, too: not at once.
 """
 
 from __future__ import annotations
