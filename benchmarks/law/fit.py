@@ -24,7 +24,7 @@ from scipy.optimize import least_squares, nnls
 from glassgpt.train.autopilot import Recipe, TextFacts, TokenCount, law_inputs
 from glassgpt.train.autopilot.facts import XZ_GUESS
 from glassgpt.train.autopilot.scaling_law import FILE, TERMS
-from glassgpt.train.autopilot.speed import PRICES, work
+from glassgpt.train.autopilot.speed import PRICES, prior_seconds, work
 
 Floats = NDArray[np.float64]
 HERE = Path(__file__).parent
@@ -35,6 +35,12 @@ RIDGE = 0.2
 """Strength of the prior, per weight, next to errors of `SCALE`."""
 OFFSET = 0.05
 """Standard deviation of a text's own offset of ln(loss)."""
+CAUTIONS = (1.0, 1.5, 2.0, 3.0)
+"""Factors of overfitting that choices are tried with."""
+SHORTER_THAN = (120_000, 300_000)
+"""Characters that divide the texts into groups."""
+LIKE_WORK, FEWEST_LIKE = 2.0, 4
+"""Trainings are compared with those of at most so many times their work, if there are at least so many."""
 PRIOR = {
     "capacity": {"one": -2.0, "params": -0.3},
     "training": {"counted": 1.0, "steps": -0.3, "rate2": 0.1},
@@ -123,16 +129,17 @@ class Fit(NamedTuple):
     weights: Floats
     asymptote: float
 
-    def losses(self, grid: Grid) -> Floats:
-        """Return the forecasts of all rows."""
-        return self.with_slopes(grid)[0]
+    def losses(self, grid: Grid, overfitting: float = 1.0) -> Floats:
+        """Return the forecasts of all rows. overfitting: factor of the terms for it."""
+        return self.with_slopes(grid, overfitting)[0]
 
-    def with_slopes(self, grid: Grid) -> tuple[Floats, Floats]:
+    def with_slopes(self, grid: Grid, overfitting: float = 1.0) -> tuple[Floats, Floats]:
         """Return the forecasts of all n rows, and the derivatives of their logarithms, (n, weights)."""
         h, slopes, start = np.zeros(len(grid.rows)), list[Floats](), 0
-        for names in TERMS.values():
-            x = np.array([[row[name] for name in names] for row in grid.x])
+        for name, names in TERMS.items():
+            x = np.array([[row[each] for each in names] for row in grid.x])
             term = np.exp(np.minimum(8.0, x @ self.weights[start : start + len(names)]))
+            term *= overfitting if name.endswith("overfitting") else 1.0
             h, start = h + term, start + len(names)
             slopes.append(term[:, None] * x)
         lowest = self.asymptote * grid.best
@@ -215,6 +222,41 @@ def summary(errors: Floats) -> str:
     return f"median {np.median(np.abs(errors)):.1%}, p90 {np.quantile(np.abs(errors), 0.9):.1%}"
 
 
+def report_choices(grid: Grid, asymptote: float) -> None:
+    """Print what a choice by the law costs, and by a law that is more cautious about overfitting."""
+    for caution in CAUTIONS:
+        laws = left_out(
+            grid, lambda others, text, caution=caution: fit(others, asymptote).losses(text, caution)
+        )
+        costs = [
+            [cost for text in texts if (cost := _cost(grid, laws, grid.texts == text)) is not None]
+            for texts in _by_length(grid)
+        ]
+        print(f"  caution {caution:g}: " + ", ".join(f"{np.mean(each):.2%} ({len(each)})" for each in costs))
+
+
+def _by_length(grid: Grid) -> list[set[str]]:
+    """Return the texts in groups, the shortest first."""
+    groups = [set[str]() for _ in range(len(SHORTER_THAN) + 1)]
+    for row in grid.rows:
+        groups[sum(row["n_train_chars"] >= n for n in SHORTER_THAN)].add(row["text"])
+    return groups
+
+
+def _cost(grid: Grid, laws: Floats, of_text: NDArray[np.bool_]) -> float | None:
+    """Return how far a text's trainings with the lowest forecasts are above the best ones, a mean share.
+
+    Each training is compared with those of about its work, four at least. None: there are none.
+    """
+    found = list[float]()
+    logs = np.log([row["steps"] * prior_seconds(recipe(row), row["n_vocab"]) for row in grid.rows])
+    for i in np.flatnonzero(of_text):
+        near = np.flatnonzero(of_text & (np.abs(logs - logs[i]) < np.log(LIKE_WORK)))
+        if len(near) >= FEWEST_LIKE:
+            found.append(grid.loss[near[np.argmin(laws[near])]] / grid.loss[near].min() - 1)
+    return float(np.mean(found)) if found else None
+
+
 def prices(grid: Grid) -> dict[str, float]:
     """Fit the prices of work to the seconds of a step, relative errors."""
     work_done = [work(recipe(row), row["n_vocab"]) for row in grid.rows]
@@ -243,6 +285,10 @@ def main(arguments: Sequence[str]) -> None:
     for text in sorted(set(grid.texts.tolist())):
         own = errors[grid.texts == text]
         print(f"    {text}: {summary(own)}, bias {np.median(own):+.1%}")
+    print(
+        "choices of the law: loss above that of the best training with like work, by length of text (texts)"
+    )
+    report_choices(grid, asymptote)
     print({name: float(f"{price:.3g}") for name, price in prices(grid).items()})
     if "--write" in arguments:
         law = {"weights": whole.tables(), "asymptote": asymptote, "spread": round(quantile80(errors), 4)}

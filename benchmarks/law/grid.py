@@ -6,8 +6,9 @@
 Each line of OUT is one training: its settings, the counted baselines of its text, and its losses. Losses
 depend on the number of steps and not on the speed of the machine, so a busy machine does no harm. Runs that
 are in OUT already are left out. `--texts held-out` trains on the texts that the law is not fitted to,
-`--near-best` with settings near the law's own choices, and `--strong-dropout` on short texts, with an n-gram
-table and much n-gram dropout; these rows name their "design".
+`--near-best` with settings near the law's own choices, `--strong-dropout` on short texts, with an n-gram
+table and much n-gram dropout, `--many-passes` on short texts, for a long time, and `--characters` on long
+texts, with characters and an n-gram table; the rows of the last three name their "design".
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ SEEDS = {"grid": "False", "more": "more", "held-out": "True"}
 """Part of the seed of a design."""
 SHORT_BYTES = 1_000_000
 """Texts that get strong n-gram dropout are shorter."""
+LONG_BYTES = 200_000
+"""Texts of the design "characters" are longer."""
 EVALS = 20
 """Evaluations of a training."""
 CURVE = 40
@@ -120,18 +123,63 @@ def design_strong_dropout(
     """
     draw = random.Random(f"strong dropout {index}")
     short = [name for name in GRID | MORE if (folder / f"{name}.txt").stat().st_size < n_bytes]
-    about = measure_text(folder, short[index % len(short)])
-    cheapest, dearest = seconds_between
-    seconds = cheapest * (dearest / cheapest) ** draw.random()
+    text, seconds = short[index % len(short)], _between(seconds_between, draw)
     fixed = {"preset": "speedrun", "ngram_dropout": draw.choice([0.5, 0.7, 0.8, 0.9, 0.95])}
     fixed["dropout"] = draw.choice([0.0, 0.0, 0.1, 0.2])
-    recipe = (
-        Chooser(about, Candidates(about, fixed), load_scaling_law(), MachineSpeed())
-        .choose(Length(seconds=seconds))
-        .recipe
-    )
-    planned = _planned(draw, short[index % len(short)], recipe, seconds, about)
-    return {"design": "strong dropout", **planned}
+    return {"design": "strong dropout", **_best_planned(draw, folder, text, fixed, seconds)}
+
+
+def design_characters(
+    index: int, folder: Path, seconds_between: tuple[float, float], n_bytes: int
+) -> dict[str, Any]:
+    """Return the settings of run number `index`: a long text, its characters, and an n-gram table.
+
+    Else it is what the present law finds best. folder: of the texts. seconds_between: of the shortest and the
+    longest training by the estimate. n_bytes: texts are longer.
+    """
+    draw = random.Random(f"characters {index}")
+    long = [name for name in GRID | MORE if (folder / f"{name}.txt").stat().st_size > n_bytes]
+    text, seconds = long[index % len(long)], _between(seconds_between, draw)
+    n_layer, n_embd = draw.choice(SHAPES[:5])
+    fixed = {"preset": "speedrun", "tokenizer": "char", "vocab_size": 0}
+    fixed |= {"ngram_rows": draw.choice([1 << 16, 1 << 17, 1 << 17])}
+    fixed |= {"ngram_dropout": draw.choice([0.0, 0.0, 0.0, 0.25, 0.5])}
+    if draw.random() < 0.5:
+        fixed |= {"n_layer": n_layer, "n_embd": n_embd, "n_head": n_embd // 32}
+    return {"design": "characters", **_best_planned(draw, folder, text, fixed, seconds)}
+
+
+def design_many_passes(
+    index: int, folder: Path, seconds_between: tuple[float, float], n_bytes: int
+) -> dict[str, Any]:
+    """Return the settings of run number `index`: a short text, read again and again by a model of any size.
+
+    Else it is what the present law finds best. Arguments as in `design_strong_dropout`.
+    """
+    draw = random.Random(f"many passes {index}")
+    short = [name for name in GRID | MORE if (folder / f"{name}.txt").stat().st_size < n_bytes]
+    text, seconds = short[index % len(short)], _between(seconds_between, draw)
+    n_layer, n_embd = draw.choice(SHAPES[2:])
+    fixed = {"n_layer": n_layer, "n_embd": n_embd, "n_head": n_embd // 32}
+    fixed |= {"dropout": draw.choice([0.0, 0.1, 0.2]), "weight_decay": draw.choice([0.1, 0.3, 1.0])}
+    fixed |= {"preset": draw.choice(["modern", "speedrun"])}
+    if fixed["preset"] == "speedrun":
+        fixed |= {"ngram_dropout": draw.choice([0.7, 0.8, 0.9, 0.95])}
+    return {"design": "many passes", **_best_planned(draw, folder, text, fixed, seconds)}
+
+
+def _between(seconds_between: tuple[float, float], draw: random.Random) -> float:
+    cheapest, dearest = seconds_between
+    return cheapest * (dearest / cheapest) ** draw.random()
+
+
+def _best_planned(
+    draw: random.Random, folder: Path, text: str, fixed: dict[str, Any], seconds: float
+) -> dict[str, Any]:
+    """Return a training with some fixed settings, and the others as the present law finds them best."""
+    about = measure_text(folder, text)
+    chooser = Chooser(about, Candidates(about, fixed), load_scaling_law(), MachineSpeed())
+    return _planned(draw, text, chooser.choose(Length(seconds=seconds)).recipe, seconds, about)
 
 
 def _planned(
@@ -206,9 +254,13 @@ def _figures(session: Session, losses: list[float], evals: list[tuple[int, float
 
 def chosen_design(index: int, given: argparse.Namespace) -> dict[str, Any]:
     """Return the settings of run number `index`, of the kind that was asked for."""
+    between = given.cheapest, given.dearest
     if given.strong_dropout:
-        between = given.cheapest, given.dearest
         return design_strong_dropout(index, given.texts, between, given.shorter_than)
+    if given.many_passes:
+        return design_many_passes(index, given.texts, between, given.shorter_than)
+    if given.characters:
+        return design_characters(index, given.texts, between, given.longer_than)
     if given.near_best:
         return design_near_best(index, given.which, given.texts, given.dearest)
     return design(index, given.which)
@@ -225,11 +277,14 @@ def main() -> None:
     parser.add_argument("--texts", choices=[*TEXTS], default="grid", dest="which")
     parser.add_argument("--near-best", action="store_true")
     parser.add_argument("--strong-dropout", action="store_true")
+    parser.add_argument("--many-passes", action="store_true")
+    parser.add_argument("--characters", action="store_true")
     parser.add_argument(
         "--shorter-than", type=int, default=SHORT_BYTES, help="bytes of the longest short text"
     )
+    parser.add_argument("--longer-than", type=int, default=LONG_BYTES, help="bytes of the shortest long text")
     parser.add_argument(
-        "--cheapest", type=float, default=CHEAPEST_S, help="seconds, of runs with strong dropout"
+        "--cheapest", type=float, default=CHEAPEST_S, help="seconds, of runs with a named design"
     )
     parser.add_argument(
         "--dearest", type=float, default=2 * DEAREST_S, help="seconds of the longest, by estimate"

@@ -18,6 +18,7 @@ RESUMABLE: dict[str, str] = {
     "steps": LENGTH,
     "minutes": LENGTH,
     "tokens": LENGTH,
+    "max_epochs": LENGTH,
     "patience": ENDING,
     "evals": WATCHING,
     "save_minutes": WATCHING,

@@ -101,6 +101,9 @@ class TrainConfig(Config):
     """Length of the run in optimizer steps."""
     tokens: Annotated[int | None, Parameter(group=BASICS)] = Field(default=None, ge=1)
     """Length of the run in training tokens, in whole steps."""
+    max_epochs: Annotated[float | None, Parameter(group=BASICS)] = Field(default=None, gt=0)
+    """Passes over the training text after which the run ends, if it has not ended before.
+    The autopilot sets it in a run by the clock."""
     micro_batch_size: Annotated[int, Parameter(name=["--micro-batch-size", "--batch-size"])] = Field(
         default=16, ge=1
     )

@@ -23,7 +23,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "--dim": ("--n-embd",),
     "--embd": ("--n-embd",),
     "--embed-dim": ("--n-embd",),
-    "--epochs": ("--steps", "--minutes"),
+    "--epochs": ("--max-epochs",),
     "--eval-interval": ("--evals",),
     "--eval-iters": ("--evals",),
     "--fp16": ("--dtype", "--precision"),
@@ -39,7 +39,6 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "--layers": ("--n-layer",),
     "--learning-rate": ("--lr",),
     "--length": ("--max-new-tokens", "--minutes"),
-    "--max-epochs": ("--steps", "--minutes"),
     "--max-grad-norm": ("--grad-clip",),
     "--max-iters": ("--steps",),
     "--max-length": ("--max-new-tokens", "--block-size"),
@@ -50,10 +49,10 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "--n-ctx": ("--block-size",),
     "--n-heads": ("--n-head",),
     "--n-layers": ("--n-layer",),
-    "--num-epochs": ("--steps", "--minutes"),
+    "--num-epochs": ("--max-epochs",),
     "--num-heads": ("--n-head",),
     "--num-layers": ("--n-layer",),
-    "--num-train-epochs": ("--steps", "--minutes"),
+    "--num-train-epochs": ("--max-epochs",),
     "--output": ("--out",),
     "--output-dir": ("--out",),
     "--penalty": ("--repetition-penalty",),
@@ -81,7 +80,6 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 SOURCES = {"--data", "--dataset", "--file", "--input", "--text", "--train-data", "--train-file"}
 """Names of what is an argument here."""
 
-EPOCHS = {"--epochs", "--max-epochs", "--num-epochs", "--num-train-epochs"}
 CLOSE = 0.75
 """Similarity of two names from which one is taken for a slip of the other; 1 is equal."""
 
@@ -101,12 +99,7 @@ def advice(flag: str, known: Set[str], elsewhere: Set[str], command: str) -> str
     slip = "".join(difflib.get_close_matches(flag, SYNONYMS, 1, 0.9))
     candidates = SYNONYMS.get(flag) or SYNONYMS.get(slip) or (flag,)
     if used := [name for name in candidates if name in known]:
-        names = join_texts(" or ", used)
-        if flag not in EPOCHS:
-            return N_("Use {names}.", names=names)
-        return N_(
-            "Use {names}. A pass over the text is no unit here: the run says how many it makes.", names=names
-        )
+        return N_("Use {names}.", names=join_texts(" or ", used))
     if flag in SOURCES and command in ("train", "baselines"):
         return N_(
             "Name files and folders without an option: `glassgpt {command} notes.txt`.", command=command

@@ -102,6 +102,8 @@ class TaskData(ABC):
     """Predicted tokens per character of the training split: converts nats per token to nats per character."""
     n_train_tokens: int
     """Predicted tokens of one pass over the training split."""
+    n_train_rows: int
+    """Windows or examples of one pass over the training split."""
     unit: ClassVar[str] = N_("nats/char")
     """Unit of the losses that are shown."""
 
@@ -131,6 +133,11 @@ class TaskData(ABC):
         """Return the micro-batches of a training step: `grad_accum_steps` of `micro_batch_size` rows."""
         B, n = self.config.train.micro_batch_size, self.config.train.grad_accum_steps
         return [self.train_batch(step * n + i, B) for i in range(n)]
+
+    @property
+    def steps_per_epoch(self) -> float:
+        """Training steps of one pass over the training split."""
+        return self.n_train_rows / (self.config.train.micro_batch_size * self.config.train.grad_accum_steps)
 
     @abstractmethod
     def eval_batches(self) -> Iterator[Batch]:

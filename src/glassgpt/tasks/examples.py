@@ -26,6 +26,7 @@ class ExampleTaskData(TaskData):
         self.batches = ExampleBatches(data.train, config.train.seed)
         self.val, train = _lengths(data.val), _lengths(data.train)
         self.tokens_per_char, self.n_train_tokens = train.n_tokens / train.n_chars, train.n_tokens
+        self.n_train_rows = len(data.train)
 
     @property
     def n_patch(self) -> int:

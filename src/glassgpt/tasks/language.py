@@ -66,7 +66,8 @@ class LanguageData(TaskData):
         self.windows = TrainWindows(data.train, config.model.block_size, config.train.seed, line_end)
         self.val = Lengths(len(data.val), data.val.n_chars, data.val.n_bytes)
         self.tokens_per_char = len(data.train) / data.train.n_chars
-        self.n_train_tokens = self.windows.per_epoch * self.windows.T
+        self.n_train_rows = self.windows.per_epoch
+        self.n_train_tokens = self.n_train_rows * self.windows.T
         if config.model.family == "bigram":
             self.verdict_passes = BIGRAM_PASSES
 

@@ -27,7 +27,7 @@ from glassgpt.train.remedy import try_remedy, with_trials
 from glassgpt.train.resume_run import resume
 from glassgpt.train.run_plan import Plan, plan
 from glassgpt.train.saver import AsyncSaver
-from glassgpt.train.schedule import Budget, lr_scale
+from glassgpt.train.schedule import Budget, longer, lr_scale
 from glassgpt.train.seeds import SeedRun, plan_seeds
 from glassgpt.train.session import Session
 from glassgpt.train.sharing import LEFT_OUT, Shared, share
@@ -71,6 +71,7 @@ __all__ = [
     "examine_run",
     "import_nanogpt",
     "import_pretrained",
+    "longer",
     "lr_scale",
     "make_learner",
     "make_optimizers",

@@ -69,7 +69,12 @@ def _copying_limit_s(trainer: Trainer) -> float:
     """Return the seconds that the copying meter may take."""
     if not trainer.eval_plan.by_clock:
         return COPYING_S
-    return COPYING_SHARE * ((trainer.left_s or 0.0) - trainer.ending.exit_s)
+    return COPYING_SHARE * (_left_s(trainer) - trainer.ending.exit_s)
+
+
+def _left_s(trainer: Trainer) -> float:
+    """Return the seconds that are left of a run by the clock."""
+    return max(0.0, trainer.budget.left_s(trainer.clock.elapsed))
 
 
 def _in_time(verdict_on: Callable[[int], Verdict], trainer: Trainer) -> Verdict:
@@ -82,5 +87,5 @@ def _in_time(verdict_on: Callable[[int], Verdict], trainer: Trainer) -> Verdict:
     trial = min(plan.largest_stride, TRIAL_STRIDE * plan.verdict_stride())
     verdict = verdict_on(trial)
     whole_s = trial * (time.monotonic() - began)
-    stride = plan.stride_for(whole_s, (trainer.left_s or 0.0) - exit_s)
+    stride = plan.stride_for(whole_s, _left_s(trainer) - exit_s)
     return verdict_on(stride) if stride <= trial / 2 else verdict

@@ -39,6 +39,8 @@ CURVE = (0.5, 1, 1.5, 2, 3, 4, 6, 8, 10, 15, 20, 30, 45, 60, 120, 240, 600)
 """Minutes at which the curve of forecasts is computed."""
 FASTER = (4.0, 16.0)
 """Larger machines, as multiples of this one's speed."""
+EARLY = 0.9
+"""A training that takes a smaller share of its time ends early."""
 GAIN = 0.01
 """Twice the time must gain this share of the loss, or more time does not help."""
 
@@ -52,7 +54,7 @@ class PlannedRun:
     memory_bytes: int
     """RAM or GPU memory that the training needs, at least."""
     ends: float | None = None
-    """Minutes after which the training ends early: its text is learned by heart. None: no early end."""
+    """Minutes after which the training ends early: more would learn its text by heart. None: no early end."""
     speed: float = 1.0
     """Speed of the machine, as a multiple of this one's."""
 
@@ -121,8 +123,8 @@ class Outlook:
         """Name the shortest training that ends early."""
         return [
             N_(
-                "A training of {length} ends after about {span}: the text is learned by heart by then. "
-                "With `patience` 0 it goes on.",
+                "A training of {length} ends after about {span}: more would learn the text by heart. "
+                "To go on, give a larger `max_epochs`, and `patience` 0.",
                 length=span(run.minutes),
                 span=span(run.ends or 0),
             )
@@ -216,7 +218,8 @@ def _outlook(decision: Decision, resolved: Resolved, minutes: Sequence[float], p
         choice = chooser.choose(Length(seconds=seconds * speed))
         config = resolve(resolved.given, [chosen_layer(chooser, choice.recipe, by_clock=True)]).config
         choice, ends = with_early_end(chooser, choice, resolved)
-        ends_after = None if ends is None else (prepared_s + ends * seconds) / 60
+        trained_s = (ends or 1.0) * choice.n_steps * choice.step_s / speed
+        ends_after = (prepared_s + trained_s) / 60 if trained_s < EARLY * seconds else None
         n_vocab = chooser.text.count(choice.recipe).n_vocab
         memory = estimate_memory(config, n_vocab, choose_device(config.train.device)).total
         return PlannedRun(length, choice, memory, ends_after, speed)

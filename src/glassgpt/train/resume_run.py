@@ -16,7 +16,7 @@ from glassgpt.train.clock import Clock
 from glassgpt.train.learner import make_learner
 from glassgpt.train.observers import Observer
 from glassgpt.train.parallel import Dist
-from glassgpt.train.schedule import Budget
+from glassgpt.train.schedule import Budget, longer
 from glassgpt.train.session import Session
 from glassgpt.train.trainer import Trainer
 
@@ -78,7 +78,8 @@ def _check_resumable(run: Run) -> None:
 def _check_unfinished(run: Run, trainer: Trainer) -> None:
     """Raise UserError if the run has a verdict and nothing is left to train."""
     # A run by the clock ends before its time is up; one of steps may have lost its last step to damage.
-    by_clock = trainer.budget.seconds is not None and trainer.budget == Budget.of(run.config())
+    stored = Budget.of(run.config(), trainer.task.steps_per_epoch)
+    by_clock = trainer.budget.by_clock and trainer.budget == stored
     over = by_clock or trainer.progress >= 1
     if not run.verdict_file.is_file() or not (over or trainer.early_stopping.should_stop):
         return
@@ -93,16 +94,12 @@ def _check_unfinished(run: Run, trainer: Trainer) -> None:
             done=done,
             n=trainer.early_stopping.n_worse,
         )
-    more = (
-        f"`minutes={2 * trainer.elapsed_s / 60:.1f}`"
-        if trainer.budget.seconds is not None
-        else f"`steps={2 * trainer.step}`"
-    )
+    name, value = longer(trainer.config, trainer.budget, trainer.step)
     raise UserError(
         "{path} is finished ({done}). Give a longer total length, such as {more}.",
         path=run.path,
         done=done,
-        more=more,
+        more=f"`{name}={value}`",
     )
 
 

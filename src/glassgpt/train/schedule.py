@@ -15,24 +15,35 @@ END_SHARE = 0.08
 
 @dataclass(frozen=True)
 class Budget:
-    """The length of a run, in steps or in seconds; exactly one is set."""
+    """The length of a run, in steps, in seconds or in both: what is reached first ends it."""
 
     steps: int | None = None
     seconds: float | None = None
 
     @classmethod
-    def of(cls, config: RunConfig) -> Budget:
+    def of(cls, config: RunConfig, steps_per_epoch: float | None = None) -> Budget:
         """Return the budget of a configuration: `steps`, `tokens`, `minutes`, or else DEFAULT_MINUTES.
+
+        steps_per_epoch: of a pass over the training text, for `max_epochs`; None leaves that out.
 
         >>> Budget.of(RunConfig.model_validate({"train": {"tokens": 5_000}, "model": {"block_size": 64}}))
         Budget(steps=5, seconds=None)
+        >>> Budget.of(RunConfig.of(minutes=1, max_epochs=2), steps_per_epoch=30.2)
+        Budget(steps=61, seconds=60.0)
         """
-        train = config.train
+        train, steps = config.train, config.train.steps
         if train.tokens:
-            return cls(steps=-(-train.tokens // config.step_tokens))  # rounded up
-        if train.steps:
-            return cls(steps=train.steps)
-        return cls(seconds=60 * (train.minutes or DEFAULT_MINUTES))
+            steps = -(-train.tokens // config.step_tokens)  # rounded up
+        seconds = None if steps else 60 * (train.minutes or DEFAULT_MINUTES)
+        if train.max_epochs and steps_per_epoch:
+            most = math.ceil(train.max_epochs * steps_per_epoch)
+            steps = min(steps or most, most)
+        return cls(steps, seconds)
+
+    @property
+    def by_clock(self) -> bool:
+        """True for a run measured in minutes, even if its passes over the text may end it before."""
+        return self.seconds is not None
 
     def progress(self, step: float, elapsed: Elapsed, reserved_s: float = 0.0) -> float:
         """Return the share of the training that is done, 0 to 1.
@@ -44,9 +55,9 @@ class Budget:
         >>> Budget(seconds=60).progress(50, Elapsed(prepared_s=10, trained_s=30), reserved_s=10)
         0.75
         """
-        if self.steps is not None:
-            return min(1.0, step / self.steps)
-        return min(1.0, elapsed.trained_s / max(self.training_s(elapsed.prepared_s, reserved_s), 1e-9))
+        by_step = step / self.steps if self.steps else 0.0
+        by_time = elapsed.trained_s / max(self.training_s(elapsed.prepared_s, reserved_s), 1e-9)
+        return min(1.0, max(by_step, by_time))
 
     def training_s(self, prepared_s: float, reserved_s: float | None = None) -> float:
         """Return the seconds between preparation and end; infinity for a run of steps.
@@ -64,6 +75,24 @@ class Budget:
     def left_s(self, elapsed: Elapsed) -> float:
         """Return the seconds until the end of the run; infinity for a run of steps."""
         return math.inf if self.seconds is None else self.seconds - elapsed.total_s
+
+
+def longer(config: RunConfig, budget: Budget, step: int) -> tuple[str, str]:
+    """Return the setting that doubles the length of a run that ended at this step, and its value.
+
+    >>> config = RunConfig.of(minutes=1, max_epochs=2)
+    >>> budget = Budget.of(config, steps_per_epoch=30)
+    >>> longer(config, budget, 50), longer(config, budget, 60)
+    (('minutes', '2'), ('max_epochs', '4'))
+    """
+    train = config.train
+    if train.max_epochs and budget != Budget.of(config) and step >= (budget.steps or math.inf):
+        return "max_epochs", f"{2 * train.max_epochs:g}"
+    if train.tokens:
+        return "tokens", str(2 * train.tokens)
+    if budget.seconds is not None:
+        return "minutes", f"{budget.seconds / 30:g}"
+    return "steps", str(2 * (budget.steps or step))
 
 
 def lr_scale(progress: float, config: OptimConfig) -> float:

@@ -56,7 +56,7 @@ class Trainer:
         self.dist = learner.dist
         self.observers = tuple(observers)
         self._all_observers = ObserverList(self.observers)
-        self.budget = Budget.of(config)
+        self.budget = Budget.of(config, task.steps_per_epoch)
         self.clock = clock or Clock()
         self.stop = StopRequest()
         self.evaluator = Evaluator(learner, task, self.budget, self.stop)
@@ -92,10 +92,10 @@ class Trainer:
     @property
     def left_s(self) -> float | None:
         """Seconds until the process ends; in a run of steps until the last step, None before the first."""
-        if self.budget.seconds is not None:
-            return max(0.0, self.budget.left_s(self.clock.elapsed))
-        progress = self.progress
-        return self.clock.elapsed.trained_s * (1 / progress - 1) if progress else None
+        by_clock = self.budget.left_s(self.clock.elapsed)
+        by_step = self.clock.elapsed.trained_s * (1 / self.progress - 1) if self.progress else math.inf
+        seconds = min(by_clock, by_step + self.ending.needed_s)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
 
     def _progress_at(self, step: float) -> float:
         """Return the progress at this step and the synchronized time, equal in all processes."""
@@ -125,8 +125,8 @@ class Trainer:
 
     def _make_threads(self) -> ThreadTuner:
         """Adapt the threads only in a run by the clock: their number decides the last bits of the weights."""
-        by_clock = self.budget.seconds is not None and self.config.train.threads is None
-        adapt = by_clock and self.learner.device.type == "cpu" and self.dist.world_size == 1
+        adapts = self.budget.by_clock and self.config.train.threads is None
+        adapt = adapts and self.learner.device.type == "cpu" and self.dist.world_size == 1
         return ThreadTuner(self.config.train.threads, adapt=adapt)
 
     def _default_observers(self) -> list[Observer]:
@@ -156,6 +156,7 @@ class Trainer:
                 yield from self._evaluate()
                 continue  # a stop may have been requested meanwhile
             if progress >= 1 and self.step:
+                yield from map(Warned, self._why_before_its_time())
                 break
             if self.early_stopping.should_stop:
                 yield Warned(self.early_stopping.reason)
@@ -163,6 +164,19 @@ class Trainer:
             yield from self.train_step()
             yield from self._announced(self.saver.finished())
         yield from self._save_last()
+
+    def _why_before_its_time(self) -> list[str]:
+        """Return why a run by the clock ends although time is left: its passes over the text are over."""
+        budget = self.budget
+        if not budget.by_clock or budget.steps is None or self.step < budget.steps:
+            return []
+        return [
+            N_(
+                "the run ends before its time, after {epochs:g} passes over its text: more would learn it by "
+                "heart. More text would help. `max_epochs` sets the number of passes.",
+                epochs=self.config.train.max_epochs,
+            )
+        ]
 
     def train_step(self) -> Iterator[Event]:
         """Take one step: gradient, observers, update, observers, StepDone."""

@@ -28,10 +28,10 @@ def test_an_early_end_is_in_the_table_and_in_words() -> None:
     outlook = found(None, 4.0, 40.0)
     table = outlook_table(outlook)
     assert [*table.columns[1].cells] == ["", "4 min", "40 min"] and columns(outlook)[1] == "ends after"
-    told = [sentence for sentence in outlook.sentences() if "learned by heart" in sentence]
+    told = [sentence for sentence in outlook.sentences() if "by heart" in sentence]
     assert told == [
-        "A training of 10 minutes ends after about 4 minutes: the text is learned by heart by then. "
-        "With `patience` 0 it goes on."
+        "A training of 10 minutes ends after about 4 minutes: more would learn the text by heart. "
+        "To go on, give a larger `max_epochs`, and `patience` 0."
     ]
     assert "4 minutes" in outlook._repr_html_()
     assert [run["ends_after_minutes"] for run in outlook.to_dict()["runs"]] == [None, 4.0, 40.0]
@@ -74,4 +74,4 @@ def test_without_a_forecast_there_is_no_column_and_no_promise() -> None:
 def test_the_command_names_flags(capsys: pytest.CaptureFixture[str]) -> None:
     print_outlook(found(4.0), as_json=False)
     out = capsys.readouterr().out
-    assert "With --patience 0 it goes on" in " ".join(out.split()) and "`" not in out
+    assert "give a larger --max-epochs, and --patience 0" in " ".join(out.split()) and "`" not in out

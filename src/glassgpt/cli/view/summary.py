@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.panel import Panel
 from rich.text import Text
 
-from glassgpt.cli.flags import with_flags
+from glassgpt.cli.flags import field_flags, with_flags
 from glassgpt.cli.view.render import verdict_table
 from glassgpt.cli.view.terminal import Terminal, printable
 from glassgpt.config import ModelConfig
@@ -16,7 +16,7 @@ from glassgpt.diagnose import Verdict, expected_initial_loss, is_at_limit
 from glassgpt.errors import command_line, shell_word
 from glassgpt.language import _
 from glassgpt.tokenizers import CharTokenizer
-from glassgpt.train import Session
+from glassgpt.train import Session, longer
 from glassgpt.units import count
 
 
@@ -147,12 +147,9 @@ def _may_go_on(verdict: Verdict, family: str) -> bool:
 
 def _longer(session: Session) -> tuple[str, str]:
     """Return the option that doubles the length of a run."""
-    budget, tokens = session.trainer.budget, session.trainer.config.train.tokens
-    if tokens:
-        return "--tokens", str(2 * tokens)
-    if budget.steps:
-        return "--steps", str(2 * budget.steps)
-    return "--minutes", f"{(budget.seconds or 0) / 30:g}"
+    trainer = session.trainer
+    name, value = longer(trainer.config, trainer.budget, trainer.step)
+    return field_flags()[name], value
 
 
 def _parent(run: Path) -> list[Path]:

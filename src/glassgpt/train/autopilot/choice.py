@@ -27,8 +27,19 @@ FEW_STEPS_PENALTY = 0.1
 """Rise of the forecast, when recipes are compared, per e-fold of steps below `MIN_STEPS`: a share."""
 MIN_GAIN = 0.006
 """Share of the loss that a change of a default must gain, at least: the law errs, and defaults are tried."""
+CAUTION = 2.0
+"""How much faster than by the law a text is learned by heart, when recipes are compared.
+
+Texts differ most in that, and learning by heart costs more than the dropout that prevents it.
+"""
 MAX_ROUNDS = 4
 """Rounds over all axes; the search ends earlier if nothing changes."""
+EPOCHS, TABLE_EPOCHS, SMALL_EPOCHS = 40.0, 12.0, 100.0
+"""Passes over the text after which a run by the clock ends: without an n-gram table, with one, and with the
+recipe for small texts.
+
+More only teach the text by heart, with any dropout; the learning rate must have fallen by then.
+"""
 CURVE_POINTS = 40
 """Points of a curve that is kept."""
 HALVINGS = 8
@@ -90,22 +101,48 @@ class Chooser:
     candidates: Candidates
     law: ScalingLaw
     speed: MachineSpeed
+    max_epochs: float | None = None
+    """The user's limit of passes over the text."""
 
     def choose(self, length: Length) -> Choice:
         """Return the best recipe for this length: a descent along one axis after the other."""
-        rank = cache(lambda recipe: _rank(self.judge(recipe, length)))  # most recipes come up again and again
+        rank = cache(lambda recipe: self.rank(recipe, length))  # most recipes come up again and again
         found = {self._descend(start, rank) for start in self.candidates.starts()}
         return self.judge(min(found, key=rank), length)
 
     def judge(self, recipe: Recipe, length: Length) -> Choice:
         """Return a recipe with its length and forecast."""
-        step_s = self.speed.step_s(recipe, self.text.count(recipe).n_vocab)
-        n_steps = length.n_steps(recipe, step_s)
+        step_s, n_steps = self._step_s(recipe), self._n_steps(recipe, length)
         loss = self.law.loss(self.text, recipe, n_steps)
         n_chars = n_steps * recipe.step_tokens / self.text.count(recipe).per_char
         forecast = Forecast.of(loss, self._spread(n_steps))
         known = n_steps >= TOO_FEW_STEPS and not self.candidates.is_small
         return Choice(recipe, n_steps, step_s, n_chars / self.text.n_chars, forecast, known)
+
+    def rank(self, recipe: Recipe, length: Length) -> float:
+        """Return what recipes are compared by: a cautious forecast.
+
+        It is raised for each change of a default, and for fewer steps than the law knows.
+        """
+        n_steps = self._n_steps(recipe, length)
+        loss = self.law.loss(self.text, recipe, n_steps, overfitting=CAUTION)
+        lacking = max(0.0, math.log(MIN_STEPS / n_steps))
+        return loss * (1 + FEW_STEPS_PENALTY * lacking + MIN_GAIN * n_changes(recipe))
+
+    def epochs(self, recipe: Recipe) -> float:
+        """Return the passes over the text after which a run by the clock ends, if the user gives none."""
+        usual = SMALL_EPOCHS if self.candidates.is_small else EPOCHS
+        return self.max_epochs or (TABLE_EPOCHS if recipe.ngram_rows else usual)
+
+    def _n_steps(self, recipe: Recipe, length: Length) -> int:
+        n_steps = length.n_steps(recipe, self._step_s(recipe))
+        if length.seconds is None and self.max_epochs is None:
+            return n_steps
+        epoch = self.text.n_chars * self.text.count(recipe).per_char / recipe.step_tokens
+        return min(n_steps, math.ceil(self.epochs(recipe) * epoch))
+
+    def _step_s(self, recipe: Recipe) -> float:
+        return self.speed.step_s(recipe, self.text.count(recipe).n_vocab)
 
     def _spread(self, n_steps: int) -> float:
         """Return the half-width of a forecast's interval, in logarithms: wider beyond the law's steps."""
@@ -145,8 +182,8 @@ class Chooser:
         """Return the other values along each axis, best first; none for what the user has fixed."""
         found = list[list[Choice]]()
         for along in self.candidates.neighbors(choice.recipe):
-            others = {recipe for recipe in along if recipe != choice.recipe}
-            found.append(sorted((self.judge(recipe, length) for recipe in others), key=_rank))
+            others = sorted({*along} - {choice.recipe}, key=lambda recipe: self.rank(recipe, length))
+            found.append([self.judge(recipe, length) for recipe in others])
         return found
 
     def _descend(self, recipe: Recipe, rank: Callable[[Recipe], float]) -> Recipe:
@@ -161,13 +198,6 @@ class Chooser:
     def at(self, speed: MachineSpeed) -> Chooser:
         """Return the same chooser at another speed."""
         return replace(self, speed=speed)
-
-
-def _rank(choice: Choice) -> float:
-    """Return the forecast, raised for each change of a default, and for fewer steps than the law knows."""
-    lacking = max(0.0, math.log(MIN_STEPS / choice.n_steps))
-    factor = 1 + FEW_STEPS_PENALTY * lacking + MIN_GAIN * n_changes(choice.recipe)
-    return choice.forecast.nats_per_char * factor
 
 
 def n_changes(recipe: Recipe) -> int:

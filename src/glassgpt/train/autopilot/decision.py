@@ -83,9 +83,8 @@ def make_chooser(resolved: Resolved, text: TextFacts) -> Chooser:
         given = Recipe.of(resolved.config)
         for name in ("n_layer", "n_head", "n_embd", *(["batch"] if train.steps else [])):
             fixed.setdefault(name, getattr(given, name))
-    return Chooser(
-        text, Candidates(text, fixed, resolved.config.exportable), load_scaling_law(), MachineSpeed()
-    )
+    candidates = Candidates(text, fixed, resolved.config.exportable)
+    return Chooser(text, candidates, load_scaling_law(), MachineSpeed(), train.max_epochs)
 
 
 def chosen_layer(chooser: Chooser, recipe: Recipe, by_clock: bool = False) -> Layer:
@@ -95,7 +94,8 @@ def chosen_layer(chooser: Chooser, recipe: Recipe, by_clock: bool = False) -> La
     """
     tables = recipe.tables(without=chooser.candidates.fixed)
     if by_clock:
-        tables.setdefault("train", {})["patience"] = PATIENCE
+        ends = {"patience": PATIENCE, "max_epochs": chooser.epochs(recipe)}
+        tables["train"] = tables.get("train", {}) | ends
     return Layer(ORIGIN, tables)
 
 

@@ -113,9 +113,12 @@ class Formula:
     weights: Mapping[str, Mapping[str, float]]
     """By term of h and input."""
 
-    def loss(self, text: TextFacts, inputs: Mapping[str, float]) -> float:
-        """Return L, in nats per character."""
-        h = sum(math.exp(min(8.0, _dot(weights, inputs))) for weights in self.weights.values())
+    def loss(self, text: TextFacts, inputs: Mapping[str, float], overfitting: float = 1.0) -> float:
+        """Return L, in nats per character. overfitting: factor of the terms for it."""
+        h = 0.0
+        for name, weights in self.weights.items():
+            factor = overfitting if name.endswith("overfitting") else 1.0
+            h += factor * math.exp(min(8.0, _dot(weights, inputs)))
         lowest = self.asymptote * text.best
         return lowest + (text.unigram - lowest) * h / (1 + h)
 
@@ -148,9 +151,12 @@ class ScalingLaw:
             Residuals(**stored["residuals"]),
         )
 
-    def loss(self, text: TextFacts, recipe: Recipe, n_steps: float) -> float:
-        """Return the forecast of the held-out loss after so many steps, in nats per character."""
-        return self.final.loss(text, law_inputs(text, recipe, n_steps))
+    def loss(self, text: TextFacts, recipe: Recipe, n_steps: float, overfitting: float = 1.0) -> float:
+        """Return the forecast of the held-out loss after so many steps, in nats per character.
+
+        overfitting: how much faster than by the law the text is learned by heart.
+        """
+        return self.final.loss(text, law_inputs(text, recipe, n_steps), overfitting)
 
     def curve_loss(self, text: TextFacts, recipe: Recipe, n_steps: float, progress: float) -> float:
         """Return the held-out loss that an evaluation is expected to find at this progress of a run.

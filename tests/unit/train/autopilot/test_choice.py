@@ -18,7 +18,7 @@ from glassgpt.train.autopilot import (
     load_scaling_law,
 )
 from glassgpt.train.autopilot.candidates import SMALL, Candidates, fixed_fields
-from glassgpt.train.autopilot.choice import _rank, n_changes
+from glassgpt.train.autopilot.choice import EPOCHS, TABLE_EPOCHS, n_changes
 from glassgpt.train.autopilot.speed import MachineSpeed, prior_seconds
 
 COUNTED = ((32_000, 2.0), (128_000, 1.8))
@@ -34,11 +34,27 @@ def chooser(fixed: dict[str, object] | None = None, exportable: bool = False) ->
 
 
 def test_no_neighbor_of_the_choice_ranks_higher() -> None:
-    length = Length(seconds=60)
-    choice = chooser().choose(length)
-    others = [each for along in chooser().alternatives(choice, length) for each in along]
+    length, found = Length(seconds=60), chooser()
+    choice = found.choose(length)
+    others = [each.recipe for along in found.alternatives(choice, length) for each in along]
     assert len(others) > 20
-    assert _rank(choice) <= min(map(_rank, others))
+    assert found.rank(choice.recipe, length) <= min(found.rank(other, length) for other in others)
+
+
+def test_the_choice_is_more_cautious_than_the_forecast_about_learning_by_heart() -> None:
+    """Of two recipes with like forecasts, the one that owes less of it to rereading a short text wins."""
+    about = text(60_000)
+    found = Chooser(about, Candidates(about, {}), load_scaling_law(), MachineSpeed())
+    length = Length(steps=1000)
+    weak, strong = (Recipe(preset="speedrun", ngram_rows=1 << 17, ngram_dropout=p) for p in (0.25, 0.8))
+    by_forecast, by_rank = (
+        measure(weak) / measure(strong)
+        for measure in (
+            lambda recipe: found.judge(recipe, length).forecast.nats_per_char,
+            lambda recipe: found.rank(recipe, length),
+        )
+    )
+    assert by_rank > by_forecast + 0.02
 
 
 def test_a_default_is_left_for_a_gain_only() -> None:
@@ -98,7 +114,7 @@ def test_a_text_too_short_for_scaling_law_gets_the_recipe_for_small_texts() -> N
 def test_a_small_text_ends_a_long_training() -> None:
     """Three evaluations after the first one end it; patience 0 and a text that suffices do not."""
     small = chooser()
-    small = replace(small, text=text(30_000), candidates=Candidates(text(30_000), {}))
+    small = replace(small, text=text(30_000), candidates=Candidates(text(30_000), {}), max_epochs=1e6)
     long, short = small.choose(Length(seconds=36_000)), chooser().choose(Length(seconds=20))
     ends = small.early_end(long, patience=3, evals=10)
     assert ends is not None and 0.3 <= ends < 1
@@ -108,9 +124,25 @@ def test_a_small_text_ends_a_long_training() -> None:
     assert chooser().early_end(short, patience=3, evals=10) is None
 
 
+def test_a_run_by_the_clock_makes_so_many_passes_over_its_text_at_most() -> None:
+    about, hour = text(50_000), Length(seconds=3_600)
+
+    def found(max_epochs: float | None = None) -> Chooser:
+        candidates = Candidates(about, {"n_layer": 2, "n_embd": 64, "n_head": 2})
+        return Chooser(about, candidates, load_scaling_law(), MachineSpeed(), max_epochs)
+
+    plain, table = Recipe(n_layer=2, n_embd=64, n_head=2), Recipe(preset="speedrun", ngram_rows=1 << 17)
+    assert found().judge(plain, hour).epochs == pytest.approx(EPOCHS, rel=0.02)
+    assert found().judge(table, hour).epochs == pytest.approx(TABLE_EPOCHS, rel=0.02)
+    assert found(3.0).judge(table, hour).epochs == pytest.approx(3, rel=0.02)
+    assert found(3.0).judge(table, Length(steps=10_000)).epochs == pytest.approx(3, rel=0.02)
+    assert found().judge(plain, Length(steps=10_000)).n_steps == 10_000
+    assert found().judge(plain, Length(seconds=10)).epochs < EPOCHS / 2
+
+
 def test_the_best_evaluation_counts_where_a_training_ends_early() -> None:
     """The law for the last step says that the text is learned by heart by then."""
-    small = Chooser(text(7_000), Candidates(text(7_000), {}), load_scaling_law(), MachineSpeed())
+    small = Chooser(text(7_000), Candidates(text(7_000), {}), load_scaling_law(), MachineSpeed(), 1e6)
     long = small.choose(Length(seconds=300))
     end = small.early_end(long, patience=3, evals=10)
     assert end is not None

@@ -161,7 +161,8 @@ def test_the_outlook_says_when_more_time_stops_helping(tmp_path: Path) -> None:
 def test_the_forecast_of_a_small_text_is_of_its_best_step(tmp_path: Path) -> None:
     """The text is learned by heart long before ten minutes are over, and the run ends early."""
     (tmp_path / "small.txt").write_text(TEXT[:8_000])
-    given = Layer("option", {"data": {"sources": [str(tmp_path / "small.txt")]}, "train": {"minutes": 10}})
+    length = {"minutes": 10, "max_epochs": 1e6}
+    given = Layer("option", {"data": {"sources": [str(tmp_path / "small.txt")]}, "train": length})
     found = plan([given], autopilot=True).decision
     assert found is not None
     at_the_end = found.chooser.judge(found.choice.recipe, found.length).forecast
