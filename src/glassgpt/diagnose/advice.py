@@ -17,12 +17,15 @@ NEAR = 1.02
 """A bigram table with a loss below this multiple of counted bigrams' has learned what it can."""
 GPT = N_("train a gpt (`family=gpt`)")
 LONGER = N_("train longer")
+MANY_PASSES = 10
+"""A text that was read so often teaches little more."""
 TEXT = N_("text")
 
 
 LOWER = N_("lower `lr` and `muon_lr`")
 REMEDIES = {
     LONGER: "train longer",
+    N_("give more {data}, or train longer"): "train longer",
     LOWER: "lower the rate",
     N_("train longer, or change the learning rate"): "raise the rate",
     N_("give more {data}, or raise `dropout`"): "more dropout",
@@ -94,7 +97,8 @@ def _course(trend: Trend, limit: float | None, more: str) -> tuple[str, str]:
                 course=course,
                 limit=limit,
             )
-        return course, LONGER
+        many = limit is None and trend.epochs >= MANY_PASSES
+        return course, N_("give more {data}, or train longer", data=more) if many else LONGER
     if trend.is_unstable:
         course = N_(
             "Its training loss rose from {low:.3f} to {loss:.3f}: the learning rate is too high",

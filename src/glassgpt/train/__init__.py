@@ -27,7 +27,7 @@ from glassgpt.train.remedy import try_remedy, with_trials
 from glassgpt.train.resume_run import resume
 from glassgpt.train.run_plan import Plan, plan
 from glassgpt.train.saver import AsyncSaver
-from glassgpt.train.schedule import Budget, longer, lr_scale
+from glassgpt.train.schedule import Budget, ends_by_epochs, longer, lr_scale
 from glassgpt.train.seeds import SeedRun, plan_seeds
 from glassgpt.train.session import Session
 from glassgpt.train.sharing import LEFT_OUT, Shared, share
@@ -68,6 +68,7 @@ __all__ = [
     "Warned",
     "compare",
     "compare_samplers",
+    "ends_by_epochs",
     "examine_run",
     "import_nanogpt",
     "import_pretrained",

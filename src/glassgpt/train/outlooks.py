@@ -78,9 +78,13 @@ class Outlook:
     """Counted baselines, on the same held-out text."""
 
     def minutes_to_pass(self, score: Score) -> float | None:
-        """Return the minutes after which the forecast passes a baseline; None if it never does."""
-        below = (m for m, choice in self.curve if choice.forecast.nats_per_char < score.nats_per_char)
-        return next(below, None)
+        """Return the minutes from which on all forecasts pass a baseline; None if the longest does not."""
+        first = None
+        for minutes, choice in reversed(self.curve):
+            if choice.forecast.nats_per_char >= score.nats_per_char:
+                break
+            first = minutes
+        return first
 
     @property
     def enough_minutes(self) -> float | None:

@@ -77,6 +77,11 @@ class Budget:
         return math.inf if self.seconds is None else self.seconds - elapsed.total_s
 
 
+def ends_by_epochs(config: RunConfig, budget: Budget, step: int) -> bool:
+    """Return True if a run has made its `max_epochs` at this step, before its minutes or steps are over."""
+    return budget != Budget.of(config) and step >= (budget.steps or math.inf)
+
+
 def longer(config: RunConfig, budget: Budget, step: int) -> tuple[str, str]:
     """Return the setting that doubles the length of a run that ended at this step, and its value.
 
@@ -86,7 +91,7 @@ def longer(config: RunConfig, budget: Budget, step: int) -> tuple[str, str]:
     (('minutes', '2'), ('max_epochs', '4'))
     """
     train = config.train
-    if train.max_epochs and budget != Budget.of(config) and step >= (budget.steps or math.inf):
+    if train.max_epochs and ends_by_epochs(config, budget, step):
         return "max_epochs", f"{2 * train.max_epochs:g}"
     if train.tokens:
         return "tokens", str(2 * train.tokens)

@@ -32,7 +32,7 @@ from glassgpt.train.metrics import make_trackers
 from glassgpt.train.non_finite import check_may_continue, describe
 from glassgpt.train.observers import Observer, ObserverList
 from glassgpt.train.saver import CheckpointSaver, recover_newest
-from glassgpt.train.schedule import Budget, lr_scale
+from glassgpt.train.schedule import Budget, ends_by_epochs, lr_scale
 from glassgpt.train.snapshots import Snapshots
 
 
@@ -167,8 +167,7 @@ class Trainer:
 
     def _why_before_its_time(self) -> list[str]:
         """Return why a run by the clock ends although time is left: its passes over the text are over."""
-        budget = self.budget
-        if not budget.by_clock or budget.steps is None or self.step < budget.steps:
+        if not self.budget.by_clock or not ends_by_epochs(self.config, self.budget, self.step):
             return []
         return [
             N_(

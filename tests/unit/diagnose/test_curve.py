@@ -121,6 +121,15 @@ def test_a_falling_bigram_table_is_told_its_limit(loss: float, says: list[str], 
     assert "train longer" in judge(counted, model, trend=falling).sentence
 
 
+@pytest.mark.parametrize(
+    ("epochs", "advice"), [(9.0, "; train longer"), (12.0, "give more text, or train longer")]
+)
+def test_a_text_that_was_read_often_should_be_longer(epochs: float, advice: str) -> None:
+    falling = trend(Curve(evals=((100, 3.5), (200, 3.2), (300, 2.9)), epochs=epochs))
+    counted = [Score("7-gram", 1517.0, 1000, 1000, kind="ngram")]
+    assert advice in judge(counted, Score("this model", 2900.0, 1000, 1000), trend=falling).sentence
+
+
 def test_a_worst_result_that_still_falls_is_not_blamed_on_the_rate() -> None:
     curve = Curve.of(rows({1: 5.4, 2: 5.1}, {1: 5.8, 2: 5.5}), 1.0, 10_000)
     found = verdict(curve, 5.1)

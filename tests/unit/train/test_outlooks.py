@@ -75,3 +75,18 @@ def test_the_command_names_flags(capsys: pytest.CaptureFixture[str]) -> None:
     print_outlook(found(4.0), as_json=False)
     out = capsys.readouterr().out
     assert "give a larger --max-epochs, and --patience 0" in " ".join(out.split()) and "`" not in out
+
+
+@pytest.mark.parametrize(
+    ("losses", "minutes"), [((2.1, 1.9, 1.8), 10), ((1.9, 2.1, 1.9), 100), ((1.9, 1.8, 2.1), None)]
+)
+def test_a_baseline_is_passed_from_when_on_no_forecast_is_above_it(
+    losses: tuple[float, ...], minutes: float | None
+) -> None:
+    outlook = found(None, None, None)
+    curve = tuple(
+        (m, replace(choice, forecast=Forecast(loss, loss, loss)))
+        for (m, choice), loss in zip(outlook.curve, losses, strict=True)
+    )
+    score = Score("5-gram", 2.0 * 1000, 1000, 1000, kind="ngram")
+    assert replace(outlook, curve=curve).minutes_to_pass(score) == minutes

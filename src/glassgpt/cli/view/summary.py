@@ -16,7 +16,7 @@ from glassgpt.diagnose import Verdict, expected_initial_loss, is_at_limit
 from glassgpt.errors import command_line, shell_word
 from glassgpt.language import _
 from glassgpt.tokenizers import CharTokenizer
-from glassgpt.train import Session, longer
+from glassgpt.train import Session, ends_by_epochs, longer
 from glassgpt.units import count
 
 
@@ -120,10 +120,9 @@ def print_end(console: Terminal, session: Session, sample: str, forecast: str = 
     if verdict.copying:
         console.print(f"{_('copying: {line}', line=verdict.copying.line)}\n")
     console.notes(verdict.notes)
-    goes_on = _may_go_on(verdict, session.trainer.config.model.family)
     more = (
         _("Go on         {command}\n", command=command_line("resume", path, *_longer(session)))
-        if goes_on
+        if _may_go_on(session, verdict)
         else ""
     )
     console.say(
@@ -138,9 +137,12 @@ def print_end(console: Terminal, session: Session, sample: str, forecast: str = 
     )
 
 
-def _may_go_on(verdict: Verdict, family: str) -> bool:
+def _may_go_on(session: Session, verdict: Verdict) -> bool:
     """Return False if more steps would not help."""
-    if family == "bigram" and is_at_limit(verdict.model, verdict.baselines):
+    trainer = session.trainer
+    if ends_by_epochs(trainer.config, trainer.budget, trainer.step):
+        return False
+    if trainer.config.model.family == "bigram" and is_at_limit(verdict.model, verdict.baselines):
         return False
     return verdict.trend is None or verdict.trend.direction in ("falling", "unknown")
 

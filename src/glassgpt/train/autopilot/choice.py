@@ -34,7 +34,7 @@ Texts differ most in that, and learning by heart costs more than the dropout tha
 """
 MAX_ROUNDS = 4
 """Rounds over all axes; the search ends earlier if nothing changes."""
-EPOCHS, TABLE_EPOCHS, SMALL_EPOCHS = 40.0, 12.0, 100.0
+EPOCHS, TABLE_EPOCHS, SMALL_EPOCHS = 30.0, 12.0, 100.0
 """Passes over the text after which a run by the clock ends: without an n-gram table, with one, and with the
 recipe for small texts.
 
