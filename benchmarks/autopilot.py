@@ -7,8 +7,8 @@ Six texts, two lengths each, in turn from the given minutes: twelve trainings, h
 process. The law was not fitted to any of these texts. `--add` keeps the stored rows of other texts. Prints
 each training and the figures of all: the whole process against its minutes, the forecast before a tenth of
 the training and at half of it against the loss on the whole held-out text (measured afterwards), and how
-often the 80 % interval holds it. A run that ends early because its text is learned by heart may end so; it
-must not be late.
+often the 80 % interval holds it. A run that ends early because its text is learned by heart, or was read often
+enough, may end so; it must not be late.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from typing import Any
 from report import RESULTS, write_report
 from whole import measure_whole
 
-DONE = 0.97
-"""Progress at the last step of a run that used its time."""
+EARLY_END = "ends before its time"
+"""Words of the warning of a run that does not use its time."""
 LATE, EARLY, SLACK_S = 0.02, 0.05, 3.0
 """A process may end this share of its minutes late or early, or this many seconds."""
 
@@ -76,7 +76,7 @@ def run(text: str, minutes: float, is_busy: bool) -> dict[str, Any]:
     early = [each for each in forecasts if each["progress"] < 0.1][-1]
     half = min(forecasts, key=lambda each: abs(each["progress"] - 0.5))
     steps = [event for event in events if event["event"] == "step"]
-    early_end = steps[-1]["progress"] < DONE
+    early_end = any(event["event"] == "warning" and EARLY_END in event["message"] for event in events)
     return {
         "minutes": minutes,
         "busy": is_busy,

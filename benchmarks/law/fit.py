@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares, nnls
 
 from glassgpt.train.autopilot import Recipe, TextFacts, TokenCount, law_inputs
+from glassgpt.train.autopilot.choice import EPOCHS, TABLE_EPOCHS
 from glassgpt.train.autopilot.facts import XZ_GUESS
 from glassgpt.train.autopilot.scaling_law import FILE, TERMS
 from glassgpt.train.autopilot.speed import PRICES, prior_seconds, work
@@ -35,6 +36,8 @@ RIDGE = 0.2
 """Strength of the prior, per weight, next to errors of `SCALE`."""
 OFFSET = 0.05
 """Standard deviation of a text's own offset of ln(loss)."""
+MOST_PASSES = 1.6
+"""Trainings that make more passes, as a multiple of those of a run by the clock, are left out."""
 CAUTIONS = (1.0, 1.5, 2.0, 3.0)
 """Factors of overfitting that choices are tried with."""
 SHORTER_THAN = (120_000, 300_000)
@@ -63,9 +66,16 @@ class Grid(NamedTuple):
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Read the rows of a grid in which something was learned."""
+    """Read the rows of a grid that learned something, and made about as many passes as runs may, at most."""
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    return [row for row in rows if row["loss"] < row["baselines"]["unigram"]]
+    return [row for row in rows if row["loss"] < row["baselines"]["unigram"] and _passes(row) < MOST_PASSES]
+
+
+def _passes(row: dict[str, Any]) -> float:
+    """Return the passes over the text, as a multiple of those after which a run by the clock ends."""
+    used = recipe(row)
+    epochs = row["steps"] * used.step_tokens / row["n_train_tokens"]
+    return epochs / (TABLE_EPOCHS if used.ngram_rows else EPOCHS)
 
 
 def read_grid(path: Path) -> Grid:
