@@ -7,7 +7,7 @@ Six texts, two lengths each, in turn from the given minutes: twelve trainings, h
 process. The law was not fitted to any of these texts. `--add` keeps the stored rows of other texts. Prints
 each training and the figures of all: the whole process against its minutes, the forecast before a tenth of
 the training and at half of it against the loss on the whole held-out text (measured afterwards), and how
-often the 80 % interval holds it. A run that ends early because its text is learned by heart, or was read often
+often the 80 % interval holds it. A run that ends early because its text is learned by heart, or read often
 enough, may end so; it must not be late.
 """
 

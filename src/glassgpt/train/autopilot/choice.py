@@ -27,8 +27,8 @@ FEW_STEPS_PENALTY = 0.1
 """Rise of the forecast, when recipes are compared, per e-fold of steps below `MIN_STEPS`: a share."""
 MIN_GAIN = 0.006
 """Share of the loss that a change of a default must gain, at least: the law errs, and defaults are tried."""
-CAUTION = 2.0
-"""How much faster than by the law a text is learned by heart, when recipes are compared.
+CAUTION, CAUTION_CHARS = 2.0, 300_000
+"""How much faster than by the law a text is learned by heart, when recipes for shorter texts are compared.
 
 Texts differ most in that, and learning by heart costs more than the dropout that prevents it.
 """
@@ -125,7 +125,8 @@ class Chooser:
         It is raised for each change of a default, and for fewer steps than the law knows.
         """
         n_steps = self._n_steps(recipe, length)
-        loss = self.law.loss(self.text, recipe, n_steps, overfitting=CAUTION)
+        caution = CAUTION if self.text.n_chars < CAUTION_CHARS else 1.0
+        loss = self.law.loss(self.text, recipe, n_steps, overfitting=caution)
         lacking = max(0.0, math.log(MIN_STEPS / n_steps))
         return loss * (1 + FEW_STEPS_PENALTY * lacking + MIN_GAIN * n_changes(recipe))
 
