@@ -150,7 +150,7 @@ def test_settings_of_files(folder: Path) -> None:
     ("words", "says"),
     [
         (["train", "a.txt", "--learning-rate", "0.1"], "Use --lr."),
-        (["train", "a.txt", "--epochs", "3"], "Use --steps or --minutes."),
+        (["train", "a.txt", "--epochs", "3"], "Use --max-epochs."),
         (["train", "a.txt", "--max-iters", "3"], "Use --steps."),
         (["train", "--data", "a.txt"], "Name files and folders without an option"),
         (["resume", "run", "--lr", "0.1"], "A resumed run keeps its --lr."),

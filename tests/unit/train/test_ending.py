@@ -102,7 +102,7 @@ def test_a_long_preparation_is_said(tmp_path: Path) -> None:
     steps = [event for event in events if isinstance(event, StepDone)]
     assert steps[0].progress < 0.5 and steps[-1].progress > 0.9
     assert 0 < (steps[0].left_s or 0) < 5
-    with pytest.raises(UserError, match=r"is finished .* such as `minutes=[12]\.\d`"):
+    with pytest.raises(UserError, match=r"is finished .* such as `minutes=2`"):
         resume(tmp_path / "run")
 
 
@@ -115,7 +115,7 @@ def test_the_verdict_takes_the_time_that_is_left(
     for event in session.trainer.run():
         if isinstance(event, StepDone) and event.step == 3:
             session.trainer.clock._since -= 60
-    monkeypatch.setattr(type(session.trainer), "left_s", left_s)
+    monkeypatch.setattr(type(session.trainer.budget), "left_s", lambda *_: left_s)
     monkeypatch.setattr(final, "TRIAL_STRIDE", 32)
     verdict = session.verdict()
     session.close()
