@@ -15,8 +15,8 @@ from glassgpt.errors import UserError
 GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "runs.md"
 OTHER = {
     "steps": 9, "minutes": 2.0, "tokens": 9_000, "max_epochs": 2.5, "evals": 3, "patience": 2,
-    "save_minutes": 1.0, "sample_tokens": 5, "snapshots": 4, "doctor": False, "tensorboard": True, "trackio": True,
-    "device": "cpu", "threads": 1, "dtype": "bfloat16", "compile": True,
+    "save_minutes": 1.0, "sample_tokens": 5, "snapshots": 4, "doctor": False,
+    "tensorboard": True, "trackio": True, "device": "cpu", "threads": 1, "dtype": "bfloat16", "compile": True,
     "on_nan": "skip", "on_save_error": "stop", "micro_batch_size": 3, "grad_accum_steps": 2, "seed": 7,
     "label_smoothing": 0.5, "mask_fraction": 0.5,
 }  # fmt: skip
