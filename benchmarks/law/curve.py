@@ -4,7 +4,7 @@
 
 Reads benchmarks/law/grid.jsonl (made by grid.py). Each text is left out once: the curve that is fitted to the
 others is refined by the evaluations of its runs, until several points of progress, and forecasts the verdict.
-The five numbers of the residuals are chosen by these errors; `--nested` leaves each text out of that choice,
+The numbers of the residuals are chosen by these errors; `--nested` leaves each text out of that choice,
 too, which tells what the choice flatters. Also prints how well the curve tells which runs end early.
 The law of fit.py must be stored already: a curve's lowest point is shifted to its forecast. `--write` stores
 curve and residuals in src/glassgpt/train/autopilot/law.json. fit.py writes this file, too: not at once.
@@ -47,9 +47,11 @@ OTHER_WEIGHT = 0.25
 """Weights of the lowest evaluation of a run and of each other one: their errors are alike."""
 OFFSET = 0.03
 """Standard deviation of a run's own offset of ln(loss)."""
-AT = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+AT = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 """Progress at which forecasts are tested."""
-START = (0.03, 0.06, 2.0, 0.01, 0.01)
+FITTED_AT = (0.05, 0.1, 0.2, 0.3, 0.5)
+"""Progress at which the errors of forecasts choose the residuals."""
+START = (0.05, 0.04, 2.5, 0.1, 0.2, 0.01, 0.01)
 """Residuals where the search for better ones begins; errors below their noise count as squares."""
 PATIENCE = 3
 
@@ -172,12 +174,12 @@ def fit_residuals(runs: Sequence[Run], start: Sequence[float] = START) -> Residu
 
     def error(x: Floats) -> float:
         tried = residuals(x)
-        misses = [errors(runs, progress, tried)[0] for progress in (0.1, 0.3, 0.5)]
+        misses = [errors(runs, progress, tried)[0] for progress in FITTED_AT]
         near = 1e-4 * float(np.sum((x - first) ** 2))
-        return float(np.sqrt(np.square(misses) + start[4] ** 2).mean()) + near
+        return float(np.sqrt(np.square(misses) + start[-1] ** 2).mean()) + near
 
     first = np.log(start)
-    found = minimize(error, first, method="Nelder-Mead", options={"maxiter": 150, "fatol": 1e-6})
+    found = minimize(error, first, method="Nelder-Mead", options={"maxiter": 250, "fatol": 1e-6})
     return residuals(found.x)
 
 

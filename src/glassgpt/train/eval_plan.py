@@ -7,6 +7,7 @@ at the end reads the whole split, or a part of it if the whole would take too lo
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 TRAINING_SHARE = 0.03
 """Largest share of a run's time for the evaluations during training, and as much again for their samples."""
@@ -24,11 +25,15 @@ MAX_STRIDE = 32
 """Largest stride of a verdict: a text has 256 parts, and 8 are the least that say something."""
 VERDICT_S = 10.0
 """Seconds for the verdict of a run measured in steps, at least."""
-FIRST = 0.9
-"""The first evaluation of a run by the clock comes this share of a gap after the start.
+EARLY = (0.05, 0.09)
+"""Progress at the first two evaluations of a run by the clock: they refine its forecast before a tenth of it.
 
-It refines the forecast before a tenth of the run is over.
+One alone cannot tell a quick start from a good end.
 """
+FIRST = 0.9
+"""Without early ones, the first evaluation of a run by the clock comes at this share of a gap."""
+MOST_GAP = 0.1
+"""Largest progress between evaluations of a run that has early ones."""
 STEP_PASSES = 3
 """Time of a training step in forward passes: the backward pass takes about two."""
 
@@ -42,7 +47,7 @@ class EvalPlan:
 
     >>> plan = EvalPlan(time_s=60, n_evals=10, n_tokens=2_000_000)
     >>> plan.next_eval
-    0.09
+    0.05
     >>> plan.token_s = 1 / 50_000  # a forward pass over 50,000 tokens takes a second
     >>> plan.choose_part(step_tokens=1024)
     >>> plan.stride, plan.verdict_stride(), round(plan.eval_s, 2)
@@ -78,7 +83,7 @@ class EvalPlan:
         """Progress from which an evaluation has a sample again."""
         self.stride = 1
         """An evaluation during training reads every `stride`-th batch."""
-        self.next_eval = (FIRST if self.by_clock else 1.0) / n_evals
+        self.next_eval = self.early[0] if self.early else (FIRST if self.by_clock else 1.0) / n_evals
         """Progress (0 to 1) at which the next evaluation is due."""
         self.last_step = 0
         """Step of the last evaluation; 0 for none."""
@@ -94,6 +99,11 @@ class EvalPlan:
         if not self.by_clock:
             return 1 / self.n_evals
         return max(1 / self.n_evals, self.eval_s / (TRAINING_SHARE * max(self.time_s, 1e-9)))
+
+    @property
+    def early(self) -> Sequence[float]:
+        """Progress at the first evaluations, which do not wait for the grid."""
+        return EARLY if self.by_clock and self.gap <= MOST_GAP else ()
 
     def sample_is_due(self, progress: float) -> bool:
         """Return True if an evaluation at this progress has a sample: all do, if samples are quick."""
@@ -158,12 +168,16 @@ class EvalPlan:
         return progress >= self.next_eval and step != self.last_step and not near_end
 
     def advance(self, progress: float) -> None:
-        """Set the next evaluation to a point of the grid, at least half a gap after this progress.
+        """Set the next evaluation to an early one, or to a point of the grid at least half a gap away.
 
         A point less than a gap before the end is left out: the last step is evaluated anyway.
         """
+        early = next((point for point in self.early if point - progress > self.gap / 4), None)
+        self.next_eval = early or self._on_grid(progress)
+
+    def _on_grid(self, progress: float) -> float:
         gap = self.gap
         point = gap * (math.floor(progress / gap + 1e-9) + 1)
         if point - progress < gap / 2:  # an evaluation took longer than planned, and the grid is a new one
             point += gap
-        self.next_eval = point if 1 - point > gap - 1e-9 else 1.0
+        return point if 1 - point > gap - 1e-9 else 1.0

@@ -86,12 +86,27 @@ def test_share_and_distance(minutes: float, n_tokens: int, tokens_per_s: int, wr
     assert run.steps[-1] == 1
     assert run.eval_s <= max(1.2 * max(1, wrong) * TRAINING_SHARE * seconds, (1 + wrong) * smallest_s)
     assert run.verdict_s <= max(1.3 * VERDICT_SHARE * seconds, 4 * smallest_s)
-    assert len(run.steps) <= 10
+    assert len(run.steps) <= 11
     if smallest_s < 0.02 * seconds and wrong == 1:
         assert run.eval_s + run.verdict_s <= 0.12 * seconds
         assert run.late_s <= 0.01 * seconds + 3 * 1024 / tokens_per_s
         distances = [b - a for a, b in zip([0, *run.steps], run.steps, strict=False)]
-        assert min(distances) > 0.07
+        assert min(distances[:2]) > 0.03 and min(distances[2:]) > 0.07
+
+
+def test_two_early_evaluations_of_a_run_by_the_clock() -> None:
+    def first_three(n_evals: int, eval_s: float = 0.0) -> list[float]:
+        plan = EvalPlan(60, n_evals, 100_000)
+        plan.eval_s, found = eval_s, []
+        for _ in range(3):
+            found.append(plan.next_eval)
+            plan.advance(plan.next_eval)
+        return found
+
+    assert first_three(10) == pytest.approx([0.05, 0.09, 0.2])
+    assert first_three(20) == pytest.approx([0.05, 0.09, 0.15])
+    assert first_three(4) == pytest.approx([0.225, 0.5, 0.75])
+    assert first_three(10, TRAINING_SHARE * 60 * 0.3) == pytest.approx([0.05, 0.3, 0.6])  # slow ones
 
 
 def test_grids_that_do_not_divide_the_run_end_without_a_pair() -> None:

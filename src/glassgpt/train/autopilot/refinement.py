@@ -1,8 +1,9 @@
 """A forecast refined by a run's evaluations: the curve that the law expects, shifted towards them.
 
 ln(loss) of a run lies off its curve by a Gaussian process over ln(progress): a part that stays for the whole
-run, and a part that drifts. Evaluations, scaled to the whole held-out text, add noise, and what their part
-still differs from it. The forecast is the lowest point of the shifted curve, or the best evaluation so far.
+run, a part that drifts, and a head start, which fades: a quick start says little about the end. Evaluations,
+scaled to the whole held-out text, add noise, and what their part still differs from it. The forecast is the
+lowest point of the shifted curve, or the best evaluation so far.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ class Residuals:
     """Standard deviation of the part that drifts."""
     reach: float
     """Distance in ln(progress) over which the drift forgets a share of 1 − 1/e."""
+    head_start: float
+    """Standard deviation of the head start when the run begins."""
+    fading: float
+    """Progress over which the head start loses a share of 1 − 1/e."""
     part: float
     """Standard deviation of what the scaled evaluations of a part differ from the whole held-out text."""
     noise: float
@@ -44,7 +49,8 @@ class Residuals:
     def covariance(self, a: Floats, b: Floats) -> Floats:
         """Return the covariance of the residuals at two progresses. a: (n,), b: (m,). Returns (n, m)."""
         distance = np.abs(np.log(a)[:, None] - np.log(b)[None, :])
-        return self.level**2 + self.drift**2 * np.exp(-distance / self.reach)
+        head_start = self.head_start**2 * np.exp(-(a[:, None] + b[None, :]) / self.fading)
+        return self.level**2 + self.drift**2 * np.exp(-distance / self.reach) + head_start
 
     def quantile(self, progress: float) -> float:
         """Return the half-width of the 80 % interval at a progress, in standard deviations."""
@@ -64,7 +70,7 @@ def refine(evals: ByProgress, curve: ByProgress, residuals: Residuals) -> tuple[
     own = residuals.covariance(seen, seen) + residuals.part**2 + residuals.noise**2 * np.eye(len(seen))
     weights = np.linalg.solve(own, residuals.covariance(seen, ahead)).T  # (ahead, seen)
     mean = _at(ahead, points, expected) + weights @ apart
-    variance = residuals.covariance(ahead[:1], ahead[:1])[0, 0] - (
+    variance = np.diag(residuals.covariance(ahead, ahead)) - (
         weights * residuals.covariance(ahead, seen)
     ).sum(1)
     lowest = int(np.argmin(mean))

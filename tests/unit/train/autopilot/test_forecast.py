@@ -83,6 +83,16 @@ def test_the_newest_evaluations_count_most() -> None:
     assert 1.59 < refine(left, CURVE, residuals)[0] < 1.65
 
 
+def test_a_quick_start_says_less_about_the_end_than_a_lead_that_lasts() -> None:
+    residuals = load_scaling_law().residuals
+    law = refine(CURVE[:1], CURVE, residuals)[0]
+    start, lead = ([(p, 0.9 * loss) for p, loss in CURVE[:n]] for n in (1, 10))
+    assert 0.96 * law < refine(start, CURVE, residuals)[0] < law
+    assert 0.89 * law < refine(lead, CURVE, residuals)[0] < 0.93 * law
+    fades = [start[0], *CURVE[1:3]]
+    assert refine(fades, CURVE, residuals)[0] > 0.985 * law
+
+
 def test_a_loss_that_rises_leaves_the_best_evaluation() -> None:
     residuals = load_scaling_law().residuals
     assert refine(RISING[:14], RISING, residuals)[0] == pytest.approx(1.5, rel=0.01)
